@@ -1,0 +1,86 @@
+# Everything runs from a clean clone with Python 3.11 and make; `make` lists what there is.
+
+PYTHON ?= python3.11
+WORKERS ?= 2
+
+BIN := .venv/bin
+READY := .venv/ready
+SOURCES := src device_sim tests benchmarks migrations
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo config migrate test check fmt format lint types imports generated bench golden lock clean
+
+##@ Start
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## the virtual environment .venv, exactly as locked; nothing to do when unchanged
+
+$(READY): requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable .
+	touch $@
+
+##@ Run
+
+demo: setup ## a province with simulated loudspeakers, and its address; ARGS="--help" for options
+	$(BIN)/broadcast demo $(ARGS)
+
+migrate: setup ## bring the configured database to the newest schema
+	$(BIN)/broadcast migrate $(ARGS)
+
+config: setup ## every setting with its default and meaning
+	$(BIN)/broadcast config $(ARGS)
+
+##@ Check
+
+test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
+	$(BIN)/pytest --numprocesses $(WORKERS) $(ONLY)
+
+check: format lint types imports generated ## what must hold before a merge, next to the tests
+
+fmt: setup ## rewrite the sources in the one format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+
+format: setup ## the sources are in the one format
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: setup ## ruff
+	$(BIN)/ruff check $(SOURCES)
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+imports: setup ## the layers of pyproject.toml
+	$(BIN)/lint-imports
+
+generated: setup ## generated files say what the code says
+	$(BIN)/python -m broadcast.wire.asyncapi --check
+
+##@ Measure and renew
+
+bench: setup ## benchmarks against the bare limits of this machine; ONLY=ingest for one
+	$(BIN)/python -m benchmarks $(ONLY)
+
+golden: setup ## sign the golden payloads of the wire and renew its documents
+	$(BIN)/python -m tests.wire.payloads
+	$(BIN)/python -m broadcast.wire.asyncapi --write
+
+lock: setup ## newest allowed versions into both lock files
+	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
+
+clean: ## remove what can be made again; var/ (data) stays
+	rm -rf .venv dist .*_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

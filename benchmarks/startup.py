@@ -1,0 +1,69 @@
+"""Start of the server, and what it weighs, against the smallest FastAPI server there is."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+
+import httpx
+import psutil
+
+from benchmarks.result import Result
+from broadcast import db
+from broadcast.demo.world import World
+from broadcast.programmes.keys import create_keys
+
+BARE = """
+import sys, uvicorn
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/readyz")
+async def readyz() -> dict[str, str]:
+    return {"status": "ok"}
+uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
+"""
+RUNS = 3
+
+
+def run() -> list[Result]:
+    """Seconds from start to the first 200 of /readyz, and resident memory right after it."""
+    with tempfile.TemporaryDirectory() as folder, World(Path(folder)) as world:
+        settings = world.configure({})
+        asyncio.run(db.migrate(world.postgres.dsn))
+        create_keys(settings.keys)
+        port = str(settings.web.port)
+        ours = [_start([sys.executable, "-m", "broadcast", "serve"], port) for _ in range(RUNS)]
+        bare = [_start([sys.executable, "-c", BARE, port], port) for _ in range(RUNS)]
+    return [
+        Result("server_start", *_medians(ours, bare, 0), "s"),
+        Result("server_memory", *_medians(ours, bare, 1), "MB", "≤ 300 MB"),
+    ]
+
+
+def _medians(
+    ours: list[tuple[float, float]], bare: list[tuple[float, float]], index: int
+) -> tuple[float, float]:
+    return median(run[index] for run in ours), median(run[index] for run in bare)
+
+
+def _start(command: list[str], port: str) -> tuple[float, float]:
+    began = time.perf_counter()
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            while True:
+                with suppress(httpx.HTTPError):
+                    answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1)
+                    if answer.status_code == 200:
+                        break
+                time.sleep(0.01)
+            seconds = time.perf_counter() - began
+            return seconds, psutil.Process(process.pid).memory_info().rss / 1e6
+        finally:
+            process.terminate()
+            process.wait(10)

@@ -1,0 +1,123 @@
+"""What a player asks of its box. The box does it in this order, and nothing of its own.
+
+The order is the guarantee: what must survive a power cut stands before what it makes safe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_sim.journal import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Send a message; topics are relative to the prefix."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Follow topic filters (QoS 1)."""
+
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Follow topic filters no longer."""
+
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write to flash, all or nothing, before doing anything that follows."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContent:
+    """Write a verified audio file: temporary file, fsync, rename."""
+
+    sha256: str
+    blocks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropContent:
+    """Delete an audio file."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartSound:
+    """Play a stored file from an offset. Only ever one sound at a time."""
+
+    occurrence_id: str
+    sha256: str
+    offset_seconds: float
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect to a stream without sounding yet; answer with `Player.stream_opened`."""
+
+    occurrence_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartStream:
+    """Let an opened stream sound."""
+
+    occurrence_id: str
+    url: str
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopSound:
+    """Silence, at once. Nothing to do when the sound has come to its end by itself."""
+
+    occurrence_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetVolume:
+    """Change the volume of what is sounding."""
+
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Blink or chirp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Restart the box; the player is not called again."""
+
+
+Effect = (
+    Publish
+    | Subscribe
+    | Unsubscribe
+    | Persist
+    | StoreContent
+    | DropContent
+    | StartSound
+    | OpenStream
+    | StartStream
+    | StopSound
+    | SetVolume
+    | Identify
+    | Restart
+)

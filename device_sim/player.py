@@ -1,0 +1,384 @@
+"""The reference player: one device as the contract wants it, without any input or output.
+
+It is told what happened and at what time, and answers with effects for its box to carry out in
+order. The same calls at the same times give the same effects. What it knows is in six parts:
+
+* `Timekeeper`  what time it is, and whether that can be trusted;
+* `Memory`      what survives a power cut;
+* `Shelf`       the signed documents in force;
+* `Stage`       who has the loudspeaker;
+* `Content`     the audio that is fetched ahead;
+* `Reports`     what is told to the server.
+
+This file is the way in, and brings them together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import inf
+
+from broadcast.wire import WireError
+from broadcast.wire.commands import (
+    AnyCommand,
+    Identify,
+    JournalAck,
+    Reboot,
+    Resend,
+    SelfTest,
+    SetVolume,
+    TimeReply,
+)
+from broadcast.wire.documents import Alert, Alerts, Config, Item
+from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_COMMAND, DEVICE_STATE, scope_topic
+from device_sim import effects
+from device_sim.box import Box, Identity
+from device_sim.content import Content
+from device_sim.effects import Effect, Publish, Subscribe, Unsubscribe
+from device_sim.journal import Change, Memory
+from device_sim.reports import BootReason, Reports
+from device_sim.sealed import stored, verifier
+from device_sim.shelf import Refused, Shelf, refusal_reason
+from device_sim.stage import MOMENT, Stage
+from device_sim.timekeeping import Now
+
+KEEP_SETTLED = timedelta(days=30)
+"""How long a played occurrence is remembered after its `ends_by`. No signed programme lives that
+long, so nothing that is forgotten can come back."""
+
+HOUSEKEEPING_SECONDS = 3600.0
+DISTRUST_SECONDS = 120.0
+"""An untrusted clock is a fault when the server has not helped it for so long."""
+MEASURE_SECONDS = 6 * 3600.0
+"""A clock set by the server drifts; half a second is gone in six hours at 20 ppm."""
+
+
+class Player:
+    """One device from power-on until the power goes.
+
+    Args:
+        identity: What the box is.
+        memory: What was on its flash; the player's own copy from here on.
+        now: Both clocks at power-on.
+        reason: Why the power came, for the first `boot` event.
+    """
+
+    def __init__(
+        self, identity: Identity, memory: Memory, now: Now, reason: BootReason = "power_on"
+    ) -> None:
+        self._box = Box(identity, memory, now)
+        self._content = Content(self._box)
+        self._stage = Stage(self._box, self._content)
+        self._reports = Reports(self._box, self._stage, self._content, reason)
+        self._shelf = Shelf(self._box, self._reports.held)
+        self._lapse_at = inf
+        self._distrust_at = now.monotonic + DISTRUST_SECONDS
+        self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
+        self._measure_at = inf
+        self._wake = -inf
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """What the documents say is to sound, by occurrence; alerts as items."""
+        return self._stage.items
+
+    @property
+    def held(self) -> dict[str, int]:
+        """`{scope}/{kind}` → revision of the documents in force."""
+        return self._reports.held
+
+    @property
+    def sounding(self) -> str | None:
+        """Occurrence on the loudspeaker."""
+        return self._stage.voice.item.occurrence_id if self._stage.voice else None
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether the clock may start scheduled items."""
+        return self._box.clock.trusted
+
+    def will(self) -> Publish:
+        """Last will to connect with; asked anew for every connection."""
+        return self._reports.will()
+
+    def next_wakeup(self) -> float | None:
+        """Monotonic second of the next `tick` that will do something; None to be left alone."""
+        return None if self._wake == inf else self._wake
+
+    def power_on(self, now: Now) -> list[Effect]:
+        """The power came: close what it cut off, take up what flash holds. Call it first, once."""
+        self._box.write(Change(boots=self._box.memory.boots + 1))
+        self._stage.recover()
+        unsigned = self._shelf.load()
+        if unsigned:
+            self._box.write(Change(documents=dict.fromkeys(unsigned, b"")))
+        self._rebuild(now, self._box.clock.time(now.monotonic))
+        return self._act(now)
+
+    def connected(self, now: Now) -> list[Effect]:
+        """The link is up, with the session and the will that `will` named."""
+        self._reports.on_connected(now)
+        scope = self._box.identity.scope
+        self._box.emit(
+            Subscribe(
+                (
+                    f"{scope}/state/+",
+                    f"{scope}/command/+",
+                    *(AREA_STATE.filter(code=code) for code in self._shelf.areas),
+                    *self._content.filters(),
+                )
+            )
+        )
+        self._content.connected(now.monotonic)
+        return self._act(now)
+
+    def disconnected(self, now: Now) -> list[Effect]:
+        """The link is down."""
+        self._reports.on_disconnected()
+        self._content.disconnected()
+        return self._act(now)
+
+    def received(self, topic: str, payload: bytes, now: Now) -> list[Effect]:
+        """A message came, on a topic relative to the prefix."""
+        self._reports.received(len(payload))
+        if topic.startswith("content/"):
+            if not self._block(topic, payload, now):
+                return self._effects()
+        elif DEVICE_COMMAND.match(topic):
+            self._command(topic, payload, now)
+        elif payload and (AREA_STATE.match(topic) or DEVICE_STATE.match(topic)):
+            # An empty payload only clears what the broker retains. It is not signed, so it is
+            # no word of the server's.
+            self._document(topic, payload, now)
+        return self._act(now)
+
+    def synchronised(self, now: Now) -> list[Effect]:
+        """The box's NTP client has set the wall clock."""
+        if self._box.clock.synchronised(now):
+            self._time_known(now)
+        return self._act(now)
+
+    def sound_failed(self, occurrence_id: str, now: Now) -> list[Effect]:
+        """What was started cannot be decoded, or its stream broke."""
+        self._stage.failed(occurrence_id, now)
+        return self._act(now)
+
+    def stream_opened(self, occurrence_id: str, now: Now, *, ok: bool) -> list[Effect]:
+        """Answer to `OpenStream`: whether the stream can be had."""
+        self._stage.stream_opened(occurrence_id, ok=ok)
+        return self._act(now)
+
+    def tick(self, now: Now) -> list[Effect]:
+        """Time has passed."""
+        if self._box.clock.stepped(now):
+            self._note_time(now)
+            self._reports.ask_time(now)
+        elif now.monotonic < self._wake:
+            return []
+        if self._keep_house_at <= now.monotonic:
+            self._keep_house(now)
+        if self._measure_at <= now.monotonic:
+            self._measure_at = inf
+            self._reports.ask_time(now)
+        return self._act(now)
+
+    def _act(self, now: Now) -> list[Effect]:
+        """Do what has come due, and find out when to look again."""
+        records = self._box.memory.last_seq
+        if self._lapse_at <= now.monotonic:
+            self._rebuild(now, self._box.clock.time(now.monotonic))
+        self._content.proceed(now.monotonic)
+        self._stage.decide(now)
+        if self._content.full and records != self._box.memory.last_seq:
+            self._content.require(self._stage.wanted(), now.monotonic)
+        self._tell_faults(now)
+        self._reports.speak(now)
+        if self._stage.closing and self._stage.voice is None:
+            self._box.emit(effects.Restart())
+        self._wake = min(
+            self._stage.wake,
+            self._content.wake(),
+            self._reports.wake(),
+            self._lapse_at,
+            self._distrust_at,
+            self._keep_house_at,
+            self._measure_at,
+        )
+        return self._effects()
+
+    def _effects(self) -> list[Effect]:
+        done, self._box.effects = self._box.effects, []
+        return done
+
+    def _tell_faults(self, now: Now) -> None:
+        tell = self._reports.fault
+        tell("storage_full", now, is_open=self._content.full)
+        tell("bad_content", now, is_open=self._content.bad)
+        tell("storage_error", now, is_open=self._box.memory.full, detail="journal full")
+        if self._box.clock.trusted:
+            self._distrust_at = inf
+            tell("clock_untrusted", now, is_open=False)
+        elif self._distrust_at <= now.monotonic:
+            self._distrust_at = inf
+            tell("clock_untrusted", now, is_open=True)
+
+    def _block(self, topic: str, payload: bytes, now: Now) -> bool:
+        """Take a content block; tell whether it completed a file."""
+        levels = CONTENT.match(topic)
+        if levels is None or not levels["index"].isdecimal():
+            return False
+        index = int(levels["index"])
+        if not self._content.block(levels["sha256"], index, payload, now.monotonic):
+            return False
+        self._reports.readiness_changed(now)
+        return True
+
+    def _document(self, topic: str, token: bytes, now: Now) -> None:
+        """Accept a document, or refuse it and say why."""
+        try:
+            sealed = self._shelf.judge(topic, token, self._box.clock.time(now.monotonic))
+        except Refused as refused:
+            self._reports.refuse(topic, refused.reason, now, refused.detail)
+            return
+        if sealed is None:
+            return
+        document = sealed.document
+        if self._box.clock.not_before(document.issued_at, now.monotonic):
+            self._reports.ask_time(now)
+        followed = self._shelf.areas
+        self._shelf.take(sealed)
+        changes = {sealed.key: sealed.token}
+        volume = None
+        if isinstance(document, Config):
+            changes |= dict.fromkeys(self._shelf.drop_unfounded(), b"")
+            volume = -1
+            self._follow(followed)
+        elif isinstance(document, Alerts):
+            for alert in document.alerts:
+                self._admit(alert, topic, now)
+        # What the new document lets pass is told before the old one, which named it, is
+        # overwritten: a power cut between the two leaves nothing untold.
+        self._rebuild(now, document.issued_at)
+        bound = self._box.clock.time(now.monotonic)
+        self._box.write(Change(documents=changes, bound=bound, volume=volume))
+
+    def _follow(self, before: list[str]) -> None:
+        """Subscribe to the areas of a new config, and to those it dropped no longer."""
+        if not self._reports.connected:
+            return
+        areas = self._shelf.areas
+        gone = tuple(AREA_STATE.filter(code=code) for code in before if code not in areas)
+        new = tuple(AREA_STATE.filter(code=code) for code in areas if code not in before)
+        if gone:
+            self._box.emit(Unsubscribe(gone))
+        if new:
+            self._box.emit(Subscribe(new))
+
+    def _admit(self, alert: Alert, topic: str, now: Now) -> None:
+        """Store the audio that an alert carries with it."""
+        if alert.inline is None or not alert.audio:
+            return
+        audio = alert.audio[0]
+        if audio.codec in self._box.identity.codecs and not self._content.admit(
+            audio, alert.inline
+        ):
+            self._reports.refuse(topic, "malformed", now, f"inline audio of {alert.alert_id}")
+
+    def _rebuild(self, now: Now, issued_at: datetime) -> None:
+        """Go by what the documents in force say now, the newest being of `issued_at`."""
+        merged = self._shelf.merge(self._box.clock.time(now.monotonic))
+        self._stage.replace(merged, issued_at, now)
+        self._content.require(self._stage.wanted(), now.monotonic)
+        self._reports.readiness_changed(now)
+        self._lapse_at = inf
+        if merged.lapse_at is not None:
+            self._lapse_at = self._box.clock.monotonic_at(merged.lapse_at + MOMENT)
+
+    def _command(self, topic: str, token: bytes, now: Now) -> None:
+        refuse = self._reports.refuse
+        try:
+            command = verifier(self._shelf.keys).command(token)
+        except WireError as error:
+            refuse(topic, refusal_reason(error), now, error.reason)
+            return
+        # The others may be obeyed any number of times, so they need no place in the memory of
+        # ids; acknowledgements alone would fill it every hour.
+        once = isinstance(command, SetVolume | Reboot | Identify | SelfTest)
+        if command.scope != self._box.identity.scope or topic != _topic(command):
+            refuse(topic, "scope", now, command.scope)
+        elif command.not_after < self._box.clock.time(now.monotonic):
+            refuse(topic, "expired", now)
+        elif once and command.command_id in self._box.memory.commands:
+            refuse(topic, "replayed", now, command.command_id)
+        elif once:
+            self._obey_once(command, now)
+        else:
+            self._obey(command, topic, now)
+
+    def _obey(self, command: AnyCommand, topic: str, now: Now) -> None:
+        match command:
+            case JournalAck(journal_id=journal_id, upto_seq=upto_seq):
+                if journal_id == self._box.memory.journal_id:
+                    self._reports.confirmed(upto_seq, now)
+            case TimeReply(token=token, server_at=server_at):
+                asked_at = self._reports.answered(token)
+                if asked_at is not None and self._box.clock.replied(server_at, asked_at, now):
+                    self._reports.time_known()
+                    self._time_known(now)
+            case Resend(document=document):
+                self._document(_addressed(document.encode()) or topic, document.encode(), now)
+
+    def _obey_once(self, command: AnyCommand, now: Now) -> None:
+        volume = command.volume if isinstance(command, SetVolume) else None
+        self._box.write(Change(command=command.command_id, volume=volume))
+        detail = ""
+        match command:
+            case SetVolume(volume=volume):
+                voice = self._stage.voice
+                if voice is not None and not self._stage.is_alert(voice.item):
+                    self._box.emit(effects.SetVolume(volume))
+            case Identify():
+                self._box.emit(effects.Identify())
+            case SelfTest():
+                detail = "amplifier ok, line ok"
+            case Reboot():
+                self._stage.closing = True
+        self._reports.result(command.command_id, "done", now, detail)
+
+    def _time_known(self, now: Now) -> None:
+        """The clock was set: windows may have passed meanwhile, documents may have lapsed."""
+        self._note_time(now)
+        self._measure_at = inf
+        if self._box.clock.source == "server":
+            self._measure_at = now.monotonic + MEASURE_SECONDS
+        self._rebuild(now, self._box.clock.time(now.monotonic))
+
+    def _note_time(self, now: Now) -> None:
+        """Put on flash what a battery-backed clock needs after a power cut."""
+        clock = self._box.clock
+        lead = clock.lead.total_seconds() if clock.trusted else None
+        self._box.write(Change(bound=clock.time(now.monotonic), lead_seconds=lead))
+
+    def _keep_house(self, now: Now) -> None:
+        self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
+        self._note_time(now)
+        oldest = self._box.clock.time(now.monotonic) - KEEP_SETTLED
+        if self._box.clock.trusted and any(
+            ends_by < oldest for ends_by in self._box.memory.settled.values()
+        ):
+            self._box.write(Change(forget_before=oldest))
+
+
+def _topic(command: AnyCommand) -> str:
+    """Topic a command belongs under."""
+    kind = command.__struct_config__.tag
+    return f"{command.scope}/command/{kind}"
+
+
+def _addressed(token: bytes) -> str | None:
+    """Topic that a re-sent document claims; whether it is true is for the signature to say."""
+    try:
+        sealed = stored(token)
+    except WireError:
+        return None
+    return scope_topic(sealed.document.scope, sealed.kind)

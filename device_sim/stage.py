@@ -1,0 +1,381 @@
+"""Who has the loudspeaker, who waits for it, and who has missed his turn.
+
+An occurrence is *coming* until its start, *waiting* while something keeps it from starting,
+*started* once it has sounded and may sound further, and *settled* when it is over for good.
+Invariants, whatever is cut, repeated or reordered:
+
+* a start is on flash before it sounds, and an end is one write with what may sound afterwards;
+* an occurrence starts at offset 0 once, and only within its late limit. The one exception is
+  `on_preempt: restart`: a restart is a start anew, so it too must lie within the late limit;
+* after a power cut a sound goes on one checkpoint interval behind its last checkpoint, so that
+  words may be lost but none is heard twice;
+* one voice at a time; only a higher priority interrupts it, and of equals the earlier planned
+  start comes first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import inf
+
+from broadcast.wire.documents import Audio, Item
+from broadcast.wire.events import Ended, EndReason, Record, Skipped, SkipReason, Started
+from broadcast.wire.fields import OnPreempt
+from device_sim.box import Box
+from device_sim.content import SKIPS, Content, State
+from device_sim.effects import OpenStream, StartSound, StartStream, StopSound
+from device_sim.journal import Change, Progress
+from device_sim.quiet import quiet_from, quiet_until
+from device_sim.shelf import Merged
+from device_sim.timekeeping import Now
+from device_sim.voice import Voice, latest_start, may_go_on, sources
+
+CHECKPOINT_SECONDS = 5.0
+"""Shorter wears the flash, longer loses more words to a power cut."""
+
+MOMENT = timedelta(milliseconds=1)
+
+STREAM_SECONDS = 10.0
+"""A stream that has not opened after this counts as one that cannot be had."""
+
+
+class Stage:
+    """The items of one device and its one loudspeaker."""
+
+    def __init__(self, box: Box, content: Content) -> None:
+        self._box = box
+        self._content = content
+        self.items: dict[str, Item] = {}
+        self.voice: Voice | None = None
+        self.closing = False
+        """The box is about to restart: the voice may finish, nothing else starts."""
+        self.wake = inf
+        """Monotonic second at which there is something to decide."""
+        self._alerts: frozenset[str] = frozenset()
+        self._lapsed: frozenset[str] = frozenset()
+        self._coming: list[Item] = []
+        self._waiting: dict[str, Item] = {}
+        self._reasons: dict[str, SkipReason] = {}
+        self._streams: dict[str, float | bool] = {}
+
+    def recover(self) -> None:
+        """At power-on: a start without an end was cut, and goes on a little later if it may."""
+        for occurrence_id, progress in list(self._box.memory.started.items()):
+            if not progress.sounding:
+                continue
+            ended = Ended(
+                seq=self._box.memory.last_seq + 1,
+                occurrence_id=occurrence_id,
+                at=progress.at,
+                reason=EndReason.POWER_CUT,
+                played_seconds=progress.played,
+            )
+            resumed = Progress(
+                sounding=False,
+                position=progress.position + CHECKPOINT_SECONDS,
+                heard=progress.heard,
+                least=progress.least,
+                at=progress.at,
+                ends_by=progress.ends_by,
+                seconds=progress.seconds,
+                sha256=progress.sha256,
+            )
+            self._box.write(Change(records=[ended], started={occurrence_id: resumed}))
+
+    def replace(self, merged: Merged, issued_at: datetime, now: Now) -> None:
+        """Take over what the documents now say.
+
+        What they no longer name was withdrawn, unless its window had passed when the document
+        that changed it was issued: that is a miss to be told.
+        """
+        items = merged.items
+        memory = self._box.memory
+        for item in self.undecided():
+            renewed = items.get(item.occurrence_id)
+            if renewed is None and latest_start(item) < issued_at:
+                self._skip(item, now)
+            elif renewed is None or renewed.starts_at != item.starts_at:
+                self._reasons.pop(item.occurrence_id, None)
+        self.items, self._alerts, self._lapsed = items, merged.alerts, merged.lapsed
+        self._waiting = {}
+        self._coming = [
+            item
+            for occurrence_id, item in items.items()
+            if occurrence_id not in memory.settled and occurrence_id not in memory.started
+        ]
+        self._coming.sort(key=lambda item: (item.starts_at, item.occurrence_id), reverse=True)
+        self._streams = {k: v for k, v in self._streams.items() if k in items}
+        if self.voice and self.voice.item.occurrence_id in items:
+            self.voice.item = items[self.voice.item.occurrence_id]
+
+    def undecided(self) -> list[Item]:
+        """Items that have not started and may still, soonest first."""
+        return [*self._waiting.values(), *reversed(self._coming)]
+
+    def wanted(self) -> list[Audio]:
+        """The renditions that may still sound, soonest first."""
+        started = [self.items[k] for k in self._box.memory.started if k in self.items]
+        chosen = (self._rendition(item) for item in (*started, *self.undecided()))
+        return [audio for audio in chosen if audio is not None]
+
+    def is_alert(self, item: Item) -> bool:
+        """Tell whether it came as an alert, not in a programme."""
+        return item.occurrence_id in self._alerts
+
+    def readiness(self, item: Item) -> State:
+        """Whether the item could sound right now."""
+        if item.stream is not None and not item.stream.fallback:
+            return "ready"
+        return self._content.state(self._rendition(item)) if sources(item) else "waiting"
+
+    def volume(self, item: Item) -> int:
+        """Volume the item sounds at. A command outranks the item, for someone complained."""
+        config, commanded = self._box.config, self._box.memory.volume
+        if self.is_alert(item):
+            own = config.alert_volume if config else 100
+        elif commanded is not None:
+            return commanded
+        else:
+            own = config.volume if config else 70
+        return own if item.volume is None else item.volume
+
+    def stream_opened(self, occurrence_id: str, *, ok: bool) -> None:
+        """Whether a stream can be had; a stream that is sounding and breaks has ended."""
+        if occurrence_id in self._streams:
+            self._streams[occurrence_id] = ok
+
+    def failed(self, occurrence_id: str, now: Now) -> None:
+        """The sound cannot be decoded, or its stream broke."""
+        if self.voice and self.voice.item.occurrence_id == occurrence_id:
+            self._stop(EndReason.DECODE_ERROR, now, now.monotonic)
+
+    def decide(self, now: Now) -> None:
+        """Bring everything to where it has to be at this moment.
+
+        1. The voice ends when its time is over or it was withdrawn.
+        2. What was interrupted is given up once it may not go on.
+        3. What has come due waits; what has waited past its window is skipped.
+        4. Of those who could sound, the first in rank takes the loudspeaker if it may.
+        5. The position of the voice is put on flash.
+        """
+        time = self._box.clock.time(now.monotonic)
+        quiet = quiet_until(self._box.config, time)
+        self._limit_voice(now, time, quiet)
+        self._end_voice(now)
+        self._give_up(time)
+        while self._coming and self._coming[-1].starts_at <= time:
+            item = self._coming.pop()
+            self._waiting[item.occurrence_id] = item
+        for item in list(self._waiting.values()):
+            if time > latest_start(item):
+                self._skip(item, now)
+        for occurrence_id, opened in self._streams.items():
+            if not isinstance(opened, bool) and opened <= now.monotonic:
+                self._streams[occurrence_id] = False
+        if not self.closing:
+            self._cast(now, quiet is not None)
+        self._limit_voice(now, time, quiet)
+        self._checkpoint(now, time)
+        self.wake = self._next_decision(quiet)
+
+    def _limit_voice(self, now: Now, time: datetime, quiet: datetime | None) -> None:
+        voice = self.voice
+        if voice is None:
+            return
+        voice.until = self._box.clock.monotonic_at(voice.item.ends_by)
+        if voice.item.occurrence_id in self._alerts:
+            return
+        hush = quiet_from(self._box.config, time)
+        if quiet is not None:
+            voice.until = now.monotonic
+        elif hush is not None:
+            voice.until = min(voice.until, self._box.clock.monotonic_at(hush))
+
+    def _end_voice(self, now: Now) -> None:
+        voice = self.voice
+        if voice is None:
+            return
+        if voice.item.occurrence_id not in self.items:
+            self._stop(EndReason.WITHDRAWN, now, now.monotonic)
+        elif voice.ends_at <= min(now.monotonic, voice.until):
+            self._stop(EndReason.COMPLETED, now, voice.ends_at)
+        elif voice.until <= now.monotonic:
+            self._stop(EndReason.ENDS_BY, now, now.monotonic)
+
+    def _give_up(self, time: datetime) -> None:
+        for occurrence_id, progress in list(self._box.memory.started.items()):
+            if progress.sounding:
+                continue
+            item = self.items.get(occurrence_id)
+            if item is None or not may_go_on(item, progress, self._rendition(item), time):
+                self._box.write(Change(settled={occurrence_id: progress.ends_by}))
+
+    def _cast(self, now: Now, quiet: bool) -> None:
+        started = self._box.memory.started
+        candidates = list(self._waiting.values())
+        candidates += [self.items[k] for k, progress in started.items() if not progress.sounding]
+        candidates.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
+        for item in candidates:
+            obstacle = self._obstacle(item, now, quiet)
+            if obstacle is None:
+                self._start(item, now)
+            elif item.occurrence_id in self._waiting:
+                self._reasons[item.occurrence_id] = obstacle
+
+    def _obstacle(self, item: Item, now: Now, quiet: bool) -> SkipReason | None:
+        """What keeps an item from starting at this moment."""
+        barred = None if item.occurrence_id in self._alerts else self._bar(item, quiet)
+        if barred is not None:
+            return barred
+        outranked = self.voice is not None and self.voice.item.priority >= item.priority
+        missing = None
+        if item.stream is None or self._falls_back(item):
+            missing = SKIPS.get(self._content.state(self._rendition(item)))
+            if not sources(item):
+                missing = SkipReason.NO_AUDIO
+        elif not outranked:
+            missing = self._stream_obstacle(item, now)
+        return missing or (SkipReason.PREEMPTED if outranked else None)
+
+    def _bar(self, item: Item, quiet: bool) -> SkipReason | None:
+        """What keeps programme items from starting, and alerts not."""
+        if not self._box.clock.trusted:
+            return SkipReason.CLOCK_UNTRUSTED
+        if item.occurrence_id in self._lapsed:
+            return SkipReason.LATE
+        if self._box.memory.full:
+            return SkipReason.STORAGE_FULL
+        return SkipReason.QUIET_HOURS if quiet else None
+
+    def _stream_obstacle(self, item: Item, now: Now) -> SkipReason | None:
+        opened = self._streams.get(item.occurrence_id)
+        if opened is None and item.stream is not None:
+            self._streams[item.occurrence_id] = now.monotonic + STREAM_SECONDS
+            self._box.emit(OpenStream(item.occurrence_id, item.stream.url))
+        return None if opened is True else SkipReason.NO_AUDIO
+
+    def _falls_back(self, item: Item) -> bool:
+        """Tell whether the item's stream gives way to audio; not once the stream has sounded."""
+        progress = self._box.memory.started.get(item.occurrence_id)
+        if progress is not None:
+            return progress.sha256 is not None
+        return self._streams.get(item.occurrence_id) is False
+
+    def _rendition(self, item: Item) -> Audio | None:
+        return self._content.rendition(sources(item))
+
+    def _start(self, item: Item, now: Now) -> None:
+        if self.voice is not None:
+            self._stop(EndReason.PREEMPTED, now, now.monotonic)
+        occurrence_id = item.occurrence_id
+        progress = self._box.memory.started.get(occurrence_id)
+        streamed = item.stream is not None and not self._falls_back(item)
+        audio = None if streamed else self._rendition(item)
+        again = progress is not None and progress.restart
+        offset = 0.0 if progress is None or again else progress.position
+        self.voice = Voice(
+            item=item,
+            audio=audio,
+            began=now.monotonic,
+            offset=offset,
+            heard=0.0 if progress is None or again else progress.heard,
+            least=0.0 if progress is None else progress.played if again else progress.least,
+            checkpoint_at=now.monotonic + CHECKPOINT_SECONDS,
+        )
+        self._waiting.pop(occurrence_id, None)
+        self._reasons.pop(occurrence_id, None)
+        volume = self.volume(item)
+        started = Started(
+            seq=self._box.memory.last_seq + 1,
+            occurrence_id=occurrence_id,
+            at=self._box.clock.reading(now),
+            bulletin_revision=None if self.is_alert(item) else item.bulletin_revision,
+            sha256=audio.sha256 if audio else None,
+            offset_seconds=offset,
+            volume=volume,
+        )
+        self._write_progress(self.voice, now, started)
+        if audio is not None:
+            self._box.emit(StartSound(occurrence_id, audio.sha256, offset, volume))
+        elif item.stream is not None:
+            self._box.emit(StartStream(occurrence_id, item.stream.url, volume))
+
+    def _stop(self, reason: EndReason, now: Now, ended_at: float) -> None:
+        assert self.voice is not None
+        voice, self.voice = self.voice, None
+        item = voice.item
+        self._streams.pop(item.occurrence_id, None)
+        self._box.emit(StopSound(item.occurrence_id))
+        ended = Ended(
+            seq=self._box.memory.last_seq + 1,
+            occurrence_id=item.occurrence_id,
+            at=self._box.clock.reading(now) - timedelta(seconds=now.monotonic - ended_at),
+            reason=reason,
+            played_seconds=round(max(voice.heard_at(ended_at), voice.least), 3),
+        )
+        if reason is EndReason.PREEMPTED and item.on_preempt is not OnPreempt.DROP:
+            self._write_progress(voice, now, ended, sounding=False)
+        else:
+            settled = {item.occurrence_id: item.ends_by}
+            self._box.write(Change(records=[ended], settled=settled))
+
+    def _checkpoint(self, now: Now, time: datetime) -> None:
+        if self.voice is not None and self.voice.checkpoint_at <= now.monotonic:
+            self.voice.checkpoint_at = now.monotonic + CHECKPOINT_SECONDS
+            self._write_progress(self.voice, now)
+
+    def _write_progress(
+        self, voice: Voice, now: Now, *records: Record, sounding: bool = True
+    ) -> None:
+        progress = Progress(
+            sounding=sounding,
+            position=voice.position(now.monotonic),
+            heard=voice.heard_at(now.monotonic),
+            least=voice.least,
+            at=self._box.clock.reading(now),
+            ends_by=voice.item.ends_by,
+            seconds=voice.audio.seconds if voice.audio else None,
+            sha256=voice.audio.sha256 if voice.audio else None,
+            restart=not sounding and voice.item.on_preempt is OnPreempt.RESTART,
+        )
+        change = Change(records=list(records), started={voice.item.occurrence_id: progress})
+        self._box.write(change)
+
+    def _skip(self, item: Item, now: Now) -> None:
+        self._waiting.pop(item.occurrence_id, None)
+        reason = self._reasons.pop(item.occurrence_id, None) or self._absence(item, now)
+        skipped = Skipped(
+            seq=self._box.memory.last_seq + 1,
+            occurrence_id=item.occurrence_id,
+            at=self._box.clock.reading(now),
+            reason=reason,
+        )
+        self._box.write(Change(records=[skipped], settled={item.occurrence_id: item.ends_by}))
+
+    def _absence(self, item: Item, now: Now) -> SkipReason:
+        """Why nobody looked at the item while it could have started."""
+        clock = self._box.clock
+        latest = latest_start(item)
+        if latest < clock.booted_at(now.monotonic):
+            return SkipReason.POWERED_OFF
+        if clock.trusted_since is None or latest < clock.trusted_since:
+            return SkipReason.CLOCK_UNTRUSTED
+        return SkipReason.LATE
+
+    def _next_decision(self, quiet: datetime | None) -> float:
+        instants = [self._coming[-1].starts_at] if self._coming else []
+        instants += [latest_start(item) + MOMENT for item in self._waiting.values()]
+        for occurrence_id, progress in self._box.memory.started.items():
+            if not progress.sounding:
+                item = self.items[occurrence_id]
+                instants.append(item.ends_by)
+                if progress.restart:
+                    instants.append(latest_start(item) + MOMENT)
+        if quiet is not None and instants:
+            instants.append(quiet)
+        seconds = [self._box.clock.monotonic_at(min(instants))] if instants else []
+        seconds += [s for s in self._streams.values() if not isinstance(s, bool)]
+        if self.voice is not None:
+            voice = self.voice
+            seconds += [voice.ends_at, voice.until, voice.checkpoint_at]
+        return min(seconds, default=inf)

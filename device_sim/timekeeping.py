@@ -1,0 +1,162 @@
+"""How a device knows the time, and how far it trusts what it knows.
+
+Wall clocks step, boxes lose power, batteries of clock chips die. So an instant is taken once
+from a source that can be trusted (NTP, the server, a battery-backed chip) and carried from there
+by the monotonic clock, which nobody can set.
+
+Before that, signed documents still tell something: the present is not before the newest
+`issued_at` that was seen. `time` is then that lower bound, carried by the monotonic clock too.
+"At least this late" is enough to let a window pass and to end an alert; it is not enough to
+start a scheduled item.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from broadcast.wire.events import Clock
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+"""A lower bound of the present for a box that has never seen a signed document."""
+
+STEP_SECONDS = 2.0
+"""A jump of the wall clock against the monotonic clock that counts as a step. Lower would take
+NTP's ordinary slewing for one, higher would carry a wrong chip offset through a power cut."""
+
+SLOWEST_REPLY_SECONDS = 2.0
+"""A round trip sets the clock wrong by half of it at worst, so a longer one is tried again. Lower
+would keep a device on a slow 2G link from ever being set."""
+
+NTP_TOLERANCE = timedelta(minutes=5)
+"""How far before a signed `issued_at` an NTP time may lie before it is not believed."""
+
+Source = Literal["ntp", "server", "gps", "rtc", "none"]
+
+
+class Now(NamedTuple):
+    """One look at both clocks of a box."""
+
+    wall: datetime
+    """The box's own wall clock, right or wrong."""
+    monotonic: float
+    """Seconds since some moment; never set, stops only with the power."""
+
+
+class Timekeeper:
+    """The time of one device since it was powered on.
+
+    Args:
+        now: Both clocks at power-on.
+        bound: Newest instant that is known to have passed, from flash.
+        lead: Wall clock minus true time as last measured, when a battery keeps the wall clock
+            running through a power cut; None without a battery or a measurement.
+    """
+
+    def __init__(self, now: Now, bound: datetime | None, lead: timedelta | None) -> None:
+        self._booted = now.monotonic
+        self._instant = bound or LONG_AGO
+        self._monotonic = now.monotonic
+        self._wall_lead = now.wall - self._instant
+        self.source: Source = "none"
+        self.trusted_since: datetime | None = None
+        self.offset_ms: int | None = None
+        if lead is not None and now.wall - lead >= self._instant:
+            self._trust(now.wall - lead, now, "rtc")
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether scheduled items may start by this clock."""
+        return self.trusted_since is not None
+
+    @property
+    def lead(self) -> timedelta:
+        """Wall clock minus `time` at the last look."""
+        return self._wall_lead
+
+    def time(self, monotonic: float) -> datetime:
+        """The present: exact when trusted, otherwise an instant that has surely passed."""
+        return self._instant + timedelta(seconds=monotonic - self._monotonic)
+
+    def reading(self, now: Now) -> datetime:
+        """What to write into a report: the best guess, however bad."""
+        time = self.time(now.monotonic)
+        return time if self.trusted else max(time, now.wall)
+
+    def monotonic_at(self, instant: datetime) -> float:
+        """Reading of the monotonic clock at which `time` has reached the instant."""
+        # One microsecond more, so that rounding never wakes the device just too early.
+        return self._monotonic + (instant - self._instant).total_seconds() + 1e-6
+
+    def booted_at(self, monotonic: float) -> datetime:
+        """When the power came, by what is known now."""
+        return self.time(monotonic) - timedelta(seconds=monotonic - self._booted)
+
+    def uptime_seconds(self, monotonic: float) -> float:
+        """Seconds since the power came."""
+        return monotonic - self._booted
+
+    def stepped(self, now: Now) -> bool:
+        """Tell whether the wall clock was set since the last look."""
+        lead = now.wall - self.time(now.monotonic)
+        stepped = abs(lead - self._wall_lead).total_seconds() > STEP_SECONDS
+        self._wall_lead = lead
+        return stepped
+
+    def not_before(self, instant: datetime, monotonic: float) -> bool:
+        """Learn from a signed document that `instant` has passed.
+
+        Returns:
+            Whether a trusted clock is contradicted by it and had better be checked.
+        """
+        behind = instant - self.time(monotonic)
+        if behind <= timedelta(0):
+            return False
+        if not self.trusted:
+            self._anchor(instant, monotonic)
+            return False
+        return behind.total_seconds() > STEP_SECONDS
+
+    def synchronised(self, now: Now) -> bool:
+        """The box's NTP client vouches for its wall clock.
+
+        Returns:
+            False when it cannot be true: a signed document was issued well after it.
+        """
+        if not self.trusted and now.wall < self.time(now.monotonic) - NTP_TOLERANCE:
+            return False
+        self._trust(now.wall, now, "ntp")
+        return True
+
+    def replied(self, server_at: datetime, asked_at: float, now: Now) -> bool:
+        """The server's clock, read half a round trip ago.
+
+        A device with NTP only measures itself by it.
+
+        Returns:
+            False when the reply took too long to be of use.
+        """
+        round_trip = now.monotonic - asked_at
+        if not 0 <= round_trip <= SLOWEST_REPLY_SECONDS:
+            return False
+        reference = server_at + timedelta(seconds=round_trip / 2)
+        self.offset_ms = round((now.wall - reference) / timedelta(milliseconds=1))
+        if self.source != "ntp":
+            self._trust(reference, now, "server")
+        return True
+
+    def report(self) -> Clock:
+        """The message part that tells of this clock."""
+        return Clock(trusted=self.trusted, source=self.source, offset_ms=self.offset_ms)
+
+    def _anchor(self, instant: datetime, monotonic: float) -> None:
+        self._wall_lead += self.time(monotonic) - instant
+        self._instant = instant
+        self._monotonic = monotonic
+
+    def _trust(self, instant: datetime, now: Now, source: Source) -> None:
+        self._anchor(instant, now.monotonic)
+        self._wall_lead = now.wall - instant
+        self.source = source
+        if self.trusted_since is None:
+            self.trusted_since = instant

@@ -1,0 +1,78 @@
+"""One sound on the loudspeaker, and the rules that look at a single item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf
+
+from broadcast.wire.documents import Audio, Item
+from device_sim.journal import Progress
+
+ON_TIME = timedelta(seconds=1)
+"""A start this close to the plan is on time, so a late limit of zero can be kept at all."""
+
+
+@dataclass(slots=True)
+class Voice:
+    """The sound that is playing now."""
+
+    item: Item
+    audio: Audio | None
+    """None for a stream."""
+    began: float
+    """Monotonic second of its (last) start."""
+    offset: float
+    """Where in the audio that was."""
+    heard: float
+    """Seconds heard before that."""
+    least: float
+    """Seconds heard before it was begun again; what sounds twice counts once."""
+    checkpoint_at: float
+    until: float = inf
+    """Monotonic second at which it must be silent, whatever remains."""
+
+    def position(self, monotonic: float) -> float:
+        """Where in the audio the sound is."""
+        position = self.offset + monotonic - self.began
+        return min(position, self.audio.seconds) if self.audio else position
+
+    def heard_at(self, monotonic: float) -> float:
+        """Seconds of the audio that have sounded since it was begun from its start."""
+        return self.heard + self.position(monotonic) - self.offset
+
+    @property
+    def ends_at(self) -> float:
+        """Monotonic second at which the audio is at its end."""
+        return self.began + self.audio.seconds - self.offset if self.audio else inf
+
+
+def latest_start(item: Item) -> datetime:
+    """Last instant at which the item may start."""
+    late = max(timedelta(seconds=item.late_limit_seconds), ON_TIME)
+    return min(item.starts_at + late, item.ends_by)
+
+
+def sources(item: Item) -> list[Audio]:
+    """Renditions that can be fetched ahead for the item."""
+    if item.audio or item.stream is None:
+        return item.audio
+    return item.stream.fallback
+
+
+def may_go_on(item: Item, progress: Progress, audio: Audio | None, time: datetime) -> bool:
+    """Tell whether an interrupted sound may still be taken up.
+
+    Args:
+        item: What the documents say of it now.
+        progress: How far it came.
+        audio: The rendition that would be played now.
+        time: The present.
+    """
+    if time >= item.ends_by or (progress.restart and time > latest_start(item)):
+        return False
+    if progress.sha256 is None:
+        return item.stream is not None
+    if audio is None or audio.sha256 != progress.sha256:
+        return False
+    return progress.restart or progress.position < audio.seconds

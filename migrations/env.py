@@ -1,0 +1,52 @@
+"""Alembic environment: asyncpg, one advisory lock, every feature's tables."""
+
+from __future__ import annotations
+
+import asyncio
+
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import broadcast.accounts.model
+import broadcast.areas.model
+import broadcast.bulletins.model
+import broadcast.coverage.model
+import broadcast.devices.model
+import broadcast.plays.model
+import broadcast.programmes.model
+import broadcast.schedules.model
+import broadcast.stations.model
+import broadcast.web.model  # noqa: F401  the imports above and this one fill Base.metadata
+from broadcast.db import PARTITIONED, Base
+
+MIGRATION_LOCK = 0x74_74_6E_01
+"""Advisory lock key: two processes that start together migrate one after the other."""
+
+
+def _is_ours(name: str | None, kind: str, parents: object) -> bool:
+    del parents
+    return kind != "table" or not any((name or "").startswith(f"{t}_2") for t in PARTITIONED)
+
+
+def _run(connection: sa.Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        include_name=_is_ours,
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.run_migrations()
+
+
+async def _main() -> None:
+    engine = create_async_engine(context.config.attributes["url"], poolclass=sa.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_run)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_main())

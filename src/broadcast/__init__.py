@@ -1,0 +1,1 @@
+"""Broadcast controller of a province's source information system."""

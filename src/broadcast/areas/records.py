@@ -1,0 +1,91 @@
+"""Writing the difference between what is stored and what ought to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
+from broadcast.areas.placement import Registered
+from broadcast.areas.sheets import Action, Report
+from broadcast.areas.tree import Step, Unit
+
+Record = Unit | Step | Registered
+Identity = tuple[Any, ...]
+
+IDENTITIES: dict[type[Record], tuple[str, ...]] = {
+    Unit: ("code", "valid_from"),
+    Step: ("old_code", "new_code", "effective_on"),
+    Registered: ("code", "valid_from"),
+}
+TABLES: dict[type[Record], type[Area | AreaLineage | RegisteredVillage]] = {
+    Unit: Area,
+    Step: AreaLineage,
+    Registered: RegisteredVillage,
+}
+
+DELETED_AT_ONCE = 5_000
+"""PostgreSQL takes 32,767 parameters in a statement, three for each record."""
+
+
+def identity(record: Record) -> Identity:
+    """What tells a record from all others of its kind."""
+    return tuple(getattr(record, name) for name in IDENTITIES[type(record)])
+
+
+async def lock(session: AsyncSession) -> None:
+    """Keep other changes of the areas out until the transaction ends; readers go on."""
+    tables = ", ".join(table.__tablename__ for table in TABLES.values())
+    await session.execute(sa.text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def store(
+    session: AsyncSession, stored: Iterable[Record], wanted: Iterable[Record], report: Report
+) -> None:
+    """Make the stored records of one kind the wanted ones; equal ones are not touched."""
+    before = {identity(record): record for record in stored}
+    after = {identity(record): record for record in wanted}
+    gone, new = [], []
+    for key in sorted(before.keys() | after.keys()):
+        old, record = before.get(key), after.get(key)
+        what = " ".join(str(value) for value in key)
+        if record is None:
+            report.count(Action.REMOVED, what)
+        elif old is None:
+            report.count(Action.ADDED, what, ", ".join(_text(value) for value in record))
+        elif old == record:
+            report.count(Action.UNCHANGED, what)
+            continue
+        else:
+            report.count(Action.CHANGED, what, _difference(old, record))
+        if old is not None:
+            gone.append(old)
+        if record is not None:
+            new.append(record)
+    for start in range(0, len(gone), DELETED_AT_ONCE):
+        some = gone[start : start + DELETED_AT_ONCE]
+        table, names = TABLES[type(some[0])], IDENTITIES[type(some[0])]
+        key_columns = sa.tuple_(*(getattr(table, name) for name in names))
+        await session.execute(
+            sa.delete(table).where(key_columns.in_([identity(record) for record in some]))
+        )
+    if new:
+        await session.execute(
+            sa.insert(TABLES[type(new[0])]), [record._asdict() for record in new]
+        )
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _difference(old: Record, new: Record) -> str:
+    changed = [
+        f"{name}: {_text(before)} → {_text(after)}"
+        for name, before, after in zip(old._fields, old, new, strict=True)
+        if before != after
+    ]
+    return "; ".join(changed)

@@ -1,0 +1,203 @@
+"""The village register: in which commune a village lies from a day on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from datetime import date
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import placement, records, sheets
+from broadcast.areas.model import Area, Level, RegisteredVillage
+from broadcast.areas.placement import Registered, Unplaced
+from broadcast.areas.sheets import Column, Faults, File, Report, Sheet
+from broadcast.areas.topology import touch
+from broadcast.areas.tree import Lineage, Unit
+from broadcast.areas.units import COLUMNS, load_lineage, missing
+from broadcast.errors import InvalidInput, NotFound
+
+log = structlog.get_logger()
+
+
+def village_code(cell: str) -> str:
+    """A code of a village: not one that the statistics office could give."""
+    if re.fullmatch(r"[0-9]{1,5}", cell):
+        raise ValueError(f"“{cell}” giống mã của tỉnh, huyện hoặc xã; đặt mã khác cho thôn")
+    return sheets.code(cell)
+
+
+VILLAGES = Sheet(
+    kind="villages",
+    columns=[
+        Column("code", village_code),
+        Column("kind", sheets.text(40)),
+        Column("name", sheets.text()),
+        Column("commune_code", sheets.code),
+        Column("valid_from", sheets.day),
+        Column("valid_to", sheets.day, required=False),
+    ],
+    row=Registered,
+    key=("code", "valid_from"),
+)
+
+
+async def import_villages(
+    session: AsyncSession, file: File, *, replace: bool = False, dry_run: bool = False
+) -> Report:
+    """Store the register rows of a file, and derive where these villages lie on every day.
+
+    Args:
+        session: Transaction that all happens in.
+        file: `villages.csv`.
+        replace: Rows that the file does not contain are removed.
+        dry_run: Report what would change, and change nothing.
+
+    Raises:
+        InvalidInput: With `errors`; nothing is changed.
+        TooLarge: The file exceeds `sheets.MAX_BYTES`.
+    """
+    faults = Faults()
+    rows = sheets.read(VILLAGES, file, faults)
+    faults.stop_if_any()
+    await records.lock(session)
+    stored = {records.identity(row): row for row in await load_register(session)}
+    wanted = ({} if replace else stored) | {records.identity(row.value): row.value for row in rows}
+    lineage = await load_lineage(session, villages=False)
+    numbers = {records.identity(row.value): row.number for row in rows}
+    for wrong in wrong_rows(wanted.values(), lineage):
+        faults.add(file.name, numbers.get(records.identity(wrong[0])), *wrong[1:])
+    faults.stop_if_any()
+    report = Report(dry_run=dry_run)
+    async with session.begin_nested() as attempt:
+        await records.store(session, stored.values(), wanted.values(), report)
+        report.notes += await derive(session, lineage)
+        await touch(session)
+        if dry_run:
+            await attempt.rollback()
+    log.info("areas.villages.imported", file=file.name, **report.counts())
+    return report
+
+
+async def register(session: AsyncSession, row: Registered) -> None:
+    """Store one row of the register, in place of one from the same day.
+
+    Raises:
+        InvalidInput: The commune takes no villages on that day, or the dates clash.
+    """
+    try:
+        village_code(row.code)
+    except ValueError as error:
+        raise InvalidInput("code", str(error)) from None
+    await records.lock(session)
+    stored = await load_register(session, [row.code])
+    wanted = [other for other in stored if other.valid_from != row.valid_from] + [row]
+    await _change(session, row.code, stored, wanted)
+
+
+async def withdraw(session: AsyncSession, code: str, valid_from: date) -> None:
+    """Remove a row of the register; the row before it holds again.
+
+    Raises:
+        NotFound: There is no such row.
+    """
+    await records.lock(session)
+    stored = await load_register(session, [code])
+    wanted = [row for row in stored if row.valid_from != valid_from]
+    if len(wanted) == len(stored):
+        raise NotFound(f"Sổ thôn không có dòng {code} từ ngày {valid_from}.")
+    await _change(session, code, stored, wanted)
+
+
+async def _change(
+    session: AsyncSession, code: str, stored: list[Registered], wanted: list[Registered]
+) -> None:
+    lineage = await load_lineage(session, villages=False)
+    for _, column, detail in wrong_rows(wanted, lineage):
+        raise InvalidInput(column, detail)
+    await records.store(session, stored, wanted, Report())
+    await derive(session, lineage, [code])
+    await touch(session)
+    log.info("areas.village.registered", village=code, row_count=len(wanted))
+
+
+def wrong_rows(rows: Iterable[Registered], lineage: Lineage) -> list[tuple[Registered, str, str]]:
+    """What is wrong with rows of the register: row, column, remedy."""
+    wrong = []
+    for village in placement.by_village(rows).values():
+        for index, row in enumerate(village):
+            after = village[index + 1] if index + 1 < len(village) else None
+            if row.valid_to is not None and row.valid_to < row.valid_from:
+                detail = f"{row.valid_to} trước ngày bắt đầu {row.valid_from}; đổi lại hai ngày"
+                wrong.append((row, "valid_to", detail))
+            elif (
+                after is not None and row.valid_to is not None and row.valid_to >= after.valid_from
+            ):
+                detail = f"dòng sau của {row.code} bắt đầu {after.valid_from}; để trống hoặc sửa"
+                wrong.append((row, "valid_to", detail))
+            if not lineage.tree_on(row.valid_from).takes_villages(row.commune_code):
+                wrong.append((row, "commune_code", _not_a_commune(row, lineage)))
+    return wrong
+
+
+def _not_a_commune(row: Registered, lineage: Lineage) -> str:
+    unit = lineage.unit(row.commune_code, row.valid_from)
+    if unit is None:
+        return missing(lineage, row.commune_code, row.valid_from)[0]
+    return f"{unit.name} không phải cấp xã; ghi mã xã, phường, thị trấn hoặc đặc khu"
+
+
+async def load_register(
+    session: AsyncSession, codes: Collection[str] | None = None
+) -> list[Registered]:
+    """Rows of the register, of some villages or of all."""
+    columns = [getattr(RegisteredVillage, name) for name in Registered._fields]
+    statement = sa.select(*columns)
+    if codes is not None:
+        statement = statement.where(RegisteredVillage.code.in_(codes))
+    return [Registered(*row) for row in await session.execute(statement)]
+
+
+async def derive(
+    session: AsyncSession, lineage: Lineage, codes: Collection[str] | None = None
+) -> list[str]:
+    """Bring the units of level village in line with the register and the communes' lineage.
+
+    Returns:
+        What a person should know of it.
+
+    Raises:
+        InvalidInput: A register row names a commune that is none on its day.
+    """
+    register_rows = await load_register(session, codes)
+    wrong = wrong_rows(register_rows, lineage)
+    if wrong:
+        row, column, detail = wrong[0]
+        raise InvalidInput(column, f"thôn {row.code} trong sổ từ {row.valid_from}: {detail}")
+    villages = placement.by_village(register_rows)
+    spans = {code: placement.placed(rows, lineage) for code, rows in villages.items()}
+    wanted = [span.unit for each in spans.values() for span in each]
+    statement = sa.select(*COLUMNS).where(Area.level == Level.VILLAGE)
+    if codes is not None:
+        statement = statement.where(Area.code.in_(codes))
+    stored = [Unit(*row) for row in await session.execute(statement)]
+    report = Report()
+    await records.store(session, stored, wanted, report)
+    notes = []
+    if report.changes:
+        notes.append(
+            f"thôn theo xã: {report.added} đoạn mở, {report.changed} sửa, {report.removed} bỏ"
+        )
+    for day in lineage.days(date.min, None):
+        count = len(placement.unplaced(villages, lineage, day))
+        if count:
+            notes.append(f"ngày {day}: {count} thôn chưa xếp được (areas unplaced --on {day})")
+    return notes
+
+
+async def unplaced(session: AsyncSession, on: date) -> list[Unplaced]:
+    """Villages of a day that a person has to place."""
+    lineage = await load_lineage(session, villages=False)
+    return placement.unplaced(placement.by_village(await load_register(session)), lineage, on)

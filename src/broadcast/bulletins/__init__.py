@@ -1,0 +1,1 @@
+"""Bulletins from upload or text to approved renditions."""

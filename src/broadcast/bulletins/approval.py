@@ -1,0 +1,137 @@
+"""Who may move a revision to which state; the only road to `approved`.
+
+A revision is decided on as it was heard: what is returned is corrected by a new revision, never
+sent in again. Nothing leaves `withdrawn`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import StrEnum
+
+from broadcast.accounts.model import Role
+from broadcast.bulletins.model import RevisionState
+from broadcast.errors import Conflict, Forbidden, InvalidInput
+from broadcast.wire.fields import BulletinClass
+
+
+class Action(StrEnum):
+    """What a person can do to a revision."""
+
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    RETURN = "return"
+    WITHDRAW = "withdraw"
+
+
+TRANSITIONS = {
+    (RevisionState.DRAFT, Action.SUBMIT): RevisionState.SUBMITTED,
+    (RevisionState.SUBMITTED, Action.APPROVE): RevisionState.APPROVED,
+    (RevisionState.SUBMITTED, Action.RETURN): RevisionState.RETURNED,
+    (RevisionState.DRAFT, Action.WITHDRAW): RevisionState.WITHDRAWN,
+    (RevisionState.SUBMITTED, Action.WITHDRAW): RevisionState.WITHDRAWN,
+    (RevisionState.APPROVED, Action.WITHDRAW): RevisionState.WITHDRAWN,
+    (RevisionState.RETURNED, Action.WITHDRAW): RevisionState.WITHDRAWN,
+}
+"""Every permitted step; what is not here is a conflict."""
+
+FOUR_EYES = frozenset((BulletinClass.PRIORITY, BulletinClass.EMERGENCY))
+"""Classes whose author may not approve them, whatever role he holds."""
+
+_STATES = {
+    RevisionState.DRAFT: "bản nháp",
+    RevisionState.SUBMITTED: "chờ duyệt",
+    RevisionState.APPROVED: "đã duyệt",
+    RevisionState.RETURNED: "bị trả lại",
+    RevisionState.WITHDRAWN: "đã rút",
+}
+_ACTIONS = {
+    Action.SUBMIT: "gửi duyệt",
+    Action.APPROVE: "duyệt",
+    Action.RETURN: "trả lại",
+    Action.WITHDRAW: "rút",
+}
+_APPROVERS = frozenset((Role.APPROVER, Role.ADMIN))
+_AUTHORS = frozenset((Role.BROADCASTER, Role.APPROVER, Role.ADMIN))
+
+
+def allowed(state: RevisionState) -> list[Action]:
+    """Actions that the state permits, whoever asks.
+
+    >>> [action.value for action in allowed(RevisionState.SUBMITTED)]
+    ['approve', 'return', 'withdraw']
+    """
+    return [action for action in Action if (state, action) in TRANSITIONS]
+
+
+def decide(
+    state: RevisionState,
+    action: Action,
+    *,
+    class_: BulletinClass,
+    author: str,
+    actor: str,
+    role: Role,
+    note: str = "",
+) -> RevisionState:
+    """State that the action leads to.
+
+    Args:
+        state: Present state of the revision.
+        action: What is asked for.
+        class_: Class of the bulletin.
+        author: Who made the revision.
+        actor: Who asks.
+        role: Role of `actor`.
+        note: Reason, which a return must give.
+
+    Raises:
+        Forbidden: This person may not do this, in any state.
+        Conflict: The state does not permit it; `allowed` names what it permits.
+        InvalidInput: A return without a reason.
+    """
+    _admit(action, class_=class_, own=same_person(author, actor), role=role)
+    following = TRANSITIONS.get((state, action))
+    if following is None:
+        possible = allowed(state)
+        words = ", ".join(_ACTIONS[step] for step in possible) or "không còn bước nào"
+        raise Conflict(
+            f"Không thể {_ACTIONS[action]}: phiên bản này {_STATES[state]}. Có thể: {words}.",
+            state=state.value,
+            allowed=[step.value for step in possible],
+        )
+    if action is Action.RETURN and not note.strip():
+        raise InvalidInput("note", "trả lại phải nêu lý do để người soạn biết cần sửa gì")
+    return following
+
+
+def same_person(one: str, other: str) -> bool:
+    """Tell whether two signatures name one person, however the accents were typed.
+
+    >>> same_person("Nguyễn Thị Lan", "Nguyễn Thị LAN ")
+    True
+    """
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _admit(action: Action, *, class_: BulletinClass, own: bool, role: Role) -> None:
+    match action:
+        case Action.SUBMIT:
+            admitted = own and role in _AUTHORS
+            who = "chỉ người soạn được gửi duyệt phiên bản của mình"
+        case Action.APPROVE | Action.RETURN:
+            admitted = role in _APPROVERS
+            who = "cần người có vai trò duyệt (approver)"
+        case Action.WITHDRAW:
+            admitted = role in _APPROVERS or (own and role in _AUTHORS)
+            who = "chỉ người soạn hoặc người duyệt (approver) được rút"
+    if not admitted:
+        raise Forbidden(f"Không được {_ACTIONS[action]}: {who}.")
+    if action is Action.APPROVE and own and class_ in FOUR_EYES:
+        raise Forbidden(
+            "Bản tin ưu tiên và khẩn cấp phải do người khác duyệt, không phải người soạn."
+        )

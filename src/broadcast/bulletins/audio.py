@@ -1,0 +1,369 @@
+"""From any recording to the two renditions loudspeakers play; the only door to libav and pydub.
+
+`prepare` takes these steps:
+
+1. decode the source once to 48 kHz mono, high-passed, into a scratch file, measuring as it goes;
+2. trim silence off both ends;
+3. put the attention chime before and the closing chime after, with pauses and fades;
+4. bring the whole to its loudness under a true-peak ceiling, and encode it to Opus and to MP3;
+5. decode each rendition, measure it, and encode it again if the codec moved it off its target.
+
+The same source and settings give the same bytes, so that the SHA-256 names them for good.
+Sources are untrusted: outside tests and benchmarks, call it through `broadcast.bulletins.sandbox`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.stream import AudioStream
+
+from broadcast import config
+from broadcast.bulletins import chime, loudness
+from broadcast.bulletins.decoding import CHUNK, FOR_AIR, UNREADABLE, Chain, Source
+from broadcast.bulletins.loudness import RATE, STEP, TICK, Meter, Samples
+from broadcast.errors import InvalidInput
+
+with warnings.catch_warnings():
+    # pydub warns that audioop leaves the standard library, and that ffmpeg is not on PATH.
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment
+
+SILENCE_LU = 30.0
+"""This far below the bulletin's own loudness is silence: breath stays, room noise goes."""
+
+LEAD_STEPS, TAIL_STEPS = 2, 4
+"""Tenths of a second kept of the silence around it: no consonant is cut, a room may ring out."""
+
+SHORTEST_SECONDS = 1.0
+"""Less than this is a slip of the record button."""
+
+MOST_GAIN_DB = 40.0
+"""A recording quieter than this below the target would come out as noise."""
+
+TOLERANCE_LU = 0.4
+"""Accepted distance of a rendition from the target; the promise is 0.5."""
+
+CODEC_MARGIN_DB = 1.6
+"""What a codec at these rates may add to a peak; where it adds more, it costs another encoding."""
+
+_ATTEMPTS = 6
+_HEADROOM = 16.0
+"""pydub clips at full scale; what it assembles is kept this much lower, in 32 bits."""
+
+_CODECS = {"opus": ("libopus", "ogg", "flt", 0.2), "mp3": ("libmp3lame", "mp3", "fltp", 0.3)}
+"""Encoder, container, sample format, and LU that a voice loses with its highest sibilants."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Loudness of a file as it is decoded.
+
+    Attributes:
+        loudness_lufs: Integrated, EBU R 128; -inf for silence.
+        true_peak_dbtp: Highest true peak; -inf for silence.
+        seconds: Decoded length.
+    """
+
+    loudness_lufs: float
+    true_peak_dbtp: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One encoding of a prepared bulletin, stored under its SHA-256."""
+
+    codec: str
+    sha256: str
+    size_bytes: int
+    seconds: float
+    path: Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bulletin ready for air.
+
+    Attributes:
+        seconds: Length on air, chimes and pauses included.
+        loudness_lufs: Of the decoded rendition that is furthest from the target.
+        true_peak_dbtp: Of the decoded rendition with the highest.
+        source_seconds: Decoded length of the source.
+        trimmed_seconds: Silence taken off its two ends.
+        gain_db: Gain that the source got.
+        damaged_frames: Pieces of the source that could not be decoded and were skipped.
+        renditions: Opus first, then MP3.
+    """
+
+    seconds: float
+    loudness_lufs: float
+    true_peak_dbtp: float
+    source_seconds: float
+    trimmed_seconds: float
+    gain_db: float
+    damaged_frames: int
+    renditions: tuple[Rendition, ...]
+
+
+def prepare(
+    source: Path, content_dir: Path, settings: config.Audio, *, scratch: Path | None = None
+) -> Prepared:
+    """Prepare one bulletin and store its renditions.
+
+    Args:
+        source: Any recording that libav reads.
+        content_dir: Root of the content-addressed store.
+        settings: Loudness, bit rates, limits.
+        scratch: Empty directory on the file system of `content_dir`; needs 192 kB a second of
+            sound. One is made and removed when None.
+
+    Raises:
+        InvalidInput: The file is no recording, is silent, too short, too long or too broken, or
+            cannot be brought to the target.
+    """
+    if scratch is None:
+        content_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".prepare-", dir=content_dir) as made:
+            return prepare(source, content_dir, settings, scratch=Path(made))
+
+    sound, meter, damaged_frames = _decode(source, scratch / "sound.f32", settings.longest_seconds)
+    powers, peaks = meter.finish()
+    first, last = _trim(powers, settings.loudness_lufs)
+    source_seconds = meter.samples / RATE
+    programme = _Programme.around(
+        sound[first * STEP : last * STEP],
+        powers[first * 100 : last * 100],
+        peaks[first * 100 : last * 100],
+        settings,
+    )
+    with ThreadPoolExecutor(len(_CODECS)) as pool:
+        rendered = list(
+            pool.map(lambda codec: programme.render(codec, scratch, settings), _CODECS)
+        )
+    worst = max(rendered, key=lambda r: abs(r[1].loudness_lufs - settings.loudness_lufs))
+    return Prepared(
+        seconds=programme.seconds,
+        loudness_lufs=round(worst[1].loudness_lufs, 2),
+        true_peak_dbtp=round(max(measured.true_peak_dbtp for _, measured in rendered), 2),
+        source_seconds=round(source_seconds, 3),
+        trimmed_seconds=round(max(source_seconds - (last - first) / 10, 0), 3),
+        gain_db=round(programme.gain_db, 2),
+        damaged_frames=damaged_frames,
+        renditions=tuple(
+            _publish(codec, path, measured.seconds, content_dir)
+            for codec, (path, measured) in zip(_CODECS, rendered, strict=True)
+        ),
+    )
+
+
+def measure(path: Path) -> Measured:
+    """Loudness, true peak and length of any file that libav reads.
+
+    Raises:
+        InvalidInput: libav does not read it.
+    """
+    meter = Meter()
+    for sound, weighted in Source(path):
+        meter.add(sound, weighted)
+    return _measured(meter)
+
+
+def decode_pcm(path: Path) -> npt.NDArray[np.int16]:
+    """Samples of any file that libav reads, as 48 kHz mono.
+
+    Raises:
+        InvalidInput: libav does not read it.
+    """
+    pieces = [
+        np.rint(np.clip(sound * 32768, -32768, 32767)).astype(np.int16)
+        for sound, _ in Source(path)
+    ]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+
+def content_path(content_dir: Path, sha256: str) -> Path:
+    """Where the store keeps content of that SHA-256 (64 hexadecimal digits)."""
+    return content_dir / sha256[:2] / sha256
+
+
+def _measured(meter: Meter) -> Measured:
+    powers, peaks = meter.finish()
+    return Measured(
+        loudness_lufs=loudness.integrated(powers),
+        true_peak_dbtp=loudness.decibels(float(peaks.max(initial=0))),
+        seconds=meter.samples / RATE,
+    )
+
+
+def _decode(source: Path, scratch: Path, longest_seconds: float) -> tuple[Samples, Meter, int]:
+    """Sound of the source, mapped from the scratch file it is written to, and its measures."""
+    meter = Meter()
+    reader = Source(source, FOR_AIR, longest_seconds)
+    with scratch.open("wb") as file:
+        for sound, weighted in reader:
+            meter.add(sound, weighted)
+            file.write(sound.tobytes())
+        file.write(bytes(-meter.samples % STEP * 4))
+    reader.refuse_broken()
+    if not meter.samples:
+        raise InvalidInput("file", UNREADABLE, damaged_frames=reader.damaged)
+    return np.memmap(scratch, np.float32, "r"), meter, reader.damaged
+
+
+def _trim(powers: Samples, target_lufs: float) -> tuple[int, int]:
+    """First and one-past-last 100 ms to keep."""
+    first, last = loudness.audible(powers, SILENCE_LU)
+    if loudness.integrated(powers) < target_lufs - MOST_GAIN_DB:
+        raise InvalidInput(
+            "file",
+            "Bản ghi không có tiếng hoặc quá nhỏ. Hãy kiểm tra micro, ghi lại gần miệng hơn.",
+        )
+    if last - first < SHORTEST_SECONDS * 10:
+        raise InvalidInput("file", "Bản ghi ngắn hơn 1 giây. Hãy ghi lại rồi tải lên.")
+    return max(first - LEAD_STEPS, 0), min(last + TAIL_STEPS, len(powers) // 100)
+
+
+@dataclass(frozen=True)
+class _Programme:
+    """Everything that sounds, as parts with their gains, and the measures of the whole."""
+
+    parts: tuple[tuple[Samples, float], ...]
+    powers: Samples
+    peaks: Samples
+    gain_db: float
+
+    @property
+    def seconds(self) -> float:
+        return len(self.powers) / 1000
+
+    @classmethod
+    def around(
+        cls, body: Samples, powers: Samples, peaks: Samples, settings: config.Audio
+    ) -> Self:
+        """Chime, pause, body, pause, chime; the body's edges faded."""
+        gain_db = settings.loudness_lufs - loudness.integrated(powers)
+        gain = 10 ** (gain_db / 20)
+        lead = AudioSegment.silent(400, RATE) + _segment(body[:STEP] * gain).fade_in(30)
+        tail = _segment(body[-STEP:] * gain).fade_out(80) + AudioSegment.silent(600, RATE)
+        if settings.chime:
+            lead = _segment(_at_loudness(chime.attention(), settings.loudness_lufs)) + lead
+            tail = tail + _segment(_at_loudness(chime.closing(), settings.loudness_lufs))
+        opening, closing = _samples(lead), _samples(tail)
+        opening_powers, opening_peaks = _meter(opening).finish()
+        closing_powers, closing_peaks = _meter(closing).finish()
+        return cls(
+            parts=((opening, 1.0), (body[STEP:-STEP], gain), (closing, 1.0)),
+            powers=np.concatenate((opening_powers, powers[100:-100] * gain**2, closing_powers)),
+            peaks=np.concatenate((opening_peaks, peaks[100:-100] * gain, closing_peaks)),
+            gain_db=gain_db,
+        )
+
+    def _sound(self, envelope: Samples) -> Iterator[Samples]:
+        tick = 0
+        for samples, gain in self.parts:
+            for at in range(0, len(samples), CHUNK):
+                piece = np.asarray(samples[at : at + CHUNK]) * np.float32(gain)
+                yield loudness.apply(piece, envelope, tick)
+                tick += len(piece) // TICK
+
+    def render(self, codec: str, scratch: Path, settings: config.Audio) -> tuple[Path, Measured]:
+        """Encode until what comes out of the decoder keeps the target and the limit.
+
+        Raises:
+            InvalidInput: No gain does that.
+        """
+        path = scratch / codec
+        bit_rate = settings.opus_bitrate if codec == "opus" else settings.mp3_bitrate
+        aim = settings.loudness_lufs + _CODECS[codec][3]
+        ceiling = settings.true_peak_dbtp - CODEC_MARGIN_DB
+        for _ in range(_ATTEMPTS):
+            try:
+                envelope = loudness.shape(self.powers, self.peaks, aim, ceiling)
+            except ValueError:
+                break
+            _encode(self._sound(envelope), path, codec, bit_rate)
+            measured = measure(path)
+            off = measured.loudness_lufs - settings.loudness_lufs
+            over = measured.true_peak_dbtp - settings.true_peak_dbtp
+            if abs(off) <= TOLERANCE_LU and over <= 0:
+                return path, measured
+            aim -= off
+            ceiling -= over + 0.1 if over > 0 else 0
+        raise InvalidInput(
+            "file",
+            "Không đưa được bản ghi về độ to chuẩn: chỉ có tiếng lách tách hoặc tiếng nổ ngắn."
+            " Hãy ghi lại bằng giọng nói rõ.",
+        )
+
+
+def _segment(sound: Samples) -> AudioSegment:
+    scaled = np.clip(sound.astype(np.float64) / _HEADROOM, -1, 1) * (2**31 - 1)
+    return AudioSegment(
+        scaled.astype("<i4").tobytes(), sample_width=4, frame_rate=RATE, channels=1
+    )
+
+
+def _samples(segment: AudioSegment) -> Samples:
+    scaled = np.frombuffer(segment.raw_data, "<i4") * (_HEADROOM / 2**31)
+    return np.pad(scaled, (0, -len(scaled) % STEP)).astype(np.float32)
+
+
+def _meter(sound: Samples) -> Meter:
+    meter, chain = Meter(), Chain(())
+    frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+    frame.sample_rate = RATE
+    for last in (frame, None):
+        for piece in chain.push(last):
+            meter.add(*piece)
+    return meter
+
+
+def _at_loudness(sound: Samples, target_lufs: float) -> Samples:
+    powers, _ = _meter(sound).finish()
+    return sound * np.float32(10 ** ((target_lufs - loudness.integrated(powers)) / 20))
+
+
+def _encode(sound: Iterator[Samples], path: Path, codec: str, bit_rate: int) -> None:
+    encoder, container_format, sample_format, _ = _CODECS[codec]
+    # Without bitexact, Ogg draws a random serial number and both name the library's version.
+    with av.open(
+        str(path), "w", format=container_format, container_options={"fflags": "bitexact"}
+    ) as container:
+        stream = cast("AudioStream", container.add_stream(encoder, rate=RATE, layout="mono"))
+        stream.bit_rate = bit_rate
+        at = 0
+        for piece in sound:
+            frame = av.AudioFrame.from_ndarray(piece[None], format=sample_format, layout="mono")
+            frame.sample_rate, frame.pts = RATE, at
+            at += len(piece)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _publish(codec: str, path: Path, seconds: float, content_dir: Path) -> Rendition:
+    """Move a finished rendition to the name its content gives it, all of it or nothing."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = file.tell()
+        os.fsync(file.fileno())
+    target = content_path(content_dir, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return Rendition(codec, sha256, size_bytes, round(seconds, 3), target)

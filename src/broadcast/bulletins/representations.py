@@ -1,0 +1,188 @@
+"""Bulletins and revisions as REST takes and shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.bulletins import approval, revisions
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.model import (
+    ApprovalStep,
+    Bulletin,
+    Rendition,
+    Revision,
+    RevisionState,
+    SourceKind,
+)
+from broadcast.bulletins.speech import LONGEST_TEXT
+from broadcast.wire.fields import BulletinClass, Codec
+from broadcast.wire.topics import CODE
+
+Language = Literal["vi", "hre", "cua", "sed", "bdq", "jra", "jeh"]
+"""BCP 47: Vietnamese and the languages of the province that have a code of their own."""
+
+Line = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
+    ),
+]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
+AreaCode = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
+
+
+class Asked(BaseModel):
+    """A request body; what it does not know it refuses, so that a slip is not ignored."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=False)
+
+
+class RevisionIn(Asked):
+    """The sound of a revision, where it is not an uploaded file."""
+
+    text: Annotated[Prose, Field(min_length=1, max_length=LONGEST_TEXT)] | None = Field(
+        None,
+        description="Văn bản được đọc thành tiếng Việt",
+        examples=["Ủy ban nhân dân xã thông báo: sáng thứ Bảy tiêm phòng trâu, bò tại thôn."],
+    )
+
+
+class BulletinIn(RevisionIn):
+    """What a bulletin is."""
+
+    title: Line = Field(examples=["Lịch tiêm phòng gia súc đợt 2"])
+    area_code: AreaCode = Field(
+        description="Tỉnh hoặc xã có đài phát bản tin này", examples=["21034"]
+    )
+    class_: BulletinClass = Field(
+        BulletinClass.NORMAL,
+        alias="class",
+        description="normal thông thường, priority ưu tiên, emergency khẩn cấp",
+    )
+    language: Language = Field(
+        "vi",
+        description="vi Việt, hre Hrê, cua Cor, sed Xơ Đăng và Ca Dong, bdq Ba Na, jra Gia Rai, "
+        "jeh Giẻ Triêng. Văn bản chỉ đọc được bằng vi",
+    )
+
+
+class NoteIn(Asked):
+    """Why a step is taken; a return must say it."""
+
+    note: Annotated[Prose, Field(max_length=2000)] = Field(
+        "", examples=["Phút thứ 2 đọc sai ngày: thứ Bảy là ngày 8/3."]
+    )
+
+
+class FromRow(BaseModel):
+    """A representation of a row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class RenditionOut(FromRow):
+    """One encoding of a revision; once approved it is `/content/{sha256}`."""
+
+    codec: Codec
+    sha256: str
+    size_bytes: int
+    seconds: float
+
+
+class StepOut(FromRow):
+    """One step of the approval."""
+
+    state: RevisionState
+    actor: str
+    at: datetime
+    note: str
+
+
+class RevisionOut(BaseModel):
+    """An immutable version of a bulletin's sound, and how far its approval has come."""
+
+    number: int
+    state: RevisionState
+    allowed: list[Action] = Field(description="Các bước có thể làm tiếp, tùy vai trò")
+    source_kind: SourceKind
+    source_name: str
+    text: str | None
+    seconds: float
+    loudness_lufs: float
+    true_peak_dbtp: float
+    facts: dict[str, Any]
+    created_by: str
+    created_at: datetime
+    renditions: list[RenditionOut]
+    steps: list[StepOut]
+
+    @classmethod
+    def of(
+        cls, revision: Revision, renditions: list[Rendition], steps: list[ApprovalStep]
+    ) -> Self:
+        """From its rows."""
+        columns = cls.model_fields.keys() - {"allowed", "renditions", "steps"}
+        return cls(
+            **{name: getattr(revision, name) for name in columns},
+            allowed=approval.allowed(revision.state),
+            renditions=[RenditionOut.model_validate(row) for row in renditions],
+            steps=[StepOut.model_validate(row) for row in steps],
+        )
+
+
+class BulletinFacts(FromRow):
+    """What a bulletin is."""
+
+    id: UUID
+    title: str
+    class_: BulletinClass = Field(alias="class", validation_alias="class_")
+    language: str
+    area_code: str
+    created_by: str
+    created_at: datetime
+
+
+class BulletinSummary(BulletinFacts):
+    """A bulletin in a list, with the state of its newest revision."""
+
+    revision: int = Field(description="Phiên bản mới nhất")
+    state: RevisionState = Field(description="Trạng thái của phiên bản mới nhất")
+    approved_revision: int | None = Field(description="Phiên bản mới nhất đã duyệt")
+
+
+class BulletinOut(BulletinFacts):
+    """A bulletin with all its revisions, newest first."""
+
+    revisions: list[RevisionOut]
+
+
+def facts(bulletin: Bulletin) -> dict[str, Any]:
+    """The fields of `BulletinFacts`, to make a fuller representation with."""
+    return {name: getattr(bulletin, name) for name in BulletinFacts.model_fields}
+
+
+async def show_revision(session: AsyncSession, revision: Revision) -> RevisionOut:
+    """A revision with its renditions and steps."""
+    key = (revision.bulletin_id, revision.number)
+    renditions = await revisions.renditions(session, [key])
+    steps = await revisions.steps(session, revision.bulletin_id)
+    return RevisionOut.of(revision, renditions.get(key, []), steps.get(revision.number, []))
+
+
+async def show_bulletin(session: AsyncSession, bulletin: Bulletin) -> BulletinOut:
+    """A bulletin with its revisions, their renditions and steps."""
+    found = await revisions.of_bulletin(session, bulletin.id)
+    renditions = await revisions.renditions(session, [(bulletin.id, r.number) for r in found])
+    steps = await revisions.steps(session, bulletin.id)
+    return BulletinOut(
+        **facts(bulletin),
+        revisions=[
+            RevisionOut.of(r, renditions.get((bulletin.id, r.number), []), steps.get(r.number, []))
+            for r in found
+        ],
+    )

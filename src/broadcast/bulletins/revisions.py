@@ -1,0 +1,246 @@
+"""Bulletins and their revisions as rows: written once, moved from state to state under a lock.
+
+A schedule names one revision. It may be compiled into a programme only while that revision is
+`approved`: an occurrence whose revision is no longer approved is cancelled with the reason
+`withdrawn` by whoever compiles it (`approved_keys` answers for many at once). This feature knows
+no schedules and changes none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller
+from broadcast.bulletins import approval
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.model import (
+    ApprovalStep,
+    Bulletin,
+    Rendition,
+    Revision,
+    RevisionState,
+    SourceKind,
+)
+from broadcast.errors import NotFound
+from broadcast.wire.fields import Codec
+
+log = structlog.get_logger()
+
+Key = tuple[UUID, int]
+"""Bulletin and revision number: what a schedule names."""
+
+
+async def get_bulletin(
+    session: AsyncSession, bulletin_id: UUID, *, lock: bool = False
+) -> Bulletin:
+    """One bulletin.
+
+    Args:
+        session: Open transaction.
+        bulletin_id: Which.
+        lock: Hold its row until the end of the transaction.
+
+    Raises:
+        NotFound: There is none.
+    """
+    bulletin = await session.get(Bulletin, bulletin_id, with_for_update=lock)
+    if bulletin is None:
+        raise NotFound(f"Không có bản tin {bulletin_id}.")
+    return bulletin
+
+
+async def get_revision(
+    session: AsyncSession, bulletin_id: UUID, number: int, *, lock: bool = False
+) -> Revision:
+    """One revision; arguments and errors as of `get_bulletin`."""
+    revision = await session.get(
+        Revision, (bulletin_id, number), with_for_update=lock, populate_existing=lock
+    )
+    if revision is None:
+        raise NotFound(f"Bản tin {bulletin_id} không có phiên bản {number}.")
+    return revision
+
+
+async def of_bulletin(session: AsyncSession, bulletin_id: UUID) -> list[Revision]:
+    """Revisions of a bulletin, newest first."""
+    found = await session.scalars(
+        sa.select(Revision)
+        .where(Revision.bulletin_id == bulletin_id)
+        .order_by(Revision.number.desc())
+    )
+    return list(found)
+
+
+async def newest_approved(session: AsyncSession, bulletin_id: UUID) -> Revision | None:
+    """The approved revision with the highest number, None when nothing is approved."""
+    found: Revision | None = await session.scalar(
+        sa.select(Revision)
+        .where(Revision.bulletin_id == bulletin_id, Revision.state == RevisionState.APPROVED)
+        .order_by(Revision.number.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def approved_keys(session: AsyncSession, keys: Collection[Key]) -> set[Key]:
+    """Which of these revisions are approved at this moment."""
+    rows = await session.execute(
+        sa.select(Revision.bulletin_id, Revision.number).where(
+            _in(Revision.bulletin_id, Revision.number, keys),
+            Revision.state == RevisionState.APPROVED,
+        )
+    )
+    return {(bulletin_id, number) for bulletin_id, number in rows}
+
+
+async def renditions(session: AsyncSession, keys: Collection[Key]) -> dict[Key, list[Rendition]]:
+    """Renditions of these revisions, Opus before MP3."""
+    found: defaultdict[Key, list[Rendition]] = defaultdict(list)
+    for row in await session.scalars(
+        sa.select(Rendition).where(_in(Rendition.bulletin_id, Rendition.revision, keys))
+    ):
+        found[row.bulletin_id, row.revision].append(row)
+    order = list(Codec)
+    return {
+        key: sorted(rows, key=lambda row: order.index(row.codec)) for key, rows in found.items()
+    }
+
+
+async def add(
+    session: AsyncSession,
+    bulletin: Bulletin,
+    prepared: Prepared,
+    *,
+    kind: SourceKind,
+    name: str = "",
+    text: str | None = None,
+    by: str,
+    now: datetime,
+) -> Revision:
+    """The bulletin's next revision, a draft.
+
+    Args:
+        session: Open transaction; the bulletin's row is locked, so that numbers have no gap.
+        bulletin: What it belongs to.
+        prepared: Its sound.
+        kind: Where the sound came from.
+        name: Name of the uploaded file, for people.
+        text: What was read aloud.
+        by: Who made it.
+        now: When.
+    """
+    await session.execute(
+        sa.select(Bulletin.id).where(Bulletin.id == bulletin.id).with_for_update()
+    )
+    highest = await session.scalar(
+        sa.select(sa.func.max(Revision.number)).where(Revision.bulletin_id == bulletin.id)
+    )
+    revision = Revision(
+        bulletin_id=bulletin.id,
+        number=(highest or 0) + 1,
+        state=RevisionState.DRAFT,
+        source_kind=kind,
+        source_name=name,
+        text=text,
+        seconds=prepared.seconds,
+        loudness_lufs=prepared.loudness_lufs,
+        true_peak_dbtp=prepared.true_peak_dbtp,
+        facts={
+            "source_seconds": prepared.source_seconds,
+            "trimmed_seconds": prepared.trimmed_seconds,
+            "gain_db": prepared.gain_db,
+            "damaged_frames": prepared.damaged_frames,
+        },
+        created_by=by,
+        created_at=now,
+    )
+    session.add(revision)
+    await session.flush()
+    session.add_all(
+        Rendition(
+            bulletin_id=bulletin.id,
+            revision=revision.number,
+            codec=Codec(made.codec),
+            sha256=made.sha256,
+            size_bytes=made.size_bytes,
+            seconds=made.seconds,
+        )
+        for made in prepared.renditions
+    )
+    session.add(_step(revision, by, now, ""))
+    await session.flush()
+    log.info(
+        "bulletins.revision.created",
+        bulletin_id=str(bulletin.id), revision=revision.number, seconds=prepared.seconds, by=by,
+    )  # fmt: skip
+    return revision
+
+
+async def move(
+    session: AsyncSession, key: Key, action: Action, caller: Caller, note: str, now: datetime
+) -> Revision:
+    """Do `action` to a revision. Of two that come at once, the second sees the first's result.
+
+    Raises:
+        NotFound: There is no such revision.
+        Forbidden: `caller` may not.
+        Conflict: The revision's state does not permit it.
+        InvalidInput: A return without a reason.
+    """
+    revision = await get_revision(session, *key, lock=True)
+    bulletin = await get_bulletin(session, key[0])
+    revision.state = approval.decide(
+        revision.state,
+        action,
+        class_=bulletin.class_,
+        author=revision.created_by,
+        actor=caller.person,
+        role=caller.role,
+        note=note,
+    )
+    session.add(_step(revision, caller.person, now, note.strip()))
+    await session.flush()
+    log.info(
+        "bulletins.revision.moved",
+        bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.person,
+    )  # fmt: skip
+    return revision
+
+
+async def steps(session: AsyncSession, bulletin_id: UUID) -> dict[int, list[ApprovalStep]]:
+    """Approval steps by revision number, oldest first."""
+    found: defaultdict[int, list[ApprovalStep]] = defaultdict(list)
+    for row in await session.scalars(
+        sa.select(ApprovalStep)
+        .where(ApprovalStep.bulletin_id == bulletin_id)
+        .order_by(ApprovalStep.id)
+    ):
+        found[row.revision].append(row)
+    return found
+
+
+def _step(revision: Revision, actor: str, now: datetime, note: str) -> ApprovalStep:
+    return ApprovalStep(
+        bulletin_id=revision.bulletin_id,
+        revision=revision.number,
+        state=revision.state,
+        actor=actor,
+        at=now,
+        note=note,
+    )
+
+
+def _in(
+    bulletin_id: sa.orm.InstrumentedAttribute[UUID],
+    number: sa.orm.InstrumentedAttribute[int],
+    keys: Collection[Key],
+) -> sa.ColumnElement[bool]:
+    return sa.tuple_(bulletin_id, number).in_(list(keys))

@@ -1,0 +1,380 @@
+"""REST: bulletins from text or upload, their revisions, and the steps to approval.
+
+Receiving and preparing sound takes minutes, so no transaction is open meanwhile: the request's own
+ends once the caller is known, and what came out is written in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from prometheus_client import Counter
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import clock, config, db
+from broadcast.accounts.auth import Caller, CallerDep, require
+from broadcast.accounts.model import Role
+from broadcast.areas.model import Level
+from broadcast.areas.units import require_unit
+from broadcast.bulletins import content, revisions, sandbox
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, SourceKind
+from broadcast.bulletins.representations import (
+    AreaCode,
+    BulletinIn,
+    BulletinOut,
+    BulletinSummary,
+    NoteIn,
+    RevisionIn,
+    RevisionOut,
+    facts,
+    show_bulletin,
+    show_revision,
+)
+from broadcast.bulletins.upload import Upload, received
+from broadcast.errors import BroadcastError, InvalidInput, NotFound, TooLarge
+from broadcast.web.rest import AppSettings, Created, Once, Page, PageQuery, Session, engine, paged
+from broadcast.web.validation import invalid
+from broadcast.wire.fields import BulletinClass, Codec
+
+REFUSED = Counter(
+    "broadcast_bulletin_sources_refused", "Uploads and texts that became no revision", ["reason"]
+)
+
+JSON_BYTES = 256 * 1024
+"""Largest body with text: the longest text in escapes, and room for the rest."""
+
+api = APIRouter(prefix="/api/v1", tags=["bulletins"])
+
+Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+@api.get("/bulletins", summary="Danh sách bản tin, cũ trước")
+async def list_bulletins(
+    session: Session,
+    paging: PageQuery,
+    _: CallerDep,
+    state: Annotated[RevisionState | None, Query(description="của phiên bản mới nhất")] = None,
+    area: Annotated[AreaCode | None, Query(description="mã đơn vị, không gồm cấp dưới")] = None,
+    class_: Annotated[BulletinClass | None, Query(alias="class")] = None,
+) -> Page[BulletinSummary]:
+    """Bulletins in the order in which they were made."""
+    of_bulletin = Revision.bulletin_id == Bulletin.id
+    newest = (
+        sa.select(Revision.number, Revision.state)
+        .where(of_bulletin)
+        .order_by(Revision.number.desc())
+        .limit(1)
+        .lateral()
+    )
+    approved = (
+        sa.select(sa.func.max(Revision.number))
+        .where(of_bulletin, Revision.state == RevisionState.APPROVED)
+        .scalar_subquery()
+    )
+    statement = sa.select(Bulletin, newest.c.number, newest.c.state, approved).join(
+        newest, sa.true()
+    )
+    if state is not None:
+        statement = statement.where(newest.c.state == state)
+    if area is not None:
+        statement = statement.where(Bulletin.area_code == area)
+    if class_ is not None:
+        statement = statement.where(Bulletin.class_ == class_)
+    rows, following = await paged(session, statement, (Bulletin.created_at, Bulletin.id), paging)
+    items = [
+        BulletinSummary(**facts(row), revision=number, state=at, approved_revision=on_air)
+        for row, number, at, on_air in rows
+    ]
+    return Page(items=items, next=following)
+
+
+@api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
+async def get_bulletin(session: Session, _: CallerDep, bulletin_id: UUID) -> BulletinOut:
+    """One bulletin with its revisions, their renditions and approval steps."""
+    return await show_bulletin(session, await revisions.get_bulletin(session, bulletin_id))
+
+
+@api.get(
+    "/bulletins/{bulletin_id}/revisions/{number}/audio",
+    summary="Nghe thử một phiên bản",
+    response_class=content.ByteRanges,
+    responses=content.RESPONSES,
+)
+async def preview(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    _: CallerDep,
+    bulletin_id: UUID,
+    number: Number,
+    codec: Codec = Codec.OPUS,
+) -> Response:
+    """The sound as loudspeakers will play it, in any state; for people."""
+    rendition = await session.get(Rendition, (bulletin_id, number, codec))
+    if rendition is None:
+        raise NotFound(f"Bản tin {bulletin_id} không có phiên bản {number} dạng {codec.value}.")
+    return await asyncio.to_thread(
+        content.answer, request, settings.content_dir, rendition.sha256, codec
+    )
+
+
+# --- making ------------------------------------------------------------------------------------
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI of a request that is either JSON with a text or a form with a file."""
+    schema = model.model_json_schema()
+    fields, required = schema.pop("properties"), schema.pop("required", [])
+    text = {"text": fields.pop("text")}
+    file = {"file": {"type": "string", "format": "binary", "description": "MP3, WAV, M4A …"}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        **schema,
+                        "properties": fields | text,
+                        "required": [*required, "text"],
+                    }
+                },
+                "multipart/form-data": {
+                    "schema": {
+                        **schema,
+                        "properties": fields | file,
+                        "required": [*required, "file"],
+                    }
+                },
+            },
+        }
+    }
+
+
+@api.post(
+    "/bulletins",
+    status_code=201,
+    response_model=BulletinOut,
+    summary="Tạo bản tin từ văn bản (JSON) hoặc tệp âm thanh (multipart)",
+    openapi_extra=_body(BulletinIn),
+)
+async def create_bulletin(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    once: Annotated[Once, Depends()],
+) -> Response:
+    """A bulletin and its revision 1, a draft, once its sound is prepared."""
+    await session.commit()
+    async with _asked(request, settings, BulletinIn) as (wanted, sound):
+        said = _said(wanted, sound)
+        async with db.transaction(engine(request)) as reading:
+            earlier = await once.earlier(reading, caller.person, said)
+            if earlier is not None:
+                return earlier
+            _check_language(wanted.language, sound)
+            await _check_speaker(reading, wanted.area_code)
+        prepared = await _prepare(sound, settings)
+    async with db.transaction(engine(request)) as writing:
+
+        async def make() -> Created:
+            bulletin = Bulletin(
+                id=uuid4(),
+                title=wanted.title,
+                class_=wanted.class_,
+                language=wanted.language,
+                area_code=wanted.area_code,
+                created_by=caller.person,
+                created_at=clock.now(),
+            )
+            writing.add(bulletin)
+            await writing.flush()
+            await _add(writing, bulletin, sound, prepared, caller)
+            shown = await show_bulletin(writing, bulletin)
+            return Created(f"/api/v1/bulletins/{bulletin.id}", shown)
+
+        return await once.run(writing, caller.person, make, content=said)
+
+
+@api.post(
+    "/bulletins/{bulletin_id}/revisions",
+    status_code=201,
+    response_model=RevisionOut,
+    summary="Thêm phiên bản mới; phiên bản cũ không đổi",
+    openapi_extra=_body(RevisionIn),
+)
+async def create_revision(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    once: Annotated[Once, Depends()],
+    bulletin_id: UUID,
+) -> Response:
+    """The next revision, a draft; approval starts anew."""
+    await session.commit()
+    async with _asked(request, settings, RevisionIn) as (wanted, sound):
+        said = _said(wanted, sound)
+        async with db.transaction(engine(request)) as reading:
+            earlier = await once.earlier(reading, caller.person, said)
+            if earlier is not None:
+                return earlier
+            bulletin = await revisions.get_bulletin(reading, bulletin_id)
+            _check_language(bulletin.language, sound)
+        prepared = await _prepare(sound, settings)
+    async with db.transaction(engine(request)) as writing:
+
+        async def make() -> Created:
+            bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)
+            revision = await _add(writing, bulletin, sound, prepared, caller)
+            return Created(
+                f"/api/v1/bulletins/{bulletin_id}/revisions/{revision.number}",
+                await show_revision(writing, revision),
+            )
+
+        return await once.run(writing, caller.person, make, content=said)
+
+
+M = TypeVar("M", bound=RevisionIn)
+
+Sound = Upload | str
+"""What a revision is made of: a file, or a text to be read aloud."""
+
+
+@asynccontextmanager
+async def _asked(
+    request: Request, settings: config.Settings, model: type[M]
+) -> AsyncIterator[tuple[M, Sound]]:
+    """What the request says, and its sound; an uploaded file lives as long as the context.
+
+    Whatever is refused in here, by the preparation too, is counted by its reason.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            limit_bytes = settings.web.upload_limit_bytes
+            async with received(request, settings.content_dir, limit_bytes) as upload:
+                wanted = model.model_validate(upload.fields)
+                if wanted.text is not None:
+                    raise InvalidInput("text", "hãy gửi tệp hoặc văn bản, không gửi cả hai")
+                yield wanted, upload
+        elif kind == "application/json":
+            wanted = model.model_validate_json(await _short_body(request))
+            if wanted.text is None:
+                raise InvalidInput("text", "thiếu văn bản cần đọc")
+            yield wanted, wanted.text
+        else:
+            raise InvalidInput(
+                "Content-Type", "cần application/json (văn bản) hoặc multipart/form-data (tệp)"
+            )
+    except ValidationError as error:
+        refused = invalid(error.errors())
+        REFUSED.labels(_reason(refused)).inc()
+        raise refused from None
+    except BroadcastError as error:
+        REFUSED.labels(_reason(error)).inc()
+        raise
+
+
+def _reason(error: BroadcastError) -> str:
+    """Label of a counter: never a name that the sender chose."""
+    field = getattr(error, "field", "")
+    return (
+        field if field in {"file", *BulletinIn.model_json_schema()["properties"]} else error.slug
+    )
+
+
+async def _short_body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal():
+        raise InvalidInput("Content-Length", "hãy gửi kèm độ dài của nội dung")
+    if int(declared) > JSON_BYTES:
+        raise TooLarge(f"Nội dung JSON dài hơn {JSON_BYTES // 1024} KB.", limit_bytes=JSON_BYTES)
+    return await request.body()
+
+
+def _said(wanted: RevisionIn, sound: Sound) -> str:
+    """All that the request says, so that its repetition can be told from another request."""
+    return wanted.model_dump_json() + (sound.sha256 if isinstance(sound, Upload) else "")
+
+
+def _check_language(language: str, sound: Sound) -> None:
+    if isinstance(sound, str) and language != "vi":
+        raise InvalidInput(
+            "language", "chỉ đọc được tiếng Việt (vi); tiếng khác hãy tải lên bản thu giọng người"
+        )
+
+
+async def _check_speaker(session: AsyncSession, area_code: str) -> None:
+    unit = await require_unit(session, "area_code", area_code, clock.today())
+    if unit.level not in {Level.PROVINCE, Level.COMMUNE}:
+        raise InvalidInput(
+            "area_code", f"{unit.kind} {unit.name} không có đài; hãy ghi mã tỉnh hoặc mã xã"
+        )
+
+
+async def _prepare(sound: Sound, settings: config.Settings) -> Prepared:
+    if isinstance(sound, str):
+        return await sandbox.prepare_text(sound, settings.content_dir, settings.audio)
+    return await sandbox.prepare_upload(sound.path, settings.content_dir, settings.audio)
+
+
+async def _add(
+    session: AsyncSession, bulletin: Bulletin, sound: Sound, prepared: Prepared, caller: Caller
+) -> Revision:
+    kind, name, text = (
+        (SourceKind.TEXT, "", sound)
+        if isinstance(sound, str)
+        else (SourceKind.UPLOAD, sound.name, None)
+    )
+    return await revisions.add(
+        session,
+        bulletin,
+        prepared,
+        kind=kind,
+        name=name,
+        text=text,
+        by=caller.person,
+        now=clock.now(),
+    )
+
+
+# --- approval ----------------------------------------------------------------------------------
+
+
+@api.post(
+    "/bulletins/{bulletin_id}/revisions/{number}/{action}",
+    summary="Gửi duyệt, duyệt, trả lại hoặc rút một phiên bản",
+)
+async def move_revision(
+    session: Session,
+    caller: Author,
+    bulletin_id: UUID,
+    number: Number,
+    action: Action,
+    why: NoteIn | None = None,
+) -> RevisionOut:
+    """One step of the approval; `allowed` of a revision names the steps it permits."""
+    note = why.note if why else ""
+    revision = await revisions.move(
+        session, (bulletin_id, number), action, caller, note, clock.now()
+    )
+    return await show_revision(session, revision)
+
+
+router = APIRouter()
+router.include_router(api)
+router.include_router(content.router)

@@ -1,0 +1,137 @@
+"""Settings: the only reader of the environment.
+
+Every setting has a name `BROADCAST_<GROUP>__<FIELD>`; a secret may also come from the file named
+by a `*_file` setting. `broadcast config` prints all of them with their defaults and meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Postgres(BaseModel):
+    """PostgreSQL ≥ 15."""
+
+    dsn: SecretStr = Field(
+        SecretStr("postgresql://broadcast@localhost/broadcast"),
+        description="postgresql://user[:password]@host[:port]/database, or a socket with ?host=",
+    )
+    pool_size: PositiveInt = Field(10, description="connections each process may hold")
+    statement_timeout: PositiveFloat = Field(30.0, description="seconds")
+
+
+class Mqtt(BaseModel):
+    """The broker, as the server connects to it."""
+
+    host: str = "localhost"
+    port: PositiveInt = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    tls_ca_file: Path | None = Field(None, description="set it to speak TLS")
+    prefix: str = Field("ttn/v1", description="first levels of every topic; wire.md")
+    client_id: str = Field("broadcast", description="stable, so that the session persists")
+    inflight: PositiveInt = Field(1000, description="unacknowledged QoS 1 publishes at once")
+
+
+class Web(BaseModel):
+    """The REST interface."""
+
+    host: str = Field("127.0.0.1", description="loopback unless told otherwise")
+    port: PositiveInt = 8080
+    upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
+
+
+class Keys(BaseModel):
+    """The province's signing keys (Ed25519, JWK files made by `broadcast keys create`)."""
+
+    programme_file: Path = Path("var/keys/programme.jwk")
+    alert_file: Path = Path("var/keys/alert.jwk")
+
+
+class Audio(BaseModel):
+    """Preparation of bulletins: EBU R 128 loudness and the renditions."""
+
+    loudness_lufs: float = Field(-16.0, ge=-30, le=-8, description="integrated target")
+    true_peak_dbtp: float = Field(-1.5, ge=-9, le=0, description="upper limit")
+    opus_bitrate: PositiveInt = Field(32_000, description="bit/s, mono")
+    mp3_bitrate: PositiveInt = Field(64_000, description="bit/s, mono")
+    longest_seconds: PositiveInt = Field(3600, description="a longer source is refused")
+    chime: bool = Field(True, description="attention chime before and after the bulletin")
+    piper_voice: Path | None = Field(None, description="Piper voice (.onnx); espeak-ng otherwise")
+    work_seconds: PositiveInt = Field(600, description="CPU time one preparation may take")
+    work_bytes: PositiveInt = Field(2 * 2**30, description="memory one preparation may take")
+
+
+QuietHours = tuple[time, time]
+"""Local times from (inclusive) – to (exclusive); may pass midnight."""
+
+
+class Rules(BaseModel):
+    """Limits that decisions are made with; docs/decisions holds why each has its value."""
+
+    quiet_hours: Annotated[
+        tuple[QuietHours, ...], Field(description="local windows in which only emergencies sound")
+    ] = ((time(22, 0), time(5, 0)),)
+    heartbeat_seconds: PositiveInt = 60
+    silent_after_intervals: PositiveFloat = 2.5
+    offline_after: timedelta = timedelta(minutes=10)
+    horizon: timedelta = Field(timedelta(days=8), description="occurrences kept as rows ahead")
+    programme_span: timedelta = Field(timedelta(days=7), description="what a device holds")
+    settle_after: timedelta = Field(
+        timedelta(minutes=15), description="wait for late journals before a play is settled missed"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BROADCAST_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    postgres: Postgres = Postgres()
+    mqtt: Mqtt = Mqtt()
+    web: Web = Web()
+    keys: Keys = Keys()
+    audio: Audio = Audio()
+    rules: Rules = Rules()
+    province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
+    content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def example() -> str:
+    """Every setting as a commented environment file, with its default and meaning."""
+    lines = ["# Settings of the broadcast controller. Printed by `broadcast config`."]
+
+    def group(model: type[BaseModel], prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            default = field.default
+            key = f"{prefix}{name}".upper()
+            if isinstance(default, BaseModel):
+                doc = (type(default).__doc__ or "").splitlines()[0]
+                lines.extend(["", f"# --- {doc}"])
+                group(type(default), f"{key}__")
+                continue
+            if field.description:
+                lines.append(f"# {field.description}")
+            if isinstance(default, SecretStr):
+                default = default.get_secret_value()
+            if isinstance(default, tuple | list):
+                default = json.dumps(
+                    [[str(step) for step in window] for window in default], ensure_ascii=False
+                )
+            lines.append(f"#{key}={'' if default is None else default}")
+
+    group(Settings, "BROADCAST_")
+    return "\n".join(lines) + "\n"

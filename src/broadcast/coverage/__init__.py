@@ -1,0 +1,1 @@
+"""Indicators of the plan and the evidence behind them."""

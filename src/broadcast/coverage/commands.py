@@ -1,0 +1,70 @@
+"""`broadcast indicators`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from broadcast import clock, config, db
+from broadcast.coverage.figures import compute, percent, proven
+from broadcast.coverage.indicators import Result, Results
+from broadcast.coverage.views import IndicatorsView
+
+
+def indicators(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="ngày hỏi; mặc định hôm nay (the day)"),
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="mã tỉnh, huyện hoặc xã; mặc định cả tỉnh (area code)")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Indicators 1.1 and 1.2 in all variants, recomputed for a day."""
+    settings = config.Settings()
+    now = clock.now()
+    on = as_of.date() if as_of else now.astimezone(clock.LOCAL).date()
+    unit = scope or settings.province
+
+    async def run() -> Results:
+        engine = db.create_engine(settings.postgres, "broadcast.indicators")
+        try:
+            async with db.transaction(engine) as session:
+                return await compute(session, on, unit, now)
+        finally:
+            await engine.dispose()
+
+    results = asyncio.run(run())
+    if json:
+        typer.echo(IndicatorsView.of(results, on, unit).model_dump_json())
+        return
+    table = Table(
+        "Chỉ tiêu", "Cách tính", "Giá trị", "Tử/mẫu", "Telemetry", "Xác nhận", "Chưa chứng minh",
+        "Mục tiêu", "Ghi chú",
+        title=f"Chỉ tiêu ngày {on:%d/%m/%Y}, {unit}",
+    )  # fmt: skip
+    for code, variants in results.items():
+        for variant, result in variants.items():
+            table.add_row(code, f"{variant}: {result.definition.title}", *_row(result))
+    Console().print(table)
+
+
+def _row(result: Result) -> list[str]:
+    notes = {
+        "một phần": len(result.partly),
+        "lỗi dữ liệu": len(result.data_errors),
+        "loại trừ": len(result.excluded),
+    }
+    return [
+        percent(result.value),
+        f"{len(result.numerator)}/{len(result.members)}",
+        *proven(result).values(),
+        percent(result.target),
+        ", ".join(f"{name}: {count}" for name, count in notes.items() if count),
+    ]

@@ -1,0 +1,280 @@
+"""The evidence on each cluster over the window: minutes, plays, faults, attestations.
+
+Set-based statements, one per kind: evidence is summed up where it lies, and a map of 1,440
+minutes never leaves the database. None looks at anything later than the instant asked about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.clock import LOCAL
+from broadcast.coverage.definitions import OperatingRule
+from broadcast.devices.online_minutes import mask, span, to_bits
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The local days looked back over, and how far into the last one.
+
+    Attributes:
+        first_on: First day.
+        as_of: Last day, the one asked about.
+        at: End of the last day, or now on the day itself.
+    """
+
+    first_on: date
+    as_of: date
+    at: datetime
+
+    @classmethod
+    def of(cls, as_of: date, rule: OperatingRule, now: datetime) -> Window:
+        """The rule's window that ends with a day."""
+        at = min(now, datetime.combine(as_of + DAY, time(), LOCAL))
+        return cls(as_of - timedelta(days=rule.window_days - 1), as_of, at)
+
+    def parameters(self) -> dict[str, Any]:
+        """As the statements name them."""
+        return {
+            "first_on": self.first_on,
+            "as_of": self.as_of,
+            "begins_at": datetime.combine(self.first_on, time(), LOCAL),
+            "at": self.at,
+            "zone": LOCAL.key,
+        }
+
+
+_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
+    "as_of": sa.Date(),
+    "first_on": sa.Date(),
+    "first_month": sa.Date(),
+    "last_month": sa.Date(),
+    "at": sa.DateTime(timezone=True),
+    "begins_at": sa.DateTime(timezone=True),
+    "zone": sa.Text(),
+    "hours": sa.Text(),
+    "last_hours": sa.Text(),
+    "clusters": postgresql.ARRAY(sa.Integer()),
+    "kinds": postgresql.ARRAY(sa.Text()),
+}
+
+
+def _statement(sql: str) -> sa.TextClause:
+    """A statement whose parameters carry their types: PostgreSQL need not guess."""
+    return sa.text(sql).bindparams(
+        *(sa.bindparam(name, type_=_TYPES[name]) for name in set(re.findall(r"(?<!:):(\w+)", sql)))
+    )
+
+
+_DECLARED = """
+place AS (
+    SELECT area_code AS code, (starts_at AT TIME ZONE :zone)::date AS on_day, starts_at, ends_at
+    FROM outages WHERE area_code IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
+    UNION ALL
+    SELECT area.code, place.on_day, place.starts_at, place.ends_at
+    FROM place JOIN areas area ON area.parent_code = place.code
+    WHERE area.valid_from <= place.on_day
+    AND (area.valid_to IS NULL OR area.valid_to >= place.on_day)
+),
+declared AS MATERIALIZED (
+    SELECT cluster_id, starts_at, ends_at FROM outages
+    WHERE cluster_id = ANY(:clusters) AND starts_at < :at AND ends_at > :begins_at
+    UNION ALL
+    SELECT served.cluster_id, place.starts_at, place.ends_at
+    FROM place JOIN cluster_villages served ON served.village_code = place.code
+    WHERE served.cluster_id = ANY(:clusters) AND served.grade = 'primary'
+    AND served.valid_from <= place.on_day
+    AND (served.valid_to IS NULL OR served.valid_to >= place.on_day)
+)"""
+"""Declared outages by cluster. An area stands for the clusters whose primary village lay in it
+on the day the outage began."""
+
+_HEARD = """
+    online.minutes & CASE WHEN online.day = :as_of THEN last_hours ELSE hours END & CASE
+        WHEN online.day > hung.begins::date AND online.day < hung.ends::date THEN whole
+        ELSE (whole >> greatest(
+                0, floor(extract(epoch FROM hung.begins - online.day) / 60))::int)
+            & ~(whole >> least(
+                1440, floor(extract(epoch FROM hung.ends - online.day) / 60))::int)
+    END"""
+"""Minutes of a day in broadcast hours in which the device was heard while it hung there."""
+
+_ONLINE = _statement(f"""
+WITH RECURSIVE {_DECLARED},
+map AS (
+    SELECT repeat('1', 1440)::bit(1440) AS whole,
+           CAST(:hours AS bit(1440)) AS hours, CAST(:last_hours AS bit(1440)) AS last_hours
+),
+hung AS MATERIALIZED (
+    SELECT cluster_id, device_id,
+           installed_at AT TIME ZONE :zone AS begins,
+           coalesce(removed_at, :at) AT TIME ZONE :zone AS ends
+    FROM installations WHERE cluster_id = ANY(:clusters) AND installed_at < :at
+),
+known AS (
+    SELECT cluster_id, min(begins) AS begins, max(ends) > :first_on AS device
+    FROM hung GROUP BY cluster_id
+),
+pause AS (
+    SELECT cluster_id, starts_at AT TIME ZONE :zone AS begins, ends_at AT TIME ZONE :zone AS ends
+    FROM declared
+    UNION ALL
+    SELECT cluster_id, begins::date, begins FROM known WHERE begins > :first_on
+),
+closed AS MATERIALIZED (
+    SELECT cluster_id, day::date AS day, bit_or(
+        (whole >> greatest(0, floor(extract(epoch FROM pause.begins - day) / 60))::int)
+        & ~(whole >> least(1440, ceil(extract(epoch FROM pause.ends - day) / 60))::int)
+    ) & CASE WHEN day = :as_of THEN last_hours ELSE hours END AS minutes
+    FROM pause JOIN known USING (cluster_id) CROSS JOIN map
+    CROSS JOIN LATERAL generate_series(
+        greatest(pause.begins::date, known.begins::date, :first_on)::timestamp,
+        least(pause.ends::date, :as_of)::timestamp,
+        interval '1 day'
+    ) day
+    GROUP BY cluster_id, day, whole, hours, last_hours
+),
+excused AS (
+    SELECT cluster_id, sum(bit_count(minutes)) AS minutes FROM closed GROUP BY cluster_id
+),
+heard AS (
+    SELECT hung.cluster_id, sum(online.minutes) AS minutes
+    FROM hung CROSS JOIN map CROSS JOIN LATERAL (
+        SELECT sum(bit_count({_HEARD})) AS minutes FROM online_minutes online
+        WHERE device_id = hung.device_id
+        AND day BETWEEN greatest(hung.begins::date, :first_on) AND least(hung.ends::date, :as_of)
+    ) online
+    GROUP BY hung.cluster_id
+),
+void AS (
+    SELECT hung.cluster_id, sum(online.minutes) AS minutes
+    FROM closed JOIN hung USING (cluster_id) CROSS JOIN map CROSS JOIN LATERAL (
+        SELECT sum(bit_count({_HEARD} & closed.minutes)) AS minutes FROM online_minutes online
+        WHERE device_id = hung.device_id AND day = closed.day
+        AND day BETWEEN hung.begins::date AND hung.ends::date
+    ) online
+    GROUP BY hung.cluster_id
+)
+SELECT known.cluster_id, known.device,
+    coalesce(heard.minutes, 0) - coalesce(void.minutes, 0) AS online,
+    (:as_of - greatest(known.begins::date, :first_on)) * bit_count(map.hours)
+    + bit_count(map.last_hours) - coalesce(excused.minutes, 0) AS expected
+FROM known CROSS JOIN map
+LEFT JOIN excused USING (cluster_id) LEFT JOIN heard USING (cluster_id)
+LEFT JOIN void USING (cluster_id)
+""")  # noqa: S608  made of constants
+"""Minutes expected and heard.
+
+A minute is expected when all of it lies in broadcast hours, after the first device was hung, and
+outside every declared outage: the time between two devices counts against the cluster. The
+minute of a swap belongs to the device that came.
+"""
+
+_PLAYS = _statement(f"""
+WITH RECURSIVE {_DECLARED},
+dark AS MATERIALIZED (
+    SELECT cluster_id, range_agg(tstzrange(starts_at, ends_at)) AS spans
+    FROM declared GROUP BY cluster_id
+)
+SELECT asked.cluster_id, completed.starts_at IS NOT NULL AS completed, broadcast.days
+FROM unnest(:clusters) asked (cluster_id)
+LEFT JOIN dark USING (cluster_id)
+LEFT JOIN LATERAL (
+    SELECT starts_at FROM plays
+    WHERE cluster_id = asked.cluster_id AND month BETWEEN :first_month AND :last_month
+    AND starts_at >= :begins_at AND starts_at < :at AND state = 'played' AND ended_at < :at
+    ORDER BY starts_at DESC LIMIT 1
+) completed ON true
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT (starts_at AT TIME ZONE :zone)::date) AS days FROM plays
+    WHERE cluster_id = asked.cluster_id AND month BETWEEN :first_month AND :last_month
+    AND starts_at < :at AND ends_by < :at AND state <> 'cancelled'
+    AND (dark.spans IS NULL OR NOT dark.spans @> starts_at)
+    AND starts_at >= coalesce(
+        (date_trunc('day', completed.starts_at AT TIME ZONE :zone) + interval '1 day')
+            AT TIME ZONE :zone,
+        :begins_at
+    )
+) broadcast
+""")  # noqa: S608  made of constants
+"""Whether a play was completed, and on how many days after the newest one broadcasts were due.
+
+Without a completed play: on how many days of the window. A broadcast counts when it was to be
+over by the instant asked about and did not fall into a declared outage.
+"""
+
+_FAULTS = _statement("""
+SELECT hung.cluster_id, min(greatest(fault.opened_at, hung.installed_at)) AS since
+FROM installations hung JOIN faults fault ON fault.device_id = hung.device_id
+WHERE hung.cluster_id = ANY(:clusters) AND hung.installed_at < :at
+AND (hung.removed_at IS NULL OR hung.removed_at >= :at)
+AND fault.kind = ANY(:kinds) AND fault.opened_at < :at
+AND (fault.closed_at IS NULL OR fault.closed_at >= :at)
+GROUP BY hung.cluster_id
+""")
+"""A fault belongs to the cluster on which its device hangs, from the hanging on."""
+
+_ATTESTED = _statement("""
+SELECT cluster_id, max(attested_at) AS attested_at FROM attestations
+WHERE cluster_id = ANY(:clusters) 
+GROUP BY cluster_id
+""")
+
+
+class Evidences(NamedTuple):
+    """Rows by cluster id; a cluster without any has no row."""
+
+    online: dict[int, Any]
+    plays: dict[int, Any]
+    faults: dict[int, Any]
+    attested: dict[int, Any]
+
+
+async def gather(
+    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int]
+) -> Evidences:
+    """Read the evidence on these clusters."""
+    asked = window.parameters() | {"clusters": clusters}
+    return Evidences(
+        online=await _by_cluster(session, _ONLINE, asked | _maps(window, rule)),
+        plays=await _by_cluster(session, _PLAYS, asked | _months(window)),
+        faults=await _by_cluster(session, _FAULTS, asked | {"kinds": sorted(rule.speaker_faults)}),
+        attested=await _by_cluster(session, _ATTESTED, asked),
+    )
+
+
+async def _by_cluster(
+    session: AsyncSession, statement: sa.TextClause, parameters: dict[str, Any]
+) -> dict[int, Any]:
+    return {row.cluster_id: row for row in await session.execute(statement, parameters)}
+
+
+def _maps(window: Window, rule: OperatingRule) -> dict[str, str]:
+    """Broadcast hours of a whole day, and of the last one as far as its minutes were over."""
+    hours = mask(rule.broadcast_hours)
+    midnight = datetime.combine(window.as_of, time(), LOCAL)
+    over = span(window.as_of, midnight, window.at.replace(second=0, microsecond=0), LOCAL)
+    return {"hours": to_bits(hours), "last_hours": to_bits(hours & over)}
+
+
+def _months(window: Window) -> dict[str, date]:
+    """Partitions that can hold the window's plays.
+
+    `plays.month` is that of the start by the rule; a broadcast may have been moved from one
+    month into the next or the one before.
+    """
+    first, last = window.first_on.replace(day=1), window.as_of.replace(day=1)
+    return {
+        "first_month": (first - DAY).replace(day=1),
+        "last_month": (last + 31 * DAY).replace(day=1),
+    }

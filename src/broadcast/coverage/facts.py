@@ -1,0 +1,296 @@
+"""A province as it was on one day, out of the database: the register, and the evidence on it.
+
+Every row in force on the day asked about, none of a later one; one statement per kind of fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.model import Level
+from broadcast.areas.tree import Lineage
+from broadcast.areas.units import load_lineage
+from broadcast.coverage import evidence
+from broadcast.coverage.definitions import OperatingRule
+from broadcast.coverage.evidence import Window
+from broadcast.coverage.observed import (
+    Baseline,
+    Cluster,
+    Commune,
+    Plant,
+    Province,
+    Service,
+    Station,
+    Village,
+)
+from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
+
+
+async def load(
+    session: AsyncSession, as_of: date, scope: str, rule: OperatingRule, now: datetime
+) -> Province:
+    """Read a province, a district or a commune as it was at the end of a day.
+
+    Args:
+        session: Where to read.
+        as_of: The day; not after the local day of `now`.
+        scope: Code of a unit of that day.
+        rule: When a cluster operates.
+        now: On the day itself, the evidence up to this instant counts.
+    """
+    window = Window.of(as_of, rule, now)
+    lineage = await load_lineage(session, villages=False)
+    units = await _units(session, scope, as_of, lineage)
+    stations, station_ids = await _stations(session, as_of, lineage, units.codes)
+    plants = await _plants(session, as_of)
+    baseline = [
+        entry for entry in await _baseline(session, as_of) if entry.station_id in station_ids
+    ]
+    clusters, services = await _clusters(
+        session,
+        window,
+        rule,
+        villages=[village.code for village in units.villages],
+        plants=[plant.id for plant in plants.values() if plant.station_id in station_ids],
+    )
+    return Province(
+        as_of=as_of,
+        at=window.at,
+        scope=scope,
+        communes=units.communes,
+        villages=units.villages,
+        clusters=clusters,
+        services=services,
+        stations=stations,
+        station_ids=sorted(station_ids),
+        plants=plants,
+        baseline=baseline,
+    )
+
+
+# --- the register --------------------------------------------------------------------------------
+
+_UNITS = sa.text("""
+WITH RECURSIVE unit AS (
+    SELECT code, level, name, parent_code FROM areas
+    WHERE code = :scope AND valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
+    UNION ALL
+    SELECT area.code, area.level, area.name, area.parent_code
+    FROM unit JOIN areas area ON area.parent_code = unit.code
+    WHERE area.valid_from <= :as_of AND (area.valid_to IS NULL OR area.valid_to >= :as_of)
+)
+SELECT code, level, name, parent_code FROM unit ORDER BY code
+""")
+
+_EXCLUSIONS = sa.text("""
+SELECT village_code, document FROM village_exclusions
+WHERE valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
+""")
+
+_FORMER_COMMUNES = sa.text("""
+SELECT DISTINCT ON (village.code) village.code, village.name, former.parent_code, former.valid_to
+FROM areas village
+JOIN areas parent ON parent.code = village.parent_code AND parent.valid_from <= :as_of
+    AND (parent.valid_to IS NULL OR parent.valid_to >= :as_of)
+LEFT JOIN areas former ON former.code = village.code AND former.valid_to < village.valid_from
+    AND EXISTS (
+        SELECT FROM areas commune WHERE commune.code = former.parent_code
+        AND commune.level = 'commune' AND commune.valid_from <= former.valid_to
+        AND (commune.valid_to IS NULL OR commune.valid_to >= former.valid_to)
+    )
+WHERE village.level = 'village' AND village.valid_from <= :as_of
+AND (village.valid_to IS NULL OR village.valid_to >= :as_of)
+AND (parent.level = 'province' OR parent.level = 'district' AND EXISTS (
+    SELECT FROM areas commune WHERE commune.parent_code = parent.code
+    AND commune.level = 'commune' AND commune.valid_from <= :as_of
+    AND (commune.valid_to IS NULL OR commune.valid_to >= :as_of)
+))
+ORDER BY village.code, former.valid_to DESC NULLS LAST
+""")
+"""Villages that lie in no commune (`areas.placement` could not place them), and their last one."""
+
+
+class _Units(NamedTuple):
+    codes: set[str]
+    """Of the scope, without the villages."""
+    communes: list[Commune]
+    villages: list[Village]
+
+
+async def _units(session: AsyncSession, scope: str, on: date, lineage: Lineage) -> _Units:
+    parameters = {"scope": scope, "as_of": on}
+    units = (await session.execute(_UNITS, parameters)).all()
+    excluded = {
+        row.village_code: row.document for row in await session.execute(_EXCLUSIONS, parameters)
+    }
+    candidates = {}
+    for row in await session.execute(_FORMER_COMMUNES, parameters):
+        heirs = lineage.successors(row.parent_code, row.valid_to, on) if row.parent_code else []
+        candidates[row.code] = row.name, tuple(heir.code for heir in heirs)
+    codes = {unit.code for unit in units if unit.level != Level.VILLAGE}
+    villages = [
+        Village(
+            code=unit.code, name=unit.name, commune=unit.parent_code,
+            excluded=excluded.get(unit.code),
+        )
+        for unit in units
+        if unit.level == Level.VILLAGE and unit.code not in candidates
+    ]  # fmt: skip
+    inside = {unit.code for unit in units}
+    villages += [
+        Village(
+            code=code, name=name, commune=None, candidates=possible, excluded=excluded.get(code)
+        )
+        for code, (name, possible) in candidates.items()
+        if code in inside or not codes.isdisjoint(possible)
+    ]
+    communes = [
+        Commune(code=unit.code, name=unit.name) for unit in units if unit.level == Level.COMMUNE
+    ]
+    return _Units(codes, communes, villages)
+
+
+_STATIONS = sa.text("""
+SELECT station.id, station.code, station.name, station.commune_code, station.valid_from,
+       station.valid_from <= :as_of AND (station.valid_to IS NULL OR station.valid_to >= :as_of)
+           AS exists,
+       state.status
+FROM stations station
+LEFT JOIN LATERAL (
+    SELECT status FROM station_states
+    WHERE station_id = station.id AND valid_from <= :as_of
+    ORDER BY valid_from DESC LIMIT 1
+) state ON true
+""")
+
+
+async def _stations(
+    session: AsyncSession, on: date, lineage: Lineage, inside: set[str]
+) -> tuple[dict[int, Station], set[int]]:
+    """All stations, and the ids of those in the scope."""
+    stations, ids = {}, set()
+    for row in await session.execute(_STATIONS, {"as_of": on}):
+        history = lineage.history(row.commune_code)
+        since = max(row.valid_from, history[0].valid_from) if history else row.valid_from
+        heirs = [heir.code for heir in lineage.successors(row.commune_code, since, on)]
+        stations[row.id] = Station(
+            id=row.id,
+            code=row.code,
+            name=row.name,
+            exists=row.exists,
+            status=StationStatus(row.status) if row.status else None,
+            commune=heirs[0] if len(heirs) == 1 else None,
+        )
+        if not inside.isdisjoint(heirs):
+            ids.add(row.id)
+    return stations, ids
+
+
+_PLANTS = sa.text("""
+SELECT DISTINCT ON (plant.id) plant.id, plant.code, state.station_id, state.technologies,
+       state.status
+FROM plants plant JOIN plant_states state ON state.plant_id = plant.id
+WHERE state.valid_from <= :as_of
+ORDER BY plant.id, state.valid_from DESC
+""")
+
+
+async def _plants(session: AsyncSession, on: date) -> dict[int, Plant]:
+    return {
+        row.id: Plant(
+            id=row.id,
+            code=row.code,
+            station_id=row.station_id,
+            technologies=frozenset(map(Technology, row.technologies)),
+            status=PlantStatus(row.status),
+        )
+        for row in await session.execute(_PLANTS, {"as_of": on})
+    }
+
+
+_BASELINE = sa.text("""
+SELECT entry.station_id,
+       array_remove(array_agg(plant.plant_id ORDER BY plant.plant_id), NULL) AS plant_ids
+FROM baseline_stations entry
+LEFT JOIN LATERAL (
+    SELECT DISTINCT ON (plant_id) plant_id, station_id, status FROM plant_states
+    WHERE valid_from <= entry.listed_on
+    ORDER BY plant_id, valid_from DESC
+) plant ON plant.station_id = entry.station_id AND plant.status <> 'decommissioned'
+WHERE entry.listed_on <= :as_of
+GROUP BY entry.station_id
+ORDER BY entry.station_id
+""")
+
+
+async def _baseline(session: AsyncSession, on: date) -> list[Baseline]:
+    return [
+        Baseline(station_id=row.station_id, plant_ids=tuple(row.plant_ids))
+        for row in await session.execute(_BASELINE, {"as_of": on})
+    ]
+
+
+# --- clusters and their evidence -----------------------------------------------------------------
+
+_CLUSTERS = sa.text("""
+SELECT cluster.id, cluster.code, cluster.plant_id, cluster.evidence FROM clusters cluster
+WHERE cluster.installed_on <= :as_of
+AND (cluster.removed_on IS NULL OR cluster.removed_on > :as_of)
+AND (cluster.plant_id = ANY(:plants) OR cluster.id IN (
+    SELECT cluster_id FROM cluster_villages
+    WHERE village_code = ANY(:villages)
+    AND valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
+))
+ORDER BY cluster.id
+""")
+
+_SERVICES = sa.text("""
+SELECT cluster_id, village_code, grade FROM cluster_villages
+WHERE cluster_id = ANY(:clusters)
+AND valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
+""")
+
+
+async def _clusters(
+    session: AsyncSession,
+    window: Window,
+    rule: OperatingRule,
+    villages: Sequence[str],
+    plants: Sequence[int],
+) -> tuple[dict[int, Cluster], list[Service]]:
+    """Clusters of these plants or serving these villages, their evidence and their villages."""
+    found = (
+        await session.execute(
+            _CLUSTERS, {"as_of": window.as_of, "villages": villages, "plants": plants}
+        )
+    ).all()
+    ids = [row.id for row in found]
+    asked = {"clusters": ids, "as_of": window.as_of}
+    services = [
+        Service(cluster_id=row.cluster_id, village=row.village_code, grade=Grade(row.grade))
+        for row in await session.execute(_SERVICES, asked)
+    ]
+    known = await evidence.gather(session, window, rule, ids)
+    clusters = {}
+    for row in found:
+        minutes, played = known.online.get(row.id), known.plays[row.id]
+        fault, word = known.faults.get(row.id), known.attested.get(row.id)
+        clusters[row.id] = Cluster(
+            id=row.id,
+            code=row.code,
+            plant_id=row.plant_id,
+            telemetry=row.evidence == Evidence.TELEMETRY,
+            device=bool(minutes and minutes.device),
+            expected_minutes=int(minutes.expected) if minutes else 0,
+            online_minutes=int(minutes.online) if minutes else 0,
+            completed=played.completed,
+            broadcast_days=played.days,
+            fault_since=fault.since if fault else None,
+            attested_at=word.attested_at if word else None,
+        )
+    return clusters, services

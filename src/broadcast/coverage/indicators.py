@@ -1,0 +1,422 @@
+"""Indicators 1.1 and 1.2 of plan 148/KH-UBND in all their variants, with the lists behind them.
+
+Rule 1: an error in the register never improves a figure. A unit whose record is incomplete stays
+in the denominator, is not in the numerator, and is listed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from broadcast.coverage.definitions import Definition, OperatingRule, definitions, operating_rule
+from broadcast.coverage.observed import Baseline, Plant, Province, Station
+from broadcast.coverage.reach import Gap, Operation, Reach, operation, reach, strongest, weakest
+from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus
+
+
+class Reason(StrEnum):
+    """Why a unit of the denominator is not in the numerator, or why it is not in either."""
+
+    VILLAGES_UNREACHED = "villages_unreached"
+    NO_STATION = "no_station"
+    STATION_NOT_OPERATING = "station_not_operating"
+    PARTLY = "partly"
+    NOT_CONVERTED = "not_converted"
+    NOT_OPERATING = "not_operating"
+    NOT_REPLACED = "not_replaced"
+    NO_VILLAGE = "no_village"
+    VILLAGES_UNPLACED = "villages_unplaced"
+    NO_PLANT = "no_plant"
+    NO_STATUS = "no_status"
+    COMMUNE_DIVIDED = "commune_divided"
+    NO_HOMES = "no_homes"
+    NOT_YET = "not_yet"
+    DECOMMISSIONED = "decommissioned"
+
+
+DATA_ERRORS: frozenset[str] = frozenset(
+    {
+        Reason.NO_VILLAGE,
+        Reason.VILLAGES_UNPLACED,
+        Reason.NO_PLANT,
+        Reason.NO_STATUS,
+        Reason.COMMUNE_DIVIDED,
+        Gap.UNPLACED,
+    }
+)
+"""The record is incomplete: somebody has to mend it before the figure can be trusted."""
+
+NOT_YET = frozenset({StationStatus.PLANNED, StationStatus.INSTALLING})
+IN_OPERATION = frozenset({StationStatus.OPERATING, StationStatus.DEGRADED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One unit of a denominator."""
+
+    code: str
+    name: str
+    reason: str | None
+    """Why it does not count; None when it is in the numerator."""
+    evidence: Evidence
+    """How well it is proven that it counts; `none` also for what does not count."""
+    share: Fraction | None = None
+    """1.1: villages reached ÷ villages. 1.2: villages served by converted plants ÷ by all of its
+    plants."""
+    causes: tuple[str, ...] = ()
+    """What is wrong underneath: villages not reached, or causes of its clusters."""
+
+    @property
+    def counted(self) -> bool:
+        """It is in the numerator."""
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A unit left out of the denominator."""
+
+    code: str
+    name: str
+    reason: Reason
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One variant of one indicator on one day, with its lists."""
+
+    definition: Definition
+    members: Sequence[Member]
+    """The denominator, in the order of their codes."""
+    excluded: Sequence[Exclusion]
+    target: Fraction | None
+    """What the plan wants of the year asked about."""
+
+    @property
+    def numerator(self) -> list[Member]:
+        """The units that count."""
+        return [member for member in self.members if member.counted]
+
+    @property
+    def partly(self) -> list[Member]:
+        """1.2: units with converted plants and one left that is not."""
+        return [member for member in self.members if member.reason == Reason.PARTLY]
+
+    @property
+    def data_errors(self) -> list[Member]:
+        """Units whose record is incomplete."""
+        return [member for member in self.members if member.reason in DATA_ERRORS]
+
+    @property
+    def value(self) -> Fraction | None:
+        """Numerator ÷ denominator, None when there is nothing to count."""
+        return self._ratio(len(self.numerator))
+
+    @property
+    def gap(self) -> Fraction | None:
+        """What is missing to the target of the year; negative when it is passed."""
+        if self.target is None or self.value is None:
+            return None
+        return self.target - self.value
+
+    def proven(self, evidence: Evidence) -> Fraction | None:
+        """Part of `value` that rests on this evidence; the three parts add up to it."""
+        return self._ratio(sum(member.evidence is evidence for member in self.numerator))
+
+    def _ratio(self, count: int) -> Fraction | None:
+        return Fraction(count, len(self.members)) if self.members else None
+
+
+Results = dict[str, dict[str, Result]]
+"""Code → variant → result."""
+
+
+def evaluate(province: Province, rule: OperatingRule | None = None) -> Results:
+    """Every variant of every indicator, by the definitions in force on the day.
+
+    Args:
+        province: What is known of the day.
+        rule: When a cluster operates; the one whose window the evidence was gathered for.
+    """
+    counted = _Counted(province, rule or operating_rule(province.as_of))
+    results: Results = {}
+    for definition in definitions(province.as_of):
+        members, excluded = _COUNTS[definition.code, definition.variant](counted, definition)
+        results.setdefault(definition.code, {})[definition.variant] = Result(
+            definition=definition,
+            members=sorted(members, key=lambda member: member.code),
+            excluded=sorted(excluded, key=lambda unit: unit.code),
+            target=definition.targets.get(province.as_of.year),
+        )
+    return results
+
+
+class _Counted:
+    """What several variants look at, found once."""
+
+    def __init__(self, province: Province, rule: OperatingRule) -> None:
+        self.province = province
+        self.operations: Mapping[int, Operation] = {
+            cluster.id: operation(cluster, rule, province.at)
+            for cluster in province.clusters.values()
+        }
+        self.reaches = reach(province, self.operations)
+        self.reaches_of: dict[str, list[Reach]] = defaultdict(list)
+        for judged in self.reaches:
+            for code in (
+                [judged.village.commune] if judged.village.commune else judged.village.candidates
+            ):
+                self.reaches_of[code].append(judged)
+        self.plants_of: dict[int, list[Plant]] = defaultdict(list)
+        for plant in province.plants.values():
+            if plant.status is not PlantStatus.DECOMMISSIONED:
+                self.plants_of[plant.station_id].append(plant)
+        self.stations_of: dict[str, list[Station]] = defaultdict(list)
+        for station in province.stations.values():
+            if station.exists and station.commune is not None:
+                self.stations_of[station.commune].append(station)
+        self._proofs_of: dict[int, list[Evidence]] = defaultdict(list)
+        for cluster in province.clusters.values():
+            self._proofs_of[cluster.plant_id].append(self.operations[cluster.id].evidence)
+        self._villages_of: dict[int, set[str]] = defaultdict(set)
+        for service in province.services:
+            if service.grade is Grade.PRIMARY:
+                plant_id = province.clusters[service.cluster_id].plant_id
+                self._villages_of[plant_id].add(service.village)
+
+    def proof(self, plant: Plant) -> Evidence:
+        """Best evidence among the plant's clusters that it sounds."""
+        return strongest(self._proofs_of[plant.id])
+
+    def converted_share(self, plants: Iterable[Plant]) -> Fraction | None:
+        """Villages served by converted plants ÷ villages served by any of the plants."""
+        served: set[str] = set()
+        converted: set[str] = set()
+        for plant in plants:
+            served |= self._villages_of[plant.id]
+            if plant.converted:
+                converted |= self._villages_of[plant.id]
+        return Fraction(len(converted), len(served)) if served else None
+
+    def conversion(self, plants: Sequence[Plant]) -> tuple[Reason | None, Evidence]:
+        """Whether every one of these plants is converted, and how well that is proven."""
+        if not plants:
+            return Reason.NO_PLANT, Evidence.NONE
+        converted = [plant for plant in plants if plant.converted]
+        if len(converted) == len(plants):
+            return None, weakest(self.proof(plant) for plant in plants)
+        if converted:
+            return Reason.PARTLY, Evidence.NONE
+        if all(plant.carries_it for plant in plants):
+            return Reason.NOT_OPERATING, Evidence.NONE
+        return Reason.NOT_CONVERTED, Evidence.NONE
+
+    def replaced(self, plant: Plant) -> Evidence | None:
+        """Evidence of the plant that stands for a decommissioned one in its commune, if any."""
+        commune = self.province.stations[plant.station_id].commune
+        successors = [
+            successor
+            for station in self.stations_of.get(commune or "", ())
+            for successor in self.plants_of[station.id]
+            if successor.converted
+        ]
+        return strongest(map(self.proof, successors)) if successors else None
+
+
+Counting = tuple[list[Member], list[Exclusion]]
+
+
+# --- 1.1: does the system reach the villages -----------------------------------------------------
+
+
+def _communes_with_station(counted: _Counted, definition: Definition) -> Counting:
+    del definition
+    members = []
+    for commune in counted.province.communes:
+        stations = counted.stations_of.get(commune.code, [])
+        operating = [station for station in stations if station.status in IN_OPERATION]
+        reason = None
+        if not stations:
+            reason = Reason.NO_STATION
+        elif not operating:
+            unknown = all(station.status is None for station in stations)
+            reason = Reason.NO_STATUS if unknown else Reason.STATION_NOT_OPERATING
+        evidence = strongest(
+            counted.proof(plant)
+            for station in operating
+            for plant in counted.plants_of[station.id]
+        )
+        members.append(
+            Member(code=commune.code, name=commune.name, reason=reason, evidence=evidence)
+        )
+    return members, []
+
+
+def _communes_reached(counted: _Counted, definition: Definition) -> Counting:
+    wanted = definition.village_share
+    assert wanted is not None, definition
+    members = []
+    for commune in counted.province.communes:
+        judged = counted.reaches_of.get(commune.code, [])
+        share = _share(judged, lambda one: one.reached)
+        reason, evidence = None, Evidence.NONE
+        if share is None:
+            reason = Reason.NO_VILLAGE
+        elif share >= wanted:
+            proven = _share(judged, lambda one: one.evidence is Evidence.TELEMETRY)
+            by_telemetry = proven is not None and proven >= wanted
+            evidence = Evidence.TELEMETRY if by_telemetry else Evidence.ATTESTED
+        else:
+            placed = [one for one in judged if one.gap is not Gap.UNPLACED]
+            without = _share(placed, lambda one: one.reached)
+            suffices = without is None or without >= wanted
+            reason = Reason.VILLAGES_UNPLACED if suffices else Reason.VILLAGES_UNREACHED
+        members.append(
+            Member(
+                code=commune.code, name=commune.name, reason=reason, evidence=evidence,
+                share=share, causes=tuple(one.village.code for one in judged if not one.reached),
+            )
+        )  # fmt: skip
+    return members, _without_homes(counted.province)
+
+
+def _share(judged: Sequence[Reach], of: Callable[[Reach], bool]) -> Fraction | None:
+    return Fraction(sum(map(of, judged)), len(judged)) if judged else None
+
+
+def _villages_reached(counted: _Counted, definition: Definition) -> Counting:
+    del definition
+    members = [
+        Member(
+            code=one.village.code, name=one.village.name,
+            reason=one.gap, evidence=one.evidence, causes=one.causes,
+        )
+        for one in counted.reaches
+    ]  # fmt: skip
+    return members, _without_homes(counted.province)
+
+
+def _without_homes(province: Province) -> list[Exclusion]:
+    return [
+        Exclusion(
+            code=village.code, name=village.name,
+            reason=Reason.NO_HOMES, document=village.excluded,
+        )
+        for village in province.villages
+        if village.excluded is not None
+    ]  # fmt: skip
+
+
+# --- 1.2: is the station converted to IT-telecom -------------------------------------------------
+
+
+def _stations_converted(counted: _Counted, definition: Definition) -> Counting:
+    del definition
+    members, excluded = [], []
+    for station_id in counted.province.station_ids:
+        station = counted.province.stations[station_id]
+        if not station.exists:
+            continue
+        left_out = _left_out(station)
+        if left_out is not None:
+            excluded.append(
+                Exclusion(code=station.code, name=station.name, reason=left_out, document=None)
+            )
+            continue
+        members.append(_station(counted, station))
+    return members, excluded
+
+
+def _left_out(station: Station) -> Reason | None:
+    if station.status in NOT_YET:
+        return Reason.NOT_YET
+    return Reason.DECOMMISSIONED if station.status is StationStatus.DECOMMISSIONED else None
+
+
+def _station(counted: _Counted, station: Station) -> Member:
+    plants = counted.plants_of[station.id]
+    reason, evidence = counted.conversion(plants)
+    if station.status is None:
+        reason = Reason.NO_STATUS
+    elif station.commune is None:
+        reason = Reason.COMMUNE_DIVIDED
+    return Member(
+        code=station.code,
+        name=station.name,
+        reason=reason,
+        evidence=Evidence.NONE if reason else evidence,
+        share=counted.converted_share(plants),
+    )
+
+
+def _baseline_converted(counted: _Counted, definition: Definition) -> Counting:
+    del definition
+    return [_baseline(counted, entry) for entry in counted.province.baseline], []
+
+
+def _baseline(counted: _Counted, entry: Baseline) -> Member:
+    station = counted.province.stations[entry.station_id]
+    plants = [counted.province.plants[plant_id] for plant_id in entry.plant_ids]
+    kept = [plant for plant in plants if plant.status is not PlantStatus.DECOMMISSIONED]
+    gone = [plant for plant in plants if plant.status is PlantStatus.DECOMMISSIONED]
+    reason, evidence = counted.conversion(kept)
+    if gone and reason in {None, Reason.NO_PLANT}:
+        replacements = [counted.replaced(plant) for plant in gone]
+        proofs = [proof for proof in replacements if proof is not None]
+        if len(proofs) < len(gone):
+            reason, evidence = Reason.NOT_REPLACED, Evidence.NONE
+        else:
+            reason, evidence = None, weakest([*proofs, *([evidence] if kept else [])])
+    return Member(
+        code=station.code,
+        name=station.name,
+        reason=reason,
+        evidence=evidence,
+        share=counted.converted_share(kept),
+    )
+
+
+def _communes_converted(counted: _Counted, definition: Definition) -> Counting:
+    del definition
+    members = []
+    for commune in counted.province.communes:
+        stations = [
+            station
+            for station in counted.stations_of.get(commune.code, ())
+            if _left_out(station) is None
+        ]
+        plants = [plant for station in stations for plant in counted.plants_of[station.id]]
+        reason, evidence = counted.conversion(plants)
+        if not stations:
+            reason = Reason.NO_STATION
+        elif any(station.status is None for station in stations):
+            reason = Reason.NO_STATUS
+        elif any(not counted.plants_of[station.id] for station in stations):
+            reason = Reason.NO_PLANT
+        members.append(
+            Member(
+                code=commune.code,
+                name=commune.name,
+                reason=reason,
+                evidence=Evidence.NONE if reason else evidence,
+                share=counted.converted_share(plants),
+            )
+        )
+    return members, []
+
+
+_COUNTS: Mapping[tuple[str, str], Callable[[_Counted, Definition], Counting]] = {
+    ("1.1", "BC"): _communes_with_station,
+    ("1.1", "TH"): _communes_reached,
+    ("1.1", "NG67"): _communes_reached,
+    ("1.1", "NG80"): _communes_reached,
+    ("1.1", "THON"): _villages_reached,
+    ("1.2", "BC"): _stations_converted,
+    ("1.2", "GOC"): _baseline_converted,
+    ("1.2", "XA"): _communes_converted,
+}

@@ -1,0 +1,186 @@
+"""Indicators as REST and the command line answer them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict
+
+from broadcast.coverage.figures import REASONS, ratio, sentence
+from broadcast.coverage.indicators import Exclusion, Member, Result, Results
+from broadcast.stations.model import Evidence
+
+
+class ProvenView(BaseModel):
+    """Parts of the value by what they rest on; they add up to it."""
+
+    telemetry: float
+    attested: float
+    none: float
+
+
+class FigureView(BaseModel):
+    """One variant of one indicator on one day. Shares are 0–1."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "code": "1.1", "variant": "TH", "version": 1,
+                "title": "Xã có truyền thanh hoạt động đến mọi thôn, tổ dân phố (chặt)",
+                "value": 0.9375, "numerator": 90, "denominator": 96,
+                "proven": {"telemetry": 0.71875, "attested": 0.21875, "none": 0.0},
+                "text": "93,7 % (telemetry 71,9 %, xác nhận 21,8 %, chưa chứng minh 0,0 %)",
+                "target": 1.0, "gap": 0.0625, "excluded": 2, "partly": 0, "data_errors": 1,
+                "numerator_rule": "mọi thôn có cụm loa chính đang hoạt động",
+                "denominator_rule": "mọi xã, phường, thị trấn, đặc khu trong ngày",
+                "legal_basis": "Kế hoạch 148/KH-UBND ngày 09/7/2024, mục II, chỉ tiêu 1.1",
+                "valid_from": "2024-07-09",
+            }
+        }
+    )  # fmt: skip
+
+    code: str
+    variant: str
+    version: int
+    title: str
+    value: float | None
+    """Null when there is nothing to count."""
+    numerator: int
+    denominator: int
+    proven: ProvenView | None
+    text: str
+    target: float | None
+    """Of the year asked about; null when the plan names none."""
+    gap: float | None
+    """Target less value."""
+    excluded: int
+    partly: int
+    data_errors: int
+    numerator_rule: str
+    denominator_rule: str
+    legal_basis: str
+    valid_from: date
+    """Day from which this version of the definition holds."""
+
+    @classmethod
+    def of(cls, result: Result) -> FigureView:
+        """The figure without its lists."""
+        return cls(**_figure(result))
+
+
+class MemberView(BaseModel):
+    """One unit of the denominator."""
+
+    code: str
+    name: str
+    counted: bool
+    evidence: Evidence
+    reason: str | None
+    """Why it is not in the numerator."""
+    reason_text: str | None
+    share: float | None
+    """1.1: villages reached ÷ villages; 1.2: villages served by converted plants ÷ by any."""
+    causes: list[str]
+    """1.1: villages of the commune that are not reached, or what is wrong with the clusters."""
+
+    @classmethod
+    def of(cls, member: Member) -> MemberView:
+        """The member as answered."""
+        return cls(
+            code=member.code,
+            name=member.name,
+            counted=member.counted,
+            evidence=member.evidence,
+            reason=member.reason,
+            reason_text=None if member.reason is None else REASONS[member.reason],
+            share=ratio(member.share),
+            causes=list(member.causes),
+        )
+
+
+class ExclusionView(BaseModel):
+    """A unit left out of the denominator."""
+
+    code: str
+    name: str
+    reason: str
+    reason_text: str
+    document: str | None
+
+    @classmethod
+    def of(cls, unit: Exclusion) -> ExclusionView:
+        """The unit as answered."""
+        return cls(
+            code=unit.code,
+            name=unit.name,
+            reason=unit.reason,
+            reason_text=REASONS[unit.reason],
+            document=unit.document,
+        )
+
+
+class ResultView(FigureView):
+    """A figure with the lists it is made of."""
+
+    as_of: date
+    scope: str
+    numerator_list: list[str]
+    denominator_list: list[MemberView]
+    excluded_list: list[ExclusionView]
+    partly_list: list[MemberView]
+    data_error_list: list[MemberView]
+
+    @classmethod
+    def with_lists(cls, result: Result, as_of: date, scope: str) -> ResultView:
+        """The figure and its lists."""
+        return cls(
+            **_figure(result),
+            as_of=as_of,
+            scope=scope,
+            numerator_list=[member.code for member in result.numerator],
+            denominator_list=[MemberView.of(member) for member in result.members],
+            excluded_list=[ExclusionView.of(unit) for unit in result.excluded],
+            partly_list=[MemberView.of(member) for member in result.partly],
+            data_error_list=[MemberView.of(member) for member in result.data_errors],
+        )
+
+
+class IndicatorsView(BaseModel):
+    """All indicators of a day and a scope."""
+
+    as_of: date
+    scope: str
+    indicators: list[FigureView]
+
+    @classmethod
+    def of(cls, results: Results, as_of: date, scope: str) -> IndicatorsView:
+        """All figures, without their lists."""
+        figures = [
+            FigureView.of(result) for variants in results.values() for result in variants.values()
+        ]
+        return cls(as_of=as_of, scope=scope, indicators=figures)
+
+
+def _figure(result: Result) -> dict[str, object]:
+    definition = result.definition
+    proven = {by.value: ratio(result.proven(by)) for by in Evidence}
+    return {
+        "code": definition.code,
+        "variant": definition.variant,
+        "version": definition.version,
+        "title": definition.title,
+        "value": ratio(result.value),
+        "numerator": len(result.numerator),
+        "denominator": len(result.members),
+        "proven": None if result.value is None else proven,
+        "text": sentence(result),
+        "target": ratio(result.target),
+        "gap": ratio(result.gap),
+        "excluded": len(result.excluded),
+        "partly": len(result.partly),
+        "data_errors": len(result.data_errors),
+        "numerator_rule": definition.numerator,
+        "denominator_rule": definition.denominator,
+        "legal_basis": definition.legal_basis,
+        "valid_from": definition.valid_from,
+    }

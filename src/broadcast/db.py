@@ -1,0 +1,147 @@
+"""PostgreSQL: engine, transactions, column types, migrations and the partitions of time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from broadcast import config
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Declarative base of every table."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: sa.DateTime(timezone=True),
+        str: sa.Text(),
+        dict[str, Any]: postgresql.JSONB(none_as_null=True),
+        list[dict[str, Any]]: postgresql.JSONB(none_as_null=True),
+        list[str]: postgresql.ARRAY(sa.Text()),
+    }
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def enum_type(values: type[E], check: str | None = None) -> sa.Enum:
+    """Column type of a `StrEnum`: text with a CHECK constraint named `check` in its table."""
+    return sa.Enum(
+        values,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        name=check or values.__name__.lower(),
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def create_engine(settings: config.Postgres, application_name: str = "broadcast") -> AsyncEngine:
+    """Engine on asyncpg; every connection carries `application_name` and a statement timeout."""
+    return create_async_engine(
+        async_url(settings.dsn.get_secret_value()),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "server_settings": {
+                "application_name": application_name,
+                "statement_timeout": str(int(settings.statement_timeout * 1000)),
+                "timezone": "UTC",
+                "jit": "off",
+            }
+        },
+    )
+
+
+def async_url(dsn: str) -> sa.URL:
+    """SQLAlchemy URL on asyncpg of a libpq-style address."""
+    return make_url(dsn).set(drivername="postgresql+asyncpg")
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """One transaction, committed at the end of the block and rolled back on any error."""
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def _migrations_dir() -> Path:
+    package = Path(__file__).parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parents[1] / "migrations"
+
+
+def alembic_config(dsn: str) -> AlembicConfig:
+    """Alembic's configuration, built in code so that no ini file can disagree with it."""
+    cfg = AlembicConfig()
+    cfg.set_main_option("script_location", str(_migrations_dir()))
+    cfg.attributes["url"] = async_url(dsn)
+    return cfg
+
+
+async def migrate(dsn: str) -> None:
+    """Bring the schema to the newest revision; harmless to repeat, one process at a time."""
+    await asyncio.to_thread(command.upgrade, alembic_config(dsn), "head")
+
+
+def newest_revision() -> str | None:
+    """Revision of the schema that this code was written for."""
+    return ScriptDirectory(str(_migrations_dir())).get_current_head()
+
+
+PARTITIONED = {"heartbeats": "day", "plays": "month"}
+"""Range-partitioned tables and the length of a partition."""
+
+
+async def ensure_partitions(session: AsyncSession, today: date, days_ahead: int = 14) -> None:
+    """Create the partitions that cover yesterday … `days_ahead`; what exists is left alone.
+
+    Ahead of time, because an insert without its partition fails and a default partition would
+    only hide that.
+    """
+    for offset in range(-1, days_ahead + 1):
+        day = today + timedelta(days=offset)
+        await ensure_partition(session, "heartbeats", day)
+        await ensure_partition(session, "plays", day)
+
+
+async def ensure_partition(session: AsyncSession, table: str, day: date) -> None:
+    """Create the partition of `table` that holds `day`, unless it exists."""
+    if PARTITIONED[table] == "day":
+        start, end, suffix = day, day + timedelta(days=1), f"{day:%Y%m%d}"
+    else:
+        start = day.replace(day=1)
+        end = (start + timedelta(days=32)).replace(day=1)
+        suffix = f"{start:%Y%m}"
+    name = f"{table}_{suffix}"
+    exists = await session.scalar(sa.select(sa.func.to_regclass(name)))
+    if exists is None:
+        await session.execute(
+            sa.text(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
+                f"FOR VALUES FROM ('{start}') TO ('{end}')"
+            )
+        )

@@ -1,0 +1,1 @@
+"""The whole system on one machine with a simulated fleet, judged by its own data."""

@@ -1,0 +1,126 @@
+"""What a person watches: fleet, items on air, plays and indicators, drawn anew every second."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import clock
+from broadcast.devices.model import Device, DevicePresence, Presence
+from broadcast.plays.model import Play, PlayState
+from broadcast.schedules.model import Occurrence, OccurrenceState
+
+STATE_WORDS = {
+    PlayState.PLANNED: ("chờ phát", "dim"),
+    PlayState.PLAYING: ("đang phát", "bold green"),
+    PlayState.PLAYED: ("đã phát", "green"),
+    PlayState.PARTIAL: ("phát một phần", "yellow"),
+    PlayState.PREEMPTED: ("bị ưu tiên chiếm", "yellow"),
+    PlayState.MISSED: ("không phát", "red"),
+    PlayState.CANCELLED: ("đã hủy", "dim"),
+}
+
+
+class View(NamedTuple):
+    """One moment of the demo."""
+
+    now: datetime
+    devices: int
+    presence: dict[Presence, int]
+    items: list[tuple[str, datetime, dict[PlayState, int]]]
+    indicators: dict[str, Any]
+    urls: list[tuple[str, str]]
+    note: str
+
+
+async def look(
+    session: AsyncSession,
+    since: datetime,
+    now: datetime,
+    indicators: dict[str, Any],
+    urls: list[tuple[str, str]],
+    note: str,
+) -> View:
+    """Read one moment from the database."""
+    devices = await session.scalar(sa.select(sa.func.count()).select_from(Device)) or 0
+    presence = (
+        await session.execute(
+            sa.select(DevicePresence.presence, sa.func.count()).group_by(DevicePresence.presence)
+        )
+    ).all()
+    rows = await session.execute(
+        sa.select(
+            Occurrence.id, Occurrence.title, Occurrence.starts_at, Play.state, sa.func.count()
+        )
+        .join(Play, Play.occurrence_id == Occurrence.id)
+        .where(
+            Occurrence.state == OccurrenceState.PLANNED,
+            Occurrence.starts_at >= since,
+            Occurrence.starts_at < now + clock.HOUR,
+        )
+        .group_by(Occurrence.id, Occurrence.title, Occurrence.starts_at, Play.state)
+        .order_by(Occurrence.starts_at, Occurrence.id)
+    )
+    items: dict[Any, tuple[str, datetime, dict[PlayState, int]]] = {}
+    for occurrence_id, title, starts_at, state, count in rows:
+        items.setdefault(occurrence_id, (title, starts_at, {}))[2][state] = count
+    return View(
+        now,
+        devices,
+        {row[0]: row[1] for row in presence},
+        list(items.values())[-12:],
+        indicators,
+        urls,
+        note,
+    )
+
+
+def draw(view: View) -> RenderableType:
+    """The picture of one moment."""
+    local = view.now.astimezone(clock.LOCAL)
+    online = view.presence.get(Presence.ONLINE, 0)
+    fleet = Table.grid(padding=(0, 2))
+    fleet.add_row(
+        "Cụm loa có kết nối",
+        ProgressBar(total=view.devices or 1, completed=online, width=40),
+        f"{online}/{view.devices}",
+    )
+    plays = Table("Lần phát", "Giờ", *[word for word, _ in STATE_WORDS.values()], expand=True)
+    for title, starts_at, states in view.items:
+        cells = [
+            Text(
+                str(states[state]) if state in states else "·", style if state in states else "dim"
+            )
+            for state, (_, style) in STATE_WORDS.items()
+        ]
+        plays.add_row(title, f"{starts_at.astimezone(clock.LOCAL):%H:%M:%S}", *cells)
+    figures = Table("Chỉ tiêu", "Cách tính", "Giá trị", "Tử số / mẫu số", expand=True)
+    for code, variants in view.indicators.items():
+        for variant, result in variants.items():
+            value = result["value"]
+            figures.add_row(
+                code,
+                variant,
+                "–" if value is None else f"{100 * value:.1f} %".replace(".", ","),
+                f"{result['numerator']}/{result['denominator']}",
+            )
+    links = Table.grid(padding=(0, 2))
+    for name, url in view.urls:
+        links.add_row(name, f"[link={url}]{url}[/]")
+    return Group(
+        Panel(
+            Group(fleet, Text(view.note, "bold")),
+            title=f"Hệ thống thông tin nguồn – {local:%H:%M:%S %d/%m/%Y}",
+        ),
+        plays,
+        figures,
+        links,
+    )

@@ -1,0 +1,228 @@
+"""`broadcast demo`: build the world, put a bulletin on air, watch, and judge by the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, db
+from broadcast.coverage.figures import compute, figures
+from broadcast.demo.api import Api
+from broadcast.demo.live import draw, look
+from broadcast.demo.seed import Seeded, seed
+from broadcast.demo.world import World
+from broadcast.embedded.broker import Kind
+from broadcast.plays.model import OPEN, Play
+from broadcast.plays.summary import summary
+from broadcast.programmes.keys import create_keys, load_keys
+
+RULES = {
+    "heartbeat_seconds": "5",
+    "offline_after": "PT30S",
+    "settle_after": "PT20S",
+    # So that the demo sounds at whatever hour it is shown.
+    "quiet_hours": "[]",
+}
+
+LATE_LIMIT_SECONDS = 30
+
+NEWS = """\
+Ủy ban nhân dân tỉnh Quảng Ngãi thông báo. Theo Kế hoạch 148/KH-UBND, đến năm 2025, 100% xã, \
+phường có hệ thống truyền thanh hoạt động đến thôn, tổ dân phố."""
+
+NOTICE = "Mời bà con đến nhà văn hóa thôn họp lúc 19h30 ngày 15/12."
+
+WARNING = "Tin ưu tiên. Đề phòng lũ trên sông Trà Khúc trong 6 giờ tới."
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    devices: int
+    faults: str
+    once: bool
+    json: bool
+    keep: Path | None
+    seed: int
+    text: Path | None = None
+    broker: Kind | None = None
+
+
+def run(options: Options) -> int:
+    """Run the demo; returns the exit code: 0 only if nothing is unexplained or duplicated."""
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="broadcast-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with World(folder, options.broker) as world:
+            return asyncio.run(_Demo(options, world).run())
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Demo:
+    """One demo: what it made, and how far it is."""
+
+    def __init__(self, options: Options, world: World) -> None:
+        self._options = options
+        self._world = world
+        # People read stderr while --json keeps stdout for programs.
+        self._console = Console(file=sys.stderr if options.json else sys.stdout)
+        self._began = time.monotonic()
+        self._note = ""
+        self._figures: dict[str, Any] = {}
+
+    async def run(self) -> int:
+        """Do it all; returns the exit code."""
+        options, world = self._options, self._world
+        settings = world.configure(RULES)
+        self._say(f"PostgreSQL và MQTT ({world.broker.kind}) đã chạy")
+        await db.migrate(world.postgres.dsn)
+        create_keys(settings.keys)
+        engine = db.create_engine(settings.postgres, "broadcast.demo")
+        try:
+            seeded = await seed(engine, settings, options.devices, clock.now())
+            self._say(
+                f"đã lập tỉnh mẫu: {seeded.communes} xã, {seeded.villages} thôn, "
+                f"{len(seeded.devices)} thiết bị"
+            )
+            await asyncio.to_thread(world.start_server)
+            self._say(f"máy chủ: {world.url}/docs")
+            world.start_fleet(
+                seeded.devices,
+                load_keys(settings.keys).public(),
+                options.faults,
+                options.seed,
+            )
+            since = clock.now()
+            async with Api(world.url, seeded.broadcaster, seeded.approver) as api:
+                on_air = await self._broadcast(api, seeded)
+                await self._watch(engine, seeded, since, on_air)
+            result = await self._judge(engine, since)
+        finally:
+            await engine.dispose()
+        if options.json:
+            print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201  the result
+        else:
+            self._console.print_json(json.dumps(result, ensure_ascii=False))
+        sound = result["expected_plays"] > 0
+        return 0 if sound and result["unexplained"] == result["duplicates"] == 0 else 1
+
+    def _say(self, text: str) -> None:
+        self._note = text
+        self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/]  {text}")
+
+    async def _broadcast(self, api: Api, seeded: Seeded) -> datetime:
+        """Put three items on air; returns when the first one starts."""
+        text = self._options.text.read_text() if self._options.text else NEWS
+        self._say("đang đọc bản tin thành tiếng nói …")
+        news, notice, warning = await asyncio.gather(
+            api.approved_bulletin("Thông báo của UBND tỉnh", text, seeded.province),
+            api.approved_bulletin("Thông báo họp thôn", NOTICE, seeded.commune),
+            api.approved_bulletin("Cảnh báo lũ", WARNING, seeded.province, "priority"),
+        )
+        first = clock.now().replace(microsecond=0) + timedelta(
+            seconds=12 + self._options.devices / 20
+        )
+        late = {"late_limit_seconds": LATE_LIMIT_SECONDS}
+        seconds = news["revisions"][0]["seconds"]
+        await api.schedule(news, [{"area": seeded.province}], first, **late)
+        # Pre-empts the news on a few clusters, which resume it afterwards.
+        await api.schedule(
+            warning,
+            [{"cluster": code} for code in seeded.clusters[:3]],
+            first + timedelta(seconds=5),
+            **late,
+        )
+        await api.schedule(
+            notice,
+            [{"area": seeded.commune}],
+            first + timedelta(seconds=seconds + 30),
+            **late,
+        )
+        await api.schedule(
+            notice,
+            [{"area": seeded.commune}],
+            first + timedelta(days=1),
+            rrule="FREQ=DAILY;COUNT=30",
+            **late,
+        )
+        self._say(
+            f"bản tin {seconds:.0f} giây phát lúc {first.astimezone(clock.LOCAL):%H:%M:%S} "
+            f"tại {len(seeded.devices)} cụm loa"
+        )
+        return first
+
+    async def _watch(
+        self,
+        engine: AsyncEngine,
+        seeded: Seeded,
+        since: datetime,
+        on_air: datetime,
+    ) -> None:
+        """Draw until everything is settled; without `--once`, until somebody stops it."""
+        urls = [
+            ("REST", f"{self._world.url}/docs"),
+            ("Lượt phát", f"{self._world.url}/api/v1/plays/summary"),
+            ("Chỉ tiêu", f"{self._world.url}/api/v1/indicators"),
+            ("Metrics", f"{self._world.url}/metrics"),
+        ]
+        crash_at = on_air + timedelta(seconds=4) if self._options.faults == "all" else None
+        with Live(console=self._console, auto_refresh=False, screen=False) as live:
+            while True:
+                now = clock.now()
+                self._world.check()
+                if crash_at is not None and now >= crash_at:
+                    crash_at = None
+                    self._note = "máy chủ bị ngắt đột ngột và khởi động lại"
+                    self._world.crash_server()
+                    await asyncio.to_thread(self._world.start_server)
+                async with db.transaction(engine) as session:
+                    self._figures = figures(
+                        await compute(session, clock.today(), seeded.province, now)
+                    )
+                    view = await look(session, since, now, self._figures, urls, self._note)
+                    waiting = await session.scalar(
+                        sa.select(sa.func.count())
+                        .select_from(Play)
+                        .where(Play.state.in_(OPEN), Play.starts_at < since + clock.HOUR)
+                    )
+                if self._console.is_terminal:
+                    live.update(draw(view), refresh=True)
+                if now > on_air and not waiting and self._options.once:
+                    return
+                await asyncio.sleep(1)
+
+    async def _judge(self, engine: AsyncEngine, since: datetime) -> dict[str, Any]:
+        async with db.transaction(engine) as session:
+            total = await summary(session, since, clock.now())
+        return {
+            "devices": self._options.devices,
+            "expected_plays": total.expected,
+            "played": total.played,
+            "partial": total.partial,
+            "preempted": total.preempted,
+            "missed": total.missed_by_reason,
+            "unexplained": total.unexplained,
+            "duplicates": total.duplicates,
+            "late": total.late,
+            "start_error_ms": {"p50": total.start_error_ms_p50, "p99": total.start_error_ms_p99},
+            "indicators": self._figures,
+            "seconds": round(time.monotonic() - self._began, 1),
+        }

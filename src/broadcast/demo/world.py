@@ -1,0 +1,125 @@
+"""The processes of a demo: PostgreSQL, broker, server and fleet, each a child of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+from broadcast import config
+from broadcast.embedded.broker import Broker, Kind
+from broadcast.embedded.child import Child
+from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.wire.documents import PublicKey
+
+
+class World:
+    """One machine's worth of the system, all of it inside one folder.
+
+    Attributes:
+        folder: Where every child keeps its data and its log.
+        url: Base address of the server.
+    """
+
+    def __init__(self, folder: Path, broker: Kind | None = None) -> None:
+        self.folder = folder = folder.resolve()
+        self.postgres = EmbeddedPostgres(folder / "postgres")
+        self.broker = Broker(folder / "broker", kind=broker)
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._server = Child("broadcast", folder / "server.log")
+        self._fleet = Child("device_sim", folder / "fleet.log")
+        self._port = port
+
+    def __enter__(self) -> World:
+        self.postgres.start()
+        self.broker.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._fleet.stop()
+        self._server.stop()
+        self.broker.stop()
+        self.postgres.stop()
+
+    def configure(self, rules: Mapping[str, str]) -> config.Settings:
+        """Point this process and its children at the world; returns the settings they see."""
+        os.environ.update(
+            {
+                "BROADCAST_POSTGRES__DSN": self.postgres.dsn,
+                "BROADCAST_MQTT__HOST": self.broker.host,
+                "BROADCAST_MQTT__PORT": str(self.broker.port),
+                "BROADCAST_WEB__PORT": str(self._port),
+                "BROADCAST_KEYS__PROGRAMME_FILE": str(self.folder / "keys/programme.jwk"),
+                "BROADCAST_KEYS__ALERT_FILE": str(self.folder / "keys/alert.jwk"),
+                "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
+                **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},
+            }
+        )
+        return config.Settings()
+
+    def start_server(self) -> None:
+        """Start the server and return when it is ready."""
+        self._server.start([sys.executable, "-m", "broadcast", "serve"], self._ready)
+
+    def crash_server(self) -> None:
+        """Kill the server as a power cut would."""
+        self._server.kill()
+
+    def start_fleet(
+        self, devices: list[str], keys: list[PublicKey], faults: str, seed: int
+    ) -> None:
+        """Start the simulated devices; they connect on their own."""
+        enrolment = self.folder / "devices.json"
+        enrolment.write_text(
+            json.dumps(
+                {
+                    "keys": [{"kid": key.kid, "use": key.use, "x": key.x} for key in keys],
+                    "devices": [{"device_id": code} for code in devices],
+                }
+            )
+        )
+        self._fleet.start(
+            [
+                *(sys.executable, "-m", "device_sim"),
+                *("--host", self.broker.host, "--port", str(self.broker.port)),
+                *("--devices-file", enrolment, "--faults", faults, "--seed", str(seed)),
+                *("--record", self.folder / "recordings", "--record-devices", "3"),
+                *("--truth", self.folder / "truth.jsonl"),
+            ],
+            lambda: self._fleet.alive,
+        )
+
+    def stop_fleet(self) -> None:
+        """Stop the simulated devices in order."""
+        self._fleet.stop(signal.SIGTERM)
+
+    def check(self) -> None:
+        """Raise `Unavailable` when a child that should run has died."""
+        for child in (self._server, self._fleet):
+            child.check()
+
+    def _ready(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,80 @@
+"""Faults of devices, from their opening to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+FAULTS = Counter("broadcast_faults", "Reports of faults", ["kind", "report"])
+
+
+class Report(NamedTuple):
+    """A fault is open, or no longer."""
+
+    device_id: int
+    kind: str
+    open: bool
+    at: datetime
+    """When, by the better of two clocks."""
+    detail: str = ""
+
+
+_OPEN = sa.text("""
+    INSERT INTO faults (device_id, kind, opened_at, detail)
+    SELECT n.device_id, n.kind, n.at, n.detail
+    FROM unnest(CAST(:ids AS integer[]), CAST(:kinds AS text[]), CAST(:at AS timestamptz[]),
+                CAST(:details AS text[])) AS n (device_id, kind, at, detail)
+    WHERE NOT EXISTS (
+        SELECT FROM faults AS f
+        WHERE f.device_id = n.device_id AND f.kind = n.kind
+          AND n.at >= f.opened_at AND (f.closed_at IS NULL OR n.at < f.closed_at)
+    )
+    ORDER BY n.device_id
+    ON CONFLICT DO NOTHING
+""")
+
+_CLOSE = sa.text("""
+    UPDATE faults AS f
+    SET closed_at = n.at
+    FROM unnest(CAST(:ids AS integer[]), CAST(:kinds AS text[]), CAST(:at AS timestamptz[]))
+        AS n (device_id, kind, at)
+    WHERE f.device_id = n.device_id AND f.kind = n.kind
+      AND f.closed_at IS NULL AND f.opened_at <= n.at
+""")
+
+
+async def keep(session: AsyncSession, reports: Sequence[Report]) -> None:
+    """Open and close faults as reported.
+
+    A report that comes again changes nothing: an opening that falls into a known fault is that
+    fault's, also when it has been closed since.
+    """
+    waiting: dict[tuple[int, str], list[Report]] = {}
+    for report in sorted(reports, key=lambda report: report.at):
+        waiting.setdefault((report.device_id, report.kind), []).append(report)
+        FAULTS.labels(report.kind, "open" if report.open else "closed").inc()
+    while waiting:
+        # One report of each fault a round: a statement sees no row that it wrote itself.
+        turn = [queue.pop(0) for queue in waiting.values()]
+        waiting = {key: queue for key, queue in waiting.items() if queue}
+        opened = [report for report in turn if report.open]
+        closed = [report for report in turn if not report.open]
+        if opened:
+            await session.execute(
+                _OPEN, {**_keys(opened), "details": [report.detail for report in opened]}
+            )
+        if closed:
+            await session.execute(_CLOSE, _keys(closed))
+
+
+def _keys(reports: Sequence[Report]) -> dict[str, list[object]]:
+    return {
+        "ids": [report.device_id for report in reports],
+        "kinds": [report.kind for report in reports],
+        "at": [report.at for report in reports],
+    }

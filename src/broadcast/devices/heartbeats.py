@@ -1,0 +1,315 @@
+"""Recording who is here: boots, heartbeats and last wills, a batch at a time.
+
+Every statement is set-based and idempotent, so a batch that comes again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.devices import faults, presence_rows
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.online_minutes import happened_at, is_plausible, minute_of
+from broadcast.devices.presence import Flip, Patience, State, gone, heard
+from broadcast.devices.presence_rows import Known, Row
+from broadcast.wire.codec import encode
+from broadcast.wire.events import Boot, Gone, Heartbeat
+
+CLOCKS = Counter(
+    "broadcast_clock_implausible", "Boots and heartbeats bearing a time that cannot be"
+)
+
+CLOCK_WRONG = "clock_wrong"
+"""Fault that the server opens: the device trusts its clock, which cannot be right."""
+
+
+def patience(rules: Rules) -> Patience:
+    """The thresholds of presence, from the settings."""
+    interval = timedelta(seconds=rules.heartbeat_seconds)
+    return Patience(silent=interval * rules.silent_after_intervals, offline=rules.offline_after)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What a batch holds of one device, and what comes of it."""
+
+    heard: list[Boot | Heartbeat] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    held: str | None = None
+    state: State | None = None
+    flips: list[Flip] = field(default_factory=list)
+    clock_wrong: bool = False
+
+
+async def record(
+    session: AsyncSession,
+    boots: Sequence[Arrival[Boot]],
+    beats: Sequence[Arrival[Heartbeat]],
+    wills: Sequence[Arrival[Gone]],
+    received_at: datetime,
+    *,
+    live: bool,
+    patience: Patience,
+) -> None:
+    """Store a batch: raw rows, presence with its flips, receipts and online minutes.
+
+    Args:
+        session: Transaction of the batch.
+        boots: First messages of connections.
+        beats: Heartbeats.
+        wills: Last wills.
+        received_at: When the batch was taken from the broker.
+        live: Nothing had been waiting at the broker, so `received_at` is when it was sent. Else
+            a trusted clock of the device tells; it is not asked otherwise, because one that is
+            five minutes slow would make its device silent for ever.
+        patience: Thresholds of presence.
+    """
+    turns = _turns(boots, beats, wills)
+    if not turns:
+        return
+    known = await presence_rows.lock(session, {i: turn.held for i, turn in turns.items()})
+    for device_id, turn in turns.items():
+        _fold(turn, known.get(device_id), received_at, live=live, patience=patience)
+    bodies = {id(beat.message): _body(beat.message) for beat in beats}
+    await _keep_presence(session, turns, known, bodies, received_at)
+    await _keep_receipts(session, turns, known, received_at)
+    if boots:
+        await _keep_boots(session, boots, received_at)
+    if beats:
+        await _keep_raw(session, beats, bodies, received_at)
+        await _keep_minutes(session, beats, received_at)
+
+
+# --- presence ----------------------------------------------------------------------------------
+
+
+def _turns(
+    boots: Sequence[Arrival[Boot]],
+    beats: Sequence[Arrival[Heartbeat]],
+    wills: Sequence[Arrival[Gone]],
+) -> dict[int, _Turn]:
+    turns: dict[int, _Turn] = {}
+    for boot in boots:
+        turns.setdefault(boot.device_id, _Turn()).heard.append(boot.message)
+    for beat in beats:
+        turns.setdefault(beat.device_id, _Turn()).heard.append(beat.message)
+    for will in wills:
+        turns.setdefault(will.device_id, _Turn()).gone.append(will.message.session)
+    for turn in turns.values():
+        if len(turn.heard) > 1:
+            turn.heard.sort(key=_order)
+        if turn.heard:
+            turn.held = msgspec.json.encode(turn.heard[-1].held).decode()
+    return turns
+
+
+def _order(message: Boot | Heartbeat) -> tuple[int, int]:
+    return message.session, message.seq if isinstance(message, Heartbeat) else 0
+
+
+def _fold(
+    turn: _Turn, known: Known | None, received_at: datetime, *, live: bool, patience: Patience
+) -> None:
+    state = known.state if known else None
+    turn.clock_wrong = known.clock_wrong if known else False
+    for message in turn.heard:
+        at = received_at if live else _sent_at(message, received_at)
+        cause = "heartbeat" if isinstance(message, Heartbeat) else "boot"
+        state, flip = heard(state, *_order(message), at, patience, cause)
+        if flip is not None:
+            turn.flips.append(flip)
+        turn.clock_wrong = message.clock.trusted and not is_plausible(message.sent_at, received_at)
+        if turn.clock_wrong:
+            CLOCKS.inc()
+    for session in turn.gone:
+        state = gone(state, session, received_at, patience)
+    turn.state = state
+
+
+def _sent_at(message: Boot | Heartbeat, received_at: datetime) -> datetime:
+    return happened_at(message.sent_at, received_at, trusted=message.clock.trusted)
+
+
+async def _keep_presence(
+    session: AsyncSession,
+    turns: Mapping[int, _Turn],
+    known: Mapping[int, Known],
+    bodies: Mapping[int, str],
+    received_at: datetime,
+) -> None:
+    new: list[Row] = []
+    changed: list[Row] = []
+    flips: list[tuple[int, Flip]] = []
+    clocks: list[faults.Report] = []
+    for device_id, turn in turns.items():
+        before = known.get(device_id)
+        if turn.state is None or (before and turn.state is before.state):
+            continue
+        newest = turn.heard[-1] if turn.heard else None
+        if newest is not None and _order(newest) != (turn.state.session, turn.state.seq):
+            newest = None  # overtaken: what it holds has been replaced
+        row = Row(
+            device_id,
+            turn.state,
+            turn.clock_wrong,
+            turn.held if newest is not None else None,
+            bodies.get(id(newest)),
+        )
+        (changed if before else new).append(row)
+        flips.extend((device_id, flip) for flip in turn.flips)
+        if turn.clock_wrong != (before.clock_wrong if before else False):
+            clocks.append(
+                faults.Report(device_id, CLOCK_WRONG, turn.clock_wrong, received_at, _CLOCK_DETAIL)
+            )
+    await presence_rows.update(session, changed)
+    await presence_rows.insert(session, new)
+    await presence_rows.keep_flips(session, flips, received_at)
+    await faults.keep(session, clocks)
+
+
+_CLOCK_DETAIL = "thiết bị tin đồng hồ của mình nhưng giờ gửi không thể đúng"
+
+
+# --- what a device holds -----------------------------------------------------------------------
+
+_RECEIPTS = sa.text("""
+    INSERT INTO receipts (device_id, document, revision, received_at)
+    SELECT device_id, document, revision, :received_at
+    FROM unnest(CAST(:ids AS integer[]), CAST(:documents AS text[]), CAST(:revisions AS bigint[]))
+        AS n (device_id, document, revision)
+    ON CONFLICT DO NOTHING
+""")
+
+
+async def _keep_receipts(
+    session: AsyncSession,
+    turns: Mapping[int, _Turn],
+    known: Mapping[int, Known],
+    received_at: datetime,
+) -> None:
+    new = {
+        (device_id, document, revision)
+        for device_id, turn in turns.items()
+        for document, revision in _news(turn, known.get(device_id))
+    }
+    if new:
+        ids, documents, revisions = zip(*sorted(new), strict=True)
+        await session.execute(
+            _RECEIPTS,
+            {
+                "ids": list(ids),
+                "documents": list(documents),
+                "revisions": list(revisions),
+                "received_at": received_at,
+            },
+        )
+
+
+def _news(turn: _Turn, known: Known | None) -> Iterable[tuple[str, int]]:
+    if not turn.heard:
+        return ()
+    newest = turn.heard[-1].held
+    stored: Mapping[str, int] = {}
+    if known is not None:
+        stored = newest if known.held is None else known.held
+        if stored is newest and len(turn.heard) == 1:
+            return ()
+    return (item for told in turn.heard for item in told.held.items() - stored.items())
+
+
+# --- raw rows and minutes ----------------------------------------------------------------------
+
+_BOOTS = sa.text("""
+    INSERT INTO boots (device_id, session, sent_at, received_at, reason, body)
+    SELECT device_id, session, sent_at, :received_at, reason, body::jsonb
+    FROM unnest(CAST(:ids AS integer[]), CAST(:sessions AS bigint[]),
+                CAST(:sent_at AS timestamptz[]), CAST(:reasons AS text[]),
+                CAST(:bodies AS text[])) AS n (device_id, session, sent_at, reason, body)
+    ON CONFLICT DO NOTHING
+""")
+
+
+async def _keep_boots(
+    session: AsyncSession, boots: Sequence[Arrival[Boot]], received_at: datetime
+) -> None:
+    await session.execute(
+        _BOOTS,
+        {
+            "ids": [boot.device_id for boot in boots],
+            "sessions": [boot.message.session for boot in boots],
+            "sent_at": [boot.message.sent_at for boot in boots],
+            "reasons": [boot.message.reason for boot in boots],
+            "bodies": [encode(boot.message).decode() for boot in boots],
+            "received_at": received_at,
+        },
+    )
+
+
+_RAW = sa.text("""
+    INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
+    SELECT :received_on, device_id, session, seq, sent_at, :received_at, body::jsonb
+    FROM unnest(CAST(:ids AS integer[]), CAST(:sessions AS bigint[]), CAST(:seqs AS bigint[]),
+                CAST(:sent_at AS timestamptz[]), CAST(:bodies AS text[]))
+        AS n (device_id, session, seq, sent_at, body)
+    ON CONFLICT DO NOTHING
+""")
+
+
+def _body(beat: Heartbeat) -> str:
+    # `held` repeats every minute what a receipt says once.
+    return encode(msgspec.structs.replace(beat, held={})).decode()
+
+
+async def _keep_raw(
+    session: AsyncSession,
+    beats: Sequence[Arrival[Heartbeat]],
+    bodies: Mapping[int, str],
+    received_at: datetime,
+) -> None:
+    await session.execute(
+        _RAW,
+        {
+            "ids": [beat.device_id for beat in beats],
+            "sessions": [beat.message.session for beat in beats],
+            "seqs": [beat.message.seq for beat in beats],
+            "sent_at": [beat.message.sent_at for beat in beats],
+            "bodies": [bodies[id(beat.message)] for beat in beats],
+            "received_on": received_at.astimezone(LOCAL).date(),
+            "received_at": received_at,
+        },
+    )
+
+
+_MINUTES = sa.text("""
+    INSERT INTO online_minutes AS m (device_id, day, minutes)
+    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1))
+    FROM unnest(CAST(:ids AS integer[]), CAST(:days AS date[]), CAST(:minutes AS integer[]))
+        AS n (device_id, day, minute)
+    GROUP BY device_id, day
+    ORDER BY device_id, day
+    ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
+    WHERE m.minutes & excluded.minutes <> excluded.minutes
+""")
+
+
+async def _keep_minutes(
+    session: AsyncSession, beats: Sequence[Arrival[Heartbeat]], received_at: datetime
+) -> None:
+    minutes = [minute_of(_sent_at(beat.message, received_at), LOCAL) for beat in beats]
+    await session.execute(
+        _MINUTES,
+        {
+            "ids": [beat.device_id for beat in beats],
+            "days": [day for day, _ in minutes],
+            "minutes": [minute for _, minute in minutes],
+        },
+    )

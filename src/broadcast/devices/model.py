@@ -1,0 +1,246 @@
+"""Devices, where they hang, and what they last said.
+
+`Device.code` is the `device_id` of the wire (and the MQTT client id); `Device.id` is the key that
+telemetry rows carry, because a day of a device must cost few bytes for ever.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from broadcast.db import Base, enum_type
+from broadcast.devices.presence import Presence as Presence  # noqa: PLC0414 — re-exported
+
+
+class Device(Base):
+    """An enrolled box."""
+
+    __tablename__ = "devices"
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    model: Mapped[str] = mapped_column(default="")
+    serial: Mapped[str] = mapped_column(default="")
+    codecs: Mapped[list[str]]
+    volume: Mapped[int] = mapped_column(default=70)
+    alert_volume: Mapped[int] = mapped_column(default=100)
+    enrolled_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+class Installation(Base):
+    """A device on a cluster for a span of time: a swap closes one row and opens another."""
+
+    __tablename__ = "installations"
+    __table_args__ = (
+        sa.Index(
+            "uq_installations_open_device", "device_id",
+            unique=True, postgresql_where=sa.text("removed_at IS NULL"),
+        ),
+        sa.Index(
+            "uq_installations_open_cluster", "cluster_id",
+            unique=True, postgresql_where=sa.text("removed_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    installed_at: Mapped[datetime] = mapped_column(primary_key=True)
+    cluster_id: Mapped[int] = mapped_column(sa.ForeignKey("clusters.id"), index=True)
+    removed_at: Mapped[datetime | None]
+
+
+class DevicePresence(Base):
+    """Latest state of a device: one row, rewritten by every heartbeat.
+
+    No index on anything a heartbeat changes and room left in each page, so that the update stays
+    heap-only; with an index on `last_seen_at` the table grows elevenfold.
+    """
+
+    __tablename__ = "device_presence"
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+
+    device_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("devices.id"), primary_key=True, autoincrement=False
+    )
+    presence: Mapped[Presence] = mapped_column(enum_type(Presence))
+    since: Mapped[datetime]
+    """When `presence` became what it is."""
+    session: Mapped[int] = mapped_column(sa.BigInteger)
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
+    """Of the newest heartbeat of the session; 0 after its boot."""
+    gone: Mapped[bool] = mapped_column(default=False)
+    """The broker reported the end of this session."""
+    last_seen_at: Mapped[datetime]
+    """When the newest boot or heartbeat was sent, by the server's clock."""
+    silent_after: Mapped[datetime]
+    clock_wrong: Mapped[bool] = mapped_column(default=False)
+    """The newest message bore a time that cannot be, from a clock the device trusts."""
+    held: Mapped[dict[str, Any]]
+    """`{scope}/{kind}` → revision the device says it holds."""
+    heartbeat: Mapped[dict[str, Any] | None]
+    """The newest heartbeat, without `held`."""
+
+
+class PresenceChange(Base):
+    """One flip of presence, dated when it happened, not when it was noticed."""
+
+    __tablename__ = "presence_changes"
+    __table_args__ = (sa.Index("ix_presence_changes_device", "device_id", "happened_at"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"))
+    presence: Mapped[Presence] = mapped_column(enum_type(Presence))
+    happened_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    cause: Mapped[str]
+
+
+class ListeningSpan(Base):
+    """A span in which the server heard all that devices sent.
+
+    Outside of these spans silence says nothing about a device: the sweep, the ledger and the
+    indicators leave such time out.
+    """
+
+    __tablename__ = "listening_spans"
+
+    started_at: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+
+
+class Boot(Base):
+    """One connection of a device: its session and what it said of itself."""
+
+    __tablename__ = "boots"
+    __table_args__ = (sa.Index("ix_boots_received_at", "device_id", "received_at"),)
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    session: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    reason: Mapped[str]
+    body: Mapped[dict[str, Any]]
+
+
+class Heartbeat(Base):
+    """Raw heartbeats, in daily partitions that are dropped by age. No request reads them."""
+
+    __tablename__ = "heartbeats"
+    __table_args__ = {"postgresql_partition_by": "RANGE (received_on)"}
+
+    received_on: Mapped[date] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    session: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    seq: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    body: Mapped[dict[str, Any]]
+
+
+class OnlineMinutes(Base):
+    """The minutes of one local day in which a device was heard: one bit each.
+
+    A heartbeat ORs its minute in, so repetition and order do not matter.
+    """
+
+    __tablename__ = "online_minutes"
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+
+    device_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    minutes: Mapped[Any] = mapped_column(postgresql.BIT(1440))
+
+
+class Fault(Base):
+    """A fault of a device from its opening to its end."""
+
+    __tablename__ = "faults"
+    __table_args__ = (
+        sa.Index(
+            "uq_faults_open", "device_id", "kind",
+            unique=True, postgresql_where=sa.text("closed_at IS NULL"),
+        ),
+        sa.Index("ix_faults_device", "device_id", "opened_at"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"))
+    kind: Mapped[str]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    detail: Mapped[str] = mapped_column(default="")
+
+
+class Readiness(Base):
+    """Whether a device could sound a coming occurrence, as it last said."""
+
+    __tablename__ = "readiness"
+
+    occurrence_id: Mapped[UUID] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    bulletin_revision: Mapped[int]
+    state: Mapped[str]
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+
+
+class Receipt(Base):
+    """First time that the server learned that a device holds a revision of a document."""
+
+    __tablename__ = "receipts"
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    document: Mapped[str] = mapped_column(primary_key=True)
+    """`{scope}/{kind}`."""
+    revision: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    received_at: Mapped[datetime]
+
+
+class Refusal(Base):
+    """A document or command that a device would not accept."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (sa.UniqueConstraint("device_id", "sent_at", "topic", "reason"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"))
+    topic: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str] = mapped_column(default="")
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+
+
+class CommandResult(Base):
+    """What a device says came of a command."""
+
+    __tablename__ = "command_results"
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    result: Mapped[str]
+    detail: Mapped[str] = mapped_column(default="")
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+
+
+class DeadLetter(Base):
+    """What came from the broker and could not be taken, with the reason; the stream goes on."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    topic: Mapped[str]
+    device_code: Mapped[str | None]
+    size_bytes: Mapped[int]
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    """First 4 KiB."""
+    field: Mapped[str]
+    reason: Mapped[str]

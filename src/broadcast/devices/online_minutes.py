@@ -1,0 +1,87 @@
+"""The minutes of a local day in which a device was heard, as a map of 1,440 bits.
+
+Pure. A map is an integer whose most significant bit is 00:00, as PostgreSQL prints `bit(1440)`.
+Merging is OR, so repeated, late and reordered heartbeats come to the same map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta, tzinfo
+
+MINUTES = 1440
+
+AHEAD = timedelta(minutes=2)
+"""How far a trusted clock may be ahead of the server's: more than the network's delay and a
+coarse NTP make up, less than would put a heartbeat into the wrong broadcast."""
+
+BEHIND = timedelta(days=7)
+"""How long a heartbeat may have waited, on the device or at the broker, to count for its time."""
+
+
+def is_plausible(sent_at: datetime, received_at: datetime) -> bool:
+    """Tell whether a device's clock can have been right when it said `sent_at`."""
+    return received_at - BEHIND <= sent_at <= received_at + AHEAD
+
+
+def happened_at(sent_at: datetime, received_at: datetime, *, trusted: bool) -> datetime:
+    """When a message was sent, by the better of two clocks.
+
+    The device's, if it trusts it and it is plausible, because the message may have waited; else
+    the server's.
+    """
+    if trusted and is_plausible(sent_at, received_at):
+        return min(sent_at, received_at)
+    return received_at
+
+
+def minute_of(at: datetime, zone: tzinfo) -> tuple[date, int]:
+    """Local day and minute of the day.
+
+    >>> from datetime import timezone, timedelta, datetime
+    >>> ict = timezone(timedelta(hours=7))
+    >>> minute_of(datetime(2025, 7, 1, 22, 5, 59, tzinfo=timezone.utc), ict)
+    (datetime.date(2025, 7, 2), 305)
+    """
+    local = at.astimezone(zone)
+    return local.date(), local.hour * 60 + local.minute
+
+
+def bit(minute: int) -> int:
+    """Map of a single minute."""
+    return 1 << (MINUTES - 1 - minute)
+
+
+def mask(windows: Iterable[tuple[time, time]]) -> int:
+    """Map of local windows, from (inclusive) until (exclusive); one may pass midnight.
+
+    >>> mask([(time(5), time(6)), (time(5, 30), time(7))]).bit_count()
+    120
+    >>> mask([(time(23), time(1))]).bit_count()
+    120
+    """
+    value = 0
+    for start, end in windows:
+        first = start.hour * 60 + start.minute
+        length = (end.hour * 60 + end.minute - first) % MINUTES or MINUTES
+        for minute in range(first, first + length):
+            value |= bit(minute % MINUTES)
+    return value
+
+
+def span(day: date, start: datetime, end: datetime, zone: tzinfo) -> int:
+    """Map of the minutes of a local day that lie in [start, end), whole minutes outward."""
+    midnight = datetime.combine(day, time(), zone)
+    first = max(0, (start - midnight) // timedelta(minutes=1))
+    last = min(MINUTES, -((midnight - end) // timedelta(minutes=1)))
+    return sum(bit(minute) for minute in range(first, last))
+
+
+def to_bits(value: int) -> str:
+    """A map as PostgreSQL reads it: `CAST(CAST(:bits AS text) AS bit(1440))`."""
+    return f"{value:0{MINUTES}b}"
+
+
+def from_bits(bits: str) -> int:
+    """A map as PostgreSQL prints it."""
+    return int(bits, 2)

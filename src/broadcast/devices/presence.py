@@ -1,0 +1,160 @@
+"""What the server may believe of a device's connection, and since when.
+
+Pure. A device is `online` while its heartbeats come, `silent` once 2.5 intervals passed without
+one, `offline` after ten minutes. Three things keep a flip from being false:
+
+* sessions: what an ended connection left behind (a heartbeat that overtook nothing, a last will
+  that comes after the device is back) changes nothing of the newer one;
+* listening: silence counts only while the server itself was listening, so an outage of ours
+  never makes a device silent;
+* patience: the broker's word that a connection broke shortens the wait, it does not end it,
+  because a 4G modem is back within seconds.
+
+A flip is dated when it happened, not when it was noticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Presence(StrEnum):
+    """What the server believes of a device's connection."""
+
+    NEVER_SEEN = "never_seen"
+    ONLINE = "online"
+    SILENT = "silent"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the server waits, counted from the last message of a device.
+
+    Attributes:
+        silent: Shorter: a village uplink that drops two packets calls somebody out. Longer: a
+            dead box is noticed late.
+        offline: After it a technician is expected to look.
+        gone: Instead of `silent`, once the broker reported the connection broken.
+    """
+
+    silent: timedelta
+    offline: timedelta
+    gone: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Latest state of one device; a row of `device_presence`."""
+
+    presence: Presence
+    since: datetime
+    session: int
+    seq: int
+    """Of the newest heartbeat of `session`; 0 after its boot."""
+    gone: bool
+    last_seen_at: datetime
+    silent_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A change of presence and when it happened."""
+
+    presence: Presence
+    happened_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A span in which the server heard all that devices sent; `until` grows while it lasts."""
+
+    started_at: datetime
+    until: datetime
+
+
+LAPSE = timedelta(seconds=30)
+"""A span that was not extended for so long has ended: a pause of the process is no silence of
+the devices. Shorter: a slow commit gives every device a new grace. Longer: an outage of ours is
+taken for theirs."""
+
+
+def listen(
+    last: Listening | None, now: datetime, *, unbroken: bool, lapse: timedelta = LAPSE
+) -> Listening:
+    """The span that `now` belongs to.
+
+    Args:
+        last: Span before, None at the start of the process.
+        now: Moment up to which every message was taken and committed.
+        unbroken: The connection to the broker is the one of `last`.
+        lapse: Longest pause within a span.
+    """
+    if last is not None and unbroken and now - last.until <= lapse:
+        return replace(last, until=max(now, last.until))
+    return Listening(now, now)
+
+
+def heard(
+    state: State | None, session: int, seq: int, at: datetime, patience: Patience, cause: str
+) -> tuple[State, Flip | None]:
+    """State after a boot (`seq` 0) or a heartbeat that was sent at `at` by the server's clock.
+
+    Repetitions and what overtook a newer message leave the state as it is. A session number
+    lower than the known one is an old connection's, unless the newer one has been silent: then
+    the device has lost its counter, and is believed.
+    """
+    if state is None:
+        fresh = State(
+            Presence.ONLINE, at, session, seq, gone=False,
+            last_seen_at=at, silent_after=at + patience.silent,
+        )  # fmt: skip
+        return fresh, Flip(Presence.ONLINE, at, cause)
+    if session == state.session:
+        if seq <= state.seq:
+            return state, None
+    elif session < state.session and at <= state.last_seen_at + patience.silent:
+        return state, None
+    seen = max(at, state.last_seen_at)
+    after = State(
+        state.presence, state.since, session, seq, gone=False,
+        last_seen_at=seen, silent_after=seen + patience.silent,
+    )  # fmt: skip
+    if state.presence is Presence.ONLINE or after.silent_after <= state.since:
+        # The second: sent before the device fell silent, and no sign that it is back.
+        return after, None
+    happened_at = max(at, state.since)
+    back = replace(after, presence=Presence.ONLINE, since=happened_at)
+    return back, Flip(Presence.ONLINE, happened_at, cause)
+
+
+def gone(state: State | None, session: int, at: datetime, patience: Patience) -> State | None:
+    """State after the last will of `session`, which the broker published at `at`.
+
+    Only the known session can go. One that is older has been replaced; one that is newer and
+    never said a word cannot tell anything about the device.
+    """
+    if state is None or session != state.session or state.gone:
+        return state
+    return replace(state, gone=True, silent_after=min(state.silent_after, at + patience.gone))
+
+
+def overdue(state: State, listening: Listening, patience: Patience) -> tuple[State, list[Flip]]:
+    """State and flips that silence has caused by `listening.until`."""
+    flips: list[Flip] = []
+    if state.presence is Presence.ONLINE:
+        due_at = max(state.silent_after, listening.started_at + patience.silent)
+        if due_at > listening.until:
+            return state, flips
+        state = replace(state, presence=Presence.SILENT, since=due_at)
+        flips.append(Flip(Presence.SILENT, due_at, "gone" if state.gone else "silence"))
+    if state.presence is Presence.SILENT:
+        heard_at = max(state.last_seen_at, listening.started_at)
+        due_at = max(heard_at + patience.offline, state.since)
+        if due_at <= listening.until:
+            state = replace(state, presence=Presence.OFFLINE, since=due_at)
+            flips.append(Flip(Presence.OFFLINE, due_at, "silence"))
+    return state, flips

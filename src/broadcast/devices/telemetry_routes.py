@@ -1,0 +1,207 @@
+"""REST of what devices report: presence, faults, and what could not be taken."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller, CallerDep, require
+from broadcast.accounts.model import Role
+from broadcast.devices.model import DeadLetter, Device, DevicePresence, Fault, PresenceChange
+from broadcast.devices.presence import Presence
+from broadcast.errors import NotFound
+from broadcast.web.rest import Page, PageQuery, Session, paged
+
+router = APIRouter(prefix="/api/v1", tags=["telemetry"])
+
+Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]
+
+
+class PresenceView(BaseModel):
+    """What is known of a device's connection."""
+
+    device: str
+    presence: Presence
+    since: datetime | None
+    last_seen_at: datetime | None
+    session: int | None
+    clock_wrong: bool
+    held: dict[str, int]
+    """Revisions of documents that the device says it holds."""
+    heartbeat: dict[str, Any] | None
+    """The newest heartbeat."""
+
+
+class PresenceChangeView(BaseModel):
+    """A change of presence, dated when it happened."""
+
+    presence: Presence
+    happened_at: datetime
+    recorded_at: datetime
+    cause: str
+
+
+class FaultView(BaseModel):
+    """A fault from its opening to its end."""
+
+    device: str
+    kind: str
+    opened_at: datetime
+    closed_at: datetime | None
+    detail: str
+
+
+class DeadLetterView(BaseModel):
+    """A message that could not be taken."""
+
+    id: int
+    received_at: datetime
+    topic: str
+    device: str | None
+    size_bytes: int
+    field: str
+    reason: str
+    payload_base64: str
+    """First 4 KiB."""
+
+
+def _presence() -> sa.Select[Device, DevicePresence]:
+    return (
+        sa.select(Device, DevicePresence)
+        .outerjoin(DevicePresence, DevicePresence.device_id == Device.id)
+        .where(Device.retired_at.is_(None))
+    )
+
+
+def _presence_view(device: Device, state: DevicePresence | None) -> PresenceView:
+    if state is None:
+        return PresenceView(
+            device=device.code, presence=Presence.NEVER_SEEN, since=None, last_seen_at=None,
+            session=None, clock_wrong=False, held={}, heartbeat=None,
+        )  # fmt: skip
+    return PresenceView(
+        device=device.code,
+        presence=state.presence,
+        since=state.since,
+        last_seen_at=state.last_seen_at,
+        session=state.session,
+        clock_wrong=state.clock_wrong,
+        held=state.held,
+        heartbeat=state.heartbeat,
+    )
+
+
+@router.get("/presence", summary="Thiết bị theo tình trạng kết nối")
+async def list_presence(
+    session: Session,
+    caller: CallerDep,
+    paging: PageQuery,
+    presence: Annotated[Presence | None, Query(description="một tình trạng")] = None,
+) -> Page[PresenceView]:
+    """Devices in use, by code."""
+    statement = _presence()
+    if presence is Presence.NEVER_SEEN:
+        statement = statement.where(DevicePresence.device_id.is_(None))
+    elif presence is not None:
+        statement = statement.where(DevicePresence.presence == presence)
+    rows, following = await paged(session, statement, [Device.code], paging)
+    return Page(items=[_presence_view(*row) for row in rows], next=following)
+
+
+async def _device(session: AsyncSession, code: str) -> Device:
+    device: Device | None = await session.scalar(sa.select(Device).where(Device.code == code))
+    if device is None:
+        raise NotFound(f"Không có thiết bị mã “{code}”.")
+    return device
+
+
+@router.get("/devices/{code}/presence", summary="Kết nối của một thiết bị")
+async def show_presence(session: Session, caller: CallerDep, code: str) -> PresenceView:
+    """What is known of the connection of a device."""
+    device = await _device(session, code)
+    return _presence_view(device, await session.get(DevicePresence, device.id))
+
+
+@router.get("/devices/{code}/presence/changes", summary="Lịch sử kết nối của một thiết bị")
+async def list_presence_changes(
+    session: Session, caller: CallerDep, code: str, paging: PageQuery
+) -> Page[PresenceChangeView]:
+    """Changes of presence, in the order in which they were found."""
+    device = await _device(session, code)
+    statement = sa.select(PresenceChange).where(PresenceChange.device_id == device.id)
+    rows, following = await paged(session, statement, [PresenceChange.id], paging)
+    items = [
+        PresenceChangeView(
+            presence=row.presence,
+            happened_at=row.happened_at,
+            recorded_at=row.recorded_at,
+            cause=row.cause,
+        )
+        for row in rows
+    ]
+    return Page(items=items, next=following)
+
+
+@router.get("/faults", summary="Lỗi thiết bị")
+async def list_faults(
+    session: Session,
+    caller: CallerDep,
+    paging: PageQuery,
+    device: Annotated[str | None, Query(description="mã thiết bị")] = None,
+    kind: Annotated[str | None, Query(examples=["line_open"])] = None,
+    closed: Annotated[bool, Query(description="cả lỗi đã hết")] = False,
+) -> Page[FaultView]:
+    """Faults in the order in which they were reported."""
+    statement = sa.select(Fault, Device.code).join(Device, Device.id == Fault.device_id)
+    if device is not None:
+        statement = statement.where(Device.code == device)
+    if kind is not None:
+        statement = statement.where(Fault.kind == kind)
+    if not closed:
+        statement = statement.where(Fault.closed_at.is_(None))
+    rows, following = await paged(session, statement, [Fault.id], paging)
+    items = [
+        FaultView(
+            device=code,
+            kind=fault.kind,
+            opened_at=fault.opened_at,
+            closed_at=fault.closed_at,
+            detail=fault.detail,
+        )
+        for fault, code in rows
+    ]
+    return Page(items=items, next=following)
+
+
+@router.get("/dead-letters", summary="Bản tin MQTT không nhận được, kèm lý do")
+async def list_dead_letters(
+    session: Session,
+    caller: Technician,
+    paging: PageQuery,
+    device: Annotated[str | None, Query(description="mã thiết bị")] = None,
+) -> Page[DeadLetterView]:
+    """What came from the broker and could not be taken, oldest first."""
+    statement = sa.select(DeadLetter)
+    if device is not None:
+        statement = statement.where(DeadLetter.device_code == device)
+    rows, following = await paged(session, statement, [DeadLetter.id], paging)
+    items = [
+        DeadLetterView(
+            id=row.id,
+            received_at=row.received_at,
+            topic=row.topic,
+            device=row.device_code,
+            size_bytes=row.size_bytes,
+            field=row.field,
+            reason=row.reason,
+            payload_base64=base64.b64encode(row.payload).decode(),
+        )
+        for row in rows
+    ]
+    return Page(items=items, next=following)

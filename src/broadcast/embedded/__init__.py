@@ -1,0 +1,1 @@
+"""PostgreSQL and a broker for a machine that has neither."""

@@ -1,0 +1,100 @@
+"""Errors that a person or a peer is told about.
+
+Ours and the peer's fault are different trees: a `BroadcastError` answers a request,
+a `broadcast.wire.WireError` goes to the dead-letter table and never looks like a server bug.
+"""
+
+from __future__ import annotations
+
+
+class BroadcastError(Exception):
+    """A request that cannot be served, said so that its sender knows what to do next.
+
+    Attributes:
+        status: HTTP status that the REST edge answers with (RFC 9110).
+        slug: Stable identifier of the kind of problem; last part of the RFC 9457 `type`.
+        title: Short name of the problem in Vietnamese, the same for every occurrence.
+        detail: What happened this time and the remedy.
+        extra: Further members of the problem document (RFC 9457 §3.2).
+    """
+
+    status = 500
+    slug = "internal"
+    title = "Lỗi hệ thống"
+
+    def __init__(self, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class InvalidInput(BroadcastError):
+    """A field's value cannot be accepted; `field` names it.
+
+    Raised by rules and edges alike, so that the command line, a CSV import and the REST
+    interface say the same thing.
+    """
+
+    status = 422
+    slug = "invalid-input"
+    title = "Dữ liệu không hợp lệ"
+
+    def __init__(self, field: str, detail: str, **extra: object) -> None:
+        super().__init__(f"{field}: {detail}", field=field, **extra)
+        self.field = field
+
+
+class NotFound(BroadcastError):
+    """The thing that a path or a field names does not exist."""
+
+    status = 404
+    slug = "not-found"
+    title = "Không tìm thấy"
+
+
+class Conflict(BroadcastError):
+    """The request does not fit the present state of the thing it would change."""
+
+    status = 409
+    slug = "conflict"
+    title = "Xung đột trạng thái"
+
+
+class PreconditionFailed(BroadcastError):
+    """`If-Match` names another version than the stored one (RFC 9110 §13.1.1)."""
+
+    status = 412
+    slug = "precondition-failed"
+    title = "Dữ liệu đã thay đổi"
+
+
+class TooLarge(BroadcastError):
+    """An upload or a payload exceeds its limit."""
+
+    status = 413
+    slug = "too-large"
+    title = "Dữ liệu quá lớn"
+
+
+class Unauthenticated(BroadcastError):
+    """No token, or one that is unknown or expired."""
+
+    status = 401
+    slug = "unauthenticated"
+    title = "Chưa xác thực"
+
+
+class Forbidden(BroadcastError):
+    """The person is known and may not do this."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Không có quyền"
+
+
+class Unavailable(BroadcastError):
+    """Something this request needs (database, broker, disk) is away for now; try again."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Tạm thời không phục vụ được"

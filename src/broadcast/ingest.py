@@ -1,0 +1,484 @@
+"""The whole inbound path: broker → decode → batch → features → commit → acknowledge.
+
+1. Take what has come, for up to a fifth of a second.
+2. Decode it. What cannot be taken becomes a dead letter with its reason.
+3. Hand it to the features, in one transaction.
+4. Commit, then acknowledge to the broker, then confirm journals to the devices.
+
+A message that the database refuses is found by halving the batch and becomes a dead letter by
+itself. While the database is away nothing is acknowledged or dropped: the batch is tried again,
+and the broker keeps the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import clock, db
+from broadcast.config import Settings
+from broadcast.devices import answers, dead_letters, faults, heartbeats, readiness, sweep
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.dead_letters import Budget, Letter, Why
+from broadcast.devices.inbound import Event, read
+from broadcast.devices.online_minutes import happened_at, is_plausible
+from broadcast.devices.presence import LAPSE, Listening, listen
+from broadcast.devices.roll import Roll
+from broadcast.mqtt import Link
+from broadcast.plays import reports
+from broadcast.programmes.keys import Keys
+from broadcast.programmes.orders import Orders, Publisher
+from broadcast.programmes.wanted import Wanted, tokens
+from broadcast.wire.events import Fault, Heartbeat, TimeRequest
+from broadcast.wire.topics import DEVICE_EVENT
+
+log = structlog.get_logger()
+
+MESSAGES = Counter("broadcast_ingest_messages", "Messages taken and committed", ["kind"])
+BATCH = Gauge("broadcast_ingest_batch_messages", "Messages of the batch in work")
+COMMIT = Histogram("broadcast_ingest_commit_seconds", "From taking a batch to its commit")
+LAG = Histogram(
+    "broadcast_ingest_lag_seconds",
+    "From a device's sending to the commit, first heartbeat of each batch",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+LAST_COMMIT = Gauge("broadcast_ingest_last_commit_timestamp", "Unix time of the last commit")
+RETRIES = Counter("broadcast_ingest_retries", "Batches tried again: the database was away")
+
+BATCH_SIZE = 500
+GATHER_SECONDS = 0.2
+GATHER_STEP = 0.05
+"""Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
+unacknowledged messages is not held up; a question for the time waits no longer than this."""
+IDLE_SECONDS = 2.0
+"""How often a silent link is noted as listening."""
+FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
+SETTLED_SECONDS = 5.0
+"""A new connection brings what had waited at the broker; before this it does not count as live."""
+RESENDS_PER_BATCH = 20
+"""Devices that are handed documents again after one batch: a fleet that lost everything must not
+fill the broker's queues."""
+
+
+class Taken(Protocol):
+    """One message from the broker."""
+
+    @property
+    def topic(self) -> str:
+        """With the prefix."""
+
+    @property
+    def payload(self) -> bytes:
+        """As sent."""
+
+    @property
+    def retain(self) -> bool:
+        """The broker had stored it."""
+
+    def ack(self) -> None:
+        """Tell the broker that it need not come again."""
+
+
+class Broker(Publisher, Protocol):
+    """What this module needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def receive(self, limit: int) -> Sequence[Taken]:
+        """At least one message."""
+
+
+async def run(engine: AsyncEngine, settings: Settings, keys: Keys) -> None:
+    """Take what devices send, for ever."""
+    events = f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}"
+    async with Link(settings.mqtt, subscriptions=[(events, 1)]) as link:
+        await take(engine, link, settings, keys)
+
+
+async def take(engine: AsyncEngine, link: Broker, settings: Settings, keys: Keys) -> None:
+    """Take what comes over a link, for ever."""
+    orders = Orders(link, settings.mqtt.prefix, keys.programme)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(orders.run())
+        group.create_task(_Ingest(engine, link, settings, orders).take())
+
+
+@dataclass(slots=True)
+class _Inbound:
+    """A message on its way to the database."""
+
+    taken: Taken
+    read: Event | Letter
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch by what it is."""
+
+    by_kind: dict[str, list[Any]]
+    letters: list[Letter]
+    confirmed: list[reports.Confirmed]
+
+
+class _Ingest:
+    """State of the inbound path: what is remembered between two batches."""
+
+    def __init__(
+        self, engine: AsyncEngine, link: Broker, settings: Settings, orders: Orders
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._settings = settings
+        self._patience = heartbeats.patience(settings.rules)
+        self._roll = Roll()
+        self._budget = Budget()
+        self._wanted = Wanted()
+        self._orders = orders
+        self._day: date | None = None
+        self._connection: int | None = None
+        self._connected_since = 0.0
+        self._span: Listening | None = None
+        self._span_connection: int | None = None
+
+    # --- taking ---------------------------------------------------------------------------------
+
+    async def take(self) -> None:
+        """Take, store, acknowledge; for ever."""
+        while True:
+            batch = await self._gather()
+            BATCH.set(len(batch))
+            await self._keep(batch, clock.now(), drained=len(batch) < BATCH_SIZE)
+
+    async def _gather(self) -> list[_Inbound]:
+        taken = await self._receive(BATCH_SIZE, IDLE_SECONDS)
+        batch = self._read(taken)
+        deadline = time.monotonic() + GATHER_SECONDS
+        while taken and len(batch) < BATCH_SIZE and time.monotonic() < deadline:
+            await asyncio.sleep(GATHER_STEP)
+            taken = await self._receive(BATCH_SIZE - len(batch), 0)
+            batch += self._read(taken)
+        return batch
+
+    async def _receive(self, limit: int, seconds: float) -> Sequence[Taken]:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._link.receive(limit)
+        except TimeoutError:
+            return ()
+
+    def _read(self, taken: Sequence[Taken]) -> list[_Inbound]:
+        prefix = self._settings.mqtt.prefix
+        batch = []
+        for message in taken:
+            found = read(message.topic, message.payload, retain=message.retain, prefix=prefix)
+            if (
+                isinstance(found, Event)
+                and isinstance(found.message, TimeRequest)
+                and self._roll.get(found.device_code) is not None
+            ):
+                # The device halves the round trip: no batch and no commit may lie in between.
+                self._orders.reply_time(found.device_code, found.message.token)
+                MESSAGES.labels(found.kind).inc()
+                message.ack()
+            else:
+                batch.append(_Inbound(message, found))
+        return batch
+
+    # --- storing --------------------------------------------------------------------------------
+
+    async def _keep(self, batch: list[_Inbound], received_at: datetime, *, drained: bool) -> None:
+        """Store a batch whatever happens, and acknowledge it.
+
+        1. All of it in one transaction, again and again while the database is away.
+        2. Where the database refuses it, each half by itself.
+        3. Where it refuses a single message twice, that becomes a dead letter.
+        """
+        try:
+            told = await self._patiently(batch, received_at, drained=drained)
+        except Exception as error:
+            if not batch:
+                raise
+            if len(batch) > 1:
+                log.warning("ingest.batch.split", messages=len(batch), error=_brief(error))
+                middle = len(batch) // 2
+                await self._keep(batch[:middle], received_at, drained=False)
+                await self._keep(batch[middle:], received_at, drained=False)
+                return
+            told = await self._once_more(batch, received_at)
+        for inbound in batch:
+            inbound.taken.ack()
+        self._answer(told)
+        await self._reconcile(batch, received_at)
+
+    async def _once_more(self, batch: list[_Inbound], received_at: datetime) -> _Sorted:
+        """Store a single message that was refused, or its dead letter."""
+        (inbound,) = batch
+        try:
+            return await self._patiently(batch, received_at, drained=False)
+        except Exception as error:
+            if isinstance(inbound.read, Letter):
+                raise
+            bug = not isinstance(error, DBAPIError)
+            log.error(  # noqa: TRY400 — where the database says no, its words say enough
+                "ingest.message.refused",
+                topic=inbound.taken.topic,
+                error=_brief(error),
+                exc_info=error if bug else None,
+            )
+            inbound.read = Letter(
+                Why.UNSTORABLE,
+                inbound.taken.topic,
+                inbound.read.device_code,
+                inbound.taken.payload,
+                _brief(error),
+            )
+        return await self._patiently(batch, received_at, drained=False)
+
+    async def _patiently(
+        self, batch: list[_Inbound], received_at: datetime, *, drained: bool
+    ) -> _Sorted:
+        """Commit a batch, waiting for the database as long as it takes.
+
+        Raises:
+            Exception: What the database, or our own code, refuses about the messages.
+        """
+        wait = FIRST_RETRY
+        while True:
+            try:
+                return await self._commit(batch, received_at, drained=drained)
+            except Exception as error:
+                if not is_outage(error) or (len(batch) > 1 and _is_timeout(error)):
+                    raise
+                log.warning("ingest.database.away", error=_brief(error), messages=len(batch))
+            RETRIES.inc()
+            await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+            wait = min(2 * wait, LONGEST_RETRY)
+
+    async def _commit(
+        self, batch: list[_Inbound], received_at: datetime, *, drained: bool
+    ) -> _Sorted:
+        """Store a batch in one transaction.
+
+        Returns:
+            What it held, for those who are to be answered now that it is committed.
+        """
+        began = time.monotonic()
+        span = self._listened(received_at) if drained else None
+        if not batch and span is None:
+            return _Sorted({}, [], [])
+        await self._ensure_day(received_at)
+        async with db.transaction(self._engine) as session:
+            events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
+            await self._roll.look_up(session, (e.device_code for e in events), received_at)
+            told = self._sort(batch)
+            await self._record(session, told, received_at)
+            if told.letters:
+                await dead_letters.keep(session, told.letters, received_at, self._budget)
+            if span is not None:
+                await sweep.keep_listening(session, span)
+        if span is not None:
+            self._span, self._span_connection = span, self._link.connection
+        self._measure(told, began)
+        return told
+
+    def _sort(self, batch: Sequence[_Inbound]) -> _Sorted:
+        by_kind: defaultdict[str, list[Any]] = defaultdict(list)
+        letters = []
+        for inbound in batch:
+            found = inbound.read
+            if isinstance(found, Letter):
+                letters.append(found)
+                continue
+            device_id = self._roll.get(found.device_code)
+            if device_id is None:
+                letters.append(
+                    Letter(
+                        Why.UNKNOWN_DEVICE,
+                        inbound.taken.topic,
+                        found.device_code,
+                        inbound.taken.payload,
+                        "device is not enrolled, or has been retired",
+                    )
+                )
+            else:
+                by_kind[found.kind].append(Arrival(device_id, found.device_code, found.message))
+        return _Sorted(by_kind, letters, [])
+
+    async def _record(self, session: AsyncSession, told: _Sorted, received_at: datetime) -> None:
+        """Hand each kind to the feature that keeps it."""
+        of = told.by_kind
+        await heartbeats.record(
+            session,
+            of.get("boot", ()),
+            of.get("heartbeat", ()),
+            of.get("gone", ()),
+            received_at,
+            live=self._is_live(received_at),
+            patience=self._patience,
+        )
+        if "fault" in of:
+            await faults.keep(session, [_fault_report(a, received_at) for a in of["fault"]])
+        if "readiness" in of:
+            await readiness.record(session, of["readiness"], received_at)
+        if "refusal" in of:
+            await answers.record_refusals(session, of["refusal"], received_at)
+        if "command_result" in of:
+            await answers.record_results(session, of["command_result"], received_at)
+        if "playback" in of:
+            wait = self._settings.rules.settle_after
+            outcome = await reports.record(session, of["playback"], received_at, wait)
+            told.letters.extend(self._conflict(conflict) for conflict in outcome.conflicts)
+            told.confirmed.extend(outcome.confirmed)
+
+    async def _ensure_day(self, received_at: datetime) -> None:
+        day = received_at.astimezone(clock.LOCAL).date()
+        if day != self._day:
+            async with db.transaction(self._engine) as session:
+                await db.ensure_partition(session, "heartbeats", day)
+            self._day = day
+
+    def _measure(self, told: _Sorted, began: float) -> None:
+        for kind, arrivals in told.by_kind.items():
+            MESSAGES.labels(kind).inc(len(arrivals))
+        COMMIT.observe(time.monotonic() - began)
+        LAST_COMMIT.set_to_current_time()
+        first: Arrival[Heartbeat] | None = next(iter(told.by_kind.get("heartbeat", ())), None)
+        if first is not None and first.message.clock.trusted:
+            now = clock.now()
+            if is_plausible(first.message.sent_at, now):
+                LAG.observe(max(0.0, (now - first.message.sent_at).total_seconds()))
+
+    def _answer(self, told: _Sorted) -> None:
+        for code, journal_id, upto_seq in told.confirmed:
+            self._orders.confirm_journal(code, journal_id, upto_seq)
+        for request in told.by_kind.get("time_request", ()):
+            self._orders.reply_time(request.code, request.message.token)
+
+    # --- listening ------------------------------------------------------------------------------
+
+    def _is_live(self, received_at: datetime) -> bool:
+        """Nothing of what comes had been waiting at the broker."""
+        return (
+            self._span is not None
+            and self._span_connection == self._link.connection
+            and received_at - self._span.until <= LAPSE
+        )
+
+    def _listened(self, now: datetime) -> Listening | None:
+        """The span to store, when everything that was sent has been taken; None to wait."""
+        if self._link.connection != self._connection:
+            self._connection = self._link.connection
+            self._connected_since = time.monotonic()
+        if not self._link.connected or time.monotonic() < self._connected_since + SETTLED_SECONDS:
+            return None
+        span = listen(self._span, now, unbroken=self._span_connection == self._connection)
+        if self._span is not None and span.started_at == self._span.started_at:
+            fresh = now - self._span.until < timedelta(seconds=IDLE_SECONDS / 2)
+            return None if fresh else span
+        log.info("ingest.listening.started")
+        return span
+
+    def _conflict(self, conflict: reports.Conflict) -> Letter:
+        topic = DEVICE_EVENT.build(device_id=conflict.device_code, kind="playback")
+        reason = f"record {conflict.seq} of journal {conflict.journal_id} is stored differently"
+        return Letter(
+            Why.JOURNAL_CONFLICT,
+            f"{self._settings.mqtt.prefix}/{topic}",
+            conflict.device_code,
+            conflict.body,
+            reason,
+        )
+
+    async def _reconcile(self, batch: Sequence[_Inbound], now: datetime) -> None:
+        """Hand documents again to devices that should hold newer ones."""
+        heard = [
+            inbound.read
+            for inbound in batch
+            if isinstance(inbound.read, Event) and inbound.read.kind == "heartbeat"
+        ]
+        if not heard:
+            return
+        try:
+            await self._resend(heard, now)
+        except Exception as error:
+            # The batch is stored; the next heartbeats ask again.
+            if not is_outage(error):
+                log.exception("ingest.resend.failed")
+
+    async def _resend(self, heard: Sequence[Event], now: datetime) -> None:
+        if self._wanted.is_due(now):
+            async with db.transaction(self._engine) as session:
+                await self._wanted.refresh(session, now)
+        late: dict[str, list[str]] = {}
+        for code, _, message in heard:
+            if isinstance(message, Heartbeat) and self._roll.get(code) is not None:
+                missing = self._wanted.missing(code, message.held, now)
+                if missing and len(late) < RESENDS_PER_BATCH:
+                    late[code] = missing
+        if not late:
+            return
+        async with db.transaction(self._engine) as session:
+            found = await tokens(session, {key for keys in late.values() for key in keys})
+        for code, documents in late.items():
+            for key in documents:
+                if key in found:
+                    self._orders.resend(code, found[key])
+            self._wanted.sent(code, documents, now)
+        log.info("ingest.documents.resent", devices=len(late))
+
+
+def _fault_report(arrival: Arrival[Fault], received_at: datetime) -> faults.Report:
+    fault = arrival.message
+    at = happened_at(fault.sent_at, received_at, trusted=True)
+    return faults.Report(arrival.device_id, fault.kind, fault.open, at, fault.detail)
+
+
+# --- whose fault it is ------------------------------------------------------------------------
+
+QUERY_CANCELED = "57014"
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the database is away or unwell, rather than a message unacceptable.
+
+    Of what PostgreSQL itself says only classes 22 (data) and 23 (constraints) are about the
+    data; a missing table, a full disk or a lock are not the message's fault.
+    """
+    if isinstance(error, OSError | PoolTimeout | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return True  # while connecting; later SQLAlchemy wraps what asyncpg raises
+    if not isinstance(error, DBAPIError):
+        return False
+    state = _sqlstate(error)
+    return error.connection_invalidated or (state is not None and state[:2] not in {"22", "23"})
+
+
+def _is_timeout(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and _sqlstate(error) == QUERY_CANCELED
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _brief(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -1,0 +1,401 @@
+"""The link to the broker: paho-mqtt on the event loop, no thread.
+
+It knows topics and bytes and no meaning. What it promises:
+
+* what it cannot hand to the broker it refuses at once, so nothing waits in memory to be sent
+  later, behind the back of whoever retries;
+* a message is acknowledged when its consumer says so, which is after commit, so what dies with us
+  comes again;
+* a consumer that falls behind stops the reading, so memory stays flat.
+"""
+# ruff: noqa: ASYNC109 — a timeout here ends in our Unavailable, which says what to do next
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from prometheus_client import Counter, Gauge
+
+from broadcast.config import Mqtt
+from broadcast.errors import Unavailable
+
+log = structlog.get_logger()
+
+RECEIVED = Counter("broadcast_mqtt_received", "Messages taken from the broker")
+PUBLISHED = Counter("broadcast_mqtt_published", "Messages the broker has confirmed")
+LOST = Counter("broadcast_mqtt_lost", "Times that a standing link broke")
+CONNECTED = Gauge("broadcast_mqtt_connected", "Links that stand")
+UNACKED = Gauge("broadcast_mqtt_unacked", "Messages taken and not yet acknowledged")
+
+KEEPALIVE = 30
+"""Seconds. A dead line is noticed within twice this; shorter costs pings, longer costs orders
+that are published into nothing."""
+
+FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
+"""Seconds between attempts to connect, doubling from the one to the other, each drawn between
+nothing and that: clients of a restarted broker must not return in step."""
+
+READ_BATCH = 256
+"""Packets taken before other tasks get their turn: about 5 ms. One by one, the event loop's own
+cost would halve the rate; thousands would make the web interface stutter."""
+
+
+class Message:
+    """One message from the broker.
+
+    Attributes:
+        topic: Full topic, with the prefix.
+        payload: Bytes as sent.
+        qos: 0 or 1.
+        retain: It was stored at the broker before we subscribed.
+        dup: It may have been delivered before.
+    """
+
+    __slots__ = ("_connection", "_link", "_mid", "dup", "payload", "qos", "retain", "topic")
+
+    def __init__(self, link: Link, topic: str, message: paho.MQTTMessage) -> None:
+        self.topic = topic
+        self.payload = bytes(message.payload)
+        self.qos = message.qos
+        self.retain = message.retain
+        self.dup = message.dup
+        self._link = link
+        self._mid = message.mid
+        self._connection = link.connection
+
+    def ack(self) -> None:
+        """Tell the broker that the message need not come again; harmless to repeat.
+
+        Once the link has broken it does nothing: ids start anew with every connection, and the
+        broker delivers the message again.
+        """
+        if self.qos and self._mid and self._connection == self._link.connection:
+            self._link.acknowledge(self._mid, self.qos)
+        self._mid = 0
+
+
+class Link:
+    """A connection to the broker that is kept up; an async context manager.
+
+    The session persists under the client id, so the broker keeps QoS 1 messages while we are
+    away. Subscriptions are made again at every connect, since a broker may forget.
+
+    Attributes:
+        connected: The broker has accepted us and granted every subscription.
+        connection: Number of the present connection; a broken one's is never used again.
+        on_connect: Called in the event loop each time the link comes to stand.
+    """
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        *,
+        subscriptions: Sequence[tuple[str, int]] = (),
+        queue_size: int = 10_000,
+        client_id: str | None = None,
+    ) -> None:
+        """Describe the link; entering it starts to connect.
+
+        Args:
+            settings: Where the broker is and how we are known to it.
+            subscriptions: Topic filters, each with its highest QoS.
+            queue_size: Messages that may wait for the consumer before reading stops. Where it is
+                above the broker's window of unacknowledged messages it only matters for QoS 0.
+            client_id: Other than the configured one, for a second link of the same program.
+        """
+        self.connected = False
+        self.connection = 0
+        self.on_connect: list[Callable[[], None]] = []
+        self._address = f"{settings.host}:{settings.port}"
+        self._subscriptions = list(subscriptions)
+        self._queue: deque[Message] = deque()
+        self._queue_size = queue_size
+        self._arrived = asyncio.Event()
+        self._standing = asyncio.Event()
+        self._slots = asyncio.Semaphore(settings.inflight)
+        self._pending: dict[int, asyncio.Future[None]] = {}
+        self._unacked = 0
+        self._paused = False
+        self._socket: Any = None
+        self._client = self._make_client(settings, client_id or settings.client_id)
+
+    async def __aenter__(self) -> Link:
+        self._loop = asyncio.get_running_loop()
+        self._broken = self._loop.create_future()
+        self._task = asyncio.create_task(self._keep_up(), name="mqtt-link")
+        self._task.add_done_callback(lambda _: self._arrived.set())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        self._client.disconnect()
+        self._client.loop_write()
+        if (unread := self._socket) is not None:  # the peer reads nothing, not even our farewell
+            self._detach()
+            unread.close()
+            self._client.loop_read()
+
+    async def wait_connected(self, timeout: float = 10.0) -> None:
+        """Return when the link stands; raise `Unavailable` after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._standing.wait()
+        except TimeoutError:
+            raise self._away() from None
+
+    async def receive(self, limit: int = 1000) -> list[Message]:
+        """Everything that has arrived, in order: at least one message and at most `limit`.
+
+        A consumer that waits here when the link is closed is cancelled.
+        """
+        queue = self._queue
+        while not queue:
+            if self._task.done():
+                self._task.result()
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        if self._paused and len(queue) <= self._queue_size // 2:
+            self._paused = False
+            self._loop.add_reader(self._socket, self._read)
+            self._loop.call_soon(self._read)
+            log.info("mqtt.reading.resumed", waiting=len(queue))
+        return batch
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Messages one by one, until the link is closed."""
+        while True:
+            for message in await self.receive():
+                yield message
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        timeout: float = 10.0,
+    ) -> None:
+        """Publish, and return when the broker has confirmed it (QoS 0: when it is written).
+
+        Waits for its turn while `settings.inflight` messages are on their way.
+
+        Raises:
+            Unavailable: The link is down, and nothing was sent; or it broke on the way, or
+                `timeout` seconds have passed, and the message may have arrived.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._slots.acquire()
+                await self._send(topic, payload, qos, retain)
+        except TimeoutError:
+            raise Unavailable(
+                f"Broker MQTT {self._address} không xác nhận sau {timeout:g} giây; hãy thử lại."
+            ) from None
+        PUBLISHED.inc()
+
+    def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> asyncio.Future[None]:
+        """Give a message to paho, with the slot acquired for it.
+
+        The slot is taken until the message is confirmed or the link breaks, even when the caller
+        stops waiting: the message is still on its way.
+        """
+        mid = 0
+        try:
+            # Asked first, because paho would store the message to send it some other time.
+            if self._socket is not None and self._client.is_connected():
+                info = self._client.publish(topic, payload, qos, retain)
+                mid = info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else 0
+        finally:
+            if mid == 0:
+                self._slots.release()
+        if mid == 0:
+            raise self._away()
+        confirmed = self._pending[mid] = self._loop.create_future()
+        return confirmed
+
+    def acknowledge(self, mid: int, qos: int) -> None:
+        """For `Message.ack`: acknowledge message `mid` of the present connection."""
+        self._client.ack(mid, qos)
+        self._unacked -= 1
+        UNACKED.dec()
+
+    def _away(self) -> Unavailable:
+        return Unavailable(f"Không có kết nối tới broker MQTT {self._address}; hãy thử lại.")
+
+    def _make_client(self, settings: Mqtt, client_id: str) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=False,
+            protocol=paho.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.max_inflight_messages_set(0)  # the semaphore is the limit
+        if settings.username is not None:
+            secret = settings.password_file.read_text() if settings.password_file else ""
+            client.username_pw_set(settings.username, secret.strip() or None)
+        if settings.tls_ca_file is not None:
+            client.tls_set(str(settings.tls_ca_file))
+        client.connect_async(settings.host, settings.port, KEEPALIVE)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_socket_close = lambda *_: self._detach()
+        client.on_socket_register_write = lambda *_: self._want_write(wanted=True)
+        client.on_socket_unregister_write = lambda *_: self._want_write(wanted=False)
+        return client
+
+    async def _keep_up(self) -> None:
+        retry = FIRST_RETRY
+        while True:
+            since = time.monotonic()
+            try:
+                await self._open()
+            except OSError as error:
+                log.warning("mqtt.link.failed", broker=self._address, error=str(error))
+                self._broken.set_result(None)
+            while not self._broken.done():
+                await asyncio.wait([self._broken], timeout=1)
+                self._client.loop_misc()
+            # Held for a moment only counts as failed: a broker may accept us and kick us out.
+            held = time.monotonic() - since > LONGEST_RETRY
+            retry = FIRST_RETRY if held else min(2 * retry, LONGEST_RETRY)
+            await asyncio.sleep(random.uniform(0, retry))  # noqa: S311 — jitter, no secret
+
+    async def _open(self) -> None:
+        # What was on its way when the last connection broke has been refused to its publisher.
+        self._client.drop_out_messages()
+        self._broken = self._loop.create_future()
+        opening = self._loop.run_in_executor(None, self._client.reconnect)
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped; left alone it would open a socket that nobody closes.
+            with suppress(OSError):
+                await opening
+            raise
+        self._socket = self._client.socket()
+        # Otherwise an acknowledgement and the next publish wait 40 ms for each other.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(self._socket, self._read)
+        self._want_write(wanted=True)  # CONNECT
+
+    def _detach(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket = None
+            self._paused = False
+            self.connection += 1
+
+    def _want_write(self, *, wanted: bool) -> None:
+        # While there is no socket of ours, paho calls from the thread that is connecting.
+        if self._socket is None:
+            return
+        if wanted:
+            self._loop.add_writer(self._socket, self._client.loop_write)
+        else:
+            self._loop.remove_writer(self._socket)
+
+    def _read(self) -> None:
+        for _ in range(READ_BATCH):
+            before = len(self._queue)
+            if self._paused or self._client.loop_read() or self._socket is None:
+                break
+            if len(self._queue) >= self._queue_size:
+                # After a minute it costs the connection: the answer to our ping waits unread too.
+                self._paused = True
+                self._loop.remove_reader(self._socket)
+                log.warning("mqtt.reading.paused", waiting=len(self._queue))
+            elif len(self._queue) == before and not self._decrypted():
+                break
+        else:
+            if self._decrypted():
+                self._loop.call_soon(self._read)
+        if self._queue:
+            self._arrived.set()
+
+    def _decrypted(self) -> bool:
+        """Whether bytes wait in the TLS layer, where the selector does not see them."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    # Callbacks of paho. An exception here would leave its parser inside a packet: they raise none.
+
+    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, *___: Any) -> None:
+        if reason.is_failure:
+            log.error("mqtt.link.refused", broker=self._address, reason=str(reason))
+        elif self._subscriptions:
+            client.subscribe(self._subscriptions)
+        else:
+            self._stand()
+
+    def _on_subscribe(self, client: paho.Client, _: Any, __: Any, reasons: Any, *___: Any) -> None:
+        answers = zip(self._subscriptions, reasons, strict=False)
+        if refused := [topic for (topic, _), reason in answers if reason.is_failure]:
+            log.error("mqtt.subscription.refused", broker=self._address, topics=refused)
+            client.disconnect()
+        else:
+            self._stand()
+
+    def _stand(self) -> None:
+        self.connected = True
+        self._standing.set()
+        CONNECTED.inc()
+        log.info("mqtt.link.connected", broker=self._address)
+        for callback in self.on_connect:
+            self._loop.call_soon(callback)
+
+    def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, *____: Any) -> None:
+        if self.connected:
+            self.connected = False
+            self._standing.clear()
+            CONNECTED.dec()
+            if reason.is_failure:
+                LOST.inc()
+                log.warning("mqtt.link.lost", broker=self._address, reason=str(reason))
+        for confirmed in self._pending.values():
+            self._slots.release()
+            if not confirmed.done():
+                confirmed.set_exception(self._away())
+        self._pending.clear()
+        UNACKED.dec(self._unacked)
+        self._unacked = 0
+        if not self._broken.done():
+            self._broken.set_result(None)
+
+    def _on_message(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
+        RECEIVED.inc()
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            log.warning("mqtt.message.refused", reason="topic is not UTF-8")
+            client.ack(message.mid, message.qos)
+            return
+        if message.qos:
+            self._unacked += 1
+            UNACKED.inc()
+        self._queue.append(Message(self, topic, message))
+
+    def _on_publish(self, _: Any, __: Any, mid: int, *___: Any) -> None:
+        if (confirmed := self._pending.pop(mid, None)) is not None:
+            self._slots.release()
+            if not confirmed.done():
+                confirmed.set_result(None)

@@ -1,0 +1,1 @@
+"""The ledger of plays and its settlement."""

@@ -1,0 +1,135 @@
+"""Planning the ledger: one row per occurrence × cluster it targets.
+
+Targets are resolved again until the occurrence starts; what has started keeps its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import db
+from broadcast.clock import LOCAL
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
+from broadcast.schedules.targets import resolve
+
+NOT_TARGETED = "not_targeted"
+"""Why a play is cancelled whose cluster has left the targets before the start."""
+
+
+async def plan(session: AsyncSession, occurrence_ids: Collection[UUID], now: datetime) -> None:
+    """Make the ledger hold what these occurrences come to.
+
+    Args:
+        session: Transaction of the caller.
+        occurrence_ids: New or changed occurrences, or all of them after a change of targets.
+        now: Decides what has started.
+    """
+    wanted = sa.select(Occurrence, Schedule).join(Schedule, Schedule.id == Occurrence.schedule_id)
+    rows = await session.execute(wanted.where(Occurrence.id.in_(occurrence_ids)))
+    resolved: dict[tuple[UUID, date], list[int]] = {}
+    months: set[date] = set()
+    for occurrence, schedule in rows:
+        month = month_of(occurrence.recurrence_at)
+        if month not in months:
+            await db.ensure_partition(session, "plays", month)
+            months.add(month)
+        parameters = {
+            "occurrence_id": occurrence.id,
+            "month": month,
+            "starts_at": occurrence.starts_at,
+            "ends_by": occurrence.ends_by,
+            "now": now,
+        }
+        if occurrence.state is OccurrenceState.CANCELLED:
+            cancelled = {"reason": occurrence.cancel_reason or "", "cause": "cancelled"}
+            await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
+            continue
+        key = (schedule.id, occurrence.starts_at.astimezone(LOCAL).date())
+        if key not in resolved:
+            targets = await resolve(session, schedule.targets, schedule.targets_on, key[1])
+            resolved[key] = sorted(targets.cluster_ids)
+        latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
+        await _plan(session, {**parameters, "clusters": resolved[key], "latest_at": latest_at})
+
+
+def month_of(recurrence_at: datetime) -> date:
+    """Partition of an occurrence's plays."""
+    return recurrence_at.astimezone(LOCAL).date().replace(day=1)
+
+
+_INSERT = sa.text("""
+    INSERT INTO plays (occurrence_id, cluster_id, month, starts_at, ends_by, state, reason,
+                       played_seconds, fresh_starts, evidence, restated)
+    SELECT :occurrence_id, cluster_id, :month, :starts_at, :ends_by, 'planned', '',
+           0, 0, 'none', 0
+    FROM unnest(CAST(:clusters AS integer[])) AS n (cluster_id)
+    WHERE :starts_at > :now OR NOT EXISTS (
+        SELECT FROM plays WHERE occurrence_id = :occurrence_id AND month = :month
+    )
+    ON CONFLICT DO NOTHING
+""").bindparams(
+    sa.bindparam("occurrence_id", type_=sa.Uuid()),
+    sa.bindparam("month", type_=sa.Date()),
+    sa.bindparam("starts_at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("ends_by", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+)
+"""Once it has started its clusters stay as they are, unless it comes to have rows only now."""
+
+_MOVE = sa.text("""
+    UPDATE plays SET starts_at = :starts_at, ends_by = :ends_by
+    WHERE occurrence_id = :occurrence_id AND month = :month
+      AND state IN ('planned', 'playing')
+      AND (starts_at, ends_by) <> (:starts_at, :ends_by)
+""")
+
+_CANCEL = sa.text("""
+    WITH cancelled AS (
+        UPDATE plays SET state = 'cancelled', reason = :reason, settled_at = :now
+        WHERE occurrence_id = :occurrence_id AND month = :month AND state = 'planned'
+          AND cluster_id <> ALL (CAST(:clusters AS integer[]))
+        RETURNING occurrence_id, cluster_id
+    )
+    INSERT INTO play_changes (occurrence_id, cluster_id, changed_at, old_state, old_reason,
+                              new_state, new_reason, cause)
+    SELECT occurrence_id, cluster_id, :now, 'planned', '', 'cancelled', :reason, :cause
+    FROM cancelled
+""")
+
+_REVIVE = sa.text("""
+    WITH before AS (
+        SELECT cluster_id, reason FROM plays
+        WHERE occurrence_id = :occurrence_id AND month = :month AND state = 'cancelled'
+          AND cluster_id = ANY (CAST(:clusters AS integer[]))
+        FOR UPDATE
+    ),
+    revived AS (
+        UPDATE plays AS p
+        SET state = 'planned', reason = '', settled_at = NULL,
+            starts_at = :starts_at, ends_by = :ends_by
+        FROM before
+        WHERE p.occurrence_id = :occurrence_id AND p.month = :month
+          AND p.cluster_id = before.cluster_id
+        RETURNING p.cluster_id, before.reason
+    )
+    INSERT INTO play_changes (occurrence_id, cluster_id, changed_at, old_state, old_reason,
+                              new_state, new_reason, cause)
+    SELECT :occurrence_id, cluster_id, :now, 'cancelled', reason, 'planned', '', 'planned'
+    FROM revived
+""")
+
+
+async def _plan(session: AsyncSession, parameters: Mapping[str, Any]) -> None:
+    await session.execute(_INSERT, parameters)
+    await session.execute(_MOVE, parameters)
+    if parameters["starts_at"] > parameters["now"]:
+        dropped = {"reason": NOT_TARGETED, "cause": "targets"}
+        await session.execute(_CANCEL, {**parameters, **dropped})
+    if parameters["latest_at"] > parameters["now"]:
+        await session.execute(_REVIVE, parameters)

@@ -1,0 +1,246 @@
+"""The journals of devices: every record is stored exactly once, and confirmed only without gaps.
+
+A device frees what is confirmed, so a confirmation must never reach past a record that is still
+to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.readiness import parse_id
+from broadcast.plays.settling import settle_plays
+from broadcast.plays.surroundings import Key
+from broadcast.wire.codec import encode
+from broadcast.wire.events import Ended, Playback, Record, Skipped, Started
+
+log = structlog.get_logger()
+
+RECORDS = Counter("broadcast_journal_records", "Journal records that came", ["outcome"])
+UNPLANNED = Counter(
+    "broadcast_journal_records_unplanned", "Records of occurrences that no play was planned for"
+)
+
+NAMES: dict[type[Record], str] = {Started: "started", Ended: "ended", Skipped: "skipped"}
+
+_Id = tuple[int, str, int]
+"""Device, journal, sequence number."""
+
+
+class Confirmed(NamedTuple):
+    """All records of a journal up to `upto_seq` are stored."""
+
+    device_code: str
+    journal_id: str
+    upto_seq: int
+
+
+class Conflict(NamedTuple):
+    """A record that differs from the one stored under the same key."""
+
+    device_code: str
+    journal_id: str
+    seq: int
+    body: bytes
+
+
+class Outcome(NamedTuple):
+    """What is to be done about a batch once it is committed."""
+
+    confirmed: list[Confirmed]
+    conflicts: list[Conflict]
+
+
+async def record(
+    session: AsyncSession,
+    arrivals: Sequence[Arrival[Playback]],
+    received_at: datetime,
+    settle_after: timedelta,
+) -> Outcome:
+    """Store the records of a batch and settle the plays that they tell of.
+
+    The first record under a key stands; a different one is a conflict, never an overwrite.
+    Records of occurrences that this server does not know are kept too.
+    """
+    codes = {arrival.device_id: arrival.code for arrival in arrivals}
+    records: dict[_Id, Record] = {}
+    others: list[tuple[_Id, bytes]] = []
+    for device_id, _, message in arrivals:
+        for item in message.records:
+            key = (device_id, message.journal_id, item.seq)
+            first = records.setdefault(key, item)
+            if first is not item and first != item:
+                others.append((key, encode(item)))
+    places = await _insert(session, records, received_at)
+    repeated = [(key, encode(item)) for key, item in records.items() if key not in places]
+    conflicts = [
+        Conflict(codes[key[0]], key[1], key[2], body)
+        for key, body in await _differing(session, [*repeated, *others])
+    ]
+    RECORDS.labels("stored").inc(len(places))
+    RECORDS.labels("repeated").inc(len(repeated))
+    RECORDS.labels("conflicting").inc(len(conflicts))
+    await _settle(session, records, places, received_at, settle_after)
+    confirmed = [
+        Confirmed(codes[device_id], journal_id, upto_seq)
+        for device_id, journal_id, upto_seq in await _confirm(session, arrivals)
+    ]
+    return Outcome(confirmed, conflicts)
+
+
+_INSERT = sa.text("""
+    INSERT INTO journal_records (device_id, journal_id, seq, occurrence_id, cluster_id, event, at,
+                                 received_at, body)
+    SELECT n.device_id, n.journal_id, n.seq, n.occurrence_id,
+           COALESCE(
+               (SELECT i.cluster_id FROM installations AS i
+                WHERE i.device_id = n.device_id AND i.installed_at <= n.at
+                  AND (i.removed_at IS NULL OR i.removed_at > n.at) LIMIT 1),
+               (SELECT i.cluster_id FROM installations AS i
+                WHERE i.device_id = n.device_id AND i.installed_at <= :received_at
+                ORDER BY i.installed_at DESC LIMIT 1)
+           ),
+           n.event, n.at, :received_at, n.body::jsonb
+    FROM unnest(CAST(:ids AS integer[]), CAST(:journals AS text[]), CAST(:seqs AS bigint[]),
+                CAST(:occurrences AS text[]), CAST(:events AS text[]),
+                CAST(:at AS timestamptz[]), CAST(:bodies AS text[]))
+        AS n (device_id, journal_id, seq, occurrence_id, event, at, body)
+    ORDER BY n.device_id, n.journal_id, n.seq
+    ON CONFLICT DO NOTHING
+    RETURNING device_id, journal_id, seq, cluster_id
+""")
+"""A record belongs to the cluster on which the device hung at that moment; by a clock that was
+wrong then, to the one it hung on last."""
+
+
+async def _insert(
+    session: AsyncSession, records: Mapping[_Id, Record], received_at: datetime
+) -> dict[_Id, int | None]:
+    """Insert what is new.
+
+    Returns:
+        The clusters of what was inserted.
+    """
+    rows = await session.execute(
+        _INSERT,
+        {
+            **_ids(records),
+            "occurrences": [item.occurrence_id for item in records.values()],
+            "events": [NAMES[type(item)] for item in records.values()],
+            "at": [item.at for item in records.values()],
+            "bodies": [encode(item).decode() for item in records.values()],
+            "received_at": received_at,
+        },
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def _ids(keys: Iterable[_Id]) -> dict[str, list[object]]:
+    keys = list(keys)
+    return {
+        "ids": [device_id for device_id, _, _ in keys],
+        "journals": [journal_id for _, journal_id, _ in keys],
+        "seqs": [seq for _, _, seq in keys],
+    }
+
+
+_DIFFERING = sa.text("""
+    SELECT n.place
+    FROM unnest(CAST(:ids AS integer[]), CAST(:journals AS text[]), CAST(:seqs AS bigint[]),
+                CAST(:bodies AS text[]))
+        WITH ORDINALITY AS n (device_id, journal_id, seq, body, place)
+    JOIN journal_records AS j USING (device_id, journal_id, seq)
+    WHERE j.body <> n.body::jsonb
+""")
+
+
+async def _differing(
+    session: AsyncSession, told: Sequence[tuple[_Id, bytes]]
+) -> list[tuple[_Id, bytes]]:
+    """Those that differ from what is stored under the same key."""
+    if not told:
+        return []
+    bodies = [body.decode() for _, body in told]
+    ids = _ids(key for key, _ in told)
+    rows = await session.execute(_DIFFERING, {**ids, "bodies": bodies})
+    return [told[place - 1] for place in sorted(rows.scalars())]
+
+
+async def _settle(
+    session: AsyncSession,
+    records: Mapping[_Id, Record],
+    places: Mapping[_Id, int | None],
+    now: datetime,
+    settle_after: timedelta,
+) -> None:
+    wanted: set[Key] = set()
+    ids: dict[str, UUID | None] = {}
+    for key, cluster_id in places.items():
+        text = records[key].occurrence_id
+        occurrence_id = ids.setdefault(text, parse_id(text))
+        if occurrence_id is not None and cluster_id is not None:
+            wanted.add((occurrence_id, cluster_id))
+    found: set[Key] = set()
+    if wanted:
+        found = await settle_plays(session, wanted, now, settle_after, "report")
+    unplanned = sum(
+        (ids[records[key].occurrence_id], cluster_id) not in found
+        for key, cluster_id in places.items()
+    )
+    if unplanned:
+        UNPLANNED.inc(unplanned)
+        log.warning("plays.records.unplanned", count=unplanned)
+
+
+_CONFIRM = sa.text("""
+    WITH n AS (
+        SELECT device_id, journal_id, max(oldest_seq) AS oldest_seq
+        FROM unnest(CAST(:ids AS integer[]), CAST(:journals AS text[]),
+                    CAST(:oldest AS bigint[])) AS n (device_id, journal_id, oldest_seq)
+        GROUP BY device_id, journal_id
+    ),
+    base AS (
+        SELECT n.device_id, n.journal_id,
+               GREATEST(COALESCE(j.stored_upto, 0), COALESCE(n.oldest_seq, 1) - 1) AS upto
+        FROM n LEFT JOIN journals AS j USING (device_id, journal_id)
+    )
+    INSERT INTO journals AS j (device_id, journal_id, stored_upto)
+    SELECT b.device_id, b.journal_id, b.upto + (
+        SELECT count(*) FROM (
+            SELECT r.seq, row_number() OVER (ORDER BY r.seq) AS place
+            FROM journal_records AS r
+            WHERE r.device_id = b.device_id AND r.journal_id = b.journal_id AND r.seq > b.upto
+            ORDER BY r.seq LIMIT 10000
+        ) AS later
+        WHERE later.seq = b.upto + later.place
+    )
+    FROM base AS b
+    ORDER BY b.device_id, b.journal_id
+    ON CONFLICT (device_id, journal_id)
+        DO UPDATE SET stored_upto = GREATEST(j.stored_upto, excluded.stored_upto)
+    RETURNING j.device_id, j.journal_id, j.stored_upto
+""")
+"""The n-th record after what is confirmed carries the n-th number just as long as none is missing.
+What is older than the oldest record a device keeps was confirmed once, perhaps by a server that
+has been restored from a backup since."""
+
+
+async def _confirm(session: AsyncSession, arrivals: Sequence[Arrival[Playback]]) -> list[_Id]:
+    rows = await session.execute(
+        _CONFIRM,
+        {
+            "ids": [arrival.device_id for arrival in arrivals],
+            "journals": [arrival.message.journal_id for arrival in arrivals],
+            "oldest": [arrival.message.oldest_seq for arrival in arrivals],
+        },
+    )
+    return [(row[0], row[1], row[2]) for row in rows]

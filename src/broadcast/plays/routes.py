@@ -1,0 +1,168 @@
+"""REST of the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from broadcast import clock
+from broadcast.accounts.auth import CallerDep
+from broadcast.areas.units import require_unit
+from broadcast.errors import InvalidInput, NotFound
+from broadcast.plays import words
+from broadcast.plays.explain import Explanation, explain
+from broadcast.plays.model import Play, PlayState
+from broadcast.plays.summary import Summary, summary
+from broadcast.schedules.model import Occurrence
+from broadcast.stations.clusters import clusters_serving, find_cluster
+from broadcast.stations.model import Cluster
+from broadcast.web.rest import Page, PageQuery, Session, paged
+
+router = APIRouter(prefix="/api/v1", tags=["plays"])
+
+DAY = timedelta(days=1)
+
+From = Annotated[
+    AwareDatetime | None,
+    Query(alias="from", description="giờ phát từ, mặc định 24 giờ trước `to`"),
+]
+To = Annotated[AwareDatetime | None, Query(description="giờ phát trước, mặc định bây giờ")]
+
+
+class PlayView(BaseModel):
+    """One occurrence at one cluster."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "occurrence_id": "0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11",
+                "cluster": "QN-21025-01",
+                "title": "Bản tin sáng",
+                "starts_at": "2025-07-01T22:30:00Z",
+                "ends_by": "2025-07-01T22:36:00Z",
+                "state": "missed",
+                "reason": "offline",
+                "reason_text": "thiết bị mất kết nối và chưa gửi nhật ký phát",
+                "started_at": None,
+                "ended_at": None,
+                "played_seconds": 0.0,
+                "start_error_ms": None,
+                "fresh_starts": 0,
+                "evidence": "none",
+                "settled_at": "2025-07-01T22:51:00Z",
+                "restated": 0,
+            }
+        }
+    )
+
+    occurrence_id: UUID
+    cluster: str
+    title: str
+    starts_at: datetime
+    ends_by: datetime
+    state: PlayState
+    reason: str
+    reason_text: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    played_seconds: float
+    start_error_ms: int | None
+    fresh_starts: int
+    evidence: str
+    settled_at: datetime | None
+    restated: int
+
+
+@router.get("/plays", summary="Sổ phát: từng lần phát ở từng cụm loa")
+async def list_plays(
+    session: Session,
+    caller: CallerDep,
+    paging: PageQuery,
+    since: From = None,
+    until: To = None,
+    occurrence: Annotated[UUID | None, Query(description="một lần phát, ở mọi cụm")] = None,
+    cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
+    area: Annotated[str | None, Query(description="mã đơn vị, theo địa giới ngày `to`")] = None,
+    state: Annotated[list[PlayState] | None, Query(description="một hay nhiều trạng thái")] = None,
+    reason: Annotated[str | None, Query(examples=["offline"])] = None,
+) -> Page[PlayView]:
+    """Plays by planned start. With `occurrence` the span of time may be left out."""
+    statement = (
+        sa.select(Play, Cluster.code, Occurrence.title)
+        .join(Cluster, Cluster.id == Play.cluster_id)
+        .join(Occurrence, Occurrence.id == Play.occurrence_id)
+    )
+    on = (until or clock.now()).astimezone(clock.LOCAL).date()
+    if occurrence is not None:
+        statement = statement.where(Play.occurrence_id == occurrence)
+    if occurrence is None or since is not None or until is not None:
+        start, end = _span(since, until)
+        statement = statement.where(Play.starts_at >= start, Play.starts_at < end)
+    if cluster is not None:
+        found = await find_cluster(session, cluster)
+        if found is None:
+            raise NotFound(f"Không có cụm loa mã “{cluster}”.")
+        statement = statement.where(Play.cluster_id == found.id)
+    if area is not None:
+        await require_unit(session, "area", area, on)
+        inside = (await clusters_serving(session, [area], on))[area]
+        statement = statement.where(Play.cluster_id.in_(inside))
+    if state:
+        statement = statement.where(Play.state.in_(state))
+    if reason is not None:
+        statement = statement.where(Play.reason == reason)
+    key = [Play.starts_at, Play.occurrence_id, Play.cluster_id]
+    rows, following = await paged(session, statement, key, paging)
+    return Page(items=[_view(*row) for row in rows], next=following)
+
+
+def _span(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    end = until or clock.now()
+    start = since or end - DAY
+    if start >= end:
+        raise InvalidInput("from", "phải trước `to`")
+    return start, end
+
+
+def _view(play: Play, cluster: str, title: str) -> PlayView:
+    return PlayView(
+        occurrence_id=play.occurrence_id,
+        cluster=cluster,
+        title=title,
+        starts_at=play.starts_at,
+        ends_by=play.ends_by,
+        state=play.state,
+        reason=play.reason,
+        reason_text=words.reason(play.reason),
+        started_at=play.started_at,
+        ended_at=play.ended_at,
+        played_seconds=play.played_seconds,
+        start_error_ms=play.start_error_ms,
+        fresh_starts=play.fresh_starts,
+        evidence=play.evidence,
+        settled_at=play.settled_at,
+        restated=play.restated,
+    )
+
+
+@router.get("/plays/summary", summary="Sổ phát tóm tắt: bao nhiêu đã phát, không phát vì sao")
+async def plays_summary(
+    session: Session, caller: CallerDep, since: From = None, until: To = None
+) -> Summary:
+    """Figures of the plays that were to start in a span of time."""
+    return await summary(session, *_span(since, until))
+
+
+@router.get(
+    "/plays/{occurrence_id}/{cluster}/explain", summary="Vì sao đã hoặc không phát ở cụm loa này"
+)
+async def explain_play(
+    session: Session, caller: CallerDep, occurrence_id: UUID, cluster: str
+) -> Explanation:
+    """One answer with everything known: planned, published, received, ready, sounded, faults."""
+    return await explain(session, occurrence_id, cluster)

@@ -1,0 +1,323 @@
+"""What became of one occurrence at one cluster.
+
+Pure. The settlement is a function of everything that is known and of nothing else: any order,
+repetition and delay of reports ends in the same row, and a report that comes a week late restates
+it. Sound speaks first (the journal of the device), then its own word why there was none, then
+what is known around the play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from broadcast.wire.events import EndReason
+from broadcast.wire.fields import OnPreempt
+
+
+class PlayState(StrEnum):
+    """What became of a play.
+
+    `planned` and `playing` are open; the others are terminal, though late evidence may restate.
+    """
+
+    PLANNED = "planned"
+    PLAYING = "playing"
+    PLAYED = "played"
+    PARTIAL = "partial"
+    PREEMPTED = "preempted"
+    MISSED = "missed"
+    CANCELLED = "cancelled"
+
+
+OPEN = (PlayState.PLANNED, PlayState.PLAYING)
+"""States that the closer must settle."""
+
+
+class Reason(StrEnum):
+    """Why a play is not simply `played`.
+
+    Those that a device names itself are spelt as on the wire (`SkipReason`, `EndReason`).
+    """
+
+    # Missed: the device let it pass and said why.
+    LATE = "late"
+    NO_AUDIO = "no_audio"
+    BAD_AUDIO = "bad_audio"
+    NO_CODEC = "no_codec"
+    STORAGE_FULL = "storage_full"
+    CLOCK_UNTRUSTED = "clock_untrusted"
+    QUIET_HOURS = "quiet_hours"
+    PREEMPTED = "preempted"
+    LOCAL_OVERRIDE = "local_override"
+    POWERED_OFF = "powered_off"
+    # Missed: no word of the device; inferred from what is known around it.
+    NO_DEVICE = "no_device"
+    NOT_PUBLISHED = "not_published"
+    REFUSED = "refused"
+    NOT_RECEIVED = "not_received"
+    NOT_READY = "not_ready"
+    MAINTENANCE = "maintenance"
+    SERVER_AWAY = "server_away"
+    OFFLINE = "offline"
+    UNEXPLAINED = "unexplained"
+    # Partial: it sounded and did not come to its end.
+    POWER_CUT = "power_cut"
+    ENDS_BY = "ends_by"
+    WITHDRAWN = "withdrawn"
+    DECODE_ERROR = "decode_error"
+    NO_END = "no_end"
+
+
+ENOUGH_RATIO = 0.95
+"""Share of the audio that must have sounded to count as played without a `completed`. Lower: a
+cut sentence passes as proof. Higher: rounding and a clipped fade make a full play partial."""
+
+AUDIBLE_SECONDS = 1.0
+"""Less than this is not a sounding that a listener could have heard twice."""
+
+MAX_ERROR_MS = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One record of a journal, about this play."""
+
+    device_id: int
+    journal_id: str
+    seq: int
+    event: str
+    """`started`, `ended` or `skipped`."""
+    at: datetime
+    reason: str = ""
+    offset_seconds: float = 0.0
+    played_seconds: float = 0.0
+    evidence: str = "device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is known about a play of which no record came.
+
+    The window is `starts_at` … the latest moment at which the device might have begun.
+    """
+
+    device_id: int | None
+    """Device that hung at the cluster in the window."""
+    published: bool
+    """A programme with the item was published before the window closed."""
+    received: bool
+    """The device said that it holds such a programme, before the window closed."""
+    reachable: bool
+    """It was online at some moment between publication and the end of the window."""
+    online: bool
+    """It was online at some moment of the window."""
+    online_now: bool
+    listening: bool
+    """The server heard devices at some moment of the window."""
+    cold_boot: bool
+    """Its first boot after `starts_at` was a power-on: the power had been away."""
+    outage: str | None
+    """Declared outage over the window: `power_cut` or `maintenance`."""
+    refused: bool
+    """It refused a document that carried the item."""
+    readiness: str | None
+    """Its last word on the item: `ready`, `waiting`, …"""
+    faults: frozenset[str]
+    """Kinds of faults open in the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a settlement follows from."""
+
+    starts_at: datetime
+    ends_by: datetime
+    on_preempt: OnPreempt
+    audio_seconds: float | None = None
+    """Length of the sound; None for a stream."""
+    cancelled: str | None = None
+    """Why the occurrence, or this cluster of it, was cancelled."""
+    reports: Sequence[Report] = ()
+    around: Around | None = None
+    """Needed to explain silence once the wait is over; may be left out while there are reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The ledger's view of a play."""
+
+    state: PlayState
+    reason: str = ""
+    device_id: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    played_seconds: float = 0.0
+    start_error_ms: int | None = None
+    fresh_starts: int = 0
+    evidence: str = "none"
+
+
+def settle(facts: Facts, now: datetime, settle_after: timedelta) -> Settlement:
+    """State of a play as far as is known at `now`.
+
+    Args:
+        facts: Everything known.
+        now: Moment of the judgement.
+        settle_after: How long after `ends_by` a report may still be on its way.
+    """
+    waiting = now < facts.ends_by + settle_after
+    sound = [report for report in facts.reports if report.event != "skipped"]
+    if sound:
+        return _sounded(facts, sound, waiting=waiting)
+    device_id = facts.around.device_id if facts.around else None
+    if facts.cancelled is not None:
+        return Settlement(state=PlayState.CANCELLED, reason=facts.cancelled, device_id=device_id)
+    if facts.reports:
+        skipped = max(facts.reports, key=_age)
+        return Settlement(
+            state=PlayState.MISSED, reason=skipped.reason, device_id=skipped.device_id
+        )
+    if waiting:
+        return Settlement(state=PlayState.PLANNED, device_id=device_id)
+    reason = Reason.UNEXPLAINED if facts.around is None else why_silent(facts.around)
+    return Settlement(state=PlayState.MISSED, reason=reason.value, device_id=device_id)
+
+
+def _age(report: Report) -> tuple[datetime, str, int]:
+    return report.at, report.journal_id, report.seq
+
+
+def _sounded(facts: Facts, sound: Sequence[Report], *, waiting: bool) -> Settlement:
+    ends = [report for report in sound if report.event == "ended"]
+    starts = [report for report in sound if report.event == "started"]
+    last = _newest_journal(facts.reports)[-1]
+    seconds = max((end.played_seconds for end in ends), default=0.0)
+    started_at = min((start.at for start in starts), default=None)
+    state, reason = _sound_state(facts, ends, last, seconds, waiting=waiting)
+    return Settlement(
+        state=state,
+        reason=reason,
+        device_id=last.device_id,
+        started_at=started_at,
+        ended_at=max((end.at for end in ends), default=None),
+        played_seconds=seconds,
+        start_error_ms=None if started_at is None else _error_ms(started_at - facts.starts_at),
+        fresh_starts=fresh_starts(sound),
+        evidence=_strongest(end.evidence for end in ends),
+    )
+
+
+def _newest_journal(reports: Sequence[Report]) -> list[Report]:
+    """Reports of the journal that spoke last, in the order in which it wrote them.
+
+    Within a journal the sequence decides and no clock; a second journal means that the device,
+    or its flash, was replaced in the middle.
+    """
+    newest = max(reports, key=lambda report: (report.at, report.device_id, report.journal_id))
+    journal = (newest.device_id, newest.journal_id)
+    return sorted(
+        (report for report in reports if (report.device_id, report.journal_id) == journal),
+        key=lambda report: report.seq,
+    )
+
+
+def _sound_state(
+    facts: Facts, ends: Sequence[Report], last: Report, seconds: float, *, waiting: bool
+) -> tuple[PlayState, str]:
+    enough = facts.audio_seconds is not None and seconds >= ENOUGH_RATIO * facts.audio_seconds
+    if any(end.reason == EndReason.COMPLETED for end in ends) or (ends and enough):
+        return PlayState.PLAYED, ""
+    if last.event == "started":
+        if waiting:
+            return PlayState.PLAYING, ""
+        return PlayState.PARTIAL, Reason.NO_END.value
+    if last.event == "skipped":  # it gave up resuming
+        end = max(ends, key=lambda end: (end.played_seconds, *_age(end)), default=last)
+        reason = end.reason
+    else:
+        reason = last.reason
+        dropped = facts.on_preempt is OnPreempt.DROP and reason == EndReason.PREEMPTED
+        resumes = reason in {EndReason.PREEMPTED, EndReason.POWER_CUT} and not dropped
+        if resumes and waiting:
+            return PlayState.PLAYING, ""
+    state = PlayState.PREEMPTED if reason == EndReason.PREEMPTED else PlayState.PARTIAL
+    return state, reason
+
+
+def fresh_starts(sound: Iterable[Report]) -> int:
+    """How often it began from the beginning; above 1 listeners heard the beginning twice.
+
+    A start that was cut off before anything was audible does not count when it is made again.
+    """
+    count = 0
+    heard: dict[tuple[int, str], float] = {}
+    for report in sorted(sound, key=lambda r: (r.device_id, r.journal_id, r.seq)):
+        journal = (report.device_id, report.journal_id)
+        if report.event == "ended":
+            heard[journal] = report.played_seconds
+        elif report.offset_seconds == 0 and heard.get(journal, AUDIBLE_SECONDS) >= AUDIBLE_SECONDS:
+            count += 1
+    return count
+
+
+def _error_ms(error: timedelta) -> int:
+    milliseconds = round(error / timedelta(milliseconds=1))
+    return max(-MAX_ERROR_MS, min(MAX_ERROR_MS, milliseconds))
+
+
+_STRENGTH = ("device", "amplifier", "microphone")
+
+
+def _strongest(evidence: Iterable[str]) -> str:
+    return max(evidence, key=_STRENGTH.index, default="device")
+
+
+def why_silent(around: Around) -> Reason:
+    """Most likely cause of silence, when the device said nothing.
+
+    The nearest to the source comes first: what was never published cannot have been received,
+    what was never received cannot have been ready.
+    """
+    undelivered = not around.received and around.reachable
+    powerless = around.cold_boot or around.outage == "power_cut" or "power_lost" in around.faults
+    trouble = _own_trouble(around) if around.received else None
+    causes = (
+        (Reason.NO_DEVICE, around.device_id is None),
+        (Reason.NOT_PUBLISHED, not around.published),
+        (Reason.REFUSED, undelivered and around.refused),
+        (Reason.NOT_RECEIVED, undelivered),
+        (Reason.POWERED_OFF, not around.online and powerless),
+        (Reason.MAINTENANCE, not around.online and around.outage is not None),
+        (trouble, trouble is not None),
+        (Reason.SERVER_AWAY, not around.online and not around.listening),
+        (Reason.OFFLINE, not around.online),
+        (Reason.OFFLINE, not around.online_now),  # its journal is still on the device
+        (Reason.NOT_READY, around.readiness is None),
+    )
+    return next((reason for reason, holds in causes if reason and holds), Reason.UNEXPLAINED)
+
+
+_UNREADY = {
+    "waiting": Reason.NOT_READY,
+    "bad_audio": Reason.BAD_AUDIO,
+    "no_codec": Reason.NO_CODEC,
+    "storage_full": Reason.STORAGE_FULL,
+}
+_FAULTS = {
+    "clock_untrusted": Reason.CLOCK_UNTRUSTED,
+    "clock_wrong": Reason.CLOCK_UNTRUSTED,
+    "local_override": Reason.LOCAL_OVERRIDE,
+    "bad_content": Reason.BAD_AUDIO,
+    "storage_full": Reason.STORAGE_FULL,
+    "storage_error": Reason.STORAGE_FULL,
+}
+
+
+def _own_trouble(around: Around) -> Reason | None:
+    """What the device had said to be wrong with the item or with itself."""
+    if around.readiness in _UNREADY:
+        return _UNREADY[around.readiness]
+    return next((reason for fault, reason in _FAULTS.items() if fault in around.faults), None)

@@ -1,0 +1,260 @@
+"""Settling many plays at once: facts from the database, the rule, and what changed back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.clock import LOCAL
+from broadcast.plays.settle import (
+    OPEN,
+    Around,
+    Facts,
+    PlayState,
+    Report,
+    Settlement,
+    settle,
+)
+from broadcast.plays.surroundings import Key, Window, look
+from broadcast.wire.fields import OnPreempt
+
+SETTLED = Counter("broadcast_plays_settled", "Plays settled", ["state", "reason"])
+RESTATED = Counter("broadcast_plays_restated", "Settled plays changed by later evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A play as it stands, and what is fixed about it."""
+
+    month: Any
+    held: Settlement
+    starts_at: datetime
+    ends_by: datetime
+    latest_at: datetime
+    on_preempt: OnPreempt
+    audio_seconds: float | None
+    cancelled: str | None
+
+
+async def settle_plays(
+    session: AsyncSession,
+    keys: Collection[Key],
+    now: datetime,
+    settle_after: timedelta,
+    cause: str,
+) -> set[Key]:
+    """Settle these plays by all that is known at `now`.
+
+    Args:
+        session: Transaction of the caller; the rows stay locked in it.
+        keys: Plays; those that were never planned are passed over.
+        now: Moment of the judgement.
+        settle_after: How long after `ends_by` reports are waited for.
+        cause: For the history, where a settled play changes.
+
+    Returns:
+        The plays that exist.
+    """
+    rows = await _lock(session, keys)
+    reports = await _reports(session, rows)
+    silent = {
+        key: Window(row.starts_at, row.latest_at)
+        for key, row in rows.items()
+        if not reports.get(key) and row.cancelled is None and now >= row.ends_by + settle_after
+    }
+    around = await look(session, silent) if silent else {}
+    changes: dict[Key, tuple[_Row, Settlement]] = {}
+    for key, row in rows.items():
+        facts = _facts(row, reports.get(key, ()), around.get(key))
+        settlement = settle(facts, now, settle_after)
+        if settlement != row.held:
+            changes[key] = (row, settlement)
+    if changes:
+        await _write(session, changes, now, cause)
+    return set(rows)
+
+
+def _facts(row: _Row, reports: Sequence[Report], around: Around | None) -> Facts:
+    return Facts(
+        starts_at=row.starts_at,
+        ends_by=row.ends_by,
+        on_preempt=row.on_preempt,
+        audio_seconds=row.audio_seconds,
+        cancelled=row.cancelled,
+        reports=reports,
+        around=around,
+    )
+
+
+_LOCK = sa.text("""
+    SELECT p.occurrence_id, p.cluster_id, p.month, p.state, p.reason, p.device_id, p.started_at,
+           p.ended_at, p.played_seconds, p.start_error_ms, p.fresh_starts, p.evidence,
+           p.starts_at, p.ends_by,
+           p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at,
+           o.on_preempt, NULLIF(r.seconds, 0) AS audio_seconds,
+           CASE WHEN o.state = 'cancelled' THEN COALESCE(o.cancel_reason, '')
+                WHEN p.state = 'cancelled' THEN p.reason END AS cancelled
+    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]))
+        AS n (occurrence_id, cluster_id)
+    JOIN occurrences AS o ON o.id = n.occurrence_id
+    JOIN plays AS p ON p.occurrence_id = n.occurrence_id AND p.cluster_id = n.cluster_id
+        AND p.month = date_trunc('month', o.recurrence_at AT TIME ZONE :zone)::date
+    LEFT JOIN bulletin_revisions AS r
+        ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
+    ORDER BY p.occurrence_id, p.cluster_id
+    FOR UPDATE OF p
+""").bindparams(sa.bindparam("zone", LOCAL.key, sa.Text()))
+
+
+async def _lock(session: AsyncSession, keys: Collection[Key]) -> dict[Key, _Row]:
+    rows = await session.execute(_LOCK, _columns(keys))
+    return {
+        (row.occurrence_id, row.cluster_id): _Row(
+            month=row.month,
+            held=Settlement(
+                state=PlayState(row.state),
+                reason=row.reason,
+                device_id=row.device_id,
+                started_at=row.started_at,
+                ended_at=row.ended_at,
+                played_seconds=row.played_seconds,
+                start_error_ms=row.start_error_ms,
+                fresh_starts=row.fresh_starts,
+                evidence=row.evidence,
+            ),
+            starts_at=row.starts_at,
+            ends_by=row.ends_by,
+            latest_at=row.latest_at,
+            on_preempt=OnPreempt(row.on_preempt),
+            audio_seconds=row.audio_seconds,
+            cancelled=row.cancelled,
+        )
+        for row in rows
+    }
+
+
+def _columns(keys: Collection[Key]) -> dict[str, list[Any]]:
+    return {
+        "occurrences": [occurrence_id for occurrence_id, _ in keys],
+        "clusters": [cluster_id for _, cluster_id in keys],
+    }
+
+
+_REPORTS = sa.text("""
+    SELECT n.occurrence_id, n.cluster_id, j.device_id, j.journal_id, j.seq, j.event, j.at,
+           COALESCE(j.body->>'reason', '') AS reason,
+           COALESCE((j.body->>'offset_seconds')::float, 0) AS offset_seconds,
+           COALESCE((j.body->>'played_seconds')::float, 0) AS played_seconds,
+           COALESCE(j.body->>'evidence', 'device') AS evidence
+    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]))
+        AS n (occurrence_id, cluster_id)
+    JOIN journal_records AS j
+        ON j.occurrence_id = n.occurrence_id::text AND j.cluster_id = n.cluster_id
+""")
+
+
+async def _reports(session: AsyncSession, keys: Collection[Key]) -> dict[Key, list[Report]]:
+    found: defaultdict[Key, list[Report]] = defaultdict(list)
+    for occurrence_id, cluster_id, *rest in await session.execute(_REPORTS, _columns(keys)):
+        names = (
+            "device_id", "journal_id", "seq", "event", "at", "reason", "offset_seconds",
+            "played_seconds", "evidence",
+        )  # fmt: skip
+        report = Report(**dict(zip(names, rest, strict=True)))
+        found[occurrence_id, cluster_id].append(report)
+    return found
+
+
+_WRITE = sa.text("""
+    UPDATE plays AS p
+    SET state = n.state, reason = n.reason, device_id = n.device_id, started_at = n.started_at,
+        ended_at = n.ended_at, played_seconds = n.played_seconds,
+        start_error_ms = n.start_error_ms, fresh_starts = n.fresh_starts,
+        evidence = n.evidence,
+        settled_at = CASE WHEN n.terminal THEN COALESCE(p.settled_at, :now) END,
+        restated = p.restated + n.restated
+    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
+                CAST(:months AS date[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+                CAST(:devices AS integer[]), CAST(:started_at AS timestamptz[]),
+                CAST(:ended_at AS timestamptz[]), CAST(:seconds AS float[]),
+                CAST(:errors AS integer[]), CAST(:starts AS integer[]),
+                CAST(:evidence AS text[]), CAST(:terminal AS boolean[]),
+                CAST(:restated AS integer[]))
+        AS n (occurrence_id, cluster_id, month, state, reason, device_id, started_at, ended_at,
+              played_seconds, start_error_ms, fresh_starts, evidence, terminal, restated)
+    WHERE p.occurrence_id = n.occurrence_id AND p.cluster_id = n.cluster_id
+      AND p.month = n.month
+""")
+
+_HISTORY = sa.text("""
+    INSERT INTO play_changes (occurrence_id, cluster_id, changed_at, old_state, old_reason,
+                              new_state, new_reason, cause)
+    SELECT occurrence_id, cluster_id, :now, old_state, old_reason, new_state, new_reason, :cause
+    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
+                CAST(:old_states AS text[]), CAST(:old_reasons AS text[]),
+                CAST(:states AS text[]), CAST(:reasons AS text[]))
+        AS n (occurrence_id, cluster_id, old_state, old_reason, new_state, new_reason)
+""")
+
+
+async def _write(
+    session: AsyncSession,
+    changes: Mapping[Key, tuple[_Row, Settlement]],
+    now: datetime,
+    cause: str,
+) -> None:
+    restated = {
+        key: (row, new)
+        for key, (row, new) in changes.items()
+        if row.held.state not in OPEN
+        and (row.held.state, row.held.reason) != (new.state, new.reason)
+    }
+    await session.execute(
+        _WRITE,
+        {
+            **_settled_columns(changes),
+            "months": [row.month for row, _ in changes.values()],
+            "devices": [new.device_id for _, new in changes.values()],
+            "started_at": [new.started_at for _, new in changes.values()],
+            "ended_at": [new.ended_at for _, new in changes.values()],
+            "seconds": [new.played_seconds for _, new in changes.values()],
+            "errors": [new.start_error_ms for _, new in changes.values()],
+            "starts": [new.fresh_starts for _, new in changes.values()],
+            "evidence": [new.evidence for _, new in changes.values()],
+            "terminal": [new.state not in OPEN for _, new in changes.values()],
+            "restated": [int(key in restated) for key in changes],
+            "now": now,
+        },
+    )
+    for row, new in changes.values():
+        if row.held.state in OPEN and new.state not in OPEN:
+            # Why a person cancelled is free text and no label.
+            reason = "" if new.state is PlayState.CANCELLED else new.reason
+            SETTLED.labels(new.state.value, reason).inc()
+    if restated:
+        RESTATED.inc(len(restated))
+        await session.execute(
+            _HISTORY,
+            {
+                **_settled_columns(restated),
+                "old_states": [row.held.state.value for row, _ in restated.values()],
+                "old_reasons": [row.held.reason for row, _ in restated.values()],
+                "now": now,
+                "cause": cause,
+            },
+        )
+
+
+def _settled_columns(changes: Mapping[Key, tuple[_Row, Settlement]]) -> dict[str, list[Any]]:
+    return {
+        **_columns(changes),
+        "states": [new.state.value for _, new in changes.values()],
+        "reasons": [new.reason for _, new in changes.values()],
+    }

@@ -1,0 +1,1 @@
+"""Signed programmes per scope and their publication."""

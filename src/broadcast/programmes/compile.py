@@ -1,0 +1,115 @@
+"""Occurrences → the items of one scope's programme, and when it must be issued again.
+
+Pure. What is compiled from the same occurrences is the same, so comparing with what was issued
+tells whether devices have anything new to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from broadcast.wire.documents import Audio, Config, Document, Item, Programme
+from broadcast.wire.fields import BulletinClass, OnPreempt
+
+PROGRAMME_VALID = timedelta(days=8)
+"""A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
+
+PROGRAMME_REISSUE = timedelta(days=1)
+
+CONFIG_VALID = timedelta(days=60)
+CONFIG_REISSUE = timedelta(days=7)
+"""Ten thousand configs a week are nothing; a box that was in a drawer for a month still joins."""
+
+D = TypeVar("D", Programme, Config, Document)
+
+MOST_ITEMS = 5000
+"""What the contract allows in a document; one item every two minutes for a week."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """An occurrence as a programme carries it, with the renditions of its revision."""
+
+    occurrence_id: str
+    bulletin_id: str
+    bulletin_revision: int
+    title: str
+    class_: BulletinClass
+    priority: int
+    on_preempt: OnPreempt
+    volume: int | None
+    starts_at: datetime
+    late_limit_seconds: int
+    ends_by: datetime
+    audio: tuple[Audio, ...]
+
+
+def items(carried: Iterable[Carried], now: datetime, span: timedelta) -> list[Item]:
+    """Items of a programme: what has not ended and starts within the span, by start."""
+    wanted = [each for each in carried if each.ends_by > now and each.starts_at < now + span]
+    wanted.sort(key=lambda each: (each.starts_at, each.occurrence_id))
+    return [_item(each) for each in wanted[:MOST_ITEMS]]
+
+
+def _item(each: Carried) -> Item:
+    return Item(
+        occurrence_id=each.occurrence_id,
+        bulletin_id=each.bulletin_id,
+        bulletin_revision=each.bulletin_revision,
+        starts_at=each.starts_at,
+        late_limit_seconds=each.late_limit_seconds,
+        ends_by=each.ends_by,
+        priority=each.priority,
+        class_=each.class_,
+        title=each.title,
+        on_preempt=each.on_preempt,
+        volume=each.volume,
+        audio=sorted(each.audio, key=lambda audio: audio.codec, reverse=True),
+    )
+
+
+def next_revision(previous: int, now: datetime) -> int:
+    """Revision of a document: its time in milliseconds, forced to grow.
+
+    >>> from datetime import UTC
+    >>> next_revision(7, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000
+    >>> next_revision(1000, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1001
+    """
+    return max(previous + 1, int(now.timestamp() * 1000))
+
+
+def programme(scope: str, wanted: Sequence[Item], revision: int, now: datetime) -> Programme:
+    """The document of a scope."""
+    empty = Programme(scope=scope, revision=1, issued_at=now, not_after=now, items=list(wanted))
+    return issued(empty, revision, now)
+
+
+def issued(document: D, revision: int, now: datetime) -> D:
+    """A document as it is issued now: its revision, and how long it holds."""
+    at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    valid = PROGRAMME_VALID if isinstance(document, Programme) else CONFIG_VALID
+    return msgspec.structs.replace(document, revision=revision, issued_at=at, not_after=at + valid)
+
+
+def says_the_same(held: Document, compiled: Document, now: datetime) -> bool:
+    """Tell whether devices learn nothing from a document that they do not know already.
+
+    Items that have ended leave a programme without anybody's notice.
+    """
+    if isinstance(held, Programme) and isinstance(compiled, Programme):
+        return [item for item in held.items if item.ends_by > now] == compiled.items
+    times = {"issued_at": held.issued_at, "not_after": held.not_after}
+    return held == msgspec.structs.replace(compiled, revision=held.revision, **times)
+
+
+def is_stale(held: Document, now: datetime) -> bool:
+    """Tell whether a document must be issued again although nothing changed."""
+    reissue = PROGRAMME_REISSUE if isinstance(held, Programme) else CONFIG_REISSUE
+    return now >= held.issued_at + reissue

@@ -1,0 +1,88 @@
+"""The province's signing keys: two files that nothing but this process need read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from broadcast import config
+from broadcast.errors import BroadcastError, Unavailable
+from broadcast.wire.documents import PublicKey
+from broadcast.wire.envelope import SigningKey, Use
+
+CREATE = "broadcast keys create"
+
+
+class UnusableKey(BroadcastError):
+    """A key file is there and cannot be used."""
+
+    slug = "unusable-key"
+    title = "Khóa ký không dùng được"
+
+
+class Keys(NamedTuple):
+    """What the province signs with."""
+
+    programme: SigningKey
+    """Programmes, configs and commands."""
+    alert: SigningKey
+    """Alerts and nothing else."""
+
+    def public(self) -> list[PublicKey]:
+        """What devices pin, programme key first."""
+        return [key.public() for key in self]
+
+
+def load_keys(settings: config.Keys) -> Keys:
+    """Read both keys.
+
+    Raises:
+        Unavailable: A file is missing; says how to make it.
+        UnusableKey: A file is no private Ed25519 key, or everybody may read it.
+    """
+    return Keys(_load(settings.programme_file, "programme"), _load(settings.alert_file, "alert"))
+
+
+def create_keys(settings: config.Keys) -> list[Path]:
+    """Make the key files that do not exist, for their owner alone; an existing one stays.
+
+    Returns:
+        Files that were made.
+    """
+    wanted: list[tuple[Path, Use]] = [
+        (settings.programme_file, "programme"),
+        (settings.alert_file, "alert"),
+    ]
+    return [path for path, use in wanted if _create(path, use)]
+
+
+def _load(path: Path, use: Use) -> SigningKey:
+    try:
+        text, mode = path.read_text(), path.stat().st_mode
+    except FileNotFoundError:
+        raise Unavailable(f"Chưa có khóa ký {path}; hãy chạy `{CREATE}`.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableKey(f"Không đọc được {path}: {error}.") from None
+    if mode & 0o007:
+        raise UnusableKey(f"Ai cũng đọc được khóa bí mật {path}; hãy chạy `chmod 600 {path}`.")
+    try:
+        return SigningKey.from_jwk(text, use)
+    except ValueError as error:
+        raise UnusableKey(
+            f"{path} không phải khóa Ed25519 ({error}); hãy khôi phục từ bản sao lưu. Khóa mới "
+            f"(xóa tệp rồi `{CREATE}`) buộc mọi thiết bị phải đăng ký lại."
+        ) from None
+
+
+def _create(path: Path, use: Use) -> bool:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w") as file:
+        file.write(SigningKey.generate(use).to_jwk() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True

@@ -1,0 +1,102 @@
+"""Who holds what: devices by their heartbeats, the broker by what it retains.
+
+Pure. Nothing tracks deliveries: whoever is behind gets the newest document again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from broadcast.wire import WireError
+from broadcast.wire.commands import Resend
+from broadcast.wire.documents import Document
+from broadcast.wire.envelope import SigningKey, Verifier
+from broadcast.wire.topics import DEVICE_COMMAND
+
+RESEND_VALID = timedelta(minutes=10)
+"""Longer than a queued message waits behind audio on a slow link; the next heartbeat asks anew."""
+
+
+def behind(held: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
+    """Documents (`{scope}/{kind}`) that the device should hold in a newer revision.
+
+    The config comes first: it names what else the device may accept.
+
+    >>> behind({"area/51/programme": 7}, {"area/51/programme": 8, "device/a/config": 3})
+    ['device/a/config', 'area/51/programme']
+    """
+    late = [key for key, revision in wanted.items() if held.get(key, 0) < revision]
+    return sorted(late, key=lambda key: (not key.endswith("/config"), key))
+
+
+def resend_command(
+    token: bytes, device_code: str, key: SigningKey, now: datetime
+) -> tuple[str, bytes]:
+    """Topic (without the prefix) and signed payload that hand one device a document again.
+
+    Args:
+        token: The document as published.
+        device_code: The device.
+        key: Programme key.
+        now: Present.
+    """
+    command = Resend(
+        command_id=hashlib.sha256(token).hexdigest(),
+        scope=f"device/{device_code}",
+        not_after=now + RESEND_VALID,
+        document=token.decode("ascii"),
+    )
+    topic = DEVICE_COMMAND.build(device_id=device_code, kind="resend")
+    return topic, key.sign(command)
+
+
+class Kept(NamedTuple):
+    """A document as the outbox has it."""
+
+    revision: int
+    token_sha256: bytes
+
+
+class Differences(NamedTuple):
+    """What has to be done so that the broker holds what the outbox says.
+
+    Attributes:
+        missing: Topics whose document is to be published again as it is.
+        newer: Topics under which the broker holds a document of ours that is as new as ours or
+            newer, with its revision: the database is older than the broker, so a newer one must
+            be issued.
+    """
+
+    missing: list[str]
+    newer: dict[str, int]
+
+
+def compare(
+    kept: Mapping[str, Kept], retained: Mapping[str, bytes], verifier: Verifier
+) -> Differences:
+    """Compare the outbox with what the broker retains, both by topic.
+
+    What is not signed by us counts as nothing: a forged revision must not push ours.
+    """
+    missing = [topic for topic in kept if topic not in retained]
+    newer: dict[str, int] = {}
+    for topic, token in retained.items():
+        ours = kept.get(topic)
+        if ours is not None and hashlib.sha256(token).digest() == ours.token_sha256:
+            continue
+        document = _ours(token, verifier)
+        if document is not None and (ours is None or document.revision >= ours.revision):
+            newer[topic] = document.revision
+        elif ours is not None:
+            missing.append(topic)
+    return Differences(missing, newer)
+
+
+def _ours(token: bytes, verifier: Verifier) -> Document | None:
+    try:
+        return verifier.document(token)
+    except WireError:
+        return None

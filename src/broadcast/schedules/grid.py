@@ -1,0 +1,146 @@
+"""Who sounds when two want the same loudspeaker, and the hours in which nobody may.
+
+Pure: values in, values out. The device decides by the same table (docs/wire.md); here the answer
+is known before anything is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from broadcast.errors import InvalidInput
+from broadcast.wire.fields import BulletinClass
+
+PRIORITIES = {
+    BulletinClass.NORMAL: 64,
+    BulletinClass.PRIORITY: 128,
+    BulletinClass.EMERGENCY: 224,
+}
+"""Priority of each class of Thông tư 39/2020/TT-BTTTT where a schedule names none."""
+
+HIGHEST = {
+    BulletinClass.NORMAL: 127,
+    BulletinClass.PRIORITY: 223,
+    BulletinClass.EMERGENCY: 255,
+}
+"""A lower class never gets above the default of the next one."""
+
+QuietHours = Sequence[tuple[time, time]]
+MINUTE = timedelta(minutes=1)
+
+
+class Slot(NamedTuple):
+    """A stretch of sound at some clusters."""
+
+    occurrence_id: UUID
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    priority: int
+    cluster_ids: frozenset[int]
+
+
+class Outcome(StrEnum):
+    """What two overlapping slots do to each other."""
+
+    CLASH = "clash"
+    """Equal priority: the later start waits, and may come too late."""
+    PREEMPTS = "preempts"
+    """The new slot takes the loudspeaker from the other."""
+    PREEMPTED = "preempted"
+    """The other takes it from the new slot."""
+
+
+class Overlap(NamedTuple):
+    """Two slots that want the same clusters at the same time."""
+
+    new: Slot
+    other: Slot
+    outcome: Outcome
+    cluster_count: int
+
+
+def overlaps(new: Iterable[Slot], others: Iterable[Slot]) -> list[Overlap]:
+    """Every pair of a new slot and another one that meet in time and place, by time."""
+    found = []
+    known = sorted(others, key=lambda slot: slot.starts_at)
+    for slot in new:
+        for other in known:
+            if other.starts_at >= slot.ends_at:
+                break
+            shared = slot.cluster_ids & other.cluster_ids
+            if other.ends_at > slot.starts_at and shared and other[0] != slot[0]:
+                found.append(Overlap(slot, other, outcome(slot, other), len(shared)))
+    return sorted(found, key=lambda pair: (pair.new.starts_at, pair.other.starts_at))
+
+
+def outcome(new: Slot, other: Slot) -> Outcome:
+    """What becomes of two slots that overlap at one loudspeaker."""
+    if new.priority == other.priority:
+        return Outcome.CLASH
+    return Outcome.PREEMPTS if new.priority > other.priority else Outcome.PREEMPTED
+
+
+def quiet_window(
+    starts_at: datetime, seconds: float, quiet_hours: QuietHours, zone: ZoneInfo
+) -> tuple[time, time] | None:
+    """First quiet window that a sound would reach into, None when it sounds in none.
+
+    Args:
+        starts_at: Start.
+        seconds: How long it sounds.
+        quiet_hours: Local windows, from (inclusive) until (exclusive); until ≤ from passes
+            midnight.
+        zone: Of the windows.
+    """
+    start = starts_at.astimezone(zone)
+    end = start + timedelta(seconds=seconds)
+    for begin, until in quiet_hours:
+        for days in (-1, 0, 1):
+            day = start.date() + timedelta(days=days)
+            opens = datetime.combine(day, begin, zone)
+            closes = datetime.combine(day + timedelta(days=until <= begin), until, zone)
+            if start < closes and end > opens:
+                return begin, until
+    return None
+
+
+def check_quiet(
+    starts: Iterable[datetime], seconds: float, quiet_hours: QuietHours, zone: ZoneInfo
+) -> None:
+    """Refuse starts that would sound in quiet hours (R-CUR-01).
+
+    Raises:
+        InvalidInput: One does; says which, and which hours are quiet.
+    """
+    for starts_at in starts:
+        window = quiet_window(starts_at, seconds, quiet_hours, zone)
+        if window is not None:
+            local = starts_at.astimezone(zone)
+            raise InvalidInput(
+                "starts_at",
+                f"{local:%H:%M ngày %d/%m/%Y} rơi vào giờ yên tĩnh {window[0]:%H:%M}–"
+                f"{window[1]:%H:%M}; hãy chọn giờ khác. Chỉ cảnh báo khẩn cấp được phát lúc này",
+            )
+
+
+def priority(class_: BulletinClass, wanted: int | None) -> int:
+    """Priority of a schedule.
+
+    Raises:
+        InvalidInput: It is above what the class of the bulletin allows.
+    """
+    if wanted is None:
+        return PRIORITIES[class_]
+    if not 0 <= wanted <= HIGHEST[class_]:
+        raise InvalidInput(
+            "priority",
+            f"bản tin mức {class_.value} được ưu tiên từ 0 đến {HIGHEST[class_]}, "
+            f"không phải {wanted}",
+        )
+    return wanted

@@ -1,0 +1,116 @@
+"""Schedules and the dated occurrences they come to."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from broadcast.db import Base, enum_type
+from broadcast.wire.fields import BulletinClass, OnPreempt
+
+
+class ScheduleState(StrEnum):
+    """A withdrawn schedule plays nothing more; its past stays."""
+
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+
+
+class OccurrenceState(StrEnum):
+    """`cancelled` before it sounded; everything else is told by its plays."""
+
+    PLANNED = "planned"
+    CANCELLED = "cancelled"
+
+
+class Schedule(Base):
+    """When and where one approved revision of a bulletin sounds."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["bulletin_id", "bulletin_revision"],
+            ["bulletin_revisions.bulletin_id", "bulletin_revisions.number"],
+            name="fk_schedules_revision",
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    bulletin_id: Mapped[UUID]
+    bulletin_revision: Mapped[int]
+    title: Mapped[str] = mapped_column(default="")
+    starts_at: Mapped[datetime]
+    """First start; the recurrence counts from its local wall time."""
+    rrule: Mapped[str | None]
+    """RFC 5545 recurrence rule without DTSTART, None for a single start."""
+    targets: Mapped[list[dict[str, Any]]]
+    """`{"area": code}` or `{"cluster": code}`, united."""
+    targets_on: Mapped[date]
+    """Day under whose units the area targets were meant."""
+    priority: Mapped[int]
+    late_limit_seconds: Mapped[int]
+    on_preempt: Mapped[OnPreempt] = mapped_column(enum_type(OnPreempt))
+    volume: Mapped[int | None]
+    state: Mapped[ScheduleState] = mapped_column(enum_type(ScheduleState))
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    changed_at: Mapped[datetime]
+
+
+class ScheduleException(Base):
+    """One occurrence of a schedule moved or left out (RFC 5545 RECURRENCE-ID, EXDATE)."""
+
+    __tablename__ = "schedule_exceptions"
+
+    schedule_id: Mapped[UUID] = mapped_column(sa.ForeignKey("schedules.id"), primary_key=True)
+    recurrence_at: Mapped[datetime] = mapped_column(primary_key=True)
+    moved_to: Mapped[datetime | None]
+    """New start; None leaves the occurrence out."""
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime]
+
+
+class Occurrence(Base):
+    """One dated firing of a schedule, with everything a device needs frozen into it.
+
+    The id derives from schedule and `recurrence_at`, so materialising twice finds the same row
+    and a database restored from yesterday names today's occurrences alike.
+    """
+
+    __tablename__ = "occurrences"
+    __table_args__ = (
+        sa.UniqueConstraint("schedule_id", "recurrence_at"),
+        sa.Index("ix_occurrences_starts_at", "starts_at"),
+        sa.Index(
+            "ix_occurrences_scopes", "scopes", postgresql_using="gin",
+        ),
+        sa.Index("ix_occurrences_dirty", "starts_at", postgresql_where=sa.text("dirty")),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    schedule_id: Mapped[UUID] = mapped_column(sa.ForeignKey("schedules.id"))
+    recurrence_at: Mapped[datetime]
+    """Start by the rule; never changes, also when the occurrence is moved."""
+    starts_at: Mapped[datetime]
+    ends_by: Mapped[datetime]
+    bulletin_id: Mapped[UUID]
+    bulletin_revision: Mapped[int]
+    class_: Mapped[BulletinClass] = mapped_column("class", enum_type(BulletinClass))
+    priority: Mapped[int]
+    late_limit_seconds: Mapped[int]
+    on_preempt: Mapped[OnPreempt] = mapped_column(enum_type(OnPreempt))
+    volume: Mapped[int | None]
+    title: Mapped[str]
+    state: Mapped[OccurrenceState] = mapped_column(enum_type(OccurrenceState))
+    cancel_reason: Mapped[str | None]
+    scopes: Mapped[list[str]]
+    """Documents that are to carry it: `area/{code}` or `device/{device_id}`."""
+    carried_scopes: Mapped[list[str]]
+    """Documents that carried it when they were last compiled."""
+    dirty: Mapped[bool] = mapped_column(default=True)
+    """Changed since its plays and documents were derived: the hand-off to the dispatcher."""

@@ -1,0 +1,453 @@
+"""When a schedule sounds: RFC 5545 rules in the province's wall time, dated in UTC.
+
+Pure and bounded: periods are walked up to the end of the window and no further. (dateutil looks at
+its own bound only when a rule fires; one that never does keeps it busy until the year 9999.)
+
+Rules are expanded as local wall time and only then converted, so that Monday 05:00 is a Monday
+although UTC still writes Sunday. In a zone with daylight saving a time that does not exist is read
+with the offset before the gap, and one that exists twice is the first (RFC 5545 §3.3.5); the
+province's own zone has neither.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import isleap, monthrange
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice, pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from broadcast.errors import InvalidInput
+
+MOST_PER_DAY = 24
+"""Starts of one schedule in a day. More is no programme but a siren."""
+
+LOOK_AHEAD = timedelta(days=10 * 366)
+"""A rule that does not fire within this time never does: 29 February comes every eight years at
+the latest."""
+
+MOST_CHARACTERS = 500
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+BOUNDS = {
+    "BYMONTH": (1, 12), "BYMONTHDAY": (-31, 31), "BYSETPOS": (-366, 366),
+    "BYHOUR": (0, 23), "BYMINUTE": (0, 59),
+}  # fmt: skip
+"""Lists of numbers; a part with negative numbers counts those from the end and takes no 0."""
+
+ACCEPTED = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", *BOUNDS, "WKST")
+
+_NUMBER = re.compile(r"[+-]?\d{1,4}")
+_DAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
+
+
+class Planned(NamedTuple):
+    """One start of a schedule."""
+
+    recurrence_at: datetime
+    """Start by the rule: what names it for ever."""
+    starts_at: datetime
+    """When it sounds; differs once it was moved."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A checked recurrence rule.
+
+    Attributes:
+        parts: Its parts as written, in the order of `ACCEPTED`, without COUNT and UNTIL.
+        count: How often it fires, None for no such limit.
+        until: Last local wall time at which it may fire.
+    """
+
+    parts: tuple[tuple[str, str], ...]
+    count: int | None = None
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        ends = []
+        if self.count is not None:
+            ends.append(("COUNT", str(self.count)))
+        if self.until is not None:
+            ends.append(("UNTIL", f"{self.until:%Y%m%dT%H%M%S}"))
+        return ";".join(f"{name}={value}" for name, value in (*self.parts, *ends))
+
+    def get(self, name: str) -> str | None:
+        """A part as written."""
+        return dict(self.parts).get(name)
+
+    def numbers(self, name: str) -> list[int] | None:
+        """A part that is a list of numbers."""
+        text = self.get(name)
+        return None if text is None else [int(number) for number in text.split(",")]
+
+
+def parse(text: str, zone: ZoneInfo) -> Rule:
+    """Check a rule of the accepted subset of RFC 5545 §3.3.10.
+
+    Args:
+        text: Rule without DTSTART, such as `FREQ=WEEKLY;BYDAY=MO,FR`. UNTIL may be a date (that
+            whole day counts), a local time, or a UTC time ending in Z.
+        zone: Where its wall times are.
+
+    Raises:
+        InvalidInput: It is not in the subset; says which part and what is accepted.
+    """
+    parts = _split(text)
+    frequency = parts.get("FREQ", "")
+    if frequency not in FREQUENCIES:
+        raise _invalid(
+            f"FREQ={frequency or '?'} không được dùng; hãy chọn DAILY (hằng ngày), WEEKLY, "
+            "MONTHLY hoặc YEARLY. Nhiều lần trong ngày: thêm BYHOUR, ví dụ BYHOUR=5,17"
+        )
+    for name in BOUNDS.keys() & parts.keys():
+        _check_numbers(name, parts[name])
+    _check_days(parts.get("BYDAY"), frequency)
+    if "BYMONTHDAY" in parts and frequency == "WEEKLY":
+        raise _invalid("BYMONTHDAY không đi cùng FREQ=WEEKLY; hãy dùng FREQ=MONTHLY")
+    if parts.get("WKST", "MO") not in WEEKDAYS:
+        raise _invalid(f"WKST={parts['WKST']}: cần một trong {', '.join(WEEKDAYS)}")
+    if "BYSETPOS" in parts and not any(
+        name in parts for name in ("BYDAY", "BYMONTHDAY", "BYMONTH", "BYHOUR", "BYMINUTE")
+    ):
+        raise _invalid("BYSETPOS cần đi cùng BYDAY hoặc một phần BY… khác")
+    if "INTERVAL" in parts:
+        _natural("INTERVAL", parts["INTERVAL"])
+    count = _natural("COUNT", parts["COUNT"]) if "COUNT" in parts else None
+    until = _until(parts["UNTIL"], zone) if "UNTIL" in parts else None
+    if count is not None and until is not None:
+        raise _invalid("chỉ dùng COUNT hoặc UNTIL, không dùng cả hai")
+    kept = [name for name in ACCEPTED if name in parts and name not in {"COUNT", "UNTIL"}]
+    return Rule(tuple((name, parts[name]) for name in kept), count, until)
+
+
+def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> None:
+    """Refuse a rule that fires too often for a bulletin of this length, or never.
+
+    Raises:
+        InvalidInput: It does.
+    """
+    times = times_of_day(rule, starts_at, zone)
+    if len(times) > MOST_PER_DAY:
+        raise _invalid(f"{len(times)} lần mỗi ngày; nhiều nhất {MOST_PER_DAY} lần")
+    moments = [datetime.combine(date(2000, 1, 1), each) for each in times]
+    gap = min(later - earlier for earlier, later in pairwise([*moments, moments[0] + DAY]))
+    if gap < timedelta(seconds=seconds):
+        raise _invalid(
+            f"hai lần liền nhau cách {_minutes(gap)} phút, ngắn hơn bản tin "
+            f"({_minutes(timedelta(seconds=seconds))} phút); hãy giãn ra"
+        )
+    if rule.until is not None and rule.until < _wall(starts_at, zone):
+        raise _invalid("UNTIL trước lần phát đầu tiên, nên không phát lần nào")
+    if first_after(rule, starts_at, starts_at, zone) is None:
+        raise _invalid("không bao giờ phát trong 10 năm tới; kiểm tra lại ngày và tháng")
+
+
+def times_of_day(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> list[time]:
+    """Local times at which it may fire, ascending; every day has the same."""
+    start = _wall(starts_at, zone).time()
+    return [start] if rule is None else _times(rule, start)
+
+
+def occurrences_between(
+    rule: Rule | None,
+    starts_at: datetime,
+    exceptions: Mapping[datetime, datetime | None],
+    after: datetime,
+    before: datetime,
+    zone: ZoneInfo,
+) -> list[Planned]:
+    """Starts from `after` (inclusive) to `before` (exclusive), in order of sounding.
+
+    Args:
+        rule: Recurrence; None for the single start `starts_at`.
+        starts_at: First possible start; the rule counts from its wall time in `zone`. It sounds
+            then only if the rule says so.
+        exceptions: By `recurrence_at`: moved to another time, or left out (None).
+        after: Begin of the window that `Planned.starts_at` lies in.
+        before: End of that window.
+        zone: Where the rule's wall times are.
+    """
+    regular = {at for at in _starts(rule, starts_at, after, before, zone) if at not in exceptions}
+    planned = [Planned(at, at) for at in regular]
+    for recurrence_at, moved_to in exceptions.items():
+        if (
+            moved_to is not None
+            and after <= moved_to < before
+            and _fires(rule, starts_at, recurrence_at, zone)
+        ):
+            planned.append(Planned(recurrence_at, moved_to))
+    return sorted(planned, key=lambda each: (each.starts_at, each.recurrence_at))
+
+
+def first_after(
+    rule: Rule | None, starts_at: datetime, after: datetime, zone: ZoneInfo
+) -> datetime | None:
+    """First start by the rule at or after a moment; None when there is none in `LOOK_AHEAD`."""
+    if rule is None:
+        return starts_at if starts_at >= after else None
+    end = _wall(max(starts_at, after) + LOOK_AHEAD, zone)
+    for wall in _expansion(rule, _wall(starts_at, zone), _wall(after, zone), end):
+        at = _instant(wall, zone)
+        if at >= after:
+            return at
+    return None
+
+
+def last_start(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> datetime | None:
+    """No start by the rule lies later than this; None for a rule without an end."""
+    if rule is None:
+        return starts_at
+    if rule.until is not None:
+        return _instant(rule.until, zone)
+    if rule.count is None:
+        return None
+    start = _wall(starts_at, zone)
+    walls = list(_expansion(rule, start, start, start + LOOK_AHEAD))
+    return _instant(walls[-1], zone) if len(walls) == rule.count else None
+
+
+def split(
+    rule: Rule, starts_at: datetime, at: datetime, zone: ZoneInfo
+) -> tuple[Rule | None, Rule]:
+    """Divide a rule for "this and all following": what ends before `at`, and what goes on.
+
+    Returns:
+        The rule that keeps all starts before `at`, None when there are none, and the rule that
+        has the others when it counts from `at`.
+    """
+    start, cut = _wall(starts_at, zone), _wall(at, zone)
+    ended = 0
+    for wall in _expansion(rule, start, start, cut):
+        ended += wall < cut
+    tail = rule if rule.count is None else replace(rule, count=max(rule.count - ended, 1))
+    head = replace(rule, count=None, until=cut - SECOND) if ended else None
+    return head, tail
+
+
+def carry_over(
+    exceptions: Mapping[datetime, datetime | None],
+    old: tuple[Rule | None, datetime],
+    new: tuple[Rule | None, datetime],
+    zone: ZoneInfo,
+) -> dict[datetime, datetime | None]:
+    """Exceptions of a schedule under its changed rule: what was left out stays left out.
+
+    The n-th start of a local day stays the n-th start of that day. An exception whose day the
+    new rule does not know has nothing left to except.
+
+    Args:
+        exceptions: By `recurrence_at` of the old rule.
+        old: Rule and first start before the change.
+        new: Rule and first start after it.
+        zone: Where the wall times are.
+    """
+    by_day: dict[date, dict[datetime, datetime | None]] = defaultdict(dict)
+    for at, moved_to in exceptions.items():
+        by_day[_wall(at, zone).date()][at] = moved_to
+    kept: dict[datetime, datetime | None] = {}
+    for day, excepted in by_day.items():
+        begin = _instant(datetime.combine(day, time.min), zone)
+        before, after = (
+            sorted(_starts(rule, starts_at, begin, begin + DAY, zone))
+            for rule, starts_at in (old, new)
+        )
+        for at, moved_to in excepted.items():
+            place = before.index(at) if at in before else len(after)
+            if place < len(after):
+                kept[after[place]] = moved_to
+    return kept
+
+
+def _fires(rule: Rule | None, starts_at: datetime, at: datetime, zone: ZoneInfo) -> bool:
+    return at in _starts(rule, starts_at, at, at + SECOND, zone)
+
+
+def _starts(
+    rule: Rule | None, starts_at: datetime, after: datetime, before: datetime, zone: ZoneInfo
+) -> set[datetime]:
+    """Starts by the rule in a window; a set, because a gap can lay two of them on one instant."""
+    if rule is None:
+        return {starts_at} if after <= starts_at < before else set()
+    # A day of margin, because wall time and UTC differ; the exact window is applied in UTC.
+    walls = _expansion(
+        rule, _wall(starts_at, zone), _wall(after, zone) - DAY, _wall(before, zone) + DAY
+    )
+    return {at for wall in walls if after <= (at := _instant(wall, zone)) < before}
+
+
+def _expansion(
+    rule: Rule, start: datetime, after: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Wall times of a rule up to `until`, ascending; those before `after` may be left out."""
+    times, positions = _times(rule, start.time()), rule.numbers("BYSETPOS")
+    fires = _day_filter(rule, start.date())
+    until = min(until, rule.until or until)
+    first = start if rule.count is not None else max(start, after)
+
+    def walls() -> Iterator[datetime]:
+        for days in _periods(rule, start.date(), first.date(), until.date()):
+            found = [datetime.combine(day, at) for day in days if fires(day) for at in times]
+            if positions is not None:
+                places = {p - 1 if p > 0 else len(found) + p for p in positions}
+                found = [found[place] for place in sorted(places) if 0 <= place < len(found)]
+            yield from (wall for wall in found if start <= wall <= until)
+
+    return islice(walls(), rule.count)
+
+
+def _times(rule: Rule, start: time) -> list[time]:
+    hours = rule.numbers("BYHOUR") or [start.hour]
+    minutes = rule.numbers("BYMINUTE") or [start.minute]
+    return sorted({time(hour, minute, start.second) for hour in hours for minute in minutes})
+
+
+def _periods(rule: Rule, start: date, after: date, until: date) -> Iterator[list[date]]:
+    """Days of every `INTERVAL`-th day, week, month or year, from the one that holds `after`."""
+    interval = int(rule.get("INTERVAL") or 1)
+    frequency = rule.get("FREQ")
+    if frequency in {"DAILY", "WEEKLY"}:
+        length = 7 if frequency == "WEEKLY" else 1
+        if frequency == "WEEKLY":
+            start -= (start.weekday() - WEEKDAYS.index(rule.get("WKST") or "MO")) % 7 * DAY
+        step = length * interval * DAY
+        start += (after - start) // step * step
+        while start <= until:
+            yield [start + offset * DAY for offset in range(length)]
+            start += step
+    else:
+        months = 12 if frequency == "YEARLY" else 1
+        begin = _month(start) // months * months
+        begin += (_month(after) - begin) // (months * interval) * (months * interval)
+        while begin <= _month(until):
+            first, end = _first_of(begin), _first_of(begin + months)
+            yield [first + offset * DAY for offset in range((end - first).days)]
+            begin += months * interval
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def _first_of(month: int) -> date:
+    return date(month // 12, month % 12 + 1, 1)
+
+
+def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
+    """Which days of a period fire. What the rule leaves open comes from its first start."""
+    months, month_days = rule.numbers("BYMONTH"), rule.numbers("BYMONTHDAY")
+    weekdays = [_weekday(text) for text in (rule.get("BYDAY") or "").split(",") if text]
+    frequency = rule.get("FREQ")
+    if not weekdays and not month_days:
+        if frequency == "WEEKLY":
+            weekdays = [(0, start.weekday())]
+        elif frequency in {"MONTHLY", "YEARLY"}:
+            month_days = [start.day]
+            if frequency == "YEARLY":
+                months = months or [start.month]
+    within_month = frequency == "MONTHLY" or months is not None
+
+    def fires(day: date) -> bool:
+        if months is not None and day.month not in months:
+            return False
+        if month_days is not None:
+            length = monthrange(day.year, day.month)[1]
+            if day.day not in month_days and day.day - length - 1 not in month_days:
+                return False
+        return not weekdays or any(
+            day.weekday() == weekday and (number == 0 or number in _numbers(day, within_month))
+            for number, weekday in weekdays
+        )
+
+    return fires
+
+
+def _weekday(text: str) -> tuple[int, int]:
+    """Number and weekday of a `BYDAY` entry; number 0 for all of them."""
+    return int(text[:-2] or 0), WEEKDAYS.index(text[-2:])
+
+
+def _numbers(day: date, within_month: bool) -> tuple[int, int]:
+    """The how-manieth of its weekday it is in its month or year, from the start and the end."""
+    if within_month:
+        place, length = day.day, monthrange(day.year, day.month)[1]
+    else:
+        place, length = day.timetuple().tm_yday, 366 if isleap(day.year) else 365
+    return (place - 1) // 7 + 1, -((length - place) // 7 + 1)
+
+
+def _wall(at: datetime, zone: ZoneInfo) -> datetime:
+    return at.astimezone(zone).replace(tzinfo=None)
+
+
+def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    return wall.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span / timedelta(minutes=1):.3g}"
+
+
+# --- checking what was written -----------------------------------------------------------------
+
+
+def _invalid(detail: str) -> InvalidInput:
+    return InvalidInput("rrule", detail)
+
+
+def _split(text: str) -> dict[str, str]:
+    text = text.strip().upper().removeprefix("RRULE:")
+    if not text or len(text) > MOST_CHARACTERS:
+        raise _invalid(f"cần từ 1 đến {MOST_CHARACTERS} ký tự, ví dụ FREQ=DAILY;COUNT=30")
+    parts: dict[str, str] = {}
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if name not in ACCEPTED or not equals or not value:
+            raise _invalid(f"không hiểu “{part}”; dùng được: {', '.join(ACCEPTED)}")
+        if name in parts:
+            raise _invalid(f"{name} xuất hiện hai lần")
+        parts[name] = value
+    return parts
+
+
+def _natural(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 9999 or len(text) > 4:
+        raise _invalid(f"{name}={text}: cần số nguyên từ 1 đến 9999")
+    return int(text)
+
+
+def _check_numbers(name: str, text: str) -> None:
+    low, high = BOUNDS[name]
+    for each in text.split(","):
+        if not _NUMBER.fullmatch(each) or not low <= int(each) <= high or (low < 0 == int(each)):
+            said = f"từ {low} đến {high}" + (", trừ 0" if low < 0 else "")
+            raise _invalid(f"{name}={text}: cần các số {said}, cách nhau bằng dấu phẩy")
+
+
+def _check_days(text: str | None, frequency: str) -> None:
+    for each in text.split(",") if text is not None else ():
+        found = _DAY.fullmatch(each)
+        if found is None or (found[1] and not 1 <= abs(int(found[1])) <= 53):
+            raise _invalid(f"BYDAY={text}: cần thứ trong tuần, ví dụ MO,WE hoặc -1FR")
+        if found[1] and frequency not in {"MONTHLY", "YEARLY"}:
+            raise _invalid(f"BYDAY={each}: thứ có số chỉ dùng với MONTHLY hoặc YEARLY")
+
+
+def _until(text: str, zone: ZoneInfo) -> datetime:
+    try:
+        if re.fullmatch(r"2[01]\d{6}", text):
+            return datetime.combine(date.fromisoformat(text), time(23, 59, 59))
+        if re.fullmatch(r"2[01]\d{6}T\d{6}Z?", text):
+            wall = datetime.fromisoformat(text.removesuffix("Z"))
+            return _wall(wall.replace(tzinfo=UTC), zone) if text.endswith("Z") else wall
+    except ValueError:
+        pass
+    raise _invalid(f"UNTIL={text}: cần ngày, ví dụ UNTIL=20261231")

@@ -1,0 +1,223 @@
+"""Whom a schedule reaches on a day: the documents that carry it and the clusters that hear it.
+
+A target follows its villages, not a dead code (docs/decisions/0004): a unit that has ended or
+grown since it was named stands for the villages it had, wherever they lie now, and never for the
+larger unit that took them in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.model import Area, AreaLineage, Level, Topology
+from broadcast.areas.tree import Lineage
+from broadcast.areas.units import load_lineage, require_unit
+from broadcast.clock import LOCAL
+from broadcast.devices.enrolment import installed
+from broadcast.devices.model import Installation
+from broadcast.errors import InvalidInput
+from broadcast.stations.clusters import clusters_serving, stands_on
+from broadcast.stations.model import Cluster, ClusterVillage, Evidence
+
+Targets = Sequence[Mapping[str, Any]]
+"""`{"area": code}` or `{"cluster": code}`, united."""
+
+
+class Resolved(NamedTuple):
+    """What the targets of a schedule come to on one day."""
+
+    scopes: list[str]
+    """Documents: `area/{code}`, or `device/{device_id}` for a single cluster; sorted."""
+    cluster_ids: frozenset[int]
+    """Clusters with telemetry that are to sound."""
+
+    def digest(self) -> str:
+        """Equal for what reaches the same clusters by the same documents."""
+        said = repr((self.scopes, sorted(self.cluster_ids)))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+async def check(session: AsyncSession, targets: Targets, on: date) -> None:
+    """Refuse targets that name what is not there.
+
+    Raises:
+        InvalidInput: A unit does not exist on that day (says what replaced it), or a cluster is
+            unknown or gone; `field` tells which target.
+    """
+    for index, target in enumerate(targets):
+        if "area" in target:
+            await require_unit(session, f"targets.{index}.area", target["area"], on)
+            continue
+        code = target["cluster"]
+        cluster = await session.scalar(
+            sa.select(Cluster).where(Cluster.code == code, stands_on(on))
+        )
+        if cluster is None:
+            raise InvalidInput(
+                f"targets.{index}.cluster",
+                f"không có cụm loa “{code}” vào ngày {on}; kiểm tra lại mã",
+            )
+        if cluster.evidence is not Evidence.TELEMETRY:
+            raise InvalidInput(
+                f"targets.{index}.cluster",
+                f"cụm loa “{code}” không nhận lịch qua mạng (evidence={cluster.evidence.value})",
+            )
+
+
+async def resolve(session: AsyncSession, targets: Targets, targets_on: date, on: date) -> Resolved:
+    """Scopes and clusters of a schedule's targets on a day.
+
+    What was read for it is kept with the session until the topology is touched, so that many
+    schedules cost little more than one.
+
+    Args:
+        session: Open transaction.
+        targets: Areas and clusters, united.
+        targets_on: Day under whose units the area targets were meant.
+        on: Local day of the occurrence.
+    """
+    revision = await session.scalar(sa.select(Topology.revision))
+    ground: _Ground | None = session.info.get(_Ground)
+    if ground is None or ground.revision != revision:
+        ground = session.info[_Ground] = await _Ground.load(session, revision)
+    return await ground.resolve(session, targets, targets_on, on)
+
+
+def standing(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
+    """Areas that a target named on one day stands for on another.
+
+    1. A unit that goes on and took nothing in stands for itself.
+    2. Any other stands for the villages it had, as they are called now, wherever they lie.
+    3. A province or district that ended or grew stands for those communes that hold nothing but
+       its villages, so that it does not come to a thousand documents.
+
+    A unit that ended without villages on record stands for nothing.
+    """
+    meant, present = lineage.tree_on(meant_on), lineage.tree_on(on)
+    if code not in meant:
+        return []
+    villages = set(meant.villages(code))
+    heirs = {heir.code for each in villages for heir in lineage.successors(each, meant_on, on)}
+    if _goes_on(lineage, code, meant_on, on) and not any(
+        origin.code not in villages
+        for village in set(present.villages(code)) - heirs
+        for origin in lineage.origins(village, on, meant_on)
+    ):
+        return [code]
+    if meant[code].level in {Level.COMMUNE, Level.VILLAGE}:
+        return sorted(heirs)
+    whole = {
+        parent
+        for parent in {present[each].parent_code for each in heirs}
+        if parent is not None
+        and present[parent].level is Level.COMMUNE
+        and heirs.issuperset(present.villages(parent))
+    }
+    return sorted(whole | {each for each in heirs if present[each].parent_code not in whole})
+
+
+def _goes_on(lineage: Lineage, code: str, meant_on: date, on: date) -> bool:
+    """Tell whether the code names the same unit on both days, and no other went into it."""
+    return [origin.code for origin in lineage.origins(code, on, meant_on)] == [code]
+
+
+class _Day(NamedTuple):
+    """Who hears what on one day."""
+
+    serving: dict[str, set[int]]
+    clusters: dict[str, int]
+    devices: dict[int, str]
+
+
+class _Ground:
+    """What targets are resolved against: units of all days, clusters and devices of some."""
+
+    def __init__(self, revision: int | None, lineage: Lineage, days: Sequence[date]) -> None:
+        self.revision = revision
+        self._lineage = lineage
+        self._changes = days
+        self._days: dict[date, _Day] = {}
+        self._known: dict[tuple[str, date, date], Resolved] = {}
+
+    @classmethod
+    async def load(cls, session: AsyncSession, revision: int | None) -> _Ground:
+        return cls(revision, await load_lineage(session), await _days_of_change(session))
+
+    async def resolve(
+        self, session: AsyncSession, targets: Targets, targets_on: date, on: date
+    ) -> Resolved:
+        key = (repr(targets), self._as_of(targets_on), self._as_of(on))
+        if key not in self._known:
+            self._known[key] = await self._resolve(session, targets, *key[1:])
+        return self._known[key]
+
+    def _as_of(self, on: date) -> date:
+        """First day that was like this one."""
+        index = bisect_right(self._changes, on)
+        return self._changes[index - 1] if index else on
+
+    async def _resolve(
+        self, session: AsyncSession, targets: Targets, targets_on: date, on: date
+    ) -> Resolved:
+        if on not in self._days:
+            self._days[on] = await self._load_day(session, on)
+        day = self._days[on]
+        areas = {
+            code
+            for target in targets
+            if "area" in target
+            for code in standing(self._lineage, target["area"], targets_on, on)
+        }
+        single = {
+            day.clusters[target["cluster"]]
+            for target in targets
+            if target.get("cluster") in day.clusters
+        }
+        devices = {day.devices[each] for each in single if each in day.devices}
+        return Resolved(
+            scopes=sorted({f"area/{code}" for code in areas} | {f"device/{d}" for d in devices}),
+            cluster_ids=frozenset(single.union(*(day.serving[code] for code in areas))),
+        )
+
+    async def _load_day(self, session: AsyncSession, on: date) -> _Day:
+        rows = await session.execute(
+            sa.select(Cluster.code, Cluster.id).where(
+                Cluster.evidence == Evidence.TELEMETRY, stands_on(on)
+            )
+        )
+        # The end of the day: a device that is swapped in today gets its document today.
+        devices = await installed(session, datetime.combine(on, time.max, LOCAL))
+        codes: Collection[str] = [unit.code for unit in self._lineage.tree_on(on)]
+        return _Day(
+            serving=await clusters_serving(session, codes, on),
+            clusters=dict(rows.tuples().all()),
+            devices={cluster_id: device.code for cluster_id, device in devices.items()},
+        )
+
+
+async def _days_of_change(session: AsyncSession) -> list[date]:
+    """Days from which something about areas, clusters or devices is different, ascending."""
+
+    def local(at: sa.orm.InstrumentedAttribute[Any]) -> sa.ColumnElement[date]:
+        return sa.cast(sa.func.timezone(LOCAL.key, at), sa.Date)
+
+    columns: list[sa.ColumnElement[Any]] = [
+        Area.valid_from.expression,
+        Area.valid_to + 1,
+        AreaLineage.effective_on.expression,
+        Cluster.installed_on.expression,
+        Cluster.removed_on.expression,
+        ClusterVillage.valid_from.expression,
+        ClusterVillage.valid_to + 1,
+        local(Installation.installed_at),
+        local(Installation.removed_at),
+    ]
+    found = await session.scalars(sa.union(*(sa.select(column) for column in columns)))
+    return sorted(day for day in found if day is not None)

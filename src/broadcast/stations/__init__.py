@@ -1,0 +1,1 @@
+"""Stations, plants and clusters."""

@@ -1,0 +1,113 @@
+"""What is registered already, and writing what differs from it.
+
+One set of rules for REST and for CSV: every `put_…` of this feature takes a whole description,
+checks it, writes the difference and says what that was, so that repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.sheets import Action
+from broadcast.areas.tree import Lineage
+from broadcast.areas.units import load_lineage
+from broadcast.db import Base
+from broadcast.errors import Conflict, InvalidInput
+from broadcast.stations.model import Cluster, ClusterVillage, Plant, Station
+
+LOCK = 0x7474_6E01
+"""Advisory lock of whoever changes the registry, so that two do not both add the same code."""
+
+
+@dataclass
+class Registry:
+    """What is stored, to check and change many rows without asking again for each."""
+
+    session: AsyncSession
+    lineage: Lineage
+    stations: dict[str, Station]
+    plants: dict[str, Plant]
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    served: dict[int, list[ClusterVillage]] = field(default_factory=dict)
+
+    @classmethod
+    async def load(cls, session: AsyncSession, clusters: Collection[str] = ()) -> Registry:
+        """All stations and plants, and the clusters with these codes; one changer at a time."""
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        registry = cls(
+            session,
+            await load_lineage(session),
+            {row.code: row for row in await session.scalars(sa.select(Station))},
+            {row.code: row for row in await session.scalars(sa.select(Plant))},
+        )
+        named = Cluster.code.in_(clusters)
+        for cluster in await session.scalars(sa.select(Cluster).where(named)):
+            registry.clusters[cluster.code] = cluster
+        served = sa.select(ClusterVillage).join(Cluster, Cluster.id == ClusterVillage.cluster_id)
+        for row in await session.scalars(served.where(named)):
+            registry.served.setdefault(row.cluster_id, []).append(row)
+        return registry
+
+    def on_record(self, day: date) -> date:
+        """The day to look up units of: nothing is on record before the first."""
+        return max(day, self.lineage.first_day())
+
+    def station(self, field: str, code: str, on: date) -> Station:
+        """A station that exists on a day.
+
+        Raises:
+            InvalidInput: There is none.
+        """
+        station = self.stations.get(code)
+        if station is None:
+            raise InvalidInput(field, f"không có đài mã “{code}”; nhập đài trước")
+        if on < station.valid_from or (station.valid_to is not None and station.valid_to < on):
+            until = station.valid_to or "nay"
+            raise InvalidInput(
+                field, f"đài {code} chỉ có từ {station.valid_from} đến {until}; sửa mã hoặc ngày"
+            )
+        return station
+
+
+def changed(stored: Base, facts: Mapping[str, object]) -> tuple[Action, str]:
+    """Set what differs, and say it."""
+    said = []
+    for name, value in facts.items():
+        before = getattr(stored, name)
+        if before != value:
+            setattr(stored, name, value)
+            said.append(f"{name}: {_text(before)} → {_text(value)}")
+    return (Action.CHANGED if said else Action.UNCHANGED), "; ".join(said)
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def merge(first: tuple[Action, str], second: tuple[Action, str]) -> tuple[Action, str]:
+    """What happened to a thing of which two rows were stored."""
+    if first[0] is Action.ADDED or second[0] is Action.UNCHANGED:
+        return first
+    said = [text for text in (first[1], second[1]) if text]
+    return Action.CHANGED, "; ".join(said)
+
+
+async def remove(session: AsyncSession, rows: Sequence[Base], remedy: str) -> None:
+    """Delete rows that nothing else needs.
+
+    Raises:
+        Conflict: Something else refers to them; `remedy` says what to do instead.
+    """
+    try:
+        async with session.begin_nested():
+            for row in rows:
+                await session.delete(row)
+            await session.flush()
+    except IntegrityError:
+        raise Conflict(remedy) from None

@@ -1,0 +1,1 @@
+"""What every REST answer and page has in common."""

@@ -1,0 +1,419 @@
+"""What every REST resource has in common.
+
+Errors as problem documents (RFC 9457), one transaction per request, cursor paging, entity tags
+(RFC 9110 §8.8.3, §13.1) and idempotent creation (`Idempotency-Key`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
+
+import sqlalchemy as sa
+import structlog
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import Counter
+from pydantic import BaseModel
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broadcast import clock, config, db
+from broadcast.errors import (
+    BroadcastError,
+    Conflict,
+    InvalidInput,
+    PreconditionFailed,
+    Unavailable,
+)
+from broadcast.web.model import IdempotencyKey
+from broadcast.web.validation import invalid
+
+log = structlog.get_logger()
+
+PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["slug"])
+PROBLEM_TYPE = "urn:broadcast:problem:"
+KEEP_IDEMPOTENCY = timedelta(days=2)
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(error: BroadcastError) -> JSONResponse:
+    """Answer for an error, in the form of RFC 9457."""
+    PROBLEMS.labels(error.slug).inc()
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse(
+        jsonable_encoder(
+            {
+                "type": PROBLEM_TYPE + error.slug,
+                "title": error.title,
+                "status": error.status,
+                "detail": error.detail,
+                **error.extra,
+            }
+        ),
+        status_code=error.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Give an application the answers and the middleware of this module."""
+
+    @app.exception_handler(BroadcastError)
+    async def _ours(_: Request, error: BroadcastError) -> Response:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        return problem(invalid(error.errors(), skip=1))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        ours = BroadcastError(str(error.detail))
+        ours.status = error.status_code
+        ours.slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http")
+        ours.title = {404: "Không tìm thấy", 405: "Phương thức không hỗ trợ"}.get(
+            error.status_code, "Lỗi yêu cầu"
+        )
+        return problem(ours)
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(ConnectionError)
+    @app.exception_handler(TimeoutError)
+    async def _away(_: Request, error: Exception) -> Response:
+        log.warning("web.database.away", error=type(error).__name__)
+        return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
+
+    @app.exception_handler(DBAPIError)
+    async def _database(_: Request, error: DBAPIError) -> Response:
+        if error.connection_invalidated:
+            return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
+        log.error("web.database.failed", exc_info=error)
+        return problem(BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý."))
+
+    @app.exception_handler(Exception)
+    async def _bug(_: Request, error: Exception) -> Response:
+        log.error("web.request.failed", exc_info=error)
+        return problem(BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý."))
+
+    app.add_middleware(EntityTags)
+
+
+# --- one transaction per request ---------------------------------------------------------------
+
+
+def engine(request: Request) -> AsyncEngine:
+    """The application's engine."""
+    return cast("AsyncEngine", request.app.state.engine)
+
+
+def settings(request: Request) -> config.Settings:
+    """The application's settings."""
+    return cast("config.Settings", request.app.state.settings)
+
+
+async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    async with db.transaction(engine(request)) as session:
+        yield session
+
+
+Session = Annotated[AsyncSession, Depends(_transaction, scope="function")]
+"""One transaction, committed before the response leaves; any error rolls it back."""
+
+AppSettings = Annotated[config.Settings, Depends(settings)]
+
+
+# --- cursor paging -----------------------------------------------------------------------------
+
+T = TypeVar("T")
+MAX_PAGE = 500
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; `next` is the cursor of the following one, null on the last."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class Paging(NamedTuple):
+    """Where a page begins and how long it is."""
+
+    cursor: str | None
+    limit: int
+
+
+def _paging(
+    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+) -> Paging:
+    return Paging(cursor, limit)
+
+
+PageQuery = Annotated[Paging, Depends(_paging)]
+
+
+async def paged(
+    session: AsyncSession,
+    statement: sa.Select[*tuple[Any, ...]],
+    key: Sequence[InstrumentedAttribute[Any]],
+    paging: Paging,
+) -> tuple[list[Any], str | None]:
+    """Rows of one page in the order of `key`, and the cursor of the next page.
+
+    `key` must be unique and not null; it is added to the statement, compared as a row value, so
+    that inserts and deletes between two pages neither repeat nor skip what stays.
+
+    Raises:
+        InvalidInput: The cursor was not made by this list.
+    """
+    statement = statement.add_columns(*key).order_by(*key).limit(paging.limit + 1)
+    if paging.cursor is not None:
+        values = _cursor_values(paging.cursor, key)
+        statement = statement.where(sa.tuple_(*key) > sa.tuple_(*values))
+    rows = (await session.execute(statement)).all()
+    page = rows[: paging.limit]
+    width = len(key)
+    items = [row[0] if len(row) == width + 1 else tuple(row[:-width]) for row in page]
+    following = _cursor(page[-1][-width:]) if len(rows) > paging.limit else None
+    return items, following
+
+
+def _cursor(values: Sequence[Any]) -> str:
+    plain = [v.isoformat() if hasattr(v, "isoformat") else str(v) for v in values]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def _cursor_values(
+    cursor: str, key: Sequence[InstrumentedAttribute[Any]]
+) -> list[sa.ColumnElement[Any]]:
+    try:
+        plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        types = [attribute.expression.type for attribute in key]
+        values = [_parse(text, type_) for text, type_ in zip(plain, types, strict=True)]
+    except (ValueError, TypeError):
+        raise InvalidInput(
+            "cursor", "con trỏ trang không hợp lệ; hãy gọi lại từ trang đầu"
+        ) from None
+    return [sa.literal(v, type_) for v, type_ in zip(values, types, strict=True)]
+
+
+def _parse(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
+    python_type = type_.python_type
+    if hasattr(python_type, "fromisoformat"):
+        return python_type.fromisoformat(text)
+    return python_type(text)
+
+
+# --- entity tags -------------------------------------------------------------------------------
+
+
+def etag(body: bytes) -> str:
+    """Strong entity tag of a representation."""
+    return '"' + hashlib.sha256(body).hexdigest()[:32] + '"'
+
+
+def if_match(request: Request, representation: BaseModel) -> None:
+    """Refuse a change that was made from an older representation than the present one.
+
+    Raises:
+        PreconditionFailed: `If-Match` is given and names another version.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted is None or wanted.strip() == "*":
+        return
+    present = etag(_json(representation))
+    if present not in {tag.strip() for tag in wanted.split(",")}:
+        raise PreconditionFailed(
+            "Dữ liệu đã được người khác thay đổi; hãy tải lại rồi sửa.", etag=present
+        )
+
+
+class EntityTags:
+    """Adds `ETag` to JSON answers of GET, and answers 304 to a client that has the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
+            await self.app(scope, receive, send)
+            return
+        known = {
+            tag.strip()
+            for name, value in scope["headers"]
+            if name == b"if-none-match"
+            for tag in value.decode("latin-1").split(",")
+        }
+        start: Message | None = None
+        chunks: list[bytes] = []
+
+        async def tagging(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                headers = dict(message["headers"])
+                is_json = headers.get(b"content-type", b"").startswith(b"application/json")
+                if message["status"] != 200 or not is_json or b"etag" in headers:
+                    await send(message)
+                else:
+                    start = message
+                return
+            if start is None:
+                await send(message)
+                return
+            chunks.append(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            body = b"".join(chunks)
+            tag = etag(body)
+            headers_out = [*start["headers"], (b"etag", tag.encode())]
+            if tag in known:
+                headers_out = [(n, v) for n, v in headers_out if n != b"content-length"]
+                start, body = {**start, "status": 304}, b""
+            await send({**start, "headers": headers_out})
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app(scope, receive, tagging)
+
+
+# --- idempotent creation -----------------------------------------------------------------------
+
+
+class Created(NamedTuple):
+    """What a creation answers: where the new thing is, and what it looks like."""
+
+    location: str
+    representation: BaseModel
+
+
+class Once:
+    """Runs a creation at most once per `Idempotency-Key` and caller.
+
+    The key is written in the transaction of the creation itself: a second request with the same
+    key waits for the first and gets its answer, also after a crash in between.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def run(
+        self,
+        session: AsyncSession,
+        caller: str,
+        make: Callable[[], Awaitable[Created]],
+        *,
+        now: datetime | None = None,
+        content: str | None = None,
+    ) -> Response:
+        """Answer 201 from `make`, or the stored answer of the first request with this key.
+
+        Args:
+            session: Transaction of the creation.
+            caller: Whose key it is.
+            make: Creates.
+            now: Time of the request.
+            content: What the request said, where its body was not kept: an upload.
+
+        Raises:
+            InvalidInput: The key is too long, or was used for a different request.
+            Conflict: The first request with this key is still under way.
+        """
+        key = self._key()
+        if key is None:
+            return _created(*await make())
+        digest = await self._digest(content)
+        inserted = await session.scalar(
+            insert(IdempotencyKey)
+            .values(key=key, caller=caller, request_sha256=digest, created_at=now or clock.now())
+            .on_conflict_do_nothing()
+            .returning(IdempotencyKey.key)
+        )
+        if inserted is None:
+            return await self._earlier(session, key, caller, digest)
+        created = await make()
+        response = _created(*created)
+        await session.execute(
+            sa.update(IdempotencyKey)
+            .where(IdempotencyKey.key == key, IdempotencyKey.caller == caller)
+            .values(status=201, location=created.location, body=bytes(response.body))
+        )
+        return response
+
+    async def earlier(
+        self, session: AsyncSession, caller: str, content: str | None = None
+    ) -> Response | None:
+        """Stored answer of the first request with this key, None when this is the first.
+
+        For a creation whose work takes longer than a transaction may: ask before it, `run` after.
+        """
+        key = self._key()
+        if key is None or await session.get(IdempotencyKey, (key, caller)) is None:
+            return None
+        return await self._earlier(session, key, caller, await self._digest(content))
+
+    def _key(self) -> str | None:
+        key = self._request.headers.get("idempotency-key")
+        if key is not None and not 1 <= len(key) <= 200:
+            raise InvalidInput("Idempotency-Key", "cần từ 1 đến 200 ký tự")
+        return key
+
+    async def _earlier(
+        self, session: AsyncSession, key: str, caller: str, digest: str
+    ) -> Response:
+        earlier = await session.get(IdempotencyKey, (key, caller))
+        if earlier is None or earlier.status is None or earlier.body is None:
+            raise Conflict("Yêu cầu cùng khóa đang được xử lý; xin thử lại sau.")
+        if earlier.request_sha256 != digest:
+            raise InvalidInput("Idempotency-Key", "khóa đã dùng cho một yêu cầu khác")
+        headers = {"Location": earlier.location or "", "Idempotency-Replayed": "true"}
+        return Response(
+            earlier.body, earlier.status, headers=headers, media_type="application/json"
+        )
+
+    async def _digest(self, content: str | None) -> str:
+        request = self._request
+        digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+        if content is not None:
+            digest.update(content.encode())
+        elif request.headers.get("content-type", "").startswith("multipart/"):
+            digest.update(request.headers.get("content-length", "").encode())
+        else:
+            digest.update(await request.body())
+        return digest.hexdigest()
+
+
+def _json(representation: BaseModel) -> bytes:
+    return representation.model_dump_json(by_alias=True).encode()
+
+
+def _created(location: str, representation: BaseModel) -> Response:
+    return Response(
+        _json(representation), 201, headers={"Location": location}, media_type="application/json"
+    )
+
+
+async def forget_idempotency_keys(session: AsyncSession, now: datetime) -> None:
+    """Drop the answers that nobody will ask for again."""
+    await session.execute(
+        sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY)
+    )

@@ -1,0 +1,74 @@
+"""What pydantic finds wrong with a request, said in Vietnamese."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from broadcast.errors import InvalidInput
+
+_SAID = {
+    "missing": "thiếu trường này",
+    "extra_forbidden": "không có trường nào tên như vậy",
+    "string_type": "phải là chuỗi ký tự",
+    "string_too_short": "cần ít nhất {min_length} ký tự",
+    "string_too_long": "dài quá {max_length} ký tự",
+    "string_pattern_mismatch": "có ký tự hoặc dạng không được phép",
+    "string_unicode": "không phải văn bản UTF-8",
+    "enum": "phải là một trong: {expected}",
+    "literal_error": "phải là một trong: {expected}",
+    "int_type": "phải là số nguyên",
+    "int_parsing": "phải là số nguyên",
+    "int_from_float": "phải là số nguyên",
+    "float_type": "phải là số",
+    "float_parsing": "phải là số",
+    "bool_type": "phải là true hoặc false",
+    "bool_parsing": "phải là true hoặc false",
+    "greater_than": "phải lớn hơn {gt}",
+    "greater_than_equal": "phải từ {ge} trở lên",
+    "less_than": "phải nhỏ hơn {lt}",
+    "less_than_equal": "không được quá {le}",
+    "list_type": "phải là danh sách",
+    "too_short": "cần ít nhất {min_length} mục",
+    "too_long": "không được quá {max_length} mục",
+    "uuid_parsing": "không phải mã UUID",
+    "uuid_type": "không phải mã UUID",
+    "date_from_datetime_parsing": "phải là ngày, dạng 2025-03-08",
+    "date_parsing": "phải là ngày, dạng 2025-03-08",
+    "date_type": "phải là ngày, dạng 2025-03-08",
+    "datetime_parsing": "phải là thời điểm, dạng 2025-03-08T05:00:00+07:00",
+    "datetime_from_date_parsing": "phải là thời điểm, dạng 2025-03-08T05:00:00+07:00",
+    "datetime_type": "phải là thời điểm, dạng 2025-03-08T05:00:00+07:00",
+    "timezone_aware": "thiếu múi giờ, ví dụ +07:00",
+    "json_invalid": "không phải JSON hợp lệ",
+    "model_type": "phải là một đối tượng JSON",
+    "model_attributes_type": "phải là một đối tượng JSON",
+    "dict_type": "phải là một đối tượng JSON",
+}
+"""pydantic's error types; those that are not here speak English."""
+
+
+def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
+    """All that is wrong, the first of it in front.
+
+    Args:
+        errors: pydantic's, at least one.
+        skip: Leading steps of each location that name no field, such as `body`.
+    """
+    found = [{"field": _field(error, skip), "detail": _said(error)} for error in errors]
+    return InvalidInput(found[0]["field"], found[0]["detail"], errors=found)
+
+
+def _field(error: Any, skip: int) -> str:
+    steps = () if error["type"] == "json_invalid" else error["loc"][skip:]
+    return ".".join(str(step) for step in steps) or str((*error["loc"], "body")[0])
+
+
+def _said(error: Any) -> str:
+    words = _SAID.get(error["type"])
+    if words is None:
+        return str(error["msg"]).removeprefix("Value error, ")
+    context = {**error.get("ctx", {})}
+    if "expected" in context:
+        context["expected"] = context["expected"].replace("'", "").replace(" or ", ", ")
+    return words.format_map(context)

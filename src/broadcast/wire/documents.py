@@ -1,0 +1,159 @@
+"""Downward, retained: the signed documents a device holds. State, never verbs.
+
+A retained verb plays again at every reboot; a retained state is merely read again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from broadcast.wire.fields import (
+    BulletinClass,
+    Code,
+    Codec,
+    Count,
+    Id,
+    Instant,
+    OnPreempt,
+    Priority,
+    Revision,
+    Scope,
+    Seconds,
+    Sha256,
+    Text,
+    Volume,
+    Wire,
+)
+
+
+class Audio(Wire, frozen=True):
+    """One rendition of a bulletin, by content: fetch it from `content/{sha256}/{index}`."""
+
+    sha256: Sha256
+    bytes: Annotated[int, Meta(gt=0, le=512 * 2**20)]
+    seconds: Seconds
+    codec: Codec
+
+
+class Stream(Wire, frozen=True):
+    """A radio stream to relay, with audio to play when it cannot be had."""
+
+    url: Annotated[str, Meta(pattern="^https?://", max_length=500)]
+    fallback: list[Audio] = []
+
+
+class Item(Wire, frozen=True):
+    """One occurrence in a programme: what sounds, when, and what to do when it cannot.
+
+    A device starts it at `starts_at`, or later by at most `late_limit_seconds`; after that it
+    skips the item for ever. It stops at `ends_by` whatever remains.
+    """
+
+    occurrence_id: Id
+    bulletin_id: Id
+    bulletin_revision: Annotated[int, Meta(ge=1)]
+    starts_at: Instant
+    late_limit_seconds: Annotated[int, Meta(ge=0, le=86_400)]
+    ends_by: Instant
+    priority: Priority
+    class_: BulletinClass = field(name="class", default=BulletinClass.NORMAL)
+    title: Text = ""
+    on_preempt: OnPreempt = OnPreempt.RESUME
+    volume: Volume | None = None
+    audio: Annotated[list[Audio], Meta(max_length=8)] = []
+    """Renditions of the same sound; the device plays the first whose codec it knows."""
+    stream: Stream | None = None
+
+
+class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):
+    """The items of the next seven days that target exactly this scope.
+
+    A device keeps playing from it until `not_after`, however long the link is down.
+    """
+
+    scope: Scope
+    revision: Revision
+    issued_at: Instant
+    not_after: Instant
+    items: Annotated[list[Item], Meta(max_length=5000)]
+
+
+class Alert(Wire, frozen=True):
+    """An emergency that sounds at once and pre-empts everything of lower priority.
+
+    It passes quiet hours, mute and an untrusted clock; nothing but its own signature, `ends_by`
+    and the played-once memory stops it.
+    """
+
+    alert_id: Id
+    starts_at: Instant
+    ends_by: Instant
+    audio: Annotated[list[Audio], Meta(max_length=8)]
+    mode: Literal["actual", "exercise", "test"] = "actual"
+    title: Text = ""
+    priority: Priority = 255
+    volume: Volume | None = None
+    inline: Annotated[bytes, Meta(max_length=96 * 1024)] | None = None
+    """The bytes of the first rendition, base64, so that a short alert needs no fetch."""
+
+
+class Alerts(Wire, frozen=True, tag_field="kind", tag="alerts"):
+    """Active emergencies of this scope; an empty list when there are none."""
+
+    scope: Scope
+    revision: Revision
+    issued_at: Instant
+    not_after: Instant
+    alerts: Annotated[list[Alert], Meta(max_length=50)]
+
+
+LocalTime = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM")]
+
+
+class QuietHours(Wire, frozen=True):
+    """Local hours in which no programme item sounds; `until` ≤ `from` passes midnight."""
+
+    from_: LocalTime = field(name="from")
+    until: LocalTime
+
+
+class PublicKey(Wire, frozen=True):
+    """An Ed25519 public key (RFC 8037) and what it may sign."""
+
+    kid: Id
+    use: Literal["programme", "alert"]
+    x: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", description="base64url")]
+
+
+class Config(Wire, frozen=True, tag_field="kind", tag="config"):
+    """How one device is to behave; the only document that names what else to follow."""
+
+    scope: Scope
+    revision: Revision
+    issued_at: Instant
+    not_after: Instant
+    areas: Annotated[list[Code], Meta(max_length=64)]
+    keys: Annotated[list[PublicKey], Meta(max_length=16)]
+    quiet_hours: Annotated[list[QuietHours], Meta(max_length=8)] = []
+    utc_offset_minutes: Annotated[int, Meta(ge=-720, le=840)] = 420
+    volume: Volume = 70
+    alert_volume: Volume = 100
+    heartbeat_seconds: Annotated[int, Meta(ge=5, le=3600)] = 60
+    storage_bytes: Count | None = None
+    """Most the device may spend on audio; its own limit when absent."""
+    content_url: Annotated[str, Meta(pattern="^https?://", max_length=500)] | None = None
+    """Where `/{sha256}` can be had with HTTP Range, for devices that prefer it."""
+
+
+Document = Programme | Alerts | Config
+"""Anything that is published under `…/state/{kind}`."""
+
+DOCUMENT_KINDS = ("programme", "alerts", "config")
+
+
+def expired(document: Document, now: datetime) -> bool:
+    """Tell whether a device must no longer act on the document."""
+    return now > document.not_after

@@ -1,0 +1,260 @@
+"""Upward: what a device reports.
+
+Two clocks, two names: `sent_at` and `at` are the device's; `received_at` is the server's.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from broadcast.wire.fields import (
+    Codec,
+    Count,
+    Id,
+    Instant,
+    Revision,
+    Scope,
+    Seconds,
+    Sequence,
+    Sha256,
+    Text,
+    Volume,
+    Wire,
+)
+
+Session = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=2**53 - 1,
+        description="grows with every connection of the device, also over reboots",
+    ),
+]
+
+Held = Annotated[
+    dict[Annotated[str, Meta(max_length=100)], Revision],
+    Meta(max_length=200, description="`{scope}/{kind}` → revision held, e.g. area/51/programme"),
+]
+
+
+class Clock(Wire, frozen=True):
+    """How far the device trusts its wall clock, and why."""
+
+    trusted: bool
+    source: Literal["ntp", "server", "gps", "rtc", "none"] = "none"
+    offset_ms: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
+    """Last measured device − reference, None when never measured."""
+
+
+class Boot(Wire, frozen=True):
+    """First message of every connection: who is here, since when, holding what."""
+
+    session: Session
+    sent_at: Instant
+    reason: Literal["power_on", "reset", "update", "reconnect"]
+    codecs: Annotated[list[Codec], Meta(min_length=1)]
+    clock: Clock
+    journal_id: Id
+    held: Held = {}
+    contract: Literal[1] = 1
+    firmware: Text = ""
+    model: Text = ""
+
+
+class Supply(Wire, frozen=True):
+    """Power as the box sees it."""
+
+    mains: bool | None = None
+    volts: Annotated[float, Meta(ge=0, le=500)] | None = None
+    battery_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+
+class Network(Wire, frozen=True):
+    """The uplink in use."""
+
+    interface: Literal["4g", "5g", "3g", "2g", "ethernet", "wifi"] | None = None
+    signal_dbm: Annotated[int, Meta(ge=-200, le=50)] | None = None
+    operator: Text | None = None
+    cell: Text | None = None
+
+
+class Heartbeat(Wire, frozen=True):
+    """Sent every `heartbeat_seconds` ± 10 %: I am here, and this is my state.
+
+    `held` lets the server re-send what the device is behind on; nothing else tracks delivery.
+    """
+
+    session: Session
+    seq: Sequence
+    """Grows by one with every heartbeat of the session; a gap tells a lost heartbeat."""
+    sent_at: Instant
+    clock: Clock
+    held: Held = {}
+    uptime_seconds: Seconds | None = None
+    firmware: Text = ""
+    state: Literal["idle", "playing", "alert", "muted", "updating"] = "idle"
+    occurrence_id: Id | None = None
+    volume: Volume | None = None
+    amplifier: Literal["on", "off", "fault"] | None = None
+    line: Literal["ok", "open", "short", "unknown"] = "unknown"
+    supply: Supply | None = None
+    temperature_celsius: Annotated[float, Meta(ge=-60, le=150)] | None = None
+    network: Network | None = None
+    data_used_bytes: Count | None = None
+    storage_free_bytes: Count | None = None
+    journal_pending: Count = 0
+    """Records that wait for `journal_ack`."""
+
+
+class Started(Wire, frozen=True, tag_field="event", tag="started"):
+    """Sound began. Appended to the journal before the first sample leaves the amplifier."""
+
+    seq: Sequence
+    occurrence_id: Id
+    at: Instant
+    bulletin_revision: Annotated[int, Meta(ge=1)] | None = None
+    sha256: Sha256 | None = None
+    offset_seconds: Seconds = 0.0
+    """Where in the audio it began; above 0 when it resumes after pre-emption or a power cut."""
+    volume: Volume | None = None
+
+
+class EndReason(StrEnum):
+    """Why sound stopped."""
+
+    COMPLETED = "completed"
+    PREEMPTED = "preempted"
+    POWER_CUT = "power_cut"
+    ENDS_BY = "ends_by"
+    WITHDRAWN = "withdrawn"
+    LOCAL_OVERRIDE = "local_override"
+    DECODE_ERROR = "decode_error"
+
+
+class Ended(Wire, frozen=True, tag_field="event", tag="ended"):
+    """Sound stopped. After a power cut it is written at the next boot."""
+
+    seq: Sequence
+    occurrence_id: Id
+    at: Instant
+    reason: EndReason
+    played_seconds: Seconds
+    """Seconds of the audio that sounded so far, over all starts of this occurrence."""
+    evidence: Literal["device", "amplifier", "microphone"] = "device"
+
+
+class SkipReason(StrEnum):
+    """Why an item did not sound and never will."""
+
+    LATE = "late"
+    NO_AUDIO = "no_audio"
+    BAD_AUDIO = "bad_audio"
+    NO_CODEC = "no_codec"
+    STORAGE_FULL = "storage_full"
+    CLOCK_UNTRUSTED = "clock_untrusted"
+    QUIET_HOURS = "quiet_hours"
+    PREEMPTED = "preempted"
+    LOCAL_OVERRIDE = "local_override"
+    POWERED_OFF = "powered_off"
+
+
+class Skipped(Wire, frozen=True, tag_field="event", tag="skipped"):
+    """The device held the item and let it pass, with the reason."""
+
+    seq: Sequence
+    occurrence_id: Id
+    at: Instant
+    reason: SkipReason
+
+
+Record = Started | Ended | Skipped
+
+
+class Playback(Wire, frozen=True):
+    """Records of the device's journal, oldest first; sent again until `journal_ack` comes.
+
+    `(device, journal_id, seq)` identifies a record for ever: a repetition is the same record.
+    """
+
+    sent_at: Instant
+    journal_id: Id
+    records: Annotated[list[Record], Meta(min_length=1, max_length=100)]
+    oldest_seq: Sequence | None = None
+    """Oldest record that the device still keeps: what is older has been confirmed and freed, and
+    will not come again. A server restored from a backup must not wait for it."""
+
+
+class Ready(Wire, frozen=True):
+    """Whether one coming item could sound right now."""
+
+    occurrence_id: Id
+    bulletin_revision: Annotated[int, Meta(ge=1)]
+    state: Literal["ready", "waiting", "bad_audio", "no_codec", "storage_full"]
+
+
+class Readiness(Wire, frozen=True):
+    """Sent when the state of a coming item changes: the audio is here, verified, or is not."""
+
+    sent_at: Instant
+    items: Annotated[list[Ready], Meta(min_length=1, max_length=500)]
+
+
+class Fault(Wire, frozen=True):
+    """Something is wrong with the box, or no longer."""
+
+    sent_at: Instant
+    kind: Literal[
+        "line_open", "line_short", "amplifier", "power_lost", "battery_low", "hot",
+        "storage_full", "storage_error", "clock_untrusted", "bad_content", "local_override",
+        "other",
+    ]  # fmt: skip
+    open: bool
+    detail: Text = ""
+
+
+class Refusal(Wire, frozen=True):
+    """A document or command the device would not accept: forged, foreign, stale or broken."""
+
+    sent_at: Instant
+    topic: Annotated[str, Meta(max_length=200)]
+    reason: Literal["signature", "key", "scope", "revision", "expired", "malformed", "replayed"]
+    scope: Scope | None = None
+    detail: Text = ""
+
+
+class CommandResult(Wire, frozen=True):
+    """What came of a command."""
+
+    sent_at: Instant
+    command_id: Id
+    result: Literal["done", "refused", "failed"]
+    detail: Text = ""
+
+
+class TimeRequest(Wire, frozen=True):
+    """Ask for the server's clock; the device halves the round trip of `token`."""
+
+    token: Id
+
+
+class Gone(Wire, frozen=True):
+    """The last will: the connection of this session broke."""
+
+    session: Session
+
+
+EVENTS: dict[str, type[Wire]] = {
+    "boot": Boot,
+    "heartbeat": Heartbeat,
+    "playback": Playback,
+    "readiness": Readiness,
+    "fault": Fault,
+    "refusal": Refusal,
+    "command_result": CommandResult,
+    "time_request": TimeRequest,
+    "gone": Gone,
+}
+"""Last topic level of `device/{device_id}/event/{kind}` → message."""

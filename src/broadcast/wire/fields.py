@@ -1,0 +1,60 @@
+"""Field types that messages and documents share, with the bounds the contract puts on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from broadcast.wire.topics import CODE
+
+
+class Wire(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of everything on the wire: immutable, unknown fields ignored, nulls left out."""
+
+
+Instant = Annotated[
+    datetime, Meta(tz=True, description="RFC 3339 in UTC, to the millisecond", title="Instant")
+]
+Code = Annotated[str, Meta(pattern=f"^{CODE}$", description="area code or device id")]
+Scope = Annotated[
+    str, Meta(pattern=f"^(area|device)/{CODE}$", description="area/{code} or device/{device_id}")
+]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Revision = Annotated[
+    int,
+    Meta(ge=1, le=2**53 - 1, description="grows with every change; comparable between documents"),
+]
+Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
+Volume = Annotated[int, Meta(ge=0, le=100, description="per cent")]
+Priority = Annotated[int, Meta(ge=0, le=255, description="higher pre-empts lower")]
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class BulletinClass(StrEnum):
+    """The three levels of Thông tư 39/2020/TT-BTTTT."""
+
+    NORMAL = "normal"  # thông thường
+    PRIORITY = "priority"  # ưu tiên
+    EMERGENCY = "emergency"  # khẩn cấp
+
+
+class OnPreempt(StrEnum):
+    """What becomes of an item when a higher priority took the loudspeaker."""
+
+    RESUME = "resume"
+    RESTART = "restart"
+    DROP = "drop"
+
+
+class Codec(StrEnum):
+    """Audio renditions: Opus in Ogg, or MP3; both mono."""
+
+    OPUS = "opus"
+    MP3 = "mp3"

@@ -1,0 +1,121 @@
+"""Tokens and roles."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, config, db
+from broadcast.accounts.auth import Caller, CallerDep, create_token, is_loopback, require
+from broadcast.accounts.model import ApiToken, Role
+from broadcast.errors import InvalidInput
+from broadcast.web import rest
+
+
+def application(engine: AsyncEngine, host: str) -> FastAPI:
+    app = FastAPI()
+    rest.install(app)
+    app.state.engine = engine
+    app.state.settings = config.Settings(web=config.Web(host=host))
+
+    @app.get("/who")
+    async def who(caller: CallerDep) -> str:
+        return caller.person
+
+    @app.post("/approve")
+    async def approve(caller: Annotated[Caller, Depends(require(Role.APPROVER))]) -> str:
+        return caller.person
+
+    return app
+
+
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"])
+def host(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine, host: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(engine, host))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def token(engine: AsyncEngine, role: Role, expires_at: datetime | None = None) -> str:
+    async with db.transaction(engine) as session:
+        return await create_token(session, "Nguyễn Văn A", role, clock.now(), expires_at)
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+async def test_reading_without_a_token_is_for_loopback_only(
+    client: httpx.AsyncClient, host: str
+) -> None:
+    answer = await client.get("/who")
+    assert answer.status_code == (200 if is_loopback(host) else 401)
+
+
+async def test_a_change_needs_a_token_everywhere(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/approve")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [(Role.APPROVER, 200), (Role.ADMIN, 200), (Role.BROADCASTER, 403), (Role.MONITOR, 403)],
+)
+async def test_a_role_does_what_it_may(
+    client: httpx.AsyncClient, engine: AsyncEngine, role: Role, status: int
+) -> None:
+    answer = await client.post("/approve", headers=bearer(await token(engine, role)))
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("change", ["revoked_at", "expires_at"])
+async def test_a_revoked_or_expired_token_is_worthless(
+    client: httpx.AsyncClient, engine: AsyncEngine, change: str
+) -> None:
+    secret = await token(engine, Role.ADMIN, clock.now() + timedelta(days=1))
+    assert (await client.post("/approve", headers=bearer(secret))).status_code == 200
+    async with db.transaction(engine) as session:
+        await session.execute(
+            sa.update(ApiToken).values({change: clock.now() - timedelta(seconds=1)})
+        )
+    assert (await client.post("/approve", headers=bearer(secret))).status_code == 401
+
+
+async def test_a_wrong_token_is_refused_even_for_reading_on_loopback(
+    client: httpx.AsyncClient,
+) -> None:
+    assert (await client.get("/who", headers=bearer("ttn_guess"))).status_code == 401
+
+
+async def test_only_the_hash_is_stored(engine: AsyncEngine) -> None:
+    secret = await token(engine, Role.ADMIN)
+    async with db.transaction(engine) as session:
+        row = (await session.scalars(sa.select(ApiToken))).one()
+    assert secret not in str(vars(row))
+
+
+async def test_a_token_needs_a_name(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        with pytest.raises(InvalidInput, match="person"):
+            await create_token(session, " ", Role.ADMIN, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
+     ("broadcast.example", False), ("10.0.0.1", False)],
+)  # fmt: skip
+def test_loopback_is_recognised(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -1,0 +1,183 @@
+"""What is told of a CSV file that cannot be read: row, column, remedy."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast.areas import sheets
+from broadcast.areas.model import Part
+from broadcast.areas.sheets import Column, Faults, File, Row, Sheet
+from broadcast.errors import InvalidInput, TooLarge
+
+
+class Thing(NamedTuple):
+    code: str
+    name: str
+    since: date | None
+    count: int
+
+
+THINGS = Sheet(
+    kind="things",
+    columns=[
+        Column("code", sheets.code),
+        Column("name", sheets.text(10)),
+        Column("since", sheets.day, required=False),
+        Column("count", sheets.number(1, 9), required=False, default=1),
+    ],
+    row=Thing,
+    key=("code",),
+)
+
+
+def read(data: str | bytes) -> tuple[list[Row[Thing]], list[tuple[int | None, str | None, str]]]:
+    faults = Faults()
+    raw = data.encode() if isinstance(data, str) else data
+    rows = sheets.read(THINGS, File("things.csv", raw), faults)
+    assert all(fault.file == "things.csv" for fault in faults.found)
+    return rows, [(fault.row, fault.column, fault.detail) for fault in faults.found]
+
+
+def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:
+    rows, faults = read("code,name,since,count\na,Một,2025-07-01,2\n\nb,Hai,,\n")
+    assert faults == []
+    assert rows == [
+        Row(2, Thing("a", "Một", date(2025, 7, 1), 2)),
+        Row(4, Thing("b", "Hai", None, 1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeffcode,name\r\na,Xã Một\r\n",
+        "code;name\na;Xã Một\n",
+        "name\tcode\nXã Một\ta\n",
+        "code,name\na,Xa\u0303 Mo\u0323\u0302t\n",
+        " code , name \n a , Xã Một \n",
+    ],
+    ids=["byte order mark", "semicolons", "tabs, other order", "decomposed letters", "blanks"],
+)
+def test_what_spreadsheets_write_is_understood(data: str) -> None:
+    assert read(data) == ([Row(2, Thing("a", "Xã Một", None, 1))], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "row", "column", "says"),
+    [
+        ("", None, None, "tên cột"),
+        ("Mã,Tên\n".encode("utf-16"), None, None, "CSV UTF-8"),
+        (b"code,name\na,ok\nb,\xd0\xc1\n", None, None, "dòng 3"),
+        ("code,name\na,b\0c\n", None, None, "CSV UTF-8"),
+        ('code,name\na,"unclosed\n', None, None, "dòng 2: dấu ngoặc kép"),
+        ("code\na\n", 1, "name", "thiếu cột"),
+        ("code,name,colour\na,b,red\n", 1, "colour", "cột lạ"),
+        ("code,name,name\na,b,c\n", 1, "name", "hai lần"),
+        ("code,name\na\n", 2, None, "1 ô, cần 2"),
+        ("code,name\na,b,c\n", 2, None, "ngoặc kép"),
+        ("code,name\n,b\n", 2, "code", "trống"),
+        ("code,name\nxã/1,b\n", 2, "code", "không hợp lệ"),
+        ("code,name\na,b\na,c\n", 3, "code", "dòng 2"),
+        ("code,name\na,12345678901\n", 2, "name", "tối đa 10"),
+        ('code,name\na,"b\nc"\n', 2, "name", "xuống dòng"),
+        ("code,name,since\na,b,01/07/2025\n", 2, "since", "2025-07-01"),
+        ("code,name,since\na,b,2025-02-30\n", 2, "since", "không phải ngày"),
+        ("code,name,since\na,b,2025-W27-2\n", 2, "since", "không phải ngày"),
+        ("code,name,count\na,b,10\n", 2, "count", "1 đến 9"),
+        ("code,name,count\na,b,nhiều\n", 2, "count", "số nguyên"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(
+    data: str | bytes, row: int | None, column: str | None, says: str
+) -> None:
+    _, faults = read(data)
+    assert [(fault[0], fault[1]) for fault in faults] == [(row, column)]
+    assert says in faults[0][2]
+
+
+def test_all_faults_of_a_file_are_told_at_once() -> None:
+    _, faults = read("code,name,since,count\n,b,x,0\nok,b,,\nxã,b,,\n")
+    assert [(row, column) for row, column, _ in faults] == [
+        (2, "code"),
+        (2, "since"),
+        (2, "count"),
+        (4, "code"),
+    ]
+
+
+def test_the_error_names_the_first_fault_and_lists_no_more_than_a_screenful() -> None:
+    faults = Faults()
+    for row in range(500, 1, -1):
+        faults.add("things.csv", row, "code", "ô trống")
+    with pytest.raises(
+        InvalidInput, match=r"things.csv: dòng 2, cột code: ô trống .*498"
+    ) as error:
+        faults.stop_if_any()
+    listed = error.value.extra["errors"]
+    assert isinstance(listed, list)
+    assert len(listed) == sheets.MAX_FAULTS
+    assert error.value.extra["error_count"] == 499
+
+
+def test_a_file_that_is_too_large_is_not_read() -> None:
+    with pytest.raises(TooLarge, match="8 MB"):
+        read(b"x" * (sheets.MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "fits"),
+    [
+        ("code,name\n", True),
+        ("count;code;name\n", True),
+        ("code\n", False),
+        ("code,name,colour\n", False),
+        ("", False),
+    ],
+)
+def test_a_kind_of_file_is_known_by_its_header(data: str, fits: bool) -> None:
+    assert sheets.fits(THINGS, File("x.csv", data.encode())) is fits
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_whatever_make_the_reader_fail(data: bytes) -> None:
+    rows, faults = read(data)
+    assert faults or rows or not data.strip(b"\xef\xbb\xbf\r\n\t ") or b"code" in data
+
+
+HANOI = datetime(2025, 7, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (sheets.instant, "2025-07-01T08:00+07:00", HANOI),
+        (sheets.instant, "2025-07-01T01:00Z", HANOI),
+        (sheets.instant, "2025-07-01 08:00", HANOI),
+        (sheets.instant, "2025-07-01", HANOI - timedelta(hours=8)),
+        (sheets.choice(Part), "Whole", Part.WHOLE),
+        (sheets.several(Part), "whole + part+whole", [Part.PART, Part.WHOLE]),
+        (sheets.number(-90, 90, whole=False), "15,12", 15.12),
+    ],
+)
+def test_a_cell_becomes_a_value(parse: Any, text: str, value: object) -> None:
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (sheets.instant, "8 giờ"),
+        (sheets.choice(Part), "half"),
+        (sheets.several(Part), "whole+"),
+        (sheets.number(-90, 90, whole=False), "nan"),
+        (sheets.number(0, 9), "1.5"),
+    ],
+)
+def test_a_cell_that_makes_no_sense_is_refused(parse: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=r"“|ngoài khoảng"):
+        parse(text)

@@ -1,0 +1,148 @@
+"""Who may move a revision where."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast.accounts.model import Role
+from broadcast.bulletins import approval
+from broadcast.bulletins.approval import TRANSITIONS, Action, allowed, decide
+from broadcast.bulletins.model import RevisionState
+from broadcast.errors import BroadcastError, Conflict, Forbidden, InvalidInput
+from broadcast.wire.fields import BulletinClass
+
+DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
+NORMAL, PRIORITY, EMERGENCY = BulletinClass
+
+
+def by(actor: str, role: Role, **changes: Any) -> dict[str, Any]:
+    """Arguments of `decide` for a revision that Lan wrote."""
+    asked: dict[str, Any] = {"class_": NORMAL, "author": "Lan", "note": "sai ngày"}
+    return asked | {"actor": actor, "role": role} | changes
+
+
+LAN = by("Lan", Role.BROADCASTER)
+HUNG = by("Hùng", Role.APPROVER)
+
+
+def test_the_ordinary_way_leads_on_air() -> None:
+    submitted = decide(DRAFT, Action.SUBMIT, **LAN)
+    assert submitted is SUBMITTED
+    assert decide(submitted, Action.APPROVE, **HUNG) is APPROVED
+
+
+@pytest.mark.parametrize(("state", "action"), list(itertools.product(RevisionState, Action)))
+def test_what_the_table_does_not_name_is_a_conflict_that_names_what_is_possible(
+    state: RevisionState, action: Action
+) -> None:
+    anyone = by("Lan", Role.ADMIN)
+    if (state, action) in TRANSITIONS:
+        assert decide(state, action, **anyone) is TRANSITIONS[state, action]
+        return
+    with pytest.raises(Conflict) as caught:
+        decide(state, action, **anyone)
+    assert caught.value.extra["state"] == state.value
+    assert caught.value.extra["allowed"] == [step.value for step in allowed(state)]
+
+
+def test_nothing_is_approved_without_having_been_submitted() -> None:
+    assert {state for (state, _), to in TRANSITIONS.items() if to is APPROVED} == {SUBMITTED}
+
+
+def test_withdrawn_is_the_end() -> None:
+    assert allowed(WITHDRAWN) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "who"),
+    [
+        (DRAFT, Action.SUBMIT, by("Hùng", Role.APPROVER)),
+        (DRAFT, Action.SUBMIT, by("Mai", Role.BROADCASTER)),
+        (DRAFT, Action.SUBMIT, by("Lan", Role.TECHNICIAN)),
+        (SUBMITTED, Action.APPROVE, by("Lan", Role.BROADCASTER)),
+        (SUBMITTED, Action.APPROVE, by("Mai", Role.BROADCASTER)),
+        (SUBMITTED, Action.APPROVE, by("Mai", Role.MONITOR)),
+        (SUBMITTED, Action.RETURN, by("Lan", Role.BROADCASTER)),
+        (APPROVED, Action.WITHDRAW, by("Mai", Role.BROADCASTER)),
+        (APPROVED, Action.WITHDRAW, by("Lan", Role.MONITOR)),
+    ],
+)
+def test_who_may_not_is_forbidden(
+    state: RevisionState, action: Action, who: dict[str, Any]
+) -> None:
+    with pytest.raises(Forbidden):
+        decide(state, action, **who)
+
+
+def test_who_may_not_learns_nothing_of_the_state() -> None:
+    with pytest.raises(Forbidden):
+        decide(WITHDRAWN, Action.APPROVE, **LAN)
+
+
+@pytest.mark.parametrize("class_", [PRIORITY, EMERGENCY])
+@pytest.mark.parametrize("role", [Role.APPROVER, Role.ADMIN])
+def test_four_eyes_see_what_interrupts_others(class_: BulletinClass, role: Role) -> None:
+    with pytest.raises(Forbidden, match="người khác"):
+        decide(SUBMITTED, Action.APPROVE, **by("Lan", role, class_=class_))
+    assert decide(SUBMITTED, Action.APPROVE, **by("Hùng", role, class_=class_)) is APPROVED
+
+
+def test_an_approver_may_approve_his_own_normal_bulletin() -> None:
+    assert decide(SUBMITTED, Action.APPROVE, **by("Lan", Role.APPROVER)) is APPROVED
+
+
+def test_another_spelling_of_a_name_is_no_second_pair_of_eyes() -> None:
+    decomposed = unicodedata.normalize("NFD", "nguyễn thị  lan")
+    who = by(decomposed, Role.APPROVER, author="Nguyễn Thị Lan", class_=EMERGENCY)
+    with pytest.raises(Forbidden):
+        decide(SUBMITTED, Action.APPROVE, **who)
+
+
+@pytest.mark.parametrize("note", ["", "  \n"])
+def test_a_return_without_a_reason_is_refused(note: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        decide(SUBMITTED, Action.RETURN, **(HUNG | {"note": note}))
+    assert caught.value.field == "note"
+
+
+@pytest.mark.parametrize("state", [DRAFT, SUBMITTED, APPROVED, RETURNED])
+def test_the_author_and_any_approver_may_withdraw(state: RevisionState) -> None:
+    assert decide(state, Action.WITHDRAW, **LAN) is WITHDRAWN
+    assert decide(state, Action.WITHDRAW, **HUNG) is WITHDRAWN
+
+
+people = st.sampled_from(["Lan", "Hùng", "Mai"])
+
+
+@given(
+    class_=st.sampled_from(BulletinClass),
+    asked=st.lists(st.tuples(st.sampled_from(Action), people, st.sampled_from(Role))),
+)
+def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approver(
+    class_: BulletinClass, asked: list[tuple[Action, str, Role]]
+) -> None:
+    state, done = DRAFT, []
+    for action, actor, role in asked:
+        try:
+            state = decide(state, action, **by(actor, role, class_=class_))
+        except BroadcastError:
+            continue
+        done.append((action, actor, role))
+    if APPROVED not in {TRANSITIONS.get((SUBMITTED, action)) for action, _, _ in done}:
+        assert state is not APPROVED
+        return
+    (submitted, author, _), (approved, approver, role), *_ = done
+    assert (submitted, author, approved) == (Action.SUBMIT, "Lan", Action.APPROVE)
+    assert role in {Role.APPROVER, Role.ADMIN}
+    assert class_ is NORMAL or approver != "Lan"
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(approval).failed == 0

@@ -1,0 +1,139 @@
+"""What tests share: PostgreSQL and a broker started here, and no way out of this machine.
+
+Each worker starts its own servers (initdb takes half a second), on demand. Tests marked
+`postgres` run on every PostgreSQL there is, tests marked `broker` on every broker; the others on
+the one from the wheel and on the best one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import itertools
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from broadcast import db
+from broadcast.config import Mqtt
+from broadcast.embedded.broker import Broker, Kind, mosquitto
+from broadcast.embedded.postgres import EmbeddedPostgres
+
+DEBIAN_BIN = Path("/usr/lib/postgresql/15/bin")
+
+POSTGRES = {"wheel": None} | ({"debian": DEBIAN_BIN} if DEBIAN_BIN.is_dir() else {})
+BROKERS: tuple[Kind, ...] = ("mosquitto", "amqtt") if mosquitto() else ("amqtt",)
+
+# A shared machine stalls a test now and then; that is no finding.
+hypothesis.settings.register_profile("shared-machine", deadline=None)
+hypothesis.settings.load_profile("shared-machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres",
+        choices=[*POSTGRES, "both"],
+        help="for all tests; by default both where a test is marked, else the wheel's",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "postgres: runs on every PostgreSQL of this machine")
+    config.addinivalue_line("markers", "broker: runs on every broker of this machine")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("postgres")
+        every = metafunc.definition.get_closest_marker("postgres") is not None
+        kinds = list(POSTGRES) if asked == "both" or (every and not asked) else [asked or "wheel"]
+        metafunc.parametrize("postgres", kinds, indirect=True, scope="session")
+    if "broker" in metafunc.fixturenames:
+        every = metafunc.definition.get_closest_marker("broker") is not None
+        metafunc.parametrize("broker", BROKERS if every else BROKERS[:1], indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_only() -> Iterator[None]:
+    """A test that reaches for another machine fails here, not in somebody's network."""
+
+    def guard(name: str) -> Any:
+        connect = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any) -> Any:
+            if self.family in {socket.AF_INET, socket.AF_INET6}:
+                host = address[0]
+                if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                    raise AssertionError(f"a test connects to {host}")
+            return connect(self, address)
+
+        return guarded
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, guard(name))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedPostgres]:
+    """A server with the databases `template`, migrated, and `shared`, a copy of it."""
+    folder = tmp_path_factory.mktemp("postgres") / request.param
+    with EmbeddedPostgres(folder, POSTGRES[request.param], durable=False) as server:
+        asyncio.run(db.migrate(server.create_database("template")))
+        server.create_database("shared", template="template")
+        yield server
+
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Address of a fresh database with the whole schema and no rows, for tests that commit."""
+    name = f"test_{next(numbers)}"
+    yield postgres.create_database(name, template="template")
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def engine(postgres_dsn: str) -> AsyncIterator[AsyncEngine]:
+    """Engine on a fresh database."""
+    engine = create_async_engine(db.async_url(postgres_dsn))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
+    """A session whose work is rolled back after the test, commits included: the cheap way."""
+    engine = create_async_engine(db.async_url(postgres.dsn_of("shared")), poolclass=NullPool)
+    async with engine.connect() as connection:
+        outer = await connection.begin()
+        async with AsyncSession(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        ) as session:
+            yield session
+        await outer.rollback()
+    await engine.dispose()
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """A fresh broker of the test's own, to be killed at will."""
+    with Broker(tmp_path / "broker", kind=request.param, autosave_seconds=1) as broker:
+        yield broker
+
+
+@pytest.fixture
+def mqtt(broker: Broker) -> Mqtt:
+    """Settings of a client of `broker`."""
+    return Mqtt(host=broker.host, port=broker.port, client_id="test")

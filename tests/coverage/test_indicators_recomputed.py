@@ -1,0 +1,77 @@
+"""Promise 6: a figure equals a full recomputation from evidence, for any past date."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time, timedelta
+from fractions import Fraction
+from random import Random
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.coverage import facts
+from broadcast.coverage.definitions import OPERATING_RULES
+from broadcast.coverage.indicators import Result, evaluate
+from tests.coverage.invented import (
+    BEGIN,
+    DISTRICT,
+    END,
+    MERGER,
+    NEW_COMMUNES,
+    NOW,
+    OLD_COMMUNES,
+    PROVINCE,
+    invent,
+)
+from tests.coverage.recount import Count, Recount, read
+
+SMALL = replace(
+    OPERATING_RULES[0],
+    window_days=6,
+    broadcast_hours=((time(5), time(5, 45)), (time(23, 40), time(0, 15))),
+    play_within_days=3,
+    speaker_fault=timedelta(hours=36),
+    attestation=timedelta(days=4),
+)
+"""The rule on a scale at which every minute can be asked on its own."""
+
+DAYS = (MERGER - timedelta(days=1), MERGER, END)
+
+
+def _count(result: Result) -> Count:
+    return Count(
+        denominator={member.code for member in result.members},
+        numerator={member.code: member.evidence.value for member in result.numerator},
+        excluded={unit.code for unit in result.excluded},
+        partly={member.code for member in result.partly},
+        errors={member.code for member in result.data_errors},
+    )
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("seed", range(6))
+async def test_figures_equal_a_recount_of_the_raw_evidence(
+    session: AsyncSession, seed: int
+) -> None:
+    await invent(session, seed)
+    tables = await read(session)
+    random = Random(seed)
+    some = [BEGIN + timedelta(days=random.randrange((END - BEGIN).days)) for _ in range(3)]
+    for as_of in (*DAYS, *some):
+        communes, districts = (OLD_COMMUNES, [DISTRICT]) if as_of < MERGER else (NEW_COMMUNES, [])
+        recount = Recount(tables, as_of, SMALL, NOW)
+        for scope in (PROVINCE, *districts, random.choice(communes)):
+            province = await facts.load(session, as_of, scope, SMALL, NOW)
+            results = evaluate(province, SMALL)
+            for cluster in province.clusters.values():
+                if cluster.device:
+                    minutes = (cluster.expected_minutes, cluster.online_minutes)
+                    assert minutes == recount.minutes(cluster.id), (as_of, cluster)
+            for name, wanted in recount.count(scope).items():
+                code, variant = name.split()
+                result = results[code][variant]
+                assert _count(result) == wanted, (as_of, scope, name)
+                if wanted.denominator:
+                    value = Fraction(len(wanted.numerator), len(wanted.denominator))
+                    assert result.value == value

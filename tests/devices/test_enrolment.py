@@ -1,0 +1,249 @@
+"""Enrolling devices and hanging them on clusters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.model import Topology
+from broadcast.devices.enrolment import (
+    DeviceFacts,
+    describe,
+    device_ids,
+    devices_kind,
+    enrol,
+    find_device,
+    install,
+    installed,
+    retire,
+    take_down,
+)
+from broadcast.devices.model import Device, Installation
+from broadcast.errors import Conflict, InvalidInput
+from broadcast.stations.clusters import find_cluster
+from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.model import Cluster
+from broadcast.wire.fields import Codec
+from tests.stations import sample
+
+MORNING = datetime(2024, 8, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def facts(code: str, volume: int = 70) -> DeviceFacts:
+    return DeviceFacts(code, "TTX-4G", "86000", [Codec.OPUS, Codec.MP3], volume, 100)
+
+
+async def cluster(session: AsyncSession, code: str) -> Cluster:
+    found = await find_cluster(session, code)
+    assert found is not None
+    return found
+
+
+async def devices(session: AsyncSession, *codes: str) -> list[Device]:
+    await sample.everything(session)
+    return [await enrol(session, facts(code), MORNING) for code in codes]
+
+
+async def history(session: AsyncSession, code: str) -> list[tuple[str, datetime, datetime | None]]:
+    rows = await session.execute(
+        sa.select(Device.code, Installation.installed_at, Installation.removed_at)
+        .select_from(Installation)
+        .join(Device, Device.id == Installation.device_id)
+        .join(Cluster, Cluster.id == Installation.cluster_id)
+        .where(Cluster.code == code)
+        .order_by(Installation.installed_at)
+    )
+    return [tuple(row) for row in rows]
+
+
+async def present(session: AsyncSession, at: datetime) -> dict[str, str]:
+    codes = dict((await session.execute(sa.select(Cluster.id, Cluster.code))).all())
+    return {codes[key]: device.code for key, device in (await installed(session, at)).items()}
+
+
+@pytest.mark.postgres
+async def test_a_swap_keeps_the_history_of_the_cluster(session: AsyncSession) -> None:
+    first, second = await devices(session, "D-1", "D-2")
+    await install(session, first, await cluster(session, "C-1"), MORNING)
+    await install(session, second, await cluster(session, "C-1"), MORNING + HOUR)
+    assert await history(session, "C-1") == [
+        ("D-1", MORNING, MORNING + HOUR),
+        ("D-2", MORNING + HOUR, None),
+    ]
+    assert await present(session, MORNING - HOUR) == {}
+    assert await present(session, MORNING) == {"C-1": "D-1"}
+    assert await present(session, MORNING + HOUR) == {"C-1": "D-2"}
+
+
+async def test_hanging_a_device_again_changes_nothing(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    await install(session, device, await cluster(session, "C-1"), MORNING)
+    revision = await session.scalar(sa.select(Topology.revision))
+    await install(session, device, await cluster(session, "C-1"), MORNING + HOUR)
+    assert await history(session, "C-1") == [("D-1", MORNING, None)]
+    assert await session.scalar(sa.select(Topology.revision)) == revision
+
+
+async def test_a_swap_is_counted_as_a_change_of_the_topology(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    before = await session.scalar(sa.select(Topology.revision)) or 0
+    await install(session, device, await cluster(session, "C-1"), MORNING)
+    assert await session.scalar(sa.select(Topology.revision)) == before + 1
+
+
+async def test_a_device_that_hangs_elsewhere_is_moved_only_when_asked(
+    session: AsyncSession,
+) -> None:
+    first, second = await devices(session, "D-1", "D-2")
+    await install(session, first, await cluster(session, "C-1"), MORNING)
+    await install(session, second, await cluster(session, "C-2"), MORNING)
+    with pytest.raises(Conflict, match="đang ở cụm C-1") as error:
+        await install(session, first, await cluster(session, "C-2"), MORNING + HOUR)
+    assert error.value.extra["cluster"] == "C-1"
+    await install(session, first, await cluster(session, "C-2"), MORNING + HOUR, move=True)
+    assert await present(session, MORNING + HOUR) == {"C-2": "D-1"}
+    assert await history(session, "C-1") == [("D-1", MORNING, MORNING + HOUR)]
+
+
+async def test_a_device_that_was_taken_down_can_hang_elsewhere(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    await install(session, device, await cluster(session, "C-1"), MORNING)
+    assert await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
+    assert not await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
+    await install(session, device, await cluster(session, "C-2"), MORNING + HOUR)
+    assert await present(session, MORNING + HOUR) == {"C-2": "D-1"}
+
+
+@pytest.mark.parametrize("at", [MORNING - HOUR, MORNING, MORNING + HOUR / 2])
+async def test_the_past_of_a_cluster_is_not_rewritten(session: AsyncSession, at: datetime) -> None:
+    first, second = await devices(session, "D-1", "D-2")
+    await install(session, first, await cluster(session, "C-1"), MORNING)
+    await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
+    with pytest.raises(Conflict, match="phải sau đó"):
+        await install(session, second, await cluster(session, "C-1"), at)
+    with pytest.raises(Conflict, match="phải sau đó"):
+        await install(session, first, await cluster(session, "C-2"), at)
+
+
+async def test_taking_down_before_hanging_up_is_refused(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    await install(session, device, await cluster(session, "C-1"), MORNING)
+    with pytest.raises(Conflict, match="sửa thời điểm"):
+        await take_down(session, await cluster(session, "C-1"), MORNING)
+
+
+async def test_a_cluster_takes_a_device_only_while_it_stands(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    place = await cluster(session, "C-1")
+    place.removed_on = MORNING.date() + timedelta(days=1)
+    with pytest.raises(InvalidInput, match="installed_at: cụm C-1 chỉ có từ 2024-01-01"):
+        await install(session, device, place, datetime(2023, 12, 31, 16, 59, tzinfo=UTC))
+    with pytest.raises(InvalidInput, match="đến 2024-08-02"):
+        await install(session, device, place, MORNING + 24 * HOUR)
+    # Midnight in the province is five in the afternoon in UTC.
+    await install(session, device, place, datetime(2023, 12, 31, 17, tzinfo=UTC))
+
+
+async def test_a_cluster_without_telemetry_takes_no_device(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    with pytest.raises(InvalidInput, match="evidence=attested"):
+        await install(session, device, await cluster(session, "C-3"), MORNING)
+
+
+async def test_a_retired_device_hangs_nowhere_and_its_code_is_not_used_again(
+    session: AsyncSession,
+) -> None:
+    (device,) = await devices(session, "D-1")
+    await install(session, device, await cluster(session, "C-1"), MORNING)
+    await retire(session, device, MORNING + HOUR)
+    assert await present(session, MORNING + HOUR) == {}
+    assert await history(session, "C-1") == [("D-1", MORNING, MORNING + HOUR)]
+    with pytest.raises(Conflict, match="đã ngừng dùng"):
+        await install(session, device, await cluster(session, "C-1"), MORNING + 2 * HOUR)
+    with pytest.raises(Conflict, match="không dùng lại"):
+        await enrol(session, facts("D-1"), MORNING)
+    # What it still has to report is taken.
+    assert await device_ids(session) == {"D-1": device.id}
+
+
+async def test_only_the_clusters_asked_for_are_told(session: AsyncSession) -> None:
+    first, second = await devices(session, "D-1", "D-2")
+    one = await cluster(session, "C-1")
+    await install(session, first, one, MORNING)
+    await install(session, second, await cluster(session, "C-2"), MORNING)
+    assert (await installed(session, MORNING, [one.id])) == {one.id: first}
+    assert await installed(session, MORNING, []) == {}
+
+
+async def test_a_new_volume_is_counted_as_a_change_of_the_topology(session: AsyncSession) -> None:
+    (device,) = await devices(session, "D-1")
+    before = await session.scalar(sa.select(Topology.revision)) or 0
+    await describe(session, device, facts("D-1"))
+    assert await session.scalar(sa.select(Topology.revision)) == before
+    await describe(session, device, facts("D-1", volume=50))
+    assert await session.scalar(sa.select(Topology.revision)) == before + 1
+
+
+# --- from a file ---------------------------------------------------------------------------------
+
+HEADER = "code,model,codecs,volume,cluster_code,installed_at\n"
+ROWS = "D-1,TTX,opus+mp3,80,C-1,2024-08-01T08:00\nD-2,TTX,mp3,,C-2,\nD-3,TTX,opus,,,\n"
+
+
+async def import_devices(session: AsyncSession, text: str, now: datetime = MORNING) -> list[int]:
+    kinds = [*KINDS, devices_kind(now)]
+    report = await import_files(session, [sample.file("devices.csv", text)], kinds)
+    return [report.added, report.changed, report.unchanged]
+
+
+async def test_devices_are_enrolled_and_hung_from_a_file(session: AsyncSession) -> None:
+    await sample.everything(session)
+    assert await import_devices(session, HEADER + ROWS) == [3, 0, 0]
+    assert await history(session, "C-1") == [("D-1", MORNING, None)]
+    assert await present(session, MORNING) == {"C-1": "D-1", "C-2": "D-2"}
+    device = await find_device(session, "D-1")
+    assert device is not None
+    assert (device.codecs, device.volume) == (["mp3", "opus"], 80)
+    assert await import_devices(session, HEADER + ROWS, MORNING + HOUR) == [0, 0, 3]
+    assert await history(session, "C-2") == [("D-2", MORNING, None)]
+
+
+async def test_a_file_swaps_the_device_of_a_cluster(session: AsyncSession) -> None:
+    await sample.everything(session)
+    await import_devices(session, HEADER + ROWS)
+    swap = HEADER + "D-3,TTX,opus,,C-1,2024-08-01T09:00\n"
+    assert await import_devices(session, swap, MORNING + HOUR) == [0, 1, 0]
+    assert [code for code, _, _ in await history(session, "C-1")] == ["D-1", "D-3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "says"),
+    [
+        ("D-9,TTX,wav,,,", "codecs", "opus, mp3"),
+        ("D-9,TTX,opus,101,,", "volume", "0 đến 100"),
+        ("D-9,TTX,opus,,C-9,", "cluster_code", "không có cụm loa"),
+        ("D-9,TTX,opus,,C-3,", "cluster_code", "attested"),
+        ("D-9,TTX,opus,,C-1,2024-08-02", "installed_at", "tương lai"),
+        ("D-9,TTX,opus,,C-1,2023-08-01", "installed_at", "chỉ có từ"),
+        ("D-9,TTX,opus,,C-1,2024-07-01", "cluster_code", "phải sau đó"),
+        ("D-1,TTX,opus,,C-4,", "cluster_code", "đang ở cụm C-1"),
+        ("D 9,TTX,opus,,,", "code", "không hợp lệ"),
+    ],
+)
+async def test_a_wrong_device_is_refused_with_its_place(
+    session: AsyncSession, row: str, column: str, says: str
+) -> None:
+    await sample.everything(session)
+    await import_devices(session, HEADER + ROWS)
+    before = await device_ids(session)
+    with pytest.raises(InvalidInput) as error:
+        await import_devices(session, HEADER + "D-8,TTX,opus,,,\n" + row + "\n")
+    found = error.value.extra["errors"]
+    assert isinstance(found, list)
+    assert [(fault["row"], fault["column"]) for fault in found] == [(3, column)]
+    assert says in found[0]["detail"]
+    assert await device_ids(session) == before

@@ -1,0 +1,180 @@
+"""Faults, readiness, refusals, results, dead letters, and who is enrolled."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.devices import answers, dead_letters, faults, readiness
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.dead_letters import KEPT_BYTES, Budget, Letter, Why
+from broadcast.devices.faults import Report
+from broadcast.devices.model import CommandResult, DeadLetter, Device, Fault, Readiness, Refusal
+from broadcast.devices.roll import KNOWN_FOR, UNKNOWN_FOR, Roll
+from broadcast.wire import events
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
+
+
+async def spans(session: AsyncSession) -> list[tuple[Any, ...]]:
+    rows = await session.execute(
+        sa.select(Fault.kind, Fault.opened_at, Fault.closed_at).order_by(Fault.opened_at)
+    )
+    return [tuple(row) for row in rows]
+
+
+def fault(device: Device, minute: int, is_open: bool) -> Report:
+    return Report(device.id, "line_open", is_open, EIGHT + minute * MINUTE, "")
+
+
+async def test_fault_lasts_from_its_opening_to_its_end(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    await faults.keep(session, [fault(device, 0, True)])
+    await faults.keep(session, [fault(device, 5, False)])
+    await faults.keep(session, [fault(device, 9, True)])
+    assert await spans(session) == [
+        ("line_open", EIGHT, EIGHT + 5 * MINUTE),
+        ("line_open", EIGHT + 9 * MINUTE, None),
+    ]
+
+
+async def test_fault_that_opens_and_ends_in_one_batch_is_one_span(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    reports = [fault(device, 2, True), fault(device, 1, False), fault(device, 0, True)]
+    await faults.keep(session, reports)
+    assert await spans(session) == [
+        ("line_open", EIGHT, EIGHT + MINUTE),
+        ("line_open", EIGHT + 2 * MINUTE, None),
+    ]
+
+
+async def test_repeated_opening_does_not_open_a_fault_again(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    for report in (fault(device, 0, True), fault(device, 5, False), fault(device, 0, True)):
+        await faults.keep(session, [report])
+    assert await spans(session) == [("line_open", EIGHT, EIGHT + 5 * MINUTE)]
+
+
+async def test_end_of_an_older_fault_does_not_close_a_newer_one(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    await faults.keep(session, [fault(device, 9, True)])
+    await faults.keep(session, [fault(device, 5, False)])
+    assert await spans(session) == [("line_open", EIGHT + 9 * MINUTE, None)]
+
+
+def ready(
+    device: Device, occurrence: str, state: Any, sent_at: datetime = EIGHT
+) -> Arrival[events.Readiness]:
+    item = events.Ready(occurrence_id=occurrence, bulletin_revision=1, state=state)
+    return Arrival(device.id, device.code, events.Readiness(sent_at=sent_at, items=[item]))
+
+
+async def test_newest_word_on_an_occurrence_stands_in_any_order(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    one = str(uuid4())
+    said = [
+        ready(device, one, "ready", EIGHT + 2 * MINUTE),
+        ready(device, one, "waiting", EIGHT + MINUTE),
+    ]
+    await readiness.record(session, said, EIGHT + 3 * MINUTE)
+    await readiness.record(session, [ready(device, one, "no_codec", EIGHT)], EIGHT + 4 * MINUTE)
+    row = await session.get_one(Readiness, (UUID(one), device.id))
+    assert (row.state, row.sent_at) == ("ready", EIGHT + 2 * MINUTE)
+
+
+async def test_word_from_the_future_does_not_stand_for_ever(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    one = str(uuid4())
+    future = ready(device, one, "waiting", EIGHT + timedelta(days=999))
+    await readiness.record(session, [future], EIGHT)
+    await readiness.record(session, [ready(device, one, "ready", EIGHT + MINUTE)], EIGHT + MINUTE)
+    row = await session.get_one(Readiness, (UUID(one), device.id))
+    assert row.state == "ready"
+
+
+async def test_word_on_what_is_no_occurrence_is_left_out(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    await readiness.record(session, [ready(device, "alert-7", "ready")], EIGHT)
+    assert await session.scalar(sa.select(sa.func.count()).select_from(Readiness)) == 0
+
+
+async def test_answers_that_come_twice_are_kept_once(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    refusal = events.Refusal(sent_at=EIGHT, topic="area/51/state/programme", reason="signature")
+    result = events.CommandResult(sent_at=EIGHT, command_id="c1", result="done")
+    for _ in range(2):
+        await answers.record_refusals(session, [Arrival(device.id, "A", refusal)], EIGHT)
+        await answers.record_results(session, [Arrival(device.id, "A", result)], EIGHT)
+    assert (await session.scalars(sa.select(Refusal))).one().reason == "signature"
+    assert (await session.scalars(sa.select(CommandResult))).one().result == "done"
+
+
+async def test_dead_letter_keeps_its_beginning_and_its_true_size(session: AsyncSession) -> None:
+    letter = Letter(Why.TOO_LARGE, "t\0opic", "A", b"x" * 10**6, "quá lớn \ud800", "$.a")
+    await dead_letters.keep(session, [letter], EIGHT, Budget())
+    row = (await session.scalars(sa.select(DeadLetter))).one()
+    assert (row.size_bytes, len(row.payload)) == (10**6, KEPT_BYTES)
+    assert (row.topic, row.reason, row.field) == (
+        "t\N{REPLACEMENT CHARACTER}opic",
+        "quá lớn ?",
+        "$.a",
+    )
+
+
+def test_flood_of_one_device_leaves_room_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "KEPT_PER_DEVICE_AND_MINUTE", 3)
+    monkeypatch.setattr(dead_letters, "KEPT_PER_MINUTE", 5)
+    budget = Budget()
+    noisy = [Letter(Why.MALFORMED, "t", "noisy", b"", "r")] * 10
+    quiet = [Letter(Why.MALFORMED, "t", "quiet", b"", "r")] * 3
+    assert [letter.device_code for letter in budget.admit([*noisy, *quiet], EIGHT)] == (
+        ["noisy"] * 3 + ["quiet"] * 2
+    )
+    assert budget.admit(quiet, EIGHT + 59 * SECOND) == []
+    assert len(budget.admit(quiet, EIGHT + MINUTE)) == 3
+
+
+@pytest.fixture
+def asked(session: AsyncSession, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Statements that the session was asked to run."""
+    statements: list[Any] = []
+    execute = session.execute
+
+    async def counting(statement: Any, *args: Any, **kwargs: Any) -> Any:
+        statements.append(statement)
+        return await execute(statement, *args, **kwargs)
+
+    monkeypatch.setattr(session, "execute", counting)
+    return statements
+
+
+async def test_roll_asks_once_for_known_and_unknown_alike(
+    session: AsyncSession, asked: list[Any]
+) -> None:
+    (device,) = await enrol(session, "A")
+    roll = Roll()
+    for _ in range(3):
+        await roll.look_up(session, ["A", "nobody", "A"], EIGHT)
+    assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
+
+
+async def test_device_enrolled_late_becomes_known_shortly(session: AsyncSession) -> None:
+    roll = Roll()
+    await roll.look_up(session, ["A"], EIGHT)
+    (device,) = await enrol(session, "A")
+    await roll.look_up(session, ["A"], EIGHT + UNKNOWN_FOR)
+    assert roll.get("A") == device.id
+
+
+async def test_retired_device_becomes_unknown(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    roll = Roll()
+    await roll.look_up(session, ["A"], EIGHT)
+    device.retired_at = EIGHT
+    await session.flush()
+    await roll.look_up(session, ["A"], EIGHT + KNOWN_FOR)
+    assert roll.get("A") is None

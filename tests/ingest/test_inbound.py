@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast.devices.dead_letters import Letter, Why
+from broadcast.devices.inbound import Event, read
+from broadcast.wire.codec import MAX_EVENT_BYTES
+from broadcast.wire.events import Gone
+from tests.ingest.inbox import PREFIX
+
+TOPIC = f"{PREFIX}/device/QN-1/event/gone"
+
+
+def test_good_message_is_an_event() -> None:
+    found = read(TOPIC, b'{"session": 3, "unknown": [1]}', retain=False, prefix=PREFIX)
+    assert found == Event("QN-1", "gone", Gone(session=3))
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "retain", "why", "code", "reason"),
+    [
+        (f"{PREFIX}/device/QN-1/state/config", b"{}", False, Why.TOPIC, None, "no topic"),
+        (f"{PREFIX}/device/QN%1/event/gone", b"{}", False, Why.TOPIC, None, "no topic"),
+        ("other/device/QN-1/event/gone", b"{}", False, Why.TOPIC, None, "no topic"),
+        ("device/QN-1/event/gone", b"{}", False, Why.TOPIC, None, "no topic"),
+        (TOPIC, b'{"session":3}', True, Why.RETAINED, "QN-1", "without retain"),
+        (
+            f"{PREFIX}/device/QN-1/event/party",
+            b"{}",
+            False,
+            Why.KIND,
+            "QN-1",
+            "unknown event kind",
+        ),
+        (TOPIC, b" " * 1_000_000, False, Why.TOO_LARGE, "QN-1", f"at most {MAX_EVENT_BYTES}"),
+        (TOPIC, b"", False, Why.MALFORMED, "QN-1", "not JSON"),
+        (TOPIC, b'{"session": "\xff"}', False, Why.MALFORMED, "QN-1", ""),
+        (TOPIC, b'{"session": 0}', False, Why.MALFORMED, "QN-1", ">= 1"),
+        (TOPIC, b'{"session": 1e999}', False, Why.MALFORMED, "QN-1", ""),
+        (TOPIC, b"[" * 60_000, False, Why.MALFORMED, "QN-1", ""),
+    ],
+)
+def test_what_cannot_be_taken_says_why(
+    topic: Any, payload: Any, retain: Any, why: Any, code: Any, reason: Any
+) -> None:
+    found = read(topic, payload, retain=retain, prefix=PREFIX)
+    assert isinstance(found, Letter)
+    assert (found.why, found.device_code) == (why, code)
+    assert reason in found.reason
+
+
+def test_letter_names_the_field() -> None:
+    found = read(TOPIC, b'{"session": "three"}', retain=False, prefix=PREFIX)
+    assert isinstance(found, Letter)
+    assert found.field == "$.session"
+
+
+COMMAND_RESULT = f"{PREFIX}/device/QN-1/event/command_result"
+
+
+@pytest.mark.parametrize(
+    ("detail", "storable"),
+    [(rb"\u0000", False), (rb"a\\u0000", True), (rb"\\\u0000", False), (rb"\u0001", True)],
+)
+def test_nul_is_refused_before_the_database_sees_it(detail: Any, storable: Any) -> None:
+    payload = b'{"sent_at":"2025-07-01T01:00:00Z","command_id":"c","result":"done","detail":"%s"}'
+    found = read(COMMAND_RESULT, payload % detail, retain=False, prefix=PREFIX)
+    assert isinstance(found, Event) is storable
+
+
+@given(st.text(max_size=40), st.binary(max_size=200), st.booleans())
+def test_nothing_that_comes_raises(topic: Any, payload: Any, retain: Any) -> None:
+    for full in (topic, f"{PREFIX}/device/A/event/{topic}", TOPIC):
+        assert isinstance(read(full, payload, retain=retain, prefix=PREFIX), Event | Letter)

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, db, ingest
+from broadcast.devices import readiness
+from broadcast.devices.model import (
+    Boot,
+    CommandResult,
+    DeadLetter,
+    DevicePresence,
+    Fault,
+    Heartbeat,
+    ListeningSpan,
+    PresenceChange,
+    Readiness,
+    Refusal,
+)
+from broadcast.plays.model import JournalRecord
+from broadcast.programmes.keys import Keys
+from broadcast.wire import events
+from broadcast.wire.commands import JournalAck, TimeReply
+from broadcast.wire.envelope import Verifier
+from tests.ingest.inbox import PREFIX, Acked, Inbox, Until
+
+TRUSTED = events.Clock(trusted=True)
+
+
+def beat(seq: int = 1, **more: Any) -> events.Heartbeat:
+    return events.Heartbeat(session=1, seq=seq, sent_at=clock.now(), clock=TRUSTED, **more)
+
+
+def boot(session: int = 1) -> events.Boot:
+    return events.Boot(
+        session=session, sent_at=clock.now(), reason="power_on", codecs=["opus"], clock=TRUSTED,
+        journal_id="j",
+    )  # fmt: skip
+
+
+def playback(*seqs: int, oldest: int | None = None, volume: int = 70) -> events.Playback:
+    at = clock.now().replace(microsecond=0)
+    records: list[events.Record] = [
+        events.Started(seq=seq, occurrence_id="alert-1", at=at, volume=volume) for seq in seqs
+    ]
+    return events.Playback(sent_at=at, journal_id="j", records=records, oldest_seq=oldest)
+
+
+async def count(engine: AsyncEngine, table: Any) -> int:
+    async with db.transaction(engine) as session:
+        return await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+async def letters(engine: AsyncEngine) -> list[DeadLetter]:
+    async with db.transaction(engine) as session:
+        return list(await session.scalars(sa.select(DeadLetter).order_by(DeadLetter.id)))
+
+
+async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, acked: Acked) -> None:
+    now = clock.now()
+    item = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=1, state="ready")
+    said = [
+        inbox.put("A", "boot", boot()),
+        inbox.put("A", "heartbeat", beat()),
+        inbox.put("A", "playback", playback(1)),
+        inbox.put("A", "readiness", events.Readiness(sent_at=now, items=[item])),
+        inbox.put("A", "fault", events.Fault(sent_at=now, kind="hot", open=True)),
+        inbox.put("A", "refusal", events.Refusal(sent_at=now, topic="t", reason="key")),
+        inbox.put(
+            "A", "command_result",
+            events.CommandResult(sent_at=now, command_id="c", result="done"),
+        ),
+        inbox.put("A", "time_request", events.TimeRequest(token="t")),
+        inbox.put("A", "gone", events.Gone(session=1)),
+    ]  # fmt: skip
+    await acked(*said)
+    tables = (
+        Boot, Heartbeat, DevicePresence, PresenceChange, JournalRecord, Readiness, Fault, Refusal,
+        CommandResult,
+    )  # fmt: skip
+    assert [await count(engine, table) for table in tables] == [1] * len(tables)
+    assert await letters(engine) == []
+    assert [message.acked for message in said] == [1] * len(said)
+
+
+async def test_what_cannot_be_taken_is_kept_with_its_reason_and_stops_nobody(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    said = [
+        inbox.put("A", "heartbeat", b"\xff\xfe"),
+        inbox.put("nobody", "heartbeat", beat()),
+        inbox.put("A", "heartbeat", beat(), retain=True),
+        inbox.put("A", "gossip", b"{}"),
+        inbox.put("A", "heartbeat", b"x" * 1_000_000),
+        inbox.put_raw(f"{PREFIX}/device/A/state/config", b"{}"),
+        inbox.put("A", "heartbeat", beat()),
+    ]
+    await acked(*said)
+    found = await letters(engine)
+    assert [(letter.device_code, letter.size_bytes) for letter in found] == [
+        ("A", 2), ("nobody", len(said[1].payload)), ("A", len(said[2].payload)), ("A", 2),
+        ("A", 1_000_000), (None, 2),
+    ]  # fmt: skip
+    assert all(letter.reason for letter in found)
+    assert await count(engine, Heartbeat) == 1
+
+
+async def test_heartbeat_from_the_future_counts_now_and_opens_a_fault(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    future = msgspec.structs.replace(beat(), sent_at=clock.now() + timedelta(days=365))
+    await acked(inbox.put("A", "heartbeat", future))
+    async with db.transaction(engine) as session:
+        state = (await session.scalars(sa.select(DevicePresence))).one()
+        fault = (await session.scalars(sa.select(Fault))).one()
+    assert abs(state.last_seen_at - clock.now()) < timedelta(seconds=30)
+    assert (fault.kind, fault.closed_at) == ("clock_wrong", None)
+
+
+TOO_BIG = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=2**40, state="ready")
+
+
+async def test_poison_is_found_by_itself_and_the_batch_is_stored(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    poison = events.Readiness(sent_at=clock.now(), items=[TOO_BIG])
+    said = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 21)]
+    said.insert(7, inbox.put("B", "readiness", poison))
+    await acked(*said)
+    (letter,) = await letters(engine)
+    assert letter.device_code == "B"
+    assert "bulletin_revision" in bytes(letter.payload).decode()
+    assert await count(engine, Heartbeat) == 20
+
+
+async def test_time_that_no_database_holds_is_poison_too(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    payload = (
+        b'{"session":1,"seq":1,"sent_at":"0001-01-01T00:00:00+14:00","clock":{"trusted":false}}'
+    )
+    await acked(inbox.put("A", "heartbeat", payload), inbox.put("B", "heartbeat", beat()))
+    (letter,) = await letters(engine)
+    assert letter.device_code == "A"
+    assert await count(engine, Heartbeat) == 1
+
+
+async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = readiness.record
+
+    async def buggy(session: Any, arrivals: Any, received_at: Any) -> None:
+        if any(arrival.code == "B" for arrival in arrivals):
+            raise KeyError("unforeseen")
+        await record(session, arrivals, received_at)
+
+    monkeypatch.setattr(readiness, "record", buggy)
+    item = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=1, state="ready")
+    said = events.Readiness(sent_at=clock.now(), items=[item])
+    await acked(*(inbox.put(device, "readiness", said) for device in "ABC"))
+    (letter,) = await letters(engine)
+    assert (letter.device_code, letter.reason) == ("B", "KeyError: 'unforeseen'")
+    assert await count(engine, Readiness) == 2
+
+
+async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
+    engine: AsyncEngine, inbox: Inbox, until: Until, acked: Acked
+) -> None:
+    first = inbox.put("A", "heartbeat", beat(1))
+    await acked(first)
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE journal_records RENAME TO away"))
+    retries = ingest.RETRIES._value.get()
+    said = [inbox.put("A", "heartbeat", beat(2)), inbox.put("A", "playback", playback(1))]
+    await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
+    later = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 2000)]
+    await until(lambda: ingest.RETRIES._value.get() >= retries + 5)
+    assert inbox.acked == [first]
+    assert inbox.published == []
+    assert inbox.waiting == len(later), "more than one batch was taken into memory"
+
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE away RENAME TO journal_records"))
+    await acked(*said, *later)
+    assert await count(engine, Heartbeat) == 2 + len(later)
+    assert await letters(engine) == []
+
+
+async def test_message_that_comes_again_changes_nothing(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    said = [
+        inbox.put("A", "boot", boot()),
+        inbox.put("A", "heartbeat", beat()),
+        inbox.put("A", "playback", playback(1, 2)),
+        inbox.put("A", "fault", events.Fault(sent_at=clock.now(), kind="hot", open=True)),
+    ]
+    await acked(*said)
+    again = [inbox.put_raw(message.topic, message.payload) for message in said * 3]
+    await acked(*again)
+    counts = [
+        await count(engine, t) for t in (Boot, Heartbeat, JournalRecord, PresenceChange, Fault)
+    ]
+    assert counts == [1, 1, 2, 1, 1]
+
+
+def acks(inbox: Inbox, keys: Keys) -> list[int]:
+    verifier = Verifier(keys.public())
+    commands = [verifier.command(payload) for _, payload in inbox.published]
+    return [command.upto_seq for command in commands if isinstance(command, JournalAck)]
+
+
+async def test_journal_is_confirmed_signed_and_only_without_gaps(
+    inbox: Inbox, keys: Keys, until: Until
+) -> None:
+    for seqs in ((1, 2), (4,), (3,), (3,)):
+        inbox.put("A", "playback", playback(*seqs))
+        sent = len(inbox.published)
+        await until(lambda sent=sent: len(inbox.published) > sent)
+    assert acks(inbox, keys) == [2, 2, 4, 4]
+    assert {topic for topic, _ in inbox.published} == {f"{PREFIX}/device/A/command/journal_ack"}
+
+
+async def test_server_restored_from_a_backup_does_not_wait_for_what_was_freed(
+    inbox: Inbox, keys: Keys, until: Until
+) -> None:
+    inbox.put("A", "playback", playback(151, 152, oldest=151))
+    await until(lambda: inbox.published)
+    assert acks(inbox, keys) == [152]
+
+
+async def test_journal_is_confirmed_after_the_commit(
+    engine: AsyncEngine, inbox: Inbox, until: Until
+) -> None:
+    stored = []
+
+    def look(_topic: str, _payload: bytes) -> None:
+        stored.append(asyncio.ensure_future(count(engine, JournalRecord)))
+
+    inbox.on_publish = look
+    inbox.put("A", "playback", playback(1, 2, 3))
+    await until(lambda: stored)
+    assert await stored[0] == 3
+
+
+@pytest.mark.parametrize("later_first", [True, False])
+async def test_record_that_contradicts_a_stored_one_is_a_dead_letter(
+    later_first: bool, engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+) -> None:
+    first = playback(1, volume=10)
+    await acked(inbox.put("A", "playback", first))
+    (stored,) = first.records
+    other = msgspec.structs.replace(stored, volume=99)
+    again = [other, stored] if later_first else [stored, other]
+    await acked(
+        *(
+            inbox.put("A", "playback", msgspec.structs.replace(first, records=[item]))
+            for item in again
+        )
+    )
+    (letter,) = await letters(engine)
+    assert "record 1 of journal j" in letter.reason
+    assert b"99" in bytes(letter.payload)
+    async with db.transaction(engine) as session:
+        kept = (await session.scalars(sa.select(JournalRecord))).one()
+    assert kept.body["volume"] == 10
+    await until(lambda: acks(inbox, keys) == [1, 1])
+
+
+async def test_time_is_answered_to_who_is_enrolled(
+    engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+) -> None:
+    await acked(inbox.put("A", "heartbeat", beat()))
+    before = clock.now()
+    await acked(
+        inbox.put("A", "time_request", events.TimeRequest(token="now")),
+        inbox.put("B", "time_request", events.TimeRequest(token="first word")),
+        inbox.put("nobody", "time_request", events.TimeRequest(token="x")),
+    )
+    await until(lambda: len(inbox.published) == 2)
+    replies = [Verifier(keys.public()).command(payload) for _, payload in inbox.published]
+    assert {reply.token for reply in replies if isinstance(reply, TimeReply)} == {
+        "now", "first word",
+    }  # fmt: skip
+    assert all(
+        before - timedelta(seconds=1) <= reply.server_at <= clock.now()
+        for reply in replies
+        if isinstance(reply, TimeReply)
+    )
+    assert [letter.device_code for letter in await letters(engine)] == ["nobody"]
+
+
+async def test_order_that_cannot_be_published_is_left_to_the_device(
+    inbox: Inbox, keys: Keys, until: Until, acked: Acked
+) -> None:
+    inbox.connected = False
+    await acked(inbox.put("A", "playback", playback(1)))
+    inbox.connected = True
+    await acked(inbox.put("A", "playback", playback(1)))
+    await until(lambda: inbox.published)
+    assert acks(inbox, keys) == [1]
+
+
+async def spans(engine: AsyncEngine) -> list[ListeningSpan]:
+    async with db.transaction(engine) as session:
+        return list(
+            await session.scalars(sa.select(ListeningSpan).order_by(ListeningSpan.started_at))
+        )
+
+
+async def wait_for_spans(
+    engine: AsyncEngine, enough: Callable[[list[ListeningSpan]], object]
+) -> list[ListeningSpan]:
+    async with asyncio.timeout(10):
+        while not enough(found := await spans(engine)):  # noqa: ASYNC110 — a database tells none
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_listening_is_noted_while_the_link_stands_also_in_silence(
+    engine: AsyncEngine, running: asyncio.Task[None], inbox: Inbox
+) -> None:
+    (first,) = await wait_for_spans(engine, len)
+    await wait_for_spans(engine, lambda found: found[0].until > first.until)
+    inbox.connected = False
+    await asyncio.sleep(0.2)
+    (deaf,) = await spans(engine)
+    await asyncio.sleep(0.2)
+    assert (await spans(engine))[0].until == deaf.until
+
+    inbox.connected, inbox.connection = True, 2
+    await wait_for_spans(engine, lambda found: len(found) == 2)
+
+
+async def test_what_waited_at_the_broker_is_dated_by_the_device(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    sent_at = clock.now() - timedelta(minutes=20)
+    waited = msgspec.structs.replace(beat(), sent_at=sent_at)
+    await acked(inbox.put("A", "heartbeat", waited))
+    await wait_for_spans(engine, len)
+    slow = msgspec.structs.replace(beat(), sent_at=sent_at)
+    await acked(inbox.put("B", "heartbeat", slow))
+    async with db.transaction(engine) as session:
+        seen = list(
+            await session.scalars(
+                sa.select(DevicePresence.last_seen_at).order_by(DevicePresence.device_id)
+            )
+        )
+    assert seen[0] == sent_at
+    assert clock.now() - seen[1] < timedelta(minutes=1)

@@ -1,0 +1,392 @@
+"""Recurrence rules, beside the expansion of another library."""
+
+from __future__ import annotations
+
+import time as clock_time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+import pytest
+from dateutil.rrule import rrulestr
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from broadcast.clock import LOCAL
+from broadcast.errors import InvalidInput
+from broadcast.schedules.recurrence import (
+    LOOK_AHEAD,
+    Planned,
+    Rule,
+    carry_over,
+    check,
+    first_after,
+    last_start,
+    occurrences_between,
+    parse,
+    split,
+    times_of_day,
+)
+
+DAY = timedelta(days=1)
+NAMES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+def local(text: str) -> datetime:
+    """Wall time of the province."""
+    return datetime.fromisoformat(text).replace(tzinfo=LOCAL)
+
+
+def starts(
+    rule: str | None,
+    starts_at: datetime,
+    days: int = 60,
+    exceptions: dict[datetime, datetime | None] | None = None,
+    zone: ZoneInfo = LOCAL,
+) -> list[str]:
+    parsed = None if rule is None else parse(rule, zone)
+    found = occurrences_between(
+        parsed, starts_at, exceptions or {}, starts_at - DAY, starts_at + days * DAY, zone
+    )
+    return [f"{each.starts_at.astimezone(zone):%Y-%m-%d %a %H:%M}" for each in found]
+
+
+# --- the second expansion ----------------------------------------------------------------------
+
+
+def by_dateutil(rule: Rule, start: datetime, after: datetime, before: datetime) -> list[datetime]:
+    """Wall times of a rule as another library has them."""
+    walls = rrulestr(str(rule), dtstart=start)
+    return list(takewhile(lambda at: at < before, walls.xafter(after, inc=True)))
+
+
+def several(values: st.SearchStrategy[int], most: int = 3) -> st.SearchStrategy[str]:
+    return st.lists(values, min_size=1, max_size=most, unique=True).map(
+        lambda numbers: ",".join(map(str, numbers))
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> str:
+    frequency = draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]))
+    parts = [f"FREQ={frequency}"]
+
+    def maybe(name: str, values: st.SearchStrategy[str]) -> None:
+        if draw(st.booleans()):
+            parts.append(f"{name}={draw(values)}")
+
+    maybe("INTERVAL", st.integers(1, 5).map(str))
+    numbered = frequency in {"MONTHLY", "YEARLY"}
+    # The other library takes a list of both, plain and numbered, for their intersection.
+    numbers = ["1", "2", "-1", "5"] if numbered and draw(st.booleans()) else [""]
+    day = st.builds(lambda n, name: n + name, st.sampled_from(numbers), st.sampled_from(NAMES))
+    maybe("BYDAY", st.lists(day, min_size=1, max_size=3, unique=True).map(",".join))
+    if frequency != "WEEKLY":
+        maybe("BYMONTHDAY", several(st.sampled_from([1, 2, 15, 29, 30, 31, -1, -2, -31])))
+    maybe("BYMONTH", several(st.integers(1, 12)))
+    maybe("BYHOUR", several(st.integers(0, 23)))
+    maybe("BYMINUTE", several(st.integers(0, 59)))
+    if any(part.startswith("BY") for part in parts):
+        maybe("BYSETPOS", several(st.sampled_from([1, 2, 3, -1, -2])))
+    maybe("WKST", st.sampled_from(NAMES))
+    ends = draw(st.sampled_from(["", "COUNT", "UNTIL"]))
+    if ends == "COUNT":
+        parts.append(f"COUNT={draw(st.integers(1, 40))}")
+    if ends == "UNTIL":
+        parts.append(f"UNTIL={draw(st.dates(date(2026, 1, 1), date(2027, 12, 31))):%Y%m%d}")
+    return ";".join(draw(st.permutations(parts)))
+
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)).map(  # noqa: DTZ001
+    lambda at: at.replace(second=0, microsecond=0)
+)
+
+
+@given(rules(), moments, st.integers(0, 300), st.integers(1, 400))
+def test_every_rule_fires_as_another_library_says(
+    text: str, wall: datetime, skipped: int, days: int
+) -> None:
+    rule = parse(text, LOCAL)
+    starts_at = wall.replace(tzinfo=LOCAL)
+    # The other one looks for ever for what never comes; `never` has its own test.
+    assume(first_after(rule, starts_at, starts_at, LOCAL) is not None)
+    after, before = wall + skipped * DAY, wall + (skipped + days) * DAY
+    found = occurrences_between(
+        rule, starts_at, {}, after.replace(tzinfo=LOCAL), before.replace(tzinfo=LOCAL), LOCAL
+    )
+    assert [each.starts_at.astimezone(LOCAL).replace(tzinfo=None) for each in found] == (
+        by_dateutil(rule, wall, after, before)
+    )
+    assert all(each.starts_at == each.recurrence_at for each in found)
+    assert parse(str(rule), LOCAL) == rule
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.filter_too_much])
+@given(rules(), moments)
+def test_what_is_said_never_to_fire_does_not_within_ten_years(text: str, wall: datetime) -> None:
+    rule = replace(parse(text, LOCAL), until=None)
+    starts_at = wall.replace(tzinfo=LOCAL)
+    assume(first_after(rule, starts_at, starts_at, LOCAL) is None)
+    assume("DAILY" not in text)  # takes the other one five seconds
+    first = next(iter(rrulestr(str(rule), dtstart=wall)), None)
+    assert first is None or first > wall + LOOK_AHEAD
+
+
+@given(rules(), moments, st.integers(0, 30))
+def test_a_rule_that_is_split_fires_as_the_whole_did(
+    text: str, wall: datetime, place: int
+) -> None:
+    rule, starts_at = parse(text, LOCAL), wall.replace(tzinfo=LOCAL)
+
+    def sounding(part: Rule, begin: datetime) -> list[datetime]:
+        end = starts_at + 400 * DAY
+        return [p.starts_at for p in occurrences_between(part, begin, {}, begin, end, LOCAL)]
+
+    whole = sounding(rule, starts_at)
+    assume(place < len(whole))
+    head, tail = split(rule, starts_at, whole[place], LOCAL)
+    assert ([] if head is None else sounding(head, starts_at)) == whole[:place]
+    assert sounding(tail, whole[place]) == whole[place:]
+
+
+def test_monday_five_in_the_morning_is_a_monday_although_utc_writes_sunday() -> None:
+    assert starts("FREQ=WEEKLY;BYDAY=MO", local("2026-01-05T05:00"), 15) == [
+        "2026-01-05 Mon 05:00",
+        "2026-01-12 Mon 05:00",
+        "2026-01-19 Mon 05:00",
+    ]
+    found = occurrences_between(
+        parse("FREQ=WEEKLY;BYDAY=MO", LOCAL),
+        local("2026-01-05T05:00"),
+        {},
+        local("2026-01-05T00:00"),
+        local("2026-01-06T00:00"),
+        LOCAL,
+    )
+    assert [f"{each.starts_at:%a %H:%M %Z}" for each in found] == ["Sun 22:00 UTC"]
+
+
+def test_plain_and_numbered_weekdays_are_united() -> None:
+    assert starts("FREQ=MONTHLY;BYDAY=-1SU,MO", local("2026-06-01T05:00"), 30) == [
+        "2026-06-01 Mon 05:00",
+        "2026-06-08 Mon 05:00",
+        "2026-06-15 Mon 05:00",
+        "2026-06-22 Mon 05:00",
+        "2026-06-28 Sun 05:00",
+        "2026-06-29 Mon 05:00",
+    ]
+
+
+def test_several_times_a_day_are_several_starts() -> None:
+    rule = "FREQ=DAILY;BYHOUR=5,17;BYMINUTE=0,30"
+    assert starts(rule, local("2026-01-05T05:30"), 1) == [
+        "2026-01-05 Mon 05:30",
+        "2026-01-05 Mon 17:00",
+        "2026-01-05 Mon 17:30",
+        "2026-01-06 Tue 05:00",
+    ]
+
+
+def test_a_single_start_is_itself() -> None:
+    assert starts(None, local("2026-01-05T05:00")) == ["2026-01-05 Mon 05:00"]
+
+
+def test_until_a_date_includes_that_local_day() -> None:
+    for until in ("20260107", "20260107T050000", "20260106T220000Z"):
+        found = starts(f"FREQ=DAILY;UNTIL={until}", local("2026-01-05T05:00"))
+        assert found[-1] == "2026-01-07 Wed 05:00", until
+    assert len(starts("FREQ=DAILY;UNTIL=20260106T215959Z", local("2026-01-05T05:00"))) == 2
+
+
+def test_count_counts_what_was_left_out_too() -> None:
+    out = {local("2026-01-06T05:00"): None}
+    assert starts("FREQ=DAILY;COUNT=3", local("2026-01-05T05:00"), exceptions=out) == [
+        "2026-01-05 Mon 05:00",
+        "2026-01-07 Wed 05:00",
+    ]
+
+
+def test_a_moved_start_is_found_where_it_went_and_keeps_its_name() -> None:
+    first, second = local("2026-01-05T05:00"), local("2026-01-06T05:00")
+    moved = local("2026-02-20T17:00")
+    rule = parse("FREQ=DAILY;COUNT=3", LOCAL)
+    found = occurrences_between(rule, first, {second: moved}, moved - DAY, moved + DAY, LOCAL)
+    assert found == [Planned(second, moved)]
+    foreign = {local("2026-01-06T06:00"): moved}
+    assert occurrences_between(rule, first, foreign, moved - DAY, moved + DAY, LOCAL) == []
+
+
+def test_in_other_zones_a_gap_moves_on_and_a_fold_is_the_first() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    spring = datetime(2026, 3, 28, 2, 30, tzinfo=berlin)
+    assert starts("FREQ=DAILY;COUNT=3", spring, zone=berlin) == [
+        "2026-03-28 Sat 02:30",
+        "2026-03-29 Sun 03:30",
+        "2026-03-30 Mon 02:30",
+    ]
+    autumn = datetime(2026, 10, 25, 2, 30, tzinfo=berlin)
+    found = occurrences_between(
+        parse("FREQ=DAILY;COUNT=1", berlin), autumn, {}, autumn - DAY, autumn + DAY, berlin
+    )
+    assert [each.starts_at for each in found] == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC)]
+
+
+def test_two_wall_times_on_one_instant_sound_once() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    start = datetime(2026, 3, 29, 0, 30, tzinfo=berlin)
+    found = starts("FREQ=DAILY;BYHOUR=2,3;COUNT=2", start, zone=berlin)
+    assert found == ["2026-03-29 Sun 03:30"]
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FREQ=SECONDLY", "FREQ=SECONDLY không được dùng"),
+        ("FREQ=MINUTELY;INTERVAL=5", "BYHOUR"),
+        ("FREQ=HOURLY", "FREQ=HOURLY"),
+        ("INTERVAL=2", "FREQ=?"),
+        ("", "1 đến 500 ký tự"),
+        ("FREQ=DAILY;" * 60, "1 đến 500 ký tự"),
+        ("hằng ngày", "không hiểu"),
+        ("FREQ=DAILY;BYEASTER=1", "không hiểu “BYEASTER=1”"),
+        ("FREQ=DAILY;BYSECOND=1", "BYSECOND"),
+        ("FREQ=DAILY;COUNT", "không hiểu “COUNT”"),
+        ("FREQ=DAILY;FREQ=DAILY", "hai lần"),
+        ("FREQ=DAILY;INTERVAL=0", "INTERVAL=0"),
+        ("FREQ=DAILY;INTERVAL=-1", "INTERVAL=-1"),
+        ("FREQ=DAILY;INTERVAL=99999999999999999999", "INTERVAL="),
+        ("FREQ=DAILY;INTERVAL=²", "INTERVAL=²"),
+        ("FREQ=DAILY;COUNT=0", "COUNT=0"),
+        ("FREQ=DAILY;COUNT=2;UNTIL=20260101", "không dùng cả hai"),
+        ("FREQ=DAILY;UNTIL=20260230", "UNTIL=20260230"),
+        ("FREQ=DAILY;UNTIL=mai", "UNTIL=MAI"),
+        ("FREQ=DAILY;UNTIL=00010101", "UNTIL=00010101"),
+        ("FREQ=DAILY;UNTIL=99991231T235959Z", "UNTIL=9999"),
+        ("FREQ=DAILY;BYHOUR=24", "BYHOUR=24"),
+        ("FREQ=DAILY;BYHOUR=-1", "từ 0 đến 23"),
+        ("FREQ=DAILY;BYHOUR=5,,6", "BYHOUR=5,,6"),
+        ("FREQ=DAILY;BYMONTH=0", "BYMONTH=0"),
+        ("FREQ=MONTHLY;BYMONTHDAY=0", "trừ 0"),
+        ("FREQ=MONTHLY;BYMONTHDAY=32", "BYMONTHDAY=32"),
+        ("FREQ=MONTHLY;BYSETPOS=0;BYDAY=MO", "trừ 0"),
+        ("FREQ=MONTHLY;BYSETPOS=1", "BYSETPOS cần"),
+        ("FREQ=WEEKLY;BYMONTHDAY=1", "không đi cùng FREQ=WEEKLY"),
+        ("FREQ=WEEKLY;BYDAY=1MO", "MONTHLY hoặc YEARLY"),
+        ("FREQ=MONTHLY;BYDAY=0MO", "BYDAY=0MO"),
+        ("FREQ=WEEKLY;BYDAY=T2", "BYDAY=T2"),
+        ("FREQ=WEEKLY;WKST=XX", "WKST=XX"),
+        ("FREQ=DAILY;\nDTSTART=20260101", "không hiểu"),
+        ("FREQ=DAILY\nDTSTART=20260101", "FREQ=DAILY"),
+    ],
+)
+def test_a_rule_outside_the_subset_is_refused_with_the_part(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match="rrule") as refused:
+        parse(text, LOCAL)
+    assert said in refused.value.detail
+
+
+@given(st.text(max_size=60) | st.text("FREQDAILYBMONTHSUC=;,-+0123456789T²Z", max_size=60))
+def test_any_text_is_a_rule_or_is_refused(text: str) -> None:
+    try:
+        rule = parse(text, LOCAL)
+    except InvalidInput:
+        return
+    assert parse(str(rule), LOCAL) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31", "không bao giờ phát"),
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30,31", "không bao giờ phát"),
+        ("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", "không bao giờ phát"),
+        ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2", "không bao giờ phát"),
+        ("FREQ=DAILY;UNTIL=20251231", "UNTIL trước lần phát đầu tiên"),
+        ("FREQ=DAILY;BYHOUR=5,6,7,8,9;BYMINUTE=0,10,20,30,40", "25 lần mỗi ngày"),
+        ("FREQ=DAILY;BYMINUTE=0,5", "cách 5 phút"),
+        ("FREQ=DAILY;BYHOUR=0,23;BYMINUTE=0,55", "cách 5 phút"),
+    ],
+)
+def test_a_rule_that_never_fires_or_too_often_is_refused_at_once(rule: str, said: str) -> None:
+    began = clock_time.monotonic()
+    with pytest.raises(InvalidInput) as refused:
+        check(parse(rule, LOCAL), local("2026-01-05T05:00"), 600, LOCAL)
+    assert said in refused.value.detail
+    assert clock_time.monotonic() - began < 1
+
+
+def test_a_leap_day_rule_is_accepted() -> None:
+    rule = parse("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", LOCAL)
+    check(rule, local("2026-01-05T05:00"), 600, LOCAL)
+    first = first_after(rule, local("2026-01-05T05:00"), local("2026-01-05T05:00"), LOCAL)
+    assert first == local("2028-02-29T05:00")
+
+
+def test_an_old_rule_is_looked_at_from_where_it_stands() -> None:
+    began = clock_time.monotonic()
+    rule = parse("FREQ=DAILY;INTERVAL=2;BYHOUR=5,17", LOCAL)
+    old = local("2001-01-01T05:00")
+    for _ in range(100):
+        found = occurrences_between(
+            rule, old, {}, local("2031-01-01T00:00"), local("2031-01-09T00:00"), LOCAL
+        )
+    assert len(found) == 8
+    assert clock_time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "last"),
+    [
+        (None, "2026-01-05T05:00"),
+        ("FREQ=DAILY", None),
+        ("FREQ=DAILY;COUNT=3", "2026-01-07T05:00"),
+        ("FREQ=DAILY;UNTIL=20260110T060000", "2026-01-10T06:00"),
+        ("FREQ=YEARLY;INTERVAL=9;COUNT=3", None),
+    ],
+)
+def test_the_last_start_bounds_a_rule(rule: str | None, last: str | None) -> None:
+    parsed = None if rule is None else parse(rule, LOCAL)
+    found = last_start(parsed, local("2026-01-05T05:00"), LOCAL)
+    assert found == (None if last is None else local(last))
+
+
+# --- edits -------------------------------------------------------------------------------------
+
+
+def test_what_was_left_out_stays_left_out_when_the_time_changes() -> None:
+    old = parse("FREQ=DAILY;BYHOUR=5,17", LOCAL), local("2026-01-05T05:00")
+    new = parse("FREQ=DAILY;BYHOUR=6,18", LOCAL), local("2026-01-05T06:00")
+    moved = local("2026-01-09T11:00")
+    kept = carry_over(
+        {local("2026-01-07T17:00"): None, local("2026-01-08T05:00"): moved}, old, new, LOCAL
+    )
+    assert kept == {local("2026-01-07T18:00"): None, local("2026-01-08T06:00"): moved}
+
+
+def test_an_exception_on_a_day_that_no_longer_fires_is_forgotten() -> None:
+    old = parse("FREQ=DAILY", LOCAL), local("2026-01-05T05:00")
+    new = parse("FREQ=WEEKLY;BYDAY=MO", LOCAL), local("2026-01-05T05:00")
+    out = {local("2026-01-07T05:00"): None, local("2026-01-12T05:00"): None}
+    assert carry_over(out, old, new, LOCAL) == {local("2026-01-12T05:00"): None}
+
+
+def test_a_split_leaves_the_count_to_what_follows() -> None:
+    rule, start = parse("FREQ=DAILY;COUNT=10", LOCAL), local("2026-01-05T05:00")
+    head, tail = split(rule, start, local("2026-01-08T05:00"), LOCAL)
+    assert head is not None
+    assert str(head) == "FREQ=DAILY;UNTIL=20260108T045959"
+    assert str(tail) == "FREQ=DAILY;COUNT=7"
+    assert split(rule, start, start, LOCAL)[0] is None
+
+
+def test_times_of_day_come_from_the_rule_or_the_start() -> None:
+    start = local("2026-01-05T05:15")
+    assert times_of_day(None, start, LOCAL) == [time(5, 15)]
+    assert times_of_day(parse("FREQ=DAILY;BYHOUR=17,6", LOCAL), start, LOCAL) == [
+        time(6, 15),
+        time(17, 15),
+    ]

@@ -1,0 +1,259 @@
+"""Bytes ↔ messages: the golden payloads, and every way to spoil them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast.wire import WireError
+from broadcast.wire.codec import MAX_EVENT_BYTES, decode, decode_event, encode
+from broadcast.wire.documents import Programme
+from broadcast.wire.events import EVENTS, Heartbeat
+from tests.wire.payloads import NAMES, TYPES, payload, type_of
+
+Path = tuple[str | int, ...]
+
+
+def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every node of JSON data, with the way to it."""
+    yield path, value
+    steps: list[Any] = []
+    if isinstance(value, dict | list):
+        steps = list(value) if isinstance(value, dict) else list(range(len(value)))
+    for step in steps:
+        yield from walk(value[step], (*path, step))
+
+
+def without(data: Any, path: Path, *value: Any) -> bytes:
+    """The data with one node removed, or replaced when `value` is given."""
+    data = copy.deepcopy(data)
+    holder = data
+    for step in path[:-1]:
+        holder = holder[step]
+    if value:
+        holder[path[-1]] = value[0]
+    else:
+        del holder[path[-1]]
+    return json.dumps(data).encode()
+
+
+def field(path: Path) -> str:
+    """A path as `WireError` names it."""
+    return "$" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
+
+
+def test_every_message_and_document_has_a_golden_payload() -> None:
+    assert TYPES.keys() <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoding_and_encoding_keep_a_golden_payload(name: str) -> None:
+    message = decode(payload(name), type_of(name))
+    again = encode(message)
+    assert decode(again, type_of(name)) == message
+    shown, encoded = (dict(walk(json.loads(text))) for text in (payload(name), again))
+    assert shown.keys() == encoded.keys()
+    for path, value in shown.items():
+        if isinstance(value, str) and value != encoded[path]:
+            assert datetime.fromisoformat(value) == datetime.fromisoformat(encoded[path])
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_an_event_is_decoded_by_the_last_level_of_its_topic(name: str) -> None:
+    assert decode_event(name, payload(name)) == decode(payload(name), type_of(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_fields_are_ignored_at_every_level(name: str) -> None:
+    data = json.loads(payload(name))
+    for path, node in walk(json.loads(payload(name))):
+        if isinstance(node, dict) and path[-1:] != ("held",):
+            spot = data
+            for step in path:
+                spot = spot[step]
+            spot["x_vendor"] = {"anything": [1, None]}
+    assert decode(json.dumps(data).encode(), type_of(name)) == decode(payload(name), type_of(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_null_in_an_optional_field_is_as_if_it_were_not_there(name: str) -> None:
+    data = json.loads(payload(name))
+    for info in msgspec.structs.fields(type_of(name)):
+        if info.default is None:
+            data[info.encode_name] = None
+            spoilt = json.dumps(data).encode()
+            assert getattr(decode(spoilt, type_of(name)), info.name) is None
+
+
+SPOILT: list[tuple[str, Path, Any, str]] = [
+    ("boot", ("session",), 0, "$.session"),
+    ("boot", ("session",), 2**53, "$.session"),
+    ("boot", ("session",), True, "$.session"),
+    ("boot", ("session",), "1", "$.session"),
+    ("boot", ("sent_at",), "2025-11-24T21:58:03", "$.sent_at"),
+    ("boot", ("sent_at",), "24/11/2025", "$.sent_at"),
+    ("boot", ("sent_at",), 1763900000, "$.sent_at"),
+    ("boot", ("reason",), "boredom", "$.reason"),
+    ("boot", ("codecs",), [], "$.codecs"),
+    ("boot", ("codecs",), ["opus", "aac"], "$.codecs[1]"),
+    ("boot", ("contract",), 2, "$.contract"),
+    ("boot", ("journal_id",), "", "$.journal_id"),
+    ("boot", ("journal_id",), "x" * 65, "$.journal_id"),
+    ("boot", ("clock",), None, "$.clock"),
+    ("boot", ("held", "area/51/programme"), 0, "$.held[...]"),
+    ("boot", ("held",), {f"area/{n}/alerts": 1 for n in range(201)}, "$.held"),
+    ("heartbeat", ("clock", "source"), "sundial", "$.clock.source"),
+    ("heartbeat", ("volume",), 101, "$.volume"),
+    ("heartbeat", ("volume",), 70.5, "$.volume"),
+    ("heartbeat", ("uptime_seconds",), -1, "$.uptime_seconds"),
+    ("heartbeat", ("temperature_celsius",), "41", "$.temperature_celsius"),
+    ("heartbeat", ("journal_pending",), -1, "$.journal_pending"),
+    ("heartbeat", ("supply", "battery_percent"), 101, "$.supply.battery_percent"),
+    ("playback", ("records",), [], "$.records"),
+    ("playback", ("records", 2, "event"), "sang", "$.records[2].event"),
+    ("playback", ("records", 1, "reason"), "bored", "$.records[1].reason"),
+    ("playback", ("records", 1, "played_seconds"), -0.1, "$.records[1].played_seconds"),
+    ("playback", ("records", 0, "sha256"), "ABC", "$.records[0].sha256"),
+    ("playback", ("records", 0, "seq"), 0, "$.records[0].seq"),
+    ("playback", ("records", 4, "occurrence_id"), 7, "$.records[4].occurrence_id"),
+    ("refusal", ("scope",), "area/+", "$.scope"),
+    ("refusal", ("topic",), "x" * 201, "$.topic"),
+    ("programme", ("scope",), "planet/51", "$.scope"),
+    ("programme", ("revision",), 0, "$.revision"),
+    ("programme", ("items", 0, "priority"), 256, "$.items[0].priority"),
+    ("programme", ("items", 0, "class"), "urgent", "$.items[0].class"),
+    ("programme", ("items", 0, "late_limit_seconds"), 86_401, "$.items[0].late_limit_seconds"),
+    ("programme", ("items", 0, "audio", 1, "bytes"), 0, "$.items[0].audio[1].bytes"),
+    ("programme", ("items", 1, "stream", "url"), "file:///x", "$.items[1].stream.url"),
+    ("alerts", ("alerts", 0, "mode"), "joke", "$.alerts[0].mode"),
+    ("alerts", ("alerts", 0, "inline"), "!", "$.alerts[0].inline"),
+    ("config", ("areas", 0), "51/+", "$.areas[0]"),
+    ("config", ("keys", 1, "use"), "anything", "$.keys[1].use"),
+    ("config", ("keys", 0, "x"), "short", "$.keys[0].x"),
+    ("config", ("quiet_hours", 0, "from"), "24:00", "$.quiet_hours[0].from"),
+    ("config", ("heartbeat_seconds",), 4, "$.heartbeat_seconds"),
+    ("command-volume", ("volume",), 1000, "$.volume"),
+    ("command-volume", ("kind",), "louder", "$.kind"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "named"), SPOILT)
+def test_a_value_out_of_bounds_is_named(name: str, path: Path, value: Any, named: str) -> None:
+    with pytest.raises(WireError) as caught:
+        decode(without(json.loads(payload(name)), path, value), type_of(name))
+    assert caught.value.field == named
+
+
+REQUIRED = [
+    (name, info.encode_name)
+    for name in sorted(TYPES)
+    for info in msgspec.structs.fields(TYPES[name])
+    if info.required
+]
+
+
+@pytest.mark.parametrize(("name", "required"), REQUIRED)
+def test_a_missing_field_is_named(name: str, required: str) -> None:
+    with pytest.raises(WireError, match=f"`{required}`"):
+        decode(without(json.loads(payload(name)), (required,)), type_of(name))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"boot"',
+        b"\xff\xfe",
+        b'{"session": 1',
+        b'{"session": NaN}',
+        b'{"firmware": "\xed\xa0\x80"}',
+        b"[" * 100_000,
+        b'{"x":' * 20_000,
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+def test_what_is_no_json_object_is_the_peers_fault(kind: str, spoilt: bytes) -> None:
+    with pytest.raises(WireError):
+        decode_event(kind, spoilt)
+
+
+def test_an_unknown_kind_is_the_peers_fault() -> None:
+    with pytest.raises(WireError, match="'reboot'"):
+        decode_event("reboot", b"{}")
+
+
+def test_a_payload_above_the_limit_is_refused_unread() -> None:
+    data = json.loads(payload("fault")) | {"x_vendor": "x" * MAX_EVENT_BYTES}
+    with pytest.raises(WireError, match=str(MAX_EVENT_BYTES)):
+        decode_event("fault", json.dumps(data).encode())
+
+
+def test_a_full_journal_batch_is_far_below_the_limit() -> None:
+    data = json.loads(payload("playback"))
+    data["records"] = data["records"][2:3] * 100
+    assert len(decode_event("playback", json.dumps(data).encode()).records) == 100  # type: ignore[attr-defined]
+    assert len(json.dumps(data)) < MAX_EVENT_BYTES / 2
+
+
+def test_defaults_and_nulls_stay_off_the_wire() -> None:
+    smallest = decode(payload("heartbeat-smallest"), Heartbeat)
+    assert json.loads(encode(smallest)).keys() == {"session", "seq", "sent_at", "clock"}
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_an_instant_that_utc_does_not_have_is_refused(instant: str) -> None:
+    with pytest.raises(WireError, match="calendar"):
+        decode(without(json.loads(payload("boot")), ("sent_at",), instant), type_of("boot"))
+
+
+def test_an_instant_without_a_zone_is_refused() -> None:
+    spoilt = without(json.loads(payload("programme")), ("issued_at",), "2025-11-24T12:00:00")
+    with pytest.raises(WireError) as caught:
+        decode(spoilt, Programme)
+    assert caught.value.field == "$.issued_at"
+
+
+junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=30)
+    | st.sampled_from(["2025-02-30T00:00:00Z", "2016-12-31T23:59:60Z", "area/51", "x" * 600]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_a_spoilt_node_is_taken_or_named(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(NAMES))
+    golden = json.loads(payload(name))
+    path, _ = data.draw(st.sampled_from([node for node in walk(golden) if node[0]]))
+    spoilt = without(golden, path, *([data.draw(junk)] if data.draw(st.booleans()) else []))
+    try:
+        message = decode(spoilt, type_of(name))
+    except WireError as error:
+        named, spoilt_at = error.field.replace("[...]", ""), field(path)
+        assert spoilt_at.startswith(named) or named.startswith(spoilt_at), str(error)  # noqa: PT017  two outcomes
+    else:
+        assert decode(encode(message), type_of(name)) == message
+
+
+@given(st.sampled_from(sorted(EVENTS)), st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_a_wire_error(kind: str, anything: bytes) -> None:
+    try:
+        decode_event(kind, anything)
+    except WireError as error:
+        assert error.field.startswith("$")  # noqa: PT017  two outcomes
