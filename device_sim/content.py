@@ -136,9 +136,9 @@ class Content:
         for digest in [d for d in self._active if d not in self._needed]:
             del self._active[digest]
             self._box.emit(Unsubscribe((_filter(digest),)))
-        for waiting in (self._paused, self._retry_at, self._attempts):
-            for digest in [d for d in waiting if d not in self._needed]:
-                del waiting[digest]  # type: ignore[attr-defined]
+        self._paused = {k: v for k, v in self._paused.items() if k in self._needed}
+        self._retry_at = {k: v for k, v in self._retry_at.items() if k in self._needed}
+        self._attempts = {k: v for k, v in self._attempts.items() if k in self._needed}
         self._bad &= self._needed.keys()
         self._look = True
         self.proceed(now)

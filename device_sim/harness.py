@@ -8,7 +8,7 @@ loudspeakers really did is kept by true time, whatever the devices believe.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -165,7 +165,7 @@ class Harness:
 
     def redeliver(self, device: Device) -> None:
         """Hand everything retained that the device follows to it once more, without loss."""
-        for topic, payload in self._retained_for(device, device.filters):
+        for topic, payload in self._retained_under(device.filters):
             self._hand(device, topic, payload)
         self._pump()
 
@@ -315,6 +315,22 @@ class Harness:
         match effect:
             case Persist(change):
                 device.flash.write(change)
+            case StoreContent(sha256):
+                device.files.add(sha256)
+            case DropContent(sha256):
+                device.files.discard(sha256)
+            case Publish() | Subscribe() | Unsubscribe():
+                self._use_link(device, effect)
+            case Restart():
+                self.power_cut(device)
+                self.at(self.off_seconds, lambda: self._revive(device, "reset"))
+            case OpenStream(occurrence_id):
+                self.at(0.5, lambda: self._answer_stream(device, occurrence_id))
+            case StartSound() | StartStream() | StopSound():
+                self._use_loudspeaker(device, effect)
+
+    def _use_link(self, device: Device, effect: Publish | Subscribe | Unsubscribe) -> None:
+        match effect:
             case Publish(topic, payload):
                 self._carry(device, topic, payload, self._reach_server)
             case Subscribe(filters):
@@ -323,10 +339,11 @@ class Harness:
                 for topic_filter in device.filters.intersection(filters):
                     device.filters.remove(topic_filter)
                     self._followers[topic_filter[:-2]].remove(device)
-            case StoreContent(sha256):
-                device.files.add(sha256)
-            case DropContent(sha256):
-                device.files.discard(sha256)
+
+    def _use_loudspeaker(
+        self, device: Device, effect: StartSound | StartStream | StopSound
+    ) -> None:
+        match effect:
             case StartSound(occurrence_id, sha256, offset):
                 assert device.sounding is None, "two voices"
                 assert sha256 in device.files, "plays what it does not have"
@@ -337,11 +354,6 @@ class Harness:
             case StopSound():
                 if device.sounding is not None:
                     device.sounding.ended_at = self.now
-            case OpenStream(occurrence_id):
-                self.at(0.5, lambda: self._answer_stream(device, occurrence_id))
-            case Restart():
-                self.power_cut(device)
-                self.at(self.off_seconds, lambda: self._revive(device, "reset"))
 
     def _reach_server(self, _device: Device, topic: str, payload: bytes) -> None:
         self._mail.append((None, topic, payload))
@@ -351,12 +363,10 @@ class Harness:
             if topic_filter not in device.filters:
                 device.filters.add(topic_filter)
                 self._followers.setdefault(topic_filter[:-2], []).append(device)
-        for topic, payload in self._retained_for(device, filters):
+        for topic, payload in self._retained_under(filters):
             self._mail.append((device, topic, payload))
 
-    def _retained_for(
-        self, _device: Device, filters: Sequence[str] | set[str]
-    ) -> list[tuple[str, bytes]]:
+    def _retained_under(self, filters: Iterable[str]) -> list[tuple[str, bytes]]:
         parents = sorted(topic_filter[:-2] for topic_filter in filters)
         return [
             (f"{parent}/{level}", payload)

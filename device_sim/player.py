@@ -33,6 +33,7 @@ from broadcast.wire.documents import Alert, Alerts, Config, Item
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_COMMAND, DEVICE_STATE, scope_topic
 from device_sim import effects
 from device_sim.box import Box, Identity
+from device_sim.chance import fraction
 from device_sim.content import Content
 from device_sim.effects import Effect, Publish, Subscribe, Unsubscribe
 from device_sim.journal import Change, Memory
@@ -46,11 +47,25 @@ KEEP_SETTLED = timedelta(days=30)
 """How long a played occurrence is remembered after its `ends_by`. No signed programme lives that
 long, so nothing that is forgotten can come back."""
 
+RECONNECT_SECONDS = 10.0
+"""A fleet spreads its first attempts over this time: three thousand devices after a restart of
+the broker are three hundred connections a second. Every failure doubles it."""
+LONGEST_RECONNECT_SECONDS = 300.0
+
 HOUSEKEEPING_SECONDS = 3600.0
 DISTRUST_SECONDS = 120.0
 """An untrusted clock is a fault when the server has not helped it for so long."""
 MEASURE_SECONDS = 6 * 3600.0
 """A clock set by the server drifts; half a second is gone in six hours at 20 ppm."""
+
+
+def reconnect_seconds(device_id: str, attempt: int) -> float:
+    """How long to wait before the n-th attempt to connect, counted from 1.
+
+    The same device waits the same, and no two of a fleet in step.
+    """
+    window = min(RECONNECT_SECONDS * 2.0 ** (attempt - 1), LONGEST_RECONNECT_SECONDS)
+    return window * fraction(device_id, "reconnect", attempt)
 
 
 class Player:
@@ -73,6 +88,7 @@ class Player:
         self._shelf = Shelf(self._box, self._reports.held)
         self._lapse_at = inf
         self._distrust_at = now.monotonic + DISTRUST_SECONDS
+        self._distrusted = False
         self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
         self._measure_at = inf
         self._wake = -inf
@@ -211,16 +227,21 @@ class Player:
         return done
 
     def _tell_faults(self, now: Now) -> None:
-        tell = self._reports.fault
-        tell("storage_full", now, is_open=self._content.full)
-        tell("bad_content", now, is_open=self._content.bad)
-        tell("storage_error", now, is_open=self._box.memory.full, detail="journal full")
         if self._box.clock.trusted:
             self._distrust_at = inf
-            tell("clock_untrusted", now, is_open=False)
+            self._distrusted = False
         elif self._distrust_at <= now.monotonic:
             self._distrust_at = inf
-            tell("clock_untrusted", now, is_open=True)
+            self._distrusted = True
+        self._reports.faults(
+            {
+                "storage_full": self._content.full,
+                "bad_content": self._content.bad,
+                "storage_error": self._box.memory.full,
+                "clock_untrusted": self._distrusted,
+            },
+            now,
+        )
 
     def _block(self, topic: str, payload: bytes, now: Now) -> bool:
         """Take a content block; tell whether it completed a file."""
@@ -323,7 +344,6 @@ class Player:
             case TimeReply(token=token, server_at=server_at):
                 asked_at = self._reports.answered(token)
                 if asked_at is not None and self._box.clock.replied(server_at, asked_at, now):
-                    self._reports.time_known()
                     self._time_known(now)
             case Resend(document=document):
                 self._document(_addressed(document.encode()) or topic, document.encode(), now)
@@ -348,6 +368,7 @@ class Player:
     def _time_known(self, now: Now) -> None:
         """The clock was set: windows may have passed meanwhile, documents may have lapsed."""
         self._note_time(now)
+        self._reports.time_known()
         self._measure_at = inf
         if self._box.clock.source == "server":
             self._measure_at = now.monotonic + MEASURE_SECONDS

@@ -37,6 +37,9 @@ from device_sim.stage import Stage
 from device_sim.timekeeping import Now
 
 BATCH_RECORDS = 100
+TELL_SECONDS = 3.0
+"""New records are sent within this time, at a hashed moment: the thousands of devices that start a
+province's bulletin in the same second must not all report in it."""
 RESEND_SECONDS = 15.0
 """Wait for the first `journal_ack`; each repetition doubles it. Sooner would load a server that
 is only slow, later would delay the proof after a single lost message."""
@@ -44,6 +47,8 @@ LONGEST_RESEND_SECONDS = 600.0
 READINESS_SECONDS = 2.0
 """Changes are gathered this long, so that a new programme is one message and not two hundred."""
 READINESS_ITEMS = 500
+ASK_FIRST_SECONDS = 2.0
+"""A device with NTP has the time by then, and need not ask."""
 ASK_AGAIN_SECONDS = 10.0
 LONGEST_ASK_SECONDS = 300.0
 REFUSAL_SECONDS = 60.0
@@ -69,13 +74,13 @@ class Reports:
         self._beat_at = inf
         self._sent_upto = 0
         self._resend_at = inf
+        self._tell_at = inf
         self._resends = 0
         self._ready: dict[str, Ready] = {}
         self._ready_at = inf
         self._asked: tuple[str, float] | None = None
         self._asks = 0
         self._ask_at = inf
-        self._faults: dict[FaultKind, str] = {}
         self._refused: dict[tuple[str, str], float] = {}
         self._bytes = 0
 
@@ -110,19 +115,19 @@ class Reports:
         )
         self._reason = "reconnect"
         self._publish("boot", boot)
-        self._tell_faults(now)
         self._sent_upto = self._confirmed()
         self._resends = self._asks = self._beats = 0
         self._resend_at = inf
+        self._tell_at = now.monotonic if memory.records else inf
         self._beat_at = now.monotonic + self._interval() * self._jitter("beat", 0)
         self._ready_at = now.monotonic
         if not self._box.clock.trusted:
-            self.ask_time(now)
+            self._ask_at = now.monotonic + ASK_FIRST_SECONDS * (1 + self._jitter("ask", 0)) / 2
 
     def on_disconnected(self) -> None:
         """Nothing can be said until the next connection."""
         self.connected = False
-        self._beat_at = self._resend_at = self._ready_at = self._ask_at = inf
+        self._beat_at = self._tell_at = self._resend_at = self._ready_at = self._ask_at = inf
         self._asked = None
 
     def readiness_changed(self, now: Now) -> None:
@@ -154,15 +159,17 @@ class Reports:
         )
         self._publish("command_result", message)
 
-    def fault(self, kind: FaultKind, now: Now, *, is_open: bool, detail: str = "") -> None:
-        """Tell a fault when it appears and when it has gone."""
-        if is_open == (kind in self._faults):
-            return
-        if is_open:
-            self._faults[kind] = detail
-        else:
-            del self._faults[kind]
-        self._tell_faults(now)
+    def faults(self, found: dict[FaultKind, bool], now: Now) -> None:
+        """Tell which faults have appeared and which have gone.
+
+        What was told is on flash, so that a power cut leaves no fault open for ever.
+        """
+        told = self._box.memory.faults
+        for kind, is_open in found.items():
+            if self.connected and is_open != (kind in told):
+                self._box.write(Change(faults={kind: is_open}))
+                sent_at = self._box.clock.reading(now)
+                self._publish("fault", Fault(sent_at=sent_at, kind=kind, open=is_open))
 
     def ask_time(self, now: Now) -> None:
         """Ask for the server's clock, and again until it answers in time."""
@@ -182,7 +189,7 @@ class Reports:
         return self._asked[1]
 
     def time_known(self) -> None:
-        """The server's reply was of use: do not ask again."""
+        """The clock has been set: do not ask again."""
         self._asked = None
         self._asks = 0
         self._ask_at = inf
@@ -210,7 +217,7 @@ class Reports:
 
     def wake(self) -> float:
         """Monotonic second at which `speak` has something to say."""
-        return min(self._beat_at, self._resend_at, self._ready_at, self._ask_at)
+        return min(self._beat_at, self._tell_at, self._resend_at, self._ready_at, self._ask_at)
 
     def received(self, size: int) -> None:
         """Count what the link carried."""
@@ -226,8 +233,12 @@ class Reports:
         batch = min(len(memory.records), BATCH_RECORDS)
         upto = self._confirmed() + batch
         again = self._resend_at <= now.monotonic
-        if not batch or (upto <= self._sent_upto and not again):
+        if upto > self._sent_upto and self._tell_at == inf:
+            spread = 0.0 if batch == BATCH_RECORDS else self._jitter("tell", upto)
+            self._tell_at = now.monotonic + TELL_SECONDS * spread
+        if not batch or not (again or self._tell_at <= now.monotonic):
             return
+        self._tell_at = inf
         self._resends = self._resends + 1 if again else 0
         self._sent_upto = upto
         seconds = min(RESEND_SECONDS * 2**self._resends, LONGEST_RESEND_SECONDS)
@@ -237,6 +248,7 @@ class Reports:
             sent_at=self._box.clock.reading(now),
             journal_id=memory.journal_id,
             records=list(islice(memory.records, batch)),
+            oldest_seq=memory.records[0].seq,
         )
         self._publish("playback", message)
 
@@ -299,18 +311,6 @@ class Reports:
             journal_pending=len(self._box.memory.records),
         )
         self._publish("heartbeat", heartbeat, qos=0)
-
-    def _tell_faults(self, now: Now) -> None:
-        """Tell what differs from what was told; flash knows that, so a cut leaves none open."""
-        if not self.connected:
-            return
-        sent_at = self._box.clock.reading(now)
-        told = self._box.memory.faults
-        for kind in sorted(self._faults.keys() ^ told):
-            is_open = kind in self._faults
-            self._box.write(Change(faults={kind: is_open}))
-            detail = self._faults.get(kind, "")
-            self._publish("fault", Fault(sent_at=sent_at, kind=kind, open=is_open, detail=detail))
 
     def _publish(self, kind: str, message: Wire, qos: int = 1) -> None:
         if self.connected:

@@ -172,10 +172,12 @@ class Stage:
         for occurrence_id, opened in self._streams.items():
             if not isinstance(opened, bool) and opened <= now.monotonic:
                 self._streams[occurrence_id] = False
+        voice = self.voice
         if not self.closing:
             self._cast(now, quiet is not None)
-        self._limit_voice(now, time, quiet)
-        self._checkpoint(now, time)
+        if self.voice is not voice:
+            self._limit_voice(now, time, quiet)
+        self._checkpoint(now)
         self.wake = self._next_decision(quiet)
 
     def _limit_voice(self, now: Now, time: datetime, quiet: datetime | None) -> None:
@@ -319,7 +321,7 @@ class Stage:
             settled = {item.occurrence_id: item.ends_by}
             self._box.write(Change(records=[ended], settled=settled))
 
-    def _checkpoint(self, now: Now, time: datetime) -> None:
+    def _checkpoint(self, now: Now) -> None:
         if self.voice is not None and self.voice.checkpoint_at <= now.monotonic:
             self.voice.checkpoint_at = now.monotonic + CHECKPOINT_SECONDS
             self._write_progress(self.voice, now)

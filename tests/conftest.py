@@ -25,9 +25,8 @@ from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker, Kind, mosquitto
 from broadcast.embedded.postgres import EmbeddedPostgres
 
-DEBIAN_BIN = Path("/usr/lib/postgresql/15/bin")
-
-POSTGRES = {"wheel": None} | ({"debian": DEBIAN_BIN} if DEBIAN_BIN.is_dir() else {})
+DEBIAN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+POSTGRES = {"wheel": None} | ({"debian": DEBIAN} if DEBIAN else {})
 BROKERS: tuple[Kind, ...] = ("mosquitto", "amqtt") if mosquitto() else ("amqtt",)
 
 # A shared machine stalls a test now and then; that is no finding.

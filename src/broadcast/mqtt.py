@@ -18,7 +18,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,8 +39,7 @@ CONNECTED = Gauge("broadcast_mqtt_connected", "Links that stand")
 UNACKED = Gauge("broadcast_mqtt_unacked", "Messages taken and not yet acknowledged")
 
 KEEPALIVE = 30
-"""Seconds. A dead line is noticed within twice this; shorter costs pings, longer costs orders
-that are published into nothing."""
+"""Seconds; a dead line is noticed within twice this. Shorter costs pings, longer lost orders."""
 
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds between attempts to connect, doubling from the one to the other, each drawn between
@@ -174,12 +173,6 @@ class Link:
             self._loop.call_soon(self._read)
             log.info("mqtt.reading.resumed", waiting=len(queue))
         return batch
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """Messages one by one, until the link is closed."""
-        while True:
-            for message in await self.receive():
-                yield message
 
     async def publish(
         self,

@@ -13,7 +13,9 @@ Sound = npt.NDArray[np.float64]
 RATE = 48_000
 
 
-def sine(seconds: float, hertz: float = 1000.0, level_db: float = -20.0, rate: int = RATE) -> Sound:
+def sine(
+    seconds: float, hertz: float = 1000.0, level_db: float = -20.0, rate: int = RATE
+) -> Sound:
     at = np.arange(round(seconds * rate)) / rate
     return 10 ** (level_db / 20) * np.sin(2 * np.pi * hertz * at)
 

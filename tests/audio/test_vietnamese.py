@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.bulletins.lexicon import ABBREVIATIONS, LETTERS, RATES, SIGNS, SYMBOLS, TITLES, UNITS
+from broadcast.bulletins.lexicon import (
+    ABBREVIATIONS,
+    LETTERS,
+    RATES,
+    SIGNS,
+    SYMBOLS,
+    TITLES,
+    UNITS,
+)
 from broadcast.bulletins.syllables import is_syllable
 from broadcast.bulletins.vietnamese import passages, spoken
 
@@ -99,8 +107,7 @@ SPOKEN = {
     "41/2024/QH15": f"bốn mươi mốt, {Y2024}, quốc hội mười lăm",
     "12-NQ/TU": "mười hai, nghị quyết tỉnh ủy",
     "39/2020/TT-BTTTT": (
-        "ba mươi chín, năm hai nghìn không trăm hai mươi,"
-        " thông tư bộ thông tin và truyền thông"
+        "ba mươi chín, năm hai nghìn không trăm hai mươi, thông tư bộ thông tin và truyền thông"
     ),
     "05/CT-TTg": "không năm, chỉ thị thủ tướng chính phủ",
     "12/NQ-HĐND": "mười hai, nghị quyết hội đồng nhân dân",
@@ -113,9 +120,7 @@ SPOKEN = {
     "1900 8198": "một chín không không, tám một chín tám",
     "gọi 115 hoặc 113": "gọi một một năm hoặc một một ba",
     "có 115 hộ": "có một trăm mười lăm hộ",
-    "CCCD 051234567890": (
-        "căn cước công dân không năm một hai ba bốn năm sáu bảy tám chín không"
-    ),
+    "CCCD 051234567890": ("căn cước công dân không năm một hai ba bốn năm sáu bảy tám chín không"),
     # Roman numerals.
     "Chương II": "chương hai",
     "Điều 5, Mục IV, phần I": "điều năm, mục bốn, phần một",

@@ -184,7 +184,7 @@ async def test_only_a_hash_names_content(client: httpx.AsyncClient, name: str) -
 async def test_content_that_the_disk_lost_is_counted_and_not_found(
     client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    before = content.MISSING._value.get()
+    before = content.LOST._value.get()
     content_path(tmp_path, SHA256).unlink()
     assert (await client.get(URL)).status_code == 404
-    assert content.MISSING._value.get() == before + 1
+    assert content.LOST._value.get() == before + 1

@@ -349,9 +349,11 @@ async def test_what_does_not_exist_is_not_found(web: Web) -> None:
 def test_both_kinds_of_body_are_documented() -> None:
     app = FastAPI()
     app.include_router(router)
-    operation = app.openapi()["paths"]["/api/v1/bulletins"]["post"]
-    content = operation["requestBody"]["content"]
+    document = app.openapi()
+    content = document["paths"]["/api/v1/bulletins"]["post"]["requestBody"]["content"]
     assert set(content["application/json"]["schema"]["required"]) == {"title", "area_code", "text"}
     form = content["multipart/form-data"]["schema"]
     assert set(form["required"]) == {"title", "area_code", "file"}
     assert "text" not in form["properties"]
+    reference = form["properties"]["class"]["$ref"].removeprefix("#/components/schemas/")
+    assert document["components"]["schemas"][reference]["enum"] == list(BulletinClass)

@@ -45,6 +45,8 @@ from broadcast.wire.events import Clock, Heartbeat
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 BEGIN, MERGER, END = date(2025, 6, 20), date(2025, 7, 1), date(2025, 7, 9)
+PARTED = date(2025, 6, 25)
+"""When a commune that goes on gave a part to another."""
 LONG_AGO = date(2025, 6, 10)
 NOW = datetime.combine(END, time(10, 17, 30), LOCAL)
 
@@ -97,11 +99,13 @@ class Invention:
         return self.random.random() < probability
 
     def instant(self, first: date = BEGIN, last: date = END) -> datetime:
-        """Some second of the days, often close to midnight or to a full minute."""
+        """Some second of the days; often midnight, a full minute or within broadcast hours."""
         span = int((last - first + DAY).total_seconds())
         second = self.random.randrange(span)
         if self.chance(0.2):
             second -= second % 86400
+        elif self.chance(0.4):
+            second += 5 * 3600 + self.random.randrange(45 * 60) - second % 86400
         if self.chance(0.3):
             second -= second % 60
         return datetime.combine(first, time(), LOCAL) + timedelta(seconds=second)
@@ -143,6 +147,12 @@ class Invention:
                         old_code=old, new_code=heir, effective_on=MERGER, part=part, legal_act="NQ"
                     )
                 )
+        self.session.add(
+            AreaLineage(
+                old_code="21003", new_code="21005", effective_on=PARTED, part=Part.PART,
+                legal_act="NQ",
+            )
+        )  # fmt: skip
         for commune in (*OLD_COMMUNES, "523"):
             for number in range(self.random.randrange(4)):
                 self._village(f"{commune}-{number}", commune)
@@ -191,7 +201,7 @@ class Invention:
                 )
         await self._plants()
         for station in self.stations:
-            if station.valid_from == LONG_AGO and self.chance(0.5):
+            if station.valid_from == LONG_AGO and self.chance(0.8):
                 self.session.add(
                     BaselineStation(
                         station_id=station.id, listed_on=self.day(BEGIN - 3 * DAY), technologies=[]
@@ -244,7 +254,7 @@ class Invention:
         for cluster in self.clusters:
             served = min(len(self.villages), self.random.choice([1, 1, 2, 3]))
             for village in self.random.sample(self.villages, served):
-                changes = self.day() if self.chance(0.3) else None
+                changes = self.day() if self.chance(0.4) else None
                 for since, until in [(LONG_AGO, changes), (changes, None)]:
                     if since is None or self.chance(0.1):
                         continue
@@ -292,7 +302,7 @@ class Invention:
 
     def _outages(self) -> None:
         places = [PROVINCE, DISTRICT, *OLD_COMMUNES, "21034", *self.villages]
-        for _ in range(self.random.randrange(7)):
+        for _ in range(self.random.randrange(4, 12)):
             starts_at = self.instant()
             length = self.random.choice([600, 7_000, 40_000, 200_000])
             by_cluster = self.chance(0.4)
@@ -310,7 +320,7 @@ class Invention:
     def _faults_and_attestations(self) -> None:
         for device in self.devices:
             at = self.instant(BEGIN, BEGIN + 10 * DAY)
-            while self.chance(0.3) and at < NOW:
+            while self.chance(0.6) and at < NOW:
                 length = timedelta(hours=self.random.choice([1, 30, 60, 200]))
                 closed_at = at + length if self.chance(0.6) else None
                 self.session.add(
@@ -336,7 +346,8 @@ class Invention:
         day = BEGIN
         while day <= END:
             for hour in self.random.sample([5, 11, 17, 23], self.random.choice([0, 1, 2])):
-                starts_at = datetime.combine(day, time(hour, self.random.randrange(60)), LOCAL)
+                minute = self.random.randrange(50 if hour == 23 else 0, 60)
+                starts_at = datetime.combine(day, time(hour, minute), LOCAL)
                 number += 1
                 for cluster in self.clusters:
                     if self.chance(0.7):
@@ -392,12 +403,12 @@ class Invention:
         """Most of the minutes around the broadcast hours; devices also live while in no place."""
         patience = heartbeats.patience(Rules())
         windows = [(time(4, 50), 70), (time(23, 30), 55)]
-        for device in self.devices:
-            seq, day = 0, BEGIN
-            quality = self.random.choice([1.0, 1.0, 0.95, 0.9, 0.7])
-            while day <= END:
-                beats = []
-                alive = quality if self.chance(0.9) else 0.1
+        quality = {each: self.random.choice([1.0, 1.0, 0.95, 0.9, 0.7]) for each in self.devices}
+        seq, day = 0, BEGIN
+        while day <= END:
+            beats = []
+            for device in self.devices:
+                alive = quality[device] if self.chance(0.9) else 0.1
                 for start, minutes in windows:
                     for minute in range(minutes):
                         if not self.chance(alive):
@@ -410,13 +421,13 @@ class Invention:
                             session=1, seq=seq, sent_at=sent_at, clock=Clock(trusted=True)
                         )
                         beats.append(Arrival(device, f"d{device}", message))
-                day += DAY
-                self.random.shuffle(beats)
-                received_at = datetime.combine(day, time(1), LOCAL) + self.random.random() * DAY
-                for batch in (beats, self.random.sample(beats, len(beats) // 10)):
-                    await heartbeats.record(
-                        self.session, [], batch, [], received_at, live=False, patience=patience
-                    )
+            day += DAY
+            self.random.shuffle(beats)
+            received_at = datetime.combine(day, time(1), LOCAL) + self.random.random() * DAY
+            for batch in (beats, self.random.sample(beats, len(beats) // 10)):
+                await heartbeats.record(
+                    self.session, [], batch, [], received_at, live=False, patience=patience
+                )
 
 
 async def invent(session: AsyncSession, seed: int) -> None:

@@ -67,10 +67,13 @@ class Recount:
             if row.installed_on <= as_of and (row.removed_on is None or row.removed_on > as_of)
         }
         self.homes: dict[int, set[str]] = {}
+        window = datetime.combine(self.first, time(), ICT)
         self.heard = {
             (row.device_id, row.sent_at.replace(second=0, microsecond=0))
             for row in tables["heartbeats"]
+            if window <= row.sent_at < self.end
         }
+        self.hours = self.minutes_in_hours()
         self.known: dict[int, tuple[int, int]] = {}
         self.proof = {number: self.proof_of(number) for number in self.clusters}
         self.plant = self.newest("plant_states", "plant_id", as_of)
@@ -101,8 +104,11 @@ class Recount:
             )
         return chain
 
-    def became(self, code: str, since: date) -> set[str]:
-        """What a unit of a day is on the day asked about, day by day."""
+    def became(self, code: str, since: date, *, stays: bool = False) -> set[str]:
+        """What a unit of a day is on the day asked about, day by day.
+
+        What `stays` is with the unit as long as that goes on, whatever part it gives away.
+        """
         units, on = {code}, since
         while on < self.day:
             on += DAY
@@ -125,7 +131,8 @@ class Recount:
                 }
                 goes_on = self.in_force(before, on)
                 reopens = any(row.code == unit and row.valid_from == on for row in self.t["areas"])
-                after |= heirs
+                if not (stays and goes_on):
+                    after |= heirs
                 if goes_on or (reopens and not heirs):
                     after.add(unit)
             units = after
@@ -220,12 +227,19 @@ class Recount:
                 found.append((row.starts_at, row.ends_at))
         return found
 
-    def in_hours(self, minute: datetime) -> bool:
-        clock = minute.astimezone(ICT).time()
-        return any(
-            start <= clock < end if start < end else clock >= start or clock < end
-            for start, end in self.rule.broadcast_hours
-        )
+    def minutes_in_hours(self) -> list[datetime]:
+        """Every minute of the window in broadcast hours that was over by the end."""
+        minutes = []
+        minute = datetime.combine(self.first, time(), ICT)
+        while minute + MINUTE <= self.end:
+            clock = minute.time()
+            if any(
+                start <= clock < end if start < end else clock >= start or clock < end
+                for start, end in self.rule.broadcast_hours
+            ):
+                minutes.append(minute)
+            minute += MINUTE
+        return minutes
 
     def minutes(self, cluster: int) -> tuple[int, int]:
         """Expected and heard."""
@@ -239,19 +253,15 @@ class Recount:
             return 0, 0
         since = min(row.installed_at for row in stays)
         expected = online = 0
-        minute = datetime.combine(self.first, time(), ICT)
-        while minute + MINUTE <= self.end:
-            if (
-                self.in_hours(minute)
-                and minute >= since
-                and not any(start < minute + MINUTE and minute < end for start, end in outages)
+        for minute in self.hours:
+            if minute >= since and not any(
+                start < minute + MINUTE and minute < end for start, end in outages
             ):
                 expected += 1
                 online += any(
                     self.hung_in_minute(stay, minute) and (stay.device_id, minute) in self.heard
                     for stay in stays
                 )
-            minute += MINUTE
         return expected, online
 
     def played(self, cluster: int) -> bool:
@@ -343,7 +353,8 @@ class Recount:
             (unit.valid_from for unit in self.t["areas"] if unit.code == row.commune_code),
             default=row.valid_from,
         )
-        self.homes[station] = self.became(row.commune_code, max(row.valid_from, first))
+        since = max(row.valid_from, first)
+        self.homes[station] = self.became(row.commune_code, since, stays=True)
         return self.homes[station]
 
     def village_proof(self, village: Row) -> str:

@@ -18,14 +18,7 @@ from broadcast.coverage.definitions import (
     operating_rule,
 )
 from broadcast.coverage.figures import REASONS, figures, percent, proven, sentence
-from broadcast.coverage.indicators import (
-    DATA_ERRORS,
-    Member,
-    Reason,
-    Result,
-    Results,
-    evaluate,
-)
+from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.observed import (
     Baseline,
     Cluster,
@@ -37,6 +30,7 @@ from broadcast.coverage.observed import (
     Village,
 )
 from broadcast.coverage.reach import Cause, Gap, operation
+from broadcast.coverage.results import DATA_ERRORS, Member, Reason, Result, Results
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 AT = datetime(2025, 11, 30, 17, tzinfo=UTC)

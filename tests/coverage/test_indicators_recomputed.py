@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.coverage import facts
 from broadcast.coverage.definitions import OPERATING_RULES
-from broadcast.coverage.indicators import Result, evaluate
+from broadcast.coverage.indicators import evaluate
+from broadcast.coverage.reach import operation
+from broadcast.coverage.results import Result
 from tests.coverage.invented import (
     BEGIN,
     DISTRICT,
@@ -65,9 +67,15 @@ async def test_figures_equal_a_recount_of_the_raw_evidence(
             province = await facts.load(session, as_of, scope, SMALL, NOW)
             results = evaluate(province, SMALL)
             for cluster in province.clusters.values():
-                if cluster.device:
-                    minutes = (cluster.expected_minutes, cluster.online_minutes)
-                    assert minutes == recount.minutes(cluster.id), (as_of, cluster)
+                judged = operation(cluster, SMALL, province.at)
+                assert judged.evidence.value == recount.proof[cluster.id], (as_of, cluster)
+                minutes = (cluster.expected_minutes, cluster.online_minutes)
+                assert minutes == recount.minutes(cluster.id), (as_of, cluster)
+                played = cluster.completed and cluster.broadcast_days < SMALL.play_within_days
+                assert played == recount.played(cluster.id), (as_of, cluster)
+                since = cluster.fault_since
+                broken = since is not None and province.at - since > SMALL.speaker_fault
+                assert broken == recount.broken(cluster.id), (as_of, cluster)
             for name, wanted in recount.count(scope).items():
                 code, variant = name.split()
                 result = results[code][variant]

@@ -13,7 +13,7 @@ import yaml
 from broadcast.clock import LOCAL
 from broadcast.coverage.definitions import DEFINITIONS
 from broadcast.coverage.figures import sentence
-from broadcast.coverage.indicators import Result, Results, evaluate
+from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.observed import (
     Baseline,
     Cluster,
@@ -24,6 +24,7 @@ from broadcast.coverage.observed import (
     Station,
     Village,
 )
+from broadcast.coverage.results import Result, Results
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 
 DOCUMENT = Path(__file__).parents[2] / "docs/indicators.md"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from broadcast.wire.codec import decode
 from broadcast.wire.commands import (
     Identify,
     JournalAck,
@@ -16,7 +18,7 @@ from broadcast.wire.commands import (
     SetVolume,
     TimeReply,
 )
-from broadcast.wire.documents import Alerts, Config, Programme, QuietHours
+from broadcast.wire.documents import Alerts, Programme
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import (
     Boot,
@@ -25,23 +27,22 @@ from broadcast.wire.events import (
     Gone,
     Heartbeat,
     Readiness,
-    Refusal,
     TimeRequest,
 )
-from broadcast.wire.codec import decode
 from device_sim import effects
 from device_sim.harness import Device
 from device_sim.journal import Memory
 from tests.device_sim.province import (
     ALERT_KEY,
     KEYS,
-    PROGRAMME_KEY,
     START,
     Province,
     alert,
     at,
     audio,
     item,
+)
+from tests.device_sim.province import (
     told as record_told,
 )
 
@@ -342,7 +343,7 @@ def test_heartbeats_come_at_their_interval_within_a_tenth_and_count_up() -> None
         beats = [e for e in device.effects if getattr(e, "topic", "").endswith("heartbeat")]
         heard += [(province.harness.elapsed, decode(b.payload, Heartbeat).seq) for b in beats]
         device.effects.clear()
-    gaps = [later - earlier for (earlier, _), (later, _) in zip(heard, heard[1:], strict=False)]
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(heard)]
     assert [seq for _, seq in heard] == list(range(1, len(heard) + 1))
     assert all(89 <= gap <= 111 for gap in gaps)
     assert len(set(gaps)) > 3

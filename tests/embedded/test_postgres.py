@@ -59,6 +59,23 @@ def test_what_is_committed_survives_a_kill_at_the_same_address(server: EmbeddedP
     assert ask(dsn, "SELECT id FROM plays") == 42
 
 
+def test_a_start_waits_for_what_a_killed_server_left_at_work(server: EmbeddedPostgres) -> None:
+    async def kill_at_work() -> None:
+        connection = await asyncpg.connect(server.dsn)
+        # Busy for a second or two: a backend that waits would notice the death of its server.
+        busy = "SELECT count(*) FROM generate_series(1, 4000) a, generate_series(1, 4000) b"
+        work = asyncio.create_task(connection.execute(busy))
+        await asyncio.sleep(0.1)
+        server.kill()
+        work.cancel()
+        await asyncio.wait([work])
+        connection.terminate()
+
+    asyncio.run(kill_at_work())
+    server.start()
+    assert ask(server.dsn, "SELECT 1") == 1
+
+
 def test_a_restart_keeps_address_and_data(server: EmbeddedPostgres) -> None:
     dsn = server.create_database("restarted")
     ask(dsn, "CREATE TABLE plays AS SELECT 42 AS id")

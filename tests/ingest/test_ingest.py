@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, db, ingest
-from broadcast.devices import readiness
+from broadcast.devices import dead_letters, readiness
+from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import (
     Boot,
     CommandResult,
@@ -27,8 +28,10 @@ from broadcast.devices.model import (
 )
 from broadcast.plays.model import JournalRecord
 from broadcast.programmes.keys import Keys
+from broadcast.programmes.model import Document
 from broadcast.wire import events
-from broadcast.wire.commands import JournalAck, TimeReply
+from broadcast.wire.commands import JournalAck, Resend, TimeReply
+from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import Verifier
 from tests.ingest.inbox import PREFIX, Acked, Inbox, Until
 
@@ -91,6 +94,11 @@ async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, ack
     assert [message.acked for message in said] == [1] * len(said)
 
 
+LETTERS = (
+    Why.MALFORMED, Why.UNKNOWN_DEVICE, Why.RETAINED, Why.KIND, Why.TOO_LARGE, Why.TOPIC,
+)  # fmt: skip
+
+
 async def test_what_cannot_be_taken_is_kept_with_its_reason_and_stops_nobody(
     engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
@@ -103,7 +111,10 @@ async def test_what_cannot_be_taken_is_kept_with_its_reason_and_stops_nobody(
         inbox.put_raw(f"{PREFIX}/device/A/state/config", b"{}"),
         inbox.put("A", "heartbeat", beat()),
     ]
+    before = [dead_letters.LETTERS.labels(why.value)._value.get() for why in LETTERS]
     await acked(*said)
+    after = [dead_letters.LETTERS.labels(why.value)._value.get() for why in LETTERS]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1] * len(LETTERS)
     found = await letters(engine)
     assert [(letter.device_code, letter.size_bytes) for letter in found] == [
         ("A", 2), ("nobody", len(said[1].payload)), ("A", len(said[2].payload)), ("A", 2),
@@ -308,6 +319,54 @@ async def test_order_that_cannot_be_published_is_left_to_the_device(
     await acked(inbox.put("A", "playback", playback(1)))
     await until(lambda: inbox.published)
     assert acks(inbox, keys) == [1]
+
+
+async def test_device_that_is_behind_is_handed_the_document_once(
+    engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+) -> None:
+    published_at = clock.now() - timedelta(minutes=10)
+    async with db.transaction(engine) as session:
+        session.add_all(published(keys, published_at))
+    held = {"device/A/config": 5, "area/21025/programme": 6}
+    await acked(inbox.put("A", "heartbeat", beat(1, held={**held, "area/21025/programme": 7})))
+    await acked(inbox.put("A", "heartbeat", beat(2, held=held)))
+    await until(lambda: inbox.published)
+    await acked(inbox.put("A", "heartbeat", beat(3, held=held)))
+    ((topic, payload),) = inbox.published
+    assert topic == f"{PREFIX}/device/A/command/resend"
+    verifier = Verifier(keys.public())
+    command = verifier.command(payload)
+    assert isinstance(command, Resend)
+    document = verifier.document(command.document.encode())
+    assert (document.scope, document.revision) == ("area/21025", 7)
+
+
+def published(keys: Keys, at: datetime) -> list[Document]:
+    """A follows area 21025."""
+    common: dict[str, Any] = {"issued_at": at, "not_after": at + timedelta(days=7)}
+    config = Config(scope="device/A", revision=5, areas=["21025"], keys=[], **common)
+    programme = Programme(scope="area/21025", revision=7, items=[], **common)
+    return [
+        Document(
+            scope=document.scope, kind=kind, revision=document.revision,
+            token=keys.programme.sign(document), published_revision=document.revision,
+            published_at=at, **common,
+        )
+        for kind, document in (("config", config), ("programme", programme))
+    ]  # fmt: skip
+
+
+async def test_trouble_with_documents_does_not_touch_what_was_stored(
+    engine: AsyncEngine, inbox: Inbox, keys: Keys, acked: Acked
+) -> None:
+    at = clock.now() - timedelta(minutes=10)
+    config, _ = published(keys, at)
+    config.token = b"no.token"
+    async with db.transaction(engine) as session:
+        session.add(config)
+    await acked(*(inbox.put("A", "heartbeat", beat(seq)) for seq in (1, 2)))
+    assert await count(engine, Heartbeat) == 2
+    assert await letters(engine) == []
 
 
 async def spans(engine: AsyncEngine) -> list[ListeningSpan]:

@@ -121,7 +121,9 @@ async def import_areas(
 def _joined_units(stored: Iterable[Unit], rows: Sequence[Unit]) -> list[Unit]:
     """Stored units and those of a file, which also take the place of what they merely repeat."""
     named = {records.identity(row) for row in rows}
-    by_code = {row.code: [other for other in rows if other.code == row.code] for row in rows}
+    by_code: dict[str, list[Unit]] = {}
+    for row in rows:
+        by_code.setdefault(row.code, []).append(row)
     kept = [
         unit
         for unit in stored

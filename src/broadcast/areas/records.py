@@ -73,8 +73,10 @@ async def store(
             sa.delete(table).where(key_columns.in_([identity(record) for record in some]))
         )
     if new:
+        # With nulls left out, as is the default, every change between them begins a statement.
         await session.execute(
-            sa.insert(TABLES[type(new[0])]), [record._asdict() for record in new]
+            sa.insert(TABLES[type(new[0])]).execution_options(render_nulls=True),
+            [record._asdict() for record in new],
         )
 
 

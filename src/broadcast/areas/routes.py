@@ -154,7 +154,7 @@ async def show_lineage(
     if unit is None:
         raise NotFound(units.missing(lineage, code, as_of or today)[0])
     on = min(as_of or today, unit.valid_to or date.max)
-    origins_on = min(since or lineage.first_day(), on)
+    origins_on = min(since or lineage.first_day, on)
     successors_on = max(until or today, on)
     return LineageView(
         unit=AreaView.model_validate(unit),

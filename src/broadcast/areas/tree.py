@@ -136,6 +136,13 @@ class Lineage:
             self._spans[unit.code].append(unit)
             if unit.valid_to is not None:
                 days.add(unit.valid_to + DAY)
+        self.first_day = min(
+            (spans[0].valid_from for spans in self._spans.values()), default=date.min
+        )
+        """The first day that anything is on record of.
+
+        Units of that day may be older: what is asked about earlier days is asked about this one.
+        """
         self._out: dict[tuple[str, date], list[Step]] = defaultdict(list)
         self._in: dict[tuple[str, date], list[Step]] = defaultdict(list)
         for step in sorted(steps):
@@ -163,13 +170,6 @@ class Lineage:
     def history(self, code: str) -> list[Unit]:
         """All units that ever had this code, oldest first."""
         return list(self._spans.get(code, ()))
-
-    def first_day(self) -> date:
-        """The first day that anything is on record of.
-
-        Units of that day may be older: what is asked about earlier days is asked about this one.
-        """
-        return min((spans[0].valid_from for spans in self._spans.values()), default=date.min)
 
     def acts(self, code: str) -> list[Step]:
         """All rows in which a unit with this code is the old or the new one, by day."""

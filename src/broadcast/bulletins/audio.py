@@ -158,7 +158,7 @@ def prepare(
         loudness_lufs=round(worst[1].loudness_lufs, 2),
         true_peak_dbtp=round(max(measured.true_peak_dbtp for _, measured in rendered), 2),
         source_seconds=round(source_seconds, 3),
-        trimmed_seconds=round(max(source_seconds - (last - first) / 10, 0), 3),
+        trimmed_seconds=round(max(source_seconds - (last - first) / 10, 0.0), 3),
         gain_db=round(programme.gain_db, 2),
         damaged_frames=damaged_frames,
         renditions=tuple(

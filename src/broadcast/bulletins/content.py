@@ -27,7 +27,7 @@ from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()
 
-MISSING = Counter("broadcast_content_missing", "Renditions on record that the disk does not have")
+LOST = Counter("broadcast_content_lost", "Requests for renditions that the disk does not have")
 
 MEDIA_TYPES = {Codec.OPUS: "audio/ogg; codecs=opus", Codec.MP3: "audio/mpeg"}
 
@@ -80,7 +80,7 @@ def answer(request: Request, content_dir: Path, sha256: str, codec: Codec) -> Re
         return Response(status_code=304, headers=headers)
     path = content_path(content_dir, sha256)
     if not path.is_file():
-        MISSING.inc()
+        LOST.inc()
         log.error("bulletins.content.missing", sha256=sha256)
         raise NotFound("Máy chủ không còn tệp âm thanh này; hãy báo người quản trị.")
     return ByteRanges(path, headers=headers, media_type=MEDIA_TYPES[codec])

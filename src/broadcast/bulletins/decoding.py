@@ -25,7 +25,7 @@ SOUND = (("aformat", "sample_fmts=s32p"), ("aformat", "sample_fmts=fltp"))
 
 FOR_AIR = (
     *SOUND,
-    ("highpass", "f=100"),
+    *(("highpass", f"f=100:width_type=q:width={q}") for q in (0.541, 1.307)),
     *(
         ("allpass", f"f={hertz}:order=2:width_type=q:width=1")
         for hertz in (120, 180, 270, 400, 600, 900, 1350, 2000, 3000, 4500)
@@ -33,9 +33,10 @@ FOR_AIR = (
 )
 """Filters for what a horn will play.
 
-Below 100 Hz it makes heat, not sound, and a hand on the microphone eats the headroom. The
-all-passes turn phases, as radio stations do: a voice's pulses, 20 dB over its loudness, spread
-over a few milliseconds, and the limiter takes 2 dB where it would take 8. The ear hears no phase.
+Below 100 Hz it makes heat, not sound, and hum or a hand on the microphone eats the headroom: a
+Butterworth high-pass of the fourth order. The all-passes turn phases, as radio stations do: a
+voice's pulses, 20 dB over its loudness, spread over a few milliseconds, and the limiter takes 2 dB
+where it would take 8. The ear hears no phase.
 """
 
 CHUNK = 10 * STEP
@@ -49,6 +50,9 @@ _FORMATS = (
 
 _STATING = frozenset(("aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav"))
 """Formats whose header states the length; for the others libav guesses it from the bit rate."""
+
+_GAP_SECONDS = 0.01
+"""A jump of the time line by more than rounding."""
 
 UNREADABLE = (
     "Không đọc được tệp này: không phải âm thanh, bị hỏng hoặc bị cụt."
@@ -99,7 +103,8 @@ class Source:
     """Sound of a file of unknown make, in pieces of one second and a shorter last one.
 
     Attributes:
-        damaged: Packets that would not decode, and frames that the decoder had to conceal.
+        damaged: Packets that would not decode, frames that the decoder had to conceal, and gaps
+            where it found nothing to decode.
         stated_seconds: Length that the header states, None when it does not.
         reached_seconds: Where on the file's own time line the last frame ended.
         heard_seconds: Sound decoded.
@@ -156,7 +161,10 @@ class Source:
                 seconds = frame.samples / frame.sample_rate
                 self.heard_seconds += seconds
                 if frame.time is not None:
-                    self.reached_seconds = frame.time - starts + seconds
+                    at = frame.time - starts
+                    if self.reached_seconds and at - self.reached_seconds > _GAP_SECONDS:
+                        self.damaged += 1
+                    self.reached_seconds = at + seconds
                 self._refuse_long(self.heard_seconds)
                 yield frame
 

@@ -136,7 +136,8 @@ async def preview(
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
     """OpenAPI of a request that is either JSON with a text or a form with a file."""
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)  # the answers bring these schemas into the components
     fields, required = schema.pop("properties"), schema.pop("required", [])
     text = {"text": fields.pop("text")}
     file = {"file": {"type": "string", "format": "binary", "description": "MP3, WAV, M4A …"}}

@@ -9,6 +9,7 @@ with everything it started when its time is up or the caller goes away.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import shutil
@@ -147,8 +148,6 @@ async def _run(field: Field, job: _Job) -> Prepared:
             "PATH": os.defpath,
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "TMPDIR": str(job.scratch),
-            # Its threads spin while they wait, ten times the work on a busy machine.
-            "OPENBLAS_NUM_THREADS": "1",
         },
     )
     try:
@@ -234,15 +233,11 @@ def _work(job: _Job) -> _Outcome:
             "extra": error.extra,
         }
         return _Outcome(refusal=_Refusal.model_validate(refusal))
-    except MemoryError:
-        return _Outcome(refusal=_Refusal(is_input=True, detail=_TOO_HEAVY))
-    except OSError as error:
-        return _Outcome(
-            refusal=_Refusal(
-                is_input=False,
-                detail=f"Không ghi được âm thanh ({error.strerror}). Hãy báo quản trị xem ổ đĩa.",
-            )
-        )
+    except (MemoryError, OSError) as error:
+        if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+            return _Outcome(refusal=_Refusal(is_input=True, detail=_TOO_HEAVY))
+        detail = f"Không ghi được âm thanh ({error.strerror}). Hãy báo quản trị xem ổ đĩa."
+        return _Outcome(refusal=_Refusal(is_input=False, detail=detail))
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def _address(found: re.Match[str]) -> str:
     written = re.sub(r"^\w+://", "", found[0]).rstrip("/")
     for mark, word in (("@", "a còng"), (".", "chấm"), ("/", "gạch chéo"), ("-", "gạch ngang")):
         written = written.replace(mark, f" {word} ")
-    return re.sub(r"\d+", lambda run: whole(run[0]), written)
+    return re.sub(r"\d+", lambda run: whole(run[0]), re.sub(r"[\W_]+", " ", written))
 
 
 def _document(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from broadcast import clock, config, db
 from broadcast.coverage.figures import compute, percent, proven
-from broadcast.coverage.indicators import Result, Results
+from broadcast.coverage.results import Result, Results
 from broadcast.coverage.views import IndicatorsView
 
 

@@ -226,7 +226,7 @@ GROUP BY hung.cluster_id
 
 _ATTESTED = _statement("""
 SELECT cluster_id, max(attested_at) AS attested_at FROM attestations
-WHERE cluster_id = ANY(:clusters) 
+WHERE cluster_id = ANY(:clusters) AND attested_at < :at
 GROUP BY cluster_id
 """)
 

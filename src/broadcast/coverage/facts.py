@@ -5,7 +5,7 @@ Every row in force on the day asked about, none of a later one; one statement pe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ async def load(
         window,
         rule,
         villages=[village.code for village in units.villages],
-        plants=[plant.id for plant in plants.values() if plant.station_id in station_ids],
+        plants=_concerned(stations, station_ids, plants, baseline),
     )
     return Province(
         as_of=as_of,
@@ -175,20 +175,34 @@ async def _stations(
     """All stations, and the ids of those in the scope."""
     stations, ids = {}, set()
     for row in await session.execute(_STATIONS, {"as_of": on}):
-        history = lineage.history(row.commune_code)
-        since = max(row.valid_from, history[0].valid_from) if history else row.valid_from
-        heirs = [heir.code for heir in lineage.successors(row.commune_code, since, on)]
+        here = homes(lineage, row.commune_code, row.valid_from, on)
         stations[row.id] = Station(
             id=row.id,
             code=row.code,
             name=row.name,
             exists=row.exists,
             status=StationStatus(row.status) if row.status else None,
-            commune=heirs[0] if len(heirs) == 1 else None,
+            commune=here[0] if len(here) == 1 else None,
         )
-        if not inside.isdisjoint(heirs):
+        standing = here or [unit.code for unit in lineage.standing(row.commune_code, on)]
+        if not inside.isdisjoint(standing):
             ids.add(row.id)
     return stations, ids
+
+
+def homes(lineage: Lineage, code: str, since: date, on: date) -> list[str]:
+    """Where a station is on a day that was opened in a commune `since`; several when undecided.
+
+    It stays while its commune goes on, also when that gives a part away, and goes along when the
+    commune becomes another. Empty when the commune ended and nothing succeeded it.
+    """
+    history = lineage.history(code)
+    opened = max(since, history[0].valid_from) if history else since
+    front = {code} if lineage.unit(code, opened) is not None else set()
+    for day in lineage.days(opened, on):
+        staying = {home for home in front if lineage.goes_on(home, day)}
+        front = staying.union(*(lineage.next(home, day) for home in front - staying))
+    return sorted(front)
 
 
 _PLANTS = sa.text("""
@@ -232,6 +246,28 @@ async def _baseline(session: AsyncSession, on: date) -> list[Baseline]:
     return [
         Baseline(station_id=row.station_id, plant_ids=tuple(row.plant_ids))
         for row in await session.execute(_BASELINE, {"as_of": on})
+    ]
+
+
+def _concerned(
+    stations: Mapping[int, Station],
+    station_ids: set[int],
+    plants: Mapping[int, Plant],
+    baseline: Sequence[Baseline],
+) -> list[int]:
+    """Plants whose clusters can prove something in the scope.
+
+    Those of its stations, and of the communes in which the plants of its baseline stations stand
+    by now: a plant may have gone to another commune, and been replaced there.
+    """
+    original = {plant_id for entry in baseline for plant_id in entry.plant_ids}
+    standing_in = {stations[plants[plant_id].station_id].commune for plant_id in original} - {None}
+    return [
+        plant.id
+        for plant in plants.values()
+        if plant.station_id in station_ids
+        or plant.id in original
+        or stations[plant.station_id].commune in standing_in
     ]
 
 

@@ -14,8 +14,9 @@ from broadcast.areas.units import require_unit
 from broadcast.clock import LOCAL
 from broadcast.coverage import facts
 from broadcast.coverage.definitions import operating_rule
-from broadcast.coverage.indicators import Reason, Result, Results, evaluate
+from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.reach import Cause, Gap
+from broadcast.coverage.results import Reason, Result, Results
 from broadcast.errors import InvalidInput
 from broadcast.stations.model import Evidence
 

@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import BaseModel, ConfigDict
 
 from broadcast.coverage.figures import REASONS, ratio, sentence
-from broadcast.coverage.indicators import Exclusion, Member, Result, Results
+from broadcast.coverage.results import Exclusion, Member, Result, Results
 from broadcast.stations.model import Evidence
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from broadcast.devices import faults, presence_rows
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import happened_at, is_plausible, minute_of
 from broadcast.devices.presence import Flip, Patience, State, gone, heard
-from broadcast.devices.presence_rows import Known, Row
+from broadcast.devices.presence_rows import Held, Known, Row
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
@@ -44,7 +44,7 @@ class _Turn:
 
     heard: list[Boot | Heartbeat] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
-    held: str | None = None
+    held: msgspec.Raw | None = None
     state: State | None = None
     flips: list[Flip] = field(default_factory=list)
     clock_wrong: bool = False
@@ -76,7 +76,7 @@ async def record(
     turns = _turns(boots, beats, wills)
     if not turns:
         return
-    known = await presence_rows.lock(session, {i: turn.held for i, turn in turns.items()})
+    known = await presence_rows.lock(session, [Held(i, turn.held) for i, turn in turns.items()])
     for device_id, turn in turns.items():
         _fold(turn, known.get(device_id), received_at, live=live, patience=patience)
     bodies = {id(beat.message): _body(beat.message) for beat in beats}
@@ -85,8 +85,7 @@ async def record(
     if boots:
         await _keep_boots(session, boots, received_at)
     if beats:
-        await _keep_raw(session, beats, bodies, received_at)
-        await _keep_minutes(session, beats, received_at)
+        await _keep_beats(session, beats, bodies, received_at)
 
 
 # --- presence ----------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ def _turns(
         if len(turn.heard) > 1:
             turn.heard.sort(key=_order)
         if turn.heard:
-            turn.held = msgspec.json.encode(turn.heard[-1].held).decode()
+            turn.held = msgspec.Raw(msgspec.json.encode(turn.heard[-1].held))
     return turns
 
 
@@ -143,7 +142,7 @@ async def _keep_presence(
     session: AsyncSession,
     turns: Mapping[int, _Turn],
     known: Mapping[int, Known],
-    bodies: Mapping[int, str],
+    bodies: Mapping[int, msgspec.Raw],
     received_at: datetime,
 ) -> None:
     new: list[Row] = []
@@ -157,12 +156,12 @@ async def _keep_presence(
         newest = turn.heard[-1] if turn.heard else None
         if newest is not None and _order(newest) != (turn.state.session, turn.state.seq):
             newest = None  # overtaken: what it holds has been replaced
-        row = Row(
+        row = Row.of(
             device_id,
             turn.state,
-            turn.clock_wrong,
-            turn.held if newest is not None else None,
-            bodies.get(id(newest)),
+            clock_wrong=turn.clock_wrong,
+            held=None if newest is None else turn.held,
+            heartbeat=bodies.get(id(newest)),
         )
         (changed if before else new).append(row)
         flips.extend((device_id, flip) for flip in turn.flips)
@@ -254,46 +253,20 @@ async def _keep_boots(
     )
 
 
-_RAW = sa.text("""
-    INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
-    SELECT :received_on, device_id, session, seq, sent_at, :received_at, body::jsonb
-    FROM unnest(CAST(:ids AS integer[]), CAST(:sessions AS bigint[]), CAST(:seqs AS bigint[]),
-                CAST(:sent_at AS timestamptz[]), CAST(:bodies AS text[]))
-        AS n (device_id, session, seq, sent_at, body)
-    ON CONFLICT DO NOTHING
-""")
-
-
-def _body(beat: Heartbeat) -> str:
-    # `held` repeats every minute what a receipt says once.
-    return encode(msgspec.structs.replace(beat, held={})).decode()
-
-
-async def _keep_raw(
-    session: AsyncSession,
-    beats: Sequence[Arrival[Heartbeat]],
-    bodies: Mapping[int, str],
-    received_at: datetime,
-) -> None:
-    await session.execute(
-        _RAW,
-        {
-            "ids": [beat.device_id for beat in beats],
-            "sessions": [beat.message.session for beat in beats],
-            "seqs": [beat.message.seq for beat in beats],
-            "sent_at": [beat.message.sent_at for beat in beats],
-            "bodies": [bodies[id(beat.message)] for beat in beats],
-            "received_on": received_at.astimezone(LOCAL).date(),
-            "received_at": received_at,
-        },
+_BEATS = sa.text("""
+    WITH n AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n (
+            device_id integer, session bigint, seq bigint, sent_at timestamptz, body jsonb,
+            day date, minute integer
+        )
+    ),
+    raw AS (
+        INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
+        SELECT :received_on, device_id, session, seq, sent_at, :received_at, body FROM n
+        ON CONFLICT DO NOTHING
     )
-
-
-_MINUTES = sa.text("""
     INSERT INTO online_minutes AS m (device_id, day, minutes)
-    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1))
-    FROM unnest(CAST(:ids AS integer[]), CAST(:days AS date[]), CAST(:minutes AS integer[]))
-        AS n (device_id, day, minute)
+    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1)) FROM n
     GROUP BY device_id, day
     ORDER BY device_id, day
     ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
@@ -301,15 +274,39 @@ _MINUTES = sa.text("""
 """)
 
 
-async def _keep_minutes(
-    session: AsyncSession, beats: Sequence[Arrival[Heartbeat]], received_at: datetime
+class _Beat(msgspec.Struct):
+    """A row of the statement above."""
+
+    device_id: int
+    session: int
+    seq: int
+    sent_at: datetime
+    body: msgspec.Raw
+    day: date
+    minute: int
+
+
+def _body(beat: Heartbeat) -> msgspec.Raw:
+    # `held` would repeat every minute what a receipt says once.
+    return msgspec.Raw(encode(msgspec.structs.replace(beat, held={})))
+
+
+async def _keep_beats(
+    session: AsyncSession,
+    beats: Sequence[Arrival[Heartbeat]],
+    bodies: Mapping[int, msgspec.Raw],
+    received_at: datetime,
 ) -> None:
-    minutes = [minute_of(_sent_at(beat.message, received_at), LOCAL) for beat in beats]
+    rows = []
+    for device_id, _, beat in beats:
+        day, minute = minute_of(_sent_at(beat, received_at), LOCAL)
+        body = bodies[id(beat)]
+        rows.append(_Beat(device_id, beat.session, beat.seq, beat.sent_at, body, day, minute))
     await session.execute(
-        _MINUTES,
+        _BEATS,
         {
-            "ids": [beat.device_id for beat in beats],
-            "days": [day for day, _ in minutes],
-            "minutes": [minute for _, minute in minutes],
+            "rows": presence_rows.as_json(rows),
+            "received_on": received_at.astimezone(LOCAL).date(),
+            "received_at": received_at,
         },
     )

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import db
 from broadcast.clock import LOCAL
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.targets import resolve
+from broadcast.schedules.targets import ground
 
 NOT_TARGETED = "not_targeted"
 """Why a play is cancelled whose cluster has left the targets before the start."""
@@ -32,7 +32,7 @@ async def plan(session: AsyncSession, occurrence_ids: Collection[UUID], now: dat
     """
     wanted = sa.select(Occurrence, Schedule).join(Schedule, Schedule.id == Occurrence.schedule_id)
     rows = await session.execute(wanted.where(Occurrence.id.in_(occurrence_ids)))
-    resolved: dict[tuple[UUID, date], list[int]] = {}
+    whom = await ground(session)
     months: set[date] = set()
     for occurrence, schedule in rows:
         month = month_of(occurrence.recurrence_at)
@@ -50,12 +50,11 @@ async def plan(session: AsyncSession, occurrence_ids: Collection[UUID], now: dat
             cancelled = {"reason": occurrence.cancel_reason or "", "cause": "cancelled"}
             await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
             continue
-        key = (schedule.id, occurrence.starts_at.astimezone(LOCAL).date())
-        if key not in resolved:
-            targets = await resolve(session, schedule.targets, schedule.targets_on, key[1])
-            resolved[key] = sorted(targets.cluster_ids)
+        on = occurrence.starts_at.astimezone(LOCAL).date()
+        reached = await whom.resolve(schedule.targets, schedule.targets_on, on)
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
-        await _plan(session, {**parameters, "clusters": resolved[key], "latest_at": latest_at})
+        clusters = sorted(reached.cluster_ids)
+        await _plan(session, {**parameters, "clusters": clusters, "latest_at": latest_at})
 
 
 def month_of(recurrence_at: datetime) -> date:

@@ -31,7 +31,9 @@ From = Annotated[
     AwareDatetime | None,
     Query(alias="from", description="giờ phát từ, mặc định 24 giờ trước `to`"),
 ]
-To = Annotated[AwareDatetime | None, Query(description="giờ phát trước, mặc định bây giờ")]
+To = Annotated[
+    AwareDatetime | None, Query(alias="to", description="giờ phát trước, mặc định bây giờ")
+]
 
 
 class PlayView(BaseModel):

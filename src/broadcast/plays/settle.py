@@ -281,9 +281,10 @@ def why_silent(around: Around) -> Reason:
     The nearest to the source comes first: what was never published cannot have been received,
     what was never received cannot have been ready.
     """
-    undelivered = not around.received and around.reachable
+    received = around.received or around.readiness is not None
+    undelivered = not received and around.reachable
     powerless = around.cold_boot or around.outage == "power_cut" or "power_lost" in around.faults
-    trouble = _own_trouble(around) if around.received else None
+    trouble = _own_trouble(around) if received else None
     causes = (
         (Reason.NO_DEVICE, around.device_id is None),
         (Reason.NOT_PUBLISHED, not around.published),
@@ -295,6 +296,7 @@ def why_silent(around: Around) -> Reason:
         (Reason.SERVER_AWAY, not around.online and not around.listening),
         (Reason.OFFLINE, not around.online),
         (Reason.OFFLINE, not around.online_now),  # its journal is still on the device
+        (Reason.NOT_RECEIVED, not received),
         (Reason.NOT_READY, around.readiness is None),
     )
     return next((reason for reason, holds in causes if reason and holds), Reason.UNEXPLAINED)

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 PUBLISHED = Counter("broadcast_documents_published", "Documents the broker confirmed")
 UNPUBLISHED = Gauge("broadcast_documents_unpublished", "Documents the broker has not confirmed")
-CONTENT_MISSING = Counter("broadcast_content_missing", "Audio that is not in the content folder")
+CONTENT_MISSING = Counter("broadcast_publish_content_missing", "Audio that is not to be found")
 
 AT_ONCE = 500
 BLOCKS_AT_ONCE = 64

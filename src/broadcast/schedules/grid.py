@@ -26,9 +26,9 @@ PRIORITIES = {
 HIGHEST = {
     BulletinClass.NORMAL: 127,
     BulletinClass.PRIORITY: 223,
-    BulletinClass.EMERGENCY: 255,
+    BulletinClass.EMERGENCY: 254,
 }
-"""A lower class never gets above the default of the next one."""
+"""A lower class never gets above the default of the next one, and nothing above an alert."""
 
 QuietHours = Sequence[tuple[time, time]]
 MINUTE = timedelta(minutes=1)
@@ -73,10 +73,41 @@ def overlaps(new: Iterable[Slot], others: Iterable[Slot]) -> list[Overlap]:
         for other in known:
             if other.starts_at >= slot.ends_at:
                 break
-            shared = slot.cluster_ids & other.cluster_ids
-            if other.ends_at > slot.starts_at and shared and other[0] != slot[0]:
-                found.append(Overlap(slot, other, outcome(slot, other), len(shared)))
+            if other.ends_at <= slot.starts_at or other.occurrence_id == slot.occurrence_id:
+                continue
+            shared = len(slot.cluster_ids & other.cluster_ids)
+            if shared:
+                found.append(Overlap(slot, other, outcome(slot, other), shared))
     return sorted(found, key=lambda pair: (pair.new.starts_at, pair.other.starts_at))
+
+
+def may_meet(
+    mine: Sequence[time], seconds: float, theirs: Sequence[time], other_seconds: float
+) -> bool:
+    """Tell whether sounds at these times of day can overlap, on whatever days they are.
+
+    >>> may_meet([time(5)], 600, [time(5, 9)], 60), may_meet([time(5)], 600, [time(5, 10)], 60)
+    (True, False)
+    """
+    gaps = [_seconds(later) - _seconds(earlier) for earlier in mine for later in theirs]
+    return any(gap % 86_400 < seconds or -gap % 86_400 < other_seconds for gap in gaps)
+
+
+def _seconds(at: time) -> int:
+    return at.hour * 3600 + at.minute * 60 + at.second
+
+
+def described(pair: Overlap) -> dict[str, object]:
+    """An overlap as an answer shows it."""
+    return {
+        "starts_at": pair.new.starts_at,
+        "other_occurrence_id": pair.other.occurrence_id,
+        "other_title": pair.other.title,
+        "other_starts_at": pair.other.starts_at,
+        "other_priority": pair.other.priority,
+        "outcome": pair.outcome,
+        "cluster_count": pair.cluster_count,
+    }
 
 
 def outcome(new: Slot, other: Slot) -> Outcome:

@@ -15,9 +15,10 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 
 
 class ScheduleState(StrEnum):
-    """A withdrawn schedule plays nothing more; its past stays."""
+    """Only an active schedule comes to further occurrences; the past of all stays."""
 
     ACTIVE = "active"
+    ENDED = "ended"  # every start lies in the past; a change can make it active again
     WITHDRAWN = "withdrawn"
 
 
@@ -38,6 +39,7 @@ class Schedule(Base):
             ["bulletin_revisions.bulletin_id", "bulletin_revisions.number"],
             name="fk_schedules_revision",
         ),
+        sa.Index("ix_schedules_active", "id", postgresql_where=sa.text("state = 'active'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -85,6 +87,7 @@ class Occurrence(Base):
     __tablename__ = "occurrences"
     __table_args__ = (
         sa.UniqueConstraint("schedule_id", "recurrence_at"),
+        sa.Index("ix_occurrences_schedule", "schedule_id", "starts_at"),
         sa.Index("ix_occurrences_starts_at", "starts_at"),
         sa.Index(
             "ix_occurrences_scopes", "scopes", postgresql_using="gin",
@@ -112,5 +115,7 @@ class Occurrence(Base):
     """Documents that are to carry it: `area/{code}` or `device/{device_id}`."""
     carried_scopes: Mapped[list[str]]
     """Documents that carried it when they were last compiled."""
+    reach: Mapped[str] = mapped_column(default="")
+    """Digest of scopes and clusters: a change of topology that leaves it equal is none."""
     dirty: Mapped[bool] = mapped_column(default=True)
     """Changed since its plays and documents were derived: the hand-off to the dispatcher."""

@@ -1,17 +1,20 @@
 """Occurrences as rows: materialised ahead from the rules, moved, left out and cancelled.
 
 Everything here can be repeated. What changes is marked `dirty`; the dispatcher derives plays and
-documents from it.
+documents from it. Nothing but `materialise` makes an occurrence, and it looks at the approval
+first.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import CHANNEL
@@ -26,20 +29,31 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.recurrence import Planned, Rule
+from broadcast.schedules.targets import Resolved
+
+log = structlog.get_logger()
 
 SLACK = timedelta(seconds=30)
 """Added to the latest end: pre-emption and decoding take a moment, and a late limit of nothing
 must still let a bulletin end."""
 
+LONGEST = timedelta(hours=6)
+"""No occurrence lasts longer from `starts_at` to `ends_by`: an hour of audio, an hour late, and
+room for who changes either."""
+
 WITHDRAWN = "withdrawn"
 """Cancelled because the schedule or the revision was withdrawn."""
-NOT_SCHEDULED = "not_scheduled"
-"""Cancelled because the schedule was changed, or this start left out."""
+CHANGED = "lịch phát đã đổi"
+"""Cancelled because the schedule no longer comes to it."""
+LEFT_OUT = "bỏ riêng lần phát này"
+"""Cancelled by itself."""
+
+Exceptions = dict[datetime, datetime | None]
 
 
 def occurrence_id(schedule_id: UUID, recurrence_at: datetime) -> UUID:
     """Name of an occurrence for ever, the same in every copy of the database."""
-    return uuid5(schedule_id, recurrence_at.isoformat(timespec="seconds"))
+    return uuid5(schedule_id, f"{recurrence_at.timestamp():.0f}")
 
 
 def rule_of(schedule: Schedule) -> Rule | None:
@@ -47,16 +61,30 @@ def rule_of(schedule: Schedule) -> Rule | None:
     return None if schedule.rrule is None else recurrence.parse(schedule.rrule, LOCAL)
 
 
-async def exceptions_of(
-    session: AsyncSession, schedule_id: UUID
-) -> dict[datetime, datetime | None]:
-    """Moved and left-out starts of a schedule."""
-    rows = await session.execute(
-        sa.select(ScheduleException.recurrence_at, ScheduleException.moved_to).where(
-            ScheduleException.schedule_id == schedule_id
-        )
+def of_revision() -> sa.ColumnElement[bool]:
+    """Condition that joins a schedule with its revision."""
+    return sa.and_(
+        Revision.bulletin_id == Schedule.bulletin_id,
+        Revision.number == Schedule.bulletin_revision,
     )
-    return {row[0]: row[1] for row in rows}
+
+
+async def exceptions_of(
+    session: AsyncSession, schedule_ids: Collection[UUID]
+) -> dict[UUID, Exceptions]:
+    """Moved and left-out starts, by schedule."""
+    found: defaultdict[UUID, Exceptions] = defaultdict(dict)
+    for row in await session.scalars(
+        sa.select(ScheduleException).where(ScheduleException.schedule_id.in_(schedule_ids))
+    ):
+        found[row.schedule_id][row.recurrence_at] = row.moved_to
+    return found
+
+
+async def active_ids(session: AsyncSession) -> list[UUID]:
+    """Schedules that may come to further occurrences."""
+    ids = sa.select(Schedule.id).where(Schedule.state == ScheduleState.ACTIVE)
+    return list(await session.scalars(ids.order_by(Schedule.id)))
 
 
 async def wake(session: AsyncSession) -> None:
@@ -69,34 +97,30 @@ async def materialise(
     now: datetime,
     horizon: timedelta,
     schedule_ids: Collection[UUID] | None = None,
+    *,
+    since: datetime | None = None,
 ) -> int:
     """Make the rows of the coming occurrences say what the schedules say.
 
-    1. Expand every active schedule from `now` to the horizon.
+    1. Expand every active schedule with an approved revision from `now` to the horizon.
     2. Insert what is new; change what differs and has not started.
-    3. Cancel coming rows that no schedule asks for any more, or whose revision is no longer
-       approved.
+    3. Cancel coming rows that no schedule asks for any more.
+    4. A schedule to which nothing can come any more has ended.
 
     Args:
         session: Open transaction.
         now: What has started before stays as it is.
         horizon: How far ahead.
-        schedule_ids: Only these; all by default.
+        schedule_ids: Only these; all active ones by default.
+        since: Insert what was never made since then, too: after days of standstill the ledger
+            must tell of every miss.
 
     Returns:
         How many rows were inserted, changed or cancelled.
     """
-    wanted = await _wanted(session, now, horizon, schedule_ids)
-    coming = sa.select(Occurrence).where(Occurrence.starts_at >= now)
-    if schedule_ids is not None:
-        coming = coming.where(Occurrence.schedule_id.in_(schedule_ids))
-    # Rows by id too: one that is moved to later may by its old time have passed the window.
-    rows = {row.id: row for row in await session.scalars(coming.with_for_update())}
-    named = wanted.keys() - rows.keys()
-    for row in await session.scalars(
-        sa.select(Occurrence).where(Occurrence.id.in_(named)).with_for_update()
-    ):
-        rows[row.id] = row
+    ids = await active_ids(session) if schedule_ids is None else schedule_ids
+    wanted = await _wanted(session, ids, now, now + horizon, since or now)
+    rows = await _rows(session, ids, wanted, now)
     count = 0
     for id_, values in wanted.items():
         known = rows.get(id_)
@@ -105,15 +129,16 @@ async def materialise(
             count += 1
         elif known.starts_at >= now:
             count += _change(known, values)
+    exceptions = await exceptions_of(session, ids)
     for id_, row in rows.items():
-        if id_ not in wanted and row.state is OccurrenceState.PLANNED:
-            row.state, row.cancel_reason, row.dirty = (
-                OccurrenceState.CANCELLED,
-                NOT_SCHEDULED,
-                True,
-            )
-            count += 1
+        near = now <= row.starts_at < now + horizon
+        if id_ in wanted or row.state is OccurrenceState.CANCELLED or not near:
+            continue
+        left_out = row.recurrence_at in exceptions[row.schedule_id]
+        reason = LEFT_OUT if left_out else CHANGED
+        count += _change(row, {"state": OccurrenceState.CANCELLED, "cancel_reason": reason})
     await session.flush()
+    await _end(session, ids, now)
     if count:
         await wake(session)
     return count
@@ -127,6 +152,7 @@ async def cancel_coming(
         sa.update(Occurrence)
         .where(
             Occurrence.schedule_id == schedule.id,
+            Occurrence.starts_at > now - LONGEST,
             Occurrence.ends_by > now,
             Occurrence.state == OccurrenceState.PLANNED,
         )
@@ -136,83 +162,123 @@ async def cancel_coming(
 
 
 async def cancel_unapproved(session: AsyncSession, now: datetime) -> int:
-    """Cancel what would sound, or sounds, of a revision that is no longer approved."""
-    result = await session.execute(
+    """Withdraw schedules whose revision is no longer approved, and stop what sounds of it.
+
+    Returns:
+        How many schedules were withdrawn.
+    """
+    disapproved = sa.select(Schedule).join(Revision, of_revision())
+    schedules = list(
+        await session.scalars(
+            disapproved.where(
+                Schedule.state == ScheduleState.ACTIVE, Revision.state != RevisionState.APPROVED
+            ).with_for_update(of=Schedule)
+        )
+    )
+    for schedule in schedules:
+        schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
+        await cancel_coming(session, schedule, now, WITHDRAWN)
+        log.warning("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by="approval")
+    # What has started may be of a schedule that has ended, or of an earlier revision.
+    await session.execute(
         sa.update(Occurrence)
         .where(
+            Occurrence.starts_at.between(now - LONGEST, now),
             Occurrence.ends_by > now,
             Occurrence.state == OccurrenceState.PLANNED,
-            ~sa.exists().where(
+            sa.exists().where(
                 Revision.bulletin_id == Occurrence.bulletin_id,
                 Revision.number == Occurrence.bulletin_revision,
-                Revision.state == RevisionState.APPROVED,
+                Revision.state != RevisionState.APPROVED,
             ),
         )
         .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
-        .returning(Occurrence.id)
     )
-    return len(result.all())
+    return len(schedules)
 
 
 def _change(row: Occurrence, values: Mapping[str, Any]) -> bool:
-    differs = False
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-            differs = True
-    if differs:
-        row.dirty = True
-    return differs
+    differs = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in differs.items():
+        setattr(row, name, value)
+    row.dirty = row.dirty or bool(differs)
+    return bool(differs)
+
+
+async def _rows(
+    session: AsyncSession,
+    schedule_ids: Collection[UUID],
+    wanted: Collection[UUID],
+    now: datetime,
+) -> dict[UUID, Occurrence]:
+    """Coming occurrences of schedules, and those that are wanted whenever they are."""
+    coming = sa.select(Occurrence).where(
+        Occurrence.schedule_id.in_(schedule_ids), Occurrence.starts_at >= now
+    )
+    rows = {row.id: row for row in await session.scalars(coming.with_for_update())}
+    # One that is to be moved may by its old time have passed.
+    passed = sa.select(Occurrence).where(Occurrence.id.in_(wanted - rows.keys()))
+    return rows | {row.id: row for row in await session.scalars(passed.with_for_update())}
 
 
 async def _wanted(
     session: AsyncSession,
+    schedule_ids: Collection[UUID],
     now: datetime,
-    horizon: timedelta,
-    schedule_ids: Collection[UUID] | None,
+    until: datetime,
+    since: datetime,
 ) -> dict[UUID, dict[str, Any]]:
-    statement = (
+    """Columns of the occurrences that the schedules come to."""
+    rows = await session.execute(
         sa.select(Schedule, Bulletin, Revision)
         .join(Bulletin, Bulletin.id == Schedule.bulletin_id)
-        .join(
-            Revision,
-            sa.and_(
-                Revision.bulletin_id == Schedule.bulletin_id,
-                Revision.number == Schedule.bulletin_revision,
-            ),
+        .join(Revision, of_revision())
+        .where(
+            Schedule.id.in_(schedule_ids),
+            Schedule.state == ScheduleState.ACTIVE,
+            Revision.state == RevisionState.APPROVED,
         )
-        .where(Schedule.state == ScheduleState.ACTIVE, Revision.state == RevisionState.APPROVED)
     )
-    if schedule_ids is not None:
-        statement = statement.where(Schedule.id.in_(schedule_ids))
+    exceptions = await exceptions_of(session, schedule_ids)
+    ground = await targets.ground(session)
     wanted: dict[UUID, dict[str, Any]] = {}
-    for schedule, bulletin, revision in (await session.execute(statement)).all():
-        exceptions = await exceptions_of(session, schedule.id)
-        starts = recurrence.occurrences_between(
-            rule_of(schedule), schedule.starts_at, exceptions, now, now + horizon, LOCAL
-        )
-        scopes: dict[Any, list[str]] = {}
-        for planned in starts:
-            day = planned.starts_at.astimezone(LOCAL).date()
-            if day not in scopes:
-                resolved = await targets.resolve(
-                    session, schedule.targets, schedule.targets_on, day
-                )
-                scopes[day] = [scope for scope in resolved.scopes if scope]
-            wanted[occurrence_id(schedule.id, planned.recurrence_at)] = values_of(
-                schedule, bulletin, revision, planned, scopes[day]
+    for schedule, bulletin, revision in rows:
+        # A rule that was changed says nothing about the time before.
+        begin = now if since >= now else min(max(since, schedule.changed_at), now)
+        for planned in starts_of(schedule, exceptions[schedule.id], begin, until):
+            on = planned.starts_at.astimezone(LOCAL).date()
+            reached = await ground.resolve(schedule.targets, schedule.targets_on, on)
+            wanted[occurrence_id(schedule.id, planned.recurrence_at)] = _values(
+                schedule, bulletin, revision, planned, reached
             )
     return wanted
 
 
-def values_of(
+def starts_of(
+    schedule: Schedule, exceptions: Exceptions, begin: datetime, until: datetime
+) -> list[Planned]:
+    """Starts of a schedule in a span, and those that were moved beyond its end."""
+    rule = rule_of(schedule)
+    starts = recurrence.occurrences_between(
+        rule, schedule.starts_at, exceptions, begin, until, LOCAL
+    )
+    later = (
+        Planned(at, moved_to)
+        for at, moved_to in exceptions.items()
+        if moved_to is not None
+        and moved_to >= until
+        and recurrence.fires(rule, schedule.starts_at, at, LOCAL)
+    )
+    return [*starts, *sorted(later, key=lambda each: each.starts_at)]
+
+
+def _values(
     schedule: Schedule,
     bulletin: Bulletin,
     revision: Revision,
     planned: Planned,
-    scopes: list[str],
+    reached: Resolved,
 ) -> dict[str, Any]:
-    """Columns of an occurrence that follow from its schedule."""
     latest = planned.starts_at + timedelta(seconds=schedule.late_limit_seconds)
     return {
         "schedule_id": schedule.id,
@@ -229,5 +295,22 @@ def values_of(
         "title": schedule.title or bulletin.title,
         "state": OccurrenceState.PLANNED,
         "cancel_reason": None,
-        "scopes": scopes,
+        "scopes": reached.scopes,
+        "reach": reached.digest(),
     }
+
+
+async def _end(session: AsyncSession, schedule_ids: Collection[UUID], now: datetime) -> None:
+    idle = sa.select(Schedule).where(
+        Schedule.id.in_(schedule_ids),
+        Schedule.state == ScheduleState.ACTIVE,
+        ~sa.exists().where(
+            Occurrence.schedule_id == Schedule.id,
+            Occurrence.starts_at > now - LONGEST,
+            Occurrence.state == OccurrenceState.PLANNED,
+        ),
+    )
+    for schedule in await session.scalars(idle):
+        if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
+            schedule.state = ScheduleState.ENDED
+    await session.flush()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,27 +16,54 @@ from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
+from broadcast.devices.enrolment import installed
 from broadcast.errors import Conflict, Forbidden, InvalidInput
 from broadcast.schedules import grid, recurrence, targets
 from broadcast.schedules.grid import Outcome, Overlap, Slot
-from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.occurrences import exceptions_of, occurrence_id, rule_of
+from broadcast.schedules.model import Schedule, ScheduleException, ScheduleState
+from broadcast.schedules.occurrences import (
+    Exceptions,
+    exceptions_of,
+    occurrence_id,
+    of_revision,
+    rule_of,
+    starts_of,
+)
+from broadcast.schedules.recurrence import Planned, Rule
+from broadcast.schedules.targets import Ground
 from broadcast.wire.fields import BulletinClass
 
-PREVIEW = timedelta(days=8)
-"""How far ahead overlaps are looked for: what is materialised."""
+LOCK = 0x74_74_6E_03
+"""Advisory lock of whoever adds to the grid: two who ask at once must not both find it free."""
+
+LOOK_AHEAD = timedelta(days=35)
+"""From the first start: once round every weekly and nearly every monthly rule."""
+
+MOST_SLOTS = 200
 
 LONGEST = timedelta(hours=2)
-"""No occurrence sounds longer; bounds the search for what overlaps a start."""
+"""No audio is longer; bounds the search for what overlaps a start."""
+
+
+class Reached(NamedTuple):
+    """What one target comes to on the day of the first start."""
+
+    target: dict[str, str]
+    cluster_count: int
+    with_device_count: int
 
 
 class Plan(NamedTuple):
     """What a schedule would come to."""
 
     slots: list[Slot]
-    """Its coming occurrences, by time."""
+    """Its coming starts, by time."""
     overlaps: list[Overlap]
     """Where it meets others at some loudspeaker."""
+    checked_until: datetime
+    """Up to when was looked for overlaps."""
+    reached: list[Reached]
+    warnings: list[str]
 
 
 async def airable(
@@ -44,70 +71,75 @@ async def airable(
 ) -> tuple[Bulletin, Revision]:
     """The approved revision that is to go on air: the named one, or the newest approved.
 
+    It stays approved until the transaction ends: whoever withdraws it waits.
+
     Raises:
         NotFound: There is no such bulletin or revision.
         Conflict: The revision is not approved, or none is.
         Forbidden: The bulletin is an emergency and the caller may not approve.
     """
     bulletin = await get_bulletin(session, bulletin_id)
-    revision = (
-        await newest_approved(session, bulletin_id)
-        if number is None
-        else await get_revision(session, bulletin_id, number)
-    )
+    if number is None:
+        newest = await newest_approved(session, bulletin_id)
+        number = None if newest is None else newest.number
+    revision = None
+    if number is not None:
+        revision = await get_revision(session, bulletin_id, number)
+        await session.refresh(revision, with_for_update={"read": True})
     if revision is None or revision.state is not RevisionState.APPROVED:
         raise Conflict("Bản tin chưa được duyệt nên chưa xếp lịch được; hãy trình duyệt trước.")
     if bulletin.class_ is BulletinClass.EMERGENCY and caller.role not in {
         Role.APPROVER,
         Role.ADMIN,
     }:
-        raise Forbidden("Bản tin khẩn cấp chỉ người duyệt được xếp lịch.")
+        raise Forbidden(
+            "Bản tin khẩn cấp chỉ người có vai trò duyệt (approver) được xếp lịch; "
+            "hãy nhờ người duyệt."
+        )
     return bulletin, revision
 
 
+async def alone(session: AsyncSession) -> None:
+    """Wait until nobody else adds to the grid; until the end of the transaction."""
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+
+
 async def plan(
-    session: AsyncSession, schedule: Schedule, revision: Revision, rules: Rules, now: datetime
+    session: AsyncSession,
+    schedule: Schedule,
+    revision: Revision,
+    rules: Rules,
+    now: datetime,
+    exceptions: Exceptions | None = None,
 ) -> Plan:
     """Check a schedule and work out what it comes to; nothing is saved.
 
     Raises:
-        InvalidInput: The rule, a target, the start, or quiet hours; `field` says which.
+        InvalidInput: The rule, the start, or quiet hours; `field` says which.
     """
     rule = rule_of(schedule)
-    on = schedule.starts_at.astimezone(LOCAL).date()
-    await targets.check(session, schedule.targets, on)
     if rule is not None:
         recurrence.check(rule, schedule.starts_at, revision.seconds, LOCAL)
     first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    local_day = first.astimezone(LOCAL).date()
-    grid.check_quiet(
-        (
-            datetime.combine(local_day, each, LOCAL)
-            for each in recurrence.times_of_day(rule, schedule.starts_at, LOCAL)
-        ),
-        revision.seconds,
-        rules.quiet_hours,
-        LOCAL,
+    _check_quiet(rule, schedule.starts_at, first, revision.seconds, rules)
+    until = max(now + rules.horizon, first + LOOK_AHEAD)
+    coming = starts_of(schedule, exceptions or {}, now, until)
+    ground = await targets.ground(session)
+    slots = await _slots(ground, schedule, revision.seconds, coming[:MOST_SLOTS])
+    met = grid.overlaps(slots, [*slots, *await _others(session, ground, slots, schedule)])
+    reached = await _reached(session, ground, schedule, first, now)
+    return Plan(
+        slots=slots,
+        overlaps=met,
+        checked_until=slots[-1].starts_at if len(coming) > MOST_SLOTS else until,
+        reached=reached,
+        warnings=[
+            *_warnings(rule, schedule.starts_at, first, reached),
+            *await _outdated(session, revision),
+        ],
     )
-    exceptions = await exceptions_of(session, schedule.id)
-    coming = recurrence.occurrences_between(
-        rule, schedule.starts_at, exceptions, now, now + PREVIEW, LOCAL
-    )
-    clusters = _Clusters(session)
-    slots = [
-        Slot(
-            occurrence_id(schedule.id, planned.recurrence_at),
-            schedule.title,
-            planned.starts_at,
-            planned.starts_at + timedelta(seconds=revision.seconds),
-            schedule.priority,
-            await clusters.of(schedule, planned.starts_at),
-        )
-        for planned in coming
-    ]
-    return Plan(slots, grid.overlaps(slots, await _others(session, slots, schedule, clusters)))
 
 
 def refuse_clashes(overlaps: Iterable[Overlap]) -> None:
@@ -123,78 +155,144 @@ def refuse_clashes(overlaps: Iterable[Overlap]) -> None:
             f"Trùng giờ với “{first.other.title}” lúc "
             f"{first.other.starts_at.astimezone(LOCAL):%H:%M %d/%m/%Y} tại "
             f"{first.cluster_count} cụm loa cùng mức ưu tiên; hãy đổi giờ hoặc mức ưu tiên.",
-            clashes=[described(pair) for pair in clashes[:50]],
+            clashes=[grid.described(pair) for pair in clashes[:50]],
         )
 
 
-def described(pair: Overlap) -> dict[str, Any]:
-    """An overlap as an answer shows it."""
-    return {
-        "starts_at": pair.new.starts_at,
-        "other_occurrence_id": pair.other.occurrence_id,
-        "other_title": pair.other.title,
-        "other_starts_at": pair.other.starts_at,
-        "outcome": pair.outcome,
-        "cluster_count": pair.cluster_count,
-    }
+def _check_quiet(
+    rule: Rule | None, starts_at: datetime, first: datetime, seconds: float, rules: Rules
+) -> None:
+    day = first.astimezone(LOCAL).date()
+    times = recurrence.times_of_day(rule, starts_at, LOCAL)
+    starts = (datetime.combine(day, each, LOCAL) for each in times)
+    grid.check_quiet(starts, seconds, rules.quiet_hours, LOCAL)
 
 
-class _Clusters:
-    """Clusters of schedules by day, each resolved once."""
+async def _slots(
+    ground: Ground, schedule: Schedule, seconds: float, starts: Iterable[Planned]
+) -> list[Slot]:
+    """What a schedule's starts take of the grid."""
+    length = timedelta(seconds=seconds)
+    return [
+        Slot(
+            occurrence_id(schedule.id, planned.recurrence_at),
+            schedule.title,
+            planned.starts_at,
+            planned.starts_at + length,
+            schedule.priority,
+            await _clusters(ground, schedule, planned.starts_at),
+        )
+        for planned in starts
+    ]
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-        self._known: dict[tuple[UUID, date], frozenset[int]] = {}
 
-    async def of(self, schedule: Schedule, starts_at: datetime) -> frozenset[int]:
-        key = (schedule.id, starts_at.astimezone(LOCAL).date())
-        if key not in self._known:
-            resolved = await targets.resolve(
-                self._session, schedule.targets, schedule.targets_on, key[1]
-            )
-            self._known[key] = resolved.cluster_ids
-        return self._known[key]
+async def _clusters(ground: Ground, schedule: Schedule, at: datetime) -> frozenset[int]:
+    on = at.astimezone(LOCAL).date()
+    return (await ground.resolve(schedule.targets, schedule.targets_on, on)).cluster_ids
 
 
 async def _others(
-    session: AsyncSession, slots: Sequence[Slot], schedule: Schedule, clusters: _Clusters
+    session: AsyncSession, ground: Ground, slots: Sequence[Slot], schedule: Schedule
 ) -> list[Slot]:
-    """What else is planned near the slots."""
+    """What other schedules come to around the slots, at clusters that they share.
+
+    Asked of the rules, not of the rows: those end at the horizon.
+    """
     if not slots:
         return []
-    near = sa.or_(
-        *(
-            sa.and_(
-                Occurrence.starts_at < slot.ends_at,
-                Occurrence.starts_at > slot.starts_at - LONGEST,
-            )
-            for slot in slots
-        )
-    )
+    mine = frozenset().union(*(slot.cluster_ids for slot in slots))
     rows = await session.execute(
-        sa.select(Occurrence, Schedule, Revision.seconds)
-        .join(Schedule, Schedule.id == Occurrence.schedule_id)
-        .join(
-            Revision,
-            sa.and_(
-                Revision.bulletin_id == Occurrence.bulletin_id,
-                Revision.number == Occurrence.bulletin_revision,
-            ),
-        )
+        sa.select(Schedule, Revision.seconds)
+        .join(Revision, of_revision())
         .where(
-            near,
-            Occurrence.state == OccurrenceState.PLANNED,
-            Occurrence.schedule_id != schedule.id,
+            Schedule.state == ScheduleState.ACTIVE,
+            Revision.state == RevisionState.APPROVED,
+            Schedule.id != schedule.id,
         )
     )
-    return [
-        Slot(
-            other.id,
-            other.title,
-            other.starts_at,
-            other.starts_at + timedelta(seconds=seconds),
-            other.priority,
-            await clusters.of(owner, other.starts_at),
-        )
-        for other, owner, seconds in rows.all()
+    sharing = [
+        (other, seconds)
+        for other, seconds in rows
+        if not mine.isdisjoint(await _clusters(ground, other, slots[0].starts_at))
     ]
+    exceptions = await exceptions_of(session, [other.id for other, _ in sharing])
+    length = (slots[0].ends_at - slots[0].starts_at).total_seconds()
+    times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
+    found: list[Slot] = []
+    for other, seconds in sharing:
+        theirs = recurrence.times_of_day(rule_of(other), other.starts_at, LOCAL)
+        moved = any(exceptions[other.id].values())
+        if moved or grid.may_meet(times, length, theirs, seconds):
+            begin = slots[0].starts_at - timedelta(seconds=seconds)
+            starts = starts_of(other, exceptions[other.id], begin, slots[-1].ends_at)
+            found += await _slots(ground, other, seconds, starts)
+    return found
+
+
+async def _reached(
+    session: AsyncSession, ground: Ground, schedule: Schedule, first: datetime, now: datetime
+) -> list[Reached]:
+    devices = await installed(session, now)
+    on = first.astimezone(LOCAL).date()
+    found = []
+    for target in schedule.targets:
+        clusters = (await ground.resolve([target], schedule.targets_on, on)).cluster_ids
+        found.append(Reached(target, len(clusters), len(clusters & devices.keys())))
+    return found
+
+
+def _warnings(
+    rule: Rule | None, starts_at: datetime, first: datetime, reached: Sequence[Reached]
+) -> list[str]:
+    said = []
+    if rule is not None and not recurrence.fires(rule, starts_at, starts_at, LOCAL):
+        said.append(
+            f"starts_at không khớp quy tắc lặp; lần phát đầu là "
+            f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
+        )
+    for each in reached:
+        name = next(iter(each.target.values()))
+        if not each.cluster_count:
+            said.append(f"đích “{name}” không có cụm loa nào nhận lịch này")
+        elif each.with_device_count < each.cluster_count:
+            missing = each.cluster_count - each.with_device_count
+            said.append(f"{missing} cụm loa của “{name}” chưa lắp thiết bị nên không phát được")
+    return said
+
+
+async def _outdated(session: AsyncSession, revision: Revision) -> list[str]:
+    newest = await newest_approved(session, revision.bulletin_id)
+    if newest is None or newest.number <= revision.number:
+        return []
+    return [f"đã có phiên bản {newest.number} mới hơn được duyệt; lịch này phát bản cũ"]
+
+
+async def collisions(
+    session: AsyncSession,
+    schedule: Schedule,
+    revision: Revision,
+    moved: ScheduleException,
+    rules: Rules,
+    now: datetime,
+) -> list[Overlap]:
+    """What one start meets at the time to which it is to be moved, its own schedule included.
+
+    Raises:
+        InvalidInput: That time has passed, or lies in quiet hours.
+    """
+    assert moved.moved_to is not None
+    if moved.moved_to <= now:
+        raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
+    grid.check_quiet([moved.moved_to], revision.seconds, rules.quiet_hours, LOCAL)
+    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    siblings = starts_of(
+        schedule,
+        exceptions | {moved.recurrence_at: None},
+        moved.moved_to - LONGEST,
+        moved.moved_to + LONGEST,
+    )
+    ground = await targets.ground(session)
+    new = [Planned(moved.recurrence_at, moved.moved_to)]
+    slots = await _slots(ground, schedule, revision.seconds, new)
+    others = await _slots(ground, schedule, revision.seconds, siblings)
+    return grid.overlaps(slots, [*others, *await _others(session, ground, slots, schedule)])

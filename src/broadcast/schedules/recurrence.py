@@ -182,7 +182,7 @@ def occurrences_between(
         if (
             moved_to is not None
             and after <= moved_to < before
-            and _fires(rule, starts_at, recurrence_at, zone)
+            and fires(rule, starts_at, recurrence_at, zone)
         ):
             planned.append(Planned(recurrence_at, moved_to))
     return sorted(planned, key=lambda each: (each.starts_at, each.recurrence_at))
@@ -267,7 +267,8 @@ def carry_over(
     return kept
 
 
-def _fires(rule: Rule | None, starts_at: datetime, at: datetime, zone: ZoneInfo) -> bool:
+def fires(rule: Rule | None, starts_at: datetime, at: datetime, zone: ZoneInfo) -> bool:
+    """Tell whether a moment is a start by the rule."""
     return at in _starts(rule, starts_at, at, at + SECOND, zone)
 
 
@@ -289,13 +290,13 @@ def _expansion(
 ) -> Iterator[datetime]:
     """Wall times of a rule up to `until`, ascending; those before `after` may be left out."""
     times, positions = _times(rule, start.time()), rule.numbers("BYSETPOS")
-    fires = _day_filter(rule, start.date())
+    is_due = _day_filter(rule, start.date())
     until = min(until, rule.until or until)
     first = start if rule.count is not None else max(start, after)
 
     def walls() -> Iterator[datetime]:
         for days in _periods(rule, start.date(), first.date(), until.date()):
-            found = [datetime.combine(day, at) for day in days if fires(day) for at in times]
+            found = [datetime.combine(day, at) for day in days if is_due(day) for at in times]
             if positions is not None:
                 places = {p - 1 if p > 0 else len(found) + p for p in positions}
                 found = [found[place] for place in sorted(places) if 0 <= place < len(found)]
@@ -355,7 +356,7 @@ def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
                 months = months or [start.month]
     within_month = frequency == "MONTHLY" or months is not None
 
-    def fires(day: date) -> bool:
+    def is_due(day: date) -> bool:
         if months is not None and day.month not in months:
             return False
         if month_days is not None:
@@ -367,7 +368,7 @@ def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
             for number, weekday in weekdays
         )
 
-    return fires
+    return is_due
 
 
 def _weekday(text: str) -> tuple[int, int]:

@@ -72,10 +72,7 @@ async def check(session: AsyncSession, targets: Targets, on: date) -> None:
 
 
 async def resolve(session: AsyncSession, targets: Targets, targets_on: date, on: date) -> Resolved:
-    """Scopes and clusters of a schedule's targets on a day.
-
-    What was read for it is kept with the session until the topology is touched, so that many
-    schedules cost little more than one.
+    """Scopes and clusters of a schedule's targets on a day; of many schedules ask the `ground`.
 
     Args:
         session: Open transaction.
@@ -83,11 +80,18 @@ async def resolve(session: AsyncSession, targets: Targets, targets_on: date, on:
         targets_on: Day under whose units the area targets were meant.
         on: Local day of the occurrence.
     """
+    return await (await ground(session)).resolve(targets, targets_on, on)
+
+
+async def ground(session: AsyncSession) -> Ground:
+    """What targets are resolved against, kept with the session until the topology is touched."""
     revision = await session.scalar(sa.select(Topology.revision))
-    ground: _Ground | None = session.info.get(_Ground)
-    if ground is None or ground.revision != revision:
-        ground = session.info[_Ground] = await _Ground.load(session, revision)
-    return await ground.resolve(session, targets, targets_on, on)
+    known: Ground | None = session.info.get(Ground)
+    if known is None or known.revision != revision:
+        known = session.info[Ground] = Ground(
+            session, revision, await load_lineage(session), await _days_of_change(session)
+        )
+    return known
 
 
 def standing(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
@@ -136,26 +140,32 @@ class _Day(NamedTuple):
     devices: dict[int, str]
 
 
-class _Ground:
-    """What targets are resolved against: units of all days, clusters and devices of some."""
+class Ground:
+    """Units of all days, clusters and devices of the days asked for; each read once.
 
-    def __init__(self, revision: int | None, lineage: Lineage, days: Sequence[date]) -> None:
+    Attributes:
+        revision: Of the topology it was read from.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        revision: int | None,
+        lineage: Lineage,
+        changes: Sequence[date],
+    ) -> None:
         self.revision = revision
+        self._session = session
         self._lineage = lineage
-        self._changes = days
+        self._changes = changes
         self._days: dict[date, _Day] = {}
         self._known: dict[tuple[str, date, date], Resolved] = {}
 
-    @classmethod
-    async def load(cls, session: AsyncSession, revision: int | None) -> _Ground:
-        return cls(revision, await load_lineage(session), await _days_of_change(session))
-
-    async def resolve(
-        self, session: AsyncSession, targets: Targets, targets_on: date, on: date
-    ) -> Resolved:
+    async def resolve(self, targets: Targets, targets_on: date, on: date) -> Resolved:
+        """As the function of that name."""
         key = (repr(targets), self._as_of(targets_on), self._as_of(on))
         if key not in self._known:
-            self._known[key] = await self._resolve(session, targets, *key[1:])
+            self._known[key] = await self._resolve(targets, *key[1:])
         return self._known[key]
 
     def _as_of(self, on: date) -> date:
@@ -163,11 +173,9 @@ class _Ground:
         index = bisect_right(self._changes, on)
         return self._changes[index - 1] if index else on
 
-    async def _resolve(
-        self, session: AsyncSession, targets: Targets, targets_on: date, on: date
-    ) -> Resolved:
+    async def _resolve(self, targets: Targets, targets_on: date, on: date) -> Resolved:
         if on not in self._days:
-            self._days[on] = await self._load_day(session, on)
+            self._days[on] = await self._load_day(on)
         day = self._days[on]
         areas = {
             code
@@ -186,18 +194,18 @@ class _Ground:
             cluster_ids=frozenset(single.union(*(day.serving[code] for code in areas))),
         )
 
-    async def _load_day(self, session: AsyncSession, on: date) -> _Day:
-        rows = await session.execute(
+    async def _load_day(self, on: date) -> _Day:
+        rows = await self._session.execute(
             sa.select(Cluster.code, Cluster.id).where(
                 Cluster.evidence == Evidence.TELEMETRY, stands_on(on)
             )
         )
         # The end of the day: a device that is swapped in today gets its document today.
-        devices = await installed(session, datetime.combine(on, time.max, LOCAL))
+        devices = await installed(self._session, datetime.combine(on, time.max, LOCAL))
         codes: Collection[str] = [unit.code for unit in self._lineage.tree_on(on)]
         return _Day(
-            serving=await clusters_serving(session, codes, on),
-            clusters=dict(rows.tuples().all()),
+            serving=await clusters_serving(self._session, codes, on),
+            clusters=dict(rows.all()),
             devices={cluster_id: device.code for cluster_id, device in devices.items()},
         )
 

@@ -13,7 +13,6 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.areas.model import Topology as Topology  # noqa: PLC0414  features above find it here
 from broadcast.db import Base, enum_type
 
 

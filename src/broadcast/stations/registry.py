@@ -56,7 +56,7 @@ class Registry:
 
     def on_record(self, day: date) -> date:
         """The day to look up units of: nothing is on record before the first."""
-        return max(day, self.lineage.first_day())
+        return max(day, self.lineage.first_day)
 
     def station(self, field: str, code: str, on: date) -> Station:
         """A station that exists on a day.
@@ -99,7 +99,7 @@ def merge(first: tuple[Action, str], second: tuple[Action, str]) -> tuple[Action
 
 
 async def remove(session: AsyncSession, rows: Sequence[Base], remedy: str) -> None:
-    """Delete rows that nothing else needs.
+    """Delete rows that nothing else needs, in this order.
 
     Raises:
         Conflict: Something else refers to them; `remedy` says what to do instead.
@@ -108,6 +108,6 @@ async def remove(session: AsyncSession, rows: Sequence[Base], remedy: str) -> No
         async with session.begin_nested():
             for row in rows:
                 await session.delete(row)
-            await session.flush()
+                await session.flush()
     except IntegrityError:
         raise Conflict(remedy) from None

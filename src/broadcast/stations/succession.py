@@ -6,7 +6,7 @@ are closed. Where a commune was divided a person decides. Repeating it changes n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ def plan(stations: Sequence[OpenStation], lineage: Lineage, on: date) -> Plan:
     staying: dict[str, str] = {}
     going: dict[str, list[str]] = {}
     for station in sorted(stations):
-        code, since = station.commune_code, max(station.valid_from, lineage.first_day())
+        code, since = station.commune_code, max(station.valid_from, lineage.first_day)
         heirs = lineage.successors(code, since, on)
         if _stays(code, since, lineage, on):
             staying[code] = station.code
@@ -115,132 +115,124 @@ async def follow(
     """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     lineage = await load_lineage(session, villages=False)
-    open_on = sa.and_(Station.valid_to.is_(None), Station.valid_from <= on)
-    stations = {row.code: row for row in await session.scalars(sa.select(Station).where(open_on))}
-    decided = plan(
-        [OpenStation(row.code, row.commune_code, row.valid_from) for row in stations.values()],
-        lineage,
-        on,
-    )
+    stations = {row.code: row for row in await session.scalars(sa.select(Station))}
+    open_stations = [
+        OpenStation(row.code, row.commune_code, row.valid_from)
+        for row in stations.values()
+        if row.valid_to is None and row.valid_from <= on
+    ]
+    decided = plan(open_stations, lineage, on)
     report = Report(dry_run=dry_run)
     async with session.begin_nested() as attempt:
+        statuses = await _statuses(session, on)
+        heirs: dict[int, Station] = {}
         for succession in decided.successions:
-            old = [stations[code] for code in succession.old]
-            await _succeed(session, lineage, on, succession, old, report)
+            if succession.successor is None:
+                taken = [statuses[code] for code in succession.old if code in statuses]
+                heir = await _open(session, succession, lineage, stations.keys(), on, taken)
+                report.count(Action.ADDED, f"đài {heir.code}", heir.name)
+            else:
+                heir = stations[succession.successor]
+            heirs |= {stations[code].id: heir for code in succession.old}
+        await _move_plants(session, heirs, lineage, on, report)
+        for succession in decided.successions:
+            for code in succession.old:
+                stations[code].valid_to = on - DAY
+                report.count(Action.CHANGED, f"đài {code}", f"đến {on - DAY}")
         if decided.successions:
             await touch(session)
         await session.flush()
         if dry_run:
             await attempt.rollback()
-    log.info("stations.merger.followed", on=str(on), undecided_count=len(decided.undecided),
-             **report.counts())  # fmt: skip
+    log.info(
+        "stations.merger.followed",
+        on=str(on),
+        undecided_count=len(decided.undecided),
+        **report.counts(),
+    )
     return report, decided.undecided
 
 
-async def _succeed(
+async def _statuses(session: AsyncSession, on: date) -> dict[str, StationStatus]:
+    rows = await session.execute(
+        sa.select(Station.code, StationState.status)
+        .join(Station, Station.id == StationState.station_id)
+        .where(StationState.valid_from <= on)
+        .ext(distinct_on(StationState.station_id))
+        .order_by(StationState.station_id, StationState.valid_from.desc())
+    )
+    return dict(rows.all())
+
+
+async def _open(
     session: AsyncSession,
-    lineage: Lineage,
-    on: date,
     succession: Succession,
-    old: Sequence[Station],
-    report: Report,
-) -> None:
-    document = _act(lineage, succession.commune_code, on)
-    names = ", ".join(station.code for station in old)
-    if succession.successor is not None:
-        successor = await session.scalar(
-            sa.select(Station).where(Station.code == succession.successor)
-        )
-        assert successor is not None
-    else:
-        commune = lineage.tree_on(on)[succession.commune_code]
-        successor = Station(
-            code=await _free_code(session, commune.code, on),
-            name=f"Đài truyền thanh {commune.name[:1].lower()}{commune.name[1:]}",
-            commune_code=commune.code,
+    lineage: Lineage,
+    codes: Collection[str],
+    on: date,
+    statuses: Sequence[StationStatus],
+) -> Station:
+    """The new station of a commune, in the best of these statuses."""
+    commune = lineage.tree_on(on)[succession.commune_code]
+    code = f"DTT-{commune.code}"
+    station = Station(
+        code=code if code not in codes else f"{code}-{on:%Y%m%d}",
+        name=f"Đài truyền thanh {commune.name[:1].lower()}{commune.name[1:]}",
+        commune_code=commune.code,
+        valid_from=on,
+        valid_to=None,
+    )
+    session.add(station)
+    await session.flush()
+    if statuses:
+        state = StationState(
+            station_id=station.id,
             valid_from=on,
-            valid_to=None,
+            status=min(statuses, key=BEST_FIRST.index),
+            cause=f"kế thừa {', '.join(succession.old)}",
+            document=_act(lineage, commune.code, on),
         )
-        session.add(successor)
-        await session.flush()
-        report.count(Action.ADDED, f"đài {successor.code}", f"{successor.name}, kế thừa {names}")
-        status = await _best_status(session, old, on)
-        if status is not None:
-            session.add(
-                StationState(
-                    station_id=successor.id,
-                    valid_from=on,
-                    status=status,
-                    cause=f"kế thừa {names}",
-                    document=document,
-                )
-            )
-    await _move_plants(session, old, successor, on, document, report)
-    for station in old:
-        station.valid_to = on - DAY
-        report.count(Action.CHANGED, f"đài {station.code}", f"đến {on - DAY}")
+        session.add(state)
+    return station
 
 
 async def _move_plants(
     session: AsyncSession,
-    old: Sequence[Station],
-    successor: Station,
+    heirs: Mapping[int, Station],
+    lineage: Lineage,
     on: date,
-    document: str,
     report: Report,
 ) -> None:
-    ids = {station.id for station in old}
-    in_force = (
-        sa.select(PlantState, Plant.code)
-        .join(Plant, Plant.id == PlantState.plant_id)
-        .where(PlantState.valid_from <= on)
-        .ext(distinct_on(PlantState.plant_id))
-        .order_by(PlantState.plant_id, PlantState.valid_from.desc())
-    )
-    for state, code in (await session.execute(in_force)).all():
-        if state.station_id not in ids:
+    """Give plants to other stations from a day on; `heirs` is by the id of the station before."""
+    in_force: dict[int, PlantState] = {}
+    later: list[PlantState] = []
+    for state in await session.scalars(sa.select(PlantState).order_by(PlantState.valid_from)):
+        if state.valid_from <= on:
+            in_force[state.plant_id] = state
+        else:
+            later.append(state)
+    codes = dict((await session.execute(sa.select(Plant.id, Plant.code))).all())
+    for plant_id, state in sorted(in_force.items()):
+        heir = heirs.get(state.station_id)
+        if heir is None:
             continue
         if state.valid_from == on:
-            state.station_id = successor.id
+            state.station_id = heir.id
         else:
-            session.add(
-                PlantState(
-                    plant_id=state.plant_id,
-                    valid_from=on,
-                    station_id=successor.id,
-                    technologies=state.technologies,
-                    status=state.status,
-                    document=document,
-                )
+            moved = PlantState(
+                plant_id=plant_id,
+                valid_from=on,
+                station_id=heir.id,
+                technologies=state.technologies,
+                status=state.status,
+                document=_act(lineage, heir.commune_code, on),
             )
-        report.count(Action.CHANGED, f"hệ thống {code}", f"về đài {successor.code} từ {on}")
+            session.add(moved)
+        report.count(Action.CHANGED, f"hệ thống {codes[plant_id]}", f"về đài {heir.code} từ {on}")
     # What was already entered for later days must not lead back to a closed station.
-    await session.execute(
-        sa.update(PlantState)
-        .where(PlantState.valid_from > on, PlantState.station_id.in_(ids))
-        .values(station_id=successor.id)
-    )
-
-
-async def _best_status(
-    session: AsyncSession, old: Sequence[Station], on: date
-) -> StationStatus | None:
-    in_force = (
-        sa.select(StationState.status)
-        .where(
-            StationState.station_id.in_([station.id for station in old]),
-            StationState.valid_from <= on,
-        )
-        .ext(distinct_on(StationState.station_id))
-        .order_by(StationState.station_id, StationState.valid_from.desc())
-    )
-    return min(await session.scalars(in_force), key=BEST_FIRST.index, default=None)
-
-
-async def _free_code(session: AsyncSession, commune_code: str, on: date) -> str:
-    code = f"DTT-{commune_code}"
-    taken = await session.scalar(sa.select(Station.id).where(Station.code == code))
-    return code if taken is None else f"{code}-{on:%Y%m%d}"
+    for state in later:
+        if state.station_id in heirs:
+            state.station_id = heirs[state.station_id].id
 
 
 def _act(lineage: Lineage, commune_code: str, on: date) -> str:

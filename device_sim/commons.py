@@ -1,0 +1,144 @@
+"""What all boxes of a process share: time, faults, files, sound, and the record of what was true.
+
+One heap serves all timers, so an idle device costs one entry in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any, TextIO
+
+from device_sim import clock
+from device_sim.faults import Faults
+from device_sim.sound import Sounds, Undecodable, append_wav
+from device_sim.store import Store
+
+
+class Commons:
+    """Shared by the units of one fleet.
+
+    Args:
+        address: Host and port of the broker.
+        prefix: First levels of every topic.
+        faults: What goes wrong.
+        ntp: Devices reach an NTP server, but for those whose faults forbid it.
+        keep: Folder where flash and content outlive the process.
+        recordings: Folder for what is sounded.
+        truth: Where the ground truth goes, one JSON object a line.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        prefix: str,
+        faults: Faults,
+        *,
+        ntp: bool = True,
+        keep: Path | None = None,
+        recordings: Path | None = None,
+        truth: TextIO | None = None,
+    ) -> None:
+        self.address = address
+        self.prefix = prefix
+        self.faults = faults
+        self.store = Store(keep / "content" if keep else None)
+        self.sounds = Sounds() if recordings else Sounds(keep_bytes=0)
+        self.counts: Counter[str] = Counter()
+        self.start_errors: list[float] = []
+        """Seconds between plan and sound of every start at offset 0."""
+        self.on_broken: Callable[[str], None] = lambda _digest: None
+        """Called with a file that turns out to be undecodable."""
+        self._ntp = ntp
+        self._recordings = recordings
+        self._truth = truth
+        self._began = clock.look().monotonic
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return clock.look().monotonic - self._began
+
+    def at(self, elapsed: float, action: Callable[[], None]) -> None:
+        """Do something so many seconds after the run began."""
+        self._number += 1
+        heappush(self._agenda, (elapsed, self._number, action))
+        if self._agenda[0][1] == self._number:
+            self._set_alarm()
+
+    def at_monotonic(self, second: float, action: Callable[[], None]) -> None:
+        """Do something when the monotonic clock has reached this reading."""
+        self.at(second - self._began, action)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something after a while."""
+        self.at(self.elapsed + seconds, action)
+
+    def has_ntp(self, device_id: str) -> bool:
+        """Tell whether a device can reach an NTP server."""
+        return self._ntp and self.faults.has_ntp(device_id)
+
+    def keep(self, digest: str, blocks: tuple[bytes, ...]) -> None:
+        """Store a file for one more box; what is new is decoded, beside the event loop."""
+        if self.store.keep(digest, blocks):
+            checked = self._decoder.submit(self.sounds.check, digest, self.store.read(digest))
+            loop = asyncio.get_running_loop()
+            checked.add_done_callback(
+                lambda done: loop.call_soon_threadsafe(self._checked, digest, done)
+            )
+
+    def record(
+        self, device_id: str, occurrence_id: str, digest: str, start: float, end: float
+    ) -> None:
+        """Write down what a box made audible."""
+        if self._recordings is not None:
+            path = self._recordings / device_id / f"{occurrence_id}.wav"
+            content = self.store.read(digest)
+            self._decoder.submit(self._append, path, digest, content, start, end)
+
+    def tell(self, device_id: str, event: str, **facts: Any) -> None:
+        """Count what really happened, and write it down."""
+        self.counts[event] += 1
+        if self._truth is not None:
+            at = clock.look().wall.isoformat(timespec="milliseconds")
+            line = {"at": at, "device_id": device_id, "event": event, **facts}
+            self._truth.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        """Nothing more happens; recordings are finished."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._agenda.clear()
+        self._decoder.shutdown()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        when = self._began + self._agenda[0][0]
+        self._alarm = asyncio.get_running_loop().call_at(when, self._work)
+
+    def _work(self) -> None:
+        self._alarm = None
+        while self._agenda and self._agenda[0][0] <= self.elapsed:
+            heappop(self._agenda)[2]()
+        if self._agenda:
+            self._set_alarm()
+
+    def _checked(self, digest: str, done: Future[bool]) -> None:
+        if not done.cancelled() and not done.result():
+            self.on_broken(digest)
+
+    def _append(self, path: Path, digest: str, content: bytes, start: float, end: float) -> None:
+        try:
+            append_wav(path, self.sounds.get(digest, content), start, end)
+        except Undecodable:
+            return

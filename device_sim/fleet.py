@@ -1,0 +1,135 @@
+"""Many boxes in one process and one event loop, each with its own connection to the broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from broadcast.wire.documents import PublicKey
+from broadcast.wire.fields import Codec, Id, Wire
+from device_sim.box import Identity
+from device_sim.commons import Commons
+from device_sim.journal import Change, FileFlash, Flash
+from device_sim.unit import Unit
+
+KEEP_ALIVE_SECONDS = 15.0
+"""Often enough for a keep-alive of 60 seconds, at one round over all devices."""
+
+
+class Enrolled(Wire, frozen=True):
+    """One device of the enrolment file."""
+
+    device_id: Id
+    username: str | None = None
+    password: str | None = None
+    codecs: tuple[Codec, ...] = (Codec.OPUS, Codec.MP3)
+    storage_bytes: int = 256 * 2**20
+
+
+class Enrolment(Wire, frozen=True):
+    """What boxes are given at enrolment: the province's keys, and who they are."""
+
+    keys: tuple[PublicKey, ...]
+    devices: list[Enrolled] = []
+
+
+class Fleet:
+    """The boxes of one process.
+
+    Args:
+        commons: What they share.
+        keep: Folder where their flash outlives the process; in memory when None.
+    """
+
+    def __init__(self, commons: Commons, keep: Path | None = None) -> None:
+        self.units: list[Unit] = []
+        self._commons = commons
+        self._keep = keep / "flash" if keep else None
+        self._memory_before = _resident_bytes()
+        commons.on_broken = self._fail
+
+    def add(
+        self, keys: tuple[PublicKey, ...], device: Enrolled, *, recorded: bool = False
+    ) -> None:
+        """Put up a box; it is given power when the run begins."""
+        commons = self._commons
+        identity = Identity(
+            device_id=device.device_id,
+            keys=keys,
+            codecs=device.codecs,
+            storage_bytes=commons.faults.storage_bytes(device.device_id, device.storage_bytes),
+        )
+        login = None if device.username is None else (device.username, device.password or "")
+        flash = self._flash(device.device_id)
+        self.units.append(Unit(commons, identity, flash, login, recorded=recorded))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Give power to the boxes and let them be until told to stop."""
+        for unit in self.units:
+            unit.power_on()
+            if self._commons.faults.any:
+                unit.plan_troubles(0)
+        self._keep_alive()
+        await stop.wait()
+
+    def shut_down(self) -> dict[str, Any]:
+        """End, and tell what happened; call it inside the event loop."""
+        commons = self._commons
+        connected = sum(unit.online for unit in self.units)
+        memory = _resident_bytes() - self._memory_before
+        for unit in self.units:
+            unit.shut_down()
+        commons.close()
+        return {
+            "devices": len(self.units),
+            "connected": connected,
+            "started": commons.counts["started"],
+            "ended": commons.counts["ended"],
+            "skipped": commons.counts["skipped"],
+            "documents_refused": commons.counts["refused"],
+            "power_cuts": commons.counts["power_off"],
+            "decoded": commons.sounds.decoded_count,
+            "memory_bytes_per_device": memory // max(1, len(self.units)),
+            "start_error_ms": _spread(commons.start_errors),
+        }
+
+    def _flash(self, device_id: str) -> Flash:
+        journal_id = f"{device_id}-1"
+        if self._keep is None:
+            return Flash(journal_id)
+        self._keep.mkdir(parents=True, exist_ok=True)
+        flash = FileFlash(journal_id, self._keep / f"{device_id}.log")
+        held = flash.load().content
+        lost = [name for name, size in held.items() if not self._commons.store.recover(name, size)]
+        if lost:
+            flash.write(Change(content=dict.fromkeys(lost, 0)))
+        return flash
+
+    def _keep_alive(self) -> None:
+        for unit in self.units:
+            unit.keep_alive()
+        self._commons.later(KEEP_ALIVE_SECONDS, self._keep_alive)
+
+    def _fail(self, digest: str) -> None:
+        for unit in self.units:
+            unit.fail(digest)
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    if not ordered:
+        return {}
+    return {
+        "p50": round(1000 * ordered[len(ordered) // 2], 1),
+        "p99": round(1000 * ordered[len(ordered) * 99 // 100], 1),
+        "max": round(1000 * ordered[-1], 1),
+    }
+
+
+def _resident_bytes() -> int:
+    """Memory of this process that is in use now; 0 where the system does not tell."""
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        return 0
+    return int(status.read_text().split()[1]) * 4096

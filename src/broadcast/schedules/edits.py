@@ -1,0 +1,333 @@
+"""Making, changing, dividing and withdrawing schedules, with every check, in one transaction.
+
+What has started is never changed. What was left out stays left out, whatever else is edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller
+from broadcast.bulletins.model import Bulletin
+from broadcast.bulletins.revisions import get_revision
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.errors import Conflict, InvalidInput, NotFound
+from broadcast.schedules import grid, planning, recurrence, targets
+from broadcast.schedules.model import (
+    Occurrence,
+    OccurrenceState,
+    Schedule,
+    ScheduleException,
+    ScheduleState,
+)
+from broadcast.schedules.occurrences import (
+    LEFT_OUT,
+    WITHDRAWN,
+    cancel_coming,
+    exceptions_of,
+    materialise,
+    rule_of,
+    wake,
+)
+from broadcast.schedules.planning import Plan
+from broadcast.wire.fields import OnPreempt
+
+log = structlog.get_logger()
+
+Wanted = Mapping[str, Any]
+"""Columns of a schedule that a person named, by name; `priority` None is the class's default."""
+
+
+async def get_schedule(
+    session: AsyncSession, schedule_id: UUID, *, lock: bool = False
+) -> Schedule:
+    """One schedule; `lock` holds its row until the end of the transaction.
+
+    Raises:
+        NotFound: There is none.
+    """
+    schedule = await session.get(Schedule, schedule_id, with_for_update=lock)
+    if schedule is None:
+        raise NotFound(f"Không có lịch phát {schedule_id}.")
+    return schedule
+
+
+async def get_occurrence(session: AsyncSession, occurrence_id: UUID) -> Occurrence:
+    """One occurrence.
+
+    Raises:
+        NotFound: There is none.
+    """
+    row = await session.get(Occurrence, occurrence_id)
+    if row is None:
+        raise NotFound(f"Không có lần phát {occurrence_id}.")
+    return row
+
+
+async def draft(
+    session: AsyncSession,
+    bulletin_id: UUID,
+    wanted: Wanted,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Schedule, Plan]:
+    """A schedule that is not stored, and what it would come to, clashes included.
+
+    Raises:
+        NotFound: There is no such bulletin or revision.
+        Conflict: It is not approved.
+        Forbidden: The caller may not schedule it.
+        InvalidInput: A field; says which.
+    """
+    number = wanted.get("bulletin_revision")
+    bulletin, revision = await planning.airable(session, bulletin_id, number, caller)
+    schedule = Schedule(
+        id=uuid4(),
+        bulletin_id=bulletin.id,
+        title=bulletin.title,
+        rrule=None,
+        late_limit_seconds=wanted["late_limit_seconds"],
+        on_preempt=OnPreempt.RESUME,
+        volume=None,
+        state=ScheduleState.ACTIVE,
+        created_by=caller.person,
+        created_at=now,
+        changed_at=now,
+    )
+    if wanted["starts_at"] <= now:
+        raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
+    _put(schedule, bulletin, {"priority": None, **wanted, "bulletin_revision": revision.number})
+    schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
+    await targets.check(session, schedule.targets, schedule.targets_on)
+    return schedule, await planning.plan(session, schedule, revision, rules, now)
+
+
+async def create(
+    session: AsyncSession,
+    bulletin_id: UUID,
+    wanted: Wanted,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Schedule, Plan]:
+    """A new schedule and its coming occurrences.
+
+    Raises:
+        Conflict: It is not approved, or clashes with another schedule.
+        BroadcastError: As `draft`.
+    """
+    await planning.alone(session)
+    schedule, plan = await draft(session, bulletin_id, wanted, caller, rules, now)
+    planning.refuse_clashes(plan.overlaps)
+    session.add(schedule)
+    await session.flush()
+    await materialise(session, now, rules.horizon, [schedule.id])
+    log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.person)
+    return schedule, plan
+
+
+async def change(
+    session: AsyncSession,
+    schedule: Schedule,
+    wanted: Wanted,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> Plan:
+    """Change a stored schedule, with every check of a new one, and its coming occurrences.
+
+    Raises:
+        Conflict: It was withdrawn, is not approved, or would clash.
+        BroadcastError: As `draft`.
+    """
+    _require_standing(schedule)
+    await planning.alone(session)
+    number = wanted.get("bulletin_revision", schedule.bulletin_revision)
+    bulletin, revision = await planning.airable(session, schedule.bulletin_id, number, caller)
+    old = rule_of(schedule), schedule.starts_at
+    _put(schedule, bulletin, {**wanted, "bulletin_revision": revision.number})
+    if "targets" in wanted:
+        schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
+        await targets.check(session, schedule.targets, schedule.targets_on)
+    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    new = rule_of(schedule), schedule.starts_at
+    if new != old:
+        exceptions = recurrence.carry_over(exceptions, old, new, LOCAL)
+        of_schedule = ScheduleException.schedule_id == schedule.id
+        await session.execute(sa.delete(ScheduleException).where(of_schedule))
+        for at, moved_to in exceptions.items():
+            await _except(session, schedule.id, at, moved_to, caller, now)
+    schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
+    await session.flush()
+    plan = await planning.plan(session, schedule, revision, rules, now, exceptions)
+    planning.refuse_clashes(plan.overlaps)
+    await materialise(session, now, rules.horizon, [schedule.id])
+    log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.person)
+    return plan
+
+
+async def split(
+    session: AsyncSession,
+    schedule: Schedule,
+    at: datetime,
+    wanted: Wanted,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Schedule, Plan]:
+    """Change "this and all following": end a schedule and go on with a changed copy.
+
+    Args:
+        session: Open transaction.
+        schedule: What to divide.
+        at: The change begins with the first start at or after it.
+        wanted: What is different from then on.
+        caller: Who asks.
+        rules: Quiet hours and the horizon.
+        now: Present.
+
+    Returns:
+        The schedule that goes on; the same one when nothing comes before `at`.
+
+    Raises:
+        Conflict: It does not recur, or was withdrawn; otherwise as `change`.
+        InvalidInput: Nothing comes at or after `at`; otherwise as `change`.
+    """
+    _require_standing(schedule)
+    rule = rule_of(schedule)
+    if rule is None:
+        raise Conflict("Lịch này chỉ phát một lần, không tách được; hãy sửa cả lịch.")
+    cut = recurrence.first_after(rule, schedule.starts_at, max(at, now), LOCAL)
+    if cut is None:
+        raise InvalidInput("from", "không có lần phát nào từ đó trở đi")
+    head, tail = recurrence.split(rule, schedule.starts_at, cut, LOCAL)
+    if head is None:
+        return schedule, await change(session, schedule, wanted, caller, rules, now)
+    columns = sa.inspect(Schedule).columns
+    following = Schedule(**{column.key: getattr(schedule, column.key) for column in columns})
+    following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)
+    following.created_by, following.created_at = caller.person, now
+    session.add(following)
+    await session.flush()
+    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    for when, moved_to in exceptions.items():
+        if when >= cut:
+            await _except(session, following.id, when, moved_to, caller, now)
+    schedule.rrule, schedule.changed_at = str(head), now
+    await session.flush()
+    await materialise(session, now, rules.horizon, [schedule.id])
+    return following, await change(session, following, wanted, caller, rules, now)
+
+
+async def withdraw(
+    session: AsyncSession, schedule: Schedule, caller: Caller, now: datetime
+) -> None:
+    """Cancel all of a schedule that has not ended; repeating it changes nothing."""
+    if schedule.state is ScheduleState.WITHDRAWN:
+        return
+    schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
+    await cancel_coming(session, schedule, now, WITHDRAWN)
+    log.info("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by=caller.person)
+
+
+async def move(
+    session: AsyncSession,
+    row: Occurrence,
+    to: datetime,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    """Move one occurrence that has not started; it keeps its id.
+
+    Raises:
+        Conflict: It has started, is cancelled, or would clash.
+        InvalidInput: The new time has passed, or lies in quiet hours.
+    """
+    schedule = await _open(session, row, now)
+    if row.starts_at <= now:
+        raise Conflict("Lần phát này đã bắt đầu, không dời được nữa.")
+    await planning.alone(session)
+    revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
+    moved = ScheduleException(
+        schedule_id=schedule.id, recurrence_at=row.recurrence_at, moved_to=to
+    )
+    planning.refuse_clashes(
+        await planning.collisions(session, schedule, revision, moved, rules, now)
+    )
+    schedule.state = ScheduleState.ACTIVE
+    await _except(session, schedule.id, row.recurrence_at, to, caller, now)
+    await materialise(session, now, rules.horizon, [schedule.id])
+    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
+
+
+async def leave_out(session: AsyncSession, row: Occurrence, caller: Caller, now: datetime) -> None:
+    """Leave one occurrence out; if it sounds already it is stopped.
+
+    Raises:
+        Conflict: It has ended, or is cancelled.
+    """
+    schedule = await _open(session, row, now)
+    await _except(session, schedule.id, row.recurrence_at, None, caller, now)
+    row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, LEFT_OUT, True
+    await wake(session)
+    log.info("schedules.occurrence.left_out", occurrence_id=str(row.id), by=caller.person)
+
+
+def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:
+    for name, value in wanted.items():
+        match name:
+            case "rrule":
+                schedule.rrule = None if value is None else str(recurrence.parse(value, LOCAL))
+            case "priority":
+                schedule.priority = grid.priority(bulletin.class_, value)
+            case "title":
+                schedule.title = value or bulletin.title
+            case _:
+                setattr(schedule, name, value)
+
+
+def _require_standing(schedule: Schedule) -> None:
+    if schedule.state is ScheduleState.WITHDRAWN:
+        raise Conflict("Lịch phát đã thu hồi; hãy tạo lịch mới.")
+
+
+async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:
+    """The schedule of an occurrence that can still be changed, both locked."""
+    schedule = await get_schedule(session, row.schedule_id, lock=True)
+    await session.refresh(row, with_for_update=True)
+    _require_standing(schedule)
+    if row.state is OccurrenceState.CANCELLED:
+        raise Conflict("Lần phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
+    if row.ends_by <= now:
+        raise Conflict("Lần phát này đã xong.")
+    return schedule
+
+
+async def _except(
+    session: AsyncSession,
+    schedule_id: UUID,
+    recurrence_at: datetime,
+    moved_to: datetime | None,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    values = {"moved_to": moved_to, "changed_by": caller.person, "changed_at": now}
+    statement = insert(ScheduleException).values(
+        schedule_id=schedule_id, recurrence_at=recurrence_at, **values
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["schedule_id", "recurrence_at"], set_=values
+        )
+    )

@@ -1,0 +1,266 @@
+"""Schedules and occurrences as REST takes and shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from broadcast.clock import LOCAL
+from broadcast.schedules import grid
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
+from broadcast.schedules.planning import Plan
+from broadcast.schedules.recurrence import MOST_CHARACTERS
+from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.topics import CODE
+
+MOST_TARGETS = 500
+LATE_LIMIT_SECONDS = 300
+"""Default. Later than that people have stopped waiting for it; much shorter loses what a slow
+link or a higher item held up for a moment."""
+
+MOST_STARTS = 200
+
+
+def _moment(at: datetime) -> datetime:
+    """In UTC, whole seconds; without an offset it is the province's wall time."""
+    if not 2020 <= at.year < 2100:
+        raise ValueError("năm phải từ 2020 đến 2099")
+    aware = at if at.tzinfo else at.replace(tzinfo=LOCAL)
+    return aware.replace(microsecond=0).astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_moment)]
+Code = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
+
+
+class Asked(BaseModel):
+    """A request body; what it does not know it refuses, so that a slip is not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Target(Asked):
+    """An area with everything in it, or a single cluster."""
+
+    area: Code | None = Field(None, description="mã tỉnh, xã hoặc thôn", examples=["21262"])
+    cluster: Code | None = Field(None, description="mã cụm loa")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.area is None) == (self.cluster is None):
+            raise ValueError("cần đúng một trong hai: area (địa bàn) hoặc cluster (cụm loa)")
+        return self
+
+
+Targets = Annotated[list[Target], Field(min_length=1, max_length=MOST_TARGETS)]
+
+
+class ScheduleChange(Asked):
+    """What can be changed of a schedule; what is not named stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"starts_at": "2026-12-15T17:30:00+07:00"}]}
+    )
+
+    starts_at: Moment | None = Field(
+        None, description="không ghi múi giờ nghĩa là giờ Việt Nam; tính đến giây"
+    )
+    rrule: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = Field(
+        None,
+        description="RFC 5545 không có DTSTART; null là phát một lần",
+        examples=["FREQ=WEEKLY;BYDAY=MO,TH"],
+    )
+    targets: Targets | None = None
+    title: Title | None = Field(None, description="mặc định là tên bản tin")
+    bulletin_revision: int | None = Field(None, ge=1, le=10_000)
+    priority: int | None = Field(
+        None, ge=0, le=255, description="mặc định theo mức: 64 thông thường, 128 ưu tiên, 224"
+    )
+    late_limit_seconds: int | None = Field(
+        None, ge=0, le=3600, description="phát muộn nhất bao nhiêu giây; mặc định 300"
+    )
+    on_preempt: OnPreempt | None = Field(
+        None, description="bị mức cao hơn chen: resume phát tiếp, restart phát lại, drop bỏ"
+    )
+    volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
+
+
+class ScheduleIn(ScheduleChange):
+    """A new schedule of an approved bulletin."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "bulletin_id": "5b2b6c1e-6a54-4c0e-9d43-0a4c8f0f8a11",
+                    "targets": [{"area": "21262"}],
+                    "starts_at": "2026-12-15T17:00:00+07:00",
+                    "rrule": "FREQ=WEEKLY;BYDAY=MO,TH",
+                }
+            ]
+        },
+    )
+
+    bulletin_id: UUID
+    bulletin_revision: int | None = Field(
+        None, ge=1, le=10_000, description="mặc định là phiên bản mới nhất đã duyệt"
+    )
+    starts_at: Moment = Field(
+        description="không ghi múi giờ nghĩa là giờ Việt Nam; quy tắc lặp tính từ đây"
+    )
+    targets: Targets
+
+
+class SplitIn(ScheduleChange):
+    """A change from one start on; what comes before stays as it is."""
+
+    from_: Moment = Field(
+        alias="from", description="đổi từ lần phát đầu tiên vào hoặc sau thời điểm này"
+    )
+
+
+class OccurrenceChange(Asked):
+    """Move one occurrence, or leave it out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"starts_at": "2026-12-15T18:00:00+07:00"}]}
+    )
+
+    starts_at: Moment | None = None
+    cancelled: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.starts_at is None) is not self.cancelled:
+            raise ValueError("cần starts_at (dời giờ) hoặc cancelled: true (bỏ lần này)")
+        return self
+
+
+class FromRow(BaseModel):
+    """A representation of a row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+TargetOut = Annotated[dict[str, str], Field(examples=[{"area": "21262"}])]
+
+
+class ScheduleOut(FromRow):
+    """A schedule as stored."""
+
+    id: UUID
+    bulletin_id: UUID
+    bulletin_revision: int
+    title: str
+    starts_at: datetime
+    rrule: str | None
+    targets: list[TargetOut]
+    priority: int
+    late_limit_seconds: int
+    on_preempt: OnPreempt
+    volume: int | None
+    state: ScheduleState
+    created_by: str
+    created_at: datetime
+    changed_at: datetime
+
+
+class OverlapOut(BaseModel):
+    """Another item at the same loudspeakers at the same time, and what comes of it."""
+
+    starts_at: datetime
+    other_occurrence_id: UUID
+    other_title: str
+    other_starts_at: datetime
+    other_priority: int
+    outcome: grid.Outcome = Field(
+        description="preempts: chen bản tin kia; preempted: bị chen; clash: cùng mức, bị từ chối"
+    )
+    cluster_count: int
+
+
+class ReachedOut(BaseModel):
+    """What one target comes to at the first start."""
+
+    target: TargetOut
+    cluster_count: int
+    with_device_count: int
+
+
+class Preview(BaseModel):
+    """What a schedule comes to."""
+
+    starts: list[datetime] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
+    cluster_count: int
+    reached: list[ReachedOut]
+    overlaps: list[OverlapOut]
+    checked_until: datetime = Field(description="đã xét trùng lịch đến thời điểm này")
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """From a plan."""
+        return cls(
+            starts=[slot.starts_at for slot in plan.slots[:MOST_STARTS]],
+            cluster_count=len(frozenset().union(*(slot.cluster_ids for slot in plan.slots))),
+            reached=[ReachedOut.model_validate(each._asdict()) for each in plan.reached],
+            overlaps=[OverlapOut.model_validate(grid.described(p)) for p in plan.overlaps],
+            checked_until=plan.checked_until,
+            warnings=plan.warnings,
+        )
+
+
+class SchedulePlanned(ScheduleOut):
+    """A schedule that was just made or changed, and what it comes to."""
+
+    plan: Preview
+
+
+class OccurrenceOut(FromRow):
+    """One dated firing."""
+
+    id: UUID
+    schedule_id: UUID
+    title: str
+    recurrence_at: datetime = Field(description="giờ theo quy tắc; không đổi khi dời lần phát")
+    starts_at: datetime
+    ends_by: datetime
+    bulletin_id: UUID
+    bulletin_revision: int
+    class_: BulletinClass = Field(alias="class", validation_alias="class_")
+    priority: int
+    late_limit_seconds: int
+    on_preempt: OnPreempt
+    volume: int | None
+    state: OccurrenceState
+    cancel_reason: str | None
+    scopes: list[str] = Field(description="tài liệu mang lần phát này đến thiết bị")
+
+
+def show_schedule(schedule: Schedule) -> ScheduleOut:
+    """A schedule from its row."""
+    return ScheduleOut.model_validate(schedule)
+
+
+def show_planned(schedule: Schedule, plan: Plan) -> SchedulePlanned:
+    """A schedule from its row, with what it comes to."""
+    return SchedulePlanned(**dict(show_schedule(schedule)), plan=Preview.of(plan))
+
+
+def show_occurrence(row: Occurrence) -> OccurrenceOut:
+    """An occurrence from its row."""
+    return OccurrenceOut.model_validate(row)

@@ -1,0 +1,372 @@
+"""From a recording to its renditions: what comes out, and what is refused with which words."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from broadcast.bulletins import audio, chime
+from broadcast.config import Audio
+from broadcast.errors import InvalidInput
+from tests.audio.sources import (
+    Sound,
+    clicks,
+    cut,
+    damaged,
+    film_without_sound,
+    hum,
+    noise,
+    silence,
+    sine,
+    wav_header,
+    write,
+)
+
+CHIMES_SECONDS = 2.4 + 0.4 + 0.6 + 1.6
+"""Both chimes and the pauses between them and the bulletin."""
+
+PLAIN = Audio(chime=False)
+
+VOICE = np.concatenate(
+    [sine(0.3, hertz, level) for hertz, level in ((220, -12), (700, -20), (2500, -26))] * 4
+)
+"""3.6 seconds that change pitch and level the way syllables do."""
+
+
+def refused(source: Path, content_dir: Path, settings: Audio = PLAIN) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        audio.prepare(source, content_dir, settings)
+    assert caught.value.field == "file"
+    assert not list(content_dir.rglob(".prepare-*"))
+    return caught.value
+
+
+GOLDEN: list[tuple[str, str, dict[str, object], Sound, float]] = [
+    # name, ending, how it is written, sound, seconds between the chimes
+    ("wav", "wav", {}, VOICE, 3.6),
+    ("wav-24-bit", "wav", {"codec": "pcm_s24le"}, VOICE, 3.6),
+    ("wav-float", "wav", {"codec": "pcm_f32le"}, VOICE, 3.6),
+    ("wav-telephone", "wav", {"codec": "pcm_mulaw", "rate": 8000}, sine(3, 700, -20, 8000), 3.0),
+    ("wav-six-channels", "wav", {"channels": 6}, VOICE, 3.6),
+    ("mp3", "mp3", {"codec": "libmp3lame", "rate": 44100}, sine(3, 440, -20, 44100), 3.0),
+    ("mp3-stereo", "mp3", {"codec": "libmp3lame", "channels": 2}, VOICE, 3.6),
+    ("opus", "ogg", {"codec": "libopus"}, VOICE, 3.6),
+    ("opus-webm", "webm", {"codec": "libopus"}, VOICE, 3.6),
+    ("flac", "flac", {"codec": "flac"}, VOICE, 3.6),
+    ("m4a", "m4a", {"codec": "aac"}, VOICE, 3.6),
+    ("m4a-lossless", "m4a", {"codec": "alac"}, VOICE, 3.6),
+    ("aac", "aac", {"codec": "aac"}, VOICE, 3.6),
+    ("noise", "wav", {}, noise(3), 3.0),
+    ("too-loud", "wav", {"codec": "pcm_f32le"}, 8 * VOICE, 3.6),
+    ("too-soft", "wav", {"codec": "pcm_s24le"}, 0.02 * VOICE, 3.6),
+    ("silence-around", "wav", {}, np.concatenate([silence(2), VOICE, silence(3)]), 4.2),
+    ("hiss-around", "wav", {}, np.concatenate([noise(2, -70), VOICE, noise(3, -70)]), 4.2),
+    ("pause-inside", "wav", {}, np.concatenate([VOICE, silence(2), VOICE]), 9.2),
+    ("much-louder-in-places", "wav", {}, np.concatenate([VOICE, 0.1 * VOICE]), 7.2),
+]
+
+
+@pytest.mark.parametrize(
+    ("ending", "made", "sound", "seconds"),
+    [case[1:] for case in GOLDEN],
+    ids=[case[0] for case in GOLDEN],
+)
+def test_every_recording_comes_out_alike(
+    tmp_path: Path, ending: str, made: dict[str, object], sound: Sound, seconds: float
+) -> None:
+    source = write(tmp_path / f"source.{ending}", sound, **made)  # type: ignore[arg-type]
+    prepared = audio.prepare(source, tmp_path / "content", Audio())
+    assert prepared.seconds == pytest.approx(seconds + CHIMES_SECONDS, abs=0.21)
+    assert prepared.damaged_frames == 0
+    assert [rendition.codec for rendition in prepared.renditions] == ["opus", "mp3"]
+    for rendition in prepared.renditions:
+        heard = audio.measure(rendition.path)
+        assert heard.loudness_lufs == pytest.approx(-16, abs=0.5)
+        assert heard.true_peak_dbtp <= -1.5
+        assert heard.seconds == pytest.approx(prepared.seconds, abs=0.05)
+        assert rendition.seconds == pytest.approx(heard.seconds, abs=0.001)
+        content = rendition.path.read_bytes()
+        assert rendition.size_bytes == len(content)
+        assert rendition.sha256 == hashlib.sha256(content).hexdigest()
+        assert rendition.path == audio.content_path(tmp_path / "content", rendition.sha256)
+    assert not list((tmp_path / "content").glob(".prepare-*"))
+
+
+@pytest.mark.parametrize("target", [-23.0, -19.0, -14.0])
+def test_the_target_is_a_setting(tmp_path: Path, target: float) -> None:
+    source = write(tmp_path / "source.wav", VOICE)
+    settings = Audio(loudness_lufs=target, true_peak_dbtp=-3)
+    prepared = audio.prepare(source, tmp_path / "content", settings)
+    assert prepared.loudness_lufs == pytest.approx(target, abs=0.5)
+    assert prepared.true_peak_dbtp <= -3
+
+
+def test_bit_rates_are_those_asked_for(tmp_path: Path) -> None:
+    source = write(tmp_path / "source.wav", noise(10))
+    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    opus, mp3 = (each.size_bytes * 8 / each.seconds for each in prepared.renditions)
+    assert opus == pytest.approx(32_000, rel=0.25)
+    assert mp3 == pytest.approx(64_000, rel=0.05)
+
+
+def test_the_same_sound_has_the_same_bytes_whatever_its_name(tmp_path: Path) -> None:
+    first = audio.prepare(write(tmp_path / "a.flac", VOICE, codec="flac"), tmp_path / "1", Audio())
+    again = audio.prepare(write(tmp_path / "b.wav", VOICE), tmp_path / "2", Audio())
+    assert [r.sha256 for r in first.renditions] == [r.sha256 for r in again.renditions]
+    assert first.renditions[0].sha256 != first.renditions[1].sha256
+
+
+def test_preparing_twice_stores_once(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", VOICE)
+    first = audio.prepare(source, tmp_path / "content", PLAIN)
+    assert audio.prepare(source, tmp_path / "content", PLAIN) == first
+    assert sum(path.is_file() for path in (tmp_path / "content").rglob("*")) == 2
+
+
+def test_the_body_lies_between_chimes_and_its_ends_are_faded(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", sine(3, 3000))
+    prepared = audio.prepare(source, tmp_path / "content", Audio())
+    heard = audio.decode_pcm(prepared.renditions[1].path).astype(np.float64) / 32768
+
+    def level(start: float, seconds: float) -> float:
+        piece = heard[round(start * 48_000) : round((start + seconds) * 48_000)]
+        return 20 * math.log10(max(float(np.sqrt(np.mean(piece**2))), 1e-6))
+
+    assert level(0.1, 0.3) > -25  # first stroke
+    assert level(2.5, 0.25) < -50  # pause
+    assert level(3.5, 1.5) > -25  # body
+    assert level(2.80, 0.01) < level(2.84, 0.01) - 6  # fade in
+    assert level(6.0, 0.3) < -50  # pause
+    assert level(6.5, 0.3) > -25  # closing chime
+
+
+def test_the_chime_can_be_left_out(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", VOICE)
+    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    assert prepared.seconds == pytest.approx(3.6 + 1.0, abs=0.11)
+
+
+def test_the_chimes_are_always_the_same_and_clip_nowhere() -> None:
+    for bell in (chime.attention, chime.closing):
+        assert np.array_equal(bell(), bell())
+        assert np.abs(bell()).max() == pytest.approx(1)
+        assert abs(bell()[-1]) < 1e-3
+    assert len(chime.attention()) == 2.4 * 48_000
+
+
+def test_facts_about_the_source_are_told(tmp_path: Path) -> None:
+    sound = np.concatenate([silence(2), 0.1 * VOICE, silence(3)])
+    prepared = audio.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
+    assert prepared.source_seconds == pytest.approx(8.6, abs=0.001)
+    assert prepared.trimmed_seconds == pytest.approx(8.6 - 4.2, abs=0.21)
+    louder = audio.prepare(write(tmp_path / "b.wav", VOICE), tmp_path / "content", PLAIN)
+    assert prepared.gain_db - louder.gain_db == pytest.approx(20, abs=0.3)
+
+
+def test_mains_hum_is_filtered_out(tmp_path: Path) -> None:
+    """50 Hz as strong as the voice, two thirds of which are higher: 24 dB weaker afterwards."""
+    sound = VOICE + hum(3.6, -12)
+    prepared = audio.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
+    heard = audio.decode_pcm(prepared.renditions[0].path).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(heard))
+    hertz = np.fft.rfftfreq(len(heard), 1 / 48_000)
+
+    def strength(near: float) -> float:
+        return float(np.sqrt(np.sum(spectrum[abs(hertz - near) < 10] ** 2)))
+
+    assert strength(50) < strength(220) / 8
+
+
+def test_two_loud_channels_are_not_clipped_into_one(tmp_path: Path) -> None:
+    """Summed at 3 dB too much, a full-scale tone would come back with odd harmonics."""
+    source = write(tmp_path / "a.wav", sine(3, 500, -0.5), channels=2)
+    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    heard = audio.decode_pcm(prepared.renditions[1].path)[48_000:96_000].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    assert spectrum[1490:1511].max() < spectrum[490:511].max() / 300
+
+
+def test_decoded_samples_are_those_encoded(tmp_path: Path) -> None:
+    sound = sine(1.5, 1000, -6)
+    pcm = audio.decode_pcm(write(tmp_path / "a.wav", sound))
+    assert pcm.dtype == np.int16
+    np.testing.assert_allclose(pcm, sound * 32768, atol=2)
+
+
+# What is refused.
+
+
+def text(path: Path) -> Path:
+    path.write_text("Bà con chú ý nghe thông báo.\n" * 500, encoding="utf-8")
+    return path
+
+
+def empty(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def playlist(path: Path) -> Path:
+    secret = write(path.with_name("secret.wav"), VOICE)
+    path.write_text(f"#EXTM3U\n#EXTINF:4,\n{secret.as_uri()}\n#EXT-X-ENDLIST\n")
+    return path
+
+
+def concatenation(path: Path) -> Path:
+    write(path.with_name("secret.wav"), VOICE)
+    path.write_text("ffconcat version 1.0\nfile secret.wav\n")
+    return path
+
+
+@pytest.mark.parametrize("make", [text, empty, playlist, concatenation])
+@pytest.mark.parametrize("name", ["upload.mp3", "upload"])
+def test_what_is_no_recording_is_refused(
+    tmp_path: Path, make: Callable[[Path], Path], name: str
+) -> None:
+    error = refused(make(tmp_path / name), tmp_path / "content")
+    assert "Không đọc được tệp này" in error.detail
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "nowhere.mp3", tmp_path / "content")
+
+
+def test_a_film_without_sound_is_refused(tmp_path: Path) -> None:
+    error = refused(film_without_sound(tmp_path / "film.mp4"), tmp_path / "content")
+    assert "không có tiếng" in error.detail
+
+
+@pytest.mark.parametrize(
+    "sound", [silence(5), noise(5, -95), hum(5, -60)], ids=["zeros", "hiss", "hum"]
+)
+def test_silence_is_refused(tmp_path: Path, sound: Sound) -> None:
+    error = refused(write(tmp_path / "a.wav", sound, codec="pcm_s24le"), tmp_path / "content")
+    assert "không có tiếng hoặc quá nhỏ" in error.detail
+
+
+def test_half_a_second_is_refused(tmp_path: Path) -> None:
+    sound = np.concatenate([silence(2), sine(0.5), silence(2)])
+    error = refused(write(tmp_path / "a.wav", sound), tmp_path / "content")
+    assert "ngắn hơn 1 giây" in error.detail
+
+
+def test_nothing_but_clicks_is_refused(tmp_path: Path) -> None:
+    error = refused(write(tmp_path / "a.wav", clicks(4)), tmp_path / "content")
+    assert "lách tách" in error.detail
+
+
+def test_three_hours_are_refused_by_the_header_alone(tmp_path: Path) -> None:
+    source = tmp_path / "a.wav"
+    source.write_bytes(wav_header(3 * 3600, 8000))
+    os.truncate(source, 3 * 3600 * 8000 + 44)
+    before = os.times()
+    error = refused(source, tmp_path / "content", Audio())
+    after = os.times()
+    assert "dài hơn 60 phút" in error.detail
+    assert after.user + after.system - before.user - before.system < 0.5
+
+
+def test_too_long_a_recording_without_a_stated_length_is_refused_while_it_is_read(
+    tmp_path: Path,
+) -> None:
+    source = write(tmp_path / "a.aac", noise(9), codec="aac")
+    error = refused(source, tmp_path / "content", Audio(longest_seconds=5))
+    assert "dài hơn" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("ending", "made"),
+    [
+        ("wav", {}),
+        ("mp3", {"codec": "libmp3lame"}),
+        ("flac", {"codec": "flac"}),
+        ("m4a", {"codec": "aac"}),
+        ("m4a", {"codec": "aac", "options": {"movflags": "+faststart"}}),
+        ("webm", {"codec": "libopus"}),
+    ],
+)
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_a_cut_file_is_refused(
+    tmp_path: Path, ending: str, made: dict[str, object], share: float
+) -> None:
+    whole = write(tmp_path / f"a.{ending}", noise(15), **made)  # type: ignore[arg-type]
+    error = refused(cut(whole, share), tmp_path / "content")
+    assert "bị cụt" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"), [("mp3", "libmp3lame"), ("flac", "flac"), ("m4a", "aac")]
+)
+def test_damage_in_the_middle_is_skipped_and_counted(
+    tmp_path: Path, ending: str, codec: str
+) -> None:
+    whole = write(tmp_path / f"a.{ending}", noise(20), codec=codec)
+    prepared = audio.prepare(
+        damaged(whole, slice(len(whole.read_bytes()) // 4, -30_000)), tmp_path / "content", PLAIN
+    )
+    assert prepared.damaged_frames > 0
+    assert 18 < prepared.source_seconds <= 20.1
+    assert prepared.loudness_lufs == pytest.approx(-16, abs=0.5)
+    assert prepared.true_peak_dbtp <= -1.5
+
+
+def test_too_much_damage_is_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.ogg", noise(20), codec="libopus")
+    broken = damaged(whole, slice(5000, None), spread=60, size=200)
+    error = refused(broken, tmp_path / "content")
+    assert "bị cụt hoặc hỏng" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [(1000, 1), (4_000_000_000, 1), (48_000, 200), (0, 1), (48_000, 0)],
+)
+def test_an_absurd_header_is_refused(tmp_path: Path, rate: int, channels: int) -> None:
+    source = tmp_path / "a.wav"
+    head = bytearray(wav_header(5, 8000))
+    head[22:24] = channels.to_bytes(2, "little")
+    head[24:28] = rate.to_bytes(4, "little")
+    source.write_bytes(bytes(head) + bytes(range(256)) * 200)
+    refused(source, tmp_path / "content")
+
+
+def test_samples_that_are_no_numbers_harm_nobody(tmp_path: Path) -> None:
+    """Infinities and NaN in a float WAV: what a malicious file decodes to."""
+    sound = VOICE.astype("<f4")
+    sound[1000:1010] = np.nan
+    sound[9000:9010] = np.inf
+    source = tmp_path / "a.wav"
+    source.write_bytes(wav_header(3.6, 48_000, bits=32, kind=3) + sound.tobytes())
+    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    assert prepared.loudness_lufs == pytest.approx(-16, abs=0.5)
+    assert prepared.true_peak_dbtp <= -1.5
+
+
+def test_bytes_of_any_kind_are_prepared_or_refused(tmp_path: Path) -> None:
+    """Beginnings of real formats, then noise: never anything but `InvalidInput`."""
+    draw = np.random.default_rng(1)
+    starts = [
+        write(tmp_path / f"s.{ending}", noise(0.3), codec=codec).read_bytes()[:size]
+        for ending, codec in (
+            ("wav", "pcm_s16le"),
+            ("mp3", "libmp3lame"),
+            ("ogg", "libopus"),
+            ("flac", "flac"),
+            ("m4a", "aac"),
+            ("webm", "libopus"),
+        )
+        for size in (4, 40, 400, 4000)
+    ]
+    for number, start in enumerate(starts):
+        source = tmp_path / f"fuzz-{number}"
+        source.write_bytes(start + draw.bytes(20_000))
+        try:
+            audio.prepare(source, tmp_path / "content", PLAIN)
+        except InvalidInput as error:
+            assert error.field == "file"  # noqa: PT017  either end is right

@@ -1,0 +1,217 @@
+"""The child process: same bytes as in-process, and nothing it suffers reaches the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from structlog.testing import capture_logs
+
+from broadcast.bulletins import audio, sandbox
+from broadcast.config import Audio
+from broadcast.errors import BroadcastError, InvalidInput, Unavailable
+from tests.audio.sources import noise, sine, write
+
+QUICK = Audio(chime=False)
+
+
+T = TypeVar("T")
+
+
+async def eventually(ask: Callable[[], T]) -> T:
+    """The first answer that is true."""
+
+    def wait() -> T:
+        ends = time.monotonic() + 20
+        while not (answer := ask()):
+            assert time.monotonic() < ends
+            time.sleep(0.02)
+        return answer
+
+    return await asyncio.to_thread(wait)
+
+
+def children(content_dir: Path) -> list[int]:
+    """Processes at work in a store."""
+    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [each for each in running if str(content_dir) in environment(each)]
+
+
+def environment(process_id: int) -> str:
+    try:
+        return Path(f"/proc/{process_id}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def limits(process_id: int) -> dict[str, str]:
+    """Soft limits by name."""
+    lines = Path(f"/proc/{process_id}/limits").read_text().splitlines()
+    return {line[:25].strip(): line[26:].split()[0] for line in lines}
+
+
+def is_running(process_id: int) -> bool:
+    return Path(f"/proc/{process_id}").exists()
+
+
+@asynccontextmanager
+async def stuck(
+    tmp_path: Path, settings: Audio
+) -> AsyncIterator[tuple[asyncio.Task[object], int]]:
+    """A preparation that waits for ever: its source is a pipe that nobody writes to."""
+    source, content_dir = tmp_path / "pipe", tmp_path / "content"
+    os.mkfifo(source)
+    task: asyncio.Task[object] = asyncio.create_task(
+        sandbox.prepare_upload(source, content_dir, settings)
+    )
+    try:
+        yield task, (await eventually(lambda: children(content_dir)))[0]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_child_makes_the_bytes_that_the_function_makes(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.flac", noise(2), codec="flac")
+    here = audio.prepare(source, tmp_path / "content", QUICK)
+    assert await sandbox.prepare_upload(source, tmp_path / "content", QUICK) == here
+    assert [path.name for path in (tmp_path / "content").glob(".*")] == []
+
+
+async def test_a_text_becomes_a_bulletin_the_same_one_every_time(tmp_path: Path) -> None:
+    text = "THÔNG BÁO\nUBND xã họp lúc 19h30 ngày 15/12."
+    first = await sandbox.prepare_text(text, tmp_path / "content", Audio())
+    assert first == await sandbox.prepare_text(text, tmp_path / "content", Audio())
+    assert 9 < first.seconds < 16
+    for rendition in first.renditions:
+        heard = audio.measure(rendition.path)
+        assert heard.loudness_lufs == pytest.approx(-16, abs=0.5)
+        assert heard.true_peak_dbtp <= -1.5
+
+
+async def test_a_refusal_names_the_field_that_was_sent(tmp_path: Path) -> None:
+    source = tmp_path / "a.mp3"
+    source.write_text("không phải âm thanh")
+    with pytest.raises(InvalidInput) as caught:
+        await sandbox.prepare_upload(source, tmp_path / "content", QUICK)
+    assert caught.value.field == "file"
+    assert caught.value.detail.startswith("file: Không đọc được tệp này")
+    with pytest.raises(InvalidInput) as caught:
+        await sandbox.prepare_text("---", tmp_path / "content", QUICK)
+    assert caught.value.field == "text"
+    too_long = Audio(chime=False, longest_seconds=2)
+    with pytest.raises(InvalidInput, match=r"^text: .*dài hơn") as caught:
+        await sandbox.prepare_text("Xin chào bà con. " * 5, tmp_path / "content", too_long)
+    assert caught.value.field == "text"
+
+
+async def test_a_missing_piper_voice_is_the_servers_fault(tmp_path: Path) -> None:
+    settings = Audio(piper_voice=tmp_path / "nowhere.onnx")
+    with pytest.raises(Unavailable, match="nowhere"):
+        await sandbox.prepare_text("Xin chào.", tmp_path / "content", settings)
+
+
+async def test_a_child_is_limited_and_sees_nothing_of_the_servers_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROADCAST_POSTGRES__DSN", "postgresql://secret")
+    settings = Audio(work_seconds=41, work_bytes=512 * 2**20, longest_seconds=100)
+    async with stuck(tmp_path, settings) as (_, process_id):
+        assert "secret" not in environment(process_id)
+        await eventually(lambda: limits(process_id)["Max cpu time"] == "41")
+        allowed = limits(process_id)
+        assert allowed["Max data size"] == str(512 * 2**20)
+        assert allowed["Max core file size"] == "0"
+        assert allowed["Max file size"] == str(100 * 48_000 * 4 + 64 * 2**20)
+
+
+async def test_a_child_that_hangs_is_killed_and_leaves_nothing(tmp_path: Path) -> None:
+    async with stuck(tmp_path, Audio(work_seconds=1)) as (task, process_id):
+        with pytest.raises(InvalidInput, match="Xử lý quá lâu"):
+            await task
+    assert not is_running(process_id)
+    assert list((tmp_path / "content").iterdir()) == []
+
+
+async def test_a_caller_that_goes_away_takes_the_child_along(tmp_path: Path) -> None:
+    async with stuck(tmp_path, QUICK) as (task, process_id):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not is_running(process_id)
+    assert list((tmp_path / "content").iterdir()) == []
+
+
+async def test_a_child_that_crashes_is_the_files_fault(tmp_path: Path) -> None:
+    async with stuck(tmp_path, QUICK) as (task, process_id):
+        os.kill(process_id, 11)
+        with pytest.raises(InvalidInput, match="làm hỏng bộ giải mã"):
+            await task
+    assert list((tmp_path / "content").iterdir()) == []
+
+
+async def test_too_much_work_is_cut_off(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", noise(120))
+    with pytest.raises(InvalidInput, match="quá lâu hoặc quá nặng"):
+        await sandbox.prepare_upload(source, tmp_path / "content", Audio(work_seconds=2))
+    assert list((tmp_path / "content").iterdir()) == []
+
+
+async def test_too_much_memory_is_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", noise(10))
+    with pytest.raises(InvalidInput, match="quá lâu hoặc quá nặng"):
+        await sandbox.prepare_upload(source, tmp_path / "content", Audio(work_bytes=2**20))
+
+
+async def test_a_fault_of_ours_is_logged_and_not_blamed_on_the_file(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", sine(2))
+    settings = QUICK.model_copy(update={"work_bytes": -7})
+    with capture_logs() as logs, pytest.raises(BroadcastError) as caught:
+        await sandbox.prepare_upload(source, tmp_path / "content", settings)
+    assert type(caught.value) is BroadcastError
+    (failed,) = [line for line in logs if line["event"] == "bulletins.audio.failed"]
+    assert "work_bytes" in failed["stderr"]
+
+
+async def test_a_store_that_cannot_be_written_is_the_servers_fault(tmp_path: Path) -> None:
+    content_dir = tmp_path / "content"
+    content_dir.mkdir()
+    for prefix in range(256):
+        (content_dir / f"{prefix:02x}").touch()
+    with pytest.raises(Unavailable, match="Không ghi được âm thanh"):
+        await sandbox.prepare_upload(write(tmp_path / "a.wav", sine(2)), content_dir, QUICK)
+
+
+async def test_no_more_work_at_once_than_there_are_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working, most = 0, 0
+
+    async def run(field: str, job: object) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0.01)
+        working -= 1
+
+    monkeypatch.setattr(sandbox, "_run", run)
+    await asyncio.gather(*(sandbox.prepare_text("a", tmp_path, QUICK) for _ in range(7)))
+    assert most == sandbox.AT_ONCE
+
+
+async def test_what_a_dead_server_left_behind_is_removed(tmp_path: Path) -> None:
+    old, new = tmp_path / ".prepare-old", tmp_path / ".prepare-new"
+    for left in (old, new):
+        left.mkdir()
+        (left / "sound.f32").touch()
+    os.utime(old, (time.time() - 100_000, time.time() - 100_000))
+    with pytest.raises(InvalidInput):
+        await sandbox.prepare_text("", tmp_path, QUICK)
+    assert not old.exists()
+    assert new.exists()

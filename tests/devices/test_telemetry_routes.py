@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import db
+from broadcast.accounts.auth import ANONYMOUS, Caller, _caller
+from broadcast.accounts.model import Role
+from broadcast.clock import LOCAL
+from broadcast.devices import dead_letters, faults, heartbeats
+from broadcast.devices.dead_letters import Budget, Letter, Why
+from broadcast.devices.faults import Report
+from broadcast.devices.telemetry_routes import router
+from broadcast.web import rest
+from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol
+
+
+@pytest.fixture
+def caller() -> list[Caller]:
+    """Who asks; the last one counts."""
+    return [Caller("Tâm", Role.TECHNICIAN)]
+
+
+@pytest.fixture
+async def client(session: AsyncSession, caller: list[Caller]) -> AsyncIterator[httpx.AsyncClient]:
+    """The routes on the session of the test, with devices A (heard) and B (never)."""
+    await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
+    (device, _) = await enrol(session, "A", "B")
+    said = beat(device, held={"area/51/programme": 3}, volume=55)
+    await heartbeats.record(session, [], [said], [], EIGHT, live=True, patience=PATIENCE)
+    await faults.keep(session, [Report(device.id, "hot", True, EIGHT, "71 °C")])
+    await faults.keep(session, [Report(device.id, "line_open", True, EIGHT)])
+    await faults.keep(session, [Report(device.id, "line_open", False, EIGHT + MINUTE)])
+    letter = Letter(Why.MALFORMED, "ttn/v1/device/A/event/gone", "A", b"{", "not JSON")
+    await dead_letters.keep(session, [letter], EIGHT, Budget())
+    app = FastAPI()
+    rest.install(app)
+    app.include_router(router)
+    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[_caller] = lambda: caller[-1]
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        yield client
+
+
+async def get(client: httpx.AsyncClient, path: str, **query: Any) -> Any:
+    answer = await client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_presence_of_one_device_tells_what_it_last_said(client: httpx.AsyncClient) -> None:
+    told = await get(client, "/devices/A/presence")
+    assert (told["presence"], told["session"], told["held"]) == (
+        "online", 1, {"area/51/programme": 3},
+    )  # fmt: skip
+    assert told["heartbeat"]["volume"] == 55
+    never = await get(client, "/devices/B/presence")
+    assert (never["presence"], never["since"], never["heartbeat"]) == ("never_seen", None, None)
+    assert (await client.get("/devices/C/presence")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("presence", "devices"),
+    [(None, ["A", "B"]), ("online", ["A"]), ("never_seen", ["B"]), ("offline", [])],
+)
+async def test_devices_are_found_by_presence(
+    client: httpx.AsyncClient, presence: str | None, devices: list[str]
+) -> None:
+    query = {} if presence is None else {"presence": presence}
+    page = await get(client, "/presence", **query)
+    assert [item["device"] for item in page["items"]] == devices
+
+
+async def test_changes_of_presence_are_dated_when_they_happened(client: httpx.AsyncClient) -> None:
+    (change,) = (await get(client, "/devices/A/presence/changes"))["items"]
+    assert (change["presence"], change["happened_at"], change["cause"]) == (
+        "online", "2025-07-01T01:00:00Z", "heartbeat",
+    )  # fmt: skip
+
+
+async def test_faults_are_open_ones_unless_asked(client: httpx.AsyncClient) -> None:
+    items = (await get(client, "/faults"))["items"]
+    assert [(item["device"], item["kind"], item["detail"]) for item in items] == [
+        ("A", "hot", "71 °C")
+    ]
+    items = (await get(client, "/faults", closed=True, device="A", kind="line_open"))["items"]
+    assert items[0]["closed_at"] == "2025-07-01T01:01:00Z"
+    assert (await get(client, "/faults", device="B"))["items"] == []
+
+
+async def test_dead_letters_are_for_technicians(
+    client: httpx.AsyncClient, caller: list[Caller]
+) -> None:
+    (letter,) = (await get(client, "/dead-letters", device="A"))["items"]
+    assert (letter["reason"], base64.b64decode(letter["payload_base64"])) == ("not JSON", b"{")
+    caller.append(ANONYMOUS)
+    assert (await client.get("/dead-letters")).status_code == 403

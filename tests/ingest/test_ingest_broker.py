@@ -1,0 +1,109 @@
+"""The inbound path on a real broker: what is not committed comes again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, db, ingest
+from broadcast.config import Mqtt, Settings
+from broadcast.devices.model import Boot, Device, Heartbeat
+from broadcast.mqtt import Link
+from broadcast.programmes.keys import Keys
+from broadcast.wire import events
+from broadcast.wire.codec import encode
+from broadcast.wire.envelope import Verifier
+from tests.ingest.inbox import PREFIX
+
+
+@asynccontextmanager
+async def running(engine: AsyncEngine, settings: Settings, keys: Keys) -> AsyncIterator[None]:
+    task = asyncio.create_task(ingest.run(engine, settings, keys))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until_count(
+    engine: AsyncEngine, table: type[db.Base], number: int, seconds: float = 20
+) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            async with db.transaction(engine) as session:
+                found = await session.scalar(sa.select(sa.func.count()).select_from(table))
+            if found == number:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def first_word(engine: AsyncEngine, device: Link) -> None:
+    """Boot until it is heard: before the server's link stands nobody keeps what is published."""
+    await device.wait_connected()
+    boot = events.Boot(
+        session=1, sent_at=clock.now(), reason="power_on", codecs=["opus"],
+        clock=events.Clock(trusted=True), journal_id="j",
+    )  # fmt: skip
+    heard = False
+    while not heard:
+        await device.publish(f"{PREFIX}/device/A/event/boot", encode(boot))
+        with suppress(TimeoutError):
+            await until_count(engine, Boot, 1, 0.5)
+            heard = True
+
+
+def beat(seq: int) -> bytes:
+    clock_ = events.Clock(trusted=True)
+    return encode(events.Heartbeat(session=1, seq=seq, sent_at=clock.now(), clock=clock_))
+
+
+async def test_what_was_not_committed_comes_again_to_the_next_process(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+) -> None:
+    settings = Settings(mqtt=mqtt)
+    topic = f"{PREFIX}/device/A/event/heartbeat"
+    async with Link(mqtt, client_id="A") as device:
+        async with running(engine, settings, keys):
+            await first_word(engine, device)
+            async with db.transaction(engine) as session:
+                await session.execute(sa.text("ALTER TABLE device_presence RENAME TO away"))
+            retries = ingest.RETRIES._value.get()
+            for seq in range(40):
+                await device.publish(topic, beat(seq + 1))
+            async with asyncio.timeout(20):
+                while ingest.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
+                    await asyncio.sleep(0.02)
+        async with db.transaction(engine) as session:
+            await session.execute(sa.text("ALTER TABLE away RENAME TO device_presence"))
+        await until_count(engine, Heartbeat, 0)
+        async with running(engine, settings, keys):
+            await until_count(engine, Heartbeat, 40)
+
+
+@pytest.mark.broker
+async def test_journal_is_confirmed_over_the_broker(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+) -> None:
+    settings = Settings(mqtt=mqtt)
+    commands = [(f"{PREFIX}/device/A/command/+", 1)]
+    async with (
+        Link(mqtt, client_id="A", subscriptions=commands) as device,
+        running(engine, settings, keys),
+    ):
+        await first_word(engine, device)
+        record = events.Skipped(seq=1, occurrence_id="x", at=clock.now(), reason="late")
+        journal = events.Playback(sent_at=clock.now(), journal_id="j", records=[record])
+        await device.publish(f"{PREFIX}/device/A/event/playback", encode(journal))
+        async with asyncio.timeout(20):
+            (message,) = await device.receive()
+        command = Verifier(keys.public()).command(message.payload)
+        assert (message.topic, getattr(command, "upto_seq", None)) == (
+            f"{PREFIX}/device/A/command/journal_ack", 1,
+        )  # fmt: skip

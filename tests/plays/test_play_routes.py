@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import ANONYMOUS, _caller
+from broadcast.devices.model import Presence
+from broadcast.plays import words
+from broadcast.plays.closer import close_due
+from broadcast.plays.routes import router
+from broadcast.plays.settle import PlayState, Reason
+from broadcast.web import rest
+from tests.devices.fleet import EIGHT, MINUTE, SECOND
+from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, skipped, started
+
+TO = {"from": (EIGHT - timedelta(hours=1)).isoformat(), "to": CLOSED.isoformat()}
+
+
+@pytest.fixture
+async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
+    """The ledger's routes on the session of the test."""
+    app = FastAPI()
+    rest.install(app)
+    app.include_router(router)
+    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[_caller] = lambda: ANONYMOUS
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        yield client
+
+
+async def get(client: httpx.AsyncClient, path: str, **query: Any) -> Any:
+    answer = await client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_plays_are_found_by_everything_people_ask_for(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    occurrence = await world.planned()
+    await world.planned(starts_at=EIGHT + timedelta(days=1))
+    await world.report(started(1, occurrence), ended(2, occurrence))
+    await close_due(world.session, CLOSED, WAIT)
+
+    items = (await get(client, "/plays", **TO))["items"]
+    assert [(item["cluster"], item["state"]) for item in items] == [
+        ("C-1", "played"), ("C-2", "missed"),
+    ]  # fmt: skip
+    assert items[1]["reason_text"] == words.REASONS[Reason(items[1]["reason"])]
+    for query, found in (
+        ({"cluster": "C-2"}, ["C-2"]),
+        ({"area": "V-1"}, ["C-1"]),
+        ({"area": COMMUNE}, ["C-1", "C-2"]),
+        ({"state": ["missed", "partial"]}, ["C-2"]),
+        ({"reason": items[1]["reason"]}, ["C-2"]),
+        ({"state": "partial"}, []),
+    ):
+        items = (await get(client, "/plays", **TO, **query))["items"]
+        assert [item["cluster"] for item in items] == found, query
+    assert len((await get(client, "/plays", occurrence=str(occurrence.id)))["items"]) == 2
+
+
+async def test_plays_are_paged_by_cursor(client: httpx.AsyncClient, world: World) -> None:
+    for hour in range(3):
+        await world.planned(starts_at=EIGHT + timedelta(hours=hour))
+    query = {"from": EIGHT.isoformat(), "to": (EIGHT + timedelta(hours=9)).isoformat()}
+    seen, cursor = [], None
+    while True:
+        page = await get(
+            client, "/plays", limit=4, **query, **({"cursor": cursor} if cursor else {})
+        )
+        seen += [(item["starts_at"], item["cluster"]) for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 6
+    assert [at for at, _ in seen] == sorted(at for at, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/plays?cluster=C-9", 404, "C-9"),
+        ("/plays?area=99999", 422, "99999"),
+        ("/plays?from=2025-07-02T00:00:00Z&to=2025-07-01T00:00:00Z", 422, "from"),
+        (f"/plays/{uuid4()}/C-1/explain", 404, "C-1"),
+    ],
+)
+async def test_what_is_not_there_is_said(
+    client: httpx.AsyncClient, world: World, path: str, status: int, said: str
+) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+async def test_summary_counts_what_became_of_plays(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    one = await world.planned()
+    two = await world.planned(starts_at=EIGHT + timedelta(hours=1))
+    twice = await world.planned(starts_at=EIGHT + timedelta(hours=2))
+    await world.planned(starts_at=EIGHT + timedelta(days=1))
+    await world.report(started(1, one, EIGHT + 0.3 * SECOND), ended(2, one))
+    late = EIGHT + timedelta(hours=1) + 61 * SECOND
+    await world.report(started(3, two, late), ended(4, two, late + MINUTE, 60, "ends_by"))
+    again = EIGHT + timedelta(hours=2)
+    await world.report(started(5, twice, again), started(6, twice, again + 9 * SECOND))
+    await world.report(skipped(1, two, "late"), device="D-2")
+    total = await get(
+        client, "/plays/summary", **{**TO, "to": (EIGHT + timedelta(hours=3)).isoformat()}
+    )
+    total.pop("since"), total.pop("until")
+    assert total == {
+        "expected": 6, "played": 1, "partial": 1, "preempted": 0, "missed": 1,
+        "missed_by_reason": {"late": 1}, "unexplained": 0, "waiting": 3, "cancelled": 0,
+        "restated": 0, "duplicates": 1, "late": 1, "start_error_ms_p50": 300,
+        "start_error_ms_p99": 61_000,
+    }  # fmt: skip
+
+
+async def test_explanation_tells_the_whole_story_in_order(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    occurrence = await world.planned()
+    await world.published(occurrence)
+    await world.received()
+    await world.ready(occurrence)
+    await world.presence((Presence.ONLINE, BEFORE), (Presence.SILENT, EIGHT + 4 * MINUTE))
+    await world.report(
+        started(1, occurrence, EIGHT + 1.5 * SECOND),
+        ended(2, occurrence, EIGHT + 40 * SECOND, 38.5, "local_override"),
+    )
+    began = time.monotonic()
+    told = await get(client, f"/plays/{occurrence.id}/C-1/explain")
+    assert time.monotonic() - began < 0.3
+
+    assert told["verdict"] == (
+        "Phát một phần lúc 08:00:01 (muộn 1,5 giây), được 38,5/120,0 giây: "
+        "loa đang được dùng hoặc tắt tại chỗ."
+    )
+    assert (told["device"], told["state"], told["reason"]) == ("D-1", "partial", "local_override")
+    assert (told["window_minutes"], told["heard_minutes"]) == (5, 0)
+    kinds = [entry["kind"] for entry in told["timeline"]]
+    assert kinds == [
+        "scheduled", "published", "presence", "received", "readiness", "planned_start", "journal",
+        "journal", "late_limit", "presence", "planned_end",
+    ]  # fmt: skip
+    journal = [entry for entry in told["timeline"] if entry["kind"] == "journal"]
+    assert journal[1]["data"]["played_seconds"] == 38.5
+    assert journal[1]["text"] == "Kết thúc sau 38,5 giây: loa đang được dùng hoặc tắt tại chỗ"
+
+
+async def test_explanation_of_silence_names_the_cause_and_its_restatement(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    occurrence = await world.planned()
+    await world.listening(BEFORE, EIGHT - MINUTE)
+    await world.listening(EIGHT + 9 * MINUTE, CLOSED)
+    await close_due(world.session, CLOSED, WAIT)
+    told = await get(client, f"/plays/{occurrence.id}/C-1/explain")
+    assert told["verdict"] == "Không phát: chương trình chưa được gửi lên broker trước giờ phát."
+    assert "server_deaf" in [entry["kind"] for entry in told["timeline"]]
+    await world.report(started(1, occurrence), ended(2, occurrence), at=CLOSED + MINUTE)
+    told = await get(client, f"/plays/{occurrence.id}/C-1/explain")
+    assert told["timeline"][-1]["text"] == "Sổ phát đổi từ “Không phát” sang “Đã phát”"
+
+
+def test_every_state_and_reason_has_words() -> None:
+    assert set(words.STATES) == set(PlayState)
+    assert set(words.REASONS) == set(Reason)
+    assert words.reason("vì họp xã") == "vì họp xã"
+    assert words.reason("not_targeted") != "not_targeted"

@@ -1,0 +1,300 @@
+"""A commune with two clusters, their devices, and bulletins scheduled for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import db
+from broadcast.areas.model import Area, Level
+from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
+from broadcast.clock import LOCAL
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.model import (
+    Device,
+    DevicePresence,
+    Installation,
+    ListeningSpan,
+    Presence,
+    PresenceChange,
+    Readiness,
+    Receipt,
+)
+from broadcast.plays import reports
+from broadcast.plays.ledger import plan
+from broadcast.plays.model import Play, PlayChange
+from broadcast.programmes.model import ProgrammeRevision
+from broadcast.schedules.model import (
+    Occurrence,
+    OccurrenceState,
+    Schedule,
+    ScheduleState,
+)
+from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
+from broadcast.wire import events
+from broadcast.wire.fields import BulletinClass, OnPreempt
+from tests.devices.fleet import EIGHT, MINUTE, SECOND
+
+WAIT = timedelta(minutes=15)
+SINCE = date(2025, 1, 1)
+BEFORE = EIGHT - timedelta(days=2)
+"""When everything was set up."""
+CLOSED = EIGHT + 5 * MINUTE + WAIT
+"""When a play of 08:00–08:05 is closed."""
+SECONDS = 120.0
+COMMUNE, PROVINCE = "21025", "51"
+
+
+@dataclass
+class World:
+    """What there is, by code."""
+
+    session: AsyncSession
+    clusters: dict[str, Cluster]
+    devices: dict[str, Device]
+    schedule: Schedule
+
+    async def occurrence(self, starts_at: datetime = EIGHT, **changes: Any) -> Occurrence:
+        columns: dict[str, Any] = {
+            "id": uuid4(),
+            "schedule_id": self.schedule.id,
+            "recurrence_at": starts_at,
+            "starts_at": starts_at,
+            "ends_by": starts_at + 5 * MINUTE,
+            "bulletin_id": self.schedule.bulletin_id,
+            "bulletin_revision": 1,
+            "class_": BulletinClass.NORMAL,
+            "priority": 100,
+            "late_limit_seconds": 60,
+            "on_preempt": OnPreempt.RESUME,
+            "volume": None,
+            "title": "Bản tin sáng",
+            "state": OccurrenceState.PLANNED,
+            "cancel_reason": None,
+            "scopes": [f"area/{COMMUNE}"],
+            "carried_scopes": [],
+            "dirty": False,
+        }
+        made = Occurrence(**columns | changes)
+        self.session.add(made)
+        await self.session.flush()
+        return made
+
+    async def planned(self, **changes: Any) -> Occurrence:
+        """An occurrence in the ledger, planned the day before."""
+        made = await self.occurrence(**changes)
+        await plan(self.session, [made.id], EIGHT - timedelta(days=1))
+        return made
+
+    async def play(self, occurrence: Occurrence, cluster: str = "C-1") -> Play:
+        found = await self.session.scalars(
+            sa.select(Play)
+            .where(
+                Play.occurrence_id == occurrence.id,
+                Play.cluster_id == self.clusters[cluster].id,
+            )
+            .execution_options(populate_existing=True)
+        )
+        return found.one()
+
+    async def plays(self, occurrence: Occurrence) -> dict[str, tuple[str, str]]:
+        """Cluster → state and reason."""
+        rows = await self.session.execute(
+            sa.select(Cluster.code, Play.state, Play.reason)
+            .join(Cluster, Cluster.id == Play.cluster_id)
+            .where(Play.occurrence_id == occurrence.id)
+            .order_by(Cluster.code)
+        )
+        return {code: (state.value, reason) for code, state, reason in rows}
+
+    async def changes(self, occurrence: Occurrence) -> list[tuple[str, str, str, str, str]]:
+        rows = await self.session.scalars(
+            sa.select(PlayChange)
+            .where(PlayChange.occurrence_id == occurrence.id)
+            .order_by(PlayChange.id)
+        )
+        return [
+            (
+                str(row.old_state and row.old_state.value), row.old_reason,
+                row.new_state.value, row.new_reason, row.cause,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def report(
+        self,
+        *records: events.Record,
+        device: str = "D-1",
+        at: datetime = EIGHT + 3 * MINUTE,
+        journal: str = "j",
+        oldest: int | None = None,
+    ) -> reports.Outcome:
+        message = events.Playback(
+            sent_at=at, journal_id=journal, records=list(records), oldest_seq=oldest
+        )
+        arrival = Arrival(self.devices[device].id, device, message)
+        return await reports.record(self.session, [arrival], at, WAIT)
+
+    async def swap(self, device: str, cluster: str, at: datetime) -> None:
+        """Hang another device on a cluster."""
+        await self.session.execute(
+            sa.update(Installation)
+            .where(
+                Installation.removed_at.is_(None),
+                Installation.cluster_id == self.clusters[cluster].id,
+            )
+            .values(removed_at=at)
+        )
+        self.session.add(
+            Installation(
+                device_id=self.devices[device].id,
+                cluster_id=self.clusters[cluster].id,
+                installed_at=at,
+            )
+        )
+        await self.session.flush()
+
+    # What is known around a play, one fact at a time.
+
+    async def published(self, occurrence: Occurrence, at: datetime = BEFORE) -> None:
+        self.session.add(
+            ProgrammeRevision(
+                scope=f"area/{COMMUNE}", revision=1000, issued_at=at, published_at=at,
+                occurrence_ids=[occurrence.id],
+            )
+        )  # fmt: skip
+        await self.session.flush()
+
+    async def received(self, device: str = "D-1", at: datetime = BEFORE + MINUTE) -> None:
+        self.session.add(
+            Receipt(
+                device_id=self.devices[device].id, document=f"area/{COMMUNE}/programme",
+                revision=1000, received_at=at,
+            )
+        )  # fmt: skip
+        await self.session.flush()
+
+    async def ready(self, occurrence: Occurrence, state: str = "ready") -> None:
+        self.session.add(
+            Readiness(
+                occurrence_id=occurrence.id, device_id=self.devices["D-1"].id,
+                bulletin_revision=1, state=state, sent_at=BEFORE + 2 * MINUTE,
+                received_at=BEFORE + 2 * MINUTE,
+            )
+        )  # fmt: skip
+        await self.session.flush()
+
+    async def presence(self, *flips: tuple[Presence, datetime], device: str = "D-1") -> None:
+        """History of a device's presence; the last flip holds now."""
+        key = self.devices[device].id
+        for presence, at in flips:
+            self.session.add(
+                PresenceChange(
+                    device_id=key, presence=presence, happened_at=at, recorded_at=at, cause="x"
+                )
+            )
+        presence, since = flips[-1]
+        self.session.add(
+            DevicePresence(
+                device_id=key, presence=presence, since=since, session=1, seq=1, gone=False,
+                last_seen_at=since, silent_after=since + 150 * SECOND, clock_wrong=False, held={},
+                heartbeat=None,
+            )
+        )  # fmt: skip
+        await self.session.flush()
+
+    async def listening(self, start: datetime, until: datetime) -> None:
+        self.session.add(ListeningSpan(started_at=start, until=until))
+        await self.session.flush()
+
+
+async def make(session: AsyncSession) -> World:
+    """The world before anything is planned."""
+    await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
+    for code, level, kind, parent in (
+        (PROVINCE, Level.PROVINCE, "tỉnh", None),
+        (COMMUNE, Level.COMMUNE, "xã", PROVINCE),
+        ("V-1", Level.VILLAGE, "thôn", COMMUNE),
+        ("V-2", Level.VILLAGE, "thôn", COMMUNE),
+    ):
+        session.add(
+            Area(code=code, level=level, kind=kind, name=code, parent_code=parent,
+                 valid_from=SINCE, valid_to=None)
+        )  # fmt: skip
+    plant = Plant(code="P-1", name="P-1")
+    session.add(plant)
+    await session.flush()
+    clusters = {
+        code: Cluster(code=code, name=code, plant_id=plant.id, evidence=Evidence.TELEMETRY,
+                      installed_on=SINCE)
+        for code in ("C-1", "C-2")
+    }  # fmt: skip
+    devices = {
+        code: Device(code=code, codecs=["opus"], enrolled_at=BEFORE)
+        for code in ("D-1", "D-2", "D-3")
+    }
+    session.add_all([*clusters.values(), *devices.values()])
+    await session.flush()
+    for number in ("1", "2"):
+        cluster_id = clusters[f"C-{number}"].id
+        session.add_all([
+            ClusterVillage(cluster_id=cluster_id, village_code=f"V-{number}", valid_from=SINCE,
+                           grade=Grade.PRIMARY),
+            Installation(device_id=devices[f"D-{number}"].id, cluster_id=cluster_id,
+                         installed_at=BEFORE),
+        ])  # fmt: skip
+    bulletin = Bulletin(
+        id=uuid4(), title="Bản tin sáng", class_=BulletinClass.NORMAL, language="vi",
+        area_code=COMMUNE, created_by="Lan", created_at=BEFORE,
+    )  # fmt: skip
+    session.add(bulletin)
+    await session.flush()
+    session.add(
+        Revision(
+            bulletin_id=bulletin.id, number=1, state=RevisionState.APPROVED,
+            source_kind=SourceKind.UPLOAD, seconds=SECONDS, loudness_lufs=-16, true_peak_dbtp=-1.5,
+            facts={}, created_by="Lan", created_at=BEFORE,
+        )
+    )  # fmt: skip
+    await session.flush()
+    schedule = Schedule(
+        id=uuid4(), bulletin_id=bulletin.id, bulletin_revision=1, title="Bản tin sáng",
+        starts_at=EIGHT, rrule=None, targets=[{"area": COMMUNE}], targets_on=date(2025, 7, 1),
+        priority=100, late_limit_seconds=60, on_preempt=OnPreempt.RESUME, volume=None,
+        state=ScheduleState.ACTIVE, created_by="Lan", created_at=BEFORE, changed_at=BEFORE,
+    )  # fmt: skip
+    session.add(schedule)
+    await session.flush()
+    return World(session, clusters, devices, schedule)
+
+
+def started(seq: int, of: Occurrence | UUID | str, at: datetime = EIGHT) -> events.Started:
+    return events.Started(seq=seq, occurrence_id=_id(of), at=at)
+
+
+def ended(
+    seq: int,
+    of: Occurrence | UUID | str,
+    at: datetime = EIGHT + SECONDS * SECOND,
+    played: float = SECONDS,
+    reason: str = "completed",
+) -> events.Ended:
+    return events.Ended(
+        seq=seq, occurrence_id=_id(of), at=at, reason=events.EndReason(reason),
+        played_seconds=played,
+    )  # fmt: skip
+
+
+def skipped(seq: int, of: Occurrence | UUID | str, reason: str) -> events.Skipped:
+    return events.Skipped(
+        seq=seq, occurrence_id=_id(of), at=EIGHT + MINUTE, reason=events.SkipReason(reason)
+    )
+
+
+def _id(of: Occurrence | UUID | str) -> str:
+    return str(of.id if isinstance(of, Occurrence) else of)

@@ -1,0 +1,172 @@
+"""What devices should hold, and commands on their way to them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.errors import Unavailable
+from broadcast.programmes import orders
+from broadcast.programmes.model import Document
+from broadcast.programmes.orders import Orders
+from broadcast.programmes.wanted import SAME_AGAIN_AFTER, TIME_TO_TELL, Wanted, tokens
+from broadcast.wire.commands import JournalAck, Resend, TimeReply
+from broadcast.wire.documents import Config, Programme
+from broadcast.wire.envelope import SigningKey, Verifier
+
+NOW = datetime(2025, 7, 1, 1, tzinfo=UTC)
+KEY = SigningKey.generate("programme")
+LATER = NOW + TIME_TO_TELL
+YEAR = timedelta(days=365)
+
+
+def document(
+    scope: str, kind: str, revision: int, *, areas: list[str] | None = None, published: bool = True
+) -> Document:
+    content: Config | Programme
+    if kind == "config":
+        content = Config(
+            scope=scope, revision=revision, issued_at=NOW, not_after=NOW + YEAR,
+            areas=areas or [], keys=[],
+        )  # fmt: skip
+    else:
+        content = Programme(
+            scope=scope, revision=revision, issued_at=NOW, not_after=NOW + YEAR, items=[]
+        )
+    return Document(
+        scope=scope, kind=kind, revision=revision, token=KEY.sign(content),
+        issued_at=NOW, not_after=NOW + YEAR, published_revision=revision if published else 0,
+        published_at=NOW if published else None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def wanted(session: AsyncSession) -> Wanted:
+    """A follows area 21025; only its own config and the area's programme are published."""
+    session.add_all([
+        document("device/A", "config", 5, areas=["21025"]),
+        document("area/21025", "programme", 7),
+        document("area/21025", "alerts", 3, published=False),
+        document("area/21034", "programme", 9),
+    ])  # fmt: skip
+    await session.flush()
+    wanted = Wanted()
+    assert wanted.is_due(NOW)
+    await wanted.refresh(session, NOW)
+    assert not wanted.is_due(NOW)
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("held", "missing"),
+    [
+        ({"device/A/config": 5, "area/21025/programme": 7}, []),
+        ({"device/A/config": 6, "area/21025/programme": 8}, []),
+        ({"device/A/config": 5, "area/21025/programme": 6}, ["area/21025/programme"]),
+        ({"area/21034/programme": 1}, ["device/A/config", "area/21025/programme"]),
+    ],
+)
+async def test_device_misses_what_it_follows_and_holds_in_an_older_revision(
+    wanted: Wanted, held: dict[str, int], missing: list[str]
+) -> None:
+    assert wanted.missing("A", held, LATER) == missing
+
+
+async def test_what_was_just_published_is_still_on_its_way(wanted: Wanted) -> None:
+    assert wanted.missing("A", {}, LATER - timedelta(seconds=1)) == []
+
+
+async def test_unknown_device_misses_nothing(wanted: Wanted) -> None:
+    assert wanted.missing("B", {}, LATER) == []
+
+
+async def test_document_is_sent_again_once_until_it_changes(
+    wanted: Wanted, session: AsyncSession
+) -> None:
+    held = {"device/A/config": 5}
+    wanted.sent("A", ["area/21025/programme"], LATER)
+    assert wanted.missing("A", held, LATER + timedelta(minutes=1)) == []
+    newer = await session.get_one(Document, ("area/21025", "programme"))
+    newer.revision = newer.published_revision = 8
+    newer.published_at = LATER
+    await session.flush()
+    await wanted.refresh(session, LATER)
+    assert wanted.missing("A", held, LATER + TIME_TO_TELL) == ["area/21025/programme"]
+    await wanted.refresh(session, LATER + SAME_AGAIN_AFTER)
+    assert wanted.missing("A", held, LATER + SAME_AGAIN_AFTER) == ["area/21025/programme"]
+
+
+async def test_tokens_are_those_published(session: AsyncSession, wanted: Wanted) -> None:
+    found = await tokens(session, ["area/21025/programme", "device/A/config"])
+    verifier = Verifier([KEY.public()])
+    assert {key: verifier.document(token).revision for key, token in found.items()} == {
+        "area/21025/programme": 7, "device/A/config": 5,
+    }  # fmt: skip
+
+
+class Link:
+    def __init__(self, *, away: bool = False) -> None:
+        self.away = away
+        self.published: list[tuple[str, bytes]] = []
+        self.tried = 0
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        self.tried += 1
+        if self.away:
+            raise Unavailable("away")
+        self.published.append((topic, payload))
+
+
+async def publish_all(queue: Orders, link: Link, number: int) -> None:
+    task = asyncio.create_task(queue.run())
+    async with asyncio.timeout(5):
+        while link.tried < number:  # noqa: ASYNC110 — the queue tells nobody
+            await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_orders_are_signed_for_their_device() -> None:
+    link = Link()
+    queue = Orders(link, "ttn/v1", KEY)
+    queue.reply_time("A", "token-1")
+    queue.confirm_journal("B", "j", 12)
+    queue.resend("C", document("device/C", "config", 1).token)
+    await publish_all(queue, link, 3)
+    assert [topic for topic, _ in link.published] == [
+        "ttn/v1/device/A/command/time_reply",
+        "ttn/v1/device/B/command/journal_ack",
+        "ttn/v1/device/C/command/resend",
+    ]
+    reply, ack, resend = [Verifier([KEY.public()]).command(p) for _, p in link.published]
+    assert isinstance(reply, TimeReply)
+    assert (reply.scope, reply.token) == ("device/A", "token-1")
+    assert isinstance(ack, JournalAck)
+    assert (ack.scope, ack.journal_id, ack.upto_seq) == ("device/B", "j", 12)
+    assert isinstance(resend, Resend)
+    assert Verifier([KEY.public()]).document(resend.document.encode()).scope == "device/C"
+
+
+async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
+    link = Link(away=True)
+    queue = Orders(link, "ttn/v1", KEY)
+    lost = orders.LOST._value.get()
+    queue.reply_time("A", "x")
+    queue.reply_time("B", "y")
+    await publish_all(queue, link, 2)
+    assert orders.LOST._value.get() == lost + 2
+
+
+async def test_queue_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "AT_MOST", 2)
+    link = Link()
+    queue = Orders(link, "ttn/v1", KEY)
+    for number in range(5):
+        queue.reply_time("A", str(number))
+    await publish_all(queue, link, 2)
+    assert len(link.published) == 2

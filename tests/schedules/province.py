@@ -1,0 +1,80 @@
+"""The sample province with devices and an approved bulletin, for schedules to reach."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.clock import LOCAL
+from broadcast.devices.enrolment import DeviceFacts, enrol, install
+from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.stations.clusters import find_cluster
+from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
+from tests.bulletins import make
+from tests.stations import sample
+
+NOW = datetime(2024, 12, 28, 1, tzinfo=UTC)
+"""08:00 on a Saturday; on 1 January Nghĩa Phú (21253) goes into Nghĩa An (21262)."""
+
+TODAY = date(2024, 12, 28)
+
+
+def local(text: str) -> datetime:
+    """Wall time of the province."""
+    return datetime.fromisoformat(text).replace(tzinfo=LOCAL)
+
+
+async def build(session: AsyncSession) -> None:
+    """Units, stations, clusters C-1, C-2 and C-4, and a device D-1, D-2, D-4 on each."""
+    await sample.everything(session)
+    for number in (1, 2, 4):
+        facts = DeviceFacts(f"D-{number}", "", "", [Codec.OPUS], 70, 100)
+        device = await enrol(session, facts, NOW - timedelta(days=30))
+        cluster = await find_cluster(session, f"C-{number}")
+        assert cluster is not None
+        await install(session, device, cluster, NOW - timedelta(days=30))
+
+
+async def approved(
+    session: AsyncSession,
+    content_dir: Path,
+    class_: BulletinClass = BulletinClass.NORMAL,
+    title: str = "Tiêm phòng gia súc đợt 2",
+    state: RevisionState = RevisionState.APPROVED,
+) -> tuple[Bulletin, Revision]:
+    """A bulletin of 61.5 seconds whose revision is approved."""
+    bulletin = await make.bulletin(session, class_=class_, title=title, area_code="21262")
+    body = title.encode()
+    sound = make.prepared(content_dir, b"opus " + body, b"mp3 " + body)
+    return bulletin, await make.revision(session, bulletin, sound, state)
+
+
+async def schedule(session: AsyncSession, bulletin_id: UUID, **changes: Any) -> Schedule:
+    """A stored schedule at 17:00 today for Nghĩa Phú."""
+    columns: dict[str, Any] = {
+        "id": uuid4(),
+        "bulletin_id": bulletin_id,
+        "bulletin_revision": 1,
+        "title": "Tiêm phòng",
+        "starts_at": local("2024-12-28T17:00"),
+        "rrule": None,
+        "targets": [{"area": "21253"}],
+        "targets_on": TODAY,
+        "priority": 64,
+        "late_limit_seconds": 300,
+        "on_preempt": OnPreempt.RESUME,
+        "volume": None,
+        "state": ScheduleState.ACTIVE,
+        "created_by": "Lan",
+        "created_at": NOW,
+        "changed_at": NOW,
+    }
+    made = Schedule(**columns | changes)
+    session.add(made)
+    await session.flush()
+    return made

@@ -1,0 +1,39 @@
+"""A client of an application with the routers of areas, stations and devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import broadcast.areas.routes
+import broadcast.devices.routes
+import broadcast.stations.routes
+from broadcast import clock, config, db
+from broadcast.accounts.auth import create_token
+from broadcast.accounts.model import Role
+from broadcast.web import rest
+
+
+@asynccontextmanager
+async def client_of(
+    engine: AsyncEngine, role: Role = Role.ADMIN
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    rest.install(app)
+    app.state.engine = engine
+    app.state.settings = config.Settings()
+    app.include_router(broadcast.areas.routes.router)
+    app.include_router(broadcast.stations.routes.router)
+    app.include_router(broadcast.devices.routes.router)
+    async with db.transaction(engine) as session:
+        token = await create_token(session, "Người thử", role, clock.now())
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://test/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+    ) as client:
+        yield client

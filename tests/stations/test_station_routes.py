@@ -1,0 +1,462 @@
+"""Stations, plants, clusters, outages, attestations and devices over REST."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, db
+from broadcast.accounts.model import Role
+from broadcast.devices.enrolment import device_ids
+from broadcast.devices.model import DevicePresence, PresenceChange
+from broadcast.devices.presence import Presence
+from tests.stations import sample
+from tests.stations.client import client_of
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+    async with db.transaction(engine) as session:
+        await sample.everything(session)
+    async with client_of(engine, Role.TECHNICIAN) as client:
+        yield client
+
+
+def codes(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["code"] for item in answer.json()["items"]]
+
+
+DAY_2024 = {"as_of": "2024-07-09"}
+
+STATION = {
+    "code": "S-9",
+    "name": "Đài truyền thanh phường Trương Quang Trọng",
+    "commune_code": "21172",
+    "valid_from": "2024-01-01",
+    "status": "planned",
+    "cause": "chủ trương đầu tư",
+    "document": "12/QĐ-UBND",
+}
+
+
+async def test_a_station_lives_from_plan_to_operation(client: httpx.AsyncClient) -> None:
+    created = await client.post("/stations", json=STATION)
+    assert created.status_code == 201, created.text
+    assert created.headers["location"] == "/api/v1/stations/S-9"
+    state = {"status": "operating", "cause": "nghiệm thu", "document": "3/BB"}
+    answer = await client.put("/stations/S-9/states/2024-06-01", json=state)
+    assert answer.status_code == 200, answer.text
+    early = (await client.get("/stations/S-9", params={"as_of": "2024-02-01"})).json()
+    assert (early["status"], early["status_from"]) == ("planned", "2024-01-01")
+    assert (await client.get("/stations/S-9")).json()["status"] == "operating"
+    states = (await client.get("/stations/S-9/states")).json()
+    assert [(each["valid_from"], each["cause"]) for each in states] == [
+        ("2024-01-01", "chủ trương đầu tư"),
+        ("2024-06-01", "nghiệm thu"),
+    ]
+
+
+async def test_creating_twice_with_one_key_makes_one_station(client: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    first = await client.post("/stations", json=STATION, headers=key)
+    again = await client.post("/stations", json=STATION, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert (await client.post("/stations", json=STATION)).status_code == 409
+
+
+async def test_stations_are_found_by_day_area_and_status(client: httpx.AsyncClient) -> None:
+    assert codes(await client.get("/stations", params=DAY_2024)) == ["S-1", "S-2", "S-3", "S-4"]
+    city = DAY_2024 | {"area": "522"}
+    assert codes(await client.get("/stations", params=city)) == ["S-1", "S-2"]
+    assert codes(await client.get("/stations", params=city | {"status": "degraded"})) == ["S-1"]
+    assert codes(await client.get("/stations", params=DAY_2024 | {"area": "536"})) == ["S-4"]
+    gone = await client.get("/stations", params={"as_of": "2025-07-01", "area": "21253"})
+    assert gone.status_code == 422
+    assert gone.json()["replaced_by"] == ["21034"]
+
+
+async def test_a_change_needs_the_version_it_was_made_from(client: httpx.AsyncClient) -> None:
+    shown = await client.get("/stations/S-1")
+    body = {"name": "Tên mới", "commune_code": "21253", "valid_from": "2020-02-01"}
+    stale = await client.put("/stations/S-1", json=body, headers={"If-Match": '"0"'})
+    assert stale.status_code == 412
+    fresh = {"If-Match": shown.headers["etag"]}
+    changed = await client.put("/stations/S-1", json=body, headers=fresh)
+    assert changed.json()["name"] == "Tên mới"
+    assert (await client.put("/stations/S-1", json=body, headers=fresh)).status_code == 412
+
+
+async def test_a_station_in_use_is_closed_not_deleted(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/stations/S-1")
+    assert answer.status_code == 409
+    assert "valid_to" in answer.json()["detail"]
+    assert len((await client.get("/stations/S-1/states")).json()) == 1
+    await client.post("/stations", json=STATION)
+    assert (await client.delete("/stations/S-9")).status_code == 204
+    assert (await client.get("/stations/S-9")).status_code == 404
+
+
+async def test_a_merger_is_followed_over_rest(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/stations/follow", data={"on": "2025-07-01", "dry_run": "true"})
+    assert answer.json()["report"]["added"] == 2
+    assert codes(await client.get("/stations")) == ["S-1", "S-2", "S-3", "S-4"]
+    answer = await client.post("/stations/follow", data={"on": "2025-07-01"})
+    assert answer.json()["undecided"] == [
+        {"code": "S-3", "commune_code": "21142", "candidates": ["21136", "21157"]}
+    ]
+    assert codes(await client.get("/stations")) == ["DTT-21034", "DTT-21548", "S-3"]
+    merged = await client.get("/plants", params={"station": "DTT-21034"})
+    assert codes(merged) == ["P-1", "P-2"]
+    before = await client.get("/plants", params={"station": "S-1", "as_of": "2025-06-30"})
+    assert codes(before) == ["P-1"]
+
+    # A person gives the plant of the divided commune to one of its heirs and closes the station.
+    heir = STATION | {"code": "S-8", "commune_code": "21157", "valid_from": "2025-07-01"}
+    assert (await client.post("/stations", json=heir)).status_code == 201
+    state = {"station_code": "S-8", "technologies": ["fm"]}
+    answer = await client.put("/plants/P-3/states/2025-07-01", json=state)
+    assert answer.json()["station_code"] == "S-8"
+    closed = {
+        "name": "Trà Bùi", "commune_code": "21142", "valid_from": "2020-02-01",
+        "valid_to": "2025-06-30",
+    }  # fmt: skip
+    assert (await client.put("/stations/S-3", json=closed)).status_code == 200
+    answer = await client.post("/stations/follow", data={"on": "2025-07-01"})
+    assert answer.json()["undecided"] == []
+
+
+async def test_a_plant_keeps_what_it_was(client: httpx.AsyncClient) -> None:
+    plant = {
+        "code": "P-9", "name": "Hệ thống mới", "station_code": "S-2", "valid_from": "2024-01-01",
+        "technologies": ["fm", "wired"],
+    }  # fmt: skip
+    created = await client.post("/plants", json=plant)
+    assert created.json()["technologies"] == ["fm", "wired"]
+    state = {"station_code": "S-2", "technologies": ["it"], "document": "nghiệm thu"}
+    await client.put("/plants/P-9/states/2024-06-01", json=state)
+    states = (await client.get("/plants/P-9/states")).json()
+    assert [each["technologies"] for each in states] == [["fm", "wired"], ["it"]]
+    wired = {"technology": "wired"}
+    assert codes(await client.get("/plants", params=wired)) == ["P-1"]
+    march = wired | {"as_of": "2024-03-01"}
+    assert codes(await client.get("/plants", params=march)) == ["P-1", "P-9"]
+    renamed = await client.put("/plants/P-9", json={"name": "Hệ thống 9"})
+    assert renamed.json()["name"] == "Hệ thống 9"
+    assert (await client.delete("/plants/P-1")).status_code == 409
+    assert (await client.delete("/plants/P-9")).status_code == 204
+    assert (await client.get("/plants/P-9")).status_code == 404
+    assert (await client.get("/plants/P-9/states")).status_code == 404
+
+
+async def test_the_baseline_list_is_kept(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/baseline")).json()["items"]
+    assert [(entry["station_code"], entry["technologies"]) for entry in listed] == [
+        ("S-1", ["fm", "wired"]),
+        ("S-3", ["fm"]),
+    ]
+    body = {"listed_on": "2024-07-09", "technologies": ["wired"]}
+    assert (await client.put("/baseline/S-2", json=body)).status_code == 200
+    assert (await client.put("/baseline/S-9", json=body)).status_code == 422
+    converted = body | {"technologies": ["it"]}
+    assert (await client.put("/baseline/S-2", json=converted)).status_code == 422
+    assert (await client.delete("/baseline/S-2")).status_code == 204
+    assert (await client.delete("/baseline/S-2")).status_code == 404
+
+
+CLUSTER = {
+    "code": "C-9",
+    "name": "Trường học",
+    "plant_code": "P-2",
+    "installed_on": "2024-01-01",
+    "villages": [{"village_code": "T-1", "grade": "primary"}],
+}
+
+
+async def test_a_cluster_is_created_changed_and_given_other_villages(
+    client: httpx.AsyncClient,
+) -> None:
+    created = await client.post("/clusters", json=CLUSTER)
+    assert created.status_code == 201, created.text
+    shown = await client.get("/clusters/C-9")
+    assert created.json() == shown.json()
+    body = CLUSTER | {"horns_count": 3}
+    del body["code"], body["villages"]
+    fresh = {"If-Match": shown.headers["etag"]}
+    assert (await client.put("/clusters/C-9", json=body, headers=fresh)).status_code == 200
+    assert (await client.put("/clusters/C-9", json=body, headers=fresh)).status_code == 412
+    villages = {"valid_from": "2024-09-01", "villages": [{"village_code": "T-2"}]}
+    answer = await client.put("/clusters/C-9/villages", json=villages)
+    assert answer.json()["villages"] == [{"village_code": "T-2", "grade": "primary"}]
+    served = (await client.get("/clusters/C-9/villages")).json()
+    assert [(each["village_code"], each["valid_to"]) for each in served] == [
+        ("T-1", "2024-08-31"),
+        ("T-2", None),
+    ]
+    assert (await client.post("/clusters", json=CLUSTER)).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"plant_code": "P-8"}, "plant_code"),
+        ({"villages": [{"village_code": "T-9"}]}, "villages"),
+        ({"villages": [{"village_code": "21253"}]}, "villages"),
+        ({"villages": [{"village_code": "T-1", "grade": "partial"}]}, "villages"),
+        ({"villages": []}, "villages"),
+        ({"latitude": 15.1}, "latitude"),
+        ({"latitude": 108.8, "longitude": 15.1}, "latitude"),
+        ({"removed_on": "2023-01-01"}, "removed_on"),
+        ({"code": "C/9"}, "code"),
+    ],
+)
+async def test_a_wrong_cluster_is_refused_by_field(
+    client: httpx.AsyncClient, change: dict[str, object], field: str
+) -> None:
+    answer = await client.post("/clusters", json=CLUSTER | change)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    assert (await client.get("/clusters/C-9")).status_code == 404
+
+
+async def test_outages_are_declared_corrected_and_withdrawn(client: httpx.AsyncClient) -> None:
+    body = {
+        "kind": "power_cut", "area_code": "21034",
+        "starts_at": "2025-08-01T07:00:00+07:00", "ends_at": "2025-08-01T11:00:00+07:00",
+    }  # fmt: skip
+    created = await client.post("/outages", json=body)
+    assert created.status_code == 201, created.text
+    assert created.json()["declared_by"] == "Người thử"
+    path = f"/outages/{created.json()['id']}"
+    shown = await client.get(path)
+    longer = body | {"ends_at": "2025-08-01T12:00:00+07:00"}
+    fresh = {"If-Match": shown.headers["etag"]}
+    changed = await client.put(path, json=longer, headers=fresh)
+    assert changed.json()["ends_at"] == "2025-08-01T12:00:00+07:00"
+    single = {**body, "area_code": None, "cluster_code": "C-1", "kind": "maintenance"}
+    assert (await client.post("/outages", json=single)).status_code == 201
+    in_province = (await client.get("/outages", params={"area": "51"})).json()["items"]
+    assert [outage["area_code"] for outage in in_province] == ["21034"]
+    of_cluster = (await client.get("/outages", params={"cluster": "C-1"})).json()["items"]
+    assert [outage["cluster_code"] for outage in of_cluster] == ["C-1"]
+    late = {"since": "2025-08-01T04:30:00Z"}
+    assert len((await client.get("/outages", params=late)).json()["items"]) == 1
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"cluster_code": "C-1"}, "cluster_code"),
+        ({"area_code": None}, "cluster_code"),
+        ({"area_code": "21253"}, "area_code"),
+        ({"area_code": None, "cluster_code": "C-99"}, "cluster_code"),
+        ({"ends_at": "2025-08-01T07:00:00+07:00"}, "ends_at"),
+        ({"starts_at": "2025-08-01T07:00:00"}, "starts_at"),
+    ],
+)
+async def test_a_wrong_outage_is_refused_by_field(
+    client: httpx.AsyncClient, change: dict[str, object], field: str
+) -> None:
+    body = {
+        "kind": "power_cut", "area_code": "21034",
+        "starts_at": "2025-08-01T07:00:00+07:00", "ends_at": "2025-08-01T11:00:00+07:00",
+    }  # fmt: skip
+    answer = await client.post("/outages", json=body | change)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+async def test_a_cluster_without_telemetry_is_attested(client: httpx.AsyncClient) -> None:
+    body = {
+        "cluster_code": "C-3", "attested_at": "2025-08-01T05:10:00+07:00",
+        "attested_by": "Trưởng thôn", "reference": "anh/1.jpg",
+    }  # fmt: skip
+    created = await client.post("/attestations", json=body)
+    assert created.status_code == 201, created.text
+    path = f"/attestations/{created.json()['id']}"
+    assert (await client.get(path)).json()["attested_by"] == "Trưởng thôn"
+    listed = (await client.get("/attestations", params={"cluster": "C-3"})).json()["items"]
+    assert len(listed) == 1
+    answer = await client.post("/attestations", json=body | {"cluster_code": "C-1"})
+    assert "evidence=telemetry" in answer.json()["detail"]
+    tomorrow = (clock.now() + timedelta(days=1)).isoformat()
+    answer = await client.post("/attestations", json=body | {"attested_at": tomorrow})
+    assert answer.json()["field"] == "attested_at"
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_files_are_imported_over_rest(client: httpx.AsyncClient) -> None:
+    upload = [("files", (file.name, file.data)) for file in sample.FILES]
+    report = (await client.post("/stations/import", files=upload)).json()
+    assert (report["added"], report["unchanged"]) == (0, 14)
+    text = sample.CLUSTERS + "C-5,Cụm,P-9,,,1,,,2024-01-01,,T-1\n"
+    bad = [("files", ("clusters.csv", text.encode()))]
+    answer = await client.post("/stations/import", files=bad)
+    assert answer.status_code == 422
+    assert [(fault["row"], fault["column"]) for fault in answer.json()["errors"]] == [
+        (6, "plant_code")
+    ]
+    devices = b"code,codecs,cluster_code\nD-1,opus,C-1\n"
+    both = [*upload, ("files", ("devices.csv", devices))]
+    answer = await client.post("/devices/import", files=both, data={"dry_run": "true"})
+    assert answer.json()["added"] == 1
+    assert codes(await client.get("/devices")) == []
+
+
+async def test_a_monitor_may_look_and_not_touch(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    async with client_of(engine, Role.MONITOR) as monitor:
+        assert codes(await monitor.get("/stations")) == ["S-1", "S-2", "S-3", "S-4"]
+        for answer in (
+            await monitor.post("/stations", json=STATION),
+            await monitor.post("/clusters", json=CLUSTER),
+            await monitor.post("/devices", json={"code": "D-1", "codecs": ["opus"]}),
+            await monitor.post("/clusters/C-1/device", json={"device": "D-1"}),
+            await monitor.post("/stations/follow", data={"on": "2025-07-01"}),
+            await monitor.delete("/stations/S-1"),
+        ):
+            assert answer.status_code == 403
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+async def enrol(client: httpx.AsyncClient, *names: str) -> None:
+    for name in names:
+        answer = await client.post("/devices", json={"code": name, "codecs": ["opus", "mp3"]})
+        assert answer.status_code == 201, answer.text
+
+
+async def test_a_device_is_swapped_and_the_cluster_keeps_its_history(
+    client: httpx.AsyncClient,
+) -> None:
+    await enrol(client, "D-1", "D-2")
+    first = {"device": "D-1", "installed_at": "2024-08-01T08:00:00+07:00"}
+    assert (await client.post("/clusters/C-1/device", json=first)).status_code == 200
+    assert (await client.post("/clusters/C-1/device", json=first)).status_code == 200
+    assert (await client.post("/clusters/C-1/device", json={"device": "D-2"})).status_code == 200
+    history = (await client.get("/clusters/C-1/history")).json()
+    assert [(each["device_code"], each["removed_at"] is None) for each in history] == [
+        ("D-1", False),
+        ("D-2", True),
+    ]
+    assert history[0]["removed_at"] == history[1]["installed_at"]
+    assert (await client.get("/devices/D-2")).json()["cluster_code"] == "C-1"
+    assert (await client.get("/devices/D-1/installations")).json() == history[:1]
+    assert codes(await client.get("/devices", params={"hanging": "false"})) == ["D-1"]
+
+    answer = await client.post("/clusters/C-2/device", json={"device": "D-2"})
+    assert answer.status_code == 409
+    assert answer.json()["cluster"] == "C-1"
+    moved = {"device": "D-2", "move": True}
+    assert (await client.post("/clusters/C-2/device", json=moved)).status_code == 200
+    assert (await client.delete("/clusters/C-2/device")).status_code == 204
+    assert (await client.delete("/clusters/C-2/device")).status_code == 404
+    # A cluster that had a device is not deleted.
+    assert (await client.delete("/clusters/C-2")).status_code == 409
+
+
+async def test_what_cannot_hang_is_refused(client: httpx.AsyncClient) -> None:
+    await enrol(client, "D-1")
+    unknown = await client.post("/clusters/C-1/device", json={"device": "D-9"})
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "device")
+    assert (await client.post("/clusters/C-9/device", json={"device": "D-1"})).status_code == 404
+    future = {"device": "D-1", "installed_at": (clock.now() + timedelta(hours=1)).isoformat()}
+    answer = await client.post("/clusters/C-1/device", json=future)
+    assert answer.json()["field"] == "installed_at"
+
+
+async def test_a_device_is_changed_and_retired(client: httpx.AsyncClient) -> None:
+    await enrol(client, "D-1")
+    shown = await client.get("/devices/D-1")
+    fresh = {"If-Match": shown.headers["etag"]}
+    body = {"codecs": ["opus"], "volume": 40}
+    changed = await client.put("/devices/D-1", json=body, headers=fresh)
+    assert (changed.json()["volume"], changed.json()["codecs"]) == (40, ["opus"])
+    assert (await client.delete("/devices/D-1", headers=fresh)).status_code == 412
+    assert (await client.delete("/devices/D-1")).status_code == 204
+    assert codes(await client.get("/devices")) == []
+    assert codes(await client.get("/devices", params={"retired": "true"})) == ["D-1"]
+    answer = await client.post("/devices", json={"code": "D-1", "codecs": ["opus"]})
+    assert answer.status_code == 409
+
+
+async def test_clusters_are_found_by_day_area_plant_and_evidence(
+    client: httpx.AsyncClient,
+) -> None:
+    for query, found in (
+        ({}, ["C-1", "C-2", "C-3", "C-4"]),
+        ({"as_of": "2023-12-31"}, []),
+        (DAY_2024 | {"area": "21253"}, ["C-1", "C-2"]),
+        (DAY_2024 | {"area": "21142"}, ["C-3"]),
+        ({"area": "21034"}, ["C-1", "C-2"]),
+        ({"area": "21136"}, []),
+        ({"area": "T-1"}, ["C-1", "C-2"]),
+        ({"evidence": "attested"}, ["C-3"]),
+        ({"plant": "P-4"}, ["C-4"]),
+        ({"station": "S-2"}, ["C-2"]),
+        ({"station": "S-2", "area": "T-4"}, []),
+    ):
+        assert codes(await client.get("/clusters", params=query)) == found, query
+
+
+async def test_clusters_are_paged_without_gap_or_repetition(client: httpx.AsyncClient) -> None:
+    found, cursor = [], None
+    for _ in range(4):
+        query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/clusters", params=query)).json()
+        found += [item["code"] for item in page["items"]]
+        cursor = page["next"]
+    assert (found, cursor) == (["C-1", "C-2", "C-3", "C-4"], None)
+
+
+async def test_clusters_are_found_by_state(engine: AsyncEngine, client: httpx.AsyncClient) -> None:
+    await enrol(client, "D-1", "D-2")
+    for cluster, device in (("C-1", "D-1"), ("C-2", "D-2")):
+        body = {"device": device, "installed_at": "2024-08-01T08:00:00+07:00"}
+        assert (await client.post(f"/clusters/{cluster}/device", json=body)).status_code == 200
+    now = clock.now()
+    async with db.transaction(engine) as session:
+        ids = await device_ids(session)
+        session.add(
+            DevicePresence(
+                device_id=ids["D-1"], presence=Presence.OFFLINE, since=now, session=1, seq=1,
+                gone=False, last_seen_at=now, silent_after=now, clock_wrong=False, held={},
+                heartbeat=None,
+            )
+        )  # fmt: skip
+        session.add_all(
+            PresenceChange(
+                device_id=ids["D-1"], presence=presence, happened_at=at, recorded_at=at, cause=""
+            )
+            for presence, at in (
+                (Presence.ONLINE, now - timedelta(days=3)),
+                (Presence.OFFLINE, now - timedelta(minutes=1)),
+            )
+        )
+    for state, found in (
+        ("offline", ["C-1"]),
+        ("never_seen", ["C-2"]),
+        ("no_device", ["C-4"]),
+        ("online", []),
+    ):
+        assert codes(await client.get("/clusters", params={"state": state})) == found
+    listed = (await client.get("/clusters")).json()["items"]
+    assert [(item["device_code"], item["state"]) for item in listed] == [
+        ("D-1", "offline"),
+        ("D-2", "never_seen"),
+        (None, None),
+        (None, "no_device"),
+    ]
+    two_days_ago = str(clock.today() - timedelta(days=2))
+    past = {"state": "online", "as_of": two_days_ago}
+    assert codes(await client.get("/clusters", params=past)) == ["C-1"]
+    before_all = {"state": "no_device", "as_of": "2024-07-09"}
+    assert codes(await client.get("/clusters", params=before_all)) == ["C-1", "C-2", "C-4"]
