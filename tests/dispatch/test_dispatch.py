@@ -222,7 +222,7 @@ async def test_withdrawing_a_schedule_empties_the_document_and_cancels_the_plays
     async with db.transaction(world.engine) as session:
         schedule = await session.get_one(Schedule, schedule_id)
         schedule.state = ScheduleState.WITHDRAWN
-        await occurrences.cancel_coming(session, [schedule.id], world.now, occurrences.WITHDRAWN)
+        await occurrences.cancel_coming(session, schedule, world.now, occurrences.WITHDRAWN)
     await world.turn()
     second = world.broker.document("area/21001/state/programme")
     assert second.items == []

@@ -84,12 +84,17 @@ class Chain:
         graph.configure()
         # The graph owns its filters, so it must outlive their use.
         self._graph, self._source, self._sink = graph, source, sink
+        self._waiting = 0
 
     def push(self, frame: av.AudioFrame | None) -> Iterator[tuple[Samples, Samples]]:
         """Take a frame, or None at the end, and yield what became ready."""
         if frame is not None:
             frame.pts = None
+            self._waiting += frame.samples
         self._source.push(frame)
+        if frame is not None and self._waiting < CHUNK:
+            return
+        self._waiting %= CHUNK
         while True:
             try:
                 pulled = cast("av.AudioFrame", self._sink.pull())

@@ -50,6 +50,7 @@ class Wanted:
 
     async def refresh(self, session: AsyncSession, now: datetime) -> None:
         """Read what was published since the last time; seldom anything."""
+        self._refreshed_at = now
         token = sa.case((Document.kind == "config", Document.token), else_=None)
         published = sa.select(
             Document.scope, Document.kind, Document.revision, Document.published_at, token
@@ -63,7 +64,6 @@ class Wanted:
             self._newest = max(self._newest or published_at, published_at)
             if config is not None:
                 self._followed[scope.removeprefix("device/")] = _documents(scope, config)
-        self._refreshed_at = now
         self._sent = {k: at for k, at in self._sent.items() if now < at + SAME_AGAIN_AFTER}
 
     def missing(self, device_code: str, held: Mapping[str, int], now: datetime) -> list[str]:

@@ -16,7 +16,6 @@ from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.devices.enrolment import installed
 from broadcast.errors import Conflict, Forbidden, InvalidInput
 from broadcast.schedules import grid, recurrence, targets
 from broadcast.schedules.grid import Outcome, Overlap, Slot
@@ -129,7 +128,7 @@ async def plan(
     ground = await targets.ground(session)
     slots = await _slots(ground, schedule, revision.seconds, coming[:MOST_SLOTS])
     met = grid.overlaps(slots, [*slots, *await _others(session, ground, slots, schedule)])
-    reached = await _reached(session, ground, schedule, first, now)
+    reached = await _reached(ground, schedule, first)
     return Plan(
         slots=slots,
         overlaps=met,
@@ -229,15 +228,12 @@ async def _others(
     return found
 
 
-async def _reached(
-    session: AsyncSession, ground: Ground, schedule: Schedule, first: datetime, now: datetime
-) -> list[Reached]:
-    devices = await installed(session, now)
+async def _reached(ground: Ground, schedule: Schedule, first: datetime) -> list[Reached]:
     on = first.astimezone(LOCAL).date()
     found = []
     for target in schedule.targets:
         clusters = (await ground.resolve([target], schedule.targets_on, on)).cluster_ids
-        found.append(Reached(target, len(clusters), len(clusters & devices.keys())))
+        found.append(Reached(target, len(clusters), await ground.equipped(clusters, on)))
     return found
 
 
