@@ -10,12 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -145,3 +148,35 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
                 f"FOR VALUES FROM ('{start}') TO ('{end}')"
             )
         )
+
+
+QUERY_CANCELED = "57014"
+"""SQLSTATE of a statement that ran into its timeout."""
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the database is away or unwell, rather than the data unacceptable.
+
+    Of what PostgreSQL itself says only the classes 22 (data) and 23 (constraints) are about the
+    data; a missing table, a full disk or a deadlock are no fault of what was to be written.
+    """
+    if isinstance(error, OSError | PoolTimeout | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return True  # while connecting; later SQLAlchemy wraps what asyncpg raises
+    if not isinstance(error, DBAPIError):
+        return False
+    state = sqlstate(error)
+    return error.connection_invalidated or (state is not None and state[:2] not in {"22", "23"})
+
+
+def sqlstate(error: Exception) -> str | None:
+    """PostgreSQL's code of an error, where it has given one."""
+    if not isinstance(error, DBAPIError):
+        return None
+    code: str | None = getattr(error.orig, "sqlstate", None)
+    return code
+
+
+def brief(error: Exception) -> str:
+    """One line on an error: for a database error without the statement and its parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

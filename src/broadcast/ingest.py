@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import clock, db
@@ -41,7 +39,7 @@ from broadcast.mqtt import Link
 from broadcast.plays import reports
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.orders import Orders, Publisher
-from broadcast.programmes.wanted import Wanted, tokens
+from broadcast.programmes.resend import Resender
 from broadcast.wire.events import Fault, Heartbeat, TimeRequest
 from broadcast.wire.topics import DEVICE_EVENT
 
@@ -68,9 +66,6 @@ IDLE_SECONDS = 2.0
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 SETTLED_SECONDS = 5.0
 """A new connection brings what had waited at the broker; before this it does not count as live."""
-RESENDS_PER_BATCH = 20
-"""Devices that are handed documents again after one batch: a fleet that lost everything must not
-fill the broker's queues."""
 
 
 class Taken(Protocol):
@@ -151,7 +146,7 @@ class _Ingest:
         self._patience = heartbeats.patience(settings.rules)
         self._roll = Roll()
         self._budget = Budget()
-        self._wanted = Wanted()
+        self._resender = Resender(engine, orders)
         self._orders = orders
         self._day: date | None = None
         self._connection: int | None = None
@@ -218,7 +213,7 @@ class _Ingest:
             if not batch:
                 raise
             if len(batch) > 1:
-                log.warning("ingest.batch.split", messages=len(batch), error=_brief(error))
+                log.warning("ingest.batch.split", messages=len(batch), error=db.brief(error))
                 middle = len(batch) // 2
                 await self._keep(batch[:middle], received_at, drained=False)
                 await self._keep(batch[middle:], received_at, drained=False)
@@ -241,7 +236,7 @@ class _Ingest:
             log.error(  # noqa: TRY400 — where the database says no, its words say enough
                 "ingest.message.refused",
                 topic=inbound.taken.topic,
-                error=_brief(error),
+                error=db.brief(error),
                 exc_info=error if bug else None,
             )
             inbound.read = Letter(
@@ -249,7 +244,7 @@ class _Ingest:
                 inbound.taken.topic,
                 inbound.read.device_code,
                 inbound.taken.payload,
-                _brief(error),
+                db.brief(error),
             )
         return await self._patiently(batch, received_at, drained=False)
 
@@ -266,9 +261,10 @@ class _Ingest:
             try:
                 return await self._commit(batch, received_at, drained=drained)
             except Exception as error:
-                if not is_outage(error) or (len(batch) > 1 and _is_timeout(error)):
+                slow = len(batch) > 1 and db.sqlstate(error) == db.QUERY_CANCELED
+                if slow or not db.is_outage(error):
                     raise
-                log.warning("ingest.database.away", error=_brief(error), messages=len(batch))
+                log.warning("ingest.database.away", error=db.brief(error), messages=len(batch))
             RETRIES.inc()
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)
@@ -411,74 +407,21 @@ class _Ingest:
     async def _reconcile(self, batch: Sequence[_Inbound], now: datetime) -> None:
         """Hand documents again to devices that should hold newer ones."""
         heard = [
-            inbound.read
+            (inbound.read.device_code, inbound.read.message.held)
             for inbound in batch
-            if isinstance(inbound.read, Event) and inbound.read.kind == "heartbeat"
+            if isinstance(inbound.read, Event) and isinstance(inbound.read.message, Heartbeat)
         ]
         if not heard:
             return
         try:
-            await self._resend(heard, now)
+            await self._resender.look(heard, now)
         except Exception as error:
             # The batch is stored; the next heartbeats ask again.
-            if not is_outage(error):
+            if not db.is_outage(error):
                 log.exception("ingest.resend.failed")
-
-    async def _resend(self, heard: Sequence[Event], now: datetime) -> None:
-        if self._wanted.is_due(now):
-            async with db.transaction(self._engine) as session:
-                await self._wanted.refresh(session, now)
-        late: dict[str, list[str]] = {}
-        for code, _, message in heard:
-            if isinstance(message, Heartbeat) and self._roll.get(code) is not None:
-                missing = self._wanted.missing(code, message.held, now)
-                if missing and len(late) < RESENDS_PER_BATCH:
-                    late[code] = missing
-        if not late:
-            return
-        async with db.transaction(self._engine) as session:
-            found = await tokens(session, {key for keys in late.values() for key in keys})
-        for code, documents in late.items():
-            for key in documents:
-                if key in found:
-                    self._orders.resend(code, found[key])
-            self._wanted.sent(code, documents, now)
-        log.info("ingest.documents.resent", devices=len(late))
 
 
 def _fault_report(arrival: Arrival[Fault], received_at: datetime) -> faults.Report:
     fault = arrival.message
     at = happened_at(fault.sent_at, received_at, trusted=True)
     return faults.Report(arrival.device_id, fault.kind, fault.open, at, fault.detail)
-
-
-# --- whose fault it is ------------------------------------------------------------------------
-
-QUERY_CANCELED = "57014"
-
-
-def is_outage(error: Exception) -> bool:
-    """Tell whether the database is away or unwell, rather than a message unacceptable.
-
-    Of what PostgreSQL itself says only classes 22 (data) and 23 (constraints) are about the
-    data; a missing table, a full disk or a lock are not the message's fault.
-    """
-    if isinstance(error, OSError | PoolTimeout | asyncpg.PostgresError | asyncpg.InterfaceError):
-        return True  # while connecting; later SQLAlchemy wraps what asyncpg raises
-    if not isinstance(error, DBAPIError):
-        return False
-    state = _sqlstate(error)
-    return error.connection_invalidated or (state is not None and state[:2] not in {"22", "23"})
-
-
-def _is_timeout(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and _sqlstate(error) == QUERY_CANCELED
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
-
-
-def _brief(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -63,6 +63,7 @@ SPOKEN = {
     "39/51 xã": "ba mươi chín trên năm mươi mốt xã",
     "ngày 2/9": "ngày mùng hai tháng chín",
     "tỷ lệ 1/1000": "tỷ lệ một phần một nghìn",
+    "nhà số 12/3 đường Lê Lợi": "nhà số mười hai trên ba đường lê lợi",
     "trực 24/7": "trực hai mươi bốn trên bảy",
     "24/24 giờ": "hai mươi bốn trên hai mươi bốn giờ",
     # Times.

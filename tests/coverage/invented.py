@@ -215,14 +215,18 @@ class Invention:
         self.plants = [plant.id for plant in plants]
         for plant in self.plants if self.stations else []:
             for since in self._dates(LONG_AGO, 0.9):
+                late = since != LONG_AGO
                 some = self.random.sample([*Technology], self.random.choice([1, 1, 2]))
-                technologies = [Technology.IT] if self.chance(0.5) else some
+                technologies = [Technology.IT] if self.chance(0.6) else some
+                ended = PlantStatus.DECOMMISSIONED if late else PlantStatus.OUT_OF_SERVICE
                 self.session.add(
                     PlantState(
                         plant_id=plant, valid_from=since,
                         station_id=self.random.choice(self.stations).id,
                         technologies=[each.value for each in technologies],
-                        status=self.random.choice([*PlantStatus, *[PlantStatus.OPERATING] * 5]),
+                        status=self.random.choice(
+                            [*PlantStatus, ended, ended, *[PlantStatus.OPERATING] * 5]
+                        ),
                     )
                 )  # fmt: skip
 
@@ -301,10 +305,10 @@ class Invention:
         self.session.add_all(self.installations)
 
     def _outages(self) -> None:
-        places = [PROVINCE, DISTRICT, *OLD_COMMUNES, "21034", *self.villages]
-        for _ in range(self.random.randrange(4, 12)):
+        places = [PROVINCE, DISTRICT, *OLD_COMMUNES, *NEW_COMMUNES, *self.villages]
+        for _ in range(self.random.randrange(6, 16)):
             starts_at = self.instant()
-            length = self.random.choice([600, 7_000, 40_000, 200_000])
+            length = self.random.choice([600, 7_000, 40_000, 400_000])
             by_cluster = self.chance(0.4)
             self.session.add(
                 Outage(
@@ -345,7 +349,7 @@ class Invention:
         number = 0
         day = BEGIN
         while day <= END:
-            for hour in self.random.sample([5, 11, 17, 23], self.random.choice([0, 1, 2])):
+            for hour in self.random.sample([5, 11, 17, 23], self.random.choice([0, 1, 2, 2])):
                 minute = self.random.randrange(50 if hour == 23 else 0, 60)
                 starts_at = datetime.combine(day, time(hour, minute), LOCAL)
                 number += 1
@@ -358,7 +362,7 @@ class Invention:
         """A ledger row as the journal of the device that hung there leads to it."""
         moved = self.chance(0.1)
         ended_at = starts_at + timedelta(minutes=4, seconds=self.random.randrange(60))
-        state = self.random.choice([*PlayState, *[PlayState.PLAYED] * 3])
+        state = self.random.choice([*PlayState, *[PlayState.PLAYED] * 2])
         hung = next(
             (
                 each.device_id

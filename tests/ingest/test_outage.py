@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from broadcast import db
-from broadcast.ingest import is_outage
+from broadcast.db import is_outage
 
 
 async def error_of(engine: AsyncEngine, *statements: str) -> Exception:

@@ -208,8 +208,8 @@ def _stroke(found: re.Match[str]) -> str:
     before, part = _before(found), int(above) < int(below)
     on_day = before in {"ngày", "hôm", "sáng", "trưa", "chiều", "tối", "đêm", "mùng", "mồng"}
     counts = _PARTS_OF.fullmatch(before) or (part and _COUNTED.fullmatch(_after(found)))
-    always = found[0] == "24/7" and not on_day
-    if _is_date(above, below) and not always and (on_day or not counts):
+    no_date = before in {"số", "nhà", "ngõ", "hẻm", "kiệt", "lớp"} or found[0] == "24/7"
+    if _is_date(above, below) and (on_day or not (counts or no_date)):
         return f"{_on(found, above)} tháng {_month(below)}"
     over = "phần" if part and (int(below) <= 10 or above == "1") else "trên"
     return f"{whole(above)} {over} {'tư' if over == 'phần' and below == '4' else whole(below)}"

@@ -146,14 +146,14 @@ class _Demo:
         # Pre-empts the news on a few clusters, which resume it afterwards.
         await api.schedule(
             warning,
-            [{"cluster": code} for code in seeded.clusters[:3]],
+            [{"cluster": code} for code in seeded.clusters[-3:]],
             first + timedelta(seconds=5),
             **late,
         )
         await api.schedule(
             notice,
             [{"area": seeded.commune}],
-            first + timedelta(seconds=seconds + 30),
+            first + timedelta(seconds=seconds + 20),
             **late,
         )
         await api.schedule(

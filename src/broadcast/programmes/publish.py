@@ -1,17 +1,16 @@
 """The outbox at work: content blocks first, then the documents that need them, all retained.
 
-What the broker confirmed is marked; everything else is sent again. The broker may forget what it
-retained (a restart without persistence): `Mirror` sees what it really holds.
+What the broker confirmed is marked; everything else is sent again. A document waits for no audio
+but its own, so a withdrawal overtakes an hour of speech.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -20,29 +19,28 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import db
 from broadcast.bulletins.audio import content_path
-from broadcast.programmes import issue
-from broadcast.programmes.keys import Keys
-from broadcast.programmes.model import Document, ProgrammeRevision, PublishedContent
-from broadcast.programmes.reconcile import Kept, compare
-from broadcast.wire.envelope import Verifier
-from broadcast.wire.topics import (
-    AREA_STATE,
-    BLOCK_BYTES,
-    CONTENT,
-    DEVICE_STATE,
-    block_count,
-    scope_topic,
-)
+from broadcast.errors import Unavailable
+from broadcast.programmes import content
+from broadcast.programmes.content import File
+from broadcast.programmes.model import Document
+from broadcast.wire.documents import Programme
+from broadcast.wire.envelope import read_own
+from broadcast.wire.topics import BLOCK_BYTES, CONTENT, block_count, scope_topic
 
 log = structlog.get_logger()
 
 PUBLISHED = Counter("broadcast_documents_published", "Documents the broker confirmed")
 UNPUBLISHED = Gauge("broadcast_documents_unpublished", "Documents the broker has not confirmed")
-CONTENT_MISSING = Counter("broadcast_publish_content_missing", "Audio that is not to be found")
+CONTENT_PUBLISHED = Counter("broadcast_content_published_bytes", "Audio the broker confirmed")
+CONTENT_MISSING = Gauge(
+    "broadcast_content_unreadable", "Audio files that are wanted and cannot be read"
+)
 
 AT_ONCE = 500
 BLOCKS_AT_ONCE = 64
 """1 MiB on its way: a second of a 10 Mbit/s uplink, so documents never wait long behind audio."""
+BYTES_PER_TURN = 16 * 2**20
+"""Audio published before everything else gets its turn: about a second."""
 
 
 class Publisher(Protocol):
@@ -50,6 +48,22 @@ class Publisher(Protocol):
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1, and return when the broker has confirmed it."""
+
+
+class Outgoing(NamedTuple):
+    """A document that the broker has not confirmed."""
+
+    scope: str
+    kind: str
+    revision: int
+    token: bytes
+
+    def needs(self) -> set[str]:
+        """Audio that must be at the broker before it."""
+        document = read_own(self.token)
+        if not isinstance(document, Programme):
+            return set()
+        return {audio.sha256 for item in document.items for audio in item.audio}
 
 
 class Outbox:
@@ -70,215 +84,143 @@ class Outbox:
         self._link = link
         self._prefix = prefix
         self._content_dir = content_dir
+        self._unreadable: set[str] = set()
 
-    async def publish_content(self, now: datetime) -> int:
-        """Publish the audio that is wanted and not there yet; returns how many files.
+    async def publish(self, now: datetime) -> bool:
+        """Publish what is wanted and not confirmed, and remove what nothing needs.
+
+        1. Documents whose audio is there.
+        2. The next audio files, and what has waited for each of them.
+        3. Removal of audio that nothing needs.
+
+        Returns:
+            Whether more is waiting: audio is published some at a time.
 
         Raises:
             Unavailable: The broker is away; what was confirmed is marked.
         """
         async with db.transaction(self._engine) as session:
-            rows = await session.execute(
-                sa.select(PublishedContent.sha256)
-                .where(
-                    PublishedContent.published_at.is_(None), PublishedContent.removed_at.is_(None)
-                )
-                .order_by(PublishedContent.wanted_until)
-            )
-            wanted = list(rows.scalars())
-        count = 0
-        for sha256 in wanted:
-            path = content_path(self._content_dir, sha256)
+            waiting = await content.missing(session)
+            superfluous = await content.superfluous(session, now)
+        self._unreadable &= {file.sha256 for file in waiting}
+        await self._documents({file.sha256 for file in waiting}, now)
+        total = 0
+        while waiting and total < BYTES_PER_TURN:
+            file = waiting.pop(0)
+            if await self._file(file, now):
+                total += file.size_bytes
+            await self._documents({each.sha256 for each in waiting}, now)
+        CONTENT_MISSING.set(len(self._unreadable))
+        for file in superfluous:
+            await self._remove(file, now)
+        return bool(waiting)
+
+    async def _documents(self, waiting: set[str], now: datetime) -> None:
+        """Publish all documents that need none of the audio that waits."""
+        waiting -= self._unreadable
+        after = 0
+        while True:
+            async with db.transaction(self._engine) as session:
+                rows = await unpublished(session, after)
+            if not after:
+                UNPUBLISHED.set(len(rows))
+            if not rows:
+                return
+            after = rows[-1].revision
+            ready = [row for row in rows if not waiting or waiting.isdisjoint(row.needs())]
+            await self._send(ready, now)
+
+    async def _send(self, documents: Sequence[Outgoing], now: datetime) -> None:
+        async def send(document: Outgoing) -> Unavailable | None:
+            topic = self._topic(scope_topic(document.scope, document.kind))
             try:
-                data = await asyncio.to_thread(path.read_bytes)
-            except OSError as error:
-                CONTENT_MISSING.inc()
-                log.warning("programmes.content.missing", sha256=sha256, error=str(error))
-                continue
-            await self._blocks(sha256, data)
+                await self._link.publish(topic, document.token, retain=True)
+            except Unavailable as error:
+                return error
+            return None
+
+        outcomes = await asyncio.gather(*(send(document) for document in documents))
+        sent = [d for d, error in zip(documents, outcomes, strict=True) if error is None]
+        if sent:
             async with db.transaction(self._engine) as session:
-                await session.execute(
-                    sa.update(PublishedContent)
-                    .where(PublishedContent.sha256 == sha256)
-                    .values(published_at=now)
-                )
-            count += 1
-        return count
+                await confirm(session, sent, now)
+            PUBLISHED.inc(len(sent))
+        for error in outcomes:
+            if error is not None:
+                raise error
 
-    async def publish_documents(self, now: datetime) -> int:
-        """Publish documents the broker has not confirmed yet; returns how many.
-
-        Raises:
-            Unavailable: The broker is away; what was confirmed before is published again.
-        """
+    async def _file(self, file: File, now: datetime) -> bool:
+        """Publish a file; its first block last, because that one stands for all of them."""
+        path = content_path(self._content_dir, file.sha256)
+        try:
+            data = await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            if file.sha256 not in self._unreadable:
+                log.error("programmes.content.unreadable", sha256=file.sha256, error=str(error))
+            self._unreadable.add(file.sha256)
+            return False
+        blocks = range(block_count(len(data)))
+        await self._blocks(file.sha256, blocks[1:], data)
+        await self._blocks(file.sha256, blocks[:1], data)
         async with db.transaction(self._engine) as session:
-            rows = (
-                await session.execute(
-                    sa.select(Document.scope, Document.kind, Document.revision, Document.token)
-                    .where(Document.published_revision < Document.revision)
-                    .order_by(Document.revision)
-                    .limit(AT_ONCE)
-                )
-            ).all()
-        UNPUBLISHED.set(len(rows))
-        if not rows:
-            return 0
-        await asyncio.gather(
-            *(
-                self._link.publish(self._topic(scope_topic(scope, kind)), token, retain=True)
-                for scope, kind, _, token in rows
-            )
-        )
-        async with db.transaction(self._engine) as session:
-            for scope, kind, revision, _ in rows:
-                await _confirm(session, scope, kind, revision, now)
-        PUBLISHED.inc(len(rows))
-        return len(rows)
+            await content.confirm(session, file.sha256, now)
+        self._unreadable.discard(file.sha256)
+        CONTENT_PUBLISHED.inc(len(data))
+        return True
 
-    async def remove_content(self, now: datetime) -> int:
-        """Remove audio from the broker that no item needs any more; returns how many files."""
+    async def _remove(self, file: File, now: datetime) -> None:
+        await self._blocks(file.sha256, range(block_count(file.size_bytes)), b"")
         async with db.transaction(self._engine) as session:
-            rows = (
-                await session.execute(
-                    sa.select(PublishedContent.sha256, PublishedContent.size_bytes).where(
-                        PublishedContent.wanted_until < now,
-                        PublishedContent.removed_at.is_(None),
-                    )
-                )
-            ).all()
-        for sha256, size in rows:
-            await self._blocks(sha256, b"", block_count(size))
-            async with db.transaction(self._engine) as session:
-                await session.execute(
-                    sa.update(PublishedContent)
-                    .where(PublishedContent.sha256 == sha256, PublishedContent.wanted_until < now)
-                    .values(removed_at=now)
-                )
-        return len(rows)
+            await content.confirm_removal(session, file.sha256, now)
+        log.info("programmes.content.removed", sha256=file.sha256)
 
-    async def _blocks(self, sha256: str, data: bytes, count: int | None = None) -> None:
-        indexes = range(count if count is not None else block_count(len(data)))
-        for first in indexes[::BLOCKS_AT_ONCE]:
-            await asyncio.gather(
-                *(
-                    self._link.publish(
-                        self._topic(CONTENT.build(sha256=sha256, index=str(index))),
-                        data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES],
-                        retain=True,
-                    )
-                    for index in indexes[first : first + BLOCKS_AT_ONCE]
-                )
-            )
+    async def _blocks(self, sha256: str, indexes: range, data: bytes) -> None:
+        for first in range(0, len(indexes), BLOCKS_AT_ONCE):
+            async with asyncio.TaskGroup() as group:
+                for index in indexes[first : first + BLOCKS_AT_ONCE]:
+                    topic = self._topic(CONTENT.build(sha256=sha256, index=str(index)))
+                    block = data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
+                    group.create_task(self._link.publish(topic, block, retain=True))
 
     def _topic(self, topic: str) -> str:
         return f"{self._prefix}/{topic}"
 
 
-async def _confirm(
-    session: AsyncSession, scope: str, kind: str, revision: int, now: datetime
-) -> None:
-    await session.execute(
-        sa.update(Document)
-        .where(
-            Document.scope == scope,
-            Document.kind == kind,
-            Document.published_revision < revision,
-        )
-        .values(published_revision=revision, published_at=now)
+async def unpublished(session: AsyncSession, after: int = 0) -> list[Outgoing]:
+    """Documents that the broker has not confirmed, oldest first, `AT_ONCE` of them."""
+    rows = await session.execute(
+        sa.select(Document.scope, Document.kind, Document.revision, Document.token)
+        .where(Document.published_revision < Document.revision, Document.revision > after)
+        .order_by(Document.revision)
+        .limit(AT_ONCE)
     )
-    if kind == "programme":
-        await session.execute(
-            sa.update(ProgrammeRevision)
-            .where(
-                ProgrammeRevision.scope == scope,
-                ProgrammeRevision.revision == revision,
-                ProgrammeRevision.published_at.is_(None),
-            )
-            .values(published_at=now)
-        )
+    return [Outgoing(*row) for row in rows]
 
 
-def mirrored(prefix: str) -> list[tuple[str, int]]:
-    """Subscriptions that show what the broker retains: documents, and the first blocks."""
-    return [
-        (f"{prefix}/{topic}", 1)
-        for topic in (AREA_STATE.filter(), DEVICE_STATE.filter(), CONTENT.filter(index="0"))
-    ]
+_CONFIRM = sa.text("""
+    WITH n AS (
+        SELECT * FROM unnest(
+            CAST(:scopes AS text[]), CAST(:kinds AS text[]), CAST(:revisions AS bigint[])
+        ) AS n (scope, kind, revision)
+    ),
+    programmes AS (
+        UPDATE programme_revisions AS p SET published_at = :now
+        FROM n WHERE n.kind = 'programme' AND p.scope = n.scope AND p.revision = n.revision
+          AND p.published_at IS NULL
+    )
+    UPDATE documents AS d SET published_revision = n.revision, published_at = :now
+    FROM n WHERE d.scope = n.scope AND d.kind = n.kind AND d.published_revision < n.revision
+""")
 
 
-class Mirror:
-    """What the broker said it retains, since the last connect.
-
-    It tells after every connect, because subscribing brings what is retained.
-    """
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = f"{prefix}/"
-        self._connection = -1
-        self._documents: dict[str, bytes] = {}
-        self._content: set[str] = set()
-
-    def saw(self, connection: int, topic: str, payload: bytes) -> None:
-        """Note a retained message, or one that becomes retained."""
-        self._belong_to(connection)
-        topic = topic.removeprefix(self._prefix)
-        block = CONTENT.match(topic)
-        if block is not None:
-            (self._content.add if payload else self._content.discard)(block["sha256"])
-        elif payload:
-            self._documents[topic] = payload
-        else:
-            self._documents.pop(topic, None)
-
-    def _belong_to(self, connection: int) -> None:
-        if connection != self._connection:
-            self._connection = connection
-            self._documents.clear()
-            self._content.clear()
-
-    async def mend(
-        self, connection: int, session: AsyncSession, keys: Keys, now: datetime
-    ) -> tuple[int, int]:
-        """Have published again what the broker lost, and issued anew what it has newer than us.
-
-        Returns:
-            Documents and audio files that will be published again.
-        """
-        self._belong_to(connection)
-        rows = await session.execute(
-            sa.select(Document.scope, Document.kind, Document.revision, Document.token)
-        )
-        names: dict[str, tuple[str, str]] = {}
-        kept: dict[str, Kept] = {}
-        for scope, kind, revision, token in rows:
-            topic = scope_topic(scope, kind)
-            names[topic] = scope, kind
-            kept[topic] = Kept(revision, hashlib.sha256(token).digest())
-        differences = compare(kept, self._documents, Verifier(keys.public()))
-        for topic in differences.missing:
-            scope, kind = names[topic]
-            await session.execute(
-                sa.update(Document)
-                .where(Document.scope == scope, Document.kind == kind)
-                .values(published_revision=0)
-            )
-        for topic, revision in differences.newer.items():
-            scope, _, kind = topic.partition("/state/")
-            if kind in {"programme", "config"}:
-                await issue.issue_above(session, scope, kind, revision, keys, now)
-        lost = await self._lost_content(session)
-        return len(differences.missing) + len(differences.newer), lost
-
-    async def _lost_content(self, session: AsyncSession) -> int:
-        held: Iterable[str] = self._content
-        lost = await session.execute(
-            sa.update(PublishedContent)
-            .where(
-                PublishedContent.published_at.is_not(None),
-                PublishedContent.removed_at.is_(None),
-                PublishedContent.sha256.not_in(list(held)),
-            )
-            .values(published_at=None)
-            .returning(PublishedContent.sha256)
-        )
-        return len(lost.all())
+async def confirm(session: AsyncSession, sent: Sequence[Outgoing], now: datetime) -> None:
+    """Note that the broker has these documents."""
+    await session.execute(
+        _CONFIRM,
+        {
+            "scopes": [document.scope for document in sent],
+            "kinds": [document.kind for document in sent],
+            "revisions": [document.revision for document in sent],
+            "now": now,
+        },
+    )

@@ -82,6 +82,12 @@ def read_own(token: bytes) -> Document:
     return document
 
 
+def kid_of(token: bytes) -> str | None:
+    """Id of the key that a token says it is signed by."""
+    kid: str | None = jws.extract_compact(token).headers().get("kid")
+    return kid
+
+
 class BadSignature(WireError):
     """Not signed by a pinned key that may sign this kind of message."""
 

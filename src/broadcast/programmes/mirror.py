@@ -1,0 +1,97 @@
+"""What the broker really retains, and mending what differs from the outbox.
+
+A broker may lose what it retained (no persistence, or a snapshot half an hour old), and so may
+the database (a restored backup). Subscribing to everything tells, after each connect, exactly
+what the broker has; no bookkeeping of ours can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.programmes import content, issue
+from broadcast.programmes.keys import Keys
+from broadcast.programmes.model import Document
+from broadcast.programmes.reconcile import Kept, compare
+from broadcast.wire.envelope import Verifier
+from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
+
+
+def mirrored(prefix: str) -> list[tuple[str, int]]:
+    """Subscriptions that show what the broker retains: documents, and the first blocks.
+
+    At QoS 0: nothing is to be queued for us while we are away, and what the broker drops because
+    we are slow counts as lost, which costs no more than publishing it again.
+    """
+    return [
+        (f"{prefix}/{topic}", 0)
+        for topic in (AREA_STATE.filter(), DEVICE_STATE.filter(), CONTENT.filter(index="0"))
+    ]
+
+
+class Mirror:
+    """What the broker said it retains, since the last connect.
+
+    Attributes:
+        count: Messages since then; as long as it grows the broker is still telling.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.count = 0
+        self._prefix = f"{prefix}/"
+        self._connection = -1
+        self._documents: dict[str, bytes] = {}
+        self._content: set[str] = set()
+
+    def belong_to(self, connection: int) -> None:
+        """Forget what was seen over another connection: the broker tells again."""
+        if connection != self._connection:
+            self._connection = connection
+            self._documents.clear()
+            self._content.clear()
+            self.count = 0
+
+    def saw(self, connection: int, topic: str, payload: bytes) -> None:
+        """Note a retained message."""
+        self.belong_to(connection)
+        self.count += 1
+        topic = topic.removeprefix(self._prefix)
+        block = CONTENT.match(topic)
+        if block is not None:
+            (self._content.add if payload else self._content.discard)(block["sha256"])
+        elif payload:
+            self._documents[topic] = payload
+        else:
+            self._documents.pop(topic, None)
+
+    async def mend(self, session: AsyncSession, keys: Keys, now: datetime) -> tuple[int, int]:
+        """Have published again what the broker lost, and issued anew what it has newer than us.
+
+        Returns:
+            Documents and audio files that will be published again, or removed.
+        """
+        names: dict[str, tuple[str, str]] = {}
+        kept: dict[str, Kept] = {}
+        rows = await session.execute(
+            sa.select(Document.scope, Document.kind, Document.revision, Document.token)
+        )
+        for scope, kind, revision, token in rows:
+            topic = scope_topic(scope, kind)
+            names[topic] = scope, kind
+            kept[topic] = Kept(revision, hashlib.sha256(token).digest())
+        differences = compare(kept, self._documents, Verifier(keys.public()))
+        lost = [names[topic] for topic in differences.missing]
+        await session.execute(
+            sa.update(Document)
+            .where(sa.tuple_(Document.scope, Document.kind).in_(lost))
+            .values(published_revision=0)
+        )
+        for topic, revision in differences.newer.items():
+            scope, _, kind = topic.partition("/state/")
+            await issue.issue_above(session, scope, kind, revision, keys, now)
+        files = await content.compare(session, self._content)
+        return len(lost) + len(differences.newer), files

@@ -1,0 +1,53 @@
+"""Reconciling on heartbeat: who is behind is handed the document again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import db
+from broadcast.programmes.orders import Orders
+from broadcast.programmes.wanted import Wanted, tokens
+
+log = structlog.get_logger()
+
+DEVICES_AT_ONCE = 20
+"""After one batch: a fleet that lost everything must not fill the broker's queues."""
+
+
+class Resender:
+    """Compares what devices hold with what they should, and says so to the orders."""
+
+    def __init__(self, engine: AsyncEngine, orders: Orders) -> None:
+        self._engine = engine
+        self._orders = orders
+        self._wanted = Wanted()
+
+    async def look(self, heard: Sequence[tuple[str, Mapping[str, int]]], now: datetime) -> None:
+        """Hand documents again to those of these devices that are behind.
+
+        Args:
+            heard: Devices and what they hold.
+            now: Moment at which they said so.
+        """
+        if self._wanted.is_due(now):
+            async with db.transaction(self._engine) as session:
+                await self._wanted.refresh(session, now)
+        late: dict[str, list[str]] = {}
+        for code, held in heard:
+            missing = self._wanted.missing(code, held, now)
+            if missing and len(late) < DEVICES_AT_ONCE:
+                late[code] = missing
+        if not late:
+            return
+        async with db.transaction(self._engine) as session:
+            found = await tokens(session, {key for keys in late.values() for key in keys})
+        for code, documents in late.items():
+            for key in documents:
+                if key in found:
+                    self._orders.resend(code, found[key])
+            self._wanted.sent(code, documents, now)
+        log.info("programmes.documents.resent", devices=len(late))
