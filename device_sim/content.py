@@ -15,6 +15,7 @@ from typing import Literal
 from broadcast.wire.documents import Audio
 from broadcast.wire.events import SkipReason
 from broadcast.wire.topics import BLOCK_BYTES, CONTENT, block_count
+from device_sim.backoff import doubled
 from device_sim.box import Box
 from device_sim.chance import fraction
 from device_sim.effects import DropContent, StoreContent, Subscribe, Unsubscribe
@@ -242,7 +243,7 @@ class Content:
 
     def _back_off(self, digest: str, now: float) -> None:
         attempt = self._attempts[digest] = self._attempts.get(digest, 0) + 1
-        seconds = min(STALL_SECONDS * 2 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+        seconds = doubled(STALL_SECONDS, attempt - 1, LONGEST_BACKOFF_SECONDS)
         jitter = fraction(self._box.identity.device_id, digest, attempt)
         self._retry_at[digest] = now + seconds * (0.75 + jitter / 2)
 

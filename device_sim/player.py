@@ -32,6 +32,7 @@ from broadcast.wire.commands import (
 from broadcast.wire.documents import Alert, Alerts, Config, Item
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_COMMAND, DEVICE_STATE, scope_topic
 from device_sim import effects
+from device_sim.backoff import doubled
 from device_sim.box import Box, Identity
 from device_sim.chance import fraction
 from device_sim.content import Content
@@ -64,7 +65,7 @@ def reconnect_seconds(device_id: str, attempt: int) -> float:
 
     The same device waits the same, and no two of a fleet in step.
     """
-    window = min(RECONNECT_SECONDS * 2.0 ** (attempt - 1), LONGEST_RECONNECT_SECONDS)
+    window = doubled(RECONNECT_SECONDS, attempt - 1, LONGEST_RECONNECT_SECONDS)
     return window * fraction(device_id, "reconnect", attempt)
 
 

@@ -27,6 +27,7 @@ from broadcast.wire.events import (
 )
 from broadcast.wire.fields import Wire
 from broadcast.wire.topics import DEVICE_EVENT
+from device_sim.backoff import doubled
 from device_sim.box import Box
 from device_sim.chance import fraction
 from device_sim.content import Content
@@ -178,7 +179,7 @@ class Reports:
         self._asks += 1
         token = f"{self.session}-{self._asks}"
         self._asked = (token, now.monotonic)
-        seconds = min(ASK_AGAIN_SECONDS * 2 ** (self._asks - 1), LONGEST_ASK_SECONDS)
+        seconds = doubled(ASK_AGAIN_SECONDS, self._asks - 1, LONGEST_ASK_SECONDS)
         self._ask_at = now.monotonic + seconds * (1 + self._jitter(token, 0) / 4)
         self._publish("time_request", TimeRequest(token=token), qos=0)
 
@@ -241,7 +242,7 @@ class Reports:
         self._tell_at = inf
         self._resends = self._resends + 1 if again else 0
         self._sent_upto = upto
-        seconds = min(RESEND_SECONDS * 2**self._resends, LONGEST_RESEND_SECONDS)
+        seconds = doubled(RESEND_SECONDS, self._resends, LONGEST_RESEND_SECONDS)
         jitter = self._jitter("resend", self._resends)
         self._resend_at = now.monotonic + seconds * (1 + jitter / 4)
         message = Playback(

@@ -68,6 +68,7 @@ class Unit:
         "_flash",
         "_link",
         "_login",
+        "_moment",
         "_offline_until",
         "_received",
         "_recorded",
@@ -101,6 +102,7 @@ class Unit:
         self._sounding: Sounding | None = None
         self._skew = timedelta(seconds=commons.faults.skew_seconds(identity.device_id))
         self._offline_until = 0.0
+        self._moment = 0.0
         self._attempts = 0
         self._sent = 0
         self._received = 0
@@ -145,6 +147,7 @@ class Unit:
 
     def shut_down(self) -> None:
         """The simulation ends: leave in order, as a box never does."""
+        self.tick()
         self._silence("stopped")
         if self._link is not None:
             self._link.close()
@@ -191,8 +194,13 @@ class Unit:
         self._commons.at((slot + 1) * SLOT_SECONDS, lambda: self.plan_troubles(slot + 1))
 
     def _now(self) -> Now:
-        wall, monotonic = clock.look()
-        return Now(wall + self._skew, monotonic)
+        """Both clocks of the box.
+
+        What the player then decides happens at this moment: a sound that it stops and takes up
+        again goes on at the very sample, however long this process needs for it.
+        """
+        wall, self._moment = clock.look()
+        return Now(wall + self._skew, self._moment)
 
     # Link ---------------------------------------------------------------------------------------
 
@@ -316,11 +324,11 @@ class Unit:
             self._do(self.player.stream_opened(occurrence_id, self._now(), ok=False))
 
     def _begin(self, occurrence_id: str, sha256: str | None, offset: float) -> None:
-        at, monotonic = clock.look()
-        self._sounding = Sounding(occurrence_id, sha256, offset, monotonic)
+        self._sounding = Sounding(occurrence_id, sha256, offset, self._moment)
         planned = self.player.items.get(occurrence_id) if self.player else None
         if planned is not None and offset == 0:
-            self._commons.start_errors.append((at - planned.starts_at).total_seconds())
+            late = clock.look().wall - planned.starts_at
+            self._commons.start_errors.append(late.total_seconds())
         self._tell("started", occurrence_id=occurrence_id, sha256=sha256, offset=round(offset, 3))
 
     def _silence(self, cause: str) -> None:
@@ -328,7 +336,7 @@ class Unit:
         if self._sounding is None:
             return
         sounding, self._sounding = self._sounding, None
-        start, end = sounding.offset, sounding.offset + clock.look().monotonic - sounding.began
+        start, end = sounding.offset, sounding.offset + self._moment - sounding.began
         occurrence_id = sounding.occurrence_id
         seconds = round(end - start, 3)
         self._tell("ended", occurrence_id=occurrence_id, seconds=seconds, cause=cause)

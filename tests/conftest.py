@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import itertools
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        # pytest closes its usual folder to everybody but root at every start, also to the user
+        # that the PostgreSQL of another run is working as.
+        folder = tempfile.mkdtemp(prefix="broadcast-tests-")
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     config.addinivalue_line("markers", "postgres: runs on every PostgreSQL of this machine")
     config.addinivalue_line("markers", "broker: runs on every broker of this machine")
 

@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
+import asyncpg
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from broadcast import config, db, logs
 from broadcast.accounts.commands import app as accounts
@@ -34,8 +36,8 @@ class _Command(typer.core.TyperGroup):
             for problem in error.errors():
                 name = "BROADCAST_" + "__".join(str(step) for step in problem["loc"]).upper()
                 typer.secho(f"{name}: {problem['msg']}", err=True, fg="red")
-        except OSError as error:
-            typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
+        except (OSError, asyncpg.PostgresError, ArgumentError, DBAPIError) as error:
+            typer.secho(db.brief(error), err=True, fg="red")
         raise typer.Exit(1)
 
 

@@ -1,145 +1,187 @@
 """The whole outbound path: what changed → ledger and documents → broker. One leader does it.
 
-Each turn, in this order, every step in a transaction of its own:
+Each turn, in this order, every step in transactions of its own:
 
-1. topology or a new local day: resolve all coming occurrences again, compile all configs again;
-2. cancel what is no longer approved; materialise the horizon;
-3. dirty occurrences → plays and dirty scopes;
-4. dirty scopes → signed documents;
-5. content, then documents, to the broker; what the broker lost is sent again;
-6. settle plays that are over; flip devices that fell silent; make partitions; forget old keys.
+1. what is no longer approved is withdrawn; a change of topology, a new local day or an hour
+   brings the occurrences of the horizon up to date;
+2. dirty occurrences → plays and dirty scopes, in one transaction;
+3. dirty scopes → signed documents; the audio that they need is listed;
+4. content, then the documents that need it, to the broker; what the broker lost goes again;
+5. plays that are over are settled, devices that fell silent flipped, partitions made.
 
 A step that fails is tried again with the next turn and never stops the others. NOTIFY wakes the
-leader, polling every second guarantees it.
+leader, polling every second guarantees it. Whatever is done twice, by this leader or by two, ends
+in the same rows and the same documents.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import clock, config, db
 from broadcast.areas.model import Topology
-from broadcast.areas.topology import CHANNEL
 from broadcast.clock import LOCAL
 from broadcast.devices.sweep import sweep
 from broadcast.errors import BroadcastError
 from broadcast.mqtt import Link
-from broadcast.plays.closer import close_due
-from broadcast.plays.ledger import plan
-from broadcast.programmes import issue
+from broadcast.plays import closer, ledger
+from broadcast.programmes import content, issue
 from broadcast.programmes.keys import Keys
-from broadcast.programmes.publish import Mirror, Outbox, mirrored
+from broadcast.programmes.leadership import leadership
+from broadcast.programmes.mirror import Mirror, mirrored
+from broadcast.programmes.publish import Outbox, Publisher
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.web.rest import forget_idempotency_keys
 
 log = structlog.get_logger()
 
-LEADER = Gauge("broadcast_dispatch_leader", "1 while this process dispatches")
 FAILURES = Counter(
     "broadcast_dispatch_failures", "Steps that failed and will be tried again", ["step"]
 )
 TURN = Gauge("broadcast_dispatch_last_turn_timestamp", "Unix time of the last finished turn")
 
-LOCK = 0x74_74_6E_02
 POLL_SECONDS = 1.0
+SCHEDULES_AT_ONCE = 100
+"""Schedules of one transaction: a third of a second in a province of 10,000 clusters."""
 OCCURRENCES_AT_ONCE = 50
 """Occurrences of one transaction; each may come to thousands of plays."""
-MIRROR_SETTLED = timedelta(seconds=5)
-"""How long after a connect the broker has told all it retains: a thousand documents take 0.1 s."""
 
-AWAY = (DBAPIError, PoolTimeout, OSError, BroadcastError)
-"""What a step may fail of without being a bug: database, broker or disk away, keys unusable."""
+STANDSTILL = timedelta(days=31)
+"""Up to when a new leader makes the occurrences that were due while nobody dispatched."""
+
+QUIET = timedelta(seconds=2)
+"""When nothing came for so long the broker has told all that it retains: thousands a second."""
+
+AWAY = (SQLAlchemyError, OSError, BroadcastError)
+"""What a step may fail of without being a bug: database, broker or disk away, or a row that the
+database refuses. OSError covers TimeoutError and a connection that cannot be opened."""
+
+
+class Taken(Protocol):
+    """One message from the broker."""
+
+    @property
+    def topic(self) -> str:
+        """With the prefix."""
+
+    @property
+    def payload(self) -> bytes:
+        """As stored."""
+
+    @property
+    def retain(self) -> bool:
+        """The broker had stored it when we subscribed."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the connection it came over."""
+
+
+class Broker(Publisher, Protocol):
+    """What this module needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def receive(self) -> Sequence[Taken]:
+        """At least one message."""
 
 
 async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> None:
-    """Dispatch whenever we are the leader, for ever."""
-    async with Link(
-        settings.mqtt,
-        subscriptions=mirrored(settings.mqtt.prefix),
-        client_id=f"{settings.mqtt.client_id}-dispatch",
-    ) as link:
-        while True:
-            try:
-                async with _leadership(engine) as (lock, wake):
-                    await Dispatcher(engine, link, settings, keys).run(lock, wake)
-            except AWAY as error:
-                log.warning("dispatch.leadership.lost", error=str(error))
-            finally:
-                LEADER.set(0)
-            await asyncio.sleep(POLL_SECONDS)
+    """Dispatch whenever we are the leader, for ever.
 
-
-@asynccontextmanager
-async def _leadership(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, asyncio.Event]]:
-    """Wait for the advisory lock; it lasts as long as its connection."""
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        locking = sa.text(f"SELECT pg_try_advisory_lock({LOCK})")
-        while not await connection.scalar(locking):  # noqa: ASYNC110  another process holds it
-            await asyncio.sleep(POLL_SECONDS)
-        wake = asyncio.Event()
-        raw: Any = (await connection.get_raw_connection()).driver_connection
-        listener = lambda *_: wake.set()  # noqa: E731  asyncpg removes it by identity
-        await raw.add_listener(CHANNEL, listener)
-        LEADER.set(1)
-        log.info("dispatch.leadership.taken")
+    Only a leader connects to the broker: two with one client id would throw each other out.
+    """
+    while True:
         try:
-            yield connection, wake
-        finally:
-            # Without an orderly end the pool would hand the lock on with the connection.
-            await connection.invalidate()
+            async with (
+                leadership(engine) as lead,
+                Link(
+                    settings.mqtt,
+                    subscriptions=mirrored(settings.mqtt.prefix),
+                    client_id=f"{settings.mqtt.client_id}-dispatch",
+                ) as link,
+            ):
+                dispatcher = Dispatcher(engine, link, settings, keys)
+                await _until_one_ends(lead.hold(), dispatcher.watch(), dispatcher.run(lead.wake))
+        except AWAY as error:
+            log.warning("dispatch.leadership.lost", error=db.brief(error))
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends; the others are stopped, and its error is raised as it is."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
 
 
 class Step(NamedTuple):
-    """Something a leader does again and again."""
+    """Something a leader does again and again.
+
+    Attributes:
+        name: For logs and metrics.
+        every: How often.
+        work: What; true when more is waiting.
+    """
 
     name: str
     every: timedelta
-    work: Callable[[datetime], Awaitable[object]]
+    work: Callable[[datetime], Awaitable[bool | None]]
 
 
 class Dispatcher:
     """The steps of a leader, and when each is due."""
 
     def __init__(
-        self,
-        engine: AsyncEngine,
-        link: Link,
-        settings: config.Settings,
-        keys: Keys,
+        self, engine: AsyncEngine, link: Broker, settings: config.Settings, keys: Keys
     ) -> None:
         self._engine = engine
         self._link = link
         self._settings = settings
+        self._rules = settings.rules
         self._keys = keys
-        self._mirror = Mirror(settings.mqtt.prefix)
         self._outbox = Outbox(engine, link, settings.mqtt.prefix, settings.content_dir)
-        self._connection = -1
-        """Connection that was last seen, since when, and whether it has been compared."""
-        self._connected_at: datetime | None = None
-        self._mended = False
+        self._mirror = Mirror(settings.mqtt.prefix)
+        self._told = -1, 0
+        """Connection and number of messages at which the mirror last grew, and when that was."""
+        self._told_at: datetime | None = None
+        self._mended: int | None = None
+        """Connection over which the mirror has been compared."""
+        self._begun = False
+        self._horizon_due: datetime | None = None
+        self._content_due: datetime | None = None
         self._failing: set[str] = set()
         self._due: dict[str, datetime] = {}
-        turn, often, minute, hour = (
-            timedelta(0), timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1),
-        )  # fmt: skip
+        turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
-            Step("partitions", hour, self._partitions),
-            Step("topology", turn, self._topology),
+            Step("housekeeping", hour, self._keep_house),
             Step("unapproved", turn, self._unapproved),
-            Step("horizon", minute, self._horizon),
+            Step("horizon", turn, self._horizon),
             Step("roll", hour, self._roll),
             Step("occurrences", turn, self._occurrences),
             Step("documents", turn, self._documents),
@@ -149,151 +191,174 @@ class Dispatcher:
             Step("presence", often, self._presence),
         ]
 
-    async def run(self, lock: AsyncConnection, wake: asyncio.Event) -> None:
-        """Take turns until the leadership is lost.
+    async def run(self, wake: asyncio.Event) -> None:
+        """Take turns, for ever.
 
         Args:
-            lock: Connection that holds it.
             wake: Set when there is work.
         """
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch())
+        while True:
+            wake.clear()
+            if await self.turn(clock.now()):
+                continue
             try:
-                while True:
-                    await lock.execute(sa.text("SELECT 1"))
-                    wake.clear()
-                    await self.turn(clock.now())
-                    try:
-                        async with asyncio.timeout(POLL_SECONDS):
-                            await wake.wait()
-                    except TimeoutError:
-                        pass
-            finally:
-                watching.cancel()
+                async with asyncio.timeout(POLL_SECONDS):
+                    await wake.wait()
+            except TimeoutError:
+                pass
 
-    async def turn(self, now: datetime) -> None:
-        """Do every step that is due."""
+    async def turn(self, now: datetime) -> bool:
+        """Do every step that is due; returns whether more is waiting."""
+        more = False
         for name, every, work in self.steps:
             if now < self._due.get(name, now):
                 continue
-            self._due[name] = now + every
             try:
-                await work(now)
+                more = bool(await work(now)) or more
             except AWAY as error:
                 FAILURES.labels(name).inc()
-                self._due[name] = now
                 if name not in self._failing:
                     self._failing.add(name)
-                    log.warning("dispatch.step.failed", step=name, error=str(error))
+                    log.warning("dispatch.step.failed", step=name, error=db.brief(error))
             else:
+                self._due[name] = now + every
                 if name in self._failing:
                     self._failing.discard(name)
                     log.info("dispatch.step.recovered", step=name)
         TURN.set(now.timestamp())
+        return more
 
-    def saw(self, topic: str, payload: bytes) -> None:
-        """Note what the broker retains."""
-        self._mirror.saw(self._link.connection, topic, payload)
-
-    async def _watch(self) -> None:
-        """Keep the mirror of what the broker retains."""
+    async def watch(self) -> None:
+        """Take what the broker sends, for ever: after every connect all that it retains."""
         while True:
             for message in await self._link.receive():
-                self.saw(message.topic, message.payload)
-                message.ack()
+                self._mirror.saw(
+                    message.connection, message.topic, message.payload, stored=message.retain
+                )
 
-    def _transaction(self) -> Any:
+    def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         return db.transaction(self._engine)
 
-    async def _partitions(self, now: datetime) -> None:
+    async def _keep_house(self, now: datetime) -> None:
         async with self._transaction() as session:
-            await db.ensure_partitions(session, now.date())
+            await db.ensure_partitions(session, now.astimezone(LOCAL).date())
             await forget_idempotency_keys(session, now)
-
-    async def _topology(self, now: datetime) -> None:
-        today = now.astimezone(LOCAL).date()
-        async with self._transaction() as session:
-            row = await session.get(Topology, 1, with_for_update=True)
-            if row is None or (row.applied_revision == row.revision and row.applied_on == today):
-                return
-            await self._materialise(session, now)
-            await session.execute(
-                sa.update(Occurrence)
-                .where(Occurrence.ends_by > now, Occurrence.state == OccurrenceState.PLANNED)
-                .values(dirty=True)
-            )
-            await issue.mark_configs_dirty(session, now)
-            row.applied_revision, row.applied_on = row.revision, today
-            log.info("dispatch.topology.applied", revision=row.revision, on=str(today))
+            await issue.forget_revisions(session, now)
 
     async def _unapproved(self, now: datetime) -> None:
         async with self._transaction() as session:
             await occurrences.cancel_unapproved(session, now)
 
     async def _horizon(self, now: datetime) -> None:
+        """Bring occurrences up to date with the rules, the units of the day and the topology."""
+        today = now.astimezone(LOCAL).date()
         async with self._transaction() as session:
-            await self._materialise(session, now)
-
-    async def _materialise(self, session: AsyncSession, now: datetime) -> None:
-        await occurrences.materialise(session, now, self._settings.rules.horizon)
+            revision, applied, applied_on = await _topology(session)
+            ids = await occurrences.active_ids(session)
+        changed = (revision, today) != (applied, applied_on)
+        if not changed and self._horizon_due is not None and now < self._horizon_due:
+            return
+        since = None if self._horizon_due is not None else now - STANDSTILL
+        for first in range(0, len(ids), SCHEDULES_AT_ONCE):
+            some = ids[first : first + SCHEDULES_AT_ONCE]
+            async with self._transaction() as session:
+                await occurrences.materialise(session, now, self._rules.horizon, some, since=since)
+        if changed:
+            async with self._transaction() as session:
+                await issue.mark_configs_dirty(session, now)
+                await _applied(session, revision, today)
+            log.info("dispatch.topology.applied", revision=revision, on=str(today))
+        self._horizon_due = now + issue.ROLL_EVERY
 
     async def _roll(self, now: datetime) -> None:
         async with self._transaction() as session:
-            await issue.mark_rolling(session, now, self._settings.rules.programme_span)
+            if not self._begun:
+                await issue.mark_all(session, now)
+            await issue.mark_rolling(session, now, self._rules.programme_span)
+        self._begun = True
 
     async def _occurrences(self, now: datetime) -> None:
-        while True:
+        count = OCCURRENCES_AT_ONCE
+        while count == OCCURRENCES_AT_ONCE:
             async with self._transaction() as session:
-                dirty = list(
-                    await session.scalars(
-                        sa.select(Occurrence)
-                        .where(Occurrence.dirty)
-                        .order_by(Occurrence.starts_at)
-                        .limit(OCCURRENCES_AT_ONCE)
-                        .with_for_update(skip_locked=True)
-                    )
-                )
-                if not dirty:
-                    return
-                await plan(session, [row.id for row in dirty], now)
-                scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
-                await issue.mark_dirty(session, scopes, "programme", now)
-                for row in dirty:
-                    row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
-                    row.dirty = False
+                count = await _hand_on(session, now)
 
     async def _documents(self, now: datetime) -> None:
-        count = issue.AT_ONCE
+        total, count = 0, issue.AT_ONCE
         while count == issue.AT_ONCE:
             async with self._transaction() as session:
                 count = await issue.issue_dirty(session, self._keys, self._settings, now)
+                total += count
+        if total or self._content_due is None or now >= self._content_due:
+            # Listed again when this fails, because it is due until it has succeeded.
+            self._content_due = now
+            async with self._transaction() as session:
+                span = self._rules.programme_span + issue.ROLL_SLACK
+                await content.want(session, now, span)
+            self._content_due = now + issue.ROLL_EVERY
 
     async def _mend(self, now: datetime) -> None:
-        if self._connected_at is None or self._link.connection != self._connection:
-            self._connection, self._connected_at = self._link.connection, now
-            self._mended = False
-        if self._mended or not self._link.connected or now < self._connected_at + MIRROR_SETTLED:
+        """Compare what the broker retains, once after each connect, when it has told all."""
+        connection = self._link.connection
+        if not self._link.connected or self._mended == connection:
+            return
+        self._mirror.belong_to(connection)
+        told = connection, self._mirror.count
+        if told != self._told or self._told_at is None:
+            self._told, self._told_at = told, now
+        if now < self._told_at + QUIET:
             return
         async with self._transaction() as session:
-            documents, content = await self._mirror.mend(
-                self._connection, session, self._keys, now
-            )
-        self._mended = True
-        if documents or content:
-            log.warning("dispatch.broker.mended", documents=documents, content=content)
+            documents, files = await self._mirror.mend(session, self._keys, now)
+        self._mended = connection
+        if documents or files:
+            log.warning("dispatch.broker.mended", documents=documents, files=files)
 
-    async def _publish(self, now: datetime) -> None:
-        if not self._link.connected:
-            return
-        await self._outbox.publish_content(now)
-        while await self._outbox.publish_documents(clock.now()):
-            pass
-        await self._outbox.remove_content(now)
+    async def _publish(self, now: datetime) -> bool:
+        return self._link.connected and await self._outbox.publish(now)
 
     async def _settle(self, now: datetime) -> None:
-        async with self._transaction() as session:
-            await close_due(session, now, self._settings.rules.settle_after)
+        count = closer.BATCH
+        while count == closer.BATCH:
+            async with self._transaction() as session:
+                count = await closer.close_due(session, now, self._rules.settle_after)
 
     async def _presence(self, now: datetime) -> None:
         async with self._transaction() as session:
-            await sweep(session, now, self._settings.rules)
+            await sweep(session, now, self._rules)
+
+
+async def _topology(session: AsyncSession) -> tuple[int, int, date | None]:
+    """Revision of the topology, the one last applied, and the local day on which it was."""
+    row = (
+        await session.execute(
+            sa.select(Topology.revision, Topology.applied_revision, Topology.applied_on)
+        )
+    ).one_or_none()
+    return (0, 0, None) if row is None else (row[0], row[1], row[2])
+
+
+async def _applied(session: AsyncSession, revision: int, on: date) -> None:
+    values = {"applied_revision": revision, "applied_on": on}
+    statement = insert(Topology).values(id=1, revision=revision, **values)
+    await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+async def _hand_on(session: AsyncSession, now: datetime) -> int:
+    """Derive plays and dirty scopes from dirty occurrences; returns how many there were."""
+    statement = (
+        sa.select(Occurrence)
+        .where(Occurrence.dirty)
+        .order_by(Occurrence.starts_at)
+        .limit(OCCURRENCES_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    dirty = list(await session.scalars(statement))
+    if dirty:
+        await ledger.plan(session, [row.id for row in dirty], now)
+        scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
+        await issue.mark_dirty(session, scopes, "programme", now)
+    for row in dirty:
+        row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
+        row.dirty = False
+    return len(dirty)

@@ -73,6 +73,11 @@ class Message:
         self._mid = message.mid
         self._connection = link.connection
 
+    @property
+    def connection(self) -> int:
+        """Number of the link's connection that it came over."""
+        return self._connection
+
     def ack(self) -> None:
         """Tell the broker that the message need not come again; harmless to repeat.
 

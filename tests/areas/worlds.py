@@ -29,13 +29,13 @@ def worlds(draw: st.DrawFn) -> World:
         units[code, BEGIN] = Unit(code, Level.COMMUNE, "xã", code, "51", BEGIN, None)
     day = BEGIN
     days = [day]
-    for _ in range(draw(st.integers(0, 3))):
+    for act in range(draw(st.integers(0, 3))):
         day += timedelta(days=draw(st.integers(1, 3)))
         days.append(day)
         # What continues is a target for parts; what ends opens again or goes elsewhere.
         ending = sorted(code for code in alive if draw(st.booleans()))
         staying = sorted(alive.keys() - set(ending))
-        fresh = [f"{50_000 + len(units) + number:05d}" for number in range(2)]
+        fresh = [f"{50_000 + 10 * act + number:05d}" for number in range(2)]
         opened = sorted(
             set(draw(st.lists(st.sampled_from([*ending, *fresh]), max_size=3)) if ending else [])
         )

@@ -20,6 +20,12 @@ def sine(
     return 10 ** (level_db / 20) * np.sin(2 * np.pi * hertz * at)
 
 
+VOICE = np.concatenate(
+    [sine(0.3, hertz, level) for hertz, level in ((220, -12), (700, -20), (2500, -26))] * 4
+)
+"""3.6 seconds that change pitch and level the way syllables do."""
+
+
 def silence(seconds: float, rate: int = RATE) -> Sound:
     return np.zeros(round(seconds * rate))
 

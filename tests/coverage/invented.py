@@ -10,13 +10,14 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
+from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.coverage.model import VillageExclusion
@@ -24,6 +25,7 @@ from broadcast.devices import heartbeats
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.model import Device, Fault, Installation
 from broadcast.plays.model import JournalRecord, Play, PlayState
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.stations.model import (
     Attestation,
     BaselineStation,
@@ -42,6 +44,7 @@ from broadcast.stations.model import (
     Technology,
 )
 from broadcast.wire.events import Clock, Heartbeat
+from broadcast.wire.fields import BulletinClass, OnPreempt
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 BEGIN, MERGER, END = date(2025, 6, 20), date(2025, 7, 1), date(2025, 7, 9)
@@ -89,7 +92,7 @@ class Invention:
         await self._devices()
         self._outages()
         self._faults_and_attestations()
-        self._plays()
+        await self._plays()
         await self.session.flush()
         await self._heartbeats()
 
@@ -345,7 +348,8 @@ class Invention:
                     )
                 )  # fmt: skip
 
-    def _plays(self) -> None:
+    async def _plays(self) -> None:
+        schedule = await scheduled(self.session)
         number = 0
         day = BEGIN
         while day <= END:
@@ -353,14 +357,18 @@ class Invention:
                 minute = self.random.randrange(50 if hour == 23 else 0, 60)
                 starts_at = datetime.combine(day, time(hour, minute), LOCAL)
                 number += 1
+                moved = timedelta(days=15) if self.chance(0.1) else timedelta()
+                recurrence_at = starts_at - moved
+                self.session.add(occurrence(schedule, UUID(int=number), recurrence_at, starts_at))
                 for cluster in self.clusters:
                     if self.chance(0.7):
-                        self._play(UUID(int=number), cluster.id, starts_at)
+                        self._play(UUID(int=number), cluster.id, starts_at, recurrence_at)
             day += DAY
 
-    def _play(self, occurrence: UUID, cluster: int, starts_at: datetime) -> None:
+    def _play(
+        self, occurrence: UUID, cluster: int, starts_at: datetime, recurrence_at: datetime
+    ) -> None:
         """A ledger row as the journal of the device that hung there leads to it."""
-        moved = self.chance(0.1)
         ended_at = starts_at + timedelta(minutes=4, seconds=self.random.randrange(60))
         state = self.random.choice([*PlayState, *[PlayState.PLAYED] * 2])
         hung = next(
@@ -377,12 +385,11 @@ class Invention:
             state = PlayState.MISSED
         ended = {PlayState.PLAYED: "completed", PlayState.PARTIAL: "power_cut",
                  PlayState.PREEMPTED: "preempted"}.get(state)  # fmt: skip
-        month = starts_at.date().replace(day=1)
         self.session.add(
             Play(
                 occurrence_id=occurrence,
                 cluster_id=cluster,
-                month=date(2025, 6, 1) if moved else month,
+                month=recurrence_at.date().replace(day=1),
                 starts_at=starts_at,
                 ends_by=starts_at + timedelta(minutes=10),
                 state=state,
@@ -432,6 +439,46 @@ class Invention:
                 await heartbeats.record(
                     self.session, [], batch, [], received_at, live=False, patience=patience
                 )
+
+
+async def scheduled(session: AsyncSession) -> Schedule:
+    """A schedule of some approved bulletin."""
+    bulletin = Bulletin(
+        id=uuid4(), title="Tin", class_=BulletinClass.NORMAL, area_code=PROVINCE,
+        created_by="x", created_at=NOW,
+    )  # fmt: skip
+    session.add(bulletin)
+    await session.flush()
+    session.add(
+        Revision(
+            bulletin_id=bulletin.id, number=1, state=RevisionState.APPROVED,
+            source_kind=SourceKind.UPLOAD, text=None, seconds=240.0, loudness_lufs=-16.0,
+            true_peak_dbtp=-2.0, facts={}, created_by="x", created_at=NOW,
+        )
+    )  # fmt: skip
+    await session.flush()
+    schedule = Schedule(
+        id=uuid4(), bulletin_id=bulletin.id, bulletin_revision=1, starts_at=NOW, rrule=None,
+        targets=[], targets_on=BEGIN, priority=1, late_limit_seconds=60,
+        on_preempt=OnPreempt.DROP, volume=None, state=ScheduleState.ACTIVE, created_by="x",
+        created_at=NOW, changed_at=NOW,
+    )  # fmt: skip
+    session.add(schedule)
+    await session.flush()
+    return schedule
+
+
+def occurrence(
+    schedule: Schedule, identity: UUID, recurrence_at: datetime, starts_at: datetime
+) -> Occurrence:
+    """One dated firing, moved when it does not start by its rule."""
+    return Occurrence(
+        id=identity, schedule_id=schedule.id, recurrence_at=recurrence_at, starts_at=starts_at,
+        ends_by=starts_at + timedelta(minutes=10), bulletin_id=schedule.bulletin_id,
+        bulletin_revision=1, class_=BulletinClass.NORMAL, priority=1, late_limit_seconds=60,
+        on_preempt=OnPreempt.DROP, volume=None, title="Tin", state=OccurrenceState.PLANNED,
+        cancel_reason=None, scopes=[], carried_scopes=[],
+    )  # fmt: skip
 
 
 async def invent(session: AsyncSession, seed: int) -> None:

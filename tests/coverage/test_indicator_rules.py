@@ -386,6 +386,19 @@ def test_conversion_is_proven_by_the_least_proven_plant() -> None:
         assert result["1.2"]["XA"].members[0].evidence is evidence
 
 
+def test_a_replacement_does_not_prove_the_plants_that_were_kept() -> None:
+    result = evaluate(
+        _province(
+            stations=(_station(1, "A"),),
+            plants=(MIXED, GONE, replace(NEW, id=1)),
+            clusters=(SOUNDING,),
+            baseline=(Baseline(station_id=1, plant_ids=(3, 5)),),
+        )
+    )["1.2"]["GOC"]
+    (member,) = result.numerator
+    assert member.evidence is Evidence.NONE
+
+
 @pytest.mark.parametrize(
     ("year", "first", "second"),
     [

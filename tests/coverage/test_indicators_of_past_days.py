@@ -74,7 +74,8 @@ async def horn(session: AsyncSession, commune: str, village: str, attested_at: d
     plant = await session.scalar(sa.select(Plant.id).where(Plant.code == f"P-{commune}"))
     assert plant is not None
     cluster = Cluster(
-        code=f"C-{village}", name="", plant_id=plant, latitude=None, longitude=None, watts=None,
+        code=f"C-{commune}-{village}", name="", plant_id=plant,
+        latitude=None, longitude=None, watts=None,
         evidence=Evidence.ATTESTED, installed_on=LONG_AGO, removed_on=None,
     )  # fmt: skip
     session.add(cluster)
@@ -179,6 +180,60 @@ async def test_a_merged_commune_with_an_old_plant_left_is_partly_converted(
         assert [m.code for m in after["1.2"]["XA"].partly] == [commune]
         assert after["1.2"]["XA"].value == 0
         assert reasons(after["1.2"]["GOC"]) == {"S-21262": Reason.NOT_CONVERTED}
+
+
+async def test_a_baseline_plant_is_proven_where_it_has_gone(session: AsyncSession) -> None:
+    """The plant of S-21253 now serves another commune; asking for one commune must see that."""
+    await import_areas(session, *official_files())
+    origin = await station(session, "21253", "fm it", baseline=True)
+    heir = await station(session, "21406", "it")
+    await village(session, "v-1", "21406")
+    await horn(session, "21253", "v-1", datetime(2024, 12, 20, tzinfo=UTC))
+    moved = await session.scalar(sa.select(Plant.id).where(Plant.code == "P-21253"))
+    assert moved is not None
+    session.add(
+        PlantState(
+            plant_id=moved, valid_from=date(2024, 12, 1), station_id=heir.id,
+            technologies=["it"], status=PlantStatus.OPERATING,
+        )
+    )  # fmt: skip
+    await session.flush()
+    for status in (PlantStatus.OPERATING, PlantStatus.DECOMMISSIONED):
+        for scope in ("51", "21253"):
+            result = (await compute(session, date(2024, 12, 31), scope, NOW))["1.2"]["GOC"]
+            (member,) = result.numerator
+            assert (member.code, member.evidence) == (origin.code, Evidence.ATTESTED)
+        if status is PlantStatus.OPERATING:
+            await horn(session, "21406", "v-1", datetime(2024, 12, 20, tzinfo=UTC))
+            session.add(
+                PlantState(
+                    plant_id=moved, valid_from=date(2024, 12, 2), station_id=heir.id,
+                    technologies=["it"], status=PlantStatus.DECOMMISSIONED,
+                )
+            )  # fmt: skip
+            await session.flush()
+
+
+async def test_a_baseline_plant_is_proven_also_at_a_station_nobody_has_placed(
+    session: AsyncSession,
+) -> None:
+    """The plant of S-21253 serves 21142, which was divided."""
+    await import_areas(session, *official_files())
+    await station(session, "21253", "it", baseline=True)
+    heir = await station(session, "21142", "it")
+    await horn(session, "21253", "v-1", datetime(2025, 6, 25, tzinfo=UTC))
+    plant = await session.scalar(sa.select(Plant.id).where(Plant.code == "P-21253"))
+    assert plant is not None
+    session.add(
+        PlantState(
+            plant_id=plant, valid_from=date(2025, 6, 1), station_id=heir.id,
+            technologies=["it"], status=PlantStatus.OPERATING,
+        )
+    )  # fmt: skip
+    await session.flush()
+    for scope in ("51", "21034"):
+        result = (await compute(session, ACT_1677, scope, NOW))["1.2"]["GOC"]
+        assert [member.evidence for member in result.numerator] == [Evidence.ATTESTED]
 
 
 async def test_the_baseline_is_empty_before_the_day_it_was_listed(session: AsyncSession) -> None:

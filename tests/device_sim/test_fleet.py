@@ -50,12 +50,13 @@ class Server:
         self._changed = asyncio.Event()
 
     async def listen(self) -> None:
-        async for message in self._link.messages():
-            _, device_id, _, kind = message.topic.removeprefix(f"{self._prefix}/").split("/")
-            event = decode_event(kind, message.payload)
-            message.ack()
-            self.heard.append((device_id, event))
-            await self._answer(device_id, event)
+        while True:
+            for message in await self._link.receive():
+                _, device_id, _, kind = message.topic.removeprefix(f"{self._prefix}/").split("/")
+                event = decode_event(kind, message.payload)
+                message.ack()
+                self.heard.append((device_id, event))
+                await self._answer(device_id, event)
             self._changed.set()
 
     async def _answer(self, device_id: str, event: Wire) -> None:
@@ -114,6 +115,7 @@ async def server(mqtt: Mqtt) -> Any:
         server = Server(link, mqtt.prefix)
         listening = asyncio.create_task(server.listen())
         yield server
+        assert not listening.done(), listening.exception()
         listening.cancel()
 
 
@@ -233,22 +235,21 @@ async def test_an_alert_interrupts_without_a_lost_or_repeated_sample_and_power_c
     assert ("ended", "o1", "preempted") in server.journal[interrupted]
     whole = decode(long).samples
     heard = running.samples(interrupted, "o1")
-    assert abs(len(heard) - 9 * 48_000) < 500
+    assert abs(len(heard) - 9 * 48_000) <= 1
     assert np.array_equal(heard, whole[: len(heard)])
 
     assert ("ended", "o1", "power_cut") in server.journal[cut]
     assert server.of(Gone, cut)
-    spans = [f for f in running.facts() if f["device_id"] == cut and f["event"] == "started"]
-    first = next(f for f in running.facts() if f["device_id"] == cut and f["event"] == "ended")
-    before, resumed = round(first["seconds"] * 48_000), round(spans[1]["offset"] * 48_000)
-    assert resumed >= before
-    heard = running.samples(cut, "o1")
-    assert np.array_equal(heard[: before - 50], whole[: before - 50])
-    rest = heard[len(heard) - 48_000 :]
-    assert np.array_equal(rest, whole[9 * 48_000 - len(rest) : 9 * 48_000]) or any(
-        np.array_equal(rest, whole[end - len(rest) : end])
-        for end in range(9 * 48_000 - 100, len(whole) + 1)
-    )
+    told_truth = [f for f in running.facts() if f["device_id"] == cut]
+    (first, second) = [f for f in told_truth if f["event"] == "started"]
+    before = next(f for f in told_truth if f["event"] == "ended")["seconds"]
+    assert first["offset"] == 0
+    assert second["offset"] >= before
+    heard, before = running.samples(cut, "o1"), round(before * 48_000)
+    # The truth file says milliseconds, the recording samples.
+    assert np.array_equal(heard[: before - 48], whole[: before - 48])
+    rest = len(heard) - before - 48
+    assert np.array_equal(heard[-rest:], whole[9 * 48_000 - rest : 9 * 48_000])
 
 
 async def test_undecodable_audio_ends_as_such(mqtt: Mqtt, server: Server, tmp_path: Path) -> None:
@@ -265,7 +266,7 @@ async def test_undecodable_audio_ends_as_such(mqtt: Mqtt, server: Server, tmp_pa
 async def test_a_device_that_lost_its_link_comes_back_with_a_higher_session(
     mqtt: Mqtt, server: Server, tmp_path: Path
 ) -> None:
-    (name,) = [n for n in NAMES if reconnect_seconds(n, 2) < 2][:1]
+    name = NAMES[0]
     async with Running(mqtt, tmp_path, [name], ntp=False) as running:
         await server.until(lambda: server.of(Boot, name))
         running.unit(name)._go_offline(0.1)

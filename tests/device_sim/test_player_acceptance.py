@@ -26,6 +26,7 @@ from broadcast.wire.events import (
     Fault,
     Gone,
     Heartbeat,
+    Playback,
     Readiness,
     TimeRequest,
 )
@@ -189,6 +190,18 @@ def test_resend_takes_the_same_way_as_the_retained_document() -> None:
     assert province.refusals() == ["key"]
 
 
+def test_audio_that_came_with_an_alert_and_is_not_what_it_claims_is_fetched_instead() -> None:
+    province = Province()
+    device = province.device(watched=True)
+    raised = alert("x", at(0), audio=[audio("notice", 20)], inline=b"something else")
+    province.publish(province.make(Alerts, "area/51", alerts=[raised]))
+    assert province.refusals() == ["malformed"]
+    assert not device.files
+    province.content(raised.audio[0])
+    province.harness.advance(120)
+    assert [sound.occurrence_id for sound in device.sounds] == ["x"]
+
+
 # Commands ---------------------------------------------------------------------------------------
 
 
@@ -294,6 +307,19 @@ def test_a_confirmation_for_another_journal_frees_nothing() -> None:
     province.harness.advance(600)
     province.command(JournalAck, journal_id="other", upto_seq=99)
     assert len(device.flash.load().records) == 2
+
+
+def test_an_unconfirmed_journal_is_sent_again_ever_more_rarely() -> None:
+    province = Province()
+    province.confirms = False
+    province.device()
+    province.programme(item("a", at(5)))
+    province.harness.advance(3 * 3600)
+    sent = len(province.of(Playback))
+    assert 15 < sent < 30
+    province.confirms = True
+    province.harness.advance(1200)
+    assert len(province.of(Playback)) == sent + 1
 
 
 def test_a_time_reply_that_nobody_awaits_sets_no_clock() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -293,28 +294,61 @@ def assert_told_truly(records: list[Record], sounds: list[Sound]) -> None:
         assert last.played_seconds <= true_seconds + 0.01, "claims more than sounded"
 
 
-@given(st.integers(0, 400))
-@settings(max_examples=80, deadline=None)
-def test_a_power_cut_between_any_two_effects_loses_no_account_and_repeats_no_word(
-    crash_after: int,
-) -> None:
-    province = Province(off_seconds=2)
+def cut_after_every_effect(run: Callable[[int], tuple[Province, Device]]) -> int:
+    """Run again and again, the power going after one more effect each time; runs it took."""
+    for crash_after in range(2000):
+        province, device = run(crash_after)
+        assert [r.seq for r in records(province)] == list(range(1, len(records(province)) + 1))
+        sounds, told = by_occurrence(device.sounds), by_occurrence(records(province))
+        for name, mine in told.items():
+            assert_heard_once(sounds[name])
+            assert_told_truly(mine, sounds[name])
+        if device.crash_after:
+            return crash_after
+    raise AssertionError("it never ends")
+
+
+def records(province: Province) -> list[Record]:
+    return [r for _, r in sorted(province.records.get("d1", {}).items())]
+
+
+def test_a_power_cut_after_any_effect_loses_no_account_and_repeats_no_word() -> None:
     planned = [
-        item("a", at(2), audio=[audio("music", 100)]),
-        item("b", at(2.5), priority=90, on_preempt=OnPreempt.DROP),
-        item("c", at(3), priority=95),
-        item("d", at(3.1), priority=95, late_limit_seconds=10),
+        item("a", at(2), audio=[audio("music", 40)]),
+        item("b", at(2.2), priority=90, on_preempt=OnPreempt.DROP, audio=[audio("n1", 10)]),
+        item("c", at(2.3), priority=95, audio=[audio("n1", 10)]),
+        item("d", at(2.4), priority=95, late_limit_seconds=2, audio=[audio("n1", 10)]),
     ]
-    device = province.device()
-    device.crash_after = crash_after
-    province.programme(*planned)
-    province.harness.advance(3600)
-    device.crash_after = None
-    province.harness.advance(3600)
-    journal = province.journal()
-    assert {occurrence_id for _, occurrence_id, *_ in journal} == {"a", "b", "c", "d"}
-    for name in "abcd":
-        assert_heard_once([s for s in device.sounds if s.occurrence_id == name])
+
+    def run(crash_after: int) -> tuple[Province, Device]:
+        province = Province(off_seconds=2)
+        device = province.device()
+        device.crash_after = crash_after
+        province.programme(*planned)
+        province.harness.advance(1200)
+        assert {name for _, name, *_ in province.journal()} == {"a", "b", "c", "d"}
+        return province, device
+
+    assert cut_after_every_effect(run) > 40
+
+
+def test_a_programme_that_has_rolled_on_leaves_no_miss_untold_wherever_power_goes() -> None:
+    def run(crash_after: int) -> tuple[Province, Device]:
+        province = Province(off_seconds=2)
+        province.answers_time = False
+        device = province.device(ntp=False)
+        province.programme(item("a", at(5)), item("b", at(90)))
+        province.harness.power_cut(device)
+        province.harness.advance(1800)
+        province.programme(item("b", at(90)))
+        device.crash_after = crash_after
+        province.harness.power_on(device)
+        province.harness.connect(device)
+        province.harness.advance(600)
+        assert province.journal() == [("skipped", "a", "powered_off")]
+        return province, device
+
+    assert cut_after_every_effect(run) > 10
 
 
 def test_a_week_of_a_hundred_players_takes_seconds() -> None:

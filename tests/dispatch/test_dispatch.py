@@ -2,169 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import random
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
+import structlog
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db, dispatch
-from broadcast.areas.model import Area, Level
+from broadcast import db
+from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
-from broadcast.bulletins.model import RevisionState
+from broadcast.clock import LOCAL
+from broadcast.devices.enrolment import retire
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import Unavailable
 from broadcast.plays.model import Play, PlayState
+from broadcast.programmes import publish
 from broadcast.programmes.keys import Keys
-from broadcast.programmes.model import Document, ProgrammeRevision, PublishedContent
-from broadcast.schedules import occurrences
-from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
-from broadcast.stations.model import (
-    Cluster,
-    ClusterVillage,
-    Evidence,
-    Grade,
-    Plant,
-    PlantState,
-    PlantStatus,
-    Station,
+from broadcast.programmes.model import (
+    DirtyScope,
+    Document,
+    ProgrammeRevision,
+    PublishedContent,
 )
+from broadcast.schedules import occurrences
+from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.stations.model import Cluster
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from broadcast.wire.fields import OnPreempt
-from tests.bulletins import make
-
-NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
-"""08:00 on a Monday in the province."""
-PREFIX = "ttn/v1"
-KEYS = Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
-
-
-class Broker:
-    """Keeps what is retained, as a broker does; can be away, and can forget."""
-
-    def __init__(self) -> None:
-        self.connected = True
-        self.connection = 1
-        self.retained: dict[str, bytes] = {}
-        self.publishes: list[str] = []
-        self.away = False
-        self.echo: Callable[[str, bytes], None]
-
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        if self.away:
-            raise Unavailable("broker away")
-        assert retain, "a verb must never be published by the dispatcher"
-        self.publishes.append(topic.removeprefix(f"{PREFIX}/"))
-        self.echo(topic, payload)
-        if payload:
-            self.retained[topic.removeprefix(f"{PREFIX}/")] = payload
-        else:
-            self.retained.pop(topic.removeprefix(f"{PREFIX}/"), None)
-
-    def document(self, topic: str) -> Any:
-        return Verifier(KEYS.public()).document(self.retained[topic])
-
-
-class World:
-    """A province with one commune, two villages and a cluster with a device in each."""
-
-    def __init__(self, engine: AsyncEngine, content_dir: Path) -> None:
-        self.engine = engine
-        self.broker = Broker()
-        self.settings = config.Settings(
-            postgres=config.Postgres(dsn=SecretStr("postgresql://unused")), content_dir=content_dir
-        )
-        self.content_dir = content_dir
-        self.now = NOW
-        self.restart()
-
-    def restart(self) -> None:
-        """A new leader, that knows nothing of the old one."""
-        self.dispatcher = dispatch.Dispatcher(
-            self.engine,
-            self.broker,
-            self.settings,
-            KEYS,  # type: ignore[arg-type]
-        )
-        self.broker.echo = self.dispatcher.saw
-        for topic, payload in self.broker.retained.items():
-            self.dispatcher.saw(f"{PREFIX}/{topic}", payload)
-
-    async def turn(self, *, after: timedelta = timedelta(seconds=1)) -> None:
-        self.now += after
-        await self.dispatcher.turn(self.now)
-
-    async def build(self) -> None:
-        async with db.transaction(self.engine) as session:
-            for code, level, parent in (
-                ("51", Level.PROVINCE, None),
-                ("21001", Level.COMMUNE, "51"),
-                ("V1", Level.VILLAGE, "21001"),
-                ("V2", Level.VILLAGE, "21001"),
-            ):
-                session.add(
-                    Area(code=code, level=level, kind=level.value, name=code, parent_code=parent,
-                         valid_from=datetime(2020, 1, 1).date(), valid_to=None)  # noqa: DTZ001
-                )  # fmt: skip
-            began = datetime(2020, 1, 1).date()  # noqa: DTZ001
-            station = Station(code="S", name="S", commune_code="21001", valid_from=began)
-            plant = Plant(code="P", name="P")
-            session.add_all([station, plant])
-            await session.flush()
-            session.add(
-                PlantState(plant_id=plant.id, valid_from=began, station_id=station.id,
-                           technologies=["it"], status=PlantStatus.OPERATING)
-            )  # fmt: skip
-            for village in ("V1", "V2"):
-                cluster = Cluster(code=f"C-{village}", name=village, plant_id=plant.id,
-                                  evidence=Evidence.TELEMETRY, installed_on=began)  # fmt: skip
-                device = Device(code=f"D-{village}", codecs=["opus"], enrolled_at=NOW)
-                session.add_all([cluster, device])
-                await session.flush()
-                session.add_all([
-                    ClusterVillage(cluster_id=cluster.id, village_code=village,
-                                   valid_from=began, grade=Grade.PRIMARY),
-                    Installation(device_id=device.id, cluster_id=cluster.id,
-                                 installed_at=NOW - timedelta(days=1)),
-                ])  # fmt: skip
-            await touch(session)
-
-    async def bulletin(self, body: bytes = b"sound") -> UUID:
-        async with db.transaction(self.engine) as session:
-            bulletin = await make.bulletin(session, area_code="21001", title="Thông báo")
-            sound = make.prepared(self.content_dir, opus=body * 20_000)
-            await make.revision(session, bulletin, sound, RevisionState.APPROVED)
-            return bulletin.id
-
-    async def schedule(
-        self, bulletin_id: UUID, target: dict[str, str], hours: float = 2, rrule: str | None = None
-    ) -> UUID:
-        async with db.transaction(self.engine) as session:
-            schedule = Schedule(
-                id=uuid4(), bulletin_id=bulletin_id, bulletin_revision=1, title="Thông báo",
-                starts_at=self.now.replace(microsecond=0) + timedelta(hours=hours), rrule=rrule,
-                targets=[target], targets_on=self.now.date(), priority=64,
-                late_limit_seconds=300, on_preempt=OnPreempt.RESUME, volume=None,
-                state=ScheduleState.ACTIVE, created_by="Lan", created_at=self.now,
-                changed_at=self.now,
-            )  # fmt: skip
-            session.add(schedule)
-            await session.flush()
-            await occurrences.materialise(
-                session, self.now, self.settings.rules.horizon, [schedule.id]
-            )
-            return schedule.id
-
-    async def plays(self) -> list[tuple[PlayState, str]]:
-        async with db.transaction(self.engine) as session:
-            rows = await session.scalars(sa.select(Play).order_by(Play.cluster_id))
-            return [(play.state, play.reason) for play in rows]
+from tests.dispatch.world import KEYS, NOW, World
 
 
 @pytest.fixture
@@ -219,10 +87,7 @@ async def test_withdrawing_a_schedule_empties_the_document_and_cancels_the_plays
     schedule_id = await world.schedule(await world.bulletin(), {"area": "21001"})
     await world.turn()
     first = world.broker.document("area/21001/state/programme")
-    async with db.transaction(world.engine) as session:
-        schedule = await session.get_one(Schedule, schedule_id)
-        schedule.state = ScheduleState.WITHDRAWN
-        await occurrences.cancel_coming(session, schedule, world.now, occurrences.WITHDRAWN)
+    await world.withdraw(schedule_id)
     await world.turn()
     second = world.broker.document("area/21001/state/programme")
     assert second.items == []
@@ -306,7 +171,7 @@ async def test_a_broker_that_forgot_is_told_again(world: World) -> None:
     await world.turn(after=timedelta(seconds=6))
     held = dict(world.broker.retained)
     world.broker.retained.clear()
-    world.broker.connection += 1
+    world.broker.reconnect()
     await world.turn()
     assert world.broker.retained == {}
     await world.turn(after=timedelta(seconds=6))
@@ -331,30 +196,42 @@ async def test_a_restored_database_overtakes_what_the_broker_holds(world: World)
     assert healed.items == lost.items
 
 
-async def test_a_programme_is_issued_again_daily_and_stays_valid_for_seven_days(
+async def test_a_programme_is_issued_again_daily_and_always_holds_for_seven_days(
     world: World,
 ) -> None:
     await world.schedule(await world.bulletin(), {"area": "21001"}, hours=24 * 6)
     await world.turn()
     revisions = set()
-    for _ in range(8 * 4):
-        await world.turn(after=timedelta(hours=3))
-        programme = world.broker.document("area/21001/state/programme")
+    for _ in range(5 * 24):
+        await world.turn(after=timedelta(hours=1))
+        programme = world.broker.programme("area/21001")
         revisions.add(programme.revision)
-        assert programme.not_after >= world.now + timedelta(days=6, hours=20)
-    assert 4 <= len(revisions) <= 5
+        assert programme.not_after >= world.now + timedelta(days=7)
+    assert 5 <= len(revisions) <= 6
 
 
-async def test_a_recurring_schedule_rolls_into_the_document_day_by_day(world: World) -> None:
+async def test_at_every_moment_a_device_holds_all_of_the_next_seven_days(world: World) -> None:
     await world.schedule(await world.bulletin(), {"area": "21001"}, rrule="FREQ=DAILY")
     await world.turn()
-    assert len(world.broker.document("area/21001/state/programme").items) == 7
-    for _ in range(8 * 3):
-        await world.turn(after=timedelta(hours=3))
-    items = world.broker.document("area/21001/state/programme").items
-    coming = [item for item in items if item.ends_by > world.now]
-    assert len(coming) == 7
-    assert max(item.starts_at for item in coming) > NOW + timedelta(days=9)
+    starts = [NOW + timedelta(hours=2, days=day) for day in range(30)]
+    for minutes in range(0, 9 * 24 * 60, 50):
+        items = {item.starts_at for item in world.broker.programme("area/21001").items}
+        coming = {at for at in starts if world.now < at < world.now + timedelta(days=7)}
+        assert coming <= items, minutes
+        await world.turn(after=timedelta(minutes=50))
+
+
+async def test_an_empty_programme_is_left_to_lapse(world: World) -> None:
+    schedule_id = await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    await world.withdraw(schedule_id)
+    await world.turn()
+    empty = world.broker.retained["area/21001/state/programme"]
+    for _ in range(10):
+        await world.turn(after=timedelta(days=1))
+    assert world.broker.retained["area/21001/state/programme"] == empty
+    async with db.transaction(world.engine) as session:
+        assert not list(await session.scalars(sa.select(DirtyScope)))
 
 
 async def test_audio_leaves_the_broker_a_day_after_its_last_item(world: World) -> None:
@@ -378,7 +255,7 @@ async def test_audio_that_returns_to_a_programme_returns_to_the_broker(world: Wo
     await world.turn(after=timedelta(hours=30))
     await world.schedule(bulletin_id, {"area": "21001"})
     await world.turn()
-    assert sum(topic.startswith("content/") for topic in world.broker.retained) == 8
+    assert list(world.broker.files().values()) == [b"sound" * 20_000]
 
 
 async def test_missing_audio_holds_up_no_other_document(world: World) -> None:
@@ -409,7 +286,7 @@ async def test_the_ledger_remembers_which_revisions_carried_an_occurrence(world:
 
 
 async def test_killed_between_any_two_steps_it_ends_in_the_same_documents(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     """Every step may be the last of a leader; the next leader finishes the work."""
     await world.schedule(await world.bulletin(), {"area": "21001"})
@@ -429,3 +306,328 @@ async def test_killed_between_any_two_steps_it_ends_in_the_same_documents(
     await world.turn()
     assert len(world.broker.document("area/21001/state/programme").items) == 1
     assert await world.plays() == [(PlayState.PLANNED, "")] * 2
+
+
+# --- what is told to whom ------------------------------------------------------------------------
+
+
+async def test_a_merger_at_midnight_hands_the_items_to_the_villages(world: World) -> None:
+    """21001 goes into 21099 with a village that never heard of it."""
+    await world.schedule(await world.bulletin(), {"area": "21001"}, rrule="FREQ=DAILY")
+    await world.turn()
+    midnight = NOW + timedelta(hours=16)
+    merged_on = midnight.astimezone(LOCAL).date()
+    async with db.transaction(world.engine) as session:
+        await session.execute(
+            sa.update(Area)
+            .where(Area.code.in_(["21001", "V1", "V2"]))
+            .values(valid_to=merged_on - timedelta(days=1))
+        )
+        for code, parent in (("21099", "51"), ("V1", "21099"), ("V2", "21099"), ("V3", "21099")):
+            level = Level.COMMUNE if parent == "51" else Level.VILLAGE
+            session.add(
+                Area(code=code, level=level, kind=level.value, name=code, parent_code=parent,
+                     valid_from=merged_on, valid_to=None)
+            )  # fmt: skip
+        session.add(
+            AreaLineage(old_code="21001", new_code="21099", effective_on=merged_on,
+                        part=Part.WHOLE, legal_act="NQ")
+        )  # fmt: skip
+        await touch(session)
+    await world.turn()
+    # Known before: today's occurrence stays where it is, those after midnight go to the villages.
+    [today] = world.broker.programme("area/21001").items
+    for village in ("V1", "V2"):
+        assert len(world.broker.programme(f"area/{village}").items) == 7
+    assert "area/21099/state/programme" not in world.broker.retained
+    assert world.broker.document("device/D-V1/state/config").areas == ["V1", "21001", "51"]
+    await world.turn(after=timedelta(hours=16))
+    assert world.broker.document("device/D-V1/state/config").areas == ["V1", "21099", "51"]
+    async with db.transaction(world.engine) as session:
+        states = set(await session.scalars(sa.select(Play.state)))
+        per_occurrence = sa.select(sa.func.count(Play.cluster_id)).group_by(Play.occurrence_id)
+        counts = set(await session.scalars(per_occurrence))
+    assert counts == {2}
+    assert PlayState.CANCELLED not in states
+    assert today.starts_at == NOW + timedelta(hours=2)
+
+
+async def test_a_retired_device_is_told_to_follow_nothing(world: World) -> None:
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        device = (await session.scalars(sa.select(Device).where(Device.code == "D-V1"))).one()
+        await retire(session, device, world.now)
+    await world.turn()
+    assert world.broker.document("device/D-V1/state/config").areas == []
+    assert world.broker.document("device/D-V2/state/config").areas == ["V2", "21001", "51"]
+
+
+async def test_another_key_signs_everything_anew(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    before = dict(world.broker.retained)
+    world.keys = Keys(SigningKey.generate("programme"), KEYS.alert)
+    world.restart()
+    await world.turn()
+    verifier = Verifier(world.keys.public())
+    for topic in before:
+        if not topic.startswith("content/"):
+            verifier.document(world.broker.retained[topic])
+
+
+async def test_only_the_codecs_that_a_device_needs_are_at_the_broker(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    assert list(world.broker.files().values()) == [b"sound" * 20_000]
+    async with db.transaction(world.engine) as session:
+        session.add(Device(code="D-OLD", codecs=["mp3"], enrolled_at=world.now))
+        session.add(Device(code="D-NEW", codecs=["mp3", "opus"], enrolled_at=world.now))
+        await touch(session)
+    await world.turn()
+    assert sorted(world.broker.files().values()) == [b"mp3", b"sound" * 20_000]
+
+
+# --- the order of things -------------------------------------------------------------------------
+
+
+async def test_the_first_block_is_published_last_and_removed_first(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    blocks = [t.split("/")[2] for t in world.broker.publishes if t.startswith("content/")]
+    assert blocks == ["1", "2", "3", "4", "5", "6", "0"]
+    world.broker.publishes.clear()
+    await world.turn(after=timedelta(days=2))
+    blocks = [t.split("/")[2] for t in world.broker.publishes if t.startswith("content/")]
+    assert blocks == ["0", "1", "2", "3", "4", "5", "6"]
+
+
+async def test_a_withdrawal_overtakes_the_audio_of_others(world: World) -> None:
+    first = await world.schedule(await world.bulletin(), {"area": "V1"})
+    await world.turn()
+    await world.schedule(await world.bulletin(b"long!"), {"area": "V2"})
+    await world.withdraw(first)
+    world.broker.refuse = lambda topic: topic.startswith("content/")
+    await world.turn()
+    assert world.broker.programme("area/V1").items == []
+    assert "area/V2/state/programme" not in world.broker.retained
+    world.broker.refuse = lambda _: False
+    await world.turn()
+    assert len(world.broker.programme("area/V2").items) == 1
+
+
+async def test_audio_is_published_some_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "BYTES_PER_TURN", 100_000)
+    for number in range(3):
+        await world.schedule(
+            await world.bulletin(f"song{number}".encode()), {"area": "V1"}, number + 2
+        )
+    more = [await world.dispatcher.turn(world.now) for _ in range(4)]
+    assert more == [True, True, False, False]
+    assert len(world.broker.files()) == 3
+    assert len(world.broker.programme("area/V1").items) == 3
+
+
+async def test_withdrawn_audio_leaves_at_once_and_cancelled_audio_after_a_day(
+    world: World,
+) -> None:
+    withdrawn, cancelled = await world.bulletin(b"wrong"), await world.bulletin(b"right")
+    await world.schedule(withdrawn, {"area": "V1"})
+    schedule_id = await world.schedule(cancelled, {"area": "V2"})
+    await world.turn()
+    assert len(world.broker.files()) == 2
+    async with db.transaction(world.engine) as session:
+        await session.execute(
+            sa.text("UPDATE bulletin_revisions SET state = 'withdrawn' WHERE bulletin_id = :id"),
+            {"id": withdrawn},
+        )
+    await world.withdraw(schedule_id)
+    await world.turn()
+    await world.turn()
+    assert list(world.broker.files().values()) == [b"right" * 20_000]
+    await world.turn(after=timedelta(hours=23))
+    assert len(world.broker.files()) == 1
+    await world.turn(after=timedelta(hours=2))
+    assert world.broker.files() == {}
+
+
+async def test_a_file_that_is_not_what_its_name_says_is_never_published(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    for path in world.content_dir.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"x" + path.read_bytes()[1:])
+    await world.turn()
+    assert world.broker.files() == {}
+    assert len(world.broker.programme("area/21001").items) == 1
+
+
+async def test_one_document_that_is_not_confirmed_holds_up_no_other(world: World) -> None:
+    for village in ("V1", "V2"):
+        await world.schedule(await world.bulletin(), {"area": village})
+    world.broker.refuse = lambda topic: topic == "area/V1/state/programme"
+    await world.turn()
+    assert len(world.broker.programme("area/V2").items) == 1
+    async with db.transaction(world.engine) as session:
+        confirmed = await session.get_one(Document, ("area/V2", "programme"))
+        waiting = await session.get_one(Document, ("area/V1", "programme"))
+    assert confirmed.published_revision == confirmed.revision
+    assert waiting.published_revision == 0
+    count = len(world.broker.publishes)
+    world.broker.refuse = lambda _: False
+    await world.turn()
+    assert world.broker.publishes[count:] == ["area/V1/state/programme"]
+
+
+async def test_a_step_that_fails_stops_no_other_and_is_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+
+    async def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(occurrences, "cancel_unapproved", fail)
+        for _ in range(3):
+            await world.turn()
+    assert len(world.broker.programme("area/21001").items) == 1
+    told = [line["event"] for line in logs if line["event"].startswith("dispatch.step")]
+    assert told == ["dispatch.step.failed"]
+    with structlog.testing.capture_logs() as logs:
+        await world.turn()
+    assert [line["step"] for line in logs] == ["unapproved"]
+
+
+# --- what broker and database lost --------------------------------------------------------------
+
+
+async def settled(world: World) -> None:
+    """Long enough for the broker to have told what it retains."""
+    for _ in range(4):
+        await world.turn()
+
+
+async def test_a_broker_that_lost_some_of_it_is_told_that(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await settled(world)
+    held = dict(world.broker.retained)
+    first = next(topic for topic in held if topic.endswith("/0"))
+    for gone in ({first}, {"area/21001/state/programme"}, {"device/D-V1/state/config", first}):
+        for topic in gone:
+            del world.broker.retained[topic]
+        world.broker.publishes.clear()
+        world.broker.reconnect()
+        await settled(world)
+        assert world.broker.retained == held
+        files = {topic for topic in held if topic.startswith(first.rpartition("/")[0])}
+        assert set(world.broker.publishes) == (gone | files if first in gone else gone)
+
+
+async def test_a_broker_that_lost_nothing_is_told_nothing(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await settled(world)
+    world.broker.publishes.clear()
+    world.broker.reconnect()
+    await settled(world)
+    world.restart()
+    await settled(world)
+    assert world.broker.publishes == []
+
+
+async def test_a_forged_document_is_overwritten_and_pushes_no_revision(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await settled(world)
+    topic = "area/21001/state/programme"
+    ours = world.broker.retained[topic]
+    lost = world.broker.programme("area/21001")
+    stranger = SigningKey.generate("programme")
+    for forged in (
+        stranger.sign(structs.replace(lost, revision=2**53 - 1)),
+        b"not even a token",
+    ):
+        world.broker.retained[topic] = forged
+        world.broker.reconnect()
+        await settled(world)
+        assert world.broker.retained[topic] == ours
+
+
+async def test_a_database_older_than_the_broker_takes_back_what_it_does_not_know(
+    world: World,
+) -> None:
+    await settled(world)
+    foreign = Programme(
+        scope="area/V9", revision=world.now.year * 10**12, issued_at=NOW,
+        not_after=NOW + timedelta(days=8), items=[],
+    )  # fmt: skip
+    config = structs.replace(world.broker.document("device/D-V1/state/config"), scope="device/D-9")
+    world.broker.retained["area/V9/state/programme"] = KEYS.programme.sign(foreign)
+    world.broker.retained["device/D-9/state/config"] = KEYS.programme.sign(config)
+    world.broker.reconnect()
+    await settled(world)
+    assert world.broker.programme("area/V9").revision == foreign.revision + 1
+    assert world.broker.retained["device/D-9/state/config"] == KEYS.programme.sign(config)
+
+
+async def test_after_a_standstill_every_miss_is_in_the_ledger(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"}, rrule="FREQ=DAILY")
+    await world.turn()
+    world.now += timedelta(days=12)
+    world.restart()
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        starts = sorted(set(await session.scalars(sa.select(Play.starts_at))))
+    assert starts == [NOW + timedelta(hours=2, days=day) for day in range(20)]
+
+
+# --- any order of things -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_in_whatever_order_ends_in_the_same_documents(
+    world: World, seed: int
+) -> None:
+    """Compared with the documents of a leader that starts with none, on the same schedules."""
+    chance = random.Random(seed)
+    bulletins = [await world.bulletin(f"song{n}".encode()) for n in range(2)]
+    scopes = [
+        {"area": "51"},
+        {"area": "21001"},
+        {"area": "V1"},
+        {"area": "V2"},
+        {"cluster": "C-V1"},
+    ]
+    made = []
+    for _ in range(25):
+        world.broker.away = chance.random() < 0.3
+        match chance.randrange(8):
+            case 0 | 1 | 2:
+                rule = chance.choice([None, "FREQ=DAILY", "FREQ=DAILY;COUNT=3"])
+                target, hours = chance.choice(scopes), chance.uniform(0.1, 60)
+                made.append(await world.schedule(chance.choice(bulletins), target, hours, rule))
+            case 3 if made:
+                await world.withdraw(chance.choice(made))
+            case 4 if made:
+                await world.move_some(chance.choice(made), timedelta(hours=chance.uniform(-5, 50)))
+            case 5:
+                world.restart()
+            case 6:
+                world.broker.retained.clear()
+                world.broker.reconnect()
+            case _:
+                async with db.transaction(world.engine) as session:
+                    await touch(session)
+        for _ in range(chance.randrange(3)):
+            await world.turn(after=timedelta(minutes=chance.uniform(0, 300)))
+    world.broker.away = False
+    await settled(world)
+    items, files = world.items(), world.broker.files()
+    async with db.transaction(world.engine) as session:
+        await session.execute(sa.text("TRUNCATE documents, published_content"))
+        await session.execute(sa.update(Occurrence).values(dirty=True))
+    world.broker.retained.clear()
+    world.restart()
+    await settled(world)
+    assert items == world.items()
+    assert any(items.values())
+    assert set(files) >= set(world.broker.files())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import httpx
@@ -12,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from broadcast import config, db
 from broadcast.accounts.model import ApiToken, Role
@@ -74,7 +77,12 @@ def application(engine: AsyncEngine) -> FastAPI:
     async def refused() -> Thing:
         raise InvalidInput("area_code", "xã 21253 không còn", successors=["21262"])
 
+    app.get("/day-after")(day_after)
     return app
+
+
+async def day_after(on: date) -> date:
+    return on + timedelta(days=1)
 
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,6 +132,53 @@ async def test_a_bug_is_a_problem_that_gives_nothing_away(client: httpx.AsyncCli
     assert answer.status_code == 500
     assert "s3cret" not in answer.text
     assert answer.json()["type"] == "urn:broadcast:problem:internal"
+
+
+@pytest.mark.parametrize("address", ["/?host=/nowhere", "127.0.0.1:1/"])
+async def test_without_its_database_a_request_is_to_be_repeated(address: str) -> None:
+    engine = create_async_engine(f"postgresql+asyncpg://x@{address}", poolclass=NullPool)
+    transport = httpx.ASGITransport(application(engine), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/things/a")
+    assert (answer.status_code, answer.json()["type"]) == (
+        503,
+        "urn:broadcast:problem:unavailable",
+    )
+
+
+async def test_text_that_no_column_takes_is_the_sender_s_mistake(
+    client: httpx.AsyncClient,
+) -> None:
+    answers = [await client.get("/things/a%00b")]
+    for body in (b'{"name": "a\\u0000b", "size": 1}', b'{"name": "\\ud800", "size": 1}'):
+        headers = {"Content-Type": "application/json"}
+        answers.append(await client.post("/things", content=body, headers=headers))
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+
+
+async def test_a_cursor_beyond_every_column_is_the_sender_s_mistake(
+    client: httpx.AsyncClient,
+) -> None:
+    for values in (
+        ["2026-01-01T00:00:00+00:00", "9" * 30],
+        ["0001-01-01T00:00:00+14:00", "1"],
+    ):
+        cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+        answer = await client.get("/things", params={"cursor": cursor})
+        assert answer.status_code == 422
+
+
+async def test_a_day_outside_the_calendar_is_the_sender_s_mistake(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/day-after", params={"on": "9999-12-31"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "request")
+
+
+async def test_a_weakened_tag_is_known_all_the_same(client: httpx.AsyncClient) -> None:
+    first = await client.get("/things/a")
+    weak = {"If-None-Match": f"W/{first.headers['etag']}"}
+    assert (await client.get("/things/a", headers=weak)).status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -217,7 +272,10 @@ async def test_pages_join_to_the_whole_list(
     assert joined == whole["items"]
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "W10", "WyJhIl0", "bnVsbA"])
+@pytest.mark.parametrize(
+    "cursor",
+    ["nonsense", "W10", "WyJhIl0", "bnVsbA", base64.urlsafe_b64encode(b"[" * 9000).decode()],
+)
 async def test_a_foreign_cursor_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
     answer = await client.get("/things", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["field"]) == (422, "cursor")

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from broadcast.bulletins import dates
 from broadcast.bulletins.lexicon import (
     ABBREVIATIONS,
     LETTERS,
@@ -72,31 +73,6 @@ chín mươi tám phần trăm số hộ dự.'
     return _tidy("".join(said))
 
 
-def _month(month: str) -> str:
-    return "tư" if int(month) == 4 else cardinal(int(month))
-
-
-def _day(day: str) -> str:
-    return f"mùng {cardinal(int(day))}" if int(day) <= 10 else cardinal(int(day))
-
-
-def _is_date(day: str, month: str) -> bool:
-    return 1 <= int(day) <= 31 and 1 <= int(month) <= 12
-
-
-# What stands around a match. The words before decide between a date and a fraction.
-
-
-def _before(found: re.Match[str]) -> str:
-    word = re.search(r"(\w+)[\s:]*$", found.string[max(found.start() - 20, 0) : found.start()])
-    return word[1].lower() if word else ""
-
-
-def _after(found: re.Match[str]) -> str:
-    word = re.match(r"\s+(\w+)", found.string[found.end() : found.end() + 20])
-    return word[1].lower() if word else ""
-
-
 # One function for each rule: the words for a match, or None to leave it to the rules below.
 
 
@@ -137,101 +113,11 @@ def _phone(found: re.Match[str]) -> str | None:
     return ("cộng " if number[0] == "+" else "") + ", ".join(map(digits, groups))
 
 
-def _time(found: re.Match[str]) -> str | None:
-    hour, minute = int(found["hour"]), int(found["minute"] or 0)
-    if hour > 24 and found["minute"]:
-        return None
-    if found["mark"] in "gG" and not found["minute"]:
-        daytime = {
-            "sáng",
-            "trưa",
-            "chiều",
-            "tối",
-            "đêm",
-            "ngày",
-            "đến",
-            "lúc",
-            "từ",
-            "vào",
-            "trước",
-        }
-        if hour > 24 or not daytime & {_before(found), _after(found)}:
-            return None
-    return f"{cardinal(hour)} giờ" + (f" {cardinal(minute)} phút" if minute else "")
-
-
-def _full_date(found: re.Match[str]) -> str | None:
-    day, month, year = found["day"], found["month"], found["year"]
-    if not _is_date(day, month):
-        return None
-    if len(year) == 2:
-        year = f"20{year}"
-    return f"{_on(found, day)} tháng {_month(month)} năm {cardinal(int(year))}"
-
-
-def _on(found: re.Match[str], day: str) -> str:
-    """The day, with the word for it unless that has just been said."""
-    before = _before(found)
-    if before in {"mùng", "mồng"}:
-        return cardinal(int(day))
-    return _day(day) if before in {"ngày", "hôm"} else f"ngày {_day(day)}"
-
-
-def _day_range(found: re.Match[str]) -> str | None:
-    first, last, month = found["first"], found["day"], found["month"]
-    if not _is_date(last, month) or not 0 < int(first) < int(last):
-        return None
-    year = f" năm {cardinal(int(found['year']))}" if found["year"] else ""
-    return f"{_on(found, first)} đến ngày {_day(last)} tháng {_month(month)}{year}"
-
-
-def _month_year(found: re.Match[str]) -> str | None:
-    number, before = found["month"], _before(found)
-    year = f"năm {cardinal(int(found['year']))}"
-    if before in {"số", "quý", "kỳ", "đợt", "khóa", "khoá", "vụ", "lần"}:
-        return f"{whole(number)} {year}"
-    if not 1 <= int(number) <= 12:
-        return None
-    return f"{'' if before == 'tháng' else 'tháng '}{_month(number)} {year}"
-
-
-_PARTS_OF = re.compile("chiếm|còn|dưới|được|gần|giảm|hơn|khoảng|nhất|quá|tăng|thiểu|trên|đạt|bằng")
-_COUNTED = re.compile(
-    "cơ|cụm|diện|dân|hộ|hội|huyện|khu|lớp|loa|người|nhà|phiếu|phường|quãng|số|thành|thôn|tổ|tổng"
-    "|trẻ|trường|tuyến|xã"
-)
-
-
-def _stroke(found: re.Match[str]) -> str:
-    """Two numbers around a stroke: a day and month unless the neighbours count parts."""
-    above, below = found["day"], found["month"]
-    before, part = _before(found), int(above) < int(below)
-    on_day = before in {"ngày", "hôm", "sáng", "trưa", "chiều", "tối", "đêm", "mùng", "mồng"}
-    counts = _PARTS_OF.fullmatch(before) or (part and _COUNTED.fullmatch(_after(found)))
-    no_date = before in {"số", "nhà", "ngõ", "hẻm", "kiệt", "lớp"} or found[0] == "24/7"
-    if _is_date(above, below) and (on_day or not (counts or no_date)):
-        return f"{_on(found, above)} tháng {_month(below)}"
-    over = "phần" if part and (int(below) <= 10 or above == "1") else "trên"
-    return f"{whole(above)} {over} {'tư' if over == 'phần' and below == '4' else whole(below)}"
-
-
-def _day_before_month(found: re.Match[str]) -> str | None:
-    return f"{found[1]} {_day(found[2])}" if 1 <= int(found[2]) <= 31 else None
-
-
-def _ordinal(found: re.Match[str]) -> str | None:
-    word, number = found[1], int(found[2])
-    if word.lower() == "tháng":
-        return f"{word} tư" if number == 4 and _before(found) not in _EVERY else None
-    return f"{word} { {1: 'nhất', 4: 'tư'}.get(number) or cardinal(number) }"
-
-
-_EVERY = frozenset(("mỗi", "hàng", "hằng", "một", "trong"))
-
-
 def _quantity(found: re.Match[str]) -> str | None:
     number, unit, rate = found["number"], found["unit"], found["rate"]
-    if re.fullmatch("11[1-5]", number) and not (unit or _COUNTED.fullmatch(_after(found))):
+    if re.fullmatch("11[1-5]", number) and not (
+        unit or dates.COUNTED.fullmatch(dates.word_after(found))
+    ):
         said_before = found.string[max(found.start() - 80, 0) : found.start()].lower()
         if re.search(r"\b(?:gọi|tổng đài|nóng|điện thoại)\b", said_before):
             return digits(number)
@@ -242,7 +128,7 @@ def _quantity(found: re.Match[str]) -> str | None:
 
 
 def _per(found: re.Match[str]) -> str | None:
-    parallel = _before(found) in {"ngày", "tháng", "năm", "xã", "thôn", "tỉnh", "cấp"}
+    parallel = dates.word_before(found) in {"ngày", "tháng", "năm", "xã", "thôn", "tỉnh", "cấp"}
     return None if parallel else " một "
 
 
@@ -352,22 +238,23 @@ _RULES = (
     _rule(
         r"(?P<hour>\d{1,2})\s?(?P<mark>[hHgG])(?:\s?(?P<minute>[0-5]\d)"
         r"(?:\s?(?:phút|ph|p|'))?)?(?![\w/])",
-        _time,
+        dates.time,
     ),
-    _rule(r"(?P<hour>[01]?\d|2[0-4])(?P<mark>:)(?P<minute>[0-5]\d)(?![\w:])", _time),
+    _rule(r"(?P<hour>[01]?\d|2[0-4])(?P<mark>:)(?P<minute>[0-5]\d)(?![\w:])", dates.time),
     _rule(
-        r"(?P<day>\d{1,2})(?P<by>[/.-])(?P<month>\d{1,2})(?P=by)(?P<year>\d{4})(?!\w)", _full_date
+        r"(?P<day>\d{1,2})(?P<by>[/.-])(?P<month>\d{1,2})(?P=by)(?P<year>\d{4})(?!\w)",
+        dates.full_date,
     ),
-    _rule(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d\d)(?!\w)", _full_date),
-    _rule(r"(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\w)", _full_date),
+    _rule(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d\d)(?!\w)", dates.full_date),
+    _rule(r"(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\w)", dates.full_date),
     _rule(
         r"(?P<first>\d{1,2})\s?-\s?(?P<day>\d{1,2})/(?P<month>\d{1,2})(?:/(?P<year>\d{4}))?(?![\w/])",
-        _day_range,
+        dates.day_range,
     ),
-    _rule(r"(?P<month>\d{1,2})/(?P<year>(?:19|20)\d\d)(?!\w)", _month_year),
-    _rule(r"(?P<day>\d{1,7})/(?P<month>\d{1,7})(?![\w/])", _stroke),
-    _rule(r"(ngày)\s+(\d{1,2})(?=\s+tháng\b)", _day_before_month, re.IGNORECASE),
-    _rule(r"(thứ|tháng)\s+(0?[1-9])(?![\w/%]|[.,-]\d)", _ordinal, re.IGNORECASE),
+    _rule(r"(?P<month>\d{1,2})/(?P<year>(?:19|20)\d\d)(?!\w)", dates.month_year),
+    _rule(r"(?P<day>\d{1,7})/(?P<month>\d{1,7})(?![\w/])", dates.stroke),
+    _rule(r"(ngày)\s+(\d{1,2})(?=\s+tháng\b)", dates.day_before_month, re.IGNORECASE),
+    _rule(r"(thứ|tháng)\s+(0?[1-9])(?![\w/%]|[.,-]\d)", dates.ordinal, re.IGNORECASE),
     _rule(rf"(?P<cue>)(?P<roman>(?=[IVX]{{2}}){_ROMAN})(?!\w)", _numeral),
     _rule(rf"(?P<cue>{_CUE})(?P<roman>(?-i:(?=[IVX]){_ROMAN}))(?!\w)", _numeral, re.IGNORECASE),
     _rule(r"(?<=\w)/(?P<year>(?:19|20)\d\d)(?!\w)", lambda found: f" năm {whole(found['year'])}"),

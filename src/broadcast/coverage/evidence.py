@@ -247,7 +247,7 @@ async def gather(
     asked = window.parameters() | {"clusters": clusters}
     return Evidences(
         online=await _by_cluster(session, _ONLINE, asked | _maps(window, rule)),
-        plays=await _by_cluster(session, _PLAYS, asked | _months(window)),
+        plays=await _by_cluster(session, _PLAYS, asked | await _months(session, asked)),
         faults=await _by_cluster(session, _FAULTS, asked | {"kinds": sorted(rule.speaker_faults)}),
         attested=await _by_cluster(session, _ATTESTED, asked),
     )
@@ -267,14 +267,19 @@ def _maps(window: Window, rule: OperatingRule) -> dict[str, str]:
     return {"hours": to_bits(hours), "last_hours": to_bits(hours & over)}
 
 
-def _months(window: Window) -> dict[str, date]:
-    """Partitions that can hold the window's plays.
+_RECURRENCES = _statement("""
+SELECT min(recurrence_at) AS first_at, max(recurrence_at) AS last_at FROM occurrences
+WHERE starts_at >= :begins_at AND starts_at < :at
+""")
 
-    `plays.month` is that of the start by the rule; a broadcast may have been moved from one
-    month into the next or the one before.
+
+async def _months(session: AsyncSession, asked: dict[str, Any]) -> dict[str, date]:
+    """Partitions that hold the window's plays.
+
+    `plays.month` is that of the start by the rule; a broadcast may have been moved into the
+    window from another month.
     """
-    first, last = window.first_on.replace(day=1), window.as_of.replace(day=1)
-    return {
-        "first_month": (first - DAY).replace(day=1),
-        "last_month": (last + 31 * DAY).replace(day=1),
-    }
+    moved = (await session.execute(_RECURRENCES, asked)).one()
+    days = [asked["first_on"], asked["as_of"]]
+    days += [at.astimezone(LOCAL).date() for at in moved if at is not None]
+    return {"first_month": min(days).replace(day=1), "last_month": max(days).replace(day=1)}

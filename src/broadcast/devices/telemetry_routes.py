@@ -16,6 +16,7 @@ from broadcast.accounts.model import Role
 from broadcast.devices.model import DeadLetter, Device, DevicePresence, Fault, PresenceChange
 from broadcast.devices.presence import Presence
 from broadcast.errors import NotFound
+from broadcast.stations.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = APIRouter(prefix="/api/v1", tags=["telemetry"])
@@ -25,6 +26,12 @@ Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]
 
 class PresenceView(BaseModel):
     """What is known of a device's connection."""
+
+    model_config = example(
+        device="QN-000417", presence="silent", since="2025-07-01T01:02:30Z",
+        last_seen_at="2025-07-01T01:00:00Z", session=65541, clock_wrong=False,
+        held={"area/21025/programme": 1751331600000}, heartbeat={"seq": 61, "volume": 70},
+    )  # fmt: skip
 
     device: str
     presence: Presence
@@ -41,6 +48,11 @@ class PresenceView(BaseModel):
 class PresenceChangeView(BaseModel):
     """A change of presence, dated when it happened."""
 
+    model_config = example(
+        presence="offline", happened_at="2025-07-01T01:10:00Z",
+        recorded_at="2025-07-01T01:10:02Z", cause="silence",
+    )  # fmt: skip
+
     presence: Presence
     happened_at: datetime
     recorded_at: datetime
@@ -49,6 +61,11 @@ class PresenceChangeView(BaseModel):
 
 class FaultView(BaseModel):
     """A fault from its opening to its end."""
+
+    model_config = example(
+        device="QN-000417", kind="line_open", opened_at="2025-07-01T01:10:00Z", closed_at=None,
+        detail="",
+    )  # fmt: skip
 
     device: str
     kind: str
@@ -59,6 +76,12 @@ class FaultView(BaseModel):
 
 class DeadLetterView(BaseModel):
     """A message that could not be taken."""
+
+    model_config = example(
+        id=7, received_at="2025-07-01T01:10:00Z", topic="ttn/v1/device/QN-000417/event/heartbeat",
+        device="QN-000417", size_bytes=21, field="$.seq", reason="Expected `int`, got `str`",
+        payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=",
+    )  # fmt: skip
 
     id: int
     received_at: datetime

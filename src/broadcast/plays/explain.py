@@ -16,6 +16,7 @@ from broadcast.errors import NotFound
 from broadcast.plays import words
 from broadcast.plays.settle import PlayState, Settlement
 from broadcast.plays.timeline import Entry, around
+from broadcast.stations.fields import example
 
 AROUND = timedelta(hours=1)
 """How far before and after a play presence, boots and faults are told."""
@@ -23,6 +24,21 @@ AROUND = timedelta(hours=1)
 
 class Explanation(BaseModel):
     """What became of a play, why, and from what this follows."""
+
+    model_config = example(
+        occurrence_id="0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11", cluster="QN-21025-01",
+        title="Bản tin sáng", starts_at="2025-07-01T22:30:00Z", ends_by="2025-07-01T22:36:00Z",
+        state="missed", reason="powered_off", verdict="Không phát: thiết bị mất điện.",
+        device="QN-000417", started_at=None, ended_at=None, played_seconds=0.0,
+        audio_seconds=305.2, start_error_ms=None, evidence="none", window_minutes=6,
+        heard_minutes=0,
+        timeline=[
+            {"at": "2025-07-01T22:12:30Z", "kind": "presence", "text": "Thiết bị im lặng",
+             "data": {"device": "QN-000417", "presence": "silent", "cause": "silence"}},
+            {"at": "2025-07-01T22:30:00Z", "kind": "planned_start",
+             "text": "Giờ phát theo lịch", "data": {}},
+        ],
+    )  # fmt: skip
 
     occurrence_id: UUID
     cluster: str

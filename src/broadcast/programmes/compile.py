@@ -19,7 +19,8 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
 
-PROGRAMME_REISSUE = timedelta(days=1)
+PROGRAMME_REISSUE = timedelta(hours=22)
+"""At least daily, also when whoever looks comes an hour late."""
 
 CONFIG_VALID = timedelta(days=60)
 CONFIG_REISSUE = timedelta(days=7)
@@ -111,5 +112,7 @@ def says_the_same(held: Document, compiled: Document, now: datetime) -> bool:
 
 def is_stale(held: Document, now: datetime) -> bool:
     """Tell whether a document must be issued again although nothing changed."""
+    if isinstance(held, Programme) and not held.items:
+        return False
     reissue = PROGRAMME_REISSUE if isinstance(held, Programme) else CONFIG_REISSUE
     return now >= held.issued_at + reissue

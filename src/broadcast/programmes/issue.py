@@ -20,62 +20,94 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.bulletins.revisions import approved_keys, renditions
 from broadcast.clock import LOCAL
-from broadcast.devices.enrolment import installed
-from broadcast.devices.model import Device
+from broadcast.devices.model import Device, Installation
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.programmes.keys import Keys
-from broadcast.programmes.model import (
-    DirtyScope,
-    ProgrammeRevision,
-    PublishedContent,
-)
+from broadcast.programmes.model import DirtyScope, ProgrammeRevision
 from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.schedules.occurrences import LONGEST
 from broadcast.stations.clusters import followed_areas
 from broadcast.wire.documents import Audio, Config, Document, Programme, QuietHours
-from broadcast.wire.envelope import read_own
+from broadcast.wire.envelope import kid_of, read_own
 
 log = structlog.get_logger()
 
 ISSUED = Counter("broadcast_documents_issued", "Documents signed and stored", ["kind"])
 
-AT_ONCE = 200
+MINUTE = timedelta(minutes=1)
+
+AT_ONCE = 500
 """Scopes of one transaction: a change of the whole province is seen to progress."""
 
-KEEP_CONTENT = timedelta(days=1)
-"""How long audio stays at the broker after its last item: a device may be catching up."""
+ROLL_EVERY = timedelta(hours=1)
+"""How often time alone is looked at: items that come within the span, documents that grow old."""
+
+ROLL_SLACK = 2 * ROLL_EVERY
+"""Put upon the span, so that between two looks a device never holds less than it promises."""
+
+KEEP_REVISIONS = timedelta(days=90)
+"""How long is kept which revision carried what; a play is settled long before."""
 
 
 async def mark_dirty(
     session: AsyncSession, scopes: Iterable[str], kind: str, now: datetime
 ) -> None:
     """Have these documents compiled again, with the caller's commit."""
-    rows = [{"scope": scope, "kind": kind, "since": now} for scope in sorted(set(scopes))]
-    if rows:
-        await session.execute(insert(DirtyScope).values(rows).on_conflict_do_nothing())
+    await session.execute(_MARK, {"scopes": sorted(set(scopes)), "kind": kind, "now": now})
+
+
+_MARK = sa.text("""
+    INSERT INTO dirty_scopes (scope, kind, since)
+    SELECT scope, :kind, :now FROM unnest(CAST(:scopes AS text[])) AS n (scope)
+    ON CONFLICT DO NOTHING
+""")
 
 
 async def mark_configs_dirty(session: AsyncSession, now: datetime) -> None:
-    """Have the config of every enrolled device compiled again."""
-    codes = await session.scalars(sa.select(Device.code).where(Device.retired_at.is_(None)))
+    """Have the config of every device compiled again.
+
+    A retired one is told to follow nothing, as long as its last config holds.
+    """
+    enrolled = sa.or_(Device.retired_at.is_(None), Device.retired_at > now - rule.CONFIG_VALID)
+    codes = await session.scalars(sa.select(Device.code).where(enrolled))
     await mark_dirty(session, (f"device/{code}" for code in codes), "config", now)
+
+
+async def mark_all(session: AsyncSession, now: datetime) -> None:
+    """Have everything compiled again: settings or keys may be others than the last leader had."""
+    await mark_configs_dirty(session, now)
+    programmes = sa.select(Stored.scope).where(Stored.kind == "programme")
+    await mark_dirty(session, await session.scalars(programmes), "programme", now)
 
 
 async def mark_rolling(session: AsyncSession, now: datetime, span: timedelta) -> None:
     """Mark programmes that new items have entered by time alone, and documents grown old.
 
-    Call it well within `PROGRAMME_REISSUE`.
+    An empty programme that lapses is left alone: it says nothing more than none at all. Call it
+    every `ROLL_EVERY`.
     """
     entering = sa.select(sa.func.unnest(Occurrence.scopes).label("scope")).where(
         Occurrence.state == OccurrenceState.PLANNED,
         Occurrence.starts_at > now,
-        Occurrence.starts_at < now + span,
+        Occurrence.starts_at < now + span + ROLL_SLACK,
     )
     await mark_dirty(session, await session.scalars(entering.distinct()), "programme", now)
     for kind, age in (("programme", rule.PROGRAMME_REISSUE), ("config", rule.CONFIG_REISSUE)):
-        old = sa.select(Stored.scope).where(Stored.kind == kind, Stored.issued_at < now - age)
+        old = sa.select(Stored.scope).where(
+            Stored.kind == kind,
+            Stored.issued_at <= now - age,
+            Stored.not_after > now,
+        )
         await mark_dirty(session, await session.scalars(old), kind, now)
+
+
+async def forget_revisions(session: AsyncSession, now: datetime) -> None:
+    """Drop what nobody will ask about any more."""
+    await session.execute(
+        sa.delete(ProgrammeRevision).where(ProgrammeRevision.issued_at < now - KEEP_REVISIONS)
+    )
 
 
 async def issue_dirty(
@@ -107,24 +139,30 @@ async def issue_dirty(
         *await _programmes(session, scopes, settings, now),
         *await _configs(session, devices, keys, settings, now),
     ]
-    for document in compiled:
-        await _keep(session, document, stored.get((document.scope, _kind(document))), keys, now)
+    changed = [
+        (document, held.revision if held is not None else 0)
+        for document in compiled
+        for held in (stored.get((document.scope, _kind(document))),)
+        if _is_news(document, held, keys, now)
+    ]
+    await _store(session, changed, keys, now)
     return len(dirty)
 
 
 async def issue_above(
     session: AsyncSession, scope: str, kind: str, revision: int, keys: Keys, now: datetime
 ) -> None:
-    """Issue a stored document again under a revision higher than `revision`.
+    """Issue a document again under a revision higher than `revision`.
 
-    For a database that is older than what devices and broker hold.
+    For a database that is older than what devices and broker hold. A programme that it does not
+    even know is overtaken by an empty one; a device that it does not know is none of its own.
     """
     stored = await session.get(Stored, (scope, kind), with_for_update=True)
-    if stored is None:
-        empty = rule.programme(scope, [], 1, now)
-        await _sign(session, empty, max(revision, 0), keys, now)
-        return
-    await _sign(session, read_own(stored.token), max(revision, stored.revision), keys, now)
+    if stored is not None:
+        held = read_own(stored.token)
+        await _store(session, [(held, max(revision, stored.revision))], keys, now)
+    elif kind == "programme":
+        await _store(session, [(rule.programme(scope, [], 1, now), revision)], keys, now)
 
 
 def _kind(document: Document) -> str:
@@ -140,81 +178,62 @@ async def _stored(
     return {(row.scope, row.kind): row for row in rows}
 
 
-async def _keep(
-    session: AsyncSession, document: Document, stored: Stored | None, keys: Keys, now: datetime
+def _is_news(document: Document, stored: Stored | None, keys: Keys, now: datetime) -> bool:
+    """Tell whether a compiled document is to be issued."""
+    if stored is None:
+        return not isinstance(document, Programme) or bool(document.items)
+    held = read_own(stored.token)
+    return (
+        not rule.says_the_same(held, document, now)
+        or rule.is_stale(held, now)
+        or kid_of(stored.token) != keys.programme.kid
+    )
+
+
+async def _store(
+    session: AsyncSession, documents: Iterable[tuple[Document, int]], keys: Keys, now: datetime
 ) -> None:
-    if stored is not None:
-        held = read_own(stored.token)
-        if rule.says_the_same(held, document, now) and not rule.is_stale(held, now):
-            return
-    elif isinstance(document, Programme) and not document.items:
+    """Sign documents and store them, each under a revision above the one given with it."""
+    issued = [
+        rule.issued(document, rule.next_revision(previous, now), now)
+        for document, previous in documents
+    ]
+    if not issued:
         return
-    await _sign(session, document, 0 if stored is None else stored.revision, keys, now)
-
-
-async def _sign(
-    session: AsyncSession, document: Document, previous: int, keys: Keys, now: datetime
-) -> None:
-    revision = rule.next_revision(previous, now)
-    issued = rule.issued(document, revision, now)
-    values = {
-        "revision": revision,
-        "token": keys.programme.sign(issued),
-        "issued_at": issued.issued_at,
-        "not_after": issued.not_after,
-    }
     statement = insert(Stored).values(
-        scope=issued.scope, kind=_kind(issued), published_revision=0, **values
-    )
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=["scope", "kind"], set_=values)
-    )
-    ISSUED.labels(_kind(issued)).inc()
-    if isinstance(issued, Programme):
-        await _remember(session, issued)
-
-
-async def _remember(session: AsyncSession, programme: Programme) -> None:
-    """Keep what a revision carried, and want its audio at the broker."""
-    session.add(
-        ProgrammeRevision(
-            scope=programme.scope,
-            revision=programme.revision,
-            issued_at=programme.issued_at,
-            published_at=None,
-            occurrence_ids=[UUID(item.occurrence_id) for item in programme.items],
-        )
-    )
-    until: dict[str, datetime] = {}
-    sizes: dict[str, int] = {}
-    for item in programme.items:
-        for audio in item.audio:
-            sizes[audio.sha256] = audio.bytes
-            wanted = item.ends_by + KEEP_CONTENT
-            until[audio.sha256] = max(until.get(audio.sha256, wanted), wanted)
-    if not sizes:
-        return
-    statement = insert(PublishedContent).values(
         [
-            {"sha256": sha256, "size_bytes": size, "wanted_until": until[sha256]}
-            for sha256, size in sorted(sizes.items())
+            {
+                "scope": document.scope,
+                "kind": _kind(document),
+                "revision": document.revision,
+                "token": keys.programme.sign(document),
+                "issued_at": document.issued_at,
+                "not_after": document.not_after,
+                "published_revision": 0,
+            }
+            for document in issued
         ]
     )
+    changed = ("revision", "token", "issued_at", "not_after")
     await session.execute(
         statement.on_conflict_do_update(
-            index_elements=["sha256"],
-            set_={
-                "wanted_until": sa.func.greatest(
-                    PublishedContent.wanted_until, statement.excluded.wanted_until
-                ),
-                "published_at": sa.case(
-                    (PublishedContent.removed_at.is_(None), PublishedContent.published_at),
-                    else_=None,
-                ),
-                "removed_at": None,
-            },
+            index_elements=["scope", "kind"],
+            set_={name: statement.excluded[name] for name in changed},
         )
     )
+    session.add_all(
+        ProgrammeRevision(
+            scope=document.scope,
+            revision=document.revision,
+            issued_at=document.issued_at,
+            published_at=None,
+            occurrence_ids=[UUID(item.occurrence_id) for item in document.items],
+        )
+        for document in issued
+        if isinstance(document, Programme)
+    )
+    for document in issued:
+        ISSUED.labels(_kind(document)).inc()
 
 
 async def _programmes(
@@ -222,13 +241,15 @@ async def _programmes(
 ) -> list[Document]:
     if not scopes:
         return []
+    span = settings.rules.programme_span + ROLL_SLACK
     rows = list(
         await session.scalars(
             sa.select(Occurrence).where(
                 Occurrence.scopes.overlap(list(scopes)),
                 Occurrence.state == OccurrenceState.PLANNED,
                 Occurrence.ends_by > now,
-                Occurrence.starts_at < now + settings.rules.programme_span,
+                Occurrence.starts_at > now - LONGEST,
+                Occurrence.starts_at < now + span,
             )
         )
     )
@@ -259,7 +280,6 @@ async def _programmes(
         )
         for scope in row.scopes:
             carried[scope].append(occurrence)
-    span = settings.rules.programme_span
     return [
         rule.programme(scope, rule.items(carried[scope], now, span), 1, now) for scope in scopes
     ]
@@ -275,9 +295,14 @@ async def _configs(
     if not scopes:
         return []
     codes = [scope.removeprefix("device/") for scope in scopes]
-    devices = list(await session.scalars(sa.select(Device).where(Device.code.in_(codes))))
-    clusters = {device.id: cluster for cluster, device in (await installed(session, now)).items()}
-    places = [clusters[device.id] for device in devices if device.id in clusters]
+    hangs = sa.and_(Installation.device_id == Device.id, Installation.removed_at.is_(None))
+    rows = await session.execute(
+        sa.select(Device, Installation.cluster_id)
+        .outerjoin(Installation, hangs)
+        .where(Device.code.in_(codes))
+    )
+    devices = rows.all()
+    places = [cluster_id for _, cluster_id in devices if cluster_id is not None]
     areas = await followed_areas(session, now.astimezone(LOCAL).date(), places)
     quiet = [
         QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
@@ -289,7 +314,7 @@ async def _configs(
             revision=1,
             issued_at=now,
             not_after=now,
-            areas=areas.get(clusters.get(device.id, 0), []),
+            areas=areas.get(cluster_id, []),
             keys=keys.public(),
             quiet_hours=quiet,
             utc_offset_minutes=int((now.astimezone(LOCAL).utcoffset() or timedelta()) / MINUTE),
@@ -297,8 +322,5 @@ async def _configs(
             alert_volume=device.alert_volume,
             heartbeat_seconds=settings.rules.heartbeat_seconds,
         )
-        for device in devices
+        for device, cluster_id in devices
     ]
-
-
-MINUTE = timedelta(minutes=1)

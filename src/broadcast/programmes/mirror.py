@@ -37,7 +37,7 @@ class Mirror:
     """What the broker said it retains, since the last connect.
 
     Attributes:
-        count: Messages since then; as long as it grows the broker is still telling.
+        count: Stored messages since then; as long as it grows the broker is still telling.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -49,20 +49,30 @@ class Mirror:
 
     def belong_to(self, connection: int) -> None:
         """Forget what was seen over another connection: the broker tells again."""
-        if connection != self._connection:
+        if connection > self._connection:
             self._connection = connection
             self._documents.clear()
             self._content.clear()
             self.count = 0
 
-    def saw(self, connection: int, topic: str, payload: bytes) -> None:
-        """Note a retained message."""
+    def saw(self, connection: int, topic: str, payload: bytes, *, stored: bool) -> None:
+        """Note a message that the broker retains.
+
+        Args:
+            connection: Number of the connection it came over; of older ones nothing is believed.
+            topic: With the prefix.
+            payload: Empty when it is retained no longer.
+            stored: The broker had it when we subscribed; otherwise it was published just now.
+        """
         self.belong_to(connection)
-        self.count += 1
+        if connection < self._connection:
+            return
+        self.count += stored
         topic = topic.removeprefix(self._prefix)
         block = CONTENT.match(topic)
         if block is not None:
-            (self._content.add if payload else self._content.discard)(block["sha256"])
+            if block["index"] == "0":
+                (self._content.add if payload else self._content.discard)(block["sha256"])
         elif payload:
             self._documents[topic] = payload
         else:

@@ -7,6 +7,7 @@ but its own, so a withdrawal overtakes an hour of speech.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -118,45 +119,48 @@ class Outbox:
     async def _documents(self, waiting: set[str], now: datetime) -> None:
         """Publish all documents that need none of the audio that waits."""
         waiting -= self._unreadable
-        after = 0
+        last: Outgoing | None = None
         while True:
             async with db.transaction(self._engine) as session:
-                rows = await unpublished(session, after)
-            if not after:
+                rows = await unpublished(session, last)
+            if last is None:
                 UNPUBLISHED.set(len(rows))
             if not rows:
                 return
-            after = rows[-1].revision
+            last = rows[-1]
             ready = [row for row in rows if not waiting or waiting.isdisjoint(row.needs())]
             await self._send(ready, now)
 
     async def _send(self, documents: Sequence[Outgoing], now: datetime) -> None:
-        async def send(document: Outgoing) -> Unavailable | None:
-            topic = self._topic(scope_topic(document.scope, document.kind))
-            try:
-                await self._link.publish(topic, document.token, retain=True)
-            except Unavailable as error:
-                return error
-            return None
-
-        outcomes = await asyncio.gather(*(send(document) for document in documents))
+        outcomes = await asyncio.gather(
+            *(
+                self._attempt(scope_topic(document.scope, document.kind), document.token)
+                for document in documents
+            )
+        )
         sent = [d for d, error in zip(documents, outcomes, strict=True) if error is None]
         if sent:
             async with db.transaction(self._engine) as session:
                 await confirm(session, sent, now)
             PUBLISHED.inc(len(sent))
-        for error in outcomes:
-            if error is not None:
-                raise error
+        _raise_first(outcomes)
+
+    async def _attempt(self, topic: str, payload: bytes) -> Unavailable | None:
+        """Publish, and tell what came in the way: one lost message stops no other."""
+        try:
+            await self._link.publish(f"{self._prefix}/{topic}", payload, retain=True)
+        except Unavailable as error:
+            return error
+        return None
 
     async def _file(self, file: File, now: datetime) -> bool:
         """Publish a file; its first block last, because that one stands for all of them."""
         path = content_path(self._content_dir, file.sha256)
         try:
-            data = await asyncio.to_thread(path.read_bytes)
+            data = await asyncio.to_thread(_read, path, file.sha256)
         except OSError as error:
             if file.sha256 not in self._unreadable:
-                log.error("programmes.content.unreadable", sha256=file.sha256, error=str(error))
+                log.warning("programmes.content.unreadable", sha256=file.sha256, error=str(error))
             self._unreadable.add(file.sha256)
             return False
         blocks = range(block_count(len(data)))
@@ -176,24 +180,41 @@ class Outbox:
 
     async def _blocks(self, sha256: str, indexes: range, data: bytes) -> None:
         for first in range(0, len(indexes), BLOCKS_AT_ONCE):
-            async with asyncio.TaskGroup() as group:
-                for index in indexes[first : first + BLOCKS_AT_ONCE]:
-                    topic = self._topic(CONTENT.build(sha256=sha256, index=str(index)))
-                    block = data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
-                    group.create_task(self._link.publish(topic, block, retain=True))
+            outcomes = await asyncio.gather(
+                *(
+                    self._attempt(
+                        CONTENT.build(sha256=sha256, index=str(index)),
+                        data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES],
+                    )
+                    for index in indexes[first : first + BLOCKS_AT_ONCE]
+                )
+            )
+            _raise_first(outcomes)
 
-    def _topic(self, topic: str) -> str:
-        return f"{self._prefix}/{topic}"
+
+def _read(path: Path, sha256: str) -> bytes:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise OSError(f"{path} is not what its name says; restore it from a backup")
+    return data
 
 
-async def unpublished(session: AsyncSession, after: int = 0) -> list[Outgoing]:
+def _raise_first(outcomes: Sequence[Unavailable | None]) -> None:
+    for error in outcomes:
+        if error is not None:
+            raise error
+
+
+async def unpublished(session: AsyncSession, after: Outgoing | None = None) -> list[Outgoing]:
     """Documents that the broker has not confirmed, oldest first, `AT_ONCE` of them."""
-    rows = await session.execute(
-        sa.select(Document.scope, Document.kind, Document.revision, Document.token)
-        .where(Document.published_revision < Document.revision, Document.revision > after)
-        .order_by(Document.revision)
-        .limit(AT_ONCE)
+    statement = sa.select(Document.scope, Document.kind, Document.revision, Document.token).where(
+        Document.published_revision < Document.revision
     )
+    order = (Document.revision, Document.scope, Document.kind)
+    if after is not None:
+        last = (after.revision, after.scope, after.kind)
+        statement = statement.where(sa.tuple_(*order) > last)
+    rows = await session.execute(statement.order_by(*order).limit(AT_ONCE))
     return [Outgoing(*row) for row in rows]
 
 

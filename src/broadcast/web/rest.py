@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
+import asyncpg
 import sqlalchemy as sa
 import structlog
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -23,6 +24,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from starlette.exceptions import HTTPException
@@ -44,6 +46,11 @@ log = structlog.get_logger()
 PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["slug"])
 PROBLEM_TYPE = "urn:broadcast:problem:"
 KEEP_IDEMPOTENCY = timedelta(days=2)
+
+
+_NO_VALUE = {"22000", "22003", "22008", "22021"}
+"""SQLSTATEs of a value that no column takes: U+0000, half of a surrogate pair, a number or a
+moment out of range. The rest of class 22, such as a division by zero, is a bug of ours."""
 
 
 class Problem(BaseModel):
@@ -75,6 +82,14 @@ def problem(error: BroadcastError) -> JSONResponse:
     )
 
 
+def _no_value() -> InvalidInput:
+    return InvalidInput(
+        "request",
+        "có giá trị không lưu được: ký tự U+0000, số quá lớn, hoặc ngày giờ ngoài phạm vi;"
+        " hãy sửa rồi gửi lại",
+    )
+
+
 def install(app: FastAPI) -> None:
     """Give an application the answers and the middleware of this module."""
 
@@ -96,19 +111,32 @@ def install(app: FastAPI) -> None:
         )
         return problem(ours)
 
+    # While connecting, asyncpg's own errors come as they are, and a socket that is gone from the
+    # file system is no ConnectionError.
     @app.exception_handler(OperationalError)
-    @app.exception_handler(ConnectionError)
-    @app.exception_handler(TimeoutError)
+    @app.exception_handler(PoolTimeout)
+    @app.exception_handler(asyncpg.PostgresError)
+    @app.exception_handler(asyncpg.InterfaceError)
+    @app.exception_handler(OSError)
     async def _away(_: Request, error: Exception) -> Response:
-        log.warning("web.database.away", error=type(error).__name__)
+        log.warning("web.database.away", error=db.brief(error))
         return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
 
     @app.exception_handler(DBAPIError)
     async def _database(_: Request, error: DBAPIError) -> Response:
         if error.connection_invalidated:
             return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
+        if db.sqlstate(error) in _NO_VALUE:
+            log.info("web.value.refused", error=db.brief(error))
+            return problem(_no_value())
         log.error("web.database.failed", exc_info=error)
         return problem(BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý."))
+
+    @app.exception_handler(OverflowError)
+    async def _no_such_moment(_: Request, error: OverflowError) -> Response:
+        # A day at one end of the calendar fails in the first sum, wherever that is.
+        log.warning("web.value.refused", error=str(error), exc_info=error)
+        return problem(_no_value())
 
     @app.exception_handler(Exception)
     async def _bug(_: Request, error: Exception) -> Response:
@@ -210,7 +238,7 @@ def _cursor_values(
         plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         types = [attribute.expression.type for attribute in key]
         values = [_parse(text, type_) for text, type_ in zip(plain, types, strict=True)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InvalidInput(
             "cursor", "con trỏ trang không hợp lệ; hãy gọi lại từ trang đầu"
         ) from None
@@ -259,8 +287,9 @@ class EntityTags:
         if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
             await self.app(scope, receive, send)
             return
+        # Compared weakly (RFC 9110 §13.1.2): a proxy that compresses weakens our tags.
         known = {
-            tag.strip()
+            tag.strip().removeprefix("W/")
             for name, value in scope["headers"]
             if name == b"if-none-match"
             for tag in value.decode("latin-1").split(",")

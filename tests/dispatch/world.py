@@ -1,0 +1,224 @@
+"""A small province, its database and a broker in memory: what the dispatcher works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import config, db, dispatch
+from broadcast.accounts.auth import Caller
+from broadcast.accounts.model import Role
+from broadcast.areas.model import Area, Level
+from broadcast.areas.topology import touch
+from broadcast.bulletins.model import RevisionState
+from broadcast.devices.model import Device, Installation
+from broadcast.errors import BroadcastError, Unavailable
+from broadcast.plays.model import Play, PlayState
+from broadcast.programmes.keys import Keys
+from broadcast.programmes.mirror import Mirror
+from broadcast.schedules import edits, occurrences
+from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
+from broadcast.stations.model import (
+    Cluster,
+    ClusterVillage,
+    Evidence,
+    Grade,
+    Plant,
+    PlantState,
+    PlantStatus,
+    Station,
+)
+from broadcast.wire.documents import Item, Programme
+from broadcast.wire.envelope import SigningKey, Verifier
+from broadcast.wire.fields import OnPreempt
+from tests.bulletins import make
+
+NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+"""08:00 on a Monday in the province."""
+PREFIX = "ttn/v1"
+KEYS = Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
+
+
+class Broker:
+    """Keeps what is retained, as a broker does; can be away, and can forget."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.connection = 1
+        self.retained: dict[str, bytes] = {}
+        self.publishes: list[str] = []
+        self.away = False
+        self.refuse: Callable[[str], bool] = lambda _: False
+        self.mirror: Mirror
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        topic = topic.removeprefix(f"{PREFIX}/")
+        if self.away or self.refuse(topic):
+            raise Unavailable("broker away")
+        assert retain, "a verb must never be published by the dispatcher"
+        self.publishes.append(topic)
+        self.mirror.saw(self.connection, f"{PREFIX}/{topic}", payload, stored=False)
+        if payload:
+            self.retained[topic] = payload
+        else:
+            self.retained.pop(topic, None)
+
+    async def receive(self) -> Sequence[Any]:
+        raise NotImplementedError
+
+    def reconnect(self) -> None:
+        """The link breaks and comes back; the broker tells what it retains."""
+        self.connection += 1
+        self.tell()
+
+    def tell(self) -> None:
+        for topic, payload in self.retained.items():
+            self.mirror.saw(self.connection, f"{PREFIX}/{topic}", payload, stored=True)
+
+    def document(self, topic: str) -> Any:
+        return Verifier(KEYS.public()).document(self.retained[topic])
+
+    def programme(self, scope: str) -> Programme:
+        document = self.document(f"{scope}/state/programme")
+        assert isinstance(document, Programme)
+        return document
+
+    def files(self) -> dict[str, bytes]:
+        """Audio by its SHA-256, put together from its blocks."""
+        blocks: dict[str, dict[int, bytes]] = {}
+        for topic, payload in self.retained.items():
+            if topic.startswith("content/"):
+                _, sha256, index = topic.split("/")
+                blocks.setdefault(sha256, {})[int(index)] = payload
+        return {k: b"".join(v[index] for index in sorted(v)) for k, v in blocks.items()}
+
+
+class World:
+    """A province with one commune, two villages and a cluster with a device in each."""
+
+    def __init__(self, engine: AsyncEngine, content_dir: Path) -> None:
+        self.engine = engine
+        self.broker = Broker()
+        self.settings = config.Settings(
+            postgres=config.Postgres(dsn=SecretStr("postgresql://unused")), content_dir=content_dir
+        )
+        self.content_dir = content_dir
+        self.now = NOW
+        self.keys = KEYS
+        self.restart()
+
+    def restart(self) -> None:
+        """A new leader, that knows nothing of the old one."""
+        self.dispatcher = dispatch.Dispatcher(self.engine, self.broker, self.settings, self.keys)
+        self.broker.mirror = self.dispatcher._mirror
+        self.broker.tell()
+
+    async def turn(self, *, after: timedelta = timedelta(seconds=1)) -> None:
+        self.now += after
+        await self.dispatcher.turn(self.now)
+
+    async def build(self) -> None:
+        async with db.transaction(self.engine) as session:
+            for code, level, parent in (
+                ("51", Level.PROVINCE, None),
+                ("21001", Level.COMMUNE, "51"),
+                ("V1", Level.VILLAGE, "21001"),
+                ("V2", Level.VILLAGE, "21001"),
+            ):
+                session.add(
+                    Area(code=code, level=level, kind=level.value, name=code, parent_code=parent,
+                         valid_from=date(2020, 1, 1), valid_to=None)
+                )  # fmt: skip
+            began = date(2020, 1, 1)
+            station = Station(code="S", name="S", commune_code="21001", valid_from=began)
+            plant = Plant(code="P", name="P")
+            session.add_all([station, plant])
+            await session.flush()
+            session.add(
+                PlantState(plant_id=plant.id, valid_from=began, station_id=station.id,
+                           technologies=["it"], status=PlantStatus.OPERATING)
+            )  # fmt: skip
+            for village in ("V1", "V2"):
+                cluster = Cluster(code=f"C-{village}", name=village, plant_id=plant.id,
+                                  evidence=Evidence.TELEMETRY, installed_on=began)  # fmt: skip
+                device = Device(code=f"D-{village}", codecs=["opus"], enrolled_at=NOW)
+                session.add_all([cluster, device])
+                await session.flush()
+                session.add_all([
+                    ClusterVillage(cluster_id=cluster.id, village_code=village,
+                                   valid_from=began, grade=Grade.PRIMARY),
+                    Installation(device_id=device.id, cluster_id=cluster.id,
+                                 installed_at=NOW - timedelta(days=1)),
+                ])  # fmt: skip
+            await touch(session)
+
+    async def bulletin(self, body: bytes = b"sound") -> UUID:
+        async with db.transaction(self.engine) as session:
+            bulletin = await make.bulletin(session, area_code="21001", title="Thông báo")
+            sound = make.prepared(self.content_dir, opus=body * 20_000)
+            await make.revision(session, bulletin, sound, RevisionState.APPROVED)
+            return bulletin.id
+
+    async def schedule(
+        self, bulletin_id: UUID, target: dict[str, str], hours: float = 2, rrule: str | None = None
+    ) -> UUID:
+        async with db.transaction(self.engine) as session:
+            schedule = Schedule(
+                id=uuid4(), bulletin_id=bulletin_id, bulletin_revision=1, title="Thông báo",
+                starts_at=self.now.replace(microsecond=0) + timedelta(hours=hours), rrule=rrule,
+                targets=[target], targets_on=self.now.date(), priority=64,
+                late_limit_seconds=300, on_preempt=OnPreempt.RESUME, volume=None,
+                state=ScheduleState.ACTIVE, created_by="Lan", created_at=self.now,
+                changed_at=self.now,
+            )  # fmt: skip
+            session.add(schedule)
+            await session.flush()
+            await occurrences.materialise(
+                session, self.now, self.settings.rules.horizon, [schedule.id]
+            )
+            return schedule.id
+
+    async def withdraw(self, schedule_id: UUID) -> None:
+        async with db.transaction(self.engine) as session:
+            schedule = await session.get_one(Schedule, schedule_id)
+            await edits.withdraw(session, schedule, Caller("Lan", Role.BROADCASTER), self.now)
+
+    async def move_some(self, schedule_id: UUID, by: timedelta) -> None:
+        """Move the next occurrence of a schedule, if it has one and may be moved there."""
+        async with db.transaction(self.engine) as session:
+            row = await session.scalar(
+                sa.select(Occurrence)
+                .where(Occurrence.schedule_id == schedule_id, Occurrence.starts_at > self.now)
+                .order_by(Occurrence.starts_at)
+                .limit(1)
+            )
+            if row is not None:
+                caller, to = Caller("Lan", Role.BROADCASTER), row.starts_at + by
+                with suppress(BroadcastError):
+                    await edits.move(session, row, to, caller, self.settings.rules, self.now)
+
+    def items(self) -> dict[str, list[Item]]:
+        """What every programme at the broker still has to say, by scope."""
+        programmes = [
+            self.broker.document(topic)
+            for topic in self.broker.retained
+            if topic.endswith("/programme")
+        ]
+        found = {
+            programme.scope: [item for item in programme.items if item.ends_by > self.now]
+            for programme in programmes
+        }
+        return {scope: items for scope, items in found.items() if items}
+
+    async def plays(self) -> list[tuple[PlayState, str]]:
+        async with db.transaction(self.engine) as session:
+            rows = await session.scalars(sa.select(Play).order_by(Play.cluster_id))
+            return [(play.state, play.reason) for play in rows]

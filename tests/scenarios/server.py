@@ -1,0 +1,500 @@
+"""A server in memory, made of the rules of the real one and of nothing else that could be right.
+
+Dicts stand where the real one has tables, the harness where it has a broker. What decides (when
+something sounds, what a document says, who is behind, what became of a play) is the product's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.plays.settle import Around, Facts, Report, Settlement, settle
+from broadcast.programmes import compile as rule
+from broadcast.programmes.compile import Carried
+from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
+from broadcast.programmes.wanted import SAME_AGAIN_AFTER
+from broadcast.schedules import grid, recurrence
+from broadcast.wire.codec import decode_event
+from broadcast.wire.commands import JournalAck, TimeReply
+from broadcast.wire.documents import Config, Document, Programme, QuietHours
+from broadcast.wire.envelope import Verifier, read_own
+from broadcast.wire.events import (
+    Boot,
+    Ended,
+    Fault,
+    Heartbeat,
+    Playback,
+    Readiness,
+    Record,
+    Refusal,
+    Skipped,
+    Started,
+    TimeRequest,
+)
+from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.topics import DEVICE_COMMAND, scope_topic
+from device_sim.harness import Harness
+from tests.device_sim.province import KEYS, PROGRAMME_KEY, audio, audio_bytes
+
+RULES = Rules()
+NAMESPACE = UUID(int=0)
+SLACK = timedelta(seconds=30)
+AUDIO_BYTES = 2000
+EVENTS = {Started: "started", Ended: "ended", Skipped: "skipped"}
+
+Play = tuple[str, str]
+"""Occurrence and device."""
+
+
+@dataclass(eq=False)
+class Schedule:
+    """When and where one bulletin sounds."""
+
+    name: str
+    scope: str
+    starts_at: datetime
+    rrule: str | None = None
+    seconds: float = 60
+    class_: BulletinClass = BulletinClass.NORMAL
+    late_limit_seconds: int = 300
+    on_preempt: OnPreempt = OnPreempt.RESUME
+    exceptions: dict[datetime, datetime | None] = field(default_factory=dict)
+    withdrawn: bool = False
+
+
+@dataclass(eq=False)
+class Occurrence:
+    """A dated firing: what programmes carry of it, and everything they ever carried."""
+
+    schedule: Schedule
+    recurrence_at: datetime
+    carried: Carried
+    versions: list[Carried]
+    cancelled: str | None = None
+
+    @property
+    def latest_at(self) -> datetime:
+        return self.carried.starts_at + timedelta(seconds=self.carried.late_limit_seconds)
+
+
+class Journals:
+    """Records by (device, journal, seq), and how far each journal is complete."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str, int], Record] = {}
+        self._upto: dict[tuple[str, str], int] = {}
+
+    def take(self, device_id: str, message: Playback) -> int:
+        """Store what is new; the number up to which nothing is missing."""
+        journal = (device_id, message.journal_id)
+        for record in message.records:
+            held = self.records.setdefault((*journal, record.seq), record)
+            assert held == record, "a record was told in two ways"
+        upto = max(self._upto.get(journal, 0), (message.oldest_seq or 1) - 1)
+        while (*journal, upto + 1) in self.records:
+            upto += 1
+        self._upto[journal] = upto
+        return upto
+
+    def reports(self, numbers: dict[str, int]) -> dict[Play, list[Report]]:
+        """Records as the ledger sees them."""
+        found: defaultdict[Play, list[Report]] = defaultdict(list)
+        for (device_id, journal_id, seq), record in self.records.items():
+            found[record.occurrence_id, device_id].append(
+                Report(
+                    device_id=numbers[device_id],
+                    journal_id=journal_id,
+                    seq=seq,
+                    event=EVENTS[type(record)],
+                    at=record.at,
+                    reason="" if isinstance(record, Started) else record.reason.value,
+                    offset_seconds=getattr(record, "offset_seconds", 0.0),
+                    played_seconds=getattr(record, "played_seconds", 0.0),
+                )
+            )
+        return found
+
+
+class Server:
+    """Schedules in, documents out; heartbeats and journals in, a ledger out."""
+
+    def __init__(
+        self,
+        harness: Harness,
+        heartbeat_seconds: int = 300,
+        span: timedelta = RULES.programme_span,
+    ) -> None:
+        harness.server = self
+        self.harness = harness
+        self.heartbeat = timedelta(seconds=heartbeat_seconds)
+        self.span = span
+        self.horizon = span + timedelta(days=1)
+        self.follows: dict[str, tuple[str, ...]] = {}
+        """Device → scopes."""
+        self.schedules: list[Schedule] = []
+        self.occurrences: dict[str, Occurrence] = {}
+        self.tokens: dict[str, tuple[int, bytes, datetime]] = {}
+        """`{scope}/{kind}` → revision, document, and when it was published."""
+        self.journals = Journals()
+        self.playbacks: list[tuple[str, Playback]] = []
+        self.away_since: datetime | None = None
+        self._away: list[tuple[datetime, datetime]] = []
+        self._blocks: dict[str, bytes] = {}
+        self._carriers: defaultdict[str, list[tuple[str, int, datetime]]] = defaultdict(list)
+        self._heard_at: defaultdict[str, list[datetime]] = defaultdict(list)
+        self._receipts: dict[tuple[str, str, int], datetime] = {}
+        self._boots: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._readiness: dict[Play, str] = {}
+        self._faults: defaultdict[str, list[tuple[datetime, str, bool]]] = defaultdict(list)
+        self._refusals: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._resent: dict[tuple[str, str, int], datetime] = {}
+        self._verifier = Verifier(list(KEYS))
+
+    # Plans ---------------------------------------------------------------------------------------
+
+    def enrol(self, device_id: str, areas: Iterable[str]) -> None:
+        """Let a device follow these areas and itself."""
+        codes = list(areas)
+        scope = f"device/{device_id}"
+        self.follows[device_id] = (scope, *(f"area/{code}" for code in codes))
+        quiet = [QuietHours(from_=f"{a:%H:%M}", until=f"{b:%H:%M}") for a, b in RULES.quiet_hours]
+        now = self.harness.now
+        config = Config(
+            scope=scope,
+            revision=1,
+            issued_at=now,
+            not_after=now,
+            areas=codes,
+            keys=list(KEYS),
+            quiet_hours=quiet,
+            heartbeat_seconds=int(self.heartbeat.total_seconds()),
+        )
+        self._keep(config)
+
+    def plan(self, schedule: Schedule, *, checked: bool = True) -> None:
+        """Take in a schedule; `checked=False` as a server would that forgot its quiet hours."""
+        parsed = self._rule(schedule)
+        if parsed is not None:
+            recurrence.check(parsed, schedule.starts_at, schedule.seconds, LOCAL)
+        if checked:
+            starts = recurrence.times_of_day(parsed, schedule.starts_at, LOCAL)
+            day = schedule.starts_at.astimezone(LOCAL).date()
+            moments = [datetime.combine(day, each, LOCAL) for each in starts]
+            grid.check_quiet(moments, schedule.seconds, RULES.quiet_hours, LOCAL)
+        self.schedules.append(schedule)
+        digest = audio(schedule.name, schedule.seconds, size=AUDIO_BYTES).sha256
+        self._blocks[f"content/{digest}/0"] = audio_bytes(schedule.name, AUDIO_BYTES)
+        self.roll()
+
+    def move(self, occurrence: Occurrence, by: timedelta) -> None:
+        """Move an occurrence that has not started."""
+        to = occurrence.carried.starts_at + by
+        seconds = occurrence.schedule.seconds
+        now = self.harness.now
+        if (
+            occurrence.carried.starts_at > now < to
+            and grid.quiet_window(to, seconds, RULES.quiet_hours, LOCAL) is None
+        ):
+            occurrence.schedule.exceptions[occurrence.recurrence_at] = to
+            self.roll()
+
+    def leave_out(self, occurrence: Occurrence) -> None:
+        """Cancel one occurrence that has not ended."""
+        occurrence.schedule.exceptions[occurrence.recurrence_at] = None
+        occurrence.cancelled = "left out"
+        self.roll()
+
+    def withdraw(self, schedule: Schedule) -> None:
+        """Cancel everything of a schedule that has not ended."""
+        schedule.withdrawn = True
+        for occurrence in self.coming():
+            if occurrence.schedule is schedule:
+                occurrence.cancelled = "withdrawn"
+        self.roll()
+
+    def coming(self) -> list[Occurrence]:
+        """Occurrences that can still be changed."""
+        now = self.harness.now
+        open_ = (each for each in self.occurrences.values() if each.cancelled is None)
+        return [each for each in open_ if each.carried.ends_by > now]
+
+    @property
+    def plays(self) -> list[Play]:
+        """Every occurrence at every device that is to sound it."""
+        return [
+            (occurrence_id, device_id)
+            for occurrence_id, occurrence in self.occurrences.items()
+            for device_id, scopes in self.follows.items()
+            if occurrence.schedule.scope in scopes
+        ]
+
+    # What it does by the clock -------------------------------------------------------------------
+
+    def roll(self) -> None:
+        """Materialise, compile what has changed or grown old, publish."""
+        if self.away_since is not None:
+            return
+        for schedule in self.schedules:
+            if not schedule.withdrawn:
+                self._materialise(schedule)
+        carried: defaultdict[str, list[Carried]] = defaultdict(list)
+        for occurrence in self.coming():
+            carried[occurrence.schedule.scope].append(occurrence.carried)
+        now = self.harness.now
+        for scope in sorted({scope for scopes in self.follows.values() for scope in scopes}):
+            items = rule.items(carried[scope], now, self.span)
+            if items or f"{scope}/programme" in self.tokens:
+                self._keep(rule.programme(scope, items, 1, now))
+        self.audit()
+
+    def audit(self) -> None:
+        """Let the broker retain again what it has lost."""
+        retained = {
+            f"{parent}/{level}": payload
+            for parent, levels in self.harness._retained.items()
+            for level, payload in levels.items()
+        }
+        ours = {
+            scope_topic(*key.rsplit("/", 1)): (revision, token)
+            for key, (revision, token, _) in self.tokens.items()
+        }
+        kept = {t: Kept(revision, sha256(token).digest()) for t, (revision, token) in ours.items()}
+        states = {topic: token for topic, token in retained.items() if "/state/" in topic}
+        missing, newer = compare(kept, states, self._verifier)
+        assert not newer
+        for topic in missing:
+            self.harness.publish(topic, ours[topic][1], retain=True)
+        for topic in self._blocks.keys() - retained.keys():
+            self.harness.publish(topic, self._blocks[topic], retain=True)
+
+    def go_away(self) -> None:
+        """Neither hear nor say anything from here on."""
+        self.away_since = self.away_since or self.harness.now
+
+    def come_back(self) -> None:
+        """Take up the work again."""
+        if self.away_since is not None:
+            self._away.append((self.away_since, self.harness.now))
+            self.away_since = None
+            self.roll()
+
+    def _rule(self, schedule: Schedule) -> recurrence.Rule | None:
+        return None if schedule.rrule is None else recurrence.parse(schedule.rrule, LOCAL)
+
+    def _materialise(self, schedule: Schedule) -> None:
+        now = self.harness.now
+        planned = recurrence.occurrences_between(
+            self._rule(schedule),
+            schedule.starts_at,
+            schedule.exceptions,
+            now,
+            now + self.horizon,
+            LOCAL,
+        )
+        for recurrence_at, starts_at in planned:
+            occurrence_id = str(uuid5(NAMESPACE, f"{schedule.name} {recurrence_at}"))
+            latest = starts_at + timedelta(seconds=schedule.late_limit_seconds)
+            ends_by = latest + timedelta(seconds=schedule.seconds) + SLACK
+            held = self.occurrences.get(occurrence_id)
+            if held is None:
+                carried = Carried(
+                    occurrence_id=occurrence_id,
+                    bulletin_id=schedule.name,
+                    bulletin_revision=1,
+                    title=schedule.name,
+                    class_=schedule.class_,
+                    priority=grid.priority(schedule.class_, None),
+                    on_preempt=schedule.on_preempt,
+                    volume=None,
+                    starts_at=starts_at,
+                    late_limit_seconds=schedule.late_limit_seconds,
+                    ends_by=ends_by,
+                    audio=(audio(schedule.name, schedule.seconds, size=AUDIO_BYTES),),
+                )
+                self.occurrences[occurrence_id] = Occurrence(
+                    schedule, recurrence_at, carried, [carried]
+                )
+            elif held.carried.starts_at != starts_at:
+                held.carried = replace(held.carried, starts_at=starts_at, ends_by=ends_by)
+                held.versions.append(held.carried)
+
+    def _keep(self, document: Document) -> None:
+        now = self.harness.now
+        key = f"{document.scope}/{'programme' if isinstance(document, Programme) else 'config'}"
+        previous = 0
+        if key in self.tokens:
+            previous, token, _ = self.tokens[key]
+            held = read_own(token)
+            if rule.says_the_same(held, document, now) and not rule.is_stale(held, now):
+                return
+        issued = rule.issued(document, rule.next_revision(previous, now), now)
+        token = PROGRAMME_KEY.sign(issued)
+        self.tokens[key] = (issued.revision, token, now)
+        if isinstance(issued, Programme):
+            for item in issued.items:
+                self._carriers[item.occurrence_id].append((key, issued.revision, now))
+        self.harness.publish(scope_topic(*key.rsplit("/", 1)), token, retain=True)
+
+    # What it hears -------------------------------------------------------------------------------
+
+    def heard(self, device_id: str, kind: str, payload: bytes) -> None:
+        if self.away_since is not None:
+            return
+        now = self.harness.now
+        insort(self._heard_at[device_id], now)
+        message = decode_event(kind, payload)
+        match message:
+            case Heartbeat(held=held):
+                self._receive(device_id, held, now)
+                self._heal(device_id, held, now)
+            case Boot(held=held, reason=reason):
+                self._boots[device_id].append((now, reason))
+                self._receive(device_id, held, now)
+            case Playback():
+                self.playbacks.append((device_id, message))
+                upto = self.journals.take(device_id, message)
+                self._order(
+                    JournalAck(
+                        command_id=f"ack {now}",
+                        scope=f"device/{device_id}",
+                        not_after=now + timedelta(minutes=5),
+                        journal_id=message.journal_id,
+                        upto_seq=upto,
+                    ),
+                    device_id,
+                )
+            case TimeRequest(token=token):
+                self._order(
+                    TimeReply(
+                        command_id=f"time {token}",
+                        scope=f"device/{device_id}",
+                        not_after=now + timedelta(minutes=5),
+                        token=token,
+                        server_at=now,
+                    ),
+                    device_id,
+                )
+            case Readiness(items=items):
+                for ready in items:
+                    self._readiness[ready.occurrence_id, device_id] = ready.state
+            case Fault(kind=fault, open=is_open):
+                self._faults[device_id].append((now, fault, is_open))
+            case Refusal(topic=topic):
+                self._refusals[device_id].append((now, topic))
+
+    def wanted(self, device_id: str) -> dict[str, int]:
+        """Documents a device should hold, with their revisions."""
+        keys = [f"device/{device_id}/config"]
+        keys += [f"{scope}/programme" for scope in self.follows[device_id]]
+        return {key: self.tokens[key][0] for key in keys if key in self.tokens}
+
+    def _receive(self, device_id: str, held: dict[str, int], now: datetime) -> None:
+        for key, revision in held.items():
+            self._receipts.setdefault((device_id, key, revision), now)
+
+    def _heal(self, device_id: str, held: dict[str, int], now: datetime) -> None:
+        wanted = self.wanted(device_id)
+        told = {
+            key: revision
+            for key, revision in wanted.items()
+            if self.tokens[key][2] + 2 * self.heartbeat <= now
+        }
+        for key in behind(held, told):
+            again = (device_id, key, wanted[key])
+            if again in self._resent and now < self._resent[again] + SAME_AGAIN_AFTER:
+                continue
+            self._resent[again] = now
+            token = self.tokens[key][1]
+            topic, payload = resend_command(token, device_id, PROGRAMME_KEY, now)
+            self.harness.publish(topic, payload, retain=False)
+
+    def _order(self, command: JournalAck | TimeReply, device_id: str) -> None:
+        kind = type(command).__struct_config__.tag
+        topic = DEVICE_COMMAND.build(device_id=device_id, kind=str(kind))
+        self.harness.publish(topic, PROGRAMME_KEY.sign(command), retain=False)
+
+    # The ledger ----------------------------------------------------------------------------------
+
+    def ledger(self, journals: Journals | None = None) -> dict[Play, Settlement]:
+        """What became of every play, by the records of these journals."""
+        numbers = {device_id: n for n, device_id in enumerate(self.follows, start=1)}
+        reports = (journals or self.journals).reports(numbers)
+        now = self.harness.now
+        return {
+            (occurrence_id, device_id): self._settled(
+                self.occurrences[occurrence_id],
+                reports.get((occurrence_id, device_id), []),
+                self.around(occurrence_id, device_id, numbers[device_id]),
+                now,
+            )
+            for occurrence_id, device_id in self.plays
+            if self.occurrences[occurrence_id].carried.ends_by + RULES.settle_after <= now
+        }
+
+    def _settled(
+        self, occurrence: Occurrence, reports: list[Report], around: Around, now: datetime
+    ) -> Settlement:
+        facts = Facts(
+            starts_at=occurrence.carried.starts_at,
+            ends_by=occurrence.carried.ends_by,
+            on_preempt=occurrence.schedule.on_preempt,
+            audio_seconds=occurrence.schedule.seconds,
+            cancelled=occurrence.cancelled,
+            reports=reports,
+            around=around,
+        )
+        return settle(facts, now, RULES.settle_after)
+
+    def around(self, occurrence_id: str, device_id: str, number: int) -> Around:
+        """What is known around a play: the query of `plays.surroundings`, over dicts."""
+        occurrence = self.occurrences[occurrence_id]
+        starts_at, latest_at = occurrence.carried.starts_at, occurrence.latest_at
+        now = self.harness.now
+        carriers = self._carriers[occurrence_id]
+        published_at = min((at for _, _, at in carriers), default=None)
+        told_by = latest_at + 2 * self.heartbeat
+        later = [reason for at, reason in self._boots[device_id] if at > starts_at]
+        faults = {
+            kind: is_open
+            for at, kind, is_open in self._faults[device_id]
+            if at <= latest_at and (is_open or at <= starts_at)
+        }
+        away = [*self._away, (self.away_since or now, now)]
+        return Around(
+            device_id=number,
+            published=published_at is not None and published_at <= latest_at,
+            received=any(
+                self._receipts.get((device_id, key, revision), now) <= told_by
+                for key, revision, _ in carriers
+                if (device_id, key, revision) in self._receipts
+            ),
+            reachable=published_at is not None
+            and self._online(device_id, published_at, latest_at),
+            online=self._online(device_id, starts_at, latest_at),
+            online_now=self._online(device_id, now, now),
+            listening=not any(begin <= starts_at and latest_at <= end for begin, end in away),
+            cold_boot=bool(later) and later[0] == "power_on",
+            outage=None,
+            refused=any(
+                published_at is not None
+                and published_at <= at <= told_by
+                and any(topic.endswith(scope_topic(*k.rsplit("/", 1))) for k, _, _ in carriers)
+                for at, topic in self._refusals[device_id]
+            ),
+            readiness=self._readiness.get((occurrence_id, device_id)),
+            faults=frozenset(kind for kind, is_open in faults.items() if is_open),
+        )
+
+    def _online(self, device_id: str, begin: datetime, end: datetime) -> bool:
+        heard_at = self._heard_at[device_id]
+        place = bisect_right(heard_at, end)
+        silence = RULES.silent_after_intervals * self.heartbeat
+        return place > 0 and heard_at[place - 1] >= begin - silence
