@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
-from enum import StrEnum
 from importlib.metadata import version
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
 from broadcast import clock, config, db, dispatch, ingest
+from broadcast.config import Role
 from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
 from broadcast.web import rest
@@ -45,14 +46,6 @@ ROUTERS = (
     broadcast.plays.routes.router,
     broadcast.coverage.routes.router,
 )
-
-
-class Role(StrEnum):
-    """What one process does; all of them by default."""
-
-    WEB = "web"
-    INGEST = "ingest"
-    DISPATCH = "dispatch"
 
 
 def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
@@ -92,6 +85,7 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
 
 async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) -> None:
     """Run the roles until SIGTERM or SIGINT, or until one of them fails."""
+    listener = _bind(settings.web) if Role.WEB in roles else None
     engine = db.create_engine(settings.postgres)
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
@@ -101,7 +95,10 @@ async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) 
         loop.add_signal_handler(number, stop.set)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_role(role, settings, engine), name=role) for role in roles]
+            tasks = [
+                group.create_task(_role(role, settings, engine, listener), name=role)
+                for role in roles
+            ]
             log.info("app.process.started", roles=[role.value for role in roles])
             await stop.wait()
             for task in tasks:
@@ -111,9 +108,23 @@ async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) 
     log.info("app.process.stopped")
 
 
-async def _role(role: Role, settings: config.Settings, engine: AsyncEngine) -> None:
-    if role is Role.WEB:
-        await _web(settings, engine)
+def _bind(web: config.Web) -> socket.socket:
+    """Take the port before anything else starts: a second server must not disturb the first."""
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    try:
+        return socket.create_server((web.host, web.port), family=family, backlog=2048)
+    except OSError as error:
+        raise Unavailable(
+            f"Không mở được {web.host}:{web.port} ({error.strerror}); hãy dừng chương trình đang "
+            "dùng cổng này hoặc đặt BROADCAST_WEB__PORT khác."
+        ) from None
+
+
+async def _role(
+    role: Role, settings: config.Settings, engine: AsyncEngine, listener: socket.socket | None
+) -> None:
+    if listener is not None and role is Role.WEB:
+        await _web(settings, engine, listener)
         return
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
@@ -122,19 +133,17 @@ async def _role(role: Role, settings: config.Settings, engine: AsyncEngine) -> N
         await dispatch.run(engine, settings, keys)
 
 
-async def _web(settings: config.Settings, engine: AsyncEngine) -> None:
+async def _web(settings: config.Settings, engine: AsyncEngine, listener: socket.socket) -> None:
     server = _Server(
         uvicorn.Config(
             create_app(settings, engine),
-            host=settings.web.host,
-            port=settings.web.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
         )
     )
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -57,16 +57,14 @@ app.command("indicators")(indicators)
 
 @app.command()
 def serve(
-    role: Annotated[
-        list[str] | None, typer.Option(help="web, ingest, dispatch; all by default")
-    ] = None,
+    role: Annotated[list[config.Role] | None, typer.Option(help="all by default")] = None,
 ) -> None:
     """Run the server."""
-    from broadcast.app import Role, serve  # noqa: PLC0415  other commands start without it
+    from broadcast.app import serve  # noqa: PLC0415  other commands start without it
 
     settings = config.Settings()
     logs.setup(settings.log_level)
-    asyncio.run(serve(settings, tuple(Role(name) for name in role or Role)))
+    asyncio.run(serve(settings, tuple(role or config.Role)))
 
 
 @app.command()

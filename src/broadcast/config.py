@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from datetime import time, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Postgres(BaseModel):
@@ -30,7 +33,7 @@ class Mqtt(BaseModel):
     """The broker, as the server connects to it."""
 
     host: str = "localhost"
-    port: PositiveInt = 1883
+    port: Port = 1883
     username: str | None = None
     password_file: Path | None = None
     tls_ca_file: Path | None = Field(None, description="set it to speak TLS")
@@ -43,7 +46,7 @@ class Web(BaseModel):
     """The REST interface."""
 
     host: str = Field("127.0.0.1", description="loopback unless told otherwise")
-    port: PositiveInt = 8080
+    port: Port = 8080
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
 
 
@@ -86,6 +89,14 @@ class Rules(BaseModel):
     settle_after: timedelta = Field(
         timedelta(minutes=15), description="wait for late journals before a play is settled missed"
     )
+
+
+class Role(StrEnum):
+    """What one process does; all of them by default."""
+
+    WEB = "web"
+    INGEST = "ingest"
+    DISPATCH = "dispatch"
 
 
 class Settings(BaseSettings):
