@@ -51,7 +51,7 @@ class Progress(Wire, frozen=True):
     """Length of the audio; None for a stream."""
     sha256: str | None = None
     restart: bool = False
-    """It was pre-empted and is to begin again (`on_preempt: restart`)."""
+    """It was pre-empted and is to begin again: `on_preempt: restart`, or nothing was heard yet."""
 
     @property
     def played(self) -> float:

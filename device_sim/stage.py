@@ -329,16 +329,18 @@ class Stage:
     def _write_progress(
         self, voice: Voice, now: Now, *records: Record, sounding: bool = True
     ) -> None:
+        position = voice.position(now.monotonic)
+        begins_again = voice.item.on_preempt is OnPreempt.RESTART or position == 0
         progress = Progress(
             sounding=sounding,
-            position=voice.position(now.monotonic),
+            position=position,
             heard=voice.heard_at(now.monotonic),
             least=voice.least,
             at=self._box.clock.reading(now),
             ends_by=voice.item.ends_by,
             seconds=voice.audio.seconds if voice.audio else None,
             sha256=voice.audio.sha256 if voice.audio else None,
-            restart=not sounding and voice.item.on_preempt is OnPreempt.RESTART,
+            restart=not sounding and begins_again,
         )
         change = Change(records=list(records), started={voice.item.occurrence_id: progress})
         self._box.write(change)

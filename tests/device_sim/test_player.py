@@ -161,6 +161,14 @@ SCENARIOS = [
         [("started", "a"), ("ended", "a", "preempted"), *played("b")],
     ),
     Scenario(
+        "an item of which nothing was heard may begin within its late limit only",
+        [
+            (0, programme(item("a", at(5), late_limit_seconds=10))),
+            (5, alerts(alert("x", at(5)))),
+        ],
+        [("started", "a"), ("ended", "a", "preempted"), *played("x")],
+    ),
+    Scenario(
         "an interrupted item that drops stays away",
         [(0, programme(item("a", at(5), **(LONG | DROP)), item("b", at(6), **URGENT)))],
         [("started", "a"), ("ended", "a", "preempted"), *played("b")],
