@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import json
+import resource
 import signal
 import sys
 from contextlib import ExitStack
@@ -29,6 +30,9 @@ def main() -> None:
         enrolment = decode(options.devices_file.read_bytes(), Enrolment)
     except (OSError, WireError) as error:
         sys.exit(f"{options.devices_file}: {error}")
+    # A connection each; the usual soft limit of 1,024 would stop short of a thousand devices.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     summary = asyncio.run(_run(options, enrolment))
     print(json.dumps(summary), flush=True)  # noqa: T201 — the result
 
