@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -35,3 +37,8 @@ def test_the_database_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -
 def test_quiet_hours_can_be_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROADCAST_RULES__QUIET_HOURS", "[]")
     assert config.Settings().rules.quiet_hours == ()
+
+
+def test_the_example_in_deploy_is_what_is_printed() -> None:
+    example = Path(__file__).parents[1] / "deploy/broadcast.env.example"
+    assert example.read_text() == config.example(), "renew it: .venv/bin/broadcast config > " + str(example)

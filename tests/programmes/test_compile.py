@@ -1,0 +1,149 @@
+"""What a programme says, and when it is issued again."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from broadcast.programmes.compile import (
+    MOST_ITEMS,
+    PROGRAMME_REISSUE,
+    PROGRAMME_VALID,
+    Carried,
+    is_stale,
+    issued,
+    items,
+    next_revision,
+    programme,
+    says_the_same,
+)
+from broadcast.wire.codec import decode, encode
+from broadcast.wire.documents import Audio, Config, Programme
+from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
+
+NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
+SPAN = timedelta(days=7)
+MINUTE = timedelta(minutes=1)
+MP3 = Audio(sha256="a" * 64, bytes=20, seconds=60, codec=Codec.MP3)
+OPUS = Audio(sha256="b" * 64, bytes=10, seconds=60, codec=Codec.OPUS)
+
+
+def carried(number: int, starts_at: datetime = NOW + MINUTE) -> Carried:
+    return Carried(
+        occurrence_id=f"o-{number:05}", bulletin_id="b", bulletin_revision=1, title="Tin",
+        class_=BulletinClass.PRIORITY, priority=128, on_preempt=OnPreempt.RESTART, volume=60,
+        starts_at=starts_at, late_limit_seconds=300, ends_by=starts_at + 7 * MINUTE,
+        audio=(MP3, OPUS),
+    )  # fmt: skip
+
+
+def test_an_item_says_all_that_a_device_needs() -> None:
+    [item] = items([carried(1)], NOW, SPAN)
+    assert (item.occurrence_id, item.bulletin_revision, item.priority) == ("o-00001", 1, 128)
+    assert (item.class_, item.on_preempt) == (BulletinClass.PRIORITY, OnPreempt.RESTART)
+    assert (item.starts_at, item.ends_by) == (NOW + MINUTE, NOW + 8 * MINUTE)
+    assert (item.late_limit_seconds, item.volume, item.title) == (300, 60, "Tin")
+    assert [audio.codec for audio in item.audio] == [Codec.OPUS, Codec.MP3]
+
+
+def test_a_programme_holds_what_has_not_ended_and_starts_within_the_span() -> None:
+    starts = [
+        NOW - 7 * MINUTE, NOW - 6 * MINUTE, NOW, NOW + SPAN - MINUTE, NOW + SPAN,
+    ]  # fmt: skip
+    wanted = items([carried(n, at) for n, at in enumerate(starts)], NOW, SPAN)
+    assert [item.starts_at for item in wanted] == starts[1:4]
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.randoms())
+def test_the_order_of_occurrences_is_of_no_account(
+    offsets: list[int], chance: random.Random
+) -> None:
+    occurrences = [carried(n, NOW + offset * MINUTE) for n, offset in enumerate(offsets)]
+    shuffled = list(occurrences)
+    chance.shuffle(shuffled)
+    first = programme("area/51", items(occurrences, NOW, SPAN), 7, NOW)
+    assert encode(first) == encode(programme("area/51", items(shuffled, NOW, SPAN), 7, NOW))
+
+
+def test_more_items_than_the_contract_allows_are_the_nearest_ones() -> None:
+    occurrences = [carried(n, NOW + timedelta(seconds=n)) for n in range(MOST_ITEMS + 2)]
+    document = programme("area/51", items(occurrences, NOW, SPAN), 1, NOW)
+    assert len(decode(encode(document), Programme).items) == MOST_ITEMS
+    assert document.items[-1].occurrence_id == f"o-{MOST_ITEMS - 1:05}"
+
+
+@given(
+    st.lists(st.integers(-10, 60), max_size=8, unique=True),
+    st.lists(st.integers(-10, 60), max_size=8, unique=True),
+    st.integers(0, 80),
+)
+def test_only_what_is_new_to_a_device_is_news(
+    before: list[int], after: list[int], minutes: int
+) -> None:
+    """What has ended meanwhile is no news; everything else that differs is."""
+
+    def at(offsets: list[int], now: datetime) -> Programme:
+        occurrences = [carried(offset + 10, NOW + offset * MINUTE) for offset in offsets]
+        return programme("area/51", items(occurrences, now, SPAN), 1, now)
+
+    later = NOW + minutes * MINUTE
+    held, compiled = at(before, NOW), at(after, later)
+    live = {offset for offset in before if NOW + offset * MINUTE + 7 * MINUTE > later}
+    live &= {offset for offset in before if NOW + offset * MINUTE + 7 * MINUTE > NOW}
+    coming = {offset for offset in after if NOW + offset * MINUTE + 7 * MINUTE > later}
+    assert says_the_same(held, compiled, later) == (live == coming)
+
+
+def test_any_changed_field_is_news() -> None:
+    held = programme("area/51", items([carried(1)], NOW, SPAN), 1, NOW)
+    [item] = held.items
+    for change in (
+        {"volume": 61},
+        {"starts_at": item.starts_at + MINUTE},
+        {"ends_by": item.ends_by + MINUTE},
+        {"bulletin_revision": 2},
+        {"audio": [OPUS]},
+        {"title": "Tin khác"},
+    ):
+        compiled = structs.replace(held, items=[structs.replace(item, **change)])
+        assert not says_the_same(held, compiled, NOW), change
+
+
+def test_a_config_is_news_when_anything_but_its_times_differs() -> None:
+    held = Config(
+        scope="device/d", revision=3, issued_at=NOW, not_after=NOW, areas=["51"], keys=[]
+    )
+    later = structs.replace(held, revision=9, issued_at=NOW + SPAN, not_after=NOW + SPAN)
+    assert says_the_same(held, later, NOW)
+    assert not says_the_same(held, structs.replace(later, areas=[]), NOW)
+
+
+def test_a_programme_grows_old_within_a_day_unless_it_is_empty() -> None:
+    document = programme("area/51", items([carried(1)], NOW, SPAN), 1, NOW)
+    assert not is_stale(document, NOW + PROGRAMME_REISSUE - MINUTE)
+    assert is_stale(document, NOW + PROGRAMME_REISSUE)
+    assert PROGRAMME_REISSUE + timedelta(hours=1) <= timedelta(days=1) <= PROGRAMME_VALID - SPAN
+    assert not is_stale(structs.replace(document, items=[]), NOW + 9 * SPAN)
+
+
+@given(
+    st.integers(0, 2**52),
+    st.datetimes(datetime(2024, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001
+)
+def test_a_revision_always_grows_and_is_never_behind_the_clock(
+    previous: int, moment: datetime
+) -> None:
+    now = moment.replace(tzinfo=UTC)
+    revision = next_revision(previous, now)
+    assert revision > previous
+    assert revision >= int(now.timestamp() * 1000)
+
+
+def test_times_on_the_wire_have_milliseconds() -> None:
+    document = issued(programme("area/51", [], 1, NOW), 5, NOW + timedelta(microseconds=123_456))
+    assert (document.revision, document.issued_at.microsecond) == (5, 123_000)
+    assert document.not_after == document.issued_at + PROGRAMME_VALID
