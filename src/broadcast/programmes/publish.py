@@ -125,11 +125,11 @@ class Outbox:
                 rows = await unpublished(session, last)
             if last is None:
                 UNPUBLISHED.set(len(rows))
-            if not rows:
-                return
-            last = rows[-1]
             ready = [row for row in rows if not waiting or waiting.isdisjoint(row.needs())]
             await self._send(ready, now)
+            if len(rows) < AT_ONCE:
+                return
+            last = rows[-1]
 
     async def _send(self, documents: Sequence[Outgoing], now: datetime) -> None:
         outcomes = await asyncio.gather(
