@@ -17,10 +17,12 @@ in the same rows and the same documents.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -39,8 +41,8 @@ from broadcast.plays import closer, ledger
 from broadcast.programmes import content, issue
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.leadership import leadership
-from broadcast.programmes.mirror import Mirror, mirrored
-from broadcast.programmes.publish import Outbox, Publisher
+from broadcast.programmes.mirror import Broker, Mirror, mirrored
+from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.web.rest import forget_idempotency_keys
@@ -61,47 +63,16 @@ OCCURRENCES_AT_ONCE = 50
 STANDSTILL = timedelta(days=31)
 """Up to when a new leader makes the occurrences that were due while nobody dispatched."""
 
+STEP_SECONDS = 2.0
+"""Longest that one step works through a backlog: a withdrawal must not wait behind the plays of a
+week that a new leader plans."""
+
 QUIET = timedelta(seconds=2)
 """When nothing came for so long the broker has told all that it retains: thousands a second."""
 
 AWAY = (SQLAlchemyError, OSError, BroadcastError)
 """What a step may fail of without being a bug: database, broker or disk away, or a row that the
 database refuses. OSError covers TimeoutError and a connection that cannot be opened."""
-
-
-class Taken(Protocol):
-    """One message from the broker."""
-
-    @property
-    def topic(self) -> str:
-        """With the prefix."""
-
-    @property
-    def payload(self) -> bytes:
-        """As stored."""
-
-    @property
-    def retain(self) -> bool:
-        """The broker had stored it when we subscribed."""
-
-    @property
-    def connection(self) -> int:
-        """Number of the connection it came over."""
-
-
-class Broker(Publisher, Protocol):
-    """What this module needs of the link."""
-
-    @property
-    def connected(self) -> bool:
-        """It stands."""
-
-    @property
-    def connection(self) -> int:
-        """Number of the present connection."""
-
-    async def receive(self) -> Sequence[Taken]:
-        """At least one message."""
 
 
 async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> None:
@@ -154,6 +125,26 @@ class Step(NamedTuple):
     work: Callable[[datetime], Awaitable[bool | None]]
 
 
+class _Pass(NamedTuple):
+    """Going through all schedules: for a topology and a local day, and what is left to do."""
+
+    revision: int
+    on: date
+    changed: bool
+    left: list[UUID]
+
+
+class _Budget:
+    """Time that a step may take before the others have their turn."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + STEP_SECONDS
+
+    def spent(self) -> bool:
+        """Tell whether it is over."""
+        return time.monotonic() >= self._until
+
+
 class Dispatcher:
     """The steps of a leader, and when each is due."""
 
@@ -173,6 +164,7 @@ class Dispatcher:
         self._mended: int | None = None
         """Connection over which the mirror has been compared."""
         self._begun = False
+        self._pass: _Pass | None = None
         self._horizon_due: datetime | None = None
         self._content_due: datetime | None = None
         self._failing: set[str] = set()
@@ -249,26 +241,42 @@ class Dispatcher:
         async with self._transaction() as session:
             await occurrences.cancel_unapproved(session, now)
 
-    async def _horizon(self, now: datetime) -> None:
+    async def _horizon(self, now: datetime) -> bool:
         """Bring occurrences up to date with the rules, the units of the day and the topology."""
+        if self._pass is None:
+            self._pass = await self._begin_pass(now)
+        if self._pass is None:
+            return False
+        since = None if self._horizon_due is not None else now - STANDSTILL
+        budget = _Budget()
+        while self._pass.left and not budget.spent():
+            some = self._pass.left[:SCHEDULES_AT_ONCE]
+            async with self._transaction() as session:
+                horizon = self._rules.horizon
+                await occurrences.materialise(session, now, horizon, some, since=since)
+            del self._pass.left[:SCHEDULES_AT_ONCE]
+        if self._pass.left:
+            return True
+        if self._pass.changed:
+            async with self._transaction() as session:
+                await issue.mark_configs_dirty(session, now)
+                await _applied(session, self._pass.revision, self._pass.on)
+            log.info(
+                "dispatch.topology.applied", revision=self._pass.revision, on=str(self._pass.on)
+            )
+        self._pass, self._horizon_due = None, now + issue.ROLL_EVERY
+        return False
+
+    async def _begin_pass(self, now: datetime) -> _Pass | None:
+        """What has to be gone through, None when nothing is due."""
         today = now.astimezone(LOCAL).date()
         async with self._transaction() as session:
             revision, applied, applied_on = await _topology(session)
-            ids = await occurrences.active_ids(session)
-        changed = (revision, today) != (applied, applied_on)
-        if not changed and self._horizon_due is not None and now < self._horizon_due:
-            return
-        since = None if self._horizon_due is not None else now - STANDSTILL
-        for first in range(0, len(ids), SCHEDULES_AT_ONCE):
-            some = ids[first : first + SCHEDULES_AT_ONCE]
-            async with self._transaction() as session:
-                await occurrences.materialise(session, now, self._rules.horizon, some, since=since)
-        if changed:
-            async with self._transaction() as session:
-                await issue.mark_configs_dirty(session, now)
-                await _applied(session, revision, today)
-            log.info("dispatch.topology.applied", revision=revision, on=str(today))
-        self._horizon_due = now + issue.ROLL_EVERY
+            changed = (revision, today) != (applied, applied_on)
+            if not changed and self._horizon_due is not None and now < self._horizon_due:
+                return None
+            left = await occurrences.active_ids(session)
+        return _Pass(revision, today, changed, left)
 
     async def _roll(self, now: datetime) -> None:
         async with self._transaction() as session:
@@ -277,25 +285,29 @@ class Dispatcher:
             await issue.mark_rolling(session, now, self._rules.programme_span)
         self._begun = True
 
-    async def _occurrences(self, now: datetime) -> None:
-        count = OCCURRENCES_AT_ONCE
-        while count == OCCURRENCES_AT_ONCE:
+    async def _occurrences(self, now: datetime) -> bool:
+        budget = _Budget()
+        while not budget.spent():
             async with self._transaction() as session:
-                count = await _hand_on(session, now)
+                if await _hand_on(session, now) < OCCURRENCES_AT_ONCE:
+                    return False
+        return True
 
-    async def _documents(self, now: datetime) -> None:
-        total, count = 0, issue.AT_ONCE
-        while count == issue.AT_ONCE:
+    async def _documents(self, now: datetime) -> bool:
+        budget = _Budget()
+        issued, count = False, issue.AT_ONCE
+        while count == issue.AT_ONCE and not budget.spent():
             async with self._transaction() as session:
                 count = await issue.issue_dirty(session, self._keys, self._settings, now)
-                total += count
-        if total or self._content_due is None or now >= self._content_due:
-            # Listed again when this fails, because it is due until it has succeeded.
+            issued = issued or count > 0
+        if issued or self._content_due is None or now >= self._content_due:
+            # Due until it has succeeded: no document may go out before its audio is listed.
             self._content_due = now
             async with self._transaction() as session:
                 span = self._rules.programme_span + issue.ROLL_SLACK
                 await content.want(session, now, span)
             self._content_due = now + issue.ROLL_EVERY
+        return count == issue.AT_ONCE
 
     async def _mend(self, now: datetime) -> None:
         """Compare what the broker retains, once after each connect, when it has told all."""

@@ -51,7 +51,7 @@ def _count(result: Result) -> Count:
     )
 
 
-@pytest.mark.parametrize("seed", [9, 10, 12, 15])
+@pytest.mark.parametrize("seed", [3, 9, 10, 12, 13])
 async def test_figures_equal_a_recount_of_the_raw_evidence(
     session: AsyncSession, seed: int
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -83,14 +83,15 @@ async def leaders(engine: AsyncEngine) -> dict[str, int]:
         return dict(rows.all())
 
 
-async def a_leader(engine: AsyncEngine, *, other_than: str = "") -> str:
+async def a_leader(engine: AsyncEngine, *, other_than: int = 0) -> int:
+    """Backend of the one leader."""
     async with asyncio.timeout(20):
         while True:
             found = await leaders(engine)
             assert len(found) <= 1
-            for name in found:
-                if name != other_than:
-                    return name
+            for backend in found.values():
+                if backend != other_than:
+                    return backend
             await asyncio.sleep(0.02)
 
 
@@ -102,22 +103,22 @@ async def test_one_of_two_leads_until_its_connection_breaks(
         dispatcher(postgres_dsn, mqtt, tmp_path, "two"),
     ):
         for _ in range(3):
-            name = await a_leader(world.engine)
-            pid = (await leaders(world.engine))[name]
+            backend = await a_leader(world.engine)
             async with world.engine.begin() as connection:
-                await connection.execute(sa.text(f"SELECT pg_terminate_backend({pid})"))
-            await a_leader(world.engine)
-            assert pid not in (await leaders(world.engine)).values()
+                await connection.execute(sa.text(f"SELECT pg_terminate_backend({backend})"))
+            await a_leader(world.engine, other_than=backend)
     assert await leaders(world.engine) == {}
 
 
 async def test_a_leader_that_is_stopped_hands_over_at_once(
     world: World, postgres_dsn: str, mqtt: Mqtt, tmp_path: Path
 ) -> None:
-    async with dispatcher(postgres_dsn, mqtt, tmp_path, "second"):
-        async with dispatcher(postgres_dsn, mqtt, tmp_path, "first"):
-            await a_leader(world.engine)
-        await a_leader(world.engine, other_than="first")
+    async with AsyncExitStack() as first, AsyncExitStack() as second:
+        await first.enter_async_context(dispatcher(postgres_dsn, mqtt, tmp_path, "first"))
+        backend = await a_leader(world.engine)
+        await second.enter_async_context(dispatcher(postgres_dsn, mqtt, tmp_path, "second"))
+        await first.aclose()
+        await a_leader(world.engine, other_than=backend)
 
 
 class Device:

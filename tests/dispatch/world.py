@@ -123,7 +123,8 @@ class World:
 
     async def turn(self, *, after: timedelta = timedelta(seconds=1)) -> None:
         self.now += after
-        await self.dispatcher.turn(self.now)
+        while await self.dispatcher.turn(self.now):
+            pass
 
     async def build(self) -> None:
         async with db.transaction(self.engine) as session:

@@ -8,7 +8,9 @@ what the broker has; no bookkeeping of ours can.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,9 +18,45 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.programmes import content, issue
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import Document
+from broadcast.programmes.publish import Publisher
 from broadcast.programmes.reconcile import Kept, compare
 from broadcast.wire.envelope import Verifier
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
+
+
+class Taken(Protocol):
+    """One message from the broker."""
+
+    @property
+    def topic(self) -> str:
+        """With the prefix."""
+
+    @property
+    def payload(self) -> bytes:
+        """As stored."""
+
+    @property
+    def retain(self) -> bool:
+        """The broker had stored it when we subscribed."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the connection it came over."""
+
+
+class Broker(Publisher, Protocol):
+    """What the dispatcher needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def receive(self) -> Sequence[Taken]:
+        """At least one message."""
 
 
 def mirrored(prefix: str) -> list[tuple[str, int]]:
