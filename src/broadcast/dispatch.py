@@ -39,6 +39,7 @@ from broadcast.errors import BroadcastError
 from broadcast.mqtt import Link
 from broadcast.plays import closer, ledger
 from broadcast.programmes import content, issue
+from broadcast.programmes.compile import held_until
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.leadership import leadership
 from broadcast.programmes.mirror import Broker, Mirror, mirrored
@@ -260,12 +261,17 @@ class Dispatcher:
         if self._pass.changed:
             async with self._transaction() as session:
                 await issue.mark_configs_dirty(session, now)
+                await issue.mark_entering(session, now, self._until(now))
+                await issue.mark_old(session, now)
                 await _applied(session, self._pass.revision, self._pass.on)
             log.info(
                 "dispatch.topology.applied", revision=self._pass.revision, on=str(self._pass.on)
             )
         self._pass, self._horizon_due = None, now + issue.ROLL_EVERY
         return False
+
+    def _until(self, now: datetime) -> datetime:
+        return held_until(now, self._rules.programme_span, LOCAL)
 
     async def _begin_pass(self, now: datetime) -> _Pass | None:
         """What has to be gone through, None when nothing is due."""
@@ -282,7 +288,7 @@ class Dispatcher:
         async with self._transaction() as session:
             if not self._begun:
                 await issue.mark_all(session, now)
-            await issue.mark_rolling(session, now, self._rules.programme_span)
+            await issue.mark_old(session, now)
         self._begun = True
 
     async def _occurrences(self, now: datetime) -> bool:
@@ -304,8 +310,7 @@ class Dispatcher:
             # Due until it has succeeded: no document may go out before its audio is listed.
             self._content_due = now
             async with self._transaction() as session:
-                span = self._rules.programme_span + issue.ROLL_SLACK
-                await content.want(session, now, span)
+                await content.want(session, now, self._until(now))
             self._content_due = now + issue.ROLL_EVERY
         return count == issue.AT_ONCE
 

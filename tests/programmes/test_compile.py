@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from broadcast.clock import LOCAL
 from broadcast.programmes.compile import (
+    CONFIG_REISSUE,
+    CONFIG_VALID,
     MOST_ITEMS,
-    PROGRAMME_REISSUE,
     PROGRAMME_VALID,
     Carried,
+    held_until,
     is_stale,
     issued,
     items,
@@ -27,6 +30,7 @@ from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SPAN = timedelta(days=7)
+UNTIL = NOW + SPAN
 MINUTE = timedelta(minutes=1)
 MP3 = Audio(sha256="a" * 64, bytes=20, seconds=60, codec=Codec.MP3)
 OPUS = Audio(sha256="b" * 64, bytes=10, seconds=60, codec=Codec.OPUS)
@@ -42,7 +46,7 @@ def carried(number: int, starts_at: datetime = NOW + MINUTE) -> Carried:
 
 
 def test_an_item_says_all_that_a_device_needs() -> None:
-    [item] = items([carried(1)], NOW, SPAN)
+    [item] = items([carried(1)], NOW, UNTIL)
     assert (item.occurrence_id, item.bulletin_revision, item.priority) == ("o-00001", 1, 128)
     assert (item.class_, item.on_preempt) == (BulletinClass.PRIORITY, OnPreempt.RESTART)
     assert (item.starts_at, item.ends_by) == (NOW + MINUTE, NOW + 8 * MINUTE)
@@ -50,11 +54,19 @@ def test_an_item_says_all_that_a_device_needs() -> None:
     assert [audio.codec for audio in item.audio] == [Codec.OPUS, Codec.MP3]
 
 
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)))  # noqa: DTZ001
+def test_a_programme_reaches_to_a_local_midnight_at_least_its_span_away(moment: datetime) -> None:
+    now = moment.replace(tzinfo=UTC)
+    until = held_until(now, SPAN, LOCAL)
+    assert now + SPAN < until <= now + SPAN + timedelta(days=1)
+    assert until.astimezone(LOCAL).time() == time(0)
+
+
 def test_a_programme_holds_what_has_not_ended_and_starts_within_the_span() -> None:
     starts = [
         NOW - 7 * MINUTE, NOW - 6 * MINUTE, NOW, NOW + SPAN - MINUTE, NOW + SPAN,
     ]  # fmt: skip
-    wanted = items([carried(n, at) for n, at in enumerate(starts)], NOW, SPAN)
+    wanted = items([carried(n, at) for n, at in enumerate(starts)], NOW, UNTIL)
     assert [item.starts_at for item in wanted] == starts[1:4]
 
 
@@ -65,13 +77,13 @@ def test_the_order_of_occurrences_is_of_no_account(
     occurrences = [carried(n, NOW + offset * MINUTE) for n, offset in enumerate(offsets)]
     shuffled = list(occurrences)
     chance.shuffle(shuffled)
-    first = programme("area/51", items(occurrences, NOW, SPAN), 7, NOW)
-    assert encode(first) == encode(programme("area/51", items(shuffled, NOW, SPAN), 7, NOW))
+    first = programme("area/51", items(occurrences, NOW, UNTIL), 7, NOW)
+    assert encode(first) == encode(programme("area/51", items(shuffled, NOW, UNTIL), 7, NOW))
 
 
 def test_more_items_than_the_contract_allows_are_the_nearest_ones() -> None:
     occurrences = [carried(n, NOW + timedelta(seconds=n)) for n in range(MOST_ITEMS + 2)]
-    document = programme("area/51", items(occurrences, NOW, SPAN), 1, NOW)
+    document = programme("area/51", items(occurrences, NOW, UNTIL), 1, NOW)
     assert len(decode(encode(document), Programme).items) == MOST_ITEMS
     assert document.items[-1].occurrence_id == f"o-{MOST_ITEMS - 1:05}"
 
@@ -88,7 +100,7 @@ def test_only_what_is_new_to_a_device_is_news(
 
     def at(offsets: list[int], now: datetime) -> Programme:
         occurrences = [carried(offset + 10, NOW + offset * MINUTE) for offset in offsets]
-        return programme("area/51", items(occurrences, now, SPAN), 1, now)
+        return programme("area/51", items(occurrences, now, UNTIL), 1, now)
 
     later = NOW + minutes * MINUTE
     held, compiled = at(before, NOW), at(after, later)
@@ -99,7 +111,7 @@ def test_only_what_is_new_to_a_device_is_news(
 
 
 def test_any_changed_field_is_news() -> None:
-    held = programme("area/51", items([carried(1)], NOW, SPAN), 1, NOW)
+    held = programme("area/51", items([carried(1)], NOW, UNTIL), 1, NOW)
     [item] = held.items
     for change in (
         {"volume": 61},
@@ -122,12 +134,22 @@ def test_a_config_is_news_when_anything_but_its_times_differs() -> None:
     assert not says_the_same(held, structs.replace(later, areas=[]), NOW)
 
 
-def test_a_programme_grows_old_within_a_day_unless_it_is_empty() -> None:
-    document = programme("area/51", items([carried(1)], NOW, SPAN), 1, NOW)
-    assert not is_stale(document, NOW + PROGRAMME_REISSUE - MINUTE)
-    assert is_stale(document, NOW + PROGRAMME_REISSUE)
-    assert PROGRAMME_REISSUE + timedelta(hours=1) <= timedelta(days=1) <= PROGRAMME_VALID - SPAN
-    assert not is_stale(structs.replace(document, items=[]), NOW + 9 * SPAN)
+def test_a_programme_grows_old_at_local_midnight_unless_it_is_empty() -> None:
+    document = programme("area/51", items([carried(1)], NOW, UNTIL), 1, NOW)
+    midnight = NOW + timedelta(hours=16)
+    assert not is_stale(document, midnight - MINUTE, LOCAL)
+    assert is_stale(document, midnight, LOCAL)
+    assert timedelta(days=1) <= PROGRAMME_VALID - SPAN
+    assert not is_stale(structs.replace(document, items=[]), NOW + 9 * SPAN, LOCAL)
+
+
+def test_a_config_grows_old_long_before_it_lapses() -> None:
+    held = Config(
+        scope="device/d", revision=3, issued_at=NOW, not_after=NOW, areas=["51"], keys=[]
+    )
+    assert not is_stale(held, NOW + CONFIG_REISSUE, LOCAL)
+    assert is_stale(held, NOW + CONFIG_REISSUE + MINUTE, LOCAL)
+    assert 4 * CONFIG_REISSUE < CONFIG_VALID
 
 
 @given(

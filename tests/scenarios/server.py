@@ -250,7 +250,7 @@ class Server:
             carried[occurrence.schedule.scope].append(occurrence.carried)
         now = self.harness.now
         for scope in sorted({scope for scopes in self.follows.values() for scope in scopes}):
-            items = rule.items(carried[scope], now, self.span)
+            items = rule.items(carried[scope], now, rule.held_until(now, self.span, LOCAL))
             if items or f"{scope}/programme" in self.tokens:
                 self._keep(rule.programme(scope, items, 1, now))
         self.audit()
@@ -333,7 +333,7 @@ class Server:
         if key in self.tokens:
             previous, token, _ = self.tokens[key]
             held = read_own(token)
-            if rule.says_the_same(held, document, now) and not rule.is_stale(held, now):
+            if rule.says_the_same(held, document, now) and not rule.is_stale(held, now, LOCAL):
                 return
         issued = rule.issued(document, rule.next_revision(previous, now), now)
         token = PROGRAMME_KEY.sign(issued)

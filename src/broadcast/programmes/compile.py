@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -18,9 +19,6 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
-
-PROGRAMME_REISSUE = timedelta(hours=22)
-"""At least daily, also when whoever looks comes an hour late."""
 
 CONFIG_VALID = timedelta(days=60)
 CONFIG_REISSUE = timedelta(days=7)
@@ -50,9 +48,19 @@ class Carried:
     audio: tuple[Audio, ...]
 
 
-def items(carried: Iterable[Carried], now: datetime, span: timedelta) -> list[Item]:
-    """Items of a programme: what has not ended and starts within the span, by start."""
-    wanted = [each for each in carried if each.ends_by > now and each.starts_at < now + span]
+def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
+    """End of the local day in which `span` from now ends: up to then a programme holds all.
+
+    Whole days, so that new items come once a day at midnight and not one by one: every issue
+    travels to every device of the area.
+    """
+    last = (now + span).astimezone(zone).date()
+    return datetime.combine(last + timedelta(days=1), time.min, zone)
+
+
+def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[Item]:
+    """Items of a programme: what has not ended and starts before `until`, by start."""
+    wanted = [each for each in carried if each.ends_by > now and each.starts_at < until]
     wanted.sort(key=lambda each: (each.starts_at, each.occurrence_id))
     return [_item(each) for each in wanted[:MOST_ITEMS]]
 
@@ -110,9 +118,21 @@ def says_the_same(held: Document, compiled: Document, now: datetime) -> bool:
     return held == msgspec.structs.replace(compiled, revision=held.revision, **times)
 
 
-def is_stale(held: Document, now: datetime) -> bool:
-    """Tell whether a document must be issued again although nothing changed."""
-    if isinstance(held, Programme) and not held.items:
-        return False
-    reissue = PROGRAMME_REISSUE if isinstance(held, Programme) else CONFIG_REISSUE
-    return now >= held.issued_at + reissue
+def stale_before(kind: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Documents issued before this are issued again although nothing changed.
+
+    Programmes with every local day, when their items change anyway; configs by their age.
+    """
+    if kind == "programme":
+        return datetime.combine(now.astimezone(zone).date(), time.min, zone)
+    return now - CONFIG_REISSUE
+
+
+def is_stale(held: Document, now: datetime, zone: ZoneInfo) -> bool:
+    """Tell whether a document must be issued again although nothing changed.
+
+    An empty programme need not: when it lapses it says nothing more than none at all.
+    """
+    if isinstance(held, Programme):
+        return bool(held.items) and held.issued_at < stale_before("programme", now, zone)
+    return held.issued_at < stale_before("config", now, zone)

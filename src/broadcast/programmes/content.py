@@ -69,14 +69,14 @@ _WANT = sa.text("""
 """What no item needs any more stays for a day; what was withdrawn goes at once."""
 
 
-async def want(session: AsyncSession, now: datetime, span: timedelta) -> None:
-    """List the audio that the items of the coming `span` need, and until when."""
+async def want(session: AsyncSession, now: datetime, until: datetime) -> None:
+    """List the audio that items from now `until` then need, and how long."""
     await session.execute(
         _WANT,
         {
             "now": now,
             "begin": now - LONGEST,
-            "until": now + span,
+            "until": until,
             "codecs": sorted(await needed_codecs(session)),
         },
     )

@@ -42,10 +42,7 @@ AT_ONCE = 500
 """Scopes of one transaction: a change of the whole province is seen to progress."""
 
 ROLL_EVERY = timedelta(hours=1)
-"""How often time alone is looked at: items that come within the span, documents that grow old."""
-
-ROLL_SLACK = 2 * ROLL_EVERY
-"""Put upon the span, so that between two looks a device never holds less than it promises."""
+"""How often documents are looked through for those that have grown old."""
 
 KEEP_REVISIONS = timedelta(days=90)
 """How long is kept which revision carried what; a play is settled long before."""
@@ -82,22 +79,25 @@ async def mark_all(session: AsyncSession, now: datetime) -> None:
     await mark_dirty(session, await session.scalars(programmes), "programme", now)
 
 
-async def mark_rolling(session: AsyncSession, now: datetime, span: timedelta) -> None:
-    """Mark programmes that new items have entered by time alone, and documents grown old.
-
-    An empty programme that lapses is left alone: it says nothing more than none at all. Call it
-    every `ROLL_EVERY`.
-    """
+async def mark_entering(session: AsyncSession, now: datetime, until: datetime) -> None:
+    """Mark the programmes of all that is to come: a new local day brings new items into them."""
     entering = sa.select(sa.func.unnest(Occurrence.scopes).label("scope")).where(
         Occurrence.state == OccurrenceState.PLANNED,
         Occurrence.starts_at > now,
-        Occurrence.starts_at < now + span + ROLL_SLACK,
+        Occurrence.starts_at < until,
     )
     await mark_dirty(session, await session.scalars(entering.distinct()), "programme", now)
-    for kind, age in (("programme", rule.PROGRAMME_REISSUE), ("config", rule.CONFIG_REISSUE)):
+
+
+async def mark_old(session: AsyncSession, now: datetime) -> None:
+    """Mark documents that have grown old; call it every `ROLL_EVERY` and with every local day.
+
+    One that has lapsed is left alone: it was empty, and says nothing more than none at all.
+    """
+    for kind in ("programme", "config"):
         old = sa.select(Stored.scope).where(
             Stored.kind == kind,
-            Stored.issued_at <= now - age,
+            Stored.issued_at < rule.stale_before(kind, now, LOCAL),
             Stored.not_after > now,
         )
         await mark_dirty(session, await session.scalars(old), kind, now)
@@ -185,7 +185,7 @@ def _is_news(document: Document, stored: Stored | None, keys: Keys, now: datetim
     held = read_own(stored.token)
     return (
         not rule.says_the_same(held, document, now)
-        or rule.is_stale(held, now)
+        or rule.is_stale(held, now, LOCAL)
         or kid_of(stored.token) != keys.programme.kid
     )
 
@@ -241,7 +241,7 @@ async def _programmes(
 ) -> list[Document]:
     if not scopes:
         return []
-    span = settings.rules.programme_span + ROLL_SLACK
+    until = rule.held_until(now, settings.rules.programme_span, LOCAL)
     rows = list(
         await session.scalars(
             sa.select(Occurrence).where(
@@ -249,7 +249,7 @@ async def _programmes(
                 Occurrence.state == OccurrenceState.PLANNED,
                 Occurrence.ends_by > now,
                 Occurrence.starts_at > now - LONGEST,
-                Occurrence.starts_at < now + span,
+                Occurrence.starts_at < until,
             )
         )
     )
@@ -281,7 +281,7 @@ async def _programmes(
         for scope in row.scopes:
             carried[scope].append(occurrence)
     return [
-        rule.programme(scope, rule.items(carried[scope], now, span), 1, now) for scope in scopes
+        rule.programme(scope, rule.items(carried[scope], now, until), 1, now) for scope in scopes
     ]
 
 
