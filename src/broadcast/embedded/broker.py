@@ -160,13 +160,6 @@ class Broker:
         return False
 
 
-def start_broker(work_dir: Path, port: int | None = None, *, kind: Kind | None = None) -> Broker:
-    """Start the best broker this machine has; see `Broker`."""
-    broker = Broker(work_dir, port, kind=kind)
-    broker.start()
-    return broker
-
-
 def _claim(port: int) -> int:
     """Make sure that a port is free; 0 picks one."""
     with socket.socket() as probe:
