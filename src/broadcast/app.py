@@ -7,6 +7,7 @@ because truth lies in PostgreSQL and on the devices.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Sequence
@@ -91,6 +92,7 @@ async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) 
         await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    _spare_collector()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -106,6 +108,16 @@ async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) 
     finally:
         await engine.dispose()
     log.info("app.process.stopped")
+
+
+def _spare_collector() -> None:
+    """Let the cyclic collector look seldom: batches of thousands of messages hold no cycles.
+
+    With its usual thresholds it walks every remembered device several times a second and takes
+    a third of the time that ingest spends on a message.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _bind(web: config.Web) -> socket.socket:

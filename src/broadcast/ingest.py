@@ -35,6 +35,7 @@ from broadcast.devices.inbound import Event, read
 from broadcast.devices.online_minutes import happened_at, is_plausible
 from broadcast.devices.presence import LAPSE, Listening, listen
 from broadcast.devices.roll import Roll
+from broadcast.devices.steady import Steady
 from broadcast.mqtt import Link
 from broadcast.plays import reports
 from broadcast.programmes.keys import Keys
@@ -56,7 +57,7 @@ LAG = Histogram(
 LAST_COMMIT = Gauge("broadcast_ingest_last_commit_timestamp", "Unix time of the last commit")
 RETRIES = Counter("broadcast_ingest_retries", "Batches tried again: the database was away")
 
-BATCH_SIZE = 500
+BATCH_SIZE = 2000
 GATHER_SECONDS = 0.2
 GATHER_STEP = 0.05
 """Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
@@ -144,6 +145,7 @@ class _Ingest:
         self._link = link
         self._settings = settings
         self._patience = heartbeats.patience(settings.rules)
+        self._steady = Steady()
         self._roll = Roll()
         self._budget = Budget()
         self._resender = Resender(engine, orders)
@@ -330,6 +332,7 @@ class _Ingest:
             received_at,
             live=self._is_live(received_at),
             patience=self._patience,
+            steady=self._steady,
         )
         if "fault" in of:
             await faults.keep(session, [_fault_report(a, received_at) for a in of["fault"]])
