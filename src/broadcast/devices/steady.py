@@ -1,9 +1,10 @@
 """The ordinary heartbeat: a device that is online goes on being online.
 
 Such a heartbeat changes a few columns of the latest state and tells nothing else. What the state
-was is remembered from the batch before, so it need not be read: the statement names the state it
-expects, and whatever differs (a flip by the sweep, another process, a batch that was rolled back)
-is left to the careful way in `heartbeats`. So what is remembered may be wrong without harm.
+was is remembered from the batch before, so it need not be read: the statement names what it
+expects (this session, online, an older heartbeat, holding what it held), and whatever differs (a
+flip by the sweep, another worker, a batch that was rolled back) is left to the careful way in
+`heartbeats`. So what is remembered may be wrong without harm.
 """
 
 from __future__ import annotations
@@ -161,14 +162,15 @@ class Steady:
 
 _ADVANCE = sa.text("""
     UPDATE device_presence AS p
-    SET seq = n.seq, last_seen_at = n.last_seen_at,
-        silent_after = n.last_seen_at + CAST(:silent AS interval), heartbeat = n.body::jsonb
+    SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
+        silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval),
+        heartbeat = n.body::jsonb
     FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
                 CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seqs AS text) AS bigint[]),
                 CAST(CAST(:last_seen_at AS text) AS timestamptz[]),
                 string_to_array(:bodies, chr(10)))
         AS n (device_id, session, old_seq, seq, last_seen_at, body)
-    WHERE p.device_id = n.device_id AND p.session = n.session AND p.seq = n.old_seq
-      AND p.presence = 'online' AND NOT p.gone AND NOT p.clock_wrong
+    WHERE p.device_id = n.device_id AND p.session = n.session AND p.seq < n.seq
+      AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone AND NOT p.clock_wrong
     RETURNING p.device_id
 """)
