@@ -84,8 +84,16 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
     return app
 
 
-async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) -> None:
-    """Run the roles until SIGTERM or SIGINT, or until one of them fails."""
+async def serve(
+    settings: config.Settings, roles: Sequence[Role] = tuple(Role), worker: int = 1
+) -> None:
+    """Run the roles until SIGTERM or SIGINT, or until one of them fails.
+
+    Args:
+        settings: Of this process.
+        roles: What it does.
+        worker: Which of the workers that share the inbound path it is.
+    """
     listener = _bind(settings.web) if Role.WEB in roles else None
     engine = db.create_engine(settings.postgres)
     async with db.transaction(engine) as session:
@@ -98,7 +106,7 @@ async def serve(settings: config.Settings, roles: Sequence[Role] = tuple(Role)) 
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_role(role, settings, engine, listener), name=role)
+                group.create_task(_role(role, settings, engine, listener, worker), name=role)
                 for role in roles
             ]
             log.info("app.process.started", roles=[role.value for role in roles])
@@ -133,14 +141,18 @@ def _bind(web: config.Web) -> socket.socket:
 
 
 async def _role(
-    role: Role, settings: config.Settings, engine: AsyncEngine, listener: socket.socket | None
+    role: Role,
+    settings: config.Settings,
+    engine: AsyncEngine,
+    listener: socket.socket | None,
+    worker: int,
 ) -> None:
     if listener is not None and role is Role.WEB:
         await _web(settings, engine, listener)
         return
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
-        await ingest.run(engine, settings, keys)
+        await ingest.run(engine, settings, keys, worker)
     else:
         await dispatch.run(engine, settings, keys)
 

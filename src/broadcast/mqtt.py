@@ -19,10 +19,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
@@ -43,6 +46,13 @@ KEEPALIVE = 30
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds between attempts to connect, doubling from the one to the other, each drawn between
 nothing and that: clients of a restarted broker must not return in step."""
+
+SESSION_SECONDS = 7 * 24 * 3600
+"""How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
+of its own."""
+
+ASK_SECONDS = 5.0
+"""A broker of 3.1.1 may answer a question in MQTT 5 with silence."""
 
 READ_BATCH = 1000
 """Packets taken before other tasks get their turn: about 5 ms. More would make the web interface
@@ -89,7 +99,7 @@ class _Client(paho.Client):
 
     def _create_socket(self) -> Any:
         sock: Any = super()._create_socket()
-        return Stream(sock)
+        return Stream(sock, properties=self._protocol == paho.MQTTv5)
 
 
 class Link:
@@ -111,6 +121,8 @@ class Link:
         subscriptions: Sequence[tuple[str, int]] = (),
         queue_size: int = 10_000,
         client_id: str | None = None,
+        mqtt5: bool = False,
+        forget: Sequence[str] = (),
     ) -> None:
         """Describe the link; entering it starts to connect.
 
@@ -120,12 +132,15 @@ class Link:
             queue_size: Messages that may wait for the consumer before reading stops. Where it is
                 above the broker's window of unacknowledged messages it only matters for QoS 0.
             client_id: Other than the configured one, for a second link of the same program.
+            mqtt5: Speak MQTT 5, for shared subscriptions, instead of 3.1.1.
+            forget: Topic filters that an earlier session under this id may have followed.
         """
         self.connected = False
         self.connection = 0
         self.on_connect: list[Callable[[], None]] = []
         self._address = f"{settings.host}:{settings.port}"
         self._subscriptions = list(subscriptions)
+        self._forget = list(forget)
         self._queue: deque[Message] = deque()
         self._queue_size = queue_size
         self._arrived = asyncio.Event()
@@ -138,7 +153,7 @@ class Link:
         self._paused = False
         self._writing = False
         self._socket: Stream | None = None
-        self._client = self._make_client(settings, client_id or settings.client_id)
+        self._client = self._make_client(settings, client_id or settings.client_id, mqtt5=mqtt5)
 
     async def __aenter__(self) -> Link:
         self._loop = asyncio.get_running_loop()
@@ -238,22 +253,25 @@ class Link:
     def _away(self) -> Unavailable:
         return Unavailable(f"Không có kết nối tới broker MQTT {self._address}; hãy thử lại.")
 
-    def _make_client(self, settings: Mqtt, client_id: str) -> paho.Client:
+    def _make_client(self, settings: Mqtt, client_id: str, *, mqtt5: bool) -> paho.Client:
         client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id,
-            clean_session=False,
-            protocol=paho.MQTTv311,
+            clean_session=None if mqtt5 else False,
+            protocol=paho.MQTTv5 if mqtt5 else paho.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
         )
         client.max_inflight_messages_set(0)  # the semaphore is the limit
-        if settings.username is not None:
-            secret = settings.password_file.read_text() if settings.password_file else ""
-            client.username_pw_set(settings.username, secret.strip() or None)
-        if settings.tls_ca_file is not None:
-            client.tls_set(str(settings.tls_ca_file))
-        client.connect_async(settings.host, settings.port, KEEPALIVE)
+        _log_in(client, settings)
+        if mqtt5:
+            lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            lasting.SessionExpiryInterval = SESSION_SECONDS
+            client.connect_async(
+                settings.host, settings.port, KEEPALIVE, clean_start=False, properties=lasting
+            )
+        else:
+            client.connect_async(settings.host, settings.port, KEEPALIVE)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -380,6 +398,8 @@ class Link:
         if reason.is_failure:
             log.error("mqtt.link.refused", broker=self._address, reason=str(reason))
         elif self._subscriptions:
+            if self._forget:
+                client.unsubscribe(self._forget)
             client.subscribe(self._subscriptions)
         else:
             self._stand()
@@ -423,3 +443,44 @@ class Link:
             self._slots.release()
             if not confirmed.done():
                 confirmed.set_result(None)
+
+
+def _log_in(client: paho.Client, settings: Mqtt) -> None:
+    if settings.username is not None:
+        secret = settings.password_file.read_text() if settings.password_file else ""
+        client.username_pw_set(settings.username, secret.strip() or None)
+    if settings.tls_ca_file is not None:
+        client.tls_set(str(settings.tls_ca_file))
+
+
+async def shares_subscriptions(settings: Mqtt) -> bool:
+    """Ask the broker whether it speaks MQTT 5 and shares subscriptions among clients.
+
+    Raises:
+        OSError: It cannot be reached.
+    """
+    return await asyncio.to_thread(_shares_subscriptions, settings)
+
+
+def _shares_subscriptions(settings: Mqtt) -> bool:
+    answers: list[bool] = []
+
+    def on_connect(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
+        shares = getattr(properties, "SharedSubscriptionAvailable", 1)
+        answers.append(not reason.is_failure and bool(shares))
+
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        f"{settings.client_id}-asks-{uuid4().hex[:8]}",
+        protocol=paho.MQTTv5,
+        reconnect_on_failure=False,
+    )
+    _log_in(client, settings)
+    client.on_connect = on_connect
+    client.on_disconnect = lambda *_: answers.append(False)
+    client.connect(settings.host, settings.port)
+    until = time.monotonic() + ASK_SECONDS
+    while not answers and time.monotonic() < until:
+        client.loop(0.1)
+    client.disconnect()
+    return bool(answers) and answers[0]
