@@ -1,7 +1,7 @@
 """Rounds of heartbeats, one of each device per round, as fast as the broker takes them.
 
-A process of its own: `python -m benchmarks.harness.publisher` with its arguments as JSON on
-standard input. Everything is encoded before the first byte is sent.
+A process of its own: `python -m benchmarks.harness.publisher` takes its arguments as JSON in the
+first line of standard input, encodes everything, says so, and sends at the second line.
 """
 
 from __future__ import annotations
@@ -10,40 +10,90 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 
 from benchmarks.harness import heartbeats, packets
 
-WINDOW = 500
-"""Messages on their way unconfirmed: what a broker takes from one client at once."""
+WINDOW = 1000
+"""Messages on their way unconfirmed, sent and confirmed in chunks of a quarter."""
 
 ROOT = Path(__file__).parents[2]
 
 
-def publish(port: int, prefix: str, devices: int, rounds: range, base: datetime) -> None:
-    """Run the process, and return when the broker has confirmed every message.
+class Publisher:
+    """The process, from outside; a context manager. Entered, it has everything encoded."""
 
-    Args:
-        port: Of the broker, on loopback.
-        prefix: First levels of the topics.
-        devices: How many send.
-        rounds: Numbers (`seq`) of the heartbeats.
-        base: Time from which the heartbeats are dated.
-    """
-    asked = [port, prefix, devices, rounds.start, rounds.stop, base.isoformat()]
-    subprocess.run(
-        [sys.executable, "-m", "benchmarks.harness.publisher"],
-        input=json.dumps(asked),
-        text=True,
-        check=True,
-        cwd=ROOT,
-        timeout=120,
-    )
+    def __init__(
+        self, port: int, prefix: str, devices: int, rounds: range, base: datetime
+    ) -> None:
+        """Describe what to send.
+
+        Args:
+            port: Of the broker, on loopback.
+            prefix: First levels of the topics.
+            devices: How many send.
+            rounds: Numbers (`seq`) of the heartbeats.
+            base: Time from which the heartbeats are dated.
+        """
+        self._asked = [port, prefix, devices, rounds.start, rounds.stop, base.isoformat()]
+
+    def __enter__(self) -> Publisher:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.harness.publisher"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        self._say(json.dumps(self._asked))
+        self._hear()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def send(self) -> float:
+        """Begin; returns the time (monotonic) of it."""
+        began = time.monotonic()
+        self._say("")
+        return began
+
+    def wait(self) -> float:
+        """Wait until the broker has confirmed every message; returns the time of it."""
+        return float(self._hear())
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise ConnectionError("the publisher has died; its last words are above")
+        return line
+
+
+def publish(port: int, prefix: str, devices: int, rounds: range, base: datetime) -> None:
+    """Send, and return when the broker has confirmed every message; arguments as above."""
+    with Publisher(port, prefix, devices, rounds, base) as publisher:
+        publisher.send()
+        publisher.wait()
 
 
 def _main(port: int, prefix: str, devices: int, start: int, stop: int, base: str) -> None:
     began = datetime.fromisoformat(base)
+    chunk = WINDOW // 4
     encoded = [
         packets.publish(
             f"{prefix}/device/{heartbeats.code(device)}/event/heartbeat",
@@ -53,14 +103,19 @@ def _main(port: int, prefix: str, devices: int, start: int, stop: int, base: str
         for seq in range(start, stop)
         for number, device in enumerate(range(1, devices + 1))
     ]
+    chunks = [encoded[at : at + chunk] for at in range(0, len(encoded), chunk)]
     with socket.create_connection(("127.0.0.1", port), timeout=60) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(packets.connect("bench-publisher"))
         _take(link, packets.CONNACK_BYTES)
-        for at in range(0, len(encoded), WINDOW):
-            window = encoded[at : at + WINDOW]
-            link.sendall(b"".join(window))
-            _take(link, len(window) * packets.PUBACK_BYTES)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for number, sent in enumerate(chunks):
+            if number >= WINDOW // chunk:
+                _take(link, len(chunks[number - WINDOW // chunk]) * packets.PUBACK_BYTES)
+            link.sendall(b"".join(sent))
+        _take(link, sum(map(len, chunks[-WINDOW // chunk :])) * packets.PUBACK_BYTES)
+        print(time.monotonic(), flush=True)
         link.sendall(packets.packet(packets.DISCONNECT))
 
 
@@ -73,4 +128,4 @@ def _take(link: socket.socket, size: int) -> None:
 
 
 if __name__ == "__main__":
-    _main(*json.load(sys.stdin))
+    _main(*json.loads(sys.stdin.readline()))

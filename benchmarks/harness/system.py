@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import resource
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -281,8 +282,6 @@ def _config(device: int) -> bytes:
 
 def forget_session(port: int, client_id: str) -> None:
     """Have the broker drop a session with what waits in it."""
-    import socket
-
     with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
         link.sendall(packets.connect(client_id))
         link.recv(packets.CONNACK_BYTES, socket.MSG_WAITALL)
