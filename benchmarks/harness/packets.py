@@ -8,8 +8,14 @@ from __future__ import annotations
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 0x10, 0x32, 0x82, 0xC0, 0xE0
 """First byte of each packet; PUBLISH with QoS 1, not retained."""
 
+CONNACK, TO_US, PUBACK, SUBACK = 0x20, 0x30, 0x40, 0x90
+"""Upper half of the first byte of what a broker sends; `TO_US` is its PUBLISH."""
+
 PUBACK_BYTES = 4
 CONNACK_BYTES = 4
+
+LAST = 65535
+"""Largest packet identifier."""
 
 
 def packet(kind: int, body: bytes = b"") -> bytes:
@@ -63,3 +69,30 @@ def subscribe(topics: list[str], number: int = 1) -> bytes:
     """SUBSCRIBE to each with QoS 1."""
     body = b"".join(text(topic) + b"\x01" for topic in topics)
     return packet(SUBSCRIBE, number.to_bytes(2, "big") + body)
+
+
+def split(came: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    r"""Whole packets (first byte, body) of a stream, and the rest that is not one yet.
+
+    >>> split(packet(PUBACK, b"ab") + packet(SUBACK, b"xyz")[:3])
+    ([(64, b'ab')], b'\x90\x03x')
+    """
+    found = []
+    at = 0
+    while len(came) - at >= 2:
+        size = shift = 0
+        start = at + 1
+        while start < len(came):
+            digit = came[start]
+            size |= (digit & 0x7F) << shift
+            shift += 7
+            start += 1
+            if digit < 0x80:
+                break
+        else:
+            break
+        if start + size > len(came):
+            break
+        found.append((came[at], came[start : start + size]))
+        at = start + size
+    return found, came[at:]

@@ -12,10 +12,9 @@ import base64
 import json
 import os
 import resource
-import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +24,7 @@ from types import TracebackType
 import asyncpg
 import psutil
 
-from benchmarks.harness import heartbeats, packets, publisher
+from benchmarks.harness import heartbeats, publisher
 from benchmarks.result import Skipped
 from broadcast import clock, config, db
 from broadcast.embedded.broker import Broker, mosquitto
@@ -101,10 +100,20 @@ class System:
         for child in (self.ingest, self.broker, self.postgres):
             child.stop()
 
-    async def prepare(self, devices: int) -> asyncpg.Connection:
-        """Migrate, enrol devices, and return a connection to look with."""
+    async def prepare(self, devices: int, *, commit_times: bool = False) -> asyncpg.Connection:
+        """Migrate, enrol devices, and return a connection to look with.
+
+        Args:
+            devices: How many.
+            commit_times: Have PostgreSQL remember when each transaction was committed.
+        """
         await db.migrate(self.postgres.dsn)
         connection = await asyncpg.connect(self.postgres.dsn)
+        if commit_times:
+            await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+            await connection.close()
+            self.postgres.restart()
+            connection = await asyncpg.connect(self.postgres.dsn)
         await enrol(connection, devices, clock.now())
         return connection
 
@@ -115,15 +124,23 @@ class System:
 
     async def hear(self, connection: asyncpg.Connection, devices: int, base: datetime) -> None:
         """Have every device known: its first heartbeat (`seq` 1), sent until it is committed."""
+        await self.until_subscribed(connection, base)
+        publisher.publish(self.broker.port, "ttn/v1", devices, range(1, 2), base)
+        await until_committed(connection, devices, devices, 1)
+        await connection.execute("VACUUM ANALYZE")
+
+    async def until_subscribed(self, connection: asyncpg.Connection, at: datetime) -> None:
+        """Send the first heartbeat of the first device until it is committed.
+
+        Before the ingest has subscribed nobody keeps what is published.
+        """
         deadline = time.monotonic() + PATIENCE
         while not await committed(connection, 1, 1):
             self.ingest.check()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"ingest takes nothing\n{self.ingest.log_tail()}")
-            publisher.publish(self.broker.port, "ttn/v1", 1, range(1, 2), base)
+            publisher.publish(self.broker.port, "ttn/v1", 1, range(1, 2), at)
             await asyncio.sleep(0.2)
-        publisher.publish(self.broker.port, "ttn/v1", devices, range(1, 2), base)
-        await until_committed(connection, devices, devices, 1)
 
     @contextmanager
     def held_back(self, pid: int) -> Iterator[None]:
@@ -237,6 +254,41 @@ async def check_minutes(
         )
 
 
+async def confirmed_are_committed(
+    connection: asyncpg.Connection, confirmed: Sequence[tuple[int, int]]
+) -> None:
+    """Wait until every heartbeat that the broker has confirmed to a fleet is committed.
+
+    Args:
+        connection: To look with.
+        confirmed: For each device, from the first on: session, and how many of its heartbeats.
+
+    Raises:
+        TimeoutError: Some never came.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        missing = await connection.fetchval(
+            """
+            SELECT COALESCE(sum(n.confirmed - found.count), 0)::integer
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n (code, session, confirmed)
+            JOIN devices AS d USING (code)
+            CROSS JOIN LATERAL (
+                SELECT count(*) FROM heartbeats AS h
+                WHERE h.device_id = d.id AND h.session = n.session AND h.seq <= n.confirmed
+            ) AS found
+            """,
+            [heartbeats.code(device) for device in range(1, len(confirmed) + 1)],
+            [session for session, _ in confirmed],
+            [count for _, count in confirmed],
+        )
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{missing} confirmed heartbeats are not committed")
+        await asyncio.sleep(0.5)
+
+
 async def enrol(connection: asyncpg.Connection, devices: int, now: datetime) -> None:
     """Devices, their configs, and the documents of the areas that they follow.
 
@@ -278,11 +330,3 @@ async def enrol(connection: asyncpg.Connection, devices: int, now: datetime) -> 
 def _config(device: int) -> bytes:
     body = json.dumps({"areas": heartbeats.areas(device)}).encode()
     return b"e30." + base64.urlsafe_b64encode(body).rstrip(b"=") + b".e30"
-
-
-def forget_session(port: int, client_id: str) -> None:
-    """Have the broker drop a session with what waits in it."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
-        link.sendall(packets.connect(client_id))
-        link.recv(packets.CONNACK_BYTES, socket.MSG_WAITALL)
-        link.sendall(packets.packet(packets.DISCONNECT))
