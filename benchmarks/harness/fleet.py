@@ -42,6 +42,7 @@ class Report(NamedTuple):
 
     Attributes:
         connected: Devices that are connected and subscribed.
+        connects: How often one came to be so since the start.
         sent: Heartbeats handed to the broker since the start.
         documents: Retained documents that came since the start.
         confirmed: For each device, from the first on: its session, and how many heartbeats of
@@ -49,6 +50,7 @@ class Report(NamedTuple):
     """
 
     connected: int
+    connects: int
     sent: int
     documents: int
     confirmed: list[tuple[int, int]]
@@ -136,6 +138,7 @@ class _Fleet:
         """Moment, device, and its session when that was planned; 0 to connect."""
         self._random = random.Random(1)  # noqa: S311 — the same every time, no secret
         self._connected = 0
+        self._connects = 0
         self._sent = 0
         self._documents = 0
         self._awaited = 0
@@ -168,7 +171,9 @@ class _Fleet:
                     heapq.heappush(self._due, (at, device.number, 0))
             case ["report"]:
                 confirmed = [(device.session, device.acked) for device in self._devices]
-                report = Report(self._connected, self._sent, self._documents, confirmed)
+                report = Report(
+                    self._connected, self._connects, self._sent, self._documents, confirmed
+                )
                 self._answer(json.dumps(report._asdict()))
             case _:
                 raise ValueError(f"{line!r} is no order")
@@ -266,6 +271,7 @@ class _Fleet:
         device.ready = True
         device.attempt = 0
         self._connected += 1
+        self._connects += 1
         if self._connected == self._awaited:
             self._awaited = 0
             self._answer("{}")

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 0x10, 0x32, 0x82, 0xC0, 0xE0
+CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 0x10, 0x32, 0x82, 0xE0
 """First byte of each packet; PUBLISH with QoS 1, not retained."""
 
 CONNACK, TO_US, PUBACK, SUBACK = 0x20, 0x30, 0x40, 0x90
@@ -54,15 +54,16 @@ def connect(
     return packet(CONNECT, body)
 
 
-def publish(topic: str, payload: bytes, number: int) -> bytes:
+def publish(topic: str, payload: bytes, number: int, *, retain: bool = False) -> bytes:
     """PUBLISH with QoS 1.
 
     Args:
         topic: Full topic.
         payload: As sent.
         number: Packet identifier, 1 – 65535.
+        retain: Have the broker keep it.
     """
-    return packet(PUBLISH, text(topic) + number.to_bytes(2, "big") + payload)
+    return packet(PUBLISH | retain, text(topic) + number.to_bytes(2, "big") + payload)
 
 
 def subscribe(topics: list[str], number: int = 1) -> bytes:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -93,7 +94,6 @@ def publish(port: int, prefix: str, devices: int, rounds: range, base: datetime)
 
 def _main(port: int, prefix: str, devices: int, start: int, stop: int, base: str) -> None:
     began = datetime.fromisoformat(base)
-    chunk = WINDOW // 4
     encoded = [
         packets.publish(
             f"{prefix}/device/{heartbeats.code(device)}/event/heartbeat",
@@ -103,20 +103,31 @@ def _main(port: int, prefix: str, devices: int, start: int, stop: int, base: str
         for seq in range(start, stop)
         for number, device in enumerate(range(1, devices + 1))
     ]
-    chunks = [encoded[at : at + chunk] for at in range(0, len(encoded), chunk)]
     with socket.create_connection(("127.0.0.1", port), timeout=60) as link:
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.sendall(packets.connect("bench-publisher"))
-        _take(link, packets.CONNACK_BYTES)
+        open_(link, "bench-publisher")
         print("ready", flush=True)
         sys.stdin.readline()
-        for number, sent in enumerate(chunks):
-            if number >= WINDOW // chunk:
-                _take(link, len(chunks[number - WINDOW // chunk]) * packets.PUBACK_BYTES)
-            link.sendall(b"".join(sent))
-        _take(link, sum(map(len, chunks[-WINDOW // chunk :])) * packets.PUBACK_BYTES)
+        send(link, encoded)
         print(time.monotonic(), flush=True)
         link.sendall(packets.packet(packets.DISCONNECT))
+
+
+def open_(link: socket.socket, client_id: str) -> None:
+    """Say CONNECT, and wait for the answer."""
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.sendall(packets.connect(client_id))
+    _take(link, packets.CONNACK_BYTES)
+
+
+def send(link: socket.socket, encoded: Sequence[bytes]) -> None:
+    """Send PUBLISH packets numbered modulo `WINDOW`, and wait until all are confirmed."""
+    chunk = WINDOW // 4
+    chunks = [encoded[at : at + chunk] for at in range(0, len(encoded), chunk)]
+    for number, sent in enumerate(chunks):
+        if number >= WINDOW // chunk:
+            _take(link, len(chunks[number - WINDOW // chunk]) * packets.PUBACK_BYTES)
+        link.sendall(b"".join(sent))
+    _take(link, sum(map(len, chunks[-WINDOW // chunk :])) * packets.PUBACK_BYTES)
 
 
 def _take(link: socket.socket, size: int) -> None:

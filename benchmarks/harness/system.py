@@ -68,6 +68,7 @@ class System:
         self.broker = Broker(folder / "broker", kind="mosquitto", autosave_seconds=60)
         self.ingest = Child("broadcast", folder / "ingest.log")
         self._folder = folder
+        self._environment = dict(os.environ)
 
     def __enter__(self) -> System:
         try:
@@ -99,6 +100,8 @@ class System:
     def _stop(self) -> None:
         for child in (self.ingest, self.broker, self.postgres):
             child.stop()
+        os.environ.clear()
+        os.environ.update(self._environment)
 
     async def prepare(self, devices: int, *, commit_times: bool = False) -> asyncpg.Connection:
         """Migrate, enrol devices, and return a connection to look with.
