@@ -41,7 +41,7 @@ INTERVAL = 60.0
 PATIENCE = 150.0
 """Seconds until everybody must be back."""
 AFTERWARDS = 15.0
-"""Seconds in which a quarter of the fleet sends a heartbeat over its new connection."""
+"""Seconds, at most; a quarter of the fleet sends a heartbeat over its new connection in it."""
 SAVE_SECONDS = 2.0
 
 BYTES = {"config": 1200, "programme": 2000, "alerts": 400}
@@ -80,7 +80,7 @@ async def weather(system: System, devices: int, interval: float = INTERVAL) -> S
     await system.until_subscribed(connection, clock.now() - timedelta(minutes=2))
     with Fleet(system.broker.port, interval) as fleet:
         fleet.grow(devices)
-        await asyncio.sleep(AFTERWARDS / 3)
+        await asyncio.sleep(min(AFTERWARDS, interval) / 3)
         os.kill(system.broker.pid, signal.SIGUSR1)
         await asyncio.sleep(SAVE_SECONDS)
         before = fleet.report()
@@ -103,7 +103,7 @@ async def weather(system: System, devices: int, interval: float = INTERVAL) -> S
         documents = now.documents - before.documents
         if documents < devices * len(heartbeats.held(1)):
             raise ValueError(f"only {documents} documents came again")
-        await asyncio.sleep(AFTERWARDS)
+        await asyncio.sleep(min(AFTERWARDS, interval))
         after = fleet.report()
     await confirmed_are_committed(connection, after.confirmed)
     await connection.close()

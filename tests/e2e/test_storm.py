@@ -16,6 +16,6 @@ DEVICES = 1000
 @pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 async def test_a_thousand_devices_return_and_nothing_confirmed_is_lost(tmp_path: Path) -> None:
     with System(tmp_path) as system:
-        storm = await weather(system, DEVICES, interval=5.0)
+        storm = await weather(system, DEVICES, interval=3.0)
     assert storm.seconds < 30
     assert storm.heartbeats > DEVICES
