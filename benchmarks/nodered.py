@@ -28,7 +28,13 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from benchmarks.harness.publisher import ROOT, Publisher, publish
-from benchmarks.harness.system import LOOK_SECONDS, PATIENCE, System, until_committed
+from benchmarks.harness.system import (
+    LOOK_SECONDS,
+    PATIENCE,
+    System,
+    cpu_seconds,
+    until_committed,
+)
 from benchmarks.result import Result, Skipped
 from broadcast import clock
 from broadcast.embedded.child import Child
@@ -109,19 +115,28 @@ async def _measure(system: System, peer: Child, command: list[str | Path]) -> li
         await _hear(system, peer, connection, prefix, base)
     ours: list[float] = []
     theirs: dict[str, list[float]] = {name: [] for name in WAYS}
+    used: dict[str, list[float]] = {name: [] for name in ("ours", *WAYS)}
     for run in range(RUNS):
         rounds = range(2 + run * ROUNDS, 2 + (run + 1) * ROUNDS)
         last = rounds.stop - 1
         for name, prefix in WAYS.items():
             await connection.execute("TRUNCATE nodered_heartbeats")
             with Publisher(system.broker.port, prefix, DEVICES, rounds, base) as publisher:
+                before = cpu_seconds(peer.pid)
                 began = publisher.send()
                 theirs[name].append(await _stored(connection, MESSAGES) - began)
+                used[name].append(cpu_seconds(peer.pid) - before)
         with Publisher(system.broker.port, "ttn/v1", DEVICES, rounds, base) as publisher:
+            before = cpu_seconds(system.ingest.pid)
             began = publisher.send()
             ended = await until_committed(connection, DEVICES * last, DEVICES, last)
             ours.append(ended - began)
+            used["ours"].append(cpu_seconds(system.ingest.pid) - before)
     await connection.close()
+    for name, seconds in {"ours": ours, **theirs}.items():
+        rates = ", ".join(f"{MESSAGES / each:,.0f}" for each in seconds)
+        each = median(used[name]) / MESSAGES * 1e6
+        print(f"  {name}: {rates} msg/s; CPU of its process {each:.0f} µs a message")
     rate = MESSAGES / median(ours)
     return [
         Result(name, rate, MESSAGES / median(seconds), "msg/s", "≥ 1")

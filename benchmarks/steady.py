@@ -11,6 +11,7 @@ PostgreSQL. Ours is `broadcast serve --role ingest` alone; PostgreSQL is durable
   the durable commits that a probe makes meanwhile, twice a second, is added;
 * `cost_per_device_10x`: CPU per device, ours and PostgreSQL's, at 10,000 devices against the same
   at 1,000: batches grow with the fleet, so it falls; above 1 something would grow faster;
+* `sweep_per_device_10x`: one look for devices that have fallen silent, per device, likewise;
 * `memory_per_device`: what each of 9,000 more devices costs our process.
 
 Every heartbeat that the broker has confirmed must have been committed, else there is no result.
@@ -23,6 +24,7 @@ import tempfile
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import asyncpg
@@ -30,7 +32,8 @@ import asyncpg
 from benchmarks.harness.fleet import Fleet
 from benchmarks.harness.system import Cpu, System, confirmed_are_committed, resident_bytes
 from benchmarks.result import Result
-from broadcast import clock
+from broadcast import clock, config, db
+from broadcast.devices.sweep import sweep
 
 INTERVAL = 9.0
 STEPS = {1_000: 20.0, 3_000: 20.0, 10_000: 60.0}
@@ -50,6 +53,7 @@ class Step(NamedTuple):
     ended: datetime
     sent: int
     flush: float
+    swept: float
 
 
 def run() -> list[Result]:
@@ -87,6 +91,13 @@ async def _measure(system: System) -> list[Result]:
             "µs/s",
             "≤ 1.2",
         ),
+        Result(
+            "sweep_per_device_10x",
+            large.swept / MOST * 1e6,
+            small.swept / min(STEPS) * 1e6,
+            "µs",
+            "≤ 1.2",
+        ),
         Result("memory_per_device", grown / 1e3, 2.0, "kB", "≤ 2 kB"),
     ]
 
@@ -94,6 +105,7 @@ async def _measure(system: System) -> list[Result]:
 async def _step(
     system: System, connection: asyncpg.Connection, fleet: Fleet, seconds: float
 ) -> Step:
+    swept = await _sweep()
     before, sent = system.cpu(), fleet.report().sent
     began, start = clock.now(), time.monotonic()
     flush = 0.0
@@ -110,7 +122,24 @@ async def _step(
         clock.now(),
         fleet.report().sent - sent,
         flush,
+        swept,
     )
+
+
+async def _sweep() -> float:
+    """Seconds of one sweep that finds nobody silent; median."""
+    settings = config.Settings()
+    engine = db.create_engine(settings.postgres)
+    seconds = []
+    try:
+        for _ in range(21):
+            async with db.transaction(engine) as session:
+                began = time.perf_counter()
+                await sweep(session, clock.now(), settings.rules)
+                seconds.append(time.perf_counter() - began)
+    finally:
+        await engine.dispose()
+    return median(seconds)
 
 
 async def _p99(connection: asyncpg.Connection, step: Step) -> float:

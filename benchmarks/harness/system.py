@@ -160,9 +160,9 @@ class System:
     def cpu(self) -> Cpu:
         """What each process, with its children, has used so far."""
         return Cpu(
-            _cpu_seconds(self.ingest.pid),
-            _cpu_seconds(self.postgres.pid),
-            _cpu_seconds(self.broker.pid),
+            cpu_seconds(self.ingest.pid),
+            cpu_seconds(self.postgres.pid),
+            cpu_seconds(self.broker.pid),
         )
 
 
@@ -171,7 +171,7 @@ def _family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Of a process and its children, those that have ended included."""
     total = 0.0
     for process in _family(pid):
