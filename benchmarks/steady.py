@@ -30,7 +30,13 @@ from typing import NamedTuple
 import asyncpg
 
 from benchmarks.harness.fleet import Fleet
-from benchmarks.harness.system import Cpu, System, confirmed_are_committed, resident_bytes
+from benchmarks.harness.system import (
+    Cpu,
+    System,
+    allow_connections,
+    confirmed_are_committed,
+    resident_bytes,
+)
 from benchmarks.result import Result
 from broadcast import clock, config, db
 from broadcast.devices.sweep import sweep
@@ -58,6 +64,7 @@ class Step(NamedTuple):
 
 def run() -> list[Result]:
     """See the module's text."""
+    allow_connections(MOST)
     with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system:
         return asyncio.run(_measure(system))
 

@@ -32,7 +32,12 @@ import asyncpg
 from benchmarks.harness import heartbeats, packets
 from benchmarks.harness.fleet import PREFIX, Fleet
 from benchmarks.harness.publisher import WINDOW, open_, send
-from benchmarks.harness.system import System, confirmed_are_committed, resident_bytes
+from benchmarks.harness.system import (
+    System,
+    allow_connections,
+    confirmed_are_committed,
+    resident_bytes,
+)
 from benchmarks.result import Result
 from broadcast import clock
 
@@ -59,6 +64,7 @@ class Storm(NamedTuple):
 
 def run() -> list[Result]:
     """See the module's text."""
+    allow_connections(DEVICES)
     with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system:
         storm = asyncio.run(weather(system, DEVICES))
     return [

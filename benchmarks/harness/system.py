@@ -62,8 +62,6 @@ class System:
         if mosquitto() is None:
             raise Skipped("mosquitto is not installed")
         folder = folder.resolve()
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.postgres = EmbeddedPostgres(folder / "postgres")
         self.broker = Broker(folder / "broker", kind="mosquitto", autosave_seconds=60)
         self.ingest = Child("broadcast", folder / "ingest.log")
@@ -164,6 +162,20 @@ class System:
             cpu_seconds(self.postgres.pid),
             cpu_seconds(self.broker.pid),
         )
+
+
+def allow_connections(count: int) -> None:
+    """Let this process, and those it will start, hold so many connections.
+
+    Raises:
+        Skipped: The system permits fewer.
+    """
+    wanted = count + 500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise Skipped(f"{hard} open files are permitted (ulimit -Hn), {wanted} are needed")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _family(pid: int) -> list[psutil.Process]:
