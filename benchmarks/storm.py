@@ -6,7 +6,8 @@ reference player (`device_sim.player.reconnect_seconds`), subscribe, are sent th
 documents that each follows, boot, and go on with their heartbeats, one a minute. Our ingest is a
 client like the others.
 
-* `reconnect_storm_10000`: from the kill until the boot of every device's new session is committed;
+* `reconnect_storm_10000`: from the kill until the boot of every device's new session is committed,
+  against the moment at which the last of them was connected, which their jitter decides;
 * `reconnect_storm_memory`: the most that our process weighed meanwhile.
 
 There is no result unless every device got its documents again and every heartbeat that the broker
@@ -56,7 +57,12 @@ BYTES = {"config": 1200, "programme": 2000, "alerts": 400}
 class Storm(NamedTuple):
     """What happened."""
 
+    away: float
+    """Seconds until the broker took connections again."""
+    connected: float
+    """Seconds until everybody was connected."""
     seconds: float
+    """Until everybody's boot was committed."""
     peak_bytes: int
     heartbeats: int
     """Sent over the new connections and committed."""
@@ -67,8 +73,12 @@ def run() -> list[Result]:
     allow_connections(DEVICES)
     with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system:
         storm = asyncio.run(weather(system, DEVICES))
+    print(
+        f"  broker away {storm.away:.1f} s, everybody connected after {storm.connected:.1f} s, "
+        f"booted after {storm.seconds:.1f} s; {storm.heartbeats:,} heartbeats since, all committed"
+    )
     return [
-        Result("reconnect_storm_10000", storm.seconds, 90.0, "s", "≤ 90 s"),
+        Result("reconnect_storm_10000", storm.seconds, storm.connected, "s", "≤ 90 s"),
         Result("reconnect_storm_memory", storm.peak_bytes / 1e6, 300.0, "MB", "≤ 300 MB"),
     ]
 
@@ -94,16 +104,19 @@ async def weather(system: System, devices: int, interval: float = INTERVAL) -> S
         killed = time.monotonic()
         system.broker.kill()
         system.broker.start()
+        away = time.monotonic() - killed
         peak = 0
+        connected = 0.0
         while True:
             peak = max(peak, resident_bytes(system.ingest.pid))
             now = fleet.report()
             returned = now.connects - before.connects
             if returned >= devices and now.connected == devices:
+                connected = connected or time.monotonic() - killed
                 if await _booted(connection, now.confirmed):
                     break
-            elif time.monotonic() > killed + PATIENCE:
-                raise TimeoutError(f"{now.connected} of {devices} devices are back")
+            if time.monotonic() > killed + PATIENCE:
+                raise TimeoutError(f"{now.connected} of {devices} are connected, not all booted")
             await asyncio.sleep(0.1)
         seconds = time.monotonic() - killed
         documents = now.documents - before.documents
@@ -113,7 +126,8 @@ async def weather(system: System, devices: int, interval: float = INTERVAL) -> S
         after = fleet.report()
     await confirmed_are_committed(connection, after.confirmed)
     await connection.close()
-    return Storm(seconds, peak, sum(count for _, count in after.confirmed))
+    confirmed = sum(count for _, count in after.confirmed)
+    return Storm(away, connected, seconds, peak, confirmed)
 
 
 def _retain(port: int, devices: int) -> None:
