@@ -355,6 +355,7 @@ class _Ingest:
     def _measure(self, told: _Sorted, began: float) -> None:
         for kind, arrivals in told.by_kind.items():
             MESSAGES.labels(kind).inc(len(arrivals))
+        dead_letters.count(told.letters)
         COMMIT.observe(time.monotonic() - began)
         LAST_COMMIT.set_to_current_time()
         first: Arrival[Heartbeat] | None = next(iter(told.by_kind.get("heartbeat", ())), None)

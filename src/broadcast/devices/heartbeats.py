@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
@@ -300,8 +300,9 @@ async def _keep_beats(
     rows = []
     for device_id, _, beat in beats:
         day, minute = minute_of(_sent_at(beat, received_at), LOCAL)
+        sent_at = beat.sent_at.astimezone(UTC)  # as in `happened_at`
         body = bodies[id(beat)]
-        rows.append(_Beat(device_id, beat.session, beat.seq, beat.sent_at, body, day, minute))
+        rows.append(_Beat(device_id, beat.session, beat.seq, sent_at, body, day, minute))
     await session.execute(
         _BEATS,
         {
