@@ -234,6 +234,7 @@ class DeadLetter(Base):
     """What came from the broker and could not be taken, with the reason; the stream goes on."""
 
     __tablename__ = "dead_letters"
+    __table_args__ = (sa.Index("ix_dead_letters_device", "device_code", "id"),)
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
