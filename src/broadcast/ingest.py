@@ -36,7 +36,8 @@ from broadcast.devices.online_minutes import happened_at, is_plausible
 from broadcast.devices.presence import LAPSE, Listening, listen
 from broadcast.devices.roll import Roll
 from broadcast.mqtt import Link
-from broadcast.plays import reports
+from broadcast.plays import reports, self_tests
+from broadcast.plays.settling import settle_plays
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.orders import Orders, Publisher
 from broadcast.programmes.resend import Resender
@@ -339,6 +340,10 @@ class _Ingest:
             await answers.record_refusals(session, of["refusal"], received_at)
         if "command_result" in of:
             await answers.record_results(session, of["command_result"], received_at)
+            tested = await self_tests.touched(session, of["command_result"])
+            if tested:
+                wait = self._settings.rules.settle_after
+                await settle_plays(session, tested, received_at, wait, "self_test")
         if "playback" in of:
             wait = self._settings.rules.settle_after
             outcome = await reports.record(session, of["playback"], received_at, wait)

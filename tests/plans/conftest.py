@@ -49,13 +49,13 @@ Plans = Callable[[Callable[[AsyncSession], Awaitable[Any]]], Awaitable[list[Plan
 
 BIG = (
     "boots", "bulletin_revisions", "cluster_villages", "clusters", "command_results",
-    "dead_letters", "devices", "documents", "faults", "heartbeats", "installations",
+    "dead_letters", "devices", "documents", "faults", "heartbeats",
     "journal_records", "occurrences", "online_minutes", "play_changes", "plays",
     "presence_changes", "programme_revisions", "readiness", "receipts", "refusals",
 )  # fmt: skip
 """Tables that no statement of everyday work may read whole. Left out are those of a row for each
 device that the sweep, or a batch of half a thousand devices, reads in two milliseconds:
-`device_presence`, `journals`."""
+`device_presence`, `installations`, `journals`."""
 
 FEW = 100
 """Rows: an empty or new partition is read whole, and rightly."""

@@ -57,8 +57,10 @@ SELECT 1 + n % 10000, 'area/51/state/programme', 'revision', '',
        '2025-01-01'::timestamptz + n * interval '4 minutes',
        '2025-01-01'::timestamptz + n * interval '4 minutes'
 FROM generate_series(1, 60000) AS n;
-INSERT INTO command_results (device_id, command_id, result, detail, sent_at, received_at)
-SELECT 1 + n % 10000, 'c' || n, 'done', '', '2025-06-01', '2025-06-01'
+INSERT INTO command_results (device_id, command_id, result, detail, sent_at, received_at, kind,
+                             heard)
+SELECT 1 + n % 10000, 'c' || n, 'done', '', '2025-06-01'::timestamptz + n * interval '1 minute',
+       '2025-06-01', CASE WHEN n % 3 = 0 THEN 'self_test' ELSE '' END, 'amplifier'
 FROM generate_series(1, 60000) AS n;
 INSERT INTO dead_letters (received_at, topic, device_code, size_bytes, payload, field, reason)
 SELECT '2025-06-01'::timestamptz + n * interval '10 seconds', 't', 'D-' || (1 + n % 97), 9, 'x',

@@ -19,7 +19,7 @@ from broadcast.devices.dead_letters import Budget, Letter, Why
 from broadcast.devices.model import ListeningSpan
 from broadcast.devices.roll import Roll
 from broadcast.devices.sweep import sweep
-from broadcast.plays import closer, explain, reports, routes
+from broadcast.plays import closer, explain, reports, routes, self_tests
 from broadcast.plays.model import Play
 from broadcast.programmes.wanted import Wanted, tokens
 from broadcast.web.rest import Paging
@@ -85,14 +85,21 @@ async def test_other_words_of_devices(plans: Plans) -> None:
         item = events.Ready(occurrence_id=str(key), bulletin_revision=1, state="ready")
         word = events.Readiness(sent_at=NOW, items=[item])
         await readiness.record(session, [Arrival(n, f"D-{n}", word) for n in BATCH], NOW)
-        result = events.CommandResult(sent_at=NOW, command_id="c", result="done")
-        await answers.record_results(session, [Arrival(n, f"D-{n}", result) for n in BATCH], NOW)
+        result = events.CommandResult(
+            sent_at=NOW, command_id="c", result="done", kind="self_test", heard="amplifier"
+        )
+        tested = [Arrival(n, f"D-{n}", result) for n in range(1, 51)]
+        await answers.record_results(session, tested, NOW)
+        await self_tests.touched(session, tested)
         letter = Letter(Why.MALFORMED, "t", "D-1", b"x", "r")
         await dead_letters.keep(session, [letter] * 500, NOW, Budget())
         await Roll().look_up(session, [f"D-{n}" for n in range(1, 51)], NOW)
 
     found = [plan for plan in await plans(work) if "LIMIT" not in plan.statement]
     assert whole(found) == []
+    assert of(found, "SELECT DISTINCT p.occurrence_id").indexes("plays") == {
+        "cluster_id_starts_at_idx"
+    }
     assert of(found, "INSERT INTO faults").indexes("faults") <= {
         "ix_faults_device",
         "uq_faults_open",

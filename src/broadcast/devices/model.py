@@ -221,6 +221,12 @@ class CommandResult(Base):
     """What a device says came of a command."""
 
     __tablename__ = "command_results"
+    __table_args__ = (
+        sa.Index(
+            "ix_command_results_self_test", "device_id", "sent_at",
+            postgresql_where=sa.text("kind = 'self_test'"),
+        ),
+    )  # fmt: skip
 
     device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
     command_id: Mapped[str] = mapped_column(primary_key=True)
@@ -228,6 +234,10 @@ class CommandResult(Base):
     detail: Mapped[str] = mapped_column(default="")
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(default="")
+    """Which command it was; empty when the device does not say."""
+    heard: Mapped[str] = mapped_column(default="")
+    """Of a self-test: what noticed its tone; empty for nothing."""
 
 
 class DeadLetter(Base):

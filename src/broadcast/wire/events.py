@@ -233,6 +233,10 @@ class CommandResult(Wire, frozen=True):
     command_id: Id
     result: Literal["done", "refused", "failed"]
     detail: Text = ""
+    kind: Literal["volume", "reboot", "identify", "self_test"] | None = None
+    """Which command it was; a self-test must say so to count as evidence."""
+    heard: Literal["amplifier", "microphone"] | None = None
+    """Of a self-test: what noticed its tone, the stronger of the two; absent when nothing can."""
 
 
 class TimeRequest(Wire, frozen=True):
