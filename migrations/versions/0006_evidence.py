@@ -1,4 +1,4 @@
-"""Self-tests as evidence of plays; dead letters of one device are found by an index."""
+"""Self-tests as evidence of plays, listening spans in their order; dead letters of one device are found by an index."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def upgrade() -> None:
             "command_results", sa.Column(column, sa.Text(), nullable=False, server_default="")
         )
         op.alter_column("command_results", column, server_default=None)
+    op.add_column(
+        "listening_spans",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    )
+    op.create_unique_constraint(op.f("uq_listening_spans_id"), "listening_spans", ["id"])
     op.create_index(
         "ix_command_results_self_test",
         "command_results",
@@ -26,6 +31,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("listening_spans", "id")
     op.drop_index("ix_command_results_self_test", table_name="command_results")
     op.drop_column("command_results", "heard")
     op.drop_column("command_results", "kind")

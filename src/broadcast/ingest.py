@@ -154,6 +154,8 @@ class _Ingest:
         self._connected_since = 0.0
         self._span: Listening | None = None
         self._span_connection: int | None = None
+        # The moments of the batch in work and of the end of the span, by a clock nobody sets.
+        self._steady = self._span_steady = timedelta()
 
     # --- taking ---------------------------------------------------------------------------------
 
@@ -162,6 +164,7 @@ class _Ingest:
         while True:
             batch = await self._gather()
             BATCH.set(len(batch))
+            self._steady = timedelta(seconds=time.monotonic())
             await self._keep(batch, clock.now(), drained=len(batch) < BATCH_SIZE)
 
     async def _gather(self) -> list[_Inbound]:
@@ -294,6 +297,7 @@ class _Ingest:
                 await sweep.keep_listening(session, span)
         if span is not None:
             self._span, self._span_connection = span, self._link.connection
+            self._span_steady = self._steady
         self._measure(told, began)
         return told
 
@@ -382,7 +386,7 @@ class _Ingest:
         return (
             self._span is not None
             and self._span_connection == self._link.connection
-            and received_at - self._span.until <= LAPSE
+            and self._steady - self._span_steady <= LAPSE
         )
 
     def _listened(self, now: datetime) -> Listening | None:
@@ -392,9 +396,11 @@ class _Ingest:
             self._connected_since = time.monotonic()
         if not self._link.connected or time.monotonic() < self._connected_since + SETTLED_SECONDS:
             return None
-        span = listen(self._span, now, unbroken=self._span_connection == self._connection)
+        elapsed = self._steady - self._span_steady
+        unbroken = self._span_connection == self._connection
+        span = listen(self._span, now, elapsed=elapsed, unbroken=unbroken)
         if self._span is not None and span.started_at == self._span.started_at:
-            fresh = now - self._span.until < timedelta(seconds=IDLE_SECONDS / 2)
+            fresh = elapsed < timedelta(seconds=IDLE_SECONDS / 2)
             return None if fresh else span
         log.info("ingest.listening.started")
         return span

@@ -125,7 +125,9 @@ async def test_sweep_reads_the_presence_of_all_once(plans: Plans) -> None:
     found = [plan for plan in await plans(work) if "INSERT INTO listening" not in plan.statement]
     assert whole(found) == []
     assert of(found, "SKIP LOCKED").indexes("device_presence") <= {None, "pk_device_presence"}
-    assert of(found, "FROM listening_spans").indexes("listening_spans") == {"pk_listening_spans"}
+    assert of(found, "FROM listening_spans").indexes("listening_spans") == {
+        "uq_listening_spans_id"
+    }
 
 
 async def records(session: AsyncSession, count: int, state: str) -> list[Arrival[events.Playback]]:

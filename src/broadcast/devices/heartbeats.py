@@ -19,7 +19,7 @@ from broadcast.config import Rules
 from broadcast.devices import faults, presence_rows
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import happened_at, is_plausible, minute_of
-from broadcast.devices.presence import Flip, Patience, State, gone, heard
+from broadcast.devices.presence import Flip, Patience, State, believed, gone, heard
 from broadcast.devices.presence_rows import Held, Known, Row
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
@@ -118,7 +118,7 @@ def _order(message: Boot | Heartbeat) -> tuple[int, int]:
 def _fold(
     turn: _Turn, known: Known | None, received_at: datetime, *, live: bool, patience: Patience
 ) -> None:
-    state = known.state if known else None
+    state = believed(known.state, received_at, patience) if known else None
     turn.clock_wrong = known.clock_wrong if known else False
     for message in turn.heard:
         at = received_at if live else _sent_at(message, received_at)

@@ -110,6 +110,8 @@ class ListeningSpan(Base):
 
     __tablename__ = "listening_spans"
 
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), unique=True)
+    """Order in which they were begun, also when the clock was set back."""
     started_at: Mapped[datetime] = mapped_column(primary_key=True)
     until: Mapped[datetime]
 
