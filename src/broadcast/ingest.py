@@ -39,7 +39,8 @@ from broadcast.devices.sharing import Share
 from broadcast.devices.steady import Steady
 from broadcast.devices.throttle import Flood, Throttle
 from broadcast.mqtt import Link
-from broadcast.plays import reports
+from broadcast.plays import reports, self_tests
+from broadcast.plays.settling import settle_plays
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.orders import Orders, Publisher
 from broadcast.programmes.resend import Resender
@@ -425,6 +426,10 @@ class _Ingest:
             await answers.record_refusals(session, of["refusal"], received_at)
         if "command_result" in of:
             await answers.record_results(session, of["command_result"], received_at)
+            tested = await self_tests.touched(session, of["command_result"])
+            if tested:
+                wait = self._settings.rules.settle_after
+                await settle_plays(session, tested, received_at, wait, "self_test")
         if "playback" in of:
             wait = self._settings.rules.settle_after
             outcome = await reports.record(session, of["playback"], received_at, wait)
@@ -441,6 +446,7 @@ class _Ingest:
     def _measure(self, told: _Sorted, began: float) -> None:
         for kind, arrivals in told.by_kind.items():
             MESSAGES.labels(kind).inc(len(arrivals))
+        dead_letters.count(told.letters)
         COMMIT.observe(time.monotonic() - began)
         LAST_COMMIT.set_to_current_time()
         first: Arrival[Heartbeat] | None = next(iter(told.by_kind.get("heartbeat", ())), None)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast.config import Rules
+from broadcast.devices.heartbeats import patience
 from broadcast.devices.presence import (
     Flip,
     Listening,
+    Patience,
     Presence,
     State,
     gone,
@@ -154,7 +157,7 @@ def test_span_of_listening_ends_with_a_pause_or_a_broken_link(
     pause: Any, unbroken: Any, same: Any
 ) -> None:
     last = Listening(EIGHT - MINUTE, EIGHT)
-    span = listen(last, EIGHT + pause, unbroken=unbroken)
+    span = listen(last, EIGHT + pause, elapsed=pause, unbroken=unbroken)
     assert span.until == EIGHT + pause
     assert (span.started_at == last.started_at) is same
 
@@ -182,3 +185,11 @@ def test_flips_alternate_and_never_go_back_in_time(spoken: Any, sweeps: Any) -> 
     if flips:
         assert state is not None
         assert (state.presence, state.since) == (flips[-1].presence, flips[-1].happened_at)
+
+
+def test_thresholds_are_settings() -> None:
+    rules = Rules(
+        heartbeat_seconds=30, silent_after_intervals=4, offline_after=timedelta(minutes=20)
+    )
+    assert patience(Rules()) == PATIENCE
+    assert patience(rules) == Patience(silent=timedelta(minutes=2), offline=timedelta(minutes=20))

@@ -98,7 +98,9 @@ async def test_word_from_the_future_does_not_stand_for_ever(session: AsyncSessio
 
 async def test_word_on_what_is_no_occurrence_is_left_out(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    await readiness.record(session, [ready(device, "alert-7", "ready")], EIGHT)
+    issued = str(uuid4())
+    for name in ("alert-7", issued.upper(), issued.replace("-", ""), f"urn:uuid:{issued}"):
+        await readiness.record(session, [ready(device, name, "ready")], EIGHT)
     assert await session.scalar(sa.select(sa.func.count()).select_from(Readiness)) == 0
 
 

@@ -136,32 +136,49 @@ async def test_heartbeat_from_the_future_counts_now_and_opens_a_fault(
     assert (fault.kind, fault.closed_at) == ("clock_wrong", None)
 
 
-TOO_BIG = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=2**40, state="ready")
-
-
 async def test_poison_is_found_by_itself_and_the_batch_is_stored(
     engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
-    poison = events.Readiness(sent_at=clock.now(), items=[TOO_BIG])
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE command_results ADD CHECK (result <> 'done')"))
+    poison = events.CommandResult(sent_at=clock.now(), command_id="c", result="done")
     said = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 21)]
-    said.insert(7, inbox.put("B", "readiness", poison))
+    said.insert(7, inbox.put("B", "command_result", poison))
     await acked(*said)
     (letter,) = await letters(engine)
     assert letter.device_code == "B"
-    assert "bulletin_revision" in bytes(letter.payload).decode()
+    assert "command_results" in letter.reason
     assert await count(engine, Heartbeat) == 20
 
 
-async def test_time_that_no_database_holds_is_poison_too(
-    engine: AsyncEngine, inbox: Inbox, acked: Acked
+@pytest.mark.parametrize("sent_at", ["0001-01-01T00:00:00+14:00", "9999-12-30T23:59:59-23:59"])
+async def test_time_that_no_database_holds_is_refused_unstored(
+    sent_at: str, engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
-    payload = (
-        b'{"session":1,"seq":1,"sent_at":"0001-01-01T00:00:00+14:00","clock":{"trusted":false}}'
-    )
+    payload = b'{"session":1,"seq":1,"sent_at":"%s","clock":{"trusted":false}}' % sent_at.encode()
     await acked(inbox.put("A", "heartbeat", payload), inbox.put("B", "heartbeat", beat()))
     (letter,) = await letters(engine)
     assert letter.device_code == "A"
+    assert "calendar" in letter.reason
     assert await count(engine, Heartbeat) == 1
+
+
+@pytest.mark.parametrize("offset", ["+16:00", "+23:59", "-23:59"])
+async def test_offset_that_postgresql_does_not_read_is_a_time_all_the_same(
+    offset: str, engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    shift = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:]))
+    local = clock.now() + (shift if offset[0] == "+" else -shift)
+    payload = (
+        f'{{"session":1,"seq":1,"sent_at":"{local:%Y-%m-%dT%H:%M:%S}{offset}",'
+        '"clock":{"trusted":true}}'
+    )
+    await acked(inbox.put("A", "heartbeat", payload.encode()))
+    assert await letters(engine) == []
+    async with db.transaction(engine) as session:
+        sent_at = await session.scalar(sa.select(Heartbeat.sent_at))
+    assert sent_at is not None
+    assert abs(sent_at - clock.now()) < timedelta(seconds=30)
 
 
 async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
@@ -206,6 +223,21 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     assert await letters(engine) == []
 
 
+async def test_what_waits_for_the_database_is_counted_once(
+    engine: AsyncEngine, inbox: Inbox, until: Until, acked: Acked
+) -> None:
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE dead_letters RENAME TO away"))
+    letters_before = dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get()
+    retries = ingest.RETRIES._value.get()
+    said = inbox.put("A", "heartbeat", b"{")
+    await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE away RENAME TO dead_letters"))
+    await acked(said)
+    assert dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get() == letters_before + 1
+
+
 async def test_message_that_comes_again_changes_nothing(
     engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
@@ -247,6 +279,17 @@ async def test_server_restored_from_a_backup_does_not_wait_for_what_was_freed(
     inbox.put("A", "playback", playback(151, 152, oldest=151))
     await until(lambda: inbox.published)
     assert acks(inbox, keys) == [152]
+
+
+async def test_oldest_record_cannot_be_newer_than_one_that_comes_with_it(
+    inbox: Inbox, keys: Keys, until: Until
+) -> None:
+    """Else records that never came would be confirmed, and the device would free them."""
+    for seqs in ((1, 2), (5,)):
+        inbox.put("A", "playback", playback(*seqs, oldest=2**53 - 1))
+        sent = len(inbox.published)
+        await until(lambda sent=sent: len(inbox.published) > sent)
+    assert acks(inbox, keys) == [2, 5]
 
 
 async def test_journal_is_confirmed_after_the_commit(

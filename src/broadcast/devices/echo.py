@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
@@ -36,9 +36,6 @@ SELDOM_SECONDS = 10.0
 ON_THEIR_WAY = 30
 FORGOTTEN = 1000
 """Echoes on their way of which the oldest is given up."""
-STEP_SECONDS = 1.0
-"""Difference of the two clocks between two echoes that is a step of the wall clock. Less would be
-the slewing of NTP, more could make a device silent that is not."""
 
 
 class Speaker(Protocol):
@@ -123,10 +120,9 @@ class Echo:
         probe, last = self._back, self._last
         if probe is None:
             return None
-        unbroken = (
-            last is not None and last.connection == probe.connection and not _stepped(last, probe)
-        )
-        return listen(self.span, probe.sent_at, unbroken=unbroken)
+        elapsed = timedelta(seconds=probe.monotonic - last.monotonic) if last else timedelta(0)
+        unbroken = last is not None and last.connection == probe.connection
+        return listen(self.span, probe.sent_at, elapsed=elapsed, unbroken=unbroken)
 
     def stored(self, span: Listening) -> None:
         """What `heard` returned is committed."""
@@ -143,8 +139,3 @@ class Echo:
             and self._last.connection == self._link.connection
             and abs(now - self.span.until) <= LAPSE
         )
-
-
-def _stepped(first: Probe, second: Probe) -> bool:
-    wall = (second.sent_at - first.sent_at).total_seconds()
-    return abs(wall - (second.monotonic - first.monotonic)) > STEP_SECONDS
