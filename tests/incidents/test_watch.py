@@ -1,0 +1,240 @@
+"""Incidents in the database, from presence as the sweep leaves it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client import REGISTRY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import db
+from broadcast.areas.topology import touch
+from broadcast.clock import LOCAL
+from broadcast.devices import faults
+from broadcast.devices.faults import Report
+from broadcast.devices.model import Installation
+from broadcast.incidents.causes import Cause, Evidence
+from broadcast.incidents.grouping import Kind
+from broadcast.incidents.model import Incident, IncidentFall
+from broadcast.incidents.watch import Watch
+from broadcast.stations.model import Cluster
+from tests.devices.fleet import EIGHT, MINUTE
+from tests.incidents.world import RULES, World
+
+
+@pytest.fixture
+async def world(session: AsyncSession) -> World:
+    """Four communes of twenty devices."""
+    for day in range(2):
+        await db.ensure_partitions(session, (EIGHT + timedelta(days=day)).astimezone(LOCAL).date())
+    world = World(session, each=20)
+    await world.build(4)
+    return world
+
+
+async def test_feed_that_falls_is_one_incident_of_its_power(world: World) -> None:
+    await world.run(2)
+    await world.fall(world.feed(3))
+    fell_at = world.now
+    await world.run(4)
+    (incident,) = await world.incidents()
+    assert (incident.kind, incident.code, incident.cause) == (Kind.POWER_FEED, "F-3", Cause.POWER)
+    assert (incident.devices_count, incident.down_count) == (10, 10)
+    assert (incident.villages_count, incident.communes_count) == (2, 1)
+    assert fell_at - MINUTE <= incident.opened_at <= fell_at < incident.noticed_at
+    assert await world.members(incident) == set(world.feed(3))
+
+
+async def test_incident_closes_when_all_are_back_and_says_when_that_was(world: World) -> None:
+    await world.fall(world.feed(3))
+    await world.run(20)
+    await world.rise(world.feed(3)[1:], "power_on")
+    await world.run(5)
+    await world.rise(world.feed(3)[:1], "power_on")
+    returned_at = world.now
+    await world.run(10)
+    (incident,) = await world.incidents()
+    assert (incident.down_count, incident.recovered_at) == (0, returned_at)
+    await world.run(10)
+    assert await world.incidents() == []
+    (over,) = await world.incidents(closed=True)
+    assert (over.id, over.closed_at) == (incident.id, returned_at)
+
+
+async def test_flapping_device_stays_in_its_incident_and_a_later_fall_opens_another(
+    world: World,
+) -> None:
+    await world.fall([7])
+    await world.run(12)
+    (first,) = await world.incidents()
+    for _ in range(3):
+        await world.rise([7])
+        await world.run(4)
+        await world.fall([7])
+        await world.run(12)
+    assert [row.id for row in await world.incidents()] == [first.id]
+    await world.rise([7])
+    await world.run(20)
+    await world.fall([7])
+    await world.run(12)
+    (second,) = await world.incidents()
+    assert [row.id for row in await world.incidents(closed=True)] == [first.id]
+    assert second.id != first.id
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "fault", "cause"),
+    [
+        ({}, False, Cause.AREA),
+        ({"supply": {"mains": False}}, False, Cause.POWER),
+        ({}, True, Cause.POWER),
+    ],
+)
+async def test_cause_is_what_the_devices_said_when_they_fell(
+    world: World, heartbeat: dict[str, object], fault: bool, cause: Cause
+) -> None:
+    await world.fall(world.commune(1), **heartbeat)
+    if fault:
+        last = [
+            Report(world.devices[n].id, "power_lost", True, world.now)
+            for n in world.commune(1)[::4]
+        ]
+        await faults.keep(world.session, last)
+    await world.run(4)
+    (incident,) = await world.incidents()
+    assert (incident.kind, incident.code, incident.cause) == (Kind.COMMUNE, "21001", cause)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [("power_on", Cause.POWER), ("reconnect", Cause.NETWORK), ("update", Cause.AREA)],
+)
+async def test_cause_is_refined_when_devices_return(
+    world: World, reason: str, cause: Cause
+) -> None:
+    await world.fall(world.commune(1))
+    await world.run(4)
+    await world.rise(world.commune(1), reason)
+    await world.run(1)
+    (incident,) = await world.incidents()
+    assert incident.cause is cause
+
+
+async def test_operator_in_one_commune_is_named_where_the_others_are_fine(world: World) -> None:
+    viettel = world.commune(2)[::2]
+    await world.fall(viettel)
+    await world.run(4)
+    (incident,) = await world.incidents()
+    assert (incident.kind, incident.code, incident.within) == (Kind.OPERATOR, "VIETTEL", "21002")
+    assert (incident.name, incident.cause) == ("VIETTEL, xã Nghĩa 2", Cause.NETWORK)
+
+
+async def test_incident_that_grows_keeps_its_number_and_takes_over_the_singles(
+    world: World,
+) -> None:
+    # Without a feed on record two singles are all there is, until the whole village falls.
+    await world.fall([20, 21])
+    await world.run(11)
+    singles = await world.incidents()
+    assert [row.kind for row in singles] == [Kind.DEVICE] * 2
+    await world.fall([22, 23, 24])
+    at = singles[0].opened_at
+    await world.session.execute(
+        sa.text(
+            "UPDATE device_presence SET last_seen_at = :at, silent_after = :at"
+            " WHERE device_id = ANY(:ids)"
+        ),
+        {"at": at, "ids": [world.devices[n].id for n in (22, 23, 24)]},
+    )
+    await world.run(1)
+    (village,) = await world.incidents()
+    assert (village.kind, village.name, village.down_count) == (Kind.VILLAGE, "thôn Thôn 0", 5)
+    assert village.id == singles[0].id
+    taken = await world.session.get_one(Incident, singles[1].id)
+    assert (taken.superseded, taken.superseded_by) == (True, village.id)
+    assert taken.closed_at is not None
+
+
+async def test_while_the_server_was_away_nothing_opens_and_nothing_closes(world: World) -> None:
+    await world.fall(world.feed(3))
+    await world.run(20)
+    (open_,) = await world.incidents()
+    await world.rise(world.feed(3))
+    await world.watch.judge(world.session, world.now)
+    # For two hours nobody is heard because nobody listens; then everybody is, at once.
+    world.now += 120 * MINUTE
+    await world.watch.judge(world.session, world.now)
+    assert [row.id for row in await world.incidents()] == [open_.id]
+    world.started_at = world.now
+    await world.run(30)
+    assert await world.incidents() == []
+    assert [row.id for row in await world.incidents(closed=True)] == [open_.id]
+
+
+async def test_device_taken_from_its_cluster_leaves_its_incident(world: World) -> None:
+    await world.fall([7])
+    await world.run(12)
+    await world.session.execute(
+        sa.update(Installation)
+        .where(Installation.device_id == world.devices[7].id)
+        .values(removed_at=world.now)
+    )
+    await touch(world.session)
+    await world.run(20)
+    assert await world.incidents() == []
+
+
+async def test_new_leader_finds_the_same_incidents(world: World) -> None:
+    await world.fall([*world.feed(3), 7])
+    await world.run(12)
+    before = [(row.id, row.code, row.down_count) for row in await world.incidents()]
+    assert len(before) == 2
+    world.watch = Watch(RULES)
+    assert await world.watch.judge(world.session, world.now)
+    assert [(row.id, row.code, row.down_count) for row in await world.incidents()] == before
+
+
+async def test_nothing_is_looked_at_twice(world: World) -> None:
+    await world.fall([*world.feed(3), 7])
+    await world.run(4)
+    assert not await world.watch.judge(world.session, world.now)
+    await world.rise(world.feed(3)[:1])
+    assert await world.watch.judge(world.session, world.now)
+    assert not await world.watch.judge(world.session, world.now)
+
+
+async def test_metrics_say_what_is_open(world: World) -> None:
+    def opened() -> float:
+        labels = {"kind": "power_feed"}
+        return REGISTRY.get_sample_value("broadcast_incidents_opened_total", labels) or 0.0
+
+    before = opened()
+    await world.fall([*world.feed(3), 7])
+    await world.run(12)
+    labels = {"kind": "power_feed", "cause": "power"}
+    assert REGISTRY.get_sample_value("broadcast_incidents_open", labels) == 1
+    assert opened() == before + 1
+    await world.rise([*world.feed(3), 7])
+    await world.run(30)
+    assert REGISTRY.get_sample_value("broadcast_incidents_open", labels) in {None, 0}
+
+
+async def test_evidence_of_the_power_stands_whatever_comes_later(world: World) -> None:
+    await world.fall([7], supply={"mains": False})
+    await world.run(12)
+    await world.rise([7], "reconnect")
+    await world.run(1)
+    fall = await world.session.scalar(sa.select(IncidentFall))
+    assert fall is not None
+    assert fall.evidence is Evidence.POWER
+
+
+async def test_a_feed_may_be_put_on_record_later(world: World) -> None:
+    await world.session.execute(sa.update(Cluster).values(power_feed=None))
+    await touch(world.session)
+    await world.fall(world.feed(2))
+    await world.run(4)
+    (incident,) = await world.incidents()
+    assert (incident.kind, incident.cause) == (Kind.COMMUNE, Cause.AREA)
