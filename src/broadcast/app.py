@@ -25,6 +25,7 @@ import broadcast.bulletins.routes
 import broadcast.coverage.routes
 import broadcast.devices.routes
 import broadcast.devices.telemetry_routes
+import broadcast.incidents.routes
 import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
@@ -41,6 +42,7 @@ ROUTERS = (
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
     broadcast.devices.telemetry_routes.router,
+    broadcast.incidents.routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
     broadcast.plays.routes.router,
