@@ -125,6 +125,18 @@ def test_flapping_member_opens_no_second_incident() -> None:
     assert (world.ids, len(incident.absences)) == (1, 10)
 
 
+def test_single_device_that_was_back_for_a_moment_is_still_offline() -> None:
+    world = World()
+    world.fall([3000], EIGHT)
+    world.look(EIGHT + 11 * MINUTE)
+    world.rise([3000], EIGHT + 12 * MINUTE)
+    world.look(EIGHT + 12 * MINUTE)
+    world.fall([3000], EIGHT + 13 * MINUTE)
+    world.look(EIGHT + 16 * MINUTE)  # silent again, not yet offline
+    (incident,) = world.open
+    assert (incident.id, incident.recovered_at, world.superseded) == (1, None, set())
+
+
 def test_new_fall_after_the_calm_is_a_new_incident() -> None:
     world = World()
     for turn in range(2):

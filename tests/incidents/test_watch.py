@@ -238,3 +238,24 @@ async def test_a_feed_may_be_put_on_record_later(world: World) -> None:
     await world.run(4)
     (incident,) = await world.incidents()
     assert (incident.kind, incident.cause) == (Kind.COMMUNE, Cause.AREA)
+
+
+async def test_incident_of_a_feed_that_was_recorded_wrongly_dissolves(world: World) -> None:
+    fallen = [0, 20, 40, 60]  # one in each commune
+    codes = Cluster.code.in_([f"C-{number}" for number in fallen])
+    wrong = sa.update(Cluster).where(codes)
+    await world.session.execute(wrong.values(power_feed="X"))
+    await touch(world.session)
+    await world.fall(fallen)
+    await world.run(5)
+    (incident,) = await world.incidents()
+    assert (incident.code, incident.down_count) == ("X", 4)
+    await world.session.execute(wrong.values(power_feed=None))
+    await touch(world.session)
+    await world.fall([70])
+    await world.run(4)
+    assert await world.incidents() == []
+    assert (incident.superseded, incident.superseded_by) == (True, None)
+    await world.run(10)
+    singles = await world.incidents()
+    assert sorted(row.code for row in singles) == sorted(f"D-{n}" for n in [*fallen, 70])

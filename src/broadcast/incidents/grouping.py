@@ -310,7 +310,7 @@ class _Board:
             rest = len(burst.falls) - fell[group]
             if not fell[group]:
                 continue
-            if rest == 0 or rest < share * (burst.up_count - up_count):
+            if rest < share * (burst.up_count - up_count):
                 return False
         return True
 
