@@ -42,13 +42,20 @@ class World:
                 self.back[device] = at
 
     def look(self, now: datetime) -> Course:
-        """One pass: silence is known after two and a half minutes, as the sweep finds it."""
+        """Two passes, the second of which closes what the first saw recovered."""
+        course = self._pass(now)
+        self._pass(now)
+        return course
+
+    def _pass(self, now: datetime) -> Course:
+        """Silence is known after two and a half minutes, as the sweep finds it."""
         absent = {
             device: Absent(device, at, now - at >= OFFLINE)
             for device, at in self.down.items()
             if now - at >= SILENT
         }
         before = {incident.id: incident for incident in self.open}
+        recovered = {incident.id for incident in self.open if incident.recovered_at is not None}
         course = advance(
             self.open, absent, self.back, self.places, LIMITS,
             now=now, known_until=now - SILENT, offline=OFFLINE,
@@ -64,10 +71,10 @@ class World:
             id_ = self.ids if entry.id is None else entry.id
             noticed_at = now if entry.id is None else before[id_].noticed_at
             self.open.append(Open(id_, entry.group, noticed_at, entry.absences))
-        self.check(now, absent)
+        self.check(now, absent, recovered)
         return course
 
-    def check(self, now: datetime, absent: dict[int, Absent]) -> None:
+    def check(self, now: datetime, absent: dict[int, Absent], recovered: set[int]) -> None:
         ids = [incident.id for incident in self.open]
         assert len(ids) == len(set(ids))
         assert not set(ids) & (self.closed.keys() | self.superseded)
@@ -82,7 +89,11 @@ class World:
         for incident in self.open:
             assert incident.absences
             over = incident.recovered_at
-            if over is not None and not incident.is_young(now, LIMITS):
+            if (
+                incident.id in recovered
+                and over is not None
+                and not incident.is_young(now, LIMITS)
+            ):
                 assert over + LIMITS.calm > now - SILENT
 
     def standing(self) -> set[tuple[Group, frozenset[int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -186,6 +187,23 @@ async def test_device_taken_from_its_cluster_leaves_its_incident(world: World) -
     assert await world.incidents() == []
 
 
+async def test_return_and_fall_that_nobody_watched_are_two_incidents(world: World) -> None:
+    await world.fall([7])
+    await world.run(12)
+    (first,) = await world.incidents()
+    await world.rise([7])
+    returned_at = world.now
+    await world.run(60, step=MINUTE, watched=False)
+    await world.fall([7])
+    await world.run(12, step=MINUTE, watched=False)
+    watch = Watch(RULES)
+    assert [await watch.judge(world.session, world.now) for _ in range(3)] == [True, True, False]
+    (second,) = await world.incidents()
+    (over,) = await world.incidents(closed=True)
+    assert (over.id, over.closed_at) == (first.id, returned_at)
+    assert second.opened_at > returned_at + 59 * MINUTE
+
+
 async def test_new_leader_finds_the_same_incidents(world: World) -> None:
     await world.fall([*world.feed(3), 7])
     await world.run(12)
@@ -256,6 +274,63 @@ async def test_incident_of_a_feed_that_was_recorded_wrongly_dissolves(world: Wor
     await world.run(4)
     assert await world.incidents() == []
     assert (incident.superseded, incident.superseded_by) == (True, None)
+    assert await world.members(incident) == set()
     await world.run(10)
     singles = await world.incidents()
     assert sorted(row.code for row in singles) == sorted(f"D-{n}" for n in [*fallen, 70])
+
+
+_ASTRAY = sa.text("""
+    SELECT p.device_id, count(i.id)
+    FROM device_presence AS p
+    LEFT JOIN incident_falls AS f ON f.device_id = p.device_id AND f.returned_at IS NULL
+    LEFT JOIN incidents AS i ON i.id = f.incident_id AND i.closed_at IS NULL
+    GROUP BY p.device_id, p.presence
+    HAVING count(i.id) > 1
+        OR (p.presence = 'offline' AND count(i.id) = 0)
+        OR (p.presence = 'online' AND count(i.id) > 0)
+""")
+"""Devices that are offline and in no open incident, online and down in one, or in two."""
+
+_WRONG = sa.text("""
+    SELECT i.id
+    FROM incidents AS i
+    LEFT JOIN incident_falls AS f ON f.incident_id = i.id
+    WHERE NOT i.superseded
+    GROUP BY i.id
+    HAVING i.devices_count <> count(DISTINCT f.device_id)
+        OR i.down_count <> count(f.device_id) FILTER (WHERE f.returned_at IS NULL)
+        OR i.opened_at <> min(f.fell_at)
+        OR (i.closed_at IS NOT NULL AND i.closed_at <> max(f.returned_at))
+        OR (i.closed_at IS NULL AND i.down_count = 0 AND max(f.returned_at) < :forgotten)
+""")
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_through_hours_of_falls_and_returns_the_rows_agree(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    closed: dict[int, object] = {}
+    for _ in range(25):
+        some = chance.choice([
+            world.feed(chance.randrange(8)),
+            world.commune(chance.randrange(4)),
+            world.commune(chance.randrange(4))[chance.randrange(2) :: 2],
+            [chance.randrange(80)],
+            chance.sample(range(80), 6),
+        ])  # fmt: skip
+        if chance.random() < 0.5:
+            await world.fall(some)
+        else:
+            back = sorted(set(some) & world.down)
+            await world.rise(back, chance.choice([None, "power_on", "reconnect"]))
+        if chance.random() < 0.2:
+            world.watch = Watch(RULES)
+        await world.run(chance.choice([0.5, 2, 4, 12, 40]), step=MINUTE)
+        assert (await world.session.execute(_ASTRAY)).all() == []
+        forgotten = world.now - RULES.incident_calm - 5 * MINUTE
+        wrong = await world.session.execute(_WRONG, {"forgotten": forgotten})
+        assert wrong.all() == []
+        now_closed = {row.id: row.closed_at for row in await world.incidents(closed=True)}
+        assert closed.items() <= now_closed.items()
+        closed = now_closed
+    assert closed

@@ -128,7 +128,9 @@ class World:
             self.session, boots, beats, [], self.now, live=True, patience=PATIENCE
         )
 
-    async def run(self, minutes: float, *, step: timedelta = 30 * SECOND) -> None:
+    async def run(
+        self, minutes: float, *, step: timedelta = 30 * SECOND, watched: bool = True
+    ) -> None:
         """Time passes: everybody up is heard, the sweep and the watch take their turns."""
         end = self.now + minutes * MINUTE
         while self.now < end:
@@ -136,7 +138,8 @@ class World:
             await self.hear()
             await keep_listening(self.session, Listening(self.started_at, self.now))
             await sweep(self.session, self.now, RULES)
-            await self.watch.judge(self.session, self.now)
+            if watched:
+                await self.watch.judge(self.session, self.now)
 
     async def incidents(self, *, closed: bool = False) -> list[Incident]:
         """Incidents that are their own, in the order in which they were noticed."""

@@ -118,8 +118,8 @@ def advance(
     Args:
         incidents: That were open; their absences are brought up to date in place.
         absent: Devices that are down now, by id.
-        returned: When devices that were down came back; the others are not in use any more, and
-            count as returned now.
+        returned: When devices that were down came back; also of those that are down again. Who
+            is neither here nor absent is not in use any more, and counts as returned now.
         groups: Of every device in use.
         limits: When devices count as fallen together.
         now: Moment of this pass.
@@ -127,6 +127,8 @@ def advance(
             all while the server was away.
         offline: How long a device that returned must have been away to be an incident alone.
     """
+    # Only what an earlier pass saw recovered is over: by then its returns are stored.
+    recovered = {incident.id for incident in incidents if incident.recovered_at is not None}
     new = _follow(incidents, absent, returned, limits, now)
     patience = _Patience(absent, known_until, offline)
     course = Course()
@@ -141,7 +143,7 @@ def advance(
             devices = frozenset(absence.device_id for absence in incident.absences)
             young[incident.id] = incident.group, devices
             continue
-        over_at = incident.recovered_at
+        over_at = incident.recovered_at if incident.id in recovered else None
         if over_at is not None and over_at + limits.calm <= known_until:
             course.closed[incident.id] = over_at
             continue
@@ -177,8 +179,8 @@ def _follow(
     last: dict[int, Absence] = {}
     for incident in incidents:
         for absence in incident.absences:
-            if absence.returned_at is None and absence.device_id not in absent:
-                absence.returned_at = returned.get(absence.device_id, now)
+            if absence.returned_at is None:
+                absence.returned_at = _return(absence, absent, returned, limits, now)
             if absence.returned_at is None:
                 down.add(absence.device_id)
                 continue
@@ -199,6 +201,22 @@ def _follow(
         else:
             new.append(Absence(device_id, fell_at, now))
     return new
+
+
+def _return(
+    absence: Absence,
+    absent: Mapping[int, Absent],
+    returned: Mapping[int, datetime],
+    limits: Limits,
+    now: datetime,
+) -> datetime | None:
+    back_at = returned.get(absence.device_id)
+    again = absent.get(absence.device_id)
+    if again is None:
+        return back_at or now
+    if back_at is None or not absence.fell_at < back_at < again.fell_at - limits.calm:
+        return None
+    return back_at
 
 
 def _may_leave(absence: Absence, incident: Open, now: datetime, limits: Limits) -> bool:

@@ -68,7 +68,17 @@ _RETURNED = sa.text("""
     FROM incident_falls AS f
     JOIN device_presence AS p ON p.device_id = f.device_id AND p.presence = 'online'
     WHERE f.returned_at IS NULL
+    UNION ALL
+    SELECT f.device_id, max(c.happened_at)
+    FROM incident_falls AS f
+    JOIN device_presence AS p ON p.device_id = f.device_id
+        AND p.presence IN ('silent', 'offline') AND p.last_seen_at > f.fell_at
+    JOIN presence_changes AS c ON c.device_id = f.device_id
+        AND c.presence = 'online' AND c.happened_at > f.fell_at
+    WHERE f.returned_at IS NULL
+    GROUP BY f.device_id
 """)
+"""When devices came back; also of those that fell again while nobody watched."""
 
 _OPERATORS = sa.text("""
     SELECT device_id, heartbeat #>> '{network,operator}' FROM device_presence
