@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from broadcast import db
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.devices import heartbeats, steady, sweep
+from broadcast.devices import heartbeats, sweep
 from broadcast.devices.model import (
     Device,
     DevicePresence,
@@ -159,34 +159,28 @@ async def _rows(session: AsyncSession, table: Any, first: int) -> list[dict[str,
     ]
 
 
-@pytest.fixture(scope="module")
-def taken() -> dict[str, int]:
-    return {"short": 0}
-
-
-@given(story=batches)
-@settings(
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 def test_remembering_changes_nothing_but_the_way(
-    postgres: EmbeddedPostgres, story: list[Batch], taken: dict[str, int]
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        advance = Steady.advance
+    short_ways = 0
+    advance = Steady.advance
 
-        async def counting(self: Steady, *arguments: Any) -> set[int]:
-            advanced = await advance(self, *arguments)
-            taken["short"] += len(advanced)
-            return advanced
+    async def counting(self: Steady, *arguments: Any) -> set[int]:
+        nonlocal short_ways
+        advanced = await advance(self, *arguments)
+        short_ways += len(advanced)
+        return advanced
 
-        patch.setattr(steady.Steady, "advance", counting)
-        short = asyncio.run(history(postgres, story, [Steady(), Steady()]))
-    assert short == asyncio.run(history(postgres, story, None))
+    monkeypatch.setattr(Steady, "advance", counting)
 
+    @given(story=batches)
+    @settings(max_examples=40)
+    def compare(story: list[Batch]) -> None:
+        remembered = asyncio.run(history(postgres, story, [Steady(), Steady()]))
+        assert remembered == asyncio.run(history(postgres, story, None))
 
-def test_the_short_way_was_taken(taken: dict[str, int]) -> None:
-    assert taken["short"] > 10
+    compare()
+    assert short_ways > 10
 
 
 async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:

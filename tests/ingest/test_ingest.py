@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
+from broadcast import clock, db, ingest, intake
 from broadcast.devices import dead_letters, readiness, throttle
 from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import (
@@ -201,8 +201,13 @@ async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
 
 
 async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
-    engine: AsyncEngine, inbox: Inbox, until: Until, acked: Acked
+    engine: AsyncEngine,
+    inbox: Inbox,
+    until: Until,
+    acked: Acked,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(intake, "BATCH_SIZE", 100)
     first = inbox.put("A", "heartbeat", beat(1))
     await acked(first)
     async with db.transaction(engine) as session:
@@ -214,7 +219,7 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     await until(lambda: ingest.RETRIES._value.get() >= retries + 5)
     assert inbox.acked == [first]
     assert inbox.published == []
-    assert inbox.waiting == len(later), "more than one batch was taken into memory"
+    assert inbox.waiting >= len(later) - 2 * 100, "more than the next batch was taken"
 
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE away RENAME TO journal_records"))
@@ -466,7 +471,7 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
     engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "BURST", 50)
-    held_up = ingest.THROTTLED.labels("heartbeat")._value.get()
+    held_up = intake.THROTTLED.labels("heartbeat")._value.get()
     flood = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 500)]
     honest = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 20)]
     proof = inbox.put("A", "playback", playback(1))
@@ -475,6 +480,6 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
         fault = (await session.scalars(sa.select(Fault))).one()
     assert (fault.device_id, fault.kind, fault.closed_at) == (1, "flooding", None)
     assert 50 <= await count(engine, Heartbeat) - len(honest) < 80
-    assert ingest.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
+    assert intake.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
     assert await count(engine, JournalRecord) == 1
     assert all(message.acked == 1 for message in flood)
