@@ -263,7 +263,7 @@ async def test_clock_set_back_by_an_hour_hides_nobody(session: AsyncSession) -> 
     one, two = await enrol(session, "A", "B")
     ahead = EIGHT + timedelta(hours=1)
     await record(session, beats=[beat(one), beat(two)], at=ahead)
-    await listened(session, ahead - MINUTE, ahead)
+    await listened(session, EIGHT - MINUTE, ahead)
 
     now = EIGHT + 5 * SECOND
     assert await sweep.sweep(session, now, RULES) == 0

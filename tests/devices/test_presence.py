@@ -48,6 +48,7 @@ def test_first_message_brings_a_device_online() -> None:
         pytest.param(5, 59, EIGHT + MINUTE, False, id="overtaken in its session"),
         pytest.param(4, 99, EIGHT + MINUTE, False, id="rest of an ended session"),
         pytest.param(1, 0, EIGHT + 151 * SECOND, True, id="lost its counter, newer one silent"),
+        pytest.param(2**53 - 1, 0, EIGHT + SECOND, True, id="the last number there is"),
     ],
 )
 def test_only_news_moves_the_state(session: int, seq: Any, at: Any, taken: Any) -> None:
@@ -58,6 +59,15 @@ def test_only_news_moves_the_state(session: int, seq: Any, at: Any, taken: Any) 
         assert state.silent_after == at + 150 * SECOND
     else:
         assert state is ONLINE
+
+
+def test_impossible_session_number_makes_a_device_deaf_for_one_silence_only() -> None:
+    """Said by a hostile box or a flipped bit; the device's own numbers stay below it for ever."""
+    last, _ = heard(ONLINE, 2**53 - 1, 2**53 - 1, EIGHT, PATIENCE, "heartbeat")
+    state, _ = heard(last, 6, 0, EIGHT + MINUTE, PATIENCE, "boot")
+    assert state is last
+    state, _ = heard(last, 6, 3, EIGHT + 151 * SECOND, PATIENCE, "heartbeat")
+    assert (state.session, state.seq) == (6, 3)
 
 
 def test_message_that_waited_moves_last_seen_never_back() -> None:

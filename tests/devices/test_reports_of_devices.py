@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices import answers, dead_letters, faults, readiness
+from broadcast.devices import roll as roll_module
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import KEPT_BYTES, Budget, Letter, Why
 from broadcast.devices.faults import Report
@@ -162,6 +163,19 @@ async def test_roll_asks_once_for_known_and_unknown_alike(
     for _ in range(3):
         await roll.look_up(session, ["A", "nobody", "A"], EIGHT)
     assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
+
+
+async def test_flood_of_unknown_ids_is_not_remembered_without_end(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll_module, "UNKNOWN_AT_MOST", 1000)
+    (device,) = await enrol(session, "A")
+    roll = Roll()
+    for batch in range(20):
+        strangers = [f"x{batch}-{number}" for number in range(500)]
+        await roll.look_up(session, ["A", *strangers], EIGHT)
+        assert len(roll._unknown) <= 1500
+    assert roll.get("A") == device.id
 
 
 async def test_device_enrolled_late_becomes_known_shortly(session: AsyncSession) -> None:
