@@ -349,7 +349,7 @@ class _Ingest:
         day = received_at.astimezone(clock.LOCAL).date()
         if day != self._day:
             async with db.transaction(self._engine) as session:
-                await db.ensure_partition(session, "heartbeats", day)
+                await db.ensure_day(session, day)
             self._day = day
 
     def _measure(self, told: _Sorted, began: float) -> None:
