@@ -20,6 +20,7 @@ from broadcast.embedded.broker import Kind
 from broadcast.errors import BroadcastError
 from broadcast.programmes.commands import app as keys
 from broadcast.stations.commands import app as stations
+from broadcast.upkeep.commands import upkeep
 
 Faults = Literal["none", "weak-link", "power", "all"]
 
@@ -53,6 +54,7 @@ app.add_typer(devices, name="devices")
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.command("indicators")(indicators)
+app.command("upkeep")(upkeep)
 
 
 @app.command()

@@ -46,6 +46,8 @@ from broadcast.programmes.mirror import Broker, Mirror, mirrored
 from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.upkeep import job as upkeep
+from broadcast.upkeep.partitions import make_ahead
 from broadcast.web.rest import forget_idempotency_keys
 
 log = structlog.get_logger()
@@ -92,7 +94,12 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 ) as link,
             ):
                 dispatcher = Dispatcher(engine, link, settings, keys)
-                await _until_one_ends(lead.hold(), dispatcher.watch(), dispatcher.run(lead.wake))
+                await _until_one_ends(
+                    lead.hold(),
+                    dispatcher.watch(),
+                    dispatcher.run(lead.wake),
+                    upkeep.run(engine, settings),
+                )
         except AWAY as error:
             log.warning("dispatch.leadership.lost", error=db.brief(error))
         await asyncio.sleep(POLL_SECONDS)
@@ -233,8 +240,10 @@ class Dispatcher:
         return db.transaction(self._engine)
 
     async def _keep_house(self, now: datetime) -> None:
+        # The rest of the house is kept beside us: what takes minutes must not hold up an alert.
+        today = now.astimezone(LOCAL).date()
+        await make_ahead(self._engine, today, self._settings.upkeep.partition_days_ahead)
         async with self._transaction() as session:
-            await db.ensure_partitions(session, now.astimezone(LOCAL).date())
             await forget_idempotency_keys(session, now)
             await issue.forget_revisions(session, now)
 
