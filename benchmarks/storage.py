@@ -71,6 +71,7 @@ def run() -> list[Result]:
                max(usual["hot"], 0.001), "share"),
         Result("online_minutes_hot_updates", ours["minutes_hot"], 1, "share"),
         Result("online_minutes_growth_day", ours["minutes_growth"], 1, "x"),
+        Result("raw_heartbeat_bytes", ours["raw"], 1024, "B"),
     ]  # fmt: skip
 
 
@@ -105,6 +106,7 @@ async def _day(dsn: str, changes: str = "") -> dict[str, float]:
         "minutes_growth": after["online_minutes_202507"] / before["online_minutes_202507"],
         "hot": hot["device_presence"],
         "minutes_hot": hot["online_minutes_202507"],
+        "raw": after["heartbeats_20250701"] / (DEVICES * MINUTES),
     }
 
 
@@ -185,7 +187,7 @@ async def _beat(engine: AsyncEngine, devices: list[Device], minute: int) -> None
 
 _SIZES = sa.text("""
     SELECT relname, pg_total_relation_size(oid) FROM pg_class
-    WHERE relname IN ('device_presence', 'online_minutes_202507')
+    WHERE relname IN ('device_presence', 'online_minutes_202507', 'heartbeats_20250701')
 """)
 _HOT = sa.text("""
     SELECT relname, n_tup_hot_upd::float / greatest(n_tup_upd, 1) FROM pg_stat_user_tables

@@ -102,3 +102,13 @@ def show(report: Report) -> None:
     raised = {check.name for check in report.alarms}
     for name in Name:
         ALARM.labels(name.value).set(name in raised)
+
+
+def forget() -> None:
+    """Another process leads from now on: what we last saw must not be taken for the present."""
+    for labelled in (
+        PARTITIONS_AHEAD, PARTITION_OLDEST, PARTITION_BYTES, FREE, ALARM, PRESENCE, FAULTS_OPEN,
+    ):  # fmt: skip
+        labelled.clear()
+    for single in (DATABASE, OUTBOX_AGE, OVERDUE, UNEXPLAINED, HEARD):
+        single.set(0)

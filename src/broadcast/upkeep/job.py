@@ -51,9 +51,12 @@ class Chore(NamedTuple):
 async def run(engine: AsyncEngine, settings: config.Settings) -> None:
     """Keep the house, for ever."""
     house = House(engine, settings)
-    while True:
-        await house.round(clock.now())
-        await asyncio.sleep(ROUND_SECONDS)
+    try:
+        while True:
+            await house.round(clock.now())
+            await asyncio.sleep(ROUND_SECONDS)
+    finally:
+        gauges.forget()
 
 
 class House:
