@@ -7,7 +7,9 @@ Each turn, in this order, every step in transactions of its own:
 2. dirty occurrences → plays and dirty scopes, in one transaction;
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. content, then the documents that need it, to the broker; what the broker lost goes again;
-5. plays that are over are settled, devices that fell silent flipped, partitions made.
+5. plays that are over are settled, devices that fell silent flipped.
+
+Beside the turns it keeps the house: `upkeep`.
 
 A step that fails is tried again with the next turn and never stops the others. NOTIFY wakes the
 leader, polling every second guarantees it. Whatever is done twice, by this leader or by two, ends
@@ -47,7 +49,6 @@ from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.upkeep import job as upkeep
-from broadcast.upkeep.partitions import make_ahead
 from broadcast.web.rest import forget_idempotency_keys
 
 log = structlog.get_logger()
@@ -240,9 +241,8 @@ class Dispatcher:
         return db.transaction(self._engine)
 
     async def _keep_house(self, now: datetime) -> None:
-        # The rest of the house is kept beside us: what takes minutes must not hold up an alert.
-        today = now.astimezone(LOCAL).date()
-        await make_ahead(self._engine, today, self._settings.upkeep.partition_days_ahead)
+        # Partitions and retention are kept beside us (`upkeep`): what takes minutes must not hold
+        # up an alert.
         async with self._transaction() as session:
             await forget_idempotency_keys(session, now)
             await issue.forget_revisions(session, now)
