@@ -146,7 +146,7 @@ async def test_what_commits_after_its_hour_was_done_is_found(engine: AsyncEngine
         pass
     # Ingest had taken it from the broker in time, and got the database back only now.
     await receive(engine, EIGHT + MINUTE, beat(device, seq=2, sent_at=EIGHT + MINUTE))
-    while await summarise(engine, NINE + 10 * MINUTE, KEEP):
+    while await summarise(engine, NINE + HOUR + CLOSED_AFTER, KEEP):
         pass
     assert (await hours(engine))[device.id, EIGHT].beats == 2
 
