@@ -27,13 +27,12 @@ SUMMARISED = Counter("broadcast_health_hours_done", "Hours of reception summed u
 CLOSED_AFTER = timedelta(minutes=5)
 """A batch may commit so long after it was received, on a day without outages."""
 
-RECOUNTED = timedelta(hours=3)
-"""How long an hour that is done is counted again, with each hour that follows: ingest commits, once
-the database is back, the batch it had in hand when that went away. Counting an hour of 10,000
-devices reads 0.7 GB."""
-
-HOURS_AT_ONCE = 6
+HOURS_AT_ONCE = 3
 """Hours that are done in one call: a backlog of weeks must not hold up the other chores."""
+
+RECOUNTED = HOURS_AT_ONCE * HOUR
+"""Hours before a new one that are counted again: ingest commits, once the database is back, the
+batch it had in hand when that went away. Counting an hour of 10,000 devices reads 0.7 GB."""
 
 DEVICES_AT_ONCE = 2500
 """Devices of one statement: 150,000 heartbeats. Each looks through all that came in two hours."""
@@ -154,7 +153,7 @@ _COUNT = sa.text("""
       AND received_at >= :received_from AND received_at < :received_to
 """)
 
-_PROGRESS = sa.text("SELECT hour, beats, done_at FROM health_progress WHERE hour >= :since")
+_PROGRESS = sa.text("SELECT hour, beats FROM health_progress WHERE hour >= :since")
 
 _DONE = sa.text("""
     INSERT INTO health_progress (hour, beats, done_at) VALUES (:hour, :beats, :now)
@@ -203,18 +202,14 @@ async def _to_do(
         datetime(oldest.year, oldest.month, oldest.day, tzinfo=LOCAL).astimezone(now.tzinfo),
         _hour(now - keep) + timedelta(days=1),
     )
-    known = {
-        hour: (beats, done_at)
-        for hour, beats, done_at in await session.execute(_PROGRESS, {"since": since})
-    }
-    found: list[tuple[datetime, int | None]] = []
-    hour = since
-    while hour + HOUR + CLOSED_AFTER <= now:
-        beats, done_at = known.get(hour, (None, now))
-        if beats is None or now - done_at < RECOUNTED:
-            found.append((hour, beats))
-        hour += HOUR
-    return found if any(beats is None for _, beats in found) else []
+    known = {row[0]: row[1] for row in await session.execute(_PROGRESS, {"since": since})}
+    closed = range((now - CLOSED_AFTER - since) // HOUR)
+    hours = [since + n * HOUR for n in closed]
+    new = [hour for hour in hours if hour not in known]
+    if not new:
+        return []
+    recent = [hour for hour in hours if hour in known and new[0] - RECOUNTED <= hour < new[0]]
+    return [(hour, known.get(hour)) for hour in (*recent, *new)]
 
 
 async def _summarise_hour(engine: AsyncEngine, hour: datetime, until: datetime) -> None:
