@@ -227,17 +227,21 @@ def is_outage(error: Exception) -> bool:
         return True  # while connecting; later SQLAlchemy wraps what asyncpg raises
     if not isinstance(error, DBAPIError):
         return False
+    if is_partition_missing(error):
+        return True
     state = sqlstate(error)
-    if state == CHECK_VIOLATION and _constraint(error) is None:
-        return True  # no partition for the row: our omission, whatever the row says
     return error.connection_invalidated or (state is not None and state[:2] not in {"22", "23"})
 
 
-def _constraint(error: DBAPIError) -> str | None:
-    """Name of the constraint that PostgreSQL found violated."""
+def is_partition_missing(error: Exception) -> bool:
+    """Tell whether a row found no partition: our omission, whatever the row says.
+
+    PostgreSQL calls it a violated CHECK, which has no name then.
+    """
+    if not isinstance(error, DBAPIError) or sqlstate(error) != CHECK_VIOLATION:
+        return False
     cause = error.orig.__cause__ if error.orig is not None else None
-    name: str | None = getattr(cause, "constraint_name", None)
-    return name
+    return getattr(cause, "constraint_name", None) is None
 
 
 def sqlstate(error: Exception) -> str | None:

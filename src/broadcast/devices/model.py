@@ -58,8 +58,9 @@ class Installation(Base):
 class DevicePresence(Base):
     """Latest state of a device: one row, rewritten by every heartbeat.
 
-    No index on anything a heartbeat changes and room left in each page, so that the update stays
-    heap-only; with an index on `last_seen_at` the table grows elevenfold.
+    No index on anything a heartbeat changes, and half of each page left free, so that all its rows
+    can be rewritten in one transaction and stay there: the updates are heap-only. With an index on
+    `last_seen_at` none is, and the table grows with every one until a vacuum comes.
     """
 
     __tablename__ = "device_presence"

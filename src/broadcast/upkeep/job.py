@@ -70,7 +70,7 @@ class House:
         self._alarms: set[Name] = set()
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         self.chores = [
-            Chore("partitions", hour, self._make_ahead),
+            Chore("partitions", minute, self._make_ahead),
             Chore("drop", hour, self._drop),
             Chore("look", minute, self._look),
             Chore("health", 5 * minute, self._health),
