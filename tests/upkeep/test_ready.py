@@ -149,7 +149,7 @@ async def test_a_database_that_hangs_is_one_that_is_away(
         for _ in range(5):
             began = time.monotonic()
             status, failed = await ask(client)
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 3
             assert (status, list(failed)) == (503, ["database"])
             assert "PostgreSQL" in failed["database"]
             assert (await client.get("/healthz")).status_code == 200
