@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from broadcast import db
 from broadcast.embedded.postgres import EmbeddedPostgres
@@ -21,3 +25,50 @@ def test_the_migrations_make_what_the_models_describe(postgres: EmbeddedPostgres
     asyncio.run(db.migrate(dsn))
     command.check(db.alembic_config(dsn))
     postgres.drop_database("migrated")
+
+
+@pytest.mark.postgres
+def test_online_minutes_of_an_older_installation_are_carried_over(
+    postgres: EmbeddedPostgres,
+) -> None:
+    dsn = postgres.create_database("carried")
+    configured = db.alembic_config(dsn)
+    before = ScriptDirectory.from_config(configured).get_revision("0005").down_revision
+    assert isinstance(before, str)
+    command.upgrade(configured, before)
+    history = [(1, date(2024, 12, 31)), (1, date(2025, 2, 1)), (2, date(2025, 2, 28))]
+    asyncio.run(_write(dsn, history))
+    command.upgrade(configured, "0005")
+    assert asyncio.run(_read(dsn)) == [
+        (device, day, f"online_minutes_{day:%Y%m}", 3) for device, day in history
+    ]
+    command.downgrade(configured, before)
+    assert asyncio.run(_read(dsn)) == [
+        (device, day, "online_minutes", 3) for device, day in history
+    ]
+    postgres.drop_database("carried")
+
+
+async def _write(dsn: str, history: list[tuple[int, date]]) -> None:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        for device_id, day in history:
+            await session.execute(
+                sa.text("INSERT INTO online_minutes VALUES (:device, :day, 7::bit(1440))"),
+                {"device": device_id, "day": day},
+            )
+    await engine.dispose()
+
+
+async def _read(dsn: str) -> list[tuple[int, date, str, int]]:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        rows = await session.execute(
+            sa.text(
+                "SELECT device_id, day, tableoid::regclass::text, bit_count(minutes)"
+                " FROM online_minutes ORDER BY device_id, day"
+            )
+        )
+        found = [(row[0], row[1], row[2], row[3]) for row in rows]
+    await engine.dispose()
+    return found

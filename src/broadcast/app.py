@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import version
 
-import sqlalchemy as sa
 import structlog
 import uvicorn
 from fastapi import FastAPI, Response
@@ -24,16 +23,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import broadcast.areas.routes
 import broadcast.bulletins.routes
 import broadcast.coverage.routes
+import broadcast.devices.health_routes
 import broadcast.devices.routes
 import broadcast.devices.telemetry_routes
 import broadcast.incidents.routes
 import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
+import broadcast.upkeep.routes
 from broadcast import clock, config, db, dispatch, ingest
 from broadcast.config import Role
 from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
+from broadcast.upkeep.ready import Prober, Readiness
 from broadcast.web import rest
 
 log = structlog.get_logger()
@@ -44,10 +46,12 @@ ROUTERS = (
     broadcast.devices.routes.router,
     broadcast.devices.telemetry_routes.router,
     broadcast.incidents.routes.router,
+    broadcast.devices.health_routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
     broadcast.plays.routes.router,
     broadcast.coverage.routes.router,
+    broadcast.upkeep.routes.router,
 )
 
 
@@ -71,13 +75,19 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["operation"], summary="Phục vụ được: cơ sở dữ liệu trả lời")
-    async def readyz(session: rest.Session) -> dict[str, str]:
-        head = await session.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        wanted = db.newest_revision()
-        if head != wanted:
-            raise Unavailable(f"lược đồ {head}, cần {wanted}: chạy `broadcast migrate`")
-        return {"status": "ok"}
+    prober = Prober(engine, settings)
+
+    @app.get(
+        "/readyz",
+        tags=["operation"],
+        summary="Hệ thống làm được việc của nó; nếu không: vì sao và phải làm gì",
+        responses={503: {"model": Readiness, "description": "không làm được việc"}},
+    )
+    async def readyz(response: Response) -> Readiness:
+        readiness = await prober.ask(clock.now())
+        response.status_code = 200 if readiness.status == "ok" else 503
+        response.headers["Cache-Control"] = "no-store"
+        return readiness
 
     @app.get("/metrics", tags=["operation"], summary="Prometheus", include_in_schema=False)
     async def metrics() -> Response:

@@ -21,6 +21,7 @@ from broadcast.errors import BroadcastError, InvalidInput
 from broadcast.incidents.commands import incidents
 from broadcast.programmes.commands import app as keys
 from broadcast.stations.commands import app as stations
+from broadcast.upkeep.commands import upkeep
 
 Faults = Literal["none", "weak-link", "power", "all"]
 
@@ -55,6 +56,7 @@ app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.command("indicators")(indicators)
 app.command("incidents")(incidents)
+app.command("upkeep")(upkeep)
 
 
 @app.command()

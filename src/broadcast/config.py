@@ -110,6 +110,32 @@ class Rules(BaseModel):
     )
 
 
+class Upkeep(BaseModel):
+    """How long what grows is kept, and when its care raises an alarm."""
+
+    raw_days: Annotated[int, Field(ge=8, description="raw heartbeats, in daily partitions")] = 30
+    health_days: Annotated[int, Field(ge=31, description="hourly health of devices")] = 400
+    dead_letter_days: PositiveInt = Field(30, description="messages that could not be taken")
+    readiness_days: PositiveInt = Field(90, description="whether devices could sound an item")
+    receipt_days: PositiveInt = Field(
+        90, description="receipts of documents; the newest of each device and document stays"
+    )
+    refusal_days: PositiveInt = Field(180, description="documents that devices refused")
+    command_result_days: PositiveInt = Field(180, description="what came of commands")
+    boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
+    partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14
+    disk_free_bytes: PositiveInt = Field(2 * 2**30, description="less free disk is an alarm")
+    database_capacity_bytes: PositiveInt | None = Field(
+        None, description="room for the database where its disk cannot be seen from here"
+    )
+    outbox_stuck_after: timedelta = Field(
+        timedelta(minutes=10), description="older unpublished documents are an alarm"
+    )
+    silence_after: timedelta = Field(
+        timedelta(minutes=15), description="no message of any device for longer is an alarm"
+    )
+
+
 class Role(StrEnum):
     """What one process does; all of them by default."""
 
@@ -136,6 +162,7 @@ class Settings(BaseSettings):
     keys: Keys = Keys()
     audio: Audio = Audio()
     rules: Rules = Rules()
+    upkeep: Upkeep = Upkeep()
     province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
     content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

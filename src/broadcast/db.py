@@ -115,8 +115,22 @@ def newest_revision() -> str | None:
     return ScriptDirectory(str(_migrations_dir())).get_current_head()
 
 
-PARTITIONED = {"heartbeats": "day", "plays": "month"}
+PARTITIONED = {
+    "heartbeats": "day",
+    "health_hours": "month",
+    "online_minutes": "month",
+    "plays": "month",
+}
 """Range-partitioned tables and the length of a partition."""
+
+STORAGE = {
+    "online_minutes": "fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_threshold = 2000"
+}
+"""Storage parameters of new partitions, where the defaults bloat; benchmarks/storage.py."""
+
+LATEST = timedelta(days=7)
+"""How late a heartbeat may come and still count for its day (`online_minutes.BEHIND`)."""
 
 
 async def ensure_partitions(session: AsyncSession, today: date, days_ahead: int = 14) -> None:
@@ -125,29 +139,75 @@ async def ensure_partitions(session: AsyncSession, today: date, days_ahead: int 
     Ahead of time, because an insert without its partition fails and a default partition would
     only hide that.
     """
-    for offset in range(-1, days_ahead + 1):
-        day = today + timedelta(days=offset)
-        await ensure_partition(session, "heartbeats", day)
-        await ensure_partition(session, "plays", day)
+    for table, day in partitions_due(today, days_ahead):
+        await ensure_partition(session, table, day)
+
+
+def partitions_due(today: date, days_ahead: int) -> list[tuple[str, date]]:
+    """Tables and first days of the partitions that must exist."""
+    due = set()
+    for table, length in PARTITIONED.items():
+        back = LATEST.days if length == "month" else 1
+        for offset in range(-back, days_ahead + 1):
+            due.add((table, _span(table, today + timedelta(days=offset))[0]))
+    return sorted(due)
+
+
+async def ensure_day(session: AsyncSession, day: date) -> None:
+    """Create the partitions that heartbeats received on a local day are stored in."""
+    await ensure_partition(session, "heartbeats", day)
+    for heard_on in (day - LATEST, day):
+        await ensure_partition(session, "online_minutes", heard_on)
 
 
 async def ensure_partition(session: AsyncSession, table: str, day: date) -> None:
     """Create the partition of `table` that holds `day`, unless it exists."""
-    if PARTITIONED[table] == "day":
-        start, end, suffix = day, day + timedelta(days=1), f"{day:%Y%m%d}"
-    else:
-        start = day.replace(day=1)
-        end = (start + timedelta(days=32)).replace(day=1)
-        suffix = f"{start:%Y%m}"
-    name = f"{table}_{suffix}"
-    exists = await session.scalar(sa.select(sa.func.to_regclass(name)))
-    if exists is None:
-        await session.execute(
-            sa.text(
-                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
-                f"FOR VALUES FROM ('{start}') TO ('{end}')"
-            )
+    name = partition_name(table, day)
+    exists = sa.select(sa.func.to_regclass(name))
+    if await session.scalar(exists) is not None:
+        return
+    # Two at once would both find it missing, and one would fail.
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(PARTITION_LOCK)))
+    start, end = _span(table, day)
+    storage = f" WITH ({STORAGE[table]})" if table in STORAGE else ""
+    await session.execute(
+        sa.text(
+            f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
+            f"FOR VALUES FROM ('{start} 00:00+00') TO ('{end} 00:00+00'){storage}"
         )
+    )
+
+
+PARTITION_LOCK = 0x74_74_6E_04
+"""Advisory lock of whoever makes partitions."""
+
+
+def partition_name(table: str, day: date) -> str:
+    """Name of the partition of `table` that holds `day`.
+
+    >>> partition_name("heartbeats", date(2025, 7, 1)), partition_name("plays", date(2025, 7, 9))
+    ('heartbeats_20250701', 'plays_202507')
+    """
+    start, _ = _span(table, day)
+    return f"{table}_{start:%Y%m%d}" if PARTITIONED[table] == "day" else f"{table}_{start:%Y%m}"
+
+
+def partition_span(table: str, name: str) -> tuple[date, date]:
+    """First day of a partition and the day after its last, from its name.
+
+    >>> partition_span("plays", "plays_202512")
+    (datetime.date(2025, 12, 1), datetime.date(2026, 1, 1))
+    """
+    digits = name.removeprefix(f"{table}_")
+    first = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8] or 1))
+    return _span(table, first)
+
+
+def _span(table: str, day: date) -> tuple[date, date]:
+    if PARTITIONED[table] == "day":
+        return day, day + timedelta(days=1)
+    start = day.replace(day=1)
+    return start, (start + timedelta(days=32)).replace(day=1)
 
 
 def array(values: Iterable[object]) -> str:
@@ -167,6 +227,9 @@ def lines(texts: Iterable[str]) -> str:
 QUERY_CANCELED = "57014"
 """SQLSTATE of a statement that ran into its timeout."""
 
+CHECK_VIOLATION = "23514"
+"""SQLSTATE of a violated CHECK constraint; without the name of one, of a missing partition."""
+
 
 def is_outage(error: Exception) -> bool:
     """Tell whether the database is away or unwell, rather than the data unacceptable.
@@ -178,8 +241,21 @@ def is_outage(error: Exception) -> bool:
         return True  # while connecting; later SQLAlchemy wraps what asyncpg raises
     if not isinstance(error, DBAPIError):
         return False
+    if is_partition_missing(error):
+        return True
     state = sqlstate(error)
     return error.connection_invalidated or (state is not None and state[:2] not in {"22", "23"})
+
+
+def is_partition_missing(error: Exception) -> bool:
+    """Tell whether a row found no partition: our omission, whatever the row says.
+
+    PostgreSQL calls it a violated CHECK, which has no name then.
+    """
+    if not isinstance(error, DBAPIError) or sqlstate(error) != CHECK_VIOLATION:
+        return False
+    cause = error.orig.__cause__ if error.orig is not None else None
+    return getattr(cause, "constraint_name", None) is None
 
 
 def sqlstate(error: Exception) -> str | None:

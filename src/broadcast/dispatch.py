@@ -8,7 +8,9 @@ Each turn, in this order, every step in transactions of its own:
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. content, then the documents that need it, to the broker; what the broker lost goes again;
 5. plays that are over are settled, devices that fell silent flipped and what fell together made
-   one incident, partitions made.
+   one incident.
+
+Beside the turns it keeps the house: `upkeep`.
 
 A step that fails is tried again with the next turn and never stops the others. NOTIFY wakes the
 leader, polling every second guarantees it. Whatever is done twice, by this leader or by two, ends
@@ -48,6 +50,7 @@ from broadcast.programmes.mirror import Broker, Mirror, mirrored
 from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.upkeep import job as upkeep
 from broadcast.web.rest import forget_idempotency_keys
 
 log = structlog.get_logger()
@@ -94,7 +97,12 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 ) as link,
             ):
                 dispatcher = Dispatcher(engine, link, settings, keys)
-                await _until_one_ends(lead.hold(), dispatcher.watch(), dispatcher.run(lead.wake))
+                await _until_one_ends(
+                    lead.hold(),
+                    dispatcher.watch(),
+                    dispatcher.run(lead.wake),
+                    upkeep.run(engine, settings),
+                )
         except AWAY as error:
             log.warning("dispatch.leadership.lost", error=db.brief(error))
         await asyncio.sleep(POLL_SECONDS)
@@ -237,8 +245,9 @@ class Dispatcher:
         return db.transaction(self._engine)
 
     async def _keep_house(self, now: datetime) -> None:
+        # Partitions and retention are kept beside us (`upkeep`): what takes minutes must not hold
+        # up an alert.
         async with self._transaction() as session:
-            await db.ensure_partitions(session, now.astimezone(LOCAL).date())
             await forget_idempotency_keys(session, now)
             await issue.forget_revisions(session, now)
 

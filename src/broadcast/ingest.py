@@ -239,6 +239,8 @@ class _Ingest:
                 slow = len(batch) > 1 and db.sqlstate(error) == db.QUERY_CANCELED
                 if slow or not db.is_outage(error):
                     raise
+                if db.is_partition_missing(error):
+                    self._day = None
                 log.warning("ingest.database.away", error=db.brief(error), messages=len(batch))
             RETRIES.inc()
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
@@ -343,7 +345,7 @@ class _Ingest:
         day = received_at.astimezone(clock.LOCAL).date()
         if day != self._day:
             async with db.transaction(self._engine) as session:
-                await db.ensure_partition(session, "heartbeats", day)
+                await db.ensure_day(session, day)
             self._day = day
 
     def _measure(self, told: _Sorted, began: float) -> None:

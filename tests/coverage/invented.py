@@ -84,7 +84,7 @@ class Invention:
             await db.ensure_partition(self.session, table, day)
         day = BEGIN - DAY
         while day <= END + 2 * DAY:
-            await db.ensure_partition(self.session, "heartbeats", day)
+            await db.ensure_day(self.session, day)
             day += DAY
         self._areas()
         await self._stations()

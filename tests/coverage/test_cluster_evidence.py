@@ -87,6 +87,7 @@ async def hang(
         )
     )
     for offset in range(3):
+        await db.ensure_day(session, FIRST + timedelta(days=offset))
         await session.execute(
             sa.text(
                 "INSERT INTO online_minutes (device_id, day, minutes)"

@@ -123,7 +123,7 @@ async def history(
     """All rows at the end of a story, without the ids that the database gives."""
     async with nested(postgres) as session:
         devices = await enrol(session, "A", "B")
-        await db.ensure_partition(session, "heartbeats", EIGHT.astimezone(LOCAL).date())
+        await db.ensure_day(session, EIGHT.astimezone(LOCAL).date())
         first = devices[0].id
         now = EIGHT
         for due, batch in enumerate(story, 1):
@@ -185,7 +185,7 @@ def test_remembering_changes_nothing_but_the_way(
 
 async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
+    await db.ensure_day(session, EIGHT.astimezone(LOCAL).date())
     remembered = Steady()
 
     async def record(seq: int, at: Any) -> None:

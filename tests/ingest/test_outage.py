@@ -34,6 +34,8 @@ async def error_of(engine: AsyncEngine, *statements: str) -> Exception:
         ("SELECT 'x'::integer", False),
         ("INSERT INTO presence_changes (device_id) VALUES (1)", False),
         ("INSERT INTO receipts VALUES (77, 'd', 1, now())", False),
+        ("INSERT INTO device_presence (device_id, presence) VALUES (1, 'asleep')", False),
+        ("INSERT INTO online_minutes VALUES (1, '1999-01-01', 0::bit(1440))", True),
         ("SELECT * FROM no_such_table", True),
         ("SELECT no_such_function()", True),
         ("SET LOCAL statement_timeout = 1; ", True),

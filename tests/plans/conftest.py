@@ -77,7 +77,7 @@ async def _fill(dsn: str) -> None:
             day = date(2024, 12, 1) + timedelta(days=offset)
             await db.ensure_partition(session, "plays", day)
             if date(2025, 6, 20) <= day <= date(2025, 7, 3):
-                await db.ensure_partition(session, "heartbeats", day)
+                await db.ensure_day(session, day)
     script = Path(__file__).with_name("province.sql").read_text()
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

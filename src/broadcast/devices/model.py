@@ -58,12 +58,20 @@ class Installation(Base):
 class DevicePresence(Base):
     """Latest state of a device: one row, rewritten by every heartbeat.
 
-    No index on anything a heartbeat changes and room left in each page, so that the update stays
-    heap-only; with an index on `last_seen_at` the table grows elevenfold.
+    No index on anything a heartbeat changes, and half of each page left free, so that all its rows
+    can be rewritten in one transaction and stay there: the updates are heap-only. With an index on
+    `last_seen_at` none is, and the table grows with every one until a vacuum comes.
     """
 
     __tablename__ = "device_presence"
-    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+    __table_args__ = {
+        "postgresql_with": {
+            "fillfactor": 50,
+            "autovacuum_vacuum_scale_factor": 0,
+            "autovacuum_vacuum_threshold": 2000,
+            "autovacuum_vacuum_cost_delay": 0,
+        }
+    }
 
     device_id: Mapped[int] = mapped_column(
         sa.ForeignKey("devices.id"), primary_key=True, autoincrement=False
@@ -142,10 +150,17 @@ class Boot(Base):
 
 
 class Heartbeat(Base):
-    """Raw heartbeats, in daily partitions that are dropped by age. No request reads them."""
+    """Raw heartbeats, in daily partitions that are dropped by age. No request reads them.
+
+    They lie in the order in which they came, so the hourly summary finds an hour by a block-range
+    index, which costs an insert next to nothing.
+    """
 
     __tablename__ = "heartbeats"
-    __table_args__ = {"postgresql_partition_by": "RANGE (received_on)"}
+    __table_args__ = (
+        sa.Index("ix_heartbeats_received_at", "received_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (received_on)"},
+    )
 
     received_on: Mapped[date] = mapped_column(primary_key=True)
     device_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -159,15 +174,68 @@ class Heartbeat(Base):
 class OnlineMinutes(Base):
     """The minutes of one local day in which a device was heard: one bit each.
 
-    A heartbeat ORs its minute in, so repetition and order do not matter.
+    A heartbeat ORs its minute in, so repetition and order do not matter. Kept for ever, in monthly
+    partitions: an open one leaves room for updates (`db.STORAGE`), a closed one is packed.
     """
 
     __tablename__ = "online_minutes"
-    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+    __table_args__ = {"postgresql_partition_by": "RANGE (day)"}
 
     device_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     day: Mapped[date] = mapped_column(primary_key=True)
     minutes: Mapped[Any] = mapped_column(postgresql.BIT(1440))
+
+
+class HealthHour(Base):
+    """What the heartbeats of one device said in one hour, for charts.
+
+    Null where no heartbeat of the hour had the value.
+    """
+
+    __tablename__ = "health_hours"
+    __table_args__ = {"postgresql_partition_by": "RANGE (hour)"}
+
+    device_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    """Its beginning; a heartbeat counts for the hour in which it was sent."""
+    beats: Mapped[int]
+    minutes: Mapped[int]
+    """Minutes in which it was heard, 0–60."""
+    sessions: Mapped[int]
+    """Connections: above 1 it lost its link or restarted."""
+    playing_beats: Mapped[int]
+    untrusted_beats: Mapped[int]
+    """Said while the device did not trust its clock."""
+    unpowered_beats: Mapped[int]
+    """Said without mains."""
+    temperature_min: Mapped[float | None] = mapped_column(sa.REAL)
+    temperature_avg: Mapped[float | None] = mapped_column(sa.REAL)
+    temperature_max: Mapped[float | None] = mapped_column(sa.REAL)
+    supply_volts_min: Mapped[float | None] = mapped_column(sa.REAL)
+    battery_percent_min: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    signal_dbm_min: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    signal_dbm_avg: Mapped[float | None] = mapped_column(sa.REAL)
+    clock_offset_ms_max: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Largest distance from the reference, ahead or behind."""
+    data_used_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Between the first and the last heartbeat of the hour; a counter that restarts is seen."""
+    storage_free_bytes_min: Mapped[int | None] = mapped_column(sa.BigInteger)
+    journal_pending_max: Mapped[int] = mapped_column(sa.BigInteger)
+    line: Mapped[str]
+    """The worst of the hour: short, open, unknown, ok."""
+    amplifier: Mapped[str | None]
+    """The worst of the hour: fault, off, on."""
+
+
+class HealthProgress(Base):
+    """An hour of reception whose heartbeats are in `health_hours`."""
+
+    __tablename__ = "health_progress"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    beats: Mapped[int] = mapped_column(sa.BigInteger)
+    """How many there were; more by now: the hour is done again."""
+    done_at: Mapped[datetime]
 
 
 class Fault(Base):

@@ -69,8 +69,10 @@ class Supply(Wire, frozen=True):
     """Power as the box sees it."""
 
     mains: bool | None = None
+    """False: the power is lost and the box runs on its battery."""
     volts: Annotated[float, Meta(ge=0, le=500)] | None = None
     battery_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+    modem_volts: Annotated[float, Meta(ge=0, le=60)] | None = None
 
 
 class Network(Wire, frozen=True):
@@ -80,6 +82,22 @@ class Network(Wire, frozen=True):
     signal_dbm: Annotated[int, Meta(ge=-200, le=50)] | None = None
     operator: Text | None = None
     cell: Text | None = None
+    band: Text | None = None
+
+
+class Tuner(Wire, frozen=True):
+    """The FM front-end of a box that has one: it may sound what nobody scheduled."""
+
+    frequency_khz: Annotated[int, Meta(ge=30_000, le=300_000)] | None = None
+    rssi_dbm: Annotated[int, Meta(ge=-200, le=50)] | None = None
+    snr_db: Annotated[float, Meta(ge=-50, le=150)] | None = None
+
+
+class Position(Wire, frozen=True):
+    """Where the box says it is: one that has been moved or stolen is found by it."""
+
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
 
 
 class Heartbeat(Wire, frozen=True):
@@ -108,6 +126,17 @@ class Heartbeat(Wire, frozen=True):
     storage_free_bytes: Count | None = None
     journal_pending: Count = 0
     """Records that wait for `journal_ack`."""
+    mode: Literal["ip", "fm", "mic", "off"] | None = None
+    """What the amplifier is switched to."""
+    fm: Tuner | None = None
+    position: Position | None = None
+    played_seconds_today: Seconds | None = None
+    """Since local midnight, from any source."""
+    boot_count: Count | None = None
+    """Since the box was made; grows by more than the boots that came: it restarts unseen."""
+    door_open: bool | None = None
+    flags: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=20)] = []
+    """Whatever else the maker wants to say, in his words."""
 
 
 class Started(Wire, frozen=True, tag_field="event", tag="started"):

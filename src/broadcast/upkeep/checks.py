@@ -1,0 +1,209 @@
+"""Whether this installation does its work, from facts: pure. `/readyz` and the alarms ask here.
+
+Every detail is for the person on duty: what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from broadcast.config import Upkeep
+from broadcast.upkeep import lifetimes
+from broadcast.upkeep.storage import Room
+
+HEARD_WITHIN = timedelta(days=1)
+"""A device that was heard so recently is expected to be heard again."""
+
+FEWEST = 5
+"""Fewer expected devices say nothing by their silence: a pilot is switched off at night."""
+
+
+class Name(StrEnum):
+    """What is looked at."""
+
+    DATABASE = "database"
+    SCHEMA = "schema"
+    PARTITIONS = "partitions"
+    RETENTION = "retention"
+    OUTBOX = "outbox"
+    LISTENING = "listening"
+    DEVICES = "devices"
+    DISK = "disk"
+
+
+class Check(BaseModel):
+    """One thing that was looked at; `ok` false: the installation does not do its work."""
+
+    name: Name
+    ok: bool
+    alarm: bool = False
+    """Somebody has to act, although work goes on; always true when `ok` is false."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the database says of the work.
+
+    Attributes:
+        partitions: Names of those that exist.
+        wanted: Table and name of those without which work stops soon.
+        ahead: Table and name of all that should have been made by now.
+        undropped: Names of those that should be gone for long.
+        unpublished: Documents that the broker has not confirmed.
+        unpublished_since: When the oldest of them was issued.
+        expected: Devices that were heard within `HEARD_WITHIN`, or count as online.
+        heard_at: When any device was last heard.
+        listened_until: Up to when the server heard all that was sent; None before the first time.
+    """
+
+    partitions: frozenset[str]
+    wanted: tuple[tuple[str, str], ...]
+    ahead: tuple[tuple[str, str], ...]
+    undropped: tuple[str, ...]
+    unpublished: int
+    unpublished_since: datetime | None
+    expected: int
+    heard_at: datetime | None
+    listened_until: datetime | None
+
+
+def away(detail: str) -> Check:
+    """The database did not answer."""
+    return Check(
+        name=Name.DATABASE,
+        ok=False,
+        alarm=True,
+        detail=f"{detail}; kiểm tra PostgreSQL đang chạy và BROADCAST_POSTGRES__DSN.",
+    )
+
+
+def schema(stored: str | None, wanted: str | None) -> Check:
+    """The database has the schema that this code was written for."""
+    if stored == wanted:
+        return Check(name=Name.SCHEMA, ok=True)
+    return _bad(
+        Name.SCHEMA,
+        f"Lược đồ cơ sở dữ liệu là {stored or 'trống'}, chương trình cần {wanted}:"
+        " chạy `broadcast migrate`.",
+    )
+
+
+def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
+    """Everything that is told from the rows of the database."""
+    return [
+        _partitions(facts),
+        _retention(facts),
+        _outbox(facts, settings, now),
+        _listening(facts, settings, now),
+        _devices(facts, settings, now),
+    ]
+
+
+def _partitions(facts: Facts) -> Check:
+    ahead = lifetimes.missing(facts.partitions, facts.ahead)
+    if not ahead:
+        return Check(name=Name.PARTITIONS, ok=True)
+    lacking = lifetimes.missing(facts.partitions, facts.wanted)
+    return Check(
+        name=Name.PARTITIONS,
+        ok=not lacking,
+        alarm=True,
+        detail=f"Thiếu phân vùng {', '.join((lacking or ahead)[:5])}: dữ liệu của những ngày đó sẽ"
+        " không ghi được. Kiểm tra tiến trình dispatch còn chạy và nhật ký"
+        " `upkeep.chore.failed`.",
+    )
+
+
+def _retention(facts: Facts) -> Check:
+    if not facts.undropped:
+        return Check(name=Name.RETENTION, ok=True)
+    return Check(
+        name=Name.RETENTION,
+        ok=True,
+        alarm=True,
+        detail=f"Phân vùng quá hạn chưa xóa được: {', '.join(facts.undropped[:5])}."
+        " Tìm giao dịch treo trong pg_stat_activity (báo cáo, pg_dump) rồi kết thúc nó.",
+    )
+
+
+def _outbox(facts: Facts, settings: Upkeep, now: datetime) -> Check:
+    since = facts.unpublished_since
+    if since is None or now - since <= settings.outbox_stuck_after:
+        return Check(name=Name.OUTBOX, ok=True)
+    return _bad(
+        Name.OUTBOX,
+        f"{facts.unpublished} tài liệu chưa phát được tới thiết bị, cũ nhất {_ago(now - since)}:"
+        " kiểm tra MQTT broker và tiến trình dispatch (nhật ký `dispatch.step.failed`).",
+    )
+
+
+def _listening(facts: Facts, settings: Upkeep, now: datetime) -> Check:
+    until = facts.listened_until
+    fresh = until is not None and now - until <= settings.silence_after
+    if fresh or not facts.expected:
+        return Check(name=Name.LISTENING, ok=True)
+    since = "chưa từng nghe" if until is None else f"ngừng nghe {_ago(now - until)}"
+    return _bad(
+        Name.LISTENING,
+        f"Máy chủ {since} dù đang có {facts.expected} thiết bị: kiểm tra tiến trình ingest"
+        " và kết nối của nó tới MQTT broker.",
+    )
+
+
+def _devices(facts: Facts, settings: Upkeep, now: datetime) -> Check:
+    if facts.heard_at is None or facts.expected < FEWEST:
+        return Check(name=Name.DEVICES, ok=True)
+    if now - facts.heard_at <= settings.silence_after:
+        return Check(name=Name.DEVICES, ok=True)
+    return _bad(
+        Name.DEVICES,
+        f"Không thiết bị nào trong {facts.expected} thiết bị gửi tin {_ago(now - facts.heard_at)}:"
+        " kiểm tra broker, quyền truy cập (mosquitto.acl) và đường truyền của nhà mạng.",
+    )
+
+
+def disk(rooms: Sequence[Room], settings: Upkeep) -> Check:
+    """There is room; where nobody can know, that is said."""
+    low = [
+        room
+        for room in rooms
+        if room.free_bytes is not None and room.free_bytes < settings.disk_free_bytes
+    ]
+    if low:
+        where = ", ".join(
+            f"{_PLACES[room.place]} còn {_size(room.free_bytes or 0)}" for room in low
+        )
+        return _bad(
+            Name.DISK,
+            f"Sắp đầy đĩa: {where} (ngưỡng {_size(settings.disk_free_bytes)}). Mở rộng đĩa, hoặc"
+            " giảm BROADCAST_UPKEEP__RAW_DAYS.",
+        )
+    unknown = [_PLACES[room.place] for room in rooms if room.free_bytes is None]
+    detail = f"Không đo được chỗ trống: {', '.join(unknown)}." if unknown else ""
+    return Check(name=Name.DISK, ok=True, detail=detail)
+
+
+_PLACES = {"content": "thư mục âm thanh", "database": "cơ sở dữ liệu"}
+
+
+def _bad(name: Name, detail: str) -> Check:
+    return Check(name=name, ok=False, alarm=True, detail=detail)
+
+
+def _ago(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 120:
+        return f"từ {minutes} phút trước"
+    if minutes < 2880:
+        return f"từ {minutes // 60} giờ trước"
+    return f"từ {minutes // 1440} ngày trước"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

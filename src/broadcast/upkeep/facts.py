@@ -1,0 +1,69 @@
+"""What the database says of the work, for the checks, the report and the metrics."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import config
+from broadcast.clock import LOCAL
+from broadcast.upkeep import lifetimes, partitions
+from broadcast.upkeep.checks import HEARD_WITHIN, Facts
+from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
+
+_WORK = sa.text("""
+    SELECT unpublished.count, unpublished.since, heard.expected, heard.at, listened.until
+    FROM (
+        SELECT count(*) AS count, min(issued_at) AS since FROM documents
+        WHERE published_revision < revision
+    ) AS unpublished,
+    (
+        SELECT count(*) FILTER (WHERE presence = 'online' OR last_seen_at > :heard_since)
+                   AS expected,
+               max(last_seen_at) AS at
+        FROM device_presence
+    ) AS heard,
+    (SELECT max(until) AS until FROM listening_spans) AS listened
+""")
+
+
+async def schema_revision(session: AsyncSession) -> str | None:
+    """Revision of the schema; None of a database that has never been migrated."""
+    known = await session.scalar(sa.text("SELECT to_regclass('alembic_version')"))
+    if known is None:
+        return None
+    revision: str | None = await session.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) -> Facts:
+    """What `checks.work` judges."""
+    present = await partitions.existing(session)
+    row = (await session.execute(_WORK, {"heard_since": now - HEARD_WITHIN})).one()
+    unpublished, unpublished_since, expected, heard_at, listened_until = row
+    today = now.astimezone(LOCAL).date()
+    return Facts(
+        partitions=frozenset(partition.name for partition in present),
+        wanted=tuple(partitions.due(today, WANTED.days)),
+        ahead=tuple(partitions.due(today, settings.partition_days_ahead - 1)),
+        undropped=tuple(partition.name for partition in undropped(present, settings, now)),
+        unpublished=unpublished,
+        unpublished_since=unpublished_since,
+        expected=expected,
+        heard_at=heard_at,
+        listened_until=listened_until,
+    )
+
+
+def undropped(present: list[Partition], settings: config.Upkeep, now: datetime) -> list[Partition]:
+    """Partitions that should have been dropped `GRACE` ago."""
+    today = (now - GRACE).astimezone(LOCAL).date()
+    return lifetimes.expired(present, partitions.keep_days(settings), today)
+
+
+async def limit_time(session: AsyncSession, at_most: timedelta) -> None:
+    """Have the statements of this transaction end within a time, also their waits for locks."""
+    milliseconds = int(at_most / timedelta(milliseconds=1))
+    await session.execute(sa.text(f"SET LOCAL statement_timeout = {milliseconds}"))

@@ -1,0 +1,139 @@
+"""The chores of the house, done by the process that leads, beside what it dispatches.
+
+Each chore can be repeated and interrupted anywhere. One that fails is tried again with the next
+round and never stops the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, config, db
+from broadcast.clock import LOCAL
+from broadcast.devices import health
+from broadcast.upkeep import gauges, partitions, retention
+from broadcast.upkeep.checks import Name
+from broadcast.upkeep.report import Report, report
+
+log = structlog.get_logger()
+
+FAILURES = Counter(
+    "broadcast_upkeep_failures", "Chores that failed and will be tried again", ["chore"]
+)
+LAST_ROUND = Gauge(
+    "broadcast_upkeep_last_round_timestamp", "Unix time of the last round of chores"
+)
+
+ROUND_SECONDS = 30.0
+"""Between two rounds: how soon what failed is tried again."""
+
+AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a chore may fail of without being a bug: the database is away, busy, or refuses."""
+
+
+class Chore(NamedTuple):
+    """Something to be done again and again."""
+
+    name: str
+    every: timedelta
+    work: Callable[[datetime], Awaitable[object]]
+
+
+async def run(engine: AsyncEngine, settings: config.Settings) -> None:
+    """Keep the house, for ever."""
+    house = House(engine, settings)
+    try:
+        while True:
+            await house.round(clock.now())
+            await asyncio.sleep(ROUND_SECONDS)
+    finally:
+        gauges.forget()
+
+
+class House:
+    """The chores, and when each is due."""
+
+    def __init__(self, engine: AsyncEngine, settings: config.Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._due: dict[str, datetime] = {}
+        self._failing: set[str] = set()
+        self._alarms: set[Name] = set()
+        minute, hour = timedelta(minutes=1), timedelta(hours=1)
+        self.chores = [
+            Chore("partitions", minute, self._make_ahead),
+            Chore("drop", hour, self._drop),
+            Chore("look", minute, self._look),
+            Chore("health", 5 * minute, self._health),
+            Chore("retention", 6 * hour, self._retain),
+            Chore("pack", 6 * hour, self._pack),
+        ]
+
+    async def round(self, now: datetime) -> None:
+        """Do every chore that is due."""
+        for name, every, work in self.chores:
+            if now < self._due.get(name, now):
+                continue
+            try:
+                await work(now)
+            except AWAY as error:
+                FAILURES.labels(name).inc()
+                if name not in self._failing:
+                    self._failing.add(name)
+                    level = log.info if partitions.is_busy(error) else log.warning
+                    level("upkeep.chore.failed", chore=name, error=db.brief(error))
+            else:
+                self._due[name] = now + every
+                if name in self._failing:
+                    self._failing.discard(name)
+                    log.info("upkeep.chore.recovered", chore=name)
+        LAST_ROUND.set(now.timestamp())
+
+    async def _make_ahead(self, now: datetime) -> None:
+        today = now.astimezone(LOCAL).date()
+        await partitions.make_ahead(
+            self._engine, today, self._settings.upkeep.partition_days_ahead
+        )
+
+    async def _drop(self, now: datetime) -> None:
+        today = now.astimezone(LOCAL).date()
+        await partitions.drop_expired(self._engine, self._settings.upkeep, today)
+
+    async def _pack(self, now: datetime) -> None:
+        today = now.astimezone(LOCAL).date()
+        seen = await self._report(now)
+        free = next((r.free_bytes for r in seen.rooms if r.place == "database"), None)
+        spare = None if free is None else free - self._settings.upkeep.disk_free_bytes
+        await partitions.pack_closed(self._engine, today, spare)
+
+    async def _retain(self, now: datetime) -> None:
+        await retention.delete_old(self._engine, self._settings.upkeep, now)
+
+    async def _health(self, now: datetime) -> None:
+        keep = timedelta(days=self._settings.upkeep.raw_days)
+        await health.summarise(self._engine, now, keep)
+
+    async def _look(self, now: datetime) -> None:
+        seen = await self._report(now)
+        async with db.transaction(self._engine) as session:
+            await gauges.measure(session, self._settings, now)
+        gauges.show(seen)
+        raised = {check.name: check for check in seen.alarms}
+        for name in raised.keys() - self._alarms:
+            log.error("upkeep.alarm.raised", check=name.value, detail=raised[name].detail)
+        for name in self._alarms - raised.keys():
+            log.info("upkeep.alarm.cleared", check=name.value)
+        self._alarms = set(raised)
+
+    async def _report(self, now: datetime) -> Report:
+        async with db.transaction(self._engine) as session:
+            return await report(session, self._settings, now)

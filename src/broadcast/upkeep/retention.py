@@ -1,0 +1,91 @@
+"""Rows that grow without end and prove nothing: deleted by age, a bounded number at a time.
+
+What is kept for ever is kept on purpose: `journal_records`, `plays` and `play_changes` prove what
+sounded; `online_minutes`, `presence_changes`, `faults` and `listening_spans` are what indicators
+of past days are recomputed from. docs/decisions/0014.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import config, db
+
+log = structlog.get_logger()
+
+DELETED = Counter("broadcast_retention_deleted", "Rows deleted by age", ["table"])
+
+CHUNK = 5000
+"""Rows of one transaction: some ten milliseconds, in which nobody waits for more than a row."""
+
+PAUSE_SECONDS = 0.05
+"""Between two chunks, so that a backlog of months leaves the disk to ingest."""
+
+_OLD = {
+    "boots": """
+        old.received_at < :before AND EXISTS (
+            SELECT FROM boots AS n WHERE n.device_id = old.device_id AND n.session > old.session
+        )""",
+    "command_results": "old.received_at < :before",
+    "dead_letters": "old.received_at < :before",
+    "health_progress": "old.hour < :before",
+    "readiness": "old.received_at < :before",
+    "receipts": """
+        old.received_at < :before AND EXISTS (
+            SELECT FROM receipts AS n
+            WHERE n.device_id = old.device_id AND n.document = old.document
+              AND n.revision > old.revision
+        )""",
+    "refusals": "old.received_at < :before",
+}
+"""Table → which of its rows, called `old`, may go."""
+
+
+def keep_days(settings: config.Upkeep) -> dict[str, int]:
+    """Tables whose rows are deleted, and after how many days."""
+    return {
+        "boots": settings.boot_days,
+        "command_results": settings.command_result_days,
+        "dead_letters": settings.dead_letter_days,
+        "health_progress": settings.raw_days,
+        "readiness": settings.readiness_days,
+        "receipts": settings.receipt_days,
+        "refusals": settings.refusal_days,
+    }
+
+
+async def delete_old(
+    engine: AsyncEngine, settings: config.Upkeep, now: datetime, chunk: int = CHUNK
+) -> dict[str, int]:
+    """Delete what has had its time; returns how many rows of each table."""
+    deleted = {}
+    for table, days in keep_days(settings).items():
+        deleted[table] = await _delete(engine, table, now - timedelta(days=days), chunk)
+        if deleted[table]:
+            DELETED.labels(table).inc(deleted[table])
+            log.info("upkeep.rows.deleted", table=table, count=deleted[table])
+    return deleted
+
+
+async def _delete(engine: AsyncEngine, table: str, before: datetime, chunk: int) -> int:
+    statement = sa.text(f"""
+        DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+            SELECT old.ctid FROM {table} AS old WHERE {_OLD[table]}
+            LIMIT :chunk FOR UPDATE SKIP LOCKED
+        ))
+    """)  # noqa: S608 — constants of this module
+    total = 0
+    while True:
+        async with db.transaction(engine) as session:
+            result = await session.execute(statement, {"before": before, "chunk": chunk})
+            count = int(result.rowcount)  # type: ignore[attr-defined]
+        total += count
+        if count < chunk:
+            return total
+        await asyncio.sleep(PAUSE_SECONDS)

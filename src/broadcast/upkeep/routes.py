@@ -1,0 +1,18 @@
+"""REST of the store's state."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from broadcast import clock
+from broadcast.stations.fields import Technician
+from broadcast.upkeep.report import Report, report
+from broadcast.web.rest import AppSettings, Session
+
+router = APIRouter(prefix="/api/v1", tags=["operation"])
+
+
+@router.get("/upkeep", summary="Tình trạng lưu trữ: phân vùng, dung lượng, cảnh báo")
+async def show_upkeep(session: Session, settings: AppSettings, caller: Technician) -> Report:
+    """Partitions, sizes, free room, what is kept for how long, and what somebody has to act on."""
+    return await report(session, settings, clock.now())

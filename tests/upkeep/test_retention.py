@@ -1,0 +1,126 @@
+"""What grows without end is deleted by age, a bounded number at a time; proof is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import config, db
+from broadcast.devices.model import (
+    Boot,
+    CommandResult,
+    DeadLetter,
+    HealthProgress,
+    Readiness,
+    Receipt,
+    Refusal,
+)
+from broadcast.upkeep import retention
+from broadcast.upkeep.retention import delete_old
+from tests.devices.fleet import EIGHT, enrol
+
+SETTINGS = config.Upkeep()
+DAY = timedelta(days=1)
+MODELS = {
+    model.__tablename__: model
+    for model in (Boot, CommandResult, DeadLetter, HealthProgress, Readiness, Receipt, Refusal)
+}
+
+
+async def rows(engine: AsyncEngine, table: str) -> int:
+    async with db.transaction(engine) as session:
+        return await session.scalar(sa.text(f"SELECT count(*) FROM {table}")) or 0
+
+
+def letter(at: datetime) -> DeadLetter:
+    return DeadLetter(
+        received_at=at, topic="t", size_bytes=1, payload=b"x", field="$", reason="bad"
+    )
+
+
+async def test_each_table_loses_what_is_older_than_its_setting(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        (device,) = await enrol(session, "A")
+        for table, days in retention.keep_days(SETTINGS).items():
+            for number, age in enumerate((days + 1, days - 1)):
+                at = EIGHT - age * DAY
+                fields = {
+                    "boots": {"session": number + 1, "sent_at": at, "reason": "reset", "body": {}},
+                    "command_results": {"command_id": f"c{number}", "result": "done",
+                                        "sent_at": at},
+                    "readiness": {"occurrence_id": uuid4(), "bulletin_revision": 1,
+                                  "state": "ready", "sent_at": at},
+                    "receipts": {"document": "area/51/programme", "revision": number + 1},
+                    "refusals": {"topic": "t", "reason": "key", "sent_at": at},
+                }  # fmt: skip
+                if table == "dead_letters":
+                    session.add(letter(at))
+                elif table == "health_progress":
+                    session.add(HealthProgress(hour=at, beats=1, done_at=at))
+                else:
+                    model = MODELS[table]
+                    session.add(model(device_id=device.id, received_at=at, **fields[table]))
+    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(MODELS, 1)
+    assert [await rows(engine, table) for table in MODELS] == [1] * len(MODELS)
+    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(MODELS, 0)
+
+
+async def test_what_a_device_holds_now_is_known_however_old(engine: AsyncEngine) -> None:
+    long_ago = EIGHT - 1000 * DAY
+    async with db.transaction(engine) as session:
+        (device,) = await enrol(session, "A")
+        for document in ("area/51/programme", "device/A/config"):
+            for revision in (1, 2, 3):
+                session.add(
+                    Receipt(
+                        device_id=device.id, document=document, revision=revision,
+                        received_at=long_ago,
+                    )
+                )  # fmt: skip
+        for number in (1, 2):
+            session.add(
+                Boot(
+                    device_id=device.id, session=number, sent_at=long_ago, received_at=long_ago,
+                    reason="reset", body={},
+                )
+            )  # fmt: skip
+    await delete_old(engine, SETTINGS, EIGHT)
+    async with db.transaction(engine) as session:
+        assert set(await session.scalars(sa.select(Receipt.revision))) == {3}
+        assert list(await session.scalars(sa.select(Boot.session))) == [2]
+    assert await rows(engine, "receipts") == 2
+
+
+async def test_a_backlog_goes_in_chunks_each_of_its_own_transaction(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        session.add_all(letter(EIGHT - 40 * DAY) for _ in range(25))
+    deletes = 0
+
+    def count(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal deletes
+        deletes += "DELETE FROM dead_letters" in statement
+
+    sa.event.listen(engine.sync_engine, "before_cursor_execute", count)
+    assert (await delete_old(engine, SETTINGS, EIGHT, chunk=10))["dead_letters"] == 25
+    assert deletes == 3
+    assert await rows(engine, "dead_letters") == 0
+
+
+async def test_a_row_that_somebody_holds_is_left_for_the_next_time(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        session.add_all(letter(EIGHT - 40 * DAY) for _ in range(2))
+    async with db.transaction(engine) as holder:
+        await holder.execute(sa.text("SELECT * FROM dead_letters LIMIT 1 FOR UPDATE"))
+        assert (await delete_old(engine, SETTINGS, EIGHT))["dead_letters"] == 1
+    assert (await delete_old(engine, SETTINGS, EIGHT))["dead_letters"] == 1
+
+
+def test_proof_is_in_no_list() -> None:
+    proof = {
+        "journal_records", "plays", "play_changes", "online_minutes", "presence_changes",
+        "listening_spans", "faults",
+    }  # fmt: skip
+    assert not proof & retention.keep_days(SETTINGS).keys()
