@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("held_seq", sa.BigInteger(), server_default="0", nullable=False),
     )
     op.execute("UPDATE device_presence SET held_seq = seq")
+    op.execute("ALTER TABLE device_presence ALTER COLUMN heartbeat TYPE json")
     op.rename_table("listening_spans", "old_listening_spans")
     op.execute("ALTER INDEX pk_listening_spans RENAME TO pk_old_listening_spans")
     op.create_table(
@@ -51,4 +52,5 @@ def downgrade() -> None:
         "GROUP BY started_at"
     )
     op.drop_table("new_listening_spans")
+    op.execute("ALTER TABLE device_presence ALTER COLUMN heartbeat TYPE jsonb")
     op.drop_column("device_presence", "held_seq")

@@ -151,9 +151,7 @@ class Intake:
             if known is not None and not self._admit(*known, now):
                 message.ack()
                 continue
-            found = read(
-                message.topic, message.payload, retain=message.retain, prefix=self._prefix
-            )
+            found = read(message.topic, known, message.payload, retain=message.retain)
             if (
                 isinstance(found, Event)
                 and isinstance(found.message, TimeRequest)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast.devices import inbound
 from broadcast.devices.dead_letters import Letter, Why
-from broadcast.devices.inbound import Event, read
+from broadcast.devices.inbound import Event, sender
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import Gone
 from tests.ingest.inbox import PREFIX
@@ -15,8 +16,12 @@ from tests.ingest.inbox import PREFIX
 TOPIC = f"{PREFIX}/device/QN-1/event/gone"
 
 
+def read(topic: str, payload: bytes, *, retain: bool) -> Event | Letter:
+    return inbound.read(topic, sender(topic, PREFIX), payload, retain=retain)
+
+
 def test_good_message_is_an_event() -> None:
-    found = read(TOPIC, b'{"session": 3, "unknown": [1]}', retain=False, prefix=PREFIX)
+    found = read(TOPIC, b'{"session": 3, "unknown": [1]}', retain=False)
     assert found == Event("QN-1", "gone", Gone(session=3))
 
 
@@ -47,14 +52,14 @@ def test_good_message_is_an_event() -> None:
 def test_what_cannot_be_taken_says_why(
     topic: Any, payload: Any, retain: Any, why: Any, code: Any, reason: Any
 ) -> None:
-    found = read(topic, payload, retain=retain, prefix=PREFIX)
+    found = read(topic, payload, retain=retain)
     assert isinstance(found, Letter)
     assert (found.why, found.device_code) == (why, code)
     assert reason in found.reason
 
 
 def test_letter_names_the_field() -> None:
-    found = read(TOPIC, b'{"session": "three"}', retain=False, prefix=PREFIX)
+    found = read(TOPIC, b'{"session": "three"}', retain=False)
     assert isinstance(found, Letter)
     assert found.field == "$.session"
 
@@ -68,11 +73,11 @@ COMMAND_RESULT = f"{PREFIX}/device/QN-1/event/command_result"
 )
 def test_nul_is_refused_before_the_database_sees_it(detail: Any, storable: Any) -> None:
     payload = b'{"sent_at":"2025-07-01T01:00:00Z","command_id":"c","result":"done","detail":"%s"}'
-    found = read(COMMAND_RESULT, payload % detail, retain=False, prefix=PREFIX)
+    found = read(COMMAND_RESULT, payload % detail, retain=False)
     assert isinstance(found, Event) is storable
 
 
 @given(st.text(max_size=40), st.binary(max_size=200), st.booleans())
 def test_nothing_that_comes_raises(topic: Any, payload: Any, retain: Any) -> None:
     for full in (topic, f"{PREFIX}/device/A/event/{topic}", TOPIC):
-        assert isinstance(read(full, payload, retain=retain, prefix=PREFIX), Event | Letter)
+        assert isinstance(read(full, payload, retain=retain), Event | Letter)

@@ -80,7 +80,7 @@ async def record(
     steady = steady or Steady()
     bodies = [_body(beat.message) for beat in beats]
     steps = steady.plain(boots, beats, wills, received_at, live=live)
-    advanced = await steady.advance(session, steps, bodies, patience)
+    advanced = await steady.advance(session, steps, bodies, received_at, patience)
     turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
     if turns:
         known = await presence_rows.lock(

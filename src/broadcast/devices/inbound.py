@@ -25,17 +25,18 @@ class Event(NamedTuple):
     message: Wire
 
 
-def read(topic: str, payload: bytes, *, retain: bool, prefix: str) -> Event | Letter:
+def read(
+    topic: str, levels: tuple[str, str] | None, payload: bytes, *, retain: bool
+) -> Event | Letter:
     """Decode a message.
 
     Args:
         topic: As received, with the prefix.
+        levels: What `sender` says of it.
         payload: As received.
         retain: The broker had stored it: an event that comes again at every connection of ours,
             so no event.
-        prefix: First levels of every topic.
     """
-    levels = sender(topic, prefix)
     if levels is None:
         return Letter(Why.TOPIC, topic, None, payload, "no topic that a device may publish to")
     code, kind = levels

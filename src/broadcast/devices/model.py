@@ -93,8 +93,8 @@ class DevicePresence(Base):
     """`{scope}/{kind}` → revision the device says it holds."""
     held_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     """Heartbeat of the session that last changed `held`."""
-    heartbeat: Mapped[dict[str, Any] | None]
-    """The newest heartbeat, without `held`."""
+    heartbeat: Mapped[dict[str, Any] | None] = mapped_column(postgresql.JSON(none_as_null=True))
+    """The newest heartbeat, without `held`; JSON as it came, since nothing looks into it here."""
 
 
 class PresenceChange(Base):

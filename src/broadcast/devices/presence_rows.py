@@ -101,7 +101,7 @@ _ROWS = """
     json_to_recordset(CAST(:rows AS json)) AS n (
         device_id integer, presence text, since timestamptz, session bigint, seq bigint,
         gone boolean, last_seen_at timestamptz, silent_after timestamptz, clock_wrong boolean,
-        held jsonb, heartbeat jsonb
+        held jsonb, heartbeat json
     )
 """
 

@@ -40,6 +40,8 @@ class Wanted:
         """Document → revision and when its publication was confirmed."""
         self._followed: dict[str, tuple[str, ...]] = {}
         """Device → documents it should hold."""
+        self._content: dict[str, Mapping[str, int]] = {}
+        """Device → what it held when nothing newer was known; emptied when something is."""
         self._sent: dict[tuple[str, str, int], datetime] = {}
         self._refreshed_at: datetime | None = None
         self._newest: datetime | None = None
@@ -60,7 +62,10 @@ class Wanted:
         if self._newest is not None:
             published = published.where(Document.published_at > self._newest - OVERLAP)
         for scope, kind, revision, published_at, config in await session.execute(published):
-            self._revisions[f"{scope}/{kind}"] = (revision, published_at)
+            news = revision, published_at
+            if self._revisions.get(f"{scope}/{kind}") != news:
+                self._content.clear()
+            self._revisions[f"{scope}/{kind}"] = news
             self._newest = max(self._newest or published_at, published_at)
             if config is not None:
                 self._followed[scope.removeprefix("device/")] = _documents(scope, config)
@@ -68,11 +73,14 @@ class Wanted:
 
     def missing(self, device_code: str, held: Mapping[str, int], now: datetime) -> list[str]:
         """Documents (`{scope}/{kind}`) that a device has had time to hold, and does not."""
+        if self._content.get(device_code) == held:
+            return []
         known = self._revisions
         if not any(
             key in known and held.get(key, 0) < known[key][0]
             for key in self._followed.get(device_code, ())
         ):
+            self._content[device_code] = held
             return []
         wanted = {
             key: known[key][0]
