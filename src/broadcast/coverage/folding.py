@@ -1,0 +1,354 @@
+"""Keeping `cluster_days` equal to the evidence it was folded from.
+
+A day is folded in three transactions: it is announced, so that changes of its evidence leave
+marks; when that is visible to everybody, the number of the next transaction is noted; and when
+all earlier ones are over, so that none can have missed the announcement, its rows are written.
+Until then, and for days that nobody folds, figures are read from the raw rows.
+
+Marks are taken up before a figure is computed, and every second by the dispatcher.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.clock import LOCAL
+from broadcast.coverage.days import ROWS, asked
+from broadcast.coverage.definitions import OperatingRule
+from broadcast.coverage.evidence import DAY, statement
+from broadcast.coverage.model import EvidenceMark, FoldedDay, RegisterState, Restatement
+
+FOLDED = Counter("broadcast_days_folded", "Days of the indicators folded for the first time")
+RESTATED = Counter(
+    "broadcast_cluster_days_restated", "Cluster-days changed by evidence that came later"
+)
+
+KEPT_DAYS = 100
+"""How far back days are folded: a journal may be 60 days late, and the figure of a day then looks
+30 days further back."""
+
+FOLD_AFTER = timedelta(hours=1)
+"""After midnight; by then the reports of the evening have come, and are no restatement."""
+
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('cluster_days', 0))")
+
+
+def hours_of(rule: OperatingRule) -> str:
+    """What of a rule a day's rows depend on."""
+    return ",".join(f"{first:%H:%M}-{last:%H:%M}" for first, last in rule.broadcast_hours)
+
+
+class State(NamedTuple):
+    """What is kept, and in which version.
+
+    Attributes:
+        register: Revision of the register.
+        days: Folded days of the window, with their revisions.
+    """
+
+    register: UUID
+    days: Mapping[date, UUID]
+
+
+_STATE = sa.text("""
+SELECT register.revision AS register, folded.day, folded.revision,
+    EXISTS (SELECT FROM evidence_marks
+            WHERE day IS NULL OR day BETWEEN :first_on AND :last_on) AS marked
+FROM register_state register
+LEFT JOIN folded_days folded ON folded.day BETWEEN :first_on AND :last_on
+    AND folded.hours = :hours AND folded.folded_at IS NOT NULL
+""")
+
+
+async def catch_up(
+    session: AsyncSession, first_on: date, last_on: date, rule: OperatingRule, now: datetime
+) -> State:
+    """Take up the marks on these days and on the register; returns what is kept then."""
+    parameters = {"first_on": first_on, "last_on": last_on, "hours": hours_of(rule)}
+    rows = (await session.execute(_STATE, parameters)).all()
+    if rows[0].marked:
+        await take_up(session, first_on, last_on, rule, now)
+        rows = (await session.execute(_STATE, parameters)).all()
+    return State(rows[0].register, {row.day: row.revision for row in rows if row.day is not None})
+
+
+# --- marks ---------------------------------------------------------------------------------------
+
+_DEVICES = sa.text("""
+SELECT DISTINCT asked.device_id, cluster_id
+FROM unnest(CAST(:devices AS integer[])) asked (device_id)
+JOIN installations USING (device_id)
+""")
+
+_ALL = None
+"""Instead of the set of clusters that a mark concerns."""
+
+
+async def take_up(
+    session: AsyncSession, first_on: date, last_on: date, rule: OperatingRule, now: datetime
+) -> int:
+    """Fold what is marked of these days anew, and give the register a new revision if it is.
+
+    Returns:
+        How many cluster-days changed.
+    """
+    await session.execute(_LOCK)
+    marks = (
+        await session.execute(
+            sa.delete(EvidenceMark)
+            .where(
+                sa.or_(EvidenceMark.day.is_(None), EvidenceMark.day.between(first_on, last_on))
+            )
+            .returning(
+                EvidenceMark.day,
+                EvidenceMark.cause,
+                EvidenceMark.device_id,
+                EvidenceMark.cluster_id,
+            )
+        )
+    ).all()
+    if any(mark.day is None for mark in marks):
+        await session.execute(sa.update(RegisterState).values(revision=sa.func.gen_random_uuid()))
+    folded = await _folded(session, {mark.day for mark in marks if mark.day is not None}, rule)
+    causes: defaultdict[date, set[str]] = defaultdict(set)
+    concerned: dict[date, set[int] | None] = {}
+    devices = {mark.device_id for mark in marks if mark.device_id is not None}
+    clusters_of: defaultdict[int, set[int]] = defaultdict(set)
+    if devices:
+        for device_id, cluster_id in await session.execute(_DEVICES, {"devices": list(devices)}):
+            clusters_of[device_id].add(cluster_id)
+    for day, cause, device_id, cluster_id in marks:
+        if day not in folded:
+            continue
+        causes[day].add(cause)
+        known = concerned.setdefault(day, set())
+        if known is _ALL:
+            continue
+        if device_id is not None:
+            known |= clusters_of[device_id]
+        elif cluster_id is not None:
+            known.add(cluster_id)
+        else:
+            concerned[day] = _ALL
+    changed = await _fold_marked(session, concerned, rule)
+    await _restate(session, changed, causes, now)
+    return sum(changed.values())
+
+
+async def _folded(session: AsyncSession, days: Collection[date], rule: OperatingRule) -> set[date]:
+    if not days:
+        return set()
+    return set(
+        await session.scalars(
+            sa.select(FoldedDay.day).where(
+                FoldedDay.day.in_(days),
+                FoldedDay.folded_at.is_not(None),
+                FoldedDay.hours == hours_of(rule),
+            )
+        )
+    )
+
+
+SETS_AT_ONCE = 8
+"""Above so many different sets of clusters one statement for all of them costs less."""
+
+
+async def _fold_marked(
+    session: AsyncSession, concerned: Mapping[date, set[int] | None], rule: OperatingRule
+) -> dict[date, int]:
+    """Fold marked days anew; returns how many rows of each day changed."""
+    every = await _cluster_ids(session) if _ALL in concerned.values() else []
+    sets: defaultdict[frozenset[int], list[date]] = defaultdict(list)
+    for day, clusters in concerned.items():
+        sets[frozenset(every if clusters is _ALL else clusters)].append(day)
+    if len(sets) > SETS_AT_ONCE:
+        sets = defaultdict(list, {frozenset().union(*sets): list(concerned)})
+    changed: dict[date, int] = {}
+    for group, days in sets.items():
+        changed |= await _fold(session, days, sorted(group), rule)
+    if changed:
+        await session.execute(
+            sa.update(FoldedDay)
+            .where(FoldedDay.day.in_(changed))
+            .values(revision=sa.func.gen_random_uuid())
+        )
+    return changed
+
+
+async def _cluster_ids(session: AsyncSession) -> Sequence[int]:
+    return (await session.scalars(sa.text("SELECT id FROM clusters"))).all()
+
+
+_FOLD = statement(f"""
+WITH RECURSIVE {ROWS},
+gone AS (
+    DELETE FROM cluster_days kept
+    WHERE kept.day = ANY(:days) AND kept.cluster_id = ANY(:clusters)
+    AND NOT EXISTS (
+        SELECT FROM fresh WHERE fresh.day = kept.day AND fresh.cluster_id = kept.cluster_id
+    )
+    RETURNING kept.day
+),
+put AS (
+    INSERT INTO cluster_days AS kept (day, cluster_id, expected, online, completed_at, due_at)
+    SELECT day, cluster_id, expected, online, completed_at, due_at FROM fresh
+    ORDER BY day, cluster_id
+    ON CONFLICT (day, cluster_id) DO UPDATE SET
+        expected = excluded.expected, online = excluded.online,
+        completed_at = excluded.completed_at, due_at = excluded.due_at
+    WHERE (kept.expected, kept.online, kept.completed_at, kept.due_at)
+        IS DISTINCT FROM (excluded.expected, excluded.online, excluded.completed_at, excluded.due_at)
+    RETURNING kept.day
+)
+SELECT day, count(*) AS changed FROM (SELECT * FROM gone UNION ALL SELECT * FROM put) either
+GROUP BY day
+""")
+
+
+async def _fold(
+    session: AsyncSession, days: Sequence[date], clusters: Sequence[int], rule: OperatingRule
+) -> dict[date, int]:
+    """Write these days of these clusters; returns how many rows of each day changed."""
+    if not clusters:
+        return {}
+    end = datetime.combine(max(days) + DAY, time(), LOCAL)
+    parameters = await asked(session, days, clusters, rule, end)
+    return {row.day: row.changed for row in await session.execute(_FOLD, parameters)}
+
+
+_RESTATE = sa.text("""
+INSERT INTO restatements AS known
+    (day, restated_on, cause, first_at, restated_at, cluster_days)
+SELECT day, :restated_on, cause, :now, :now, changed
+FROM unnest(CAST(:days AS date[]), CAST(:causes AS text[]), CAST(:changed AS integer[]))
+    AS n (day, cause, changed)
+ON CONFLICT (day, restated_on, cause) DO UPDATE SET
+    restated_at = greatest(known.restated_at, excluded.restated_at),
+    cluster_days = known.cluster_days + excluded.cluster_days
+""")
+
+
+async def _restate(
+    session: AsyncSession,
+    changed: Mapping[date, int],
+    causes: Mapping[date, Iterable[str]],
+    now: datetime,
+) -> None:
+    if not changed:
+        return
+    RESTATED.inc(sum(changed.values()))
+    await session.execute(
+        _RESTATE,
+        {
+            "days": list(changed),
+            "causes": [",".join(sorted(causes[day])) for day in changed],
+            "changed": list(changed.values()),
+            "restated_on": now.astimezone(LOCAL).date(),
+            "now": now,
+        },
+    )
+
+
+async def restatements(
+    session: AsyncSession, first_on: date, last_on: date, since: datetime | None = None
+) -> Sequence[Restatement]:
+    """What of these days was restated, after an instant; the newest first."""
+    wanted = sa.select(Restatement).where(Restatement.day.between(first_on, last_on))
+    if since is not None:
+        wanted = wanted.where(Restatement.restated_at >= since)
+    order = (Restatement.restated_at.desc(), Restatement.day.desc(), Restatement.cause)
+    return (await session.scalars(wanted.order_by(*order))).all()
+
+
+# --- folding a day for the first time ------------------------------------------------------------
+
+
+async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) -> int:
+    """Announce the past days that are to be folded, and forget those that are not any more.
+
+    Returns:
+        How many were announced.
+    """
+    await session.execute(_LOCK)
+    last_on = (now - FOLD_AFTER).astimezone(LOCAL).date() - DAY
+    parameters = {
+        "first_on": last_on - (KEPT_DAYS - 1) * DAY, "last_on": last_on, "hours": hours_of(rule)
+    }  # fmt: skip
+    for forget in _FORGET:
+        await session.execute(forget, parameters)
+    return len((await session.execute(_ANNOUNCE, parameters)).all())
+
+
+_FORGET = tuple(
+    map(
+        sa.text,
+        (
+            "DELETE FROM folded_days WHERE day < :first_on OR hours <> :hours",
+            "DELETE FROM cluster_days WHERE day < :first_on",
+            "DELETE FROM evidence_marks WHERE day < :first_on",
+        ),
+    )
+)
+
+_ANNOUNCE = sa.text("""
+INSERT INTO folded_days (day, hours)
+SELECT day::date, :hours
+FROM generate_series(CAST(:first_on AS date), CAST(:last_on AS date), interval '1 day') day
+ON CONFLICT (day) DO NOTHING
+RETURNING day
+""")
+
+_NOTE_HORIZON = sa.text("""
+UPDATE folded_days SET horizon = pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+WHERE horizon IS NULL
+""")
+
+_RIPE = sa.text("""
+SELECT day FROM folded_days
+WHERE folded_at IS NULL AND hours = :hours
+AND horizon <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+ORDER BY day DESC LIMIT :days
+""")
+
+
+async def note_horizon(session: AsyncSession) -> None:
+    """Note for announced days from which transaction on everybody sees the announcement.
+
+    In a transaction that began after the announcement was committed.
+    """
+    await session.execute(_LOCK)
+    await session.execute(_NOTE_HORIZON)
+
+
+async def fold_ripe(
+    session: AsyncSession, rule: OperatingRule, now: datetime, limit: int = 1
+) -> list[date]:
+    """Fold announced days that no running transaction can change unmarked, the newest first."""
+    await session.execute(_LOCK)
+    days = list(
+        await session.scalars(_RIPE, {"hours": hours_of(rule), "days": limit})
+    )  # fmt: skip
+    await fold_days(session, days, rule, now)
+    return days
+
+
+async def fold_days(
+    session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
+) -> None:
+    """Fold announced days; nobody else may be changing their evidence unmarked."""
+    if not days:
+        return
+    await session.execute(sa.delete(EvidenceMark).where(EvidenceMark.day.in_(days)))
+    await _fold(session, days, await _cluster_ids(session), rule)
+    await session.execute(
+        sa.update(FoldedDay).where(FoldedDay.day.in_(days)).values(folded_at=now)
+    )
+    FOLDED.inc(len(days))
