@@ -15,9 +15,10 @@ EVIDENCE = ("online_minutes", "plays", "installations", "outages", "cluster_vill
 
 REGISTER = (
     "areas", "area_lineage", "village_exclusions", "stations", "station_states", "plants",
-    "plant_states", "baseline_stations", "clusters", "cluster_villages",
+    "plant_states", "baseline_stations", "clusters", "cluster_villages", "installations",
+    "attestations",
 )  # fmt: skip
-"""What the units, plants and services of a day are read from."""
+"""What a process remembers of a day besides the evidence of `cluster_days`."""
 
 TRANSITIONS = {
     "INSERT": "NEW TABLE AS after_rows",
@@ -144,6 +145,7 @@ def upgrade() -> None:
         sa.Column("cluster_days", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", "restated_on", "cause", name=op.f("pk_restatements")),
     )
+    op.create_index("ix_faults_closed_at", "faults", ["closed_at"])
     for table in EVIDENCE:
         _mark_days(table)
     op.execute("""
@@ -193,6 +195,7 @@ def downgrade() -> None:
             name = f"mark_{table}_{operation.lower()}"
             op.execute(f"DROP TRIGGER {name} ON {table}")
             op.execute(f"DROP FUNCTION {name}()")
+    op.drop_index("ix_faults_closed_at", table_name="faults")
     for table in ("restatements", "register_state", "evidence_marks", "folded_days"):
         op.drop_table(table)
     op.drop_table("cluster_days")

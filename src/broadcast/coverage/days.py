@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.clock import LOCAL
@@ -40,9 +41,10 @@ map AS (
 hung AS MATERIALIZED (
     SELECT cluster_id, device_id, installed_at AT TIME ZONE :zone AS begins,
            coalesce(removed_at, '9999-01-01') AT TIME ZONE :zone AS ends
-    FROM installations WHERE cluster_id = ANY(:clusters) AND installed_at < :at
+    FROM installations
+    WHERE (:clusters IS NULL OR cluster_id = ANY(:clusters)) AND installed_at < :at
 ),
-known AS (
+known AS MATERIALIZED (
     SELECT cluster_id, min(begins) AS begins FROM hung GROUP BY cluster_id
 ),
 pause AS (
@@ -61,47 +63,54 @@ closed AS MATERIALIZED (
         AND day >= known.begins::date
     GROUP BY cluster_id, day, whole, hours, last_hours
 ),
-heard AS MATERIALIZED (
-    SELECT hung.cluster_id, online.day, sum(online.minutes)::int AS minutes
+parts (cluster_id, day, expected, online, completed_at, due_at) AS (
+    SELECT cluster_id, day,
+        CASE WHEN day = :as_of THEN bit_count(last_hours) ELSE bit_count(hours) END, 0::bigint,
+        NULL::timestamptz, NULL::timestamptz
+    FROM known JOIN unnest(:days) day ON day >= known.begins::date CROSS JOIN map
+    UNION ALL
+    SELECT cluster_id, day, -bit_count(minutes), 0, NULL, NULL FROM closed
+    UNION ALL
+    SELECT hung.cluster_id, online.day, 0, online.minutes, NULL, NULL
     FROM hung CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT online.day, bit_count(
-            CASE WHEN closed.minutes IS NULL THEN {HEARD} ELSE {HEARD} & ~closed.minutes END
-        ) AS minutes
-        FROM online_minutes online
-        LEFT JOIN closed ON closed.cluster_id = hung.cluster_id AND closed.day = online.day
+        SELECT online.day, sum(bit_count({HEARD}))::bigint AS minutes FROM online_minutes online
         WHERE online.device_id = hung.device_id AND online.day = ANY(:days)
         AND online.day BETWEEN hung.begins::date AND hung.ends::date
+        GROUP BY online.day
     ) online
-    GROUP BY hung.cluster_id, online.day
-),
-minuted AS (
-    SELECT known.cluster_id, day, coalesce(heard.minutes, 0) AS online,
-        bit_count(CASE WHEN day = :as_of THEN map.last_hours ELSE map.hours END)
-        - coalesce(bit_count(closed.minutes), 0) AS expected
-    FROM known CROSS JOIN map JOIN unnest(:days) day ON day >= known.begins::date
-    LEFT JOIN heard USING (cluster_id, day) LEFT JOIN closed USING (cluster_id, day)
-),
-sounded AS (
-    SELECT play.cluster_id, day,
-        min(play.ended_at) FILTER (WHERE state = 'played') AS completed_at,
-        min(play.ends_by) FILTER (WHERE state <> 'cancelled'
-            AND (dark.spans IS NULL OR NOT dark.spans @> play.starts_at)) AS due_at
+    UNION ALL
+    SELECT closed.cluster_id, closed.day, 0, -online.minutes, NULL, NULL
+    FROM closed JOIN hung USING (cluster_id) CROSS JOIN map CROSS JOIN LATERAL (
+        SELECT sum(bit_count({HEARD} & closed.minutes))::bigint AS minutes
+        FROM online_minutes online
+        WHERE online.device_id = hung.device_id AND online.day = closed.day
+        AND online.day BETWEEN hung.begins::date AND hung.ends::date
+    ) online
+    UNION ALL
+    SELECT play.cluster_id, day, 0, 0, CASE WHEN state = 'played' THEN ended_at END,
+        CASE WHEN state <> 'cancelled'
+            AND (dark.spans IS NULL OR NOT dark.spans @> starts_at) THEN ends_by END
     FROM unnest(:days) day
     CROSS JOIN LATERAL (
         SELECT cluster_id, starts_at, ends_by, ended_at, state FROM plays
         WHERE starts_at >= day::timestamp AT TIME ZONE :zone
         AND starts_at < (day + 1)::timestamp AT TIME ZONE :zone AND starts_at < :at
-        AND month BETWEEN :first_month AND :last_month AND cluster_id = ANY(:clusters)
+        AND month BETWEEN :first_month AND :last_month
+        AND (:clusters IS NULL OR cluster_id = ANY(:clusters))
     ) play
     LEFT JOIN dark ON dark.cluster_id = play.cluster_id
-    GROUP BY play.cluster_id, day
 ),
 fresh AS MATERIALIZED (
-    SELECT cluster_id, day, coalesce(expected, 0)::smallint AS expected,
-        coalesce(online, 0)::smallint AS online, completed_at, due_at
-    FROM minuted FULL JOIN sounded USING (cluster_id, day)
+    SELECT cluster_id, day, sum(expected)::smallint AS expected, sum(online)::smallint AS online,
+        min(completed_at) AS completed_at, min(due_at) AS due_at
+    FROM parts GROUP BY cluster_id, day
 )"""
-"""The days of these clusters out of the raw rows, as `fresh`; a day without any has no row."""
+"""The days of these clusters out of the raw rows, as `fresh`; a day without any has no row.
+
+Each part of a day is found on its own and added up: no join for the planner to misjudge. The
+minutes are summed up inside LATERAL, where the planner must look up each device's day: left to
+choose it walks the whole index, which grows with history. `:clusters` NULL stands for all.
+"""
 
 _PACKED = """
 SELECT day, array_agg(cluster_id) AS clusters,
@@ -149,6 +158,9 @@ def _instants(values: Sequence[int | None]) -> Numbers:
     return np.array([NEVER if value is None else value for value in values], np.int64)
 
 
+SOME = 500
+"""Above so many it is faster to read all clusters than to pick those asked for."""
+
 EMPTY = DayRows(*(np.array([], np.int64) for _ in range(5)))
 
 
@@ -158,18 +170,26 @@ def microseconds(at: datetime) -> int:
     return int(whole.timestamp()) * _MICROSECOND + at.microsecond
 
 
+_PLAN_ANEW = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
 async def asked(
     session: AsyncSession,
     days: Sequence[date],
-    clusters: Sequence[int],
+    clusters: Sequence[int] | None,
     rule: OperatingRule,
     at: datetime,
 ) -> dict[str, Any]:
-    """Parameters of `ROWS`: these days of these clusters, as far as they were over at `at`."""
+    """Parameters of `ROWS`: these days of these clusters, as far as they were over at `at`.
+
+    From here on the transaction's statements are planned for their parameters: a plan for any
+    number of days and clusters takes many times as long.
+    """
+    await session.execute(_PLAN_ANEW)
     first_on, last_on = min(days), max(days)
     parameters = {
         "days": list(days),
-        "clusters": list(clusters),
+        "clusters": None if clusters is None else list(clusters),
         "first_on": first_on,
         "as_of": last_on,
         "begins_at": datetime.combine(first_on, time(), LOCAL),
@@ -186,10 +206,11 @@ async def read_live(
     rule: OperatingRule,
     at: datetime,
 ) -> dict[date, DayRows]:
-    """Days of clusters out of the raw rows, up to an instant."""
+    """Days of clusters, and perhaps of others, out of the raw rows, up to an instant."""
     found = {}
     if days and clusters:
-        parameters = await asked(session, days, clusters, rule, at)
+        some = clusters if len(clusters) <= SOME else None
+        parameters = await asked(session, days, some, rule, at)
         found = {row.day: DayRows.of(row) for row in await session.execute(_LIVE, parameters)}
     return {day: found.get(day, EMPTY) for day in days}
 

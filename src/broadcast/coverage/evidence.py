@@ -94,11 +94,12 @@ place AS (
 ),
 declared AS MATERIALIZED (
     SELECT cluster_id, starts_at, ends_at FROM outages
-    WHERE cluster_id = ANY(:clusters) AND starts_at < :at AND ends_at > :begins_at
+    WHERE (:clusters IS NULL OR cluster_id = ANY(:clusters))
+    AND cluster_id IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
     UNION ALL
     SELECT served.cluster_id, place.starts_at, place.ends_at
     FROM place JOIN cluster_villages served ON served.village_code = place.code
-    WHERE served.cluster_id = ANY(:clusters) AND served.grade = 'primary'
+    WHERE (:clusters IS NULL OR served.cluster_id = ANY(:clusters)) AND served.grade = 'primary'
     AND served.valid_from <= place.on_day
     AND (served.valid_to IS NULL OR served.valid_to >= place.on_day)
 )"""
@@ -221,11 +222,14 @@ over by the instant asked about and did not fall into a declared outage.
 
 _FAULTS = statement("""
 SELECT hung.cluster_id, min(greatest(fault.opened_at, hung.installed_at)) AS since
-FROM installations hung JOIN faults fault ON fault.device_id = hung.device_id
-WHERE hung.cluster_id = ANY(:clusters) AND hung.installed_at < :at
+FROM (
+    SELECT device_id, kind, opened_at FROM faults WHERE closed_at IS NULL
+    UNION ALL
+    SELECT device_id, kind, opened_at FROM faults WHERE closed_at >= :at
+) fault JOIN installations hung USING (device_id)
+WHERE (:clusters IS NULL OR hung.cluster_id = ANY(:clusters)) AND hung.installed_at < :at
 AND (hung.removed_at IS NULL OR hung.removed_at >= :at)
 AND fault.kind = ANY(:kinds) AND fault.opened_at < :at
-AND (fault.closed_at IS NULL OR fault.closed_at >= :at)
 GROUP BY hung.cluster_id
 """)
 """A fault belongs to the cluster on which its device hangs, from the hanging on."""
@@ -262,9 +266,9 @@ async def gather(
 
 
 async def faults(
-    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int]
+    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int] | None
 ) -> dict[int, datetime]:
-    """Since when a speaker fault has been open, by cluster."""
+    """Since when a speaker fault has been open, by cluster; of all clusters when None."""
     asked = {"clusters": clusters, "at": window.at, "kinds": sorted(rule.speaker_faults)}
     return {row.cluster_id: row.since for row in await session.execute(_FAULTS, asked)}
 
@@ -275,19 +279,6 @@ async def attested(
     """When somebody last attested, by cluster."""
     asked = {"clusters": clusters, "at": window.at}
     return {row.cluster_id: row.attested_at for row in await session.execute(_ATTESTED, asked)}
-
-
-_HUNG = statement("""
-SELECT DISTINCT cluster_id FROM installations
-WHERE cluster_id = ANY(:clusters) AND installed_at < :at
-AND (removed_at IS NULL OR removed_at > :begins_at)
-""")
-
-
-async def hung(session: AsyncSession, window: Window, clusters: Sequence[int]) -> set[int]:
-    """Clusters on which a device hung at some moment of the window."""
-    asked = {"clusters": clusters, "at": window.at, "begins_at": window.begins_at}
-    return set(await session.scalars(_HUNG, asked))
 
 
 async def _by_cluster(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.clock import LOCAL
 from broadcast.coverage import evidence
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.evidence import Window
@@ -58,6 +59,21 @@ class Register:
     """Clusters that can prove something in the scope, by id."""
     cluster_ids: Sequence[int]
     services: Sequence[Service]
+    hangings: Mapping[int, Sequence[tuple[datetime, datetime | None]]]
+    """When devices were hung on a cluster and taken down."""
+    attestations: Mapping[int, Sequence[datetime]]
+    """Of a cluster, the newest first."""
+
+    def hung(self, cluster_id: int, begins_at: datetime, at: datetime) -> bool:
+        """Tell whether a device hung on a cluster at some moment before `at`."""
+        return any(
+            installed_at < at and (removed_at is None or removed_at > begins_at)
+            for installed_at, removed_at in self.hangings.get(cluster_id, ())
+        )
+
+    def attested_at(self, cluster_id: int, at: datetime) -> datetime | None:
+        """When somebody last attested a cluster, before `at`."""
+        return next((each for each in self.attestations.get(cluster_id, ()) if each < at), None)
 
 
 async def load_register(session: AsyncSession, as_of: date, scope: str) -> Register:
@@ -93,6 +109,8 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         posts=posts,
         cluster_ids=[post.id for post in posts],
         services=services,
+        hangings=await _hangings(session),
+        attestations=await _attestations(session, as_of),
     )
 
 
@@ -382,3 +400,38 @@ async def _posts(
         for row in await session.execute(_SERVICES, asked)
     ]
     return posts, services
+
+
+_HANGINGS = sa.text("""
+SELECT cluster_id, array_agg(installed_at) AS begins, array_agg(removed_at) AS ends
+FROM installations GROUP BY cluster_id
+""")
+
+_ATTESTATIONS = sa.text("""
+SELECT cluster_id, array_agg(attested_at ORDER BY attested_at DESC) AS moments FROM (
+    SELECT cluster_id, attested_at, row_number() OVER (
+        PARTITION BY cluster_id, attested_at >= :begins_at ORDER BY attested_at DESC
+    ) AS place
+    FROM attestations WHERE attested_at < :ends_at
+) told
+WHERE attested_at >= :begins_at OR place = 1
+GROUP BY cluster_id
+""")
+
+
+async def _hangings(
+    session: AsyncSession,
+) -> dict[int, list[tuple[datetime, datetime | None]]]:
+    return {
+        row.cluster_id: list(zip(row.begins, row.ends, strict=True))
+        for row in await session.execute(_HANGINGS)
+    }
+
+
+async def _attestations(session: AsyncSession, on: date) -> dict[int, list[datetime]]:
+    """Those of the day, and the last one before it."""
+    begins_at = datetime.combine(on, time(), LOCAL)
+    parameters = {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)}
+    return {
+        row.cluster_id: row.moments for row in await session.execute(_ATTESTATIONS, parameters)
+    }

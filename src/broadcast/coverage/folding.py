@@ -21,7 +21,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.clock import LOCAL
-from broadcast.coverage.days import ROWS, asked
+from broadcast.coverage.days import ROWS, SOME, asked
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.evidence import DAY, statement
 from broadcast.coverage.model import EvidenceMark, FoldedDay, RegisterState, Restatement
@@ -165,15 +165,16 @@ async def _fold_marked(
     session: AsyncSession, concerned: Mapping[date, set[int] | None], rule: OperatingRule
 ) -> dict[date, int]:
     """Fold marked days anew; returns how many rows of each day changed."""
-    every = await _cluster_ids(session) if _ALL in concerned.values() else []
-    sets: defaultdict[frozenset[int], list[date]] = defaultdict(list)
+    sets: defaultdict[frozenset[int] | None, list[date]] = defaultdict(list)
     for day, clusters in concerned.items():
-        sets[frozenset(every if clusters is _ALL else clusters)].append(day)
+        many = clusters is _ALL or len(clusters) > SOME
+        sets[_ALL if many else frozenset(clusters or ())].append(day)
     if len(sets) > SETS_AT_ONCE:
-        sets = defaultdict(list, {frozenset().union(*sets): list(concerned)})
+        every = frozenset().union(*(each for each in sets if each is not _ALL))
+        sets = defaultdict(list, {_ALL if _ALL in sets else every: list(concerned)})
     changed: dict[date, int] = {}
     for group, days in sets.items():
-        changed |= await _fold(session, days, sorted(group), rule)
+        changed |= await _fold(session, days, group if group is _ALL else sorted(group), rule)
     if changed:
         await session.execute(
             sa.update(FoldedDay)
@@ -183,15 +184,11 @@ async def _fold_marked(
     return changed
 
 
-async def _cluster_ids(session: AsyncSession) -> Sequence[int]:
-    return (await session.scalars(sa.text("SELECT id FROM clusters"))).all()
-
-
 _FOLD = statement(f"""
 WITH RECURSIVE {ROWS},
 gone AS (
     DELETE FROM cluster_days kept
-    WHERE kept.day = ANY(:days) AND kept.cluster_id = ANY(:clusters)
+    WHERE kept.day = ANY(:days) AND (:clusters IS NULL OR kept.cluster_id = ANY(:clusters))
     AND NOT EXISTS (
         SELECT FROM fresh WHERE fresh.day = kept.day AND fresh.cluster_id = kept.cluster_id
     )
@@ -214,11 +211,12 @@ GROUP BY day
 
 
 async def _fold(
-    session: AsyncSession, days: Sequence[date], clusters: Sequence[int], rule: OperatingRule
+    session: AsyncSession,
+    days: Sequence[date],
+    clusters: Sequence[int] | None,
+    rule: OperatingRule,
 ) -> dict[date, int]:
     """Write these days of these clusters; returns how many rows of each day changed."""
-    if not clusters:
-        return {}
     end = datetime.combine(max(days) + DAY, time(), LOCAL)
     parameters = await asked(session, days, clusters, rule, end)
     return {row.day: row.changed for row in await session.execute(_FOLD, parameters)}
@@ -347,7 +345,7 @@ async def fold_days(
     if not days:
         return
     await session.execute(sa.delete(EvidenceMark).where(EvidenceMark.day.in_(days)))
-    await _fold(session, days, await _cluster_ids(session), rule)
+    await _fold(session, days, _ALL, rule)
     await session.execute(
         sa.update(FoldedDay).where(FoldedDay.day.in_(days)).values(folded_at=now)
     )

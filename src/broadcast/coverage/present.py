@@ -40,15 +40,15 @@ async def load(
         session, [day for day in days if day not in state.days], ids, rule, window.at
     )
     sums = add_up(past, Past.of(live, ids), microseconds(window.at))
-    faults = await evidence.faults(session, window, rule, ids)
-    attested = await evidence.attested(session, window, ids)
-    hung = await evidence.hung(session, window, ids)
+    faults = await evidence.faults(session, window, rule, None)
+    begins_at, at = window.begins_at, window.at
     clusters = {
         post.id: Cluster(
             id=post.id, code=post.code, plant_id=post.plant_id, telemetry=post.telemetry,
-            device=post.id in hung, expected_minutes=expected, online_minutes=online,
+            device=register.hung(post.id, begins_at, at),
+            expected_minutes=expected, online_minutes=online,
             completed=completed, broadcast_days=broadcast_days,
-            fault_since=faults.get(post.id), attested_at=attested.get(post.id),
+            fault_since=faults.get(post.id), attested_at=register.attested_at(post.id, at),
         )
         for post, expected, online, completed, broadcast_days in zip(
             register.posts, *sums, strict=True

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from fractions import Fraction
 
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.observed import Cluster, Province, Village
@@ -50,11 +49,12 @@ def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
     """
     if not cluster.reports:
         cause = _attestation_cause(cluster, rule, at)
-        return Operation(Evidence.NONE, (cause,)) if cause else Operation(Evidence.ATTESTED)
+        return Operation(Evidence.NONE, (cause,)) if cause else _ATTESTED
+    share = rule.online_share
     causes = []
     if not cluster.expected_minutes:
         causes.append(Cause.NOTHING_EXPECTED)
-    elif Fraction(cluster.online_minutes, cluster.expected_minutes) < rule.online_share:
+    elif cluster.online_minutes * share.denominator < cluster.expected_minutes * share.numerator:
         causes.append(Cause.OFFLINE)
     if not cluster.completed and not cluster.broadcast_days:
         causes.append(Cause.NO_BROADCAST)
@@ -62,7 +62,10 @@ def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
         causes.append(Cause.NO_COMPLETED_PLAY)
     if cluster.fault_since is not None and at - cluster.fault_since > rule.speaker_fault:
         causes.append(Cause.SPEAKER_FAULT)
-    return Operation(Evidence.NONE if causes else Evidence.TELEMETRY, tuple(causes))
+    return Operation(Evidence.NONE, tuple(causes)) if causes else _SOUNDS
+
+
+_ATTESTED, _SOUNDS = Operation(Evidence.ATTESTED), Operation(Evidence.TELEMETRY)
 
 
 def _attestation_cause(cluster: Cluster, rule: OperatingRule, at: datetime) -> Cause | None:
