@@ -81,7 +81,8 @@ _REGISTER = (
     """,
     """
     INSERT INTO attestations (cluster_id, attested_at, attested_by, reference, note)
-    SELECT id, CAST(:now AS timestamptz) - month * interval '25 days' - interval '1 hour', 'Trưởng thôn', 'ảnh', ''
+    SELECT id, CAST(:now AS timestamptz) - month * interval '25 days' - interval '1 hour',
+           'Trưởng thôn', 'ảnh', ''
     FROM clusters CROSS JOIN generate_series(0, 11) month WHERE evidence = 'attested'
     """,
     """
@@ -93,7 +94,9 @@ _REGISTER = (
     """
     INSERT INTO outages (kind, cluster_id, area_code, starts_at, ends_at, document, declared_by)
     SELECT 'power_cut', NULL, code, at, at + interval '5 hours', '', 'EVN'
-    FROM areas CROSS JOIN generate_series(CAST(:begins_at AS timestamptz), CAST(:now AS timestamptz), interval '30 days') at
+    FROM areas CROSS JOIN generate_series(
+        CAST(:begins_at AS timestamptz), CAST(:now AS timestamptz), interval '30 days'
+    ) at
     WHERE level = 'commune' AND valid_to IS NULL
     """,
 )
@@ -196,8 +199,6 @@ def _months(first_on: date, last_on: date) -> list[dict[str, date]]:
     months = []
     while first_on <= last_on:
         after = (first_on.replace(day=1) + timedelta(days=32)).replace(day=1)
-        months.append(
-            {"first_on": first_on, "last_on": min(after - timedelta(days=1), last_on)}
-        )
+        months.append({"first_on": first_on, "last_on": min(after - timedelta(days=1), last_on)})
         first_on = after
     return months

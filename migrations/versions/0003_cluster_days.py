@@ -29,7 +29,7 @@ TRANSITIONS = {
 
 def _differing(columns: str) -> dict[str, str]:
     """Rows that a statement made, changed (as they were and as they are) or removed."""
-    before, after = (f"SELECT {columns} FROM {name}_rows" for name in ("before", "after"))
+    before, after = (f"SELECT {columns} FROM {name}_rows" for name in ("before", "after"))  # noqa: S608
     return {
         "INSERT": after,
         "UPDATE": f"({before} EXCEPT {after}) UNION ALL ({after} EXCEPT {before})",
@@ -76,8 +76,8 @@ MARKS = {
     "outages": (
         _differing("id, cluster_id, area_code, starts_at, ends_at"),
         "NULL::integer, changed.cluster_id",
-        f"folded.day BETWEEN (changed.starts_at AT TIME ZONE '{ZONE}')::date"
-        f" AND (changed.ends_at AT TIME ZONE '{ZONE}')::date",
+        f"""folded.day BETWEEN (changed.starts_at AT TIME ZONE '{ZONE}')::date
+            AND (changed.ends_at AT TIME ZONE '{ZONE}')::date""",
     ),
     "cluster_villages": (
         _differing("cluster_id, village_code, valid_from, valid_to, grade"),

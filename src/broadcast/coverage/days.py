@@ -104,7 +104,7 @@ fresh AS MATERIALIZED (
     SELECT cluster_id, day, sum(expected)::smallint AS expected, sum(online)::smallint AS online,
         min(completed_at) AS completed_at, min(due_at) AS due_at
     FROM parts GROUP BY cluster_id, day
-)"""
+)"""  # noqa: S608  made of constants
 """The days of these clusters out of the raw rows, as `fresh`; a day without any has no row.
 
 Each part of a day is found on its own and added up: no join for the planner to misjudge. The
@@ -187,16 +187,17 @@ async def asked(
     """
     await session.execute(_PLAN_ANEW)
     first_on, last_on = min(days), max(days)
-    parameters = {
+    at = min(at, datetime.combine(last_on + DAY, time(), LOCAL))
+    parameters: dict[str, Any] = {
         "days": list(days),
         "clusters": None if clusters is None else list(clusters),
         "first_on": first_on,
         "as_of": last_on,
         "begins_at": datetime.combine(first_on, time(), LOCAL),
-        "at": min(at, datetime.combine(last_on + DAY, time(), LOCAL)),
+        "at": at,
         "zone": LOCAL.key,
     }
-    return parameters | maps(last_on, parameters["at"], rule) | await months(session, parameters)
+    return parameters | maps(last_on, at, rule) | await months(session, parameters)
 
 
 async def read_live(

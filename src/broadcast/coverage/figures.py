@@ -37,7 +37,7 @@ async def compute(
     Raises:
         InvalidInput: `as_of` is in the future, or `scope` is no such unit on that day.
     """
-    rule = await _rule(session, as_of, scope, now)
+    rule = await rule_of(session, as_of, scope, now)
     province = await present.load(session, as_of, scope, rule, now, memory or Memory())
     return evaluate(province, rule)
 
@@ -48,12 +48,16 @@ async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetim
     Raises:
         InvalidInput: As `compute`.
     """
-    rule = await _rule(session, as_of, scope, now)
+    rule = await rule_of(session, as_of, scope, now)
     return evaluate(await facts.load(session, as_of, scope, rule, now), rule)
 
 
-async def _rule(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:
-    """The rule of a day that can be asked about."""
+async def rule_of(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:
+    """The rule of a day.
+
+    Raises:
+        InvalidInput: There is no figure of this day and scope.
+    """
     if as_of > now.astimezone(LOCAL).date():
         raise InvalidInput("as_of", f"{as_of} chưa tới; hãy chọn hôm nay hoặc một ngày đã qua")
     unit = await require_unit(session, "scope", scope, as_of)

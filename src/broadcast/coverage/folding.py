@@ -11,7 +11,7 @@ Marks are taken up before a figure is computed, and every second by the dispatch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -24,12 +24,10 @@ from broadcast.clock import LOCAL
 from broadcast.coverage.days import ROWS, SOME, asked
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.evidence import DAY, statement
-from broadcast.coverage.model import EvidenceMark, FoldedDay, RegisterState, Restatement
+from broadcast.coverage.model import EvidenceMark, FoldedDay, RegisterState
+from broadcast.coverage.restatements import record
 
 FOLDED = Counter("broadcast_days_folded", "Days of the indicators folded for the first time")
-RESTATED = Counter(
-    "broadcast_cluster_days_restated", "Cluster-days changed by evidence that came later"
-)
 
 KEPT_DAYS = 100
 """How far back days are folded: a journal may be 60 days late, and the figure of a day then looks
@@ -44,6 +42,11 @@ _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('cluster_days', 0
 def hours_of(rule: OperatingRule) -> str:
     """What of a rule a day's rows depend on."""
     return ",".join(f"{first:%H:%M}-{last:%H:%M}" for first, last in rule.broadcast_hours)
+
+
+def last_to_fold(now: datetime) -> date:
+    """The newest day that is to be folded."""
+    return (now - FOLD_AFTER).astimezone(LOCAL).date() - DAY
 
 
 class State(NamedTuple):
@@ -93,7 +96,11 @@ _ALL = None
 
 
 async def take_up(
-    session: AsyncSession, first_on: date, last_on: date, rule: OperatingRule, now: datetime
+    session: AsyncSession,
+    first_on: date,
+    last_on: date,
+    rule: OperatingRule,
+    now: datetime,
 ) -> int:
     """Fold what is marked of these days anew, and give the register a new revision if it is.
 
@@ -104,9 +111,7 @@ async def take_up(
     marks = (
         await session.execute(
             sa.delete(EvidenceMark)
-            .where(
-                sa.or_(EvidenceMark.day.is_(None), EvidenceMark.day.between(first_on, last_on))
-            )
+            .where(sa.or_(EvidenceMark.day.is_(None), EvidenceMark.day.between(first_on, last_on)))
             .returning(
                 EvidenceMark.day,
                 EvidenceMark.cause,
@@ -139,7 +144,7 @@ async def take_up(
         else:
             concerned[day] = _ALL
     changed = await _fold_marked(session, concerned, rule)
-    await _restate(session, changed, causes, now)
+    await record(session, changed, causes, now)
     return sum(changed.values())
 
 
@@ -201,13 +206,13 @@ put AS (
     ON CONFLICT (day, cluster_id) DO UPDATE SET
         expected = excluded.expected, online = excluded.online,
         completed_at = excluded.completed_at, due_at = excluded.due_at
-    WHERE (kept.expected, kept.online, kept.completed_at, kept.due_at)
-        IS DISTINCT FROM (excluded.expected, excluded.online, excluded.completed_at, excluded.due_at)
+    WHERE (kept.expected, kept.online, kept.completed_at, kept.due_at) IS DISTINCT FROM
+        (excluded.expected, excluded.online, excluded.completed_at, excluded.due_at)
     RETURNING kept.day
 )
 SELECT day, count(*) AS changed FROM (SELECT * FROM gone UNION ALL SELECT * FROM put) either
 GROUP BY day
-""")
+""")  # noqa: S608  made of constants
 
 
 async def _fold(
@@ -222,48 +227,24 @@ async def _fold(
     return {row.day: row.changed for row in await session.execute(_FOLD, parameters)}
 
 
-_RESTATE = sa.text("""
-INSERT INTO restatements AS known
-    (day, restated_on, cause, first_at, restated_at, cluster_days)
-SELECT day, :restated_on, cause, :now, :now, changed
-FROM unnest(CAST(:days AS date[]), CAST(:causes AS text[]), CAST(:changed AS integer[]))
-    AS n (day, cause, changed)
-ON CONFLICT (day, restated_on, cause) DO UPDATE SET
-    restated_at = greatest(known.restated_at, excluded.restated_at),
-    cluster_days = known.cluster_days + excluded.cluster_days
+_WAITING = sa.text("""
+SELECT EXISTS (SELECT FROM evidence_marks) AS marked,
+    EXISTS (SELECT FROM folded_days WHERE horizon IS NULL) AS announced,
+    EXISTS (SELECT FROM folded_days WHERE folded_at IS NULL) AS unfolded
 """)
 
 
-async def _restate(
-    session: AsyncSession,
-    changed: Mapping[date, int],
-    causes: Mapping[date, Iterable[str]],
-    now: datetime,
-) -> None:
-    if not changed:
-        return
-    RESTATED.inc(sum(changed.values()))
-    await session.execute(
-        _RESTATE,
-        {
-            "days": list(changed),
-            "causes": [",".join(sorted(causes[day])) for day in changed],
-            "changed": list(changed.values()),
-            "restated_on": now.astimezone(LOCAL).date(),
-            "now": now,
-        },
-    )
+class Waiting(NamedTuple):
+    """What there is to do."""
+
+    marked: bool
+    announced: bool
+    unfolded: bool
 
 
-async def restatements(
-    session: AsyncSession, first_on: date, last_on: date, since: datetime | None = None
-) -> Sequence[Restatement]:
-    """What of these days was restated, after an instant; the newest first."""
-    wanted = sa.select(Restatement).where(Restatement.day.between(first_on, last_on))
-    if since is not None:
-        wanted = wanted.where(Restatement.restated_at >= since)
-    order = (Restatement.restated_at.desc(), Restatement.day.desc(), Restatement.cause)
-    return (await session.scalars(wanted.order_by(*order))).all()
+async def waiting(session: AsyncSession) -> Waiting:
+    """Look whether marks wait, or days announced and not folded."""
+    return Waiting(*(await session.execute(_WAITING)).one())
 
 
 # --- folding a day for the first time ------------------------------------------------------------
@@ -276,7 +257,7 @@ async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) ->
         How many were announced.
     """
     await session.execute(_LOCK)
-    last_on = (now - FOLD_AFTER).astimezone(LOCAL).date() - DAY
+    last_on = last_to_fold(now)
     parameters = {
         "first_on": last_on - (KEPT_DAYS - 1) * DAY, "last_on": last_on, "hours": hours_of(rule)
     }  # fmt: skip
@@ -331,9 +312,7 @@ async def fold_ripe(
 ) -> list[date]:
     """Fold announced days that no running transaction can change unmarked, the newest first."""
     await session.execute(_LOCK)
-    days = list(
-        await session.scalars(_RIPE, {"hours": hours_of(rule), "days": limit})
-    )  # fmt: skip
+    days = list(await session.scalars(_RIPE, {"hours": hours_of(rule), "days": limit}))
     await fold_days(session, days, rule, now)
     return days
 

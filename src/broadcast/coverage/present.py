@@ -57,9 +57,7 @@ async def load(
     return facts.province(register, window, clusters)
 
 
-async def _past(
-    session: AsyncSession, state: State, register: Register, memory: Memory
-) -> Past:
+async def _past(session: AsyncSession, state: State, register: Register, memory: Memory) -> Past:
     """The folded days of the window."""
     revisions: Sequence[object] = sorted(state.days.items())
     key = (state.register, register.as_of, register.scope, *revisions)

@@ -59,9 +59,7 @@ class Past:
         return past
 
 
-def _places(
-    asked: Numbers, known: Numbers
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def _places(asked: Numbers, known: Numbers) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Where the known ids stand among those asked about, and which of them do."""
     if not len(asked):
         return np.array([], np.intp), np.zeros(len(known), np.bool_)
@@ -85,7 +83,7 @@ def add_up(past: Past, live: Past, at: int) -> Sums:
     return Sums(
         (past.expected + live.expected).tolist(),
         (past.online + live.online).tolist(),
-        completed.any(axis=0).tolist(),
+        np.any(completed, axis=0).tolist(),
         (due & later).sum(axis=0).tolist(),
     )
 
