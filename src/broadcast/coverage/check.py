@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,10 +44,9 @@ def _of_cluster(kept: Cluster | None, raw: Cluster | None) -> Iterator[str]:
         assert one is not None
         yield f"{one.code}: chỉ có trong {'số lưu' if raw is None else 'số tính lại'}"
         return
-    for each in fields(Cluster):
-        ours, theirs = getattr(kept, each.name), getattr(raw, each.name)
+    for name, ours, theirs in zip(Cluster._fields, kept, raw, strict=True):
         if ours != theirs:
-            yield f"{kept.code}: {each.name} lưu {ours}, tính lại {theirs}"
+            yield f"{kept.code}: {name} lưu {ours}, tính lại {theirs}"
 
 
 def _of_figures(kept: Results, raw: Results) -> Iterator[str]:

@@ -33,8 +33,7 @@ from broadcast.coverage.observed import (
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(NamedTuple):
     """A cluster of the day as the register has it."""
 
     id: int
@@ -58,22 +57,31 @@ class Register:
     posts: Sequence[Post]
     """Clusters that can prove something in the scope, by id."""
     cluster_ids: Sequence[int]
+    """By place in `posts`, as all columns that follow."""
     services: Sequence[Service]
-    hangings: Mapping[int, Sequence[tuple[datetime, datetime | None]]]
-    """When devices were hung on a cluster and taken down."""
-    attestations: Mapping[int, Sequence[datetime]]
-    """Of a cluster, the newest first."""
+    hangings: Sequence[Sequence[tuple[datetime, datetime | None]]]
+    """By place in `posts`: when devices were hung and taken down."""
+    attestations: Sequence[Sequence[datetime]]
+    """By place in `posts`: those of the day, and the last one before it; the newest first."""
 
-    def hung(self, cluster_id: int, begins_at: datetime, at: datetime) -> bool:
-        """Tell whether a device hung on a cluster at some moment before `at`."""
-        return any(
-            installed_at < at and (removed_at is None or removed_at > begins_at)
-            for installed_at, removed_at in self.hangings.get(cluster_id, ())
-        )
+    def hung(self, begins_at: datetime, at: datetime) -> list[bool]:
+        """Whether a device hung on each post at some moment between two instants."""
+        return [
+            any(
+                installed_at < at and (removed_at is None or removed_at > begins_at)
+                for installed_at, removed_at in spans
+            )
+            if spans
+            else False
+            for spans in self.hangings
+        ]
 
-    def attested_at(self, cluster_id: int, at: datetime) -> datetime | None:
-        """When somebody last attested a cluster, before `at`."""
-        return next((each for each in self.attestations.get(cluster_id, ()) if each < at), None)
+    def attested_at(self, at: datetime) -> list[datetime | None]:
+        """When somebody last attested each post, before an instant."""
+        return [
+            next((each for each in moments if each < at), None) if moments else None
+            for moments in self.attestations
+        ]
 
 
 async def load_register(session: AsyncSession, as_of: date, scope: str) -> Register:
@@ -97,6 +105,8 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         villages=[village.code for village in units.villages],
         plants=_concerned(stations, station_ids, plants, baseline),
     )
+    hangings = await _hangings(session)
+    attestations = await _attestations(session, as_of)
     return Register(
         as_of=as_of,
         scope=scope,
@@ -109,8 +119,8 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         posts=posts,
         cluster_ids=[post.id for post in posts],
         services=services,
-        hangings=await _hangings(session),
-        attestations=await _attestations(session, as_of),
+        hangings=[hangings.get(post.id, ()) for post in posts],
+        attestations=[attestations.get(post.id, ()) for post in posts],
     )
 
 
@@ -421,15 +431,14 @@ GROUP BY cluster_id
 
 async def _hangings(
     session: AsyncSession,
-) -> dict[int, list[tuple[datetime, datetime | None]]]:
+) -> Mapping[int, Sequence[tuple[datetime, datetime | None]]]:
     return {
         row.cluster_id: list(zip(row.begins, row.ends, strict=True))
         for row in await session.execute(_HANGINGS)
     }
 
 
-async def _attestations(session: AsyncSession, on: date) -> dict[int, list[datetime]]:
-    """Those of the day, and the last one before it."""
+async def _attestations(session: AsyncSession, on: date) -> Mapping[int, Sequence[datetime]]:
     begins_at = datetime.combine(on, time(), LOCAL)
     parameters = {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)}
     return {

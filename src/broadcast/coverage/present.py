@@ -41,20 +41,18 @@ async def load(
     )
     sums = add_up(past, Past.of(live, ids), microseconds(window.at))
     faults = await evidence.faults(session, window, rule, None)
-    begins_at, at = window.begins_at, window.at
-    clusters = {
-        post.id: Cluster(
-            id=post.id, code=post.code, plant_id=post.plant_id, telemetry=post.telemetry,
-            device=register.hung(post.id, begins_at, at),
-            expected_minutes=expected, online_minutes=online,
-            completed=completed, broadcast_days=broadcast_days,
-            fault_since=faults.get(post.id), attested_at=register.attested_at(post.id, at),
-        )
-        for post, expected, online, completed, broadcast_days in zip(
-            register.posts, *sums, strict=True
-        )
-    }  # fmt: skip
-    return facts.province(register, window, clusters)
+    clusters = map(
+        Cluster._make,
+        zip(
+            *zip(*register.posts, strict=True),
+            register.hung(window.begins_at, window.at),
+            *sums,
+            map(faults.get, register.cluster_ids),
+            register.attested_at(window.at),
+            strict=True,
+        ),
+    )
+    return facts.province(register, window, dict(zip(register.cluster_ids, clusters, strict=True)))
 
 
 async def _past(session: AsyncSession, state: State, register: Register, memory: Memory) -> Past:
