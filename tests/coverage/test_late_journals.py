@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 
@@ -11,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from typer.testing import CliRunner
 
 from broadcast import clock, config, db
+from broadcast.cli import app as cli
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding, present
 from broadcast.coverage.definitions import operating_rule
@@ -152,3 +156,49 @@ async def test_a_play_moved_from_another_month_is_found_in_its_partition(
         assert province.clusters[cluster].completed is completed
     months = set(await session.scalars(sa.select(Play.month)))
     assert months == {(ON - 40 * DAY).replace(day=1)}
+
+
+def test_the_command_recomputes_and_says_what_differs(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROADCAST_POSTGRES__DSN", postgres_dsn)
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    asked = ["indicators", "--as-of", f"{ON}"]
+
+    async def on_engine(work: Callable[[AsyncEngine], Awaitable[None]]) -> None:
+        engine = db.create_engine(config.Settings().postgres)
+        try:
+            await work(engine)
+        finally:
+            await engine.dispose()
+
+    async def prepare(engine: AsyncEngine) -> None:
+        async with db.transaction(engine) as session:
+            await make(session)
+            await heard_all_day(session, ON + 2 * DAY)
+        await fold_everything(engine, NOW)
+
+    async def falsify(engine: AsyncEngine) -> None:
+        async with db.transaction(engine) as session:
+            await session.execute(
+                sa.text(
+                    "UPDATE cluster_days SET online = online - 7, completed_at = CAST(:at AS"
+                    " timestamptz) WHERE day = :day AND cluster_id ="
+                    " (SELECT id FROM clusters WHERE code = 'C-1')"
+                ),
+                {"day": ON, "at": EIGHT},
+            )
+
+    asyncio.run(on_engine(prepare))
+    runner = CliRunner()
+    kept, raw = (
+        runner.invoke(cli, [*asked, "--json", *option]).output for option in ([], ["--recompute"])
+    )
+    assert json.loads(kept) == json.loads(raw)
+    well = runner.invoke(cli, [*asked, "--check"])
+    assert (well.exit_code, "khớp nhau" in well.output) == (0, True)
+    asyncio.run(on_engine(falsify))
+    told = runner.invoke(cli, [*asked, "--check"])
+    assert told.exit_code == 1
+    assert "C-1: online_minutes lưu 2873, tính lại 2880" in told.output
+    assert "chỉ tiêu 1.1 THON: lưu 50,0 %, tính lại 0,0 %; khác ở V-1" in told.output

@@ -16,6 +16,7 @@ from broadcast import db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
+from broadcast.coverage.folding import KEPT_DAYS
 from broadcast.devices.enrolment import retire
 from broadcast.devices.model import Device, Installation
 from broadcast.plays.model import Play, PlayState
@@ -637,3 +638,25 @@ async def test_whatever_happens_in_whatever_order_ends_in_the_same_documents(
     assert items == world.items()
     assert any(items.values())
     assert set(files) >= set(world.broker.files())
+
+
+async def test_past_days_are_folded_for_the_indicators_and_kept_up_to_date(world: World) -> None:
+    counted = sa.text("SELECT count(folded_at) FROM folded_days")
+    marked = sa.text("SELECT count(*) FROM evidence_marks")
+    for _ in range(3):
+        await world.turn()
+    async with world.engine.connect() as connection:
+        assert await connection.scalar(counted) == KEPT_DAYS
+    yesterday = world.now.astimezone(LOCAL).date() - timedelta(days=1)
+    async with world.engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO online_minutes (device_id, day, minutes)"
+                " SELECT id, :day, repeat('1', 1440)::bit(1440) FROM devices"
+            ),
+            {"day": yesterday},
+        )
+        assert await connection.scalar(marked) == 2
+    await world.turn()
+    async with world.engine.connect() as connection:
+        assert await connection.scalar(marked) == 0
