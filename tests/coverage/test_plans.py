@@ -62,6 +62,7 @@ async def test_a_figure_of_today_reads_neither_heartbeats_nor_the_history(
     memory = Memory()
     this_month, last_month = f"{TODAY:plays_%Y%m}", f"{TODAY - timedelta(days=9):plays_%Y%m}"
     for _ in range(2):
+        await filled.dispose()  # a new connection counts from nothing
         async with db.transaction(filled) as session:
             await compute(session, TODAY, "51", NOW, memory)
             read = await rows_read(session)
@@ -69,6 +70,7 @@ async def test_a_figure_of_today_reads_neither_heartbeats_nor_the_history(
         # Once each device, and once more because the power is cut today.
         assert read["online_minutes"] == 180
         assert read[this_month] <= 3 * 90 * TODAY.day
+    await filled.dispose()
     async with db.transaction(filled) as session:
         # The counters do count: without what is kept, a month of history is read.
         await recompute(session, TODAY, "51", NOW)

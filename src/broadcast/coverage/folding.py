@@ -256,6 +256,8 @@ async def waiting(session: AsyncSession) -> Waiting:
 async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) -> int:
     """Announce the past days that are to be folded, and forget those that are not any more.
 
+    None before the first device was hung anywhere: there is nothing to fold.
+
     Returns:
         How many were announced.
     """
@@ -266,7 +268,8 @@ async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) ->
     }  # fmt: skip
     for forget in _FORGET:
         await session.execute(forget, parameters)
-    return len((await session.execute(_ANNOUNCE, parameters)).all())
+    announced = await session.execute(_ANNOUNCE, parameters | {"zone": LOCAL.key})
+    return len(announced.all())
 
 
 _FORGET = tuple(
@@ -283,7 +286,12 @@ _FORGET = tuple(
 _ANNOUNCE = sa.text("""
 INSERT INTO folded_days (day, hours)
 SELECT day::date, :hours
-FROM generate_series(CAST(:first_on AS date), CAST(:last_on AS date), interval '1 day') day
+FROM generate_series(
+    greatest(CAST(:first_on AS date),
+             (SELECT min(installed_at) AT TIME ZONE :zone FROM installations)::date),
+    CAST(:last_on AS date), interval '1 day'
+) day
+WHERE EXISTS (SELECT FROM installations)
 ON CONFLICT (day) DO NOTHING
 RETURNING day
 """)
