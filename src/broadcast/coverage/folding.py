@@ -232,7 +232,10 @@ async def _fold(
 
 _WAITING = sa.text("""
 SELECT EXISTS (SELECT FROM evidence_marks) AS marked,
-    EXISTS (SELECT FROM folded_days WHERE horizon IS NULL) AS announced,
+    EXISTS (
+        SELECT FROM folded_days WHERE horizon IS NULL
+        OR horizon > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    ) AS announced,
     EXISTS (SELECT FROM folded_days WHERE folded_at IS NULL) AS unfolded
 """)
 
@@ -298,7 +301,7 @@ RETURNING day
 
 _NOTE_HORIZON = sa.text("""
 UPDATE folded_days SET horizon = pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-WHERE horizon IS NULL
+WHERE horizon IS NULL OR horizon > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 """)
 
 _RIPE = sa.text("""
@@ -312,7 +315,8 @@ ORDER BY day DESC LIMIT :days
 async def note_horizon(session: AsyncSession) -> None:
     """Note for announced days from which transaction on everybody sees the announcement.
 
-    In a transaction that began after the announcement was committed.
+    In a transaction that began after the announcement was committed. A number from the future is
+    one of another server, out of a backup.
     """
     await session.execute(_LOCK)
     await session.execute(_NOTE_HORIZON)
