@@ -65,26 +65,26 @@ closed AS MATERIALIZED (
 ),
 parts (cluster_id, day, expected, online, completed_at, due_at) AS (
     SELECT cluster_id, day,
-        CASE WHEN day = :as_of THEN bit_count(last_hours) ELSE bit_count(hours) END, 0::bigint,
+        (CASE WHEN day = :as_of THEN bit_count(last_hours) ELSE bit_count(hours) END)::int, 0,
         NULL::timestamptz, NULL::timestamptz
     FROM known JOIN unnest(:days) day ON day >= known.begins::date CROSS JOIN map
     UNION ALL
-    SELECT cluster_id, day, -bit_count(minutes), 0, NULL, NULL FROM closed
+    SELECT cluster_id, day, -bit_count(minutes)::int, 0, NULL, NULL FROM closed
     UNION ALL
     SELECT hung.cluster_id, online.day, 0, online.minutes, NULL, NULL
     FROM hung CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT online.day, sum(bit_count({HEARD}))::bigint AS minutes FROM online_minutes online
+        SELECT online.day, bit_count({HEARD})::int AS minutes FROM online_minutes online
         WHERE online.device_id = hung.device_id AND online.day = ANY(:days)
         AND online.day BETWEEN hung.begins::date AND hung.ends::date
-        GROUP BY online.day
+        OFFSET 0
     ) online
     UNION ALL
     SELECT closed.cluster_id, closed.day, 0, -online.minutes, NULL, NULL
     FROM closed JOIN hung USING (cluster_id) CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT sum(bit_count({HEARD} & closed.minutes))::bigint AS minutes
-        FROM online_minutes online
+        SELECT bit_count({HEARD} & closed.minutes)::int AS minutes FROM online_minutes online
         WHERE online.device_id = hung.device_id AND online.day = closed.day
         AND online.day BETWEEN hung.begins::date AND hung.ends::date
+        OFFSET 0
     ) online
     UNION ALL
     SELECT play.cluster_id, day, 0, 0, CASE WHEN state = 'played' THEN ended_at END,
@@ -108,15 +108,15 @@ fresh AS MATERIALIZED (
 """The days of these clusters out of the raw rows, as `fresh`; a day without any has no row.
 
 Each part of a day is found on its own and added up: no join for the planner to misjudge. The
-minutes are summed up inside LATERAL, where the planner must look up each device's day: left to
+minutes are counted behind OFFSET 0, where the planner must look up each device's day: left to
 choose it walks the whole index, which grows with history. `:clusters` NULL stands for all.
 """
 
 _PACKED = """
 SELECT day, array_agg(cluster_id) AS clusters,
     array_agg(expected::int) AS expected, array_agg(online::int) AS online,
-    array_agg((extract(epoch FROM completed_at) * 1000000)::bigint) AS completed,
-    array_agg((extract(epoch FROM due_at) * 1000000)::bigint) AS due
+    array_agg((date_part('epoch', completed_at) * 1000000)::bigint) AS completed,
+    array_agg((date_part('epoch', due_at) * 1000000)::bigint) AS due
 FROM {rows} GROUP BY day
 """
 

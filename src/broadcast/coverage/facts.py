@@ -59,29 +59,27 @@ class Register:
     cluster_ids: Sequence[int]
     """By place in `posts`, as all columns that follow."""
     services: Sequence[Service]
-    hangings: Sequence[Sequence[tuple[datetime, datetime | None]]]
-    """By place in `posts`: when devices were hung and taken down."""
-    attestations: Sequence[Sequence[datetime]]
-    """By place in `posts`: those of the day, and the last one before it; the newest first."""
+    hangings: Sequence[tuple[int, datetime, datetime | None]]
+    """Place in `posts`, and when a device was hung and taken down there."""
+    attestations: Sequence[tuple[int, datetime]]
+    """Place in `posts`, and when it was attested: on the day, and last before it; the oldest
+    first."""
 
     def hung(self, begins_at: datetime, at: datetime) -> list[bool]:
         """Whether a device hung on each post at some moment between two instants."""
-        return [
-            any(
-                installed_at < at and (removed_at is None or removed_at > begins_at)
-                for installed_at, removed_at in spans
-            )
-            if spans
-            else False
-            for spans in self.hangings
-        ]
+        found = [False] * len(self.posts)
+        for place, installed_at, removed_at in self.hangings:
+            if installed_at < at and (removed_at is None or removed_at > begins_at):
+                found[place] = True
+        return found
 
     def attested_at(self, at: datetime) -> list[datetime | None]:
         """When somebody last attested each post, before an instant."""
-        return [
-            next((each for each in moments if each < at), None) if moments else None
-            for moments in self.attestations
-        ]
+        found: list[datetime | None] = [None] * len(self.posts)
+        for place, attested_at in self.attestations:
+            if attested_at < at:
+                found[place] = attested_at
+        return found
 
 
 async def load_register(session: AsyncSession, as_of: date, scope: str) -> Register:
@@ -105,8 +103,7 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         villages=[village.code for village in units.villages],
         plants=_concerned(stations, station_ids, plants, baseline),
     )
-    hangings = await _hangings(session)
-    attestations = await _attestations(session, as_of)
+    places = {post.id: place for place, post in enumerate(posts)}
     return Register(
         as_of=as_of,
         scope=scope,
@@ -119,8 +116,8 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         posts=posts,
         cluster_ids=[post.id for post in posts],
         services=services,
-        hangings=[hangings.get(post.id, ()) for post in posts],
-        attestations=[attestations.get(post.id, ()) for post in posts],
+        hangings=await _hangings(session, places),
+        attestations=await _attestations(session, as_of, places),
     )
 
 
@@ -412,35 +409,42 @@ async def _posts(
     return posts, services
 
 
-_HANGINGS = sa.text("""
-SELECT cluster_id, array_agg(installed_at) AS begins, array_agg(removed_at) AS ends
-FROM installations GROUP BY cluster_id
-""")
+_HANGINGS = sa.text("SELECT cluster_id, installed_at, removed_at FROM installations")
 
 _ATTESTATIONS = sa.text("""
-SELECT cluster_id, array_agg(attested_at ORDER BY attested_at DESC) AS moments FROM (
-    SELECT cluster_id, attested_at, row_number() OVER (
-        PARTITION BY cluster_id, attested_at >= :begins_at ORDER BY attested_at DESC
-    ) AS place
-    FROM attestations WHERE attested_at < :ends_at
-) told
-WHERE attested_at >= :begins_at OR place = 1
-GROUP BY cluster_id
+SELECT DISTINCT ON (cluster_id) cluster_id, attested_at FROM attestations
+WHERE attested_at < :begins_at
+ORDER BY cluster_id, attested_at DESC
+""")
+
+_ATTESTATIONS_OF_THE_DAY = sa.text("""
+SELECT cluster_id, attested_at FROM attestations
+WHERE attested_at >= :begins_at AND attested_at < :ends_at
+ORDER BY attested_at
 """)
 
 
 async def _hangings(
-    session: AsyncSession,
-) -> Mapping[int, Sequence[tuple[datetime, datetime | None]]]:
-    return {
-        row.cluster_id: list(zip(row.begins, row.ends, strict=True))
-        for row in await session.execute(_HANGINGS)
-    }
+    session: AsyncSession, places: Mapping[int, int]
+) -> list[tuple[int, datetime, datetime | None]]:
+    return [
+        (places[cluster_id], installed_at, removed_at)
+        for cluster_id, installed_at, removed_at in await session.execute(_HANGINGS)
+        if cluster_id in places
+    ]
 
 
-async def _attestations(session: AsyncSession, on: date) -> Mapping[int, Sequence[datetime]]:
+async def _attestations(
+    session: AsyncSession, on: date, places: Mapping[int, int]
+) -> list[tuple[int, datetime]]:
     begins_at = datetime.combine(on, time(), LOCAL)
-    parameters = {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)}
-    return {
-        row.cluster_id: row.moments for row in await session.execute(_ATTESTATIONS, parameters)
-    }
+    before = await session.execute(_ATTESTATIONS, {"begins_at": begins_at})
+    within = await session.execute(
+        _ATTESTATIONS_OF_THE_DAY,
+        {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)},
+    )
+    return [
+        (places[cluster_id], attested_at)
+        for cluster_id, attested_at in (*before, *within)
+        if cluster_id in places
+    ]

@@ -175,12 +175,12 @@ def _communes_reached(counted: _Counted, definition: Definition) -> Counting:
         reason, evidence = None, Evidence.NONE
         if not villages.known:
             reason = Reason.NO_VILLAGE
-        elif villages.reached >= wanted * villages.known:
-            by_telemetry = villages.by_telemetry >= wanted * villages.known
+        elif _suffice(villages.reached, villages.known, wanted):
+            by_telemetry = _suffice(villages.by_telemetry, villages.known, wanted)
             evidence = Evidence.TELEMETRY if by_telemetry else Evidence.ATTESTED
         else:
             placed = villages.known - villages.unplaced
-            suffices = villages.reached >= wanted * placed
+            suffices = _suffice(villages.reached, placed, wanted)
             reason = Reason.VILLAGES_UNPLACED if suffices else Reason.VILLAGES_UNREACHED
         share = Fraction(villages.reached, villages.known) if villages.known else None
         members.append(
@@ -193,6 +193,10 @@ def _communes_reached(counted: _Counted, definition: Definition) -> Counting:
 
 
 _NO_VILLAGE = _Tally.of(())
+
+
+def _suffice(part: int, whole: int, share: Fraction) -> bool:
+    return part * share.denominator >= whole * share.numerator
 
 
 def _villages_reached(counted: _Counted, definition: Definition) -> Counting:

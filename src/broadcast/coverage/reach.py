@@ -173,7 +173,9 @@ def _is_neighbour(province: Province, cluster_id: int, village: Village) -> bool
     one hangs on its plant, and sounds what that plant's station broadcasts.
     """
     cluster = province.clusters[cluster_id]
+    if cluster.reports:
+        return False
     plant = province.plants.get(cluster.plant_id)
-    if cluster.reports or plant is None:
+    if plant is None:
         return False
     return province.stations[plant.station_id].commune not in {None, village.commune}
