@@ -7,6 +7,7 @@ because truth lies in PostgreSQL and on the devices.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Sequence
@@ -143,6 +144,10 @@ async def _web(settings: config.Settings, engine: AsyncEngine, listener: socket.
             timeout_graceful_shutdown=5,
         )
     )
+    # What the process is made of lives as long as it does. A full collection that walks all of it
+    # holds every request up for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(task)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -287,9 +288,12 @@ async def _by_cluster(
     return {row.cluster_id: row for row in await session.execute(statement, parameters)}
 
 
+_mask = cache(mask)
+
+
 def maps(last_on: date, at: datetime, rule: OperatingRule) -> dict[str, str]:
     """Broadcast hours of a whole day, and of the last one as far as its minutes were over."""
-    hours = mask(rule.broadcast_hours)
+    hours = _mask(rule.broadcast_hours)
     midnight = datetime.combine(last_on, time(), LOCAL)
     over = span(last_on, midnight, at.replace(second=0, microsecond=0), LOCAL)
     return {"hours": to_bits(hours), "last_hours": to_bits(hours & over)}
