@@ -326,6 +326,25 @@ async def test_a_late_heartbeat_is_in_the_figure_at_once_and_recorded_as_a_resta
     assert (row.cluster_days, row.restated_at) == (1, NOW)
 
 
+async def test_a_village_that_lay_elsewhere_when_the_power_was_cut_changes_that_day(
+    commune: Commune,
+) -> None:
+    all_of_it = Happenings(commune)
+    day = TODAY - DAY
+    five = datetime.combine(day, time(5), LOCAL)
+    await all_of_it.cut(COMMUNE, five, 4)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    cluster = commune.clusters["C-1"]
+    before = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    await all_of_it.move("V-1", day)
+    await all_of_it.look(day)
+    after = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    expected = [each.clusters[cluster].expected_minutes for each in (before, after)]
+    assert expected[1] - expected[0] == 4
+    (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
+    assert (row.day, row.cause, row.cluster_days) == (day, "areas", 1)
+
+
 async def test_evidence_of_today_leaves_no_mark(commune: Commune) -> None:
     all_of_it = Happenings(commune)
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
