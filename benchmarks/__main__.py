@@ -24,7 +24,7 @@ def main(names: list[str]) -> None:
     known = sorted(
         path.stem
         for path in Path(__file__).parent.glob("*.py")
-        if path.stem not in {"__init__", "__main__", "result"}
+        if path.stem not in {"__init__", "__main__", "province", "result"}
     )
     unknown = set(names) - set(known)
     if unknown:

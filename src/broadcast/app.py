@@ -131,11 +131,13 @@ async def serve(
 
 
 def _spare_collector() -> None:
-    """Let the cyclic collector look seldom: batches of thousands of messages hold no cycles.
+    """Let the cyclic collector look seldom, and not at what the process is made of.
 
-    With its usual thresholds it walks every remembered device several times a second and takes
-    a third of the time that ingest spends on a message.
+    With its usual thresholds it walks every remembered device several times a second, a third of
+    the time that ingest spends on a message, and holds every tenth figure up for a tenth of a
+    second. Batches of thousands of messages hold no cycles.
     """
+    gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 
@@ -144,12 +146,16 @@ def _bind(web: config.Web) -> socket.socket:
     """Take the port before anything else starts: a second server must not disturb the first."""
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     try:
-        return socket.create_server((web.host, web.port), family=family, backlog=2048)
+        listener = socket.create_server((web.host, web.port), family=family, backlog=2048)
     except OSError as error:
         raise Unavailable(
             f"Không mở được {web.host}:{web.port} ({error.strerror}); hãy dừng chương trình đang "
             "dùng cổng này hoặc đặt BROADCAST_WEB__PORT khác."
         ) from None
+    # Connections inherit it. asyncio sets it only on sockets that name their protocol, which these
+    # do not; without it every answer waits 40 ms for the acknowledgement of its own header.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def _role(

@@ -8,7 +8,8 @@ Each turn, in this order, every step in transactions of its own:
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. content, then the documents that need it, to the broker; what the broker lost goes again;
 5. plays that are over are settled, devices that fell silent flipped and what fell together made
-   one incident.
+   one incident;
+6. what the indicators keep of past days is brought up to date.
 
 Beside the turns it keeps the house: `upkeep`.
 
@@ -37,6 +38,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast import clock, config, db
 from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
+from broadcast.coverage import folding
+from broadcast.coverage.definitions import operating_rule
 from broadcast.devices.sweep import sweep
 from broadcast.errors import BroadcastError
 from broadcast.incidents.watch import Watch
@@ -179,6 +182,8 @@ class Dispatcher:
         self._pass: _Pass | None = None
         self._horizon_due: datetime | None = None
         self._content_due: datetime | None = None
+        self._announced_on: date | None = None
+        """Newest day announced to be folded."""
         self._failing: set[str] = set()
         self._due: dict[str, datetime] = {}
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
@@ -194,6 +199,7 @@ class Dispatcher:
             Step("settle", often, self._settle),
             Step("presence", often, self._presence),
             Step("incidents", often, self._incidents),
+            Step("fold", turn, self._fold),
         ]
 
     async def run(self, wake: asyncio.Event) -> None:
@@ -360,6 +366,28 @@ class Dispatcher:
     async def _incidents(self, now: datetime) -> None:
         async with self._transaction() as session:
             await self._watch.judge(session, now)
+
+    async def _fold(self, now: datetime) -> bool:
+        """Keep the days of the indicators: take up marks, announce days, fold those announced."""
+        rule = operating_rule(now.astimezone(LOCAL).date())
+        if self._announced_on != folding.last_to_fold(now):
+            async with self._transaction() as session:
+                await folding.announce(session, now, rule)
+            self._announced_on = folding.last_to_fold(now)
+        async with self._transaction() as session:
+            waiting = await folding.waiting(session)
+        if waiting.marked:
+            async with self._transaction() as session:
+                await folding.take_up(session, date.min, date.max, rule, now)
+        if waiting.announced:
+            async with self._transaction() as session:
+                await folding.note_horizon(session)
+        budget = _Budget()
+        while waiting.unfolded and not budget.spent():
+            async with self._transaction() as session:
+                if not await folding.fold_ripe(session, rule, now):
+                    return False
+        return waiting.unfolded
 
 
 async def _topology(session: AsyncSession) -> tuple[int, int, date | None]:

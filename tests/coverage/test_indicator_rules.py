@@ -47,39 +47,39 @@ WORD = Cluster(
     expected_minutes=0, online_minutes=0, completed=False, broadcast_days=0,
     fault_since=None, attested_at=AT,
 )  # fmt: skip
-SILENT = replace(WORD, attested_at=None)
+SILENT = WORD._replace(attested_at=None)
 
 
 @pytest.mark.parametrize(
     ("cluster", "causes"),
     [
         (SOUNDING, ()),
-        (replace(SOUNDING, online_minutes=799), (Cause.OFFLINE,)),
-        (replace(SOUNDING, expected_minutes=0, online_minutes=0), (Cause.NOTHING_EXPECTED,)),
-        (replace(SOUNDING, broadcast_days=6), ()),
-        (replace(SOUNDING, broadcast_days=7), (Cause.NO_COMPLETED_PLAY,)),
-        (replace(SOUNDING, completed=False, broadcast_days=1), (Cause.NO_COMPLETED_PLAY,)),
-        (replace(SOUNDING, completed=False), (Cause.NO_BROADCAST,)),
-        (replace(SOUNDING, fault_since=AT - timedelta(hours=72)), ()),
+        (SOUNDING._replace(online_minutes=799), (Cause.OFFLINE,)),
+        (SOUNDING._replace(expected_minutes=0, online_minutes=0), (Cause.NOTHING_EXPECTED,)),
+        (SOUNDING._replace(broadcast_days=6), ()),
+        (SOUNDING._replace(broadcast_days=7), (Cause.NO_COMPLETED_PLAY,)),
+        (SOUNDING._replace(completed=False, broadcast_days=1), (Cause.NO_COMPLETED_PLAY,)),
+        (SOUNDING._replace(completed=False), (Cause.NO_BROADCAST,)),
+        (SOUNDING._replace(fault_since=AT - timedelta(hours=72)), ()),
         (
-            replace(SOUNDING, fault_since=AT - timedelta(hours=72, seconds=1)),
+            SOUNDING._replace(fault_since=AT - timedelta(hours=72, seconds=1)),
             (Cause.SPEAKER_FAULT,),
         ),
         (
-            replace(SOUNDING, online_minutes=0, completed=False, fault_since=AT - timedelta(9)),
+            SOUNDING._replace(online_minutes=0, completed=False, fault_since=AT - timedelta(9)),
             (Cause.OFFLINE, Cause.NO_BROADCAST, Cause.SPEAKER_FAULT),
         ),
-        (replace(SOUNDING, online_minutes=0, attested_at=AT), (Cause.OFFLINE,)),
+        (SOUNDING._replace(online_minutes=0, attested_at=AT), (Cause.OFFLINE,)),
         (WORD, ()),
-        (replace(WORD, attested_at=AT - timedelta(days=30)), ()),
+        (WORD._replace(attested_at=AT - timedelta(days=30)), ()),
         (
-            replace(WORD, attested_at=AT - timedelta(days=30, seconds=1)),
+            WORD._replace(attested_at=AT - timedelta(days=30, seconds=1)),
             (Cause.ATTESTATION_EXPIRED,),
         ),
         (SILENT, (Cause.NOT_ATTESTED,)),
-        (replace(SILENT, telemetry=True), (Cause.NO_DEVICE,)),
-        (replace(WORD, telemetry=True), ()),
-        (replace(SILENT, device=True), (Cause.NOT_ATTESTED,)),
+        (SILENT._replace(telemetry=True), (Cause.NO_DEVICE,)),
+        (WORD._replace(telemetry=True), ()),
+        (SILENT._replace(device=True), (Cause.NOT_ATTESTED,)),
     ],
 )
 def test_a_cluster_operates_or_has_causes_why_not(
@@ -157,11 +157,11 @@ def _reasons(result: Result) -> dict[str, str | None]:
         ((SOUNDING,), (Grade.PRIMARY,), None),
         ((SOUNDING,), (Grade.PARTIAL,), Gap.PARTIAL),
         ((WORD,), (Grade.PRIMARY,), None),
-        ((replace(WORD, plant_id=2),), (Grade.PRIMARY,), Gap.NEIGHBOUR),
-        ((replace(SOUNDING, plant_id=2),), (Grade.PRIMARY,), None),
-        ((replace(WORD, plant_id=3),), (Grade.PRIMARY,), None),
-        ((SILENT, replace(SOUNDING, id=2)), (Grade.PRIMARY, Grade.PARTIAL), Gap.PARTIAL),
-        ((SILENT, replace(SOUNDING, id=2)), (Grade.PRIMARY, Grade.PRIMARY), None),
+        ((WORD._replace(plant_id=2),), (Grade.PRIMARY,), Gap.NEIGHBOUR),
+        ((SOUNDING._replace(plant_id=2),), (Grade.PRIMARY,), None),
+        ((WORD._replace(plant_id=3),), (Grade.PRIMARY,), None),
+        ((SILENT, SOUNDING._replace(id=2)), (Grade.PRIMARY, Grade.PARTIAL), Gap.PARTIAL),
+        ((SILENT, SOUNDING._replace(id=2)), (Grade.PRIMARY, Grade.PRIMARY), None),
         ((SILENT,), (Grade.PRIMARY,), Gap.CLUSTER_DOWN),
         ((SILENT,), (Grade.PARTIAL,), Gap.CLUSTER_DOWN),
     ],
@@ -187,7 +187,7 @@ def test_a_village_whose_clusters_are_down_says_what_is_wrong_with_them() -> Non
     results = evaluate(
         _province(
             villages=(_village("v"),),
-            clusters=(SILENT, replace(SOUNDING, id=2, online_minutes=0)),
+            clusters=(SILENT, SOUNDING._replace(id=2, online_minutes=0)),
             services=(_serves("v", 1), _serves("v", 2, Grade.PARTIAL)),
         )
     )
@@ -247,7 +247,7 @@ def test_a_share_reached_only_with_attestations_is_attested() -> None:
     results = evaluate(
         _province(
             villages=villages,
-            clusters=(SOUNDING, replace(WORD, id=2)),
+            clusters=(SOUNDING, WORD._replace(id=2)),
             services=(_serves("v1", 1), _serves("v2", 1), _serves("v3", 2)),
         )
     )["1.1"]
@@ -329,7 +329,7 @@ def test_a_merged_commune_with_one_old_plant_left_is_partly_converted() -> None:
     results = evaluate(
         _province(
             villages=tuple(_village(f"v{n}") for n in range(3)),
-            clusters=(SOUNDING, replace(WORD, id=2, plant_id=2)),
+            clusters=(SOUNDING, WORD._replace(id=2, plant_id=2)),
             services=(_serves("v0", 1), _serves("v1", 1), _serves("v1", 2), _serves("v2", 2)),
             stations=(_station(1, "A"), _station(2, "A")),
             plants=(_plant(1, 1), _plant(2, 2, FM)),
@@ -375,9 +375,9 @@ def test_a_station_of_the_baseline_is_converted_by_what_became_of_its_own_plants
 
 def test_conversion_is_proven_by_the_least_proven_plant() -> None:
     stations, plants = (_station(1, "A"),), (_plant(1, 1), _plant(2, 1))
-    by_word = replace(WORD, id=2, plant_id=2)
+    by_word = WORD._replace(id=2, plant_id=2)
     for clusters, evidence in [
-        ((SOUNDING, replace(SOUNDING, id=2, plant_id=2)), Evidence.TELEMETRY),
+        ((SOUNDING, SOUNDING._replace(id=2, plant_id=2)), Evidence.TELEMETRY),
         ((SOUNDING, by_word), Evidence.ATTESTED),
         ((SOUNDING,), Evidence.NONE),
     ]:
@@ -523,10 +523,8 @@ def provinces(draw: st.DrawFn) -> Province:
         for number in range(draw(st.integers(0, 6)))
     )
     clusters = tuple(
-        replace(
-            draw(st.sampled_from([SOUNDING, WORD, SILENT])),
-            id=number,
-            plant_id=draw(st.integers(1, 6)),
+        draw(st.sampled_from([SOUNDING, WORD, SILENT]))._replace(
+            id=number, plant_id=draw(st.integers(1, 6))
         )
         for number in range(1, draw(st.integers(1, 8)))
     )
@@ -594,7 +592,7 @@ def test_losing_a_record_or_evidence_never_improves_a_figure(
     villages = [*province.villages, _village("new", data.draw(st.sampled_from(COMMUNES)))]
     for cluster in province.clusters.values():
         if data.draw(st.booleans()):
-            clusters[cluster.id] = replace(SILENT, id=cluster.id, plant_id=cluster.plant_id)
+            clusters[cluster.id] = SILENT._replace(id=cluster.id, plant_id=cluster.plant_id)
     for station in province.stations.values():
         if data.draw(st.booleans()) and station.status not in {
             StationStatus.PLANNED, StationStatus.INSTALLING, StationStatus.DECOMMISSIONED,

@@ -10,9 +10,10 @@ from random import Random
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage import facts
+from broadcast.coverage import facts, present
 from broadcast.coverage.definitions import OPERATING_RULES
 from broadcast.coverage.indicators import evaluate
+from broadcast.coverage.memory import Memory
 from broadcast.coverage.reach import operation
 from broadcast.coverage.results import Result
 from tests.coverage.invented import (
@@ -64,6 +65,8 @@ async def test_figures_equal_a_recount_of_the_raw_evidence(
         recount = Recount(tables, as_of, SMALL, NOW)
         for scope in (PROVINCE, *districts, random.choice(communes)):
             province = await facts.load(session, as_of, scope, SMALL, NOW)
+            by_days = await present.load(session, as_of, scope, SMALL, NOW, Memory())
+            assert by_days == province
             results = evaluate(province, SMALL)
             for cluster in province.clusters.values():
                 judged = operation(cluster, SMALL, province.at)

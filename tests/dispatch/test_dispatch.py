@@ -16,6 +16,7 @@ from broadcast import db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
+from broadcast.coverage.folding import KEPT_DAYS
 from broadcast.devices.enrolment import retire
 from broadcast.devices.model import (
     Device,
@@ -661,3 +662,29 @@ async def test_what_fell_silent_is_an_incident_after_the_same_turn(world: World)
     async with db.transaction(world.engine) as session:
         codes = await session.scalars(sa.select(Incident.code).order_by(Incident.code))
         assert list(codes) == ["D-V1", "D-V2"]
+
+
+async def test_past_days_are_folded_for_the_indicators_and_kept_up_to_date(world: World) -> None:
+    counted = sa.text("SELECT count(folded_at) FROM folded_days")
+    marked = sa.text("SELECT count(*) FROM evidence_marks")
+    for _ in range(3):
+        await world.turn()
+    async with world.engine.connect() as connection:
+        hung_on = await connection.scalar(sa.text("SELECT min(installed_at) FROM installations"))
+        days = (world.now.astimezone(LOCAL).date() - hung_on.astimezone(LOCAL).date()).days
+        assert await connection.scalar(counted) == min(days, KEPT_DAYS) > 0
+    yesterday = world.now.astimezone(LOCAL).date() - timedelta(days=1)
+    async with db.transaction(world.engine) as session:
+        await db.ensure_day(session, yesterday)
+    async with world.engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO online_minutes (device_id, day, minutes)"
+                " SELECT id, :day, repeat('1', 1440)::bit(1440) FROM devices"
+            ),
+            {"day": yesterday},
+        )
+        assert await connection.scalar(marked) == 2
+    await world.turn()
+    async with world.engine.connect() as connection:
+        assert await connection.scalar(marked) == 0

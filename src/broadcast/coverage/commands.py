@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from broadcast import clock, config, db
-from broadcast.coverage.figures import compute, percent, proven
+from broadcast.coverage.check import differences
+from broadcast.coverage.figures import compute, percent, proven, recompute
 from broadcast.coverage.results import Result, Results
 from broadcast.coverage.views import IndicatorsView
 
@@ -25,8 +27,16 @@ def indicators(
         str | None, typer.Option(help="mã tỉnh, huyện hoặc xã; mặc định cả tỉnh (area code)")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--recompute", help="tính lại từ bằng chứng gốc, không dùng số ngày đã lưu"),
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="so số lưu với số tính lại; khác thì in ra, mã thoát 1"),
+    ] = False,
 ) -> None:
-    """Indicators 1.1 and 1.2 in all variants, recomputed for a day."""
+    """Indicators 1.1 and 1.2 in all variants, for a day."""
     settings = config.Settings()
     now = clock.now()
     on = as_of.date() if as_of else now.astimezone(clock.LOCAL).date()
@@ -36,10 +46,18 @@ def indicators(
         engine = db.create_engine(settings.postgres, "broadcast.indicators")
         try:
             async with db.transaction(engine) as session:
-                return await compute(session, on, unit, now)
+                return await (recompute if raw else compute)(session, on, unit, now)
         finally:
             await engine.dispose()
 
+    if check:
+        found = asyncio.run(_differences(settings, on, unit, now))
+        for line in found:
+            typer.echo(line, err=True)
+        if found:
+            raise typer.Exit(1)
+        typer.echo(f"Chỉ tiêu ngày {on:%d/%m/%Y}, {unit}: số lưu và số tính lại khớp nhau.")
+        return
     results = asyncio.run(run())
     if json:
         typer.echo(IndicatorsView.of(results, on, unit).model_dump_json())
@@ -53,6 +71,28 @@ def indicators(
         for variant, result in variants.items():
             table.add_row(code, f"{variant}: {result.definition.title}", *_row(result))
     Console().print(table)
+
+
+SERIALIZATION_FAILURE = "40001"
+"""SQLSTATE: the server took up the same marks at the same time."""
+
+
+async def _differences(
+    settings: config.Settings, on: date, unit: str, now: datetime, attempts: int = 5
+) -> list[str]:
+    engine = db.create_engine(settings.postgres, "broadcast.indicators")
+    one_state = engine.execution_options(isolation_level="REPEATABLE READ")
+    try:
+        while True:
+            try:
+                async with db.transaction(one_state) as session:
+                    return await differences(session, on, unit, now)
+            except DBAPIError as error:
+                attempts -= 1
+                if db.sqlstate(error) != SERIALIZATION_FAILURE or not attempts:
+                    raise
+    finally:
+        await engine.dispose()
 
 
 def _row(result: Result) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -43,12 +44,17 @@ class Window:
         at = min(now, datetime.combine(as_of + DAY, time(), LOCAL))
         return cls(as_of - timedelta(days=rule.window_days - 1), as_of, at)
 
+    @property
+    def begins_at(self) -> datetime:
+        """Midnight of the first day."""
+        return datetime.combine(self.first_on, time(), LOCAL)
+
     def parameters(self) -> dict[str, Any]:
         """As the statements name them."""
         return {
             "first_on": self.first_on,
             "as_of": self.as_of,
-            "begins_at": datetime.combine(self.first_on, time(), LOCAL),
+            "begins_at": self.begins_at,
             "at": self.at,
             "zone": LOCAL.key,
         }
@@ -65,18 +71,19 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "hours": sa.Text(),
     "last_hours": sa.Text(),
     "clusters": postgresql.ARRAY(sa.Integer()),
+    "days": postgresql.ARRAY(sa.Date()),
     "kinds": postgresql.ARRAY(sa.Text()),
 }
 
 
-def _statement(sql: str) -> sa.TextClause:
+def statement(sql: str) -> sa.TextClause:
     """A statement whose parameters carry their types: PostgreSQL need not guess."""
     return sa.text(sql).bindparams(
         *(sa.bindparam(name, type_=_TYPES[name]) for name in set(re.findall(r"(?<!:):(\w+)", sql)))
     )
 
 
-_DECLARED = """
+DECLARED = """
 place AS (
     SELECT area_code AS code, (starts_at AT TIME ZONE :zone)::date AS on_day, starts_at, ends_at
     FROM outages WHERE area_code IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
@@ -88,18 +95,19 @@ place AS (
 ),
 declared AS MATERIALIZED (
     SELECT cluster_id, starts_at, ends_at FROM outages
-    WHERE cluster_id = ANY(:clusters) AND starts_at < :at AND ends_at > :begins_at
+    WHERE (:clusters IS NULL OR cluster_id = ANY(:clusters))
+    AND cluster_id IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
     UNION ALL
     SELECT served.cluster_id, place.starts_at, place.ends_at
     FROM place JOIN cluster_villages served ON served.village_code = place.code
-    WHERE served.cluster_id = ANY(:clusters) AND served.grade = 'primary'
+    WHERE (:clusters IS NULL OR served.cluster_id = ANY(:clusters)) AND served.grade = 'primary'
     AND served.valid_from <= place.on_day
     AND (served.valid_to IS NULL OR served.valid_to >= place.on_day)
 )"""
 """Declared outages by cluster. An area stands for the clusters whose primary village lay in it
 on the day the outage began."""
 
-_HEARD = """
+HEARD = """
     online.minutes & CASE WHEN online.day = :as_of THEN last_hours ELSE hours END & CASE
         WHEN online.day > hung.begins::date AND online.day < hung.ends::date THEN whole
         ELSE (whole >> greatest(
@@ -109,8 +117,8 @@ _HEARD = """
     END"""
 """Minutes of a day in broadcast hours in which the device was heard while it hung there."""
 
-_ONLINE = _statement(f"""
-WITH RECURSIVE {_DECLARED},
+_ONLINE = statement(f"""
+WITH RECURSIVE {DECLARED},
 map AS (
     SELECT repeat('1', 1440)::bit(1440) AS whole,
            CAST(:hours AS bit(1440)) AS hours, CAST(:last_hours AS bit(1440)) AS last_hours
@@ -150,7 +158,7 @@ excused AS (
 heard AS (
     SELECT hung.cluster_id, sum(online.minutes) AS minutes
     FROM hung CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT sum(bit_count({_HEARD})) AS minutes FROM online_minutes online
+        SELECT sum(bit_count({HEARD})) AS minutes FROM online_minutes online
         WHERE device_id = hung.device_id
         AND day BETWEEN greatest(hung.begins::date, :first_on) AND least(hung.ends::date, :as_of)
     ) online
@@ -159,7 +167,7 @@ heard AS (
 void AS (
     SELECT hung.cluster_id, sum(online.minutes) AS minutes
     FROM closed JOIN hung USING (cluster_id) CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT sum(bit_count({_HEARD} & closed.minutes)) AS minutes FROM online_minutes online
+        SELECT sum(bit_count({HEARD} & closed.minutes)) AS minutes FROM online_minutes online
         WHERE device_id = hung.device_id AND day = closed.day
         AND day BETWEEN hung.begins::date AND hung.ends::date
     ) online
@@ -180,8 +188,8 @@ outside every declared outage: the time between two devices counts against the c
 minute of a swap belongs to the device that came.
 """
 
-_PLAYS = _statement(f"""
-WITH RECURSIVE {_DECLARED},
+_PLAYS = statement(f"""
+WITH RECURSIVE {DECLARED},
 dark AS MATERIALIZED (
     SELECT cluster_id, range_agg(tstzrange(starts_at, ends_at)) AS spans
     FROM declared GROUP BY cluster_id
@@ -213,18 +221,21 @@ Without a completed play: on how many days of the window. A broadcast counts whe
 over by the instant asked about and did not fall into a declared outage.
 """
 
-_FAULTS = _statement("""
+_FAULTS = statement("""
 SELECT hung.cluster_id, min(greatest(fault.opened_at, hung.installed_at)) AS since
-FROM installations hung JOIN faults fault ON fault.device_id = hung.device_id
-WHERE hung.cluster_id = ANY(:clusters) AND hung.installed_at < :at
+FROM (
+    SELECT device_id, kind, opened_at FROM faults WHERE closed_at IS NULL
+    UNION ALL
+    SELECT device_id, kind, opened_at FROM faults WHERE closed_at >= :at
+) fault JOIN installations hung USING (device_id)
+WHERE (:clusters IS NULL OR hung.cluster_id = ANY(:clusters)) AND hung.installed_at < :at
 AND (hung.removed_at IS NULL OR hung.removed_at >= :at)
 AND fault.kind = ANY(:kinds) AND fault.opened_at < :at
-AND (fault.closed_at IS NULL OR fault.closed_at >= :at)
 GROUP BY hung.cluster_id
 """)
 """A fault belongs to the cluster on which its device hangs, from the hanging on."""
 
-_ATTESTED = _statement("""
+_ATTESTED = statement("""
 SELECT cluster_id, max(attested_at) AS attested_at FROM attestations
 WHERE cluster_id = ANY(:clusters) AND attested_at < :at
 GROUP BY cluster_id
@@ -236,8 +247,10 @@ class Evidences(NamedTuple):
 
     online: dict[int, Any]
     plays: dict[int, Any]
-    faults: dict[int, Any]
-    attested: dict[int, Any]
+    faults: dict[int, datetime]
+    """Since when the oldest open speaker fault has been open."""
+    attested: dict[int, datetime]
+    """When last."""
 
 
 async def gather(
@@ -246,11 +259,27 @@ async def gather(
     """Read the evidence on these clusters."""
     asked = window.parameters() | {"clusters": clusters}
     return Evidences(
-        online=await _by_cluster(session, _ONLINE, asked | _maps(window, rule)),
-        plays=await _by_cluster(session, _PLAYS, asked | await _months(session, asked)),
-        faults=await _by_cluster(session, _FAULTS, asked | {"kinds": sorted(rule.speaker_faults)}),
-        attested=await _by_cluster(session, _ATTESTED, asked),
+        online=await _by_cluster(session, _ONLINE, asked | maps(window.as_of, window.at, rule)),
+        plays=await _by_cluster(session, _PLAYS, asked | await months(session, asked)),
+        faults=await faults(session, window, rule, clusters),
+        attested=await attested(session, window, clusters),
     )
+
+
+async def faults(
+    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int] | None
+) -> dict[int, datetime]:
+    """Since when a speaker fault has been open, by cluster; of all clusters when None."""
+    asked = {"clusters": clusters, "at": window.at, "kinds": sorted(rule.speaker_faults)}
+    return {row.cluster_id: row.since for row in await session.execute(_FAULTS, asked)}
+
+
+async def attested(
+    session: AsyncSession, window: Window, clusters: Sequence[int]
+) -> dict[int, datetime]:
+    """When somebody last attested, by cluster."""
+    asked = {"clusters": clusters, "at": window.at}
+    return {row.cluster_id: row.attested_at for row in await session.execute(_ATTESTED, asked)}
 
 
 async def _by_cluster(
@@ -259,21 +288,24 @@ async def _by_cluster(
     return {row.cluster_id: row for row in await session.execute(statement, parameters)}
 
 
-def _maps(window: Window, rule: OperatingRule) -> dict[str, str]:
+_mask = cache(mask)
+
+
+def maps(last_on: date, at: datetime, rule: OperatingRule) -> dict[str, str]:
     """Broadcast hours of a whole day, and of the last one as far as its minutes were over."""
-    hours = mask(rule.broadcast_hours)
-    midnight = datetime.combine(window.as_of, time(), LOCAL)
-    over = span(window.as_of, midnight, window.at.replace(second=0, microsecond=0), LOCAL)
+    hours = _mask(rule.broadcast_hours)
+    midnight = datetime.combine(last_on, time(), LOCAL)
+    over = span(last_on, midnight, at.replace(second=0, microsecond=0), LOCAL)
     return {"hours": to_bits(hours), "last_hours": to_bits(hours & over)}
 
 
-_RECURRENCES = _statement("""
+_RECURRENCES = statement("""
 SELECT min(recurrence_at) AS first_at, max(recurrence_at) AS last_at FROM occurrences
 WHERE starts_at >= :begins_at AND starts_at < :at
 """)
 
 
-async def _months(session: AsyncSession, asked: dict[str, Any]) -> dict[str, date]:
+async def months(session: AsyncSession, asked: dict[str, Any]) -> dict[str, date]:
     """Partitions that hold the window's plays.
 
     `plays.month` is that of the start by the rule; a broadcast may have been moved into the

@@ -6,7 +6,8 @@ Every row in force on the day asked about, none of a later one; one statement pe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.clock import LOCAL
 from broadcast.coverage import evidence
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.evidence import Window
@@ -31,10 +33,98 @@ from broadcast.coverage.observed import (
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 
+class Post(NamedTuple):
+    """A cluster of the day as the register has it."""
+
+    id: int
+    code: str
+    plant_id: int
+    telemetry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What does not depend on evidence: a scope on a day."""
+
+    as_of: date
+    scope: str
+    communes: Sequence[Commune]
+    villages: Sequence[Village]
+    stations: Mapping[int, Station]
+    station_ids: Sequence[int]
+    plants: Mapping[int, Plant]
+    baseline: Sequence[Baseline]
+    posts: Sequence[Post]
+    """Clusters that can prove something in the scope, by id."""
+    cluster_ids: Sequence[int]
+    """By place in `posts`, as all columns that follow."""
+    services: Sequence[Service]
+    hangings: Sequence[tuple[int, datetime, datetime | None]]
+    """Place in `posts`, and when a device was hung and taken down there."""
+    attestations: Sequence[tuple[int, datetime]]
+    """Place in `posts`, and when it was attested: on the day, and last before it; the oldest
+    first."""
+
+    def hung(self, begins_at: datetime, at: datetime) -> list[bool]:
+        """Whether a device hung on each post at some moment between two instants."""
+        found = [False] * len(self.posts)
+        for place, installed_at, removed_at in self.hangings:
+            if installed_at < at and (removed_at is None or removed_at > begins_at):
+                found[place] = True
+        return found
+
+    def attested_at(self, at: datetime) -> list[datetime | None]:
+        """When somebody last attested each post, before an instant."""
+        found: list[datetime | None] = [None] * len(self.posts)
+        for place, attested_at in self.attestations:
+            if attested_at < at:
+                found[place] = attested_at
+        return found
+
+
+async def load_register(session: AsyncSession, as_of: date, scope: str) -> Register:
+    """Read the register of a day.
+
+    Args:
+        session: Where to read.
+        as_of: The day.
+        scope: Code of a unit of that day.
+    """
+    lineage = await load_lineage(session, villages=False)
+    units = await _units(session, scope, as_of, lineage)
+    stations, station_ids = await _stations(session, as_of, lineage, units.codes)
+    plants = await _plants(session, as_of)
+    baseline = [
+        entry for entry in await _baseline(session, as_of) if entry.station_id in station_ids
+    ]
+    posts, services = await _posts(
+        session,
+        as_of,
+        villages=[village.code for village in units.villages],
+        plants=_concerned(stations, station_ids, plants, baseline),
+    )
+    places = {post.id: place for place, post in enumerate(posts)}
+    return Register(
+        as_of=as_of,
+        scope=scope,
+        communes=units.communes,
+        villages=units.villages,
+        stations=stations,
+        station_ids=sorted(station_ids),
+        plants=plants,
+        baseline=baseline,
+        posts=posts,
+        cluster_ids=[post.id for post in posts],
+        services=services,
+        hangings=await _hangings(session, places),
+        attestations=await _attestations(session, as_of, places),
+    )
+
+
 async def load(
     session: AsyncSession, as_of: date, scope: str, rule: OperatingRule, now: datetime
 ) -> Province:
-    """Read a province, a district or a commune as it was at the end of a day.
+    """Read a province, a district or a commune as it was at the end of a day, from raw evidence.
 
     Args:
         session: Where to read.
@@ -43,33 +133,42 @@ async def load(
         rule: When a cluster operates.
         now: On the day itself, the evidence up to this instant counts.
     """
+    register = await load_register(session, as_of, scope)
     window = Window.of(as_of, rule, now)
-    lineage = await load_lineage(session, villages=False)
-    units = await _units(session, scope, as_of, lineage)
-    stations, station_ids = await _stations(session, as_of, lineage, units.codes)
-    plants = await _plants(session, as_of)
-    baseline = [
-        entry for entry in await _baseline(session, as_of) if entry.station_id in station_ids
-    ]
-    clusters, services = await _clusters(
-        session,
-        window,
-        rule,
-        villages=[village.code for village in units.villages],
-        plants=_concerned(stations, station_ids, plants, baseline),
-    )
+    known = await evidence.gather(session, window, rule, register.cluster_ids)
+    clusters = {}
+    for post in register.posts:
+        minutes, played = known.online.get(post.id), known.plays[post.id]
+        clusters[post.id] = Cluster(
+            id=post.id,
+            code=post.code,
+            plant_id=post.plant_id,
+            telemetry=post.telemetry,
+            device=bool(minutes and minutes.device),
+            expected_minutes=int(minutes.expected) if minutes else 0,
+            online_minutes=int(minutes.online) if minutes else 0,
+            completed=played.completed,
+            broadcast_days=played.days,
+            fault_since=known.faults.get(post.id),
+            attested_at=known.attested.get(post.id),
+        )
+    return province(register, window, clusters)
+
+
+def province(register: Register, window: Window, clusters: Mapping[int, Cluster]) -> Province:
+    """The register of a day with what is known of its clusters."""
     return Province(
-        as_of=as_of,
+        as_of=register.as_of,
         at=window.at,
-        scope=scope,
-        communes=units.communes,
-        villages=units.villages,
+        scope=register.scope,
+        communes=register.communes,
+        villages=register.villages,
         clusters=clusters,
-        services=services,
-        stations=stations,
-        station_ids=sorted(station_ids),
-        plants=plants,
-        baseline=baseline,
+        services=register.services,
+        stations=register.stations,
+        station_ids=register.station_ids,
+        plants=register.plants,
+        baseline=register.baseline,
     )
 
 
@@ -271,7 +370,7 @@ def _concerned(
     ]
 
 
-# --- clusters and their evidence -----------------------------------------------------------------
+# --- clusters ------------------------------------------------------------------------------------
 
 _CLUSTERS = sa.text("""
 SELECT cluster.id, cluster.code, cluster.plant_id, cluster.evidence FROM clusters cluster
@@ -292,41 +391,60 @@ AND valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
 """)
 
 
-async def _clusters(
-    session: AsyncSession,
-    window: Window,
-    rule: OperatingRule,
-    villages: Sequence[str],
-    plants: Sequence[int],
-) -> tuple[dict[int, Cluster], list[Service]]:
-    """Clusters of these plants or serving these villages, their evidence and their villages."""
-    found = (
-        await session.execute(
-            _CLUSTERS, {"as_of": window.as_of, "villages": villages, "plants": plants}
-        )
-    ).all()
-    ids = [row.id for row in found]
-    asked = {"clusters": ids, "as_of": window.as_of}
+async def _posts(
+    session: AsyncSession, as_of: date, villages: Sequence[str], plants: Sequence[int]
+) -> tuple[list[Post], list[Service]]:
+    """Clusters of these plants or serving these villages, and their villages."""
+    found = await session.execute(
+        _CLUSTERS, {"as_of": as_of, "villages": villages, "plants": plants}
+    )
+    posts = [
+        Post(row.id, row.code, row.plant_id, row.evidence == Evidence.TELEMETRY) for row in found
+    ]
+    asked = {"clusters": [post.id for post in posts], "as_of": as_of}
     services = [
         Service(cluster_id=row.cluster_id, village=row.village_code, grade=Grade(row.grade))
         for row in await session.execute(_SERVICES, asked)
     ]
-    known = await evidence.gather(session, window, rule, ids)
-    clusters = {}
-    for row in found:
-        minutes, played = known.online.get(row.id), known.plays[row.id]
-        fault, word = known.faults.get(row.id), known.attested.get(row.id)
-        clusters[row.id] = Cluster(
-            id=row.id,
-            code=row.code,
-            plant_id=row.plant_id,
-            telemetry=row.evidence == Evidence.TELEMETRY,
-            device=bool(minutes and minutes.device),
-            expected_minutes=int(minutes.expected) if minutes else 0,
-            online_minutes=int(minutes.online) if minutes else 0,
-            completed=played.completed,
-            broadcast_days=played.days,
-            fault_since=fault.since if fault else None,
-            attested_at=word.attested_at if word else None,
-        )
-    return clusters, services
+    return posts, services
+
+
+_HANGINGS = sa.text("SELECT cluster_id, installed_at, removed_at FROM installations")
+
+_ATTESTATIONS = sa.text("""
+SELECT DISTINCT ON (cluster_id) cluster_id, attested_at FROM attestations
+WHERE attested_at < :begins_at
+ORDER BY cluster_id, attested_at DESC
+""")
+
+_ATTESTATIONS_OF_THE_DAY = sa.text("""
+SELECT cluster_id, attested_at FROM attestations
+WHERE attested_at >= :begins_at AND attested_at < :ends_at
+ORDER BY attested_at
+""")
+
+
+async def _hangings(
+    session: AsyncSession, places: Mapping[int, int]
+) -> list[tuple[int, datetime, datetime | None]]:
+    return [
+        (places[cluster_id], installed_at, removed_at)
+        for cluster_id, installed_at, removed_at in await session.execute(_HANGINGS)
+        if cluster_id in places
+    ]
+
+
+async def _attestations(
+    session: AsyncSession, on: date, places: Mapping[int, int]
+) -> list[tuple[int, datetime]]:
+    begins_at = datetime.combine(on, time(), LOCAL)
+    before = await session.execute(_ATTESTATIONS, {"begins_at": begins_at})
+    within = await session.execute(
+        _ATTESTATIONS_OF_THE_DAY,
+        {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)},
+    )
+    return [
+        (places[cluster_id], attested_at)
+        for cluster_id, attested_at in (*before, *within)
+        if cluster_id in places
+    ]

@@ -12,34 +12,58 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.clock import LOCAL
-from broadcast.coverage import facts
-from broadcast.coverage.definitions import operating_rule
+from broadcast.coverage import facts, present
+from broadcast.coverage.definitions import OperatingRule, operating_rule
 from broadcast.coverage.indicators import evaluate
+from broadcast.coverage.memory import Memory
 from broadcast.coverage.reach import Cause, Gap
 from broadcast.coverage.results import Reason, Result, Results
 from broadcast.errors import InvalidInput
 from broadcast.stations.model import Evidence
 
 
-async def compute(session: AsyncSession, as_of: date, scope: str, now: datetime) -> Results:
-    """Every indicator in every variant, recomputed from the evidence.
+async def compute(
+    session: AsyncSession, as_of: date, scope: str, now: datetime, memory: Memory | None = None
+) -> Results:
+    """Every indicator in every variant, from the evidence as it is now.
 
     Args:
         session: Where the evidence is.
         as_of: Local day, under whose units and by the end of which; today: up to `now`.
         scope: Code of a province, district or commune of that day.
         now: The present.
+        memory: What this process remembers of this database.
 
     Raises:
         InvalidInput: `as_of` is in the future, or `scope` is no such unit on that day.
+    """
+    rule = await rule_of(session, as_of, scope, now)
+    province = await present.load(session, as_of, scope, rule, now, memory or Memory())
+    return evaluate(province, rule)
+
+
+async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetime) -> Results:
+    """The same as `compute`, from the raw rows alone and at once: what the other is held against.
+
+    Raises:
+        InvalidInput: As `compute`.
+    """
+    rule = await rule_of(session, as_of, scope, now)
+    return evaluate(await facts.load(session, as_of, scope, rule, now), rule)
+
+
+async def rule_of(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:
+    """The rule of a day.
+
+    Raises:
+        InvalidInput: There is no figure of this day and scope.
     """
     if as_of > now.astimezone(LOCAL).date():
         raise InvalidInput("as_of", f"{as_of} chưa tới; hãy chọn hôm nay hoặc một ngày đã qua")
     unit = await require_unit(session, "scope", scope, as_of)
     if unit.level == Level.VILLAGE:
         raise InvalidInput("scope", f"{scope} là thôn; hãy chọn xã, huyện hoặc tỉnh")
-    rule = operating_rule(as_of)
-    return evaluate(await facts.load(session, as_of, scope, rule, now), rule)
+    return operating_rule(as_of)
 
 
 def figures(results: Results) -> dict[str, dict[str, dict[str, Any]]]:

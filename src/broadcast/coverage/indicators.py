@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from broadcast.coverage.definitions import Definition, OperatingRule, definitions, operating_rule
 from broadcast.coverage.observed import Baseline, Plant, Province, Station
@@ -38,6 +39,28 @@ def evaluate(province: Province, rule: OperatingRule | None = None) -> Results:
             target=definition.targets.get(province.as_of.year),
         )
     return results
+
+
+class _Tally(NamedTuple):
+    """The villages of a commune, those it may own included."""
+
+    known: int
+    reached: int
+    by_telemetry: int
+    unplaced: int
+    unreached: tuple[str, ...]
+    """Their codes."""
+
+    @classmethod
+    def of(cls, judged: Sequence[Reach]) -> _Tally:
+        missed = [one for one in judged if one.gap is not None]
+        return cls(
+            len(judged),
+            len(judged) - len(missed),
+            sum(one.evidence is Evidence.TELEMETRY for one in judged),
+            sum(one.gap is Gap.UNPLACED for one in missed),
+            tuple(one.village.code for one in missed),
+        )
 
 
 class _Counted:
@@ -72,6 +95,8 @@ class _Counted:
             if service.grade is Grade.PRIMARY:
                 plant_id = province.clusters[service.cluster_id].plant_id
                 self._villages_of[plant_id].add(service.village)
+
+        self.tallies = {code: _Tally.of(judged) for code, judged in self.reaches_of.items()}
 
     def proof(self, plant: Plant) -> Evidence:
         """Best evidence among the plant's clusters that it sounds."""
@@ -146,42 +171,40 @@ def _communes_reached(counted: _Counted, definition: Definition) -> Counting:
     assert wanted is not None, definition
     members = []
     for commune in counted.province.communes:
-        judged = counted.reaches_of.get(commune.code, [])
-        share = _share(judged, lambda one: one.reached)
+        villages = counted.tallies.get(commune.code, _NO_VILLAGE)
         reason, evidence = None, Evidence.NONE
-        if share is None:
+        if not villages.known:
             reason = Reason.NO_VILLAGE
-        elif share >= wanted:
-            proven = _share(judged, lambda one: one.evidence is Evidence.TELEMETRY)
-            by_telemetry = proven is not None and proven >= wanted
+        elif _suffice(villages.reached, villages.known, wanted):
+            by_telemetry = _suffice(villages.by_telemetry, villages.known, wanted)
             evidence = Evidence.TELEMETRY if by_telemetry else Evidence.ATTESTED
         else:
-            placed = [one for one in judged if one.gap is not Gap.UNPLACED]
-            without = _share(placed, lambda one: one.reached)
-            suffices = without is None or without >= wanted
+            placed = villages.known - villages.unplaced
+            suffices = _suffice(villages.reached, placed, wanted)
             reason = Reason.VILLAGES_UNPLACED if suffices else Reason.VILLAGES_UNREACHED
+        share = Fraction(villages.reached, villages.known) if villages.known else None
         members.append(
             Member(
                 code=commune.code, name=commune.name, reason=reason, evidence=evidence,
-                share=share, causes=tuple(one.village.code for one in judged if not one.reached),
+                share=share, causes=villages.unreached,
             )
         )  # fmt: skip
     return members, _without_homes(counted.province)
 
 
-def _share(judged: Sequence[Reach], of: Callable[[Reach], bool]) -> Fraction | None:
-    return Fraction(sum(map(of, judged)), len(judged)) if judged else None
+_NO_VILLAGE = _Tally.of(())
+
+
+def _suffice(part: int, whole: int, share: Fraction) -> bool:
+    return part * share.denominator >= whole * share.numerator
 
 
 def _villages_reached(counted: _Counted, definition: Definition) -> Counting:
     del definition
     members = [
-        Member(
-            code=one.village.code, name=one.village.name,
-            reason=one.gap, evidence=one.evidence, causes=one.causes,
-        )
-        for one in counted.reaches
-    ]  # fmt: skip
+        Member(village.code, village.name, gap, evidence, None, causes)
+        for village, evidence, gap, causes in counted.reaches
+    ]
     return members, _without_homes(counted.province)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 
@@ -34,9 +35,8 @@ class Village:
     """Document by which it does not count, for want of homes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """A cluster of the day and the evidence on it."""
+class Cluster(NamedTuple):
+    """A cluster of the day and the evidence on it: thousands are made for every figure."""
 
     id: int
     code: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from fractions import Fraction
+from typing import NamedTuple
 
 from broadcast.coverage.definitions import OperatingRule
-from broadcast.coverage.observed import Cluster, Province, Village
+from broadcast.coverage.observed import Cluster, Province, Service, Village
 from broadcast.stations.model import Evidence, Grade
 
 
@@ -50,11 +50,12 @@ def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
     """
     if not cluster.reports:
         cause = _attestation_cause(cluster, rule, at)
-        return Operation(Evidence.NONE, (cause,)) if cause else Operation(Evidence.ATTESTED)
+        return Operation(Evidence.NONE, (cause,)) if cause else _ATTESTED
+    share = rule.online_share
     causes = []
     if not cluster.expected_minutes:
         causes.append(Cause.NOTHING_EXPECTED)
-    elif Fraction(cluster.online_minutes, cluster.expected_minutes) < rule.online_share:
+    elif cluster.online_minutes * share.denominator < cluster.expected_minutes * share.numerator:
         causes.append(Cause.OFFLINE)
     if not cluster.completed and not cluster.broadcast_days:
         causes.append(Cause.NO_BROADCAST)
@@ -62,7 +63,10 @@ def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
         causes.append(Cause.NO_COMPLETED_PLAY)
     if cluster.fault_since is not None and at - cluster.fault_since > rule.speaker_fault:
         causes.append(Cause.SPEAKER_FAULT)
-    return Operation(Evidence.NONE if causes else Evidence.TELEMETRY, tuple(causes))
+    return Operation(Evidence.NONE, tuple(causes)) if causes else _SOUNDS
+
+
+_ATTESTED, _SOUNDS = Operation(Evidence.ATTESTED), Operation(Evidence.TELEMETRY)
 
 
 def _attestation_cause(cluster: Cluster, rule: OperatingRule, at: datetime) -> Cause | None:
@@ -78,7 +82,13 @@ _STRENGTH = (Evidence.NONE, Evidence.ATTESTED, Evidence.TELEMETRY)
 
 def strongest(proofs: Iterable[Evidence]) -> Evidence:
     """What one of several clusters proves for all."""
-    return max(proofs, key=_STRENGTH.index, default=Evidence.NONE)
+    best = Evidence.NONE
+    for proof in proofs:
+        if proof is Evidence.TELEMETRY:
+            return proof
+        if proof is Evidence.ATTESTED:
+            best = proof
+    return best
 
 
 def weakest(proofs: Iterable[Evidence]) -> Evidence:
@@ -99,8 +109,7 @@ class Gap(StrEnum):
     """It is not on record in which commune it lies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """Whether sound of its own commune reaches a village."""
 
     village: Village
@@ -121,36 +130,38 @@ def reach(province: Province, operations: Mapping[int, Operation]) -> list[Reach
     serving = defaultdict(list)
     for service in province.services:
         serving[service.village].append(service)
-    result = []
-    for village in province.villages:
-        if village.excluded is not None:
-            continue
-        if village.commune is None:
-            result.append(Reach(village, Evidence.NONE, Gap.UNPLACED, ()))
-            continue
-        own, foreign, partial = [], [], []
-        for service in serving[village.code]:
-            outcome = operations[service.cluster_id]
-            if service.grade is Grade.PARTIAL:
-                partial.append(outcome)
-            elif _is_neighbour(province, service.cluster_id, village):
-                foreign.append(outcome)
-            else:
-                own.append(outcome)
-        result.append(_judge(village, own, foreign, partial))
-    return result
+    return [
+        _judge(province, village, serving.get(village.code, ()), operations)
+        for village in province.villages
+        if village.excluded is None
+    ]
 
 
 def _judge(
-    village: Village, own: list[Operation], foreign: list[Operation], partial: list[Operation]
+    province: Province,
+    village: Village,
+    services: Sequence[Service],
+    operations: Mapping[int, Operation],
 ) -> Reach:
-    if any(outcome.operating for outcome in own):
-        return Reach(village, strongest(outcome.evidence for outcome in own), None, ())
-    if any(outcome.operating for outcome in foreign):
-        return Reach(village, Evidence.NONE, Gap.NEIGHBOUR, ())
-    if any(outcome.operating for outcome in partial):
-        return Reach(village, Evidence.NONE, Gap.PARTIAL, ())
-    down = {cause for outcome in [*own, *foreign, *partial] for cause in outcome.causes}
+    if village.commune is None:
+        return Reach(village, Evidence.NONE, Gap.UNPLACED, ())
+    own: list[Evidence] = []
+    down: set[Cause] = set()
+    gap = None
+    for service in services:
+        outcome = operations[service.cluster_id]
+        if outcome.causes:
+            down.update(outcome.causes)
+        elif service.grade is Grade.PARTIAL:
+            gap = gap or Gap.PARTIAL
+        elif _is_neighbour(province, service.cluster_id, village):
+            gap = Gap.NEIGHBOUR
+        else:
+            own.append(outcome.evidence)
+    if own:
+        return Reach(village, strongest(own), None, ())
+    if gap is not None:
+        return Reach(village, Evidence.NONE, gap, ())
     gap = Gap.CLUSTER_DOWN if down else Gap.NO_CLUSTER
     return Reach(village, Evidence.NONE, gap, tuple(sorted(down)))
 
@@ -162,7 +173,9 @@ def _is_neighbour(province: Province, cluster_id: int, village: Village) -> bool
     one hangs on its plant, and sounds what that plant's station broadcasts.
     """
     cluster = province.clusters[cluster_id]
+    if cluster.reports:
+        return False
     plant = province.plants.get(cluster.plant_id)
-    if cluster.reports or plant is None:
+    if plant is None:
         return False
     return province.stations[plant.station_id].commune not in {None, village.commune}

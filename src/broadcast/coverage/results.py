@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
 
 from broadcast.coverage.definitions import Definition
 from broadcast.coverage.reach import Gap
@@ -45,8 +47,7 @@ DATA_ERRORS: frozenset[str] = frozenset(
 """The record is incomplete: somebody has to mend it before the figure can be trusted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(NamedTuple):
     """One unit of a denominator."""
 
     code: str
@@ -77,7 +78,7 @@ class Exclusion:
     document: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """One variant of one indicator on one day, with its lists."""
 
@@ -88,10 +89,10 @@ class Result:
     target: Fraction | None
     """What the plan wants of the year asked about."""
 
-    @property
+    @cached_property
     def numerator(self) -> list[Member]:
         """The units that count."""
-        return [member for member in self.members if member.counted]
+        return [member for member in self.members if member.reason is None]
 
     @property
     def partly(self) -> list[Member]:
@@ -103,7 +104,7 @@ class Result:
         """Units whose record is incomplete."""
         return [member for member in self.members if member.reason in DATA_ERRORS]
 
-    @property
+    @cached_property
     def value(self) -> Fraction | None:
         """Numerator ÷ denominator, None when there is nothing to count."""
         return self._ratio(len(self.numerator))

@@ -13,7 +13,9 @@ from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.coverage import exclusions
 from broadcast.coverage.figures import compute
-from broadcast.coverage.views import IndicatorsView, ResultView
+from broadcast.coverage.memory import Memory
+from broadcast.coverage.restatements import restated, restatements
+from broadcast.coverage.views import IndicatorsView, RestatementView, ResultView
 from broadcast.errors import NotFound
 from broadcast.web.rest import AppSettings, Created, Once, Session, if_match
 
@@ -32,18 +34,48 @@ Scope = Annotated[
 ]
 
 
+def _memory(request: Request) -> Memory:
+    """What this process remembers between two figures."""
+    state = request.app.state
+    if not hasattr(state, "indicators"):
+        state.indicators = Memory()
+    memory: Memory = state.indicators
+    return memory
+
+
+Remembered = Annotated[Memory, Depends(_memory)]
+
+
 @router.get("/indicators", summary="Chỉ tiêu 1.1 và 1.2, mọi cách tính")
 async def list_indicators(
     session: Session,
     settings: AppSettings,
     caller: CallerDep,
+    memory: Remembered,
     as_of: AsOf = None,
     scope: Scope = None,
 ) -> IndicatorsView:
-    """All variants with their evidence and the year's target, recomputed for the day."""
+    """All variants with their evidence and the year's target, computed for the day."""
     now = clock.now()
     on, unit = as_of or clock.today(), scope or settings.province
-    return IndicatorsView.of(await compute(session, on, unit, now), on, unit)
+    results = await compute(session, on, unit, now, memory)
+    restated_at = await restated(session, on) if on < clock.today() else None
+    return IndicatorsView.of(results, on, unit, restated_at)
+
+
+@router.get("/indicators/restatements", summary="Số liệu ngày cũ đã được tính lại")
+async def list_restatements(
+    session: Session,
+    caller: CallerDep,
+    as_of: Annotated[
+        date | None,
+        Query(description="chỉ những gì đổi chỉ tiêu của ngày này sau khi ngày đó đã qua"),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="số dòng, mới nhất trước")] = 100,
+) -> list[RestatementView]:
+    """Past days of which later evidence changed what is known; the newest first."""
+    rows = await restatements(session, as_of, limit)
+    return [RestatementView.of(row) for row in rows]
 
 
 @router.get("/indicators/{code}/{variant}", summary="Một chỉ tiêu với danh sách")
@@ -51,6 +83,7 @@ async def show_indicator(
     session: Session,
     settings: AppSettings,
     caller: CallerDep,
+    memory: Remembered,
     code: Annotated[str, Path(examples=["1.1"])],
     variant: Annotated[str, Path(examples=["TH"])],
     as_of: AsOf = None,
@@ -59,7 +92,7 @@ async def show_indicator(
     """One variant with numerator, denominator and excluded units, each with its reason."""
     now = clock.now()
     on, unit = as_of or clock.today(), scope or settings.province
-    results = await compute(session, on, unit, now)
+    results = await compute(session, on, unit, now, memory)
     result = results.get(code, {}).get(variant)
     if result is None:
         known = ", ".join(f"{c}/{v}" for c, variants in results.items() for v in variants)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from broadcast.coverage.definitions import operating_rule
 from broadcast.coverage.figures import REASONS, ratio, sentence
+from broadcast.coverage.model import Restatement
 from broadcast.coverage.results import Exclusion, Member, Result, Results
 from broadcast.stations.model import Evidence
 
@@ -150,15 +153,75 @@ class IndicatorsView(BaseModel):
 
     as_of: date
     scope: str
+    restated_at: datetime | None
+    """When evidence that came after the day last changed what it, or a day of the window before
+    it, says of a cluster; the reason is in `/indicators/restatements`."""
     indicators: list[FigureView]
 
     @classmethod
-    def of(cls, results: Results, as_of: date, scope: str) -> IndicatorsView:
+    def of(
+        cls, results: Results, as_of: date, scope: str, restated_at: datetime | None = None
+    ) -> IndicatorsView:
         """All figures, without their lists."""
         figures = [
             FigureView.of(result) for variants in results.values() for result in variants.values()
         ]
-        return cls(as_of=as_of, scope=scope, indicators=figures)
+        return cls(as_of=as_of, scope=scope, restated_at=restated_at, indicators=figures)
+
+
+CAUSES: Mapping[str, str] = {
+    "online_minutes": "nhịp tim đến muộn",
+    "plays": "nhật ký phát đến muộn hoặc sổ phát được sửa",
+    "installations": "sửa việc lắp, gỡ thiết bị",
+    "outages": "khai báo, sửa mất điện hoặc bảo trì",
+    "cluster_villages": "sửa thôn do cụm loa phục vụ",
+    "areas": "sửa đơn vị hành chính",
+}
+"""Table whose rows changed → what that means."""
+
+
+class RestatementView(BaseModel):
+    """What a past day says of clusters was changed by evidence that came later."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "day": "2026-05-31", "figures_until": "2026-06-29", "restated_on": "2026-07-20",
+                "first_at": "2026-07-20T01:12:07Z", "restated_at": "2026-07-20T01:15:42Z",
+                "causes": ["plays"], "text": "nhật ký phát đến muộn hoặc sổ phát được sửa",
+                "cluster_days": 14,
+            }
+        }
+    )  # fmt: skip
+
+    day: date
+    figures_until: date
+    """The figures of `day` up to this day rest on it, and were computed anew."""
+    restated_on: date
+    """Local day on which that was."""
+    first_at: datetime
+    restated_at: datetime
+    """The last time on that day."""
+    causes: list[str]
+    text: str
+    cluster_days: int
+    """Clusters of which the day says something else, each time counted."""
+
+    @classmethod
+    def of(cls, row: Restatement) -> RestatementView:
+        """The restatement as answered."""
+        window_days = operating_rule(row.day).window_days
+        causes = row.cause.split(",")
+        return cls(
+            day=row.day,
+            figures_until=row.day + timedelta(days=window_days - 1),
+            restated_on=row.restated_on,
+            first_at=row.first_at,
+            restated_at=row.restated_at,
+            causes=causes,
+            text="; ".join(CAUSES[cause] for cause in causes),
+            cluster_days=row.cluster_days,
+        )
 
 
 def _figure(result: Result) -> dict[str, object]:

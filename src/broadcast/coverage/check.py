@@ -1,0 +1,63 @@
+"""Holding the figures against a full recomputation from the raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.coverage import facts, present
+from broadcast.coverage.figures import percent, rule_of
+from broadcast.coverage.indicators import evaluate
+from broadcast.coverage.memory import Memory
+from broadcast.coverage.observed import Cluster
+from broadcast.coverage.results import Results
+
+
+async def differences(session: AsyncSession, as_of: date, scope: str, now: datetime) -> list[str]:
+    """What `compute` and `recompute` find differently, a sentence each; nothing when all is well.
+
+    Args:
+        session: In a transaction that sees one state of the database (REPEATABLE READ).
+        as_of: As `compute`.
+        scope: As `compute`.
+        now: As `compute`.
+
+    Raises:
+        InvalidInput: As `compute`.
+    """
+    rule = await rule_of(session, as_of, scope, now)
+    kept = await present.load(session, as_of, scope, rule, now, Memory())
+    raw = await facts.load(session, as_of, scope, rule, now)
+    lines = []
+    for number in sorted({*kept.clusters, *raw.clusters}):
+        ours, theirs = kept.clusters.get(number), raw.clusters.get(number)
+        if ours != theirs:
+            lines += [f"cụm loa {line}" for line in _of_cluster(ours, theirs)]
+    return lines + list(_of_figures(evaluate(kept, rule), evaluate(raw, rule)))
+
+
+def _of_cluster(kept: Cluster | None, raw: Cluster | None) -> Iterator[str]:
+    if kept is None or raw is None:
+        one = kept or raw
+        assert one is not None
+        yield f"{one.code}: chỉ có trong {'số lưu' if raw is None else 'số tính lại'}"
+        return
+    for name, ours, theirs in zip(Cluster._fields, kept, raw, strict=True):
+        if ours != theirs:
+            yield f"{kept.code}: {name} lưu {ours}, tính lại {theirs}"
+
+
+def _of_figures(kept: Results, raw: Results) -> Iterator[str]:
+    for code, variants in raw.items():
+        for variant, result in variants.items():
+            ours = kept[code][variant]
+            if ours == result:
+                continue
+            units = {member.code: member for member in ours.members}
+            differing = [each.code for each in result.members if units.get(each.code) != each]
+            yield (
+                f"chỉ tiêu {code} {variant}: lưu {percent(ours.value)}, "
+                f"tính lại {percent(result.value)}; khác ở {', '.join(differing)}"
+            )

@@ -1,0 +1,450 @@
+"""What is kept of past days is what the evidence says, whatever comes in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import hypothesis
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import db
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.coverage import facts, folding, present
+from broadcast.coverage.definitions import OPERATING_RULES
+from broadcast.coverage.memory import Memory
+from broadcast.coverage.model import ClusterDay, EvidenceMark, FoldedDay, Restatement
+from broadcast.devices import heartbeats
+from broadcast.devices.arrival import Arrival
+from broadcast.devices.model import Installation
+from broadcast.plays.model import Play, PlayState
+from broadcast.stations.model import ClusterVillage, Grade, Outage, OutageKind
+from broadcast.wire.events import Clock, Heartbeat
+from tests.coverage.recount import Recount, read
+from tests.plays.world import COMMUNE, PROVINCE, make
+
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+RULE = replace(
+    OPERATING_RULES[0],
+    window_days=4,
+    broadcast_hours=((time(5), time(5, 10)), (time(23, 55), time(0, 5))),
+    play_within_days=2,
+)
+FIRST, TODAY = date(2025, 6, 28), date(2025, 7, 3)
+DAYS = [FIRST + offset * DAY for offset in range((TODAY - FIRST).days + 1)]
+NOW = datetime.combine(TODAY, time(5, 7, 20), LOCAL)
+LATER = NOW + 3 * DAY
+
+moments = st.builds(
+    lambda day, minute, second: (
+        datetime.combine(day, time(), LOCAL) + timedelta(minutes=minute, seconds=second)
+    ),
+    st.sampled_from(DAYS),
+    st.sampled_from([*range(8), *range(297, 313), *range(1433, 1440), 0, 300, 600]),
+    st.sampled_from([0, 0, 1, 59]),
+)
+hours = st.builds(
+    lambda day, minute: datetime.combine(day, time(5, minute), LOCAL),
+    st.sampled_from(DAYS[2:-1]),
+    st.integers(0, 9),
+)
+"""In the broadcast hours of days that are folded."""
+places = st.sampled_from(["C-1", "C-2", PROVINCE, COMMUNE, "V-1", "V-2"])
+clusters = st.sampled_from(["C-1", "C-2"])
+devices = st.sampled_from(["D-1", "D-2", "D-3"])
+
+
+class Commune(NamedTuple):
+    """Ids by code, of what there is."""
+
+    session: AsyncSession
+    clusters: dict[str, int]
+    devices: dict[str, int]
+
+
+async def settle_down(session: AsyncSession) -> Commune:
+    """Two clusters in a commune, with their devices, and partitions for the days."""
+    made = await make(session)
+    for day in (FIRST, TODAY):
+        await db.ensure_partition(session, "plays", day)
+    for offset in range(-2, 20):
+        await db.ensure_day(session, FIRST + offset * DAY)
+    return Commune(
+        session,
+        {code: row.id for code, row in made.clusters.items()},
+        {code: row.id for code, row in made.devices.items()},
+    )
+
+
+Action = Callable[["Happenings"], Any]
+
+
+def action(name: str, *drawn: st.SearchStrategy[Any]) -> st.SearchStrategy[Action]:
+    """A call of a method of `Happenings`."""
+    return st.tuples(*drawn).map(lambda values: lambda world: getattr(world, name)(*values))
+
+
+HAPPENINGS = st.one_of(
+    action("beat", devices, hours, st.integers(1, 12), st.integers(0, 6)),
+    action("beat", devices, moments, st.integers(1, 12), st.integers(0, 6)),
+    action("cut", places, hours, st.sampled_from([1, 4])),
+    action("swap", devices, clusters, moments),
+    action("take_down", clusters, moments),
+    action("never_hung", st.integers(0, 5)),
+    action("cut", places, moments, st.sampled_from([1, 4, 700, 3000])),
+    action("mend_cut", st.integers(0, 5), st.sampled_from([None, 3, 900])),
+    action("broadcast", clusters, moments),
+    action("settle", st.integers(0, 9), st.sampled_from([*PlayState])),
+    action("serve", clusters, st.sampled_from(["V-1", "V-2"]), st.sampled_from(DAYS)),
+    action("move", st.sampled_from(["V-1", "V-2"]), st.sampled_from(DAYS)),
+    action("announce_and_fold", st.sets(st.sampled_from(DAYS[:-1]))),
+    action("take_up"),
+    action("forget", st.sampled_from(DAYS)),
+    action("look", st.sampled_from(DAYS)),
+)  # fmt: skip
+
+
+class Happenings:
+    """A commune to which things happen, and the memory of a server that is asked in between."""
+
+    def __init__(self, commune: Commune) -> None:
+        self.commune, self.session = commune, commune.session
+        self.memory = Memory()
+        self.seq = 0
+        self.cuts: list[Outage] = []
+        self.plays: list[Play] = []
+
+    async def beat(self, device: str, first: datetime, count: int, late: int) -> None:
+        """Heartbeats, the last of them twice, that reach the server days late and in one go."""
+        code = self.commune.devices[device]
+        beats = []
+        for number in range(count):
+            self.seq += 1
+            message = Heartbeat(
+                session=1, seq=self.seq, sent_at=first + number * MINUTE, clock=Clock(trusted=True)
+            )
+            beats.append(Arrival(code, device, message))
+        received_at = beats[-1].message.sent_at + late * DAY
+        await heartbeats.record(
+            self.session, [], [*beats, beats[-1]], [], received_at, live=False,
+            patience=heartbeats.patience(Rules()),
+        )  # fmt: skip
+
+    async def _hangings(self) -> list[Installation]:
+        return list(
+            await self.session.scalars(
+                sa.select(Installation)
+                .order_by(Installation.installed_at, Installation.device_id)
+                .execution_options(populate_existing=True)
+            )
+        )
+
+    async def swap(self, device: str, cluster: str, at: datetime) -> None:
+        code, place = self.commune.devices[device], self.commune.clusters[cluster]
+        concerned = [
+            row
+            for row in await self._hangings()
+            if code == row.device_id or place == row.cluster_id
+        ]
+        if any(row.installed_at >= at or (row.removed_at or at) > at for row in concerned):
+            return
+        for row in concerned:
+            row.removed_at = row.removed_at or at
+        await self.session.flush()
+        self.session.add(Installation(device_id=code, cluster_id=place, installed_at=at))
+        await self.session.flush()
+
+    async def take_down(self, cluster: str, at: datetime) -> None:
+        for row in await self._hangings():
+            if row.cluster_id == self.commune.clusters[cluster] and not row.removed_at:
+                row.removed_at = at if at > row.installed_at else None
+        await self.session.flush()
+
+    async def never_hung(self, number: int) -> None:
+        """An installation was a mistake."""
+        for row in (await self._hangings())[number:][:1]:
+            await self.session.delete(row)
+        await self.session.flush()
+
+    async def cut(self, place: str, starts_at: datetime, minutes: int) -> None:
+        cluster = self.commune.clusters.get(place)
+        row = Outage(
+            kind=OutageKind.POWER_CUT, cluster_id=cluster, declared_by="x",
+            area_code=None if cluster else place, starts_at=starts_at,
+            ends_at=starts_at + minutes * MINUTE,
+        )  # fmt: skip
+        self.session.add(row)
+        await self.session.flush()
+        self.cuts.append(row)
+
+    async def mend_cut(self, number: int, minutes: int | None) -> None:
+        """It was shorter or longer, or there was none."""
+        for row in self.cuts[number:][:1]:
+            if minutes is None:
+                self.cuts.remove(row)
+                await self.session.delete(row)
+            else:
+                row.ends_at = row.starts_at + minutes * MINUTE
+        await self.session.flush()
+
+    async def broadcast(self, cluster: str, starts_at: datetime) -> None:
+        row = Play(
+            occurrence_id=UUID(int=len(self.plays) + 1), cluster_id=self.commune.clusters[cluster],
+            month=starts_at.date().replace(day=1), starts_at=starts_at,
+            ends_by=starts_at + 6 * MINUTE, state=PlayState.PLANNED, device_id=None,
+            started_at=None, ended_at=None, start_error_ms=None, settled_at=None,
+        )  # fmt: skip
+        self.session.add(row)
+        await self.session.flush()
+        self.plays.append(row)
+
+    async def settle(self, number: int, state: PlayState) -> None:
+        """Settle or restate a play."""
+        for row in self.plays[number:][:1]:
+            row.state = state
+            row.ended_at = row.starts_at + 4 * MINUTE if state is PlayState.PLAYED else None
+        await self.session.flush()
+
+    async def serve(self, cluster: str, village: str, since: date) -> None:
+        """A village gets another cluster from a day on."""
+        rows = await self.session.scalars(
+            sa.select(ClusterVillage).where(
+                ClusterVillage.village_code == village, ClusterVillage.valid_to.is_(None)
+            )
+        )
+        for row in rows:
+            if row.valid_from >= since:
+                return
+            row.valid_to = since - DAY
+        await self.session.flush()
+        self.session.add(
+            ClusterVillage(
+                cluster_id=self.commune.clusters[cluster], village_code=village,
+                valid_from=since, valid_to=None, grade=Grade.PRIMARY,
+            )
+        )  # fmt: skip
+        await self.session.flush()
+
+    async def move(self, village: str, since: date) -> None:
+        """A village leaves its commune for the province, or comes back."""
+        parameters = {"code": village, "since": since, "eve": since - DAY, "commune": COMMUNE}
+        moved = await self.session.execute(
+            sa.text(
+                "UPDATE areas SET valid_to = :eve"
+                " WHERE code = :code AND valid_to IS NULL AND valid_from < :since"
+                " RETURNING parent_code"
+            ),
+            {key: parameters[key] for key in ("code", "since", "eve")},
+        )
+        for (parent,) in moved:
+            parameters["parent"] = PROVINCE if parent == COMMUNE else COMMUNE
+            await self.session.execute(
+                sa.text(
+                    "INSERT INTO areas (code, level, kind, name, parent_code, valid_from)"
+                    " VALUES (:code, 'village', 'thôn', :code, :parent, :since)"
+                ),
+                {key: parameters[key] for key in ("code", "parent", "since")},
+            )
+
+    async def announce_and_fold(self, days: set[date]) -> None:
+        await folding.announce(self.session, NOW, RULE)
+        await folding.fold_days(self.session, sorted(days), RULE, NOW)
+
+    async def take_up(self) -> None:
+        await folding.take_up(self.session, date.min, date.max, RULE, NOW)
+
+    async def forget(self, day: date) -> None:
+        """The cache may be dropped at any time."""
+        for table in (FoldedDay, ClusterDay):
+            await self.session.execute(sa.delete(table).where(table.day == day))
+
+    async def look(self, as_of: date) -> None:
+        """Ask for a day and hold the answer against the raw rows."""
+        ours = await present.load(self.session, as_of, PROVINCE, RULE, NOW, self.memory)
+        assert ours == await facts.load(self.session, as_of, PROVINCE, RULE, NOW)
+
+
+@pytest.fixture
+async def commune(session: AsyncSession) -> Commune:
+    return await settle_down(session)
+
+
+@hypothesis.settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(happenings=st.lists(HAPPENINGS, min_size=8, max_size=25))
+async def test_whatever_happens_in_whatever_order_the_days_are_as_if_read_anew(
+    commune: Commune, happenings: list[Action]
+) -> None:
+    before = await commune.session.begin_nested()
+    try:
+        all_of_it = Happenings(commune)
+        await all_of_it.announce_and_fold(set(DAYS[:-1]))
+        for happening in happenings:
+            await happening(all_of_it)
+        for as_of in DAYS[2:]:
+            await all_of_it.look(as_of)
+        tables = await read(commune.session)
+        for as_of in (TODAY - DAY, TODAY):
+            recount = Recount(tables, as_of, RULE, NOW)
+            ours = await present.load(
+                commune.session, as_of, PROVINCE, RULE, NOW, all_of_it.memory
+            )
+            for cluster in ours.clusters.values():
+                minutes = cluster.expected_minutes, cluster.online_minutes
+                assert minutes == recount.minutes(cluster.id)
+    finally:
+        await before.rollback()
+        commune.session.expunge_all()
+
+
+# --- one thing at a time -------------------------------------------------------------------------
+
+
+async def test_a_late_heartbeat_is_in_the_figure_at_once_and_recorded_as_a_restatement(
+    commune: Commune,
+) -> None:
+    all_of_it = Happenings(commune)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    five = datetime.combine(TODAY - DAY, time(5), LOCAL)
+    await all_of_it.beat("D-1", five, 4, late=1)
+    cluster = commune.clusters["C-1"]
+    for _ in range(2):
+        ours = await present.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
+        assert ours.clusters[cluster].online_minutes == 4
+    (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
+    assert (row.day, row.restated_on, row.cause) == (TODAY - DAY, TODAY, "online_minutes")
+    assert (row.cluster_days, row.restated_at) == (1, NOW)
+
+
+async def test_a_village_that_lay_elsewhere_when_the_power_was_cut_changes_that_day(
+    commune: Commune,
+) -> None:
+    all_of_it = Happenings(commune)
+    day = TODAY - DAY
+    five = datetime.combine(day, time(5), LOCAL)
+    await all_of_it.cut(COMMUNE, five, 4)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    cluster = commune.clusters["C-1"]
+    before = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    await all_of_it.move("V-1", day)
+    await all_of_it.look(day)
+    after = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    expected = [each.clusters[cluster].expected_minutes for each in (before, after)]
+    assert expected[1] - expected[0] == 4
+    (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
+    assert (row.day, row.cause, row.cluster_days) == (day, "areas", 1)
+
+
+async def test_evidence_of_today_leaves_no_mark(commune: Commune) -> None:
+    all_of_it = Happenings(commune)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    await all_of_it.take_up()
+    await all_of_it.beat("D-1", NOW - 5 * MINUTE, 3, late=0)
+    await all_of_it.broadcast("C-1", NOW)
+    await all_of_it.settle(0, PlayState.PLAYED)
+    await all_of_it.cut("C-1", NOW, 10)
+    marks = sa.select(EvidenceMark).where(EvidenceMark.day.is_not(None))
+    assert (await commune.session.scalars(marks)).all() == []
+
+
+async def test_what_changes_nothing_is_no_restatement(commune: Commune) -> None:
+    all_of_it = Happenings(commune)
+    five = datetime.combine(TODAY - DAY, time(5), LOCAL)
+    await all_of_it.beat("D-1", five, 4, late=1)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    await all_of_it.beat("D-1", five, 4, late=2)
+    await all_of_it.move("V-1", FIRST)
+    await all_of_it.take_up()
+    assert (await commune.session.scalars(sa.select(Restatement))).all() == []
+
+
+async def test_days_folded_by_other_broadcast_hours_are_not_used_and_folded_anew(
+    commune: Commune,
+) -> None:
+    all_of_it = Happenings(commune)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    other = replace(RULE, broadcast_hours=((time(5), time(5, 30)),))
+    ours = await present.load(commune.session, TODAY, PROVINCE, other, NOW, all_of_it.memory)
+    assert ours == await facts.load(commune.session, TODAY, PROVINCE, other, NOW)
+    await folding.announce(commune.session, NOW, other)
+    kept = set(await commune.session.scalars(sa.select(FoldedDay.hours)))
+    assert kept == {"05:00-05:30"}
+
+
+async def test_days_that_no_window_needs_are_forgotten(commune: Commune) -> None:
+    all_of_it = Happenings(commune)
+    await all_of_it.announce_and_fold(set(DAYS[:-1]))
+    years_later = NOW + timedelta(days=400)
+    await folding.announce(commune.session, years_later, RULE)
+    oldest = await commune.session.scalar(sa.select(sa.func.min(FoldedDay.day)))
+    assert oldest == years_later.astimezone(LOCAL).date() - folding.KEPT_DAYS * DAY
+    assert (await commune.session.scalars(sa.select(ClusterDay))).all() == []
+
+
+# --- several at a time ---------------------------------------------------------------------------
+
+
+@pytest.mark.postgres
+async def test_a_day_is_not_folded_past_a_transaction_that_may_have_missed_its_announcement(
+    engine: AsyncEngine,
+) -> None:
+    """Without waiting for it the change below would be in no figure, for ever."""
+    async with db.transaction(engine) as session:
+        commune = await settle_down(session)
+        device = commune.devices["D-1"]
+    insert = sa.text(
+        "INSERT INTO online_minutes (device_id, day, minutes)"
+        " VALUES (:device, :day, repeat('1', 1440)::bit(1440))"
+    )
+    yesterday = TODAY - DAY
+    async with AsyncSession(engine) as slow:
+        await slow.begin()
+        await slow.execute(insert, {"device": device, "day": yesterday})
+        async with db.transaction(engine) as session:
+            await folding.announce(session, NOW, RULE)
+        async with db.transaction(engine) as session:
+            assert await folding.fold_ripe(session, RULE, NOW, 200) == []
+            await folding.note_horizon(session)
+        async with db.transaction(engine) as session:
+            assert await folding.fold_ripe(session, RULE, NOW, 200) == []
+        await slow.commit()
+    async with db.transaction(engine) as session:
+        assert yesterday in await folding.fold_ripe(session, RULE, NOW, 200)
+        ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
+        assert ours == await facts.load(session, TODAY, PROVINCE, RULE, NOW)
+        assert ours.clusters[commune.clusters["C-1"]].online_minutes == 20
+
+
+@pytest.mark.postgres
+async def test_a_change_between_announcing_and_folding_and_one_after_it_are_both_seen(
+    engine: AsyncEngine,
+) -> None:
+    async with db.transaction(engine) as session:
+        commune = await settle_down(session)
+    for step in (folding.announce, None, folding.fold_ripe):
+        async with db.transaction(engine) as session:
+            all_of_it = Happenings(commune._replace(session=session))
+            all_of_it.seq = minute = {folding.announce: 0, None: 2, folding.fold_ripe: 4}[step]
+            at = datetime.combine(TODAY - DAY, time(5, minute), LOCAL)
+            await all_of_it.beat("D-1", at, 2, late=1)
+        async with db.transaction(engine) as session:
+            if step is None:
+                await folding.note_horizon(session)
+            elif step is folding.announce:
+                await folding.announce(session, NOW, RULE)
+            else:
+                assert TODAY - DAY in await folding.fold_ripe(session, RULE, NOW, 200)
+    async with db.transaction(engine) as session:
+        ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
+        assert ours == await facts.load(session, TODAY, PROVINCE, RULE, NOW)
+        assert ours.clusters[commune.clusters["C-1"]].online_minutes == 6
