@@ -1,0 +1,333 @@
+"""The world, the killing, the healing and the waiting.
+
+1. PostgreSQL, broker, two server processes (web and ingest; dispatch) and the fleet, each a child
+   of ours; what the servers say to the broker passes a line that can be cut.
+2. For a while children are killed as the plan says, and started again some seconds later. A child
+   that ends by itself is started again as systemd would, and counted. People work meanwhile.
+3. Everything is healed. When all journals are stored and all plays are settled, or after a
+   limit, the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, config, db
+from broadcast.config import Role
+from broadcast.demo.api import Api
+from broadcast.demo.seed import Seeded, seed
+from broadcast.demo.world import World
+from broadcast.errors import Unavailable
+from broadcast.plays.summary import Summary, summary
+from broadcast.programmes.keys import create_keys, load_keys
+from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
+from chaos.plan import EVERY_SECONDS, Blow, Target, airings, blows
+from chaos.stored import read_stored
+from chaos.uplink import Uplink
+from chaos.verdict import Truth, Verdict, judge, read_truth
+
+RULES = {
+    "heartbeat_seconds": "5",
+    "offline_after": "PT30S",
+    "settle_after": "PT20S",
+    "quiet_hours": "[]",
+}
+"""An hour's patience of the real ones in a minute, so that there are flips and settlements to
+judge; what is promised does not depend on how long it is."""
+
+ROLES: dict[Target, tuple[Role, ...]] = {
+    "server": (Role.WEB, Role.INGEST),
+    "dispatcher": (Role.DISPATCH,),
+}
+RESTART_SECONDS = 2.0
+"""As in deploy/systemd/broadcast.service."""
+STEP_SECONDS = 0.05
+READY_SECONDS = 60.0
+SHORTEST_QUIET_SECONDS = 15.0
+"""So that what the chaos left behind has time to do harm."""
+LONGEST_QUIET_SECONDS = 420.0
+"""Devices that nobody answered for minutes wait that long before they ask again (wire.md §9)."""
+LOOK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    seconds: float
+    seed: int
+    devices: int
+    keep: Path | None = None
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Result of a run; `clean` tells whether every promise was kept."""
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="broadcast-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with ExitStack() as stack:
+            world = stack.enter_context(World(folder, "mosquitto"))
+            uplink = stack.enter_context(Uplink(world.broker.host, world.broker.port))
+            return _Chaos(options, world, uplink).run()
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Chaos:
+    """One run and how far it is."""
+
+    def __init__(self, options: Options, world: World, uplink: Uplink) -> None:
+        self._options = options
+        self._world = world
+        self._uplink = uplink
+        self._began = time.monotonic()
+        self._kills: Counter[Target] = Counter()
+        self._exits: Counter[Target] = Counter()
+        self._down: dict[Target, float] = {}
+        """Until when a target stays down."""
+
+    # --- the whole ------------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Any]:
+        """Do it all."""
+        options = self._options
+        settings = self._world.configure(RULES)
+        os.environ["BROADCAST_MQTT__PORT"] = str(self._uplink.port)
+        seeded, bulletins = self._prepare(settings)
+        programme = airings(options.seed, options.seconds, len(bulletins[0]))
+        began_at, began = clock.now().replace(microsecond=0), time.monotonic()
+        person = Person(
+            lambda: self._api(seeded), seeded, bulletins, programme, began_at, self._say
+        )
+        person.start()
+        self._torment(blows(options.seed, options.seconds), began)
+        self._heal()
+        person.join(PATIENCE_SECONDS)
+        if person.is_alive() or person.failure is not None:
+            raise Unavailable("Người soạn bản tin không làm xong việc; xem lỗi ở trên.")
+        until = clock.now()
+        verdict, truth, total, quiet = self._settle(settings, person.asked, began_at, until)
+        for detail in verdict.details[:50]:
+            self._say(detail)
+        return {
+            "clean": verdict.clean,
+            **verdict.counts,
+            "seed": options.seed,
+            "devices": options.devices,
+            "kills": {target: self._kills[target] for target in EVERY_SECONDS},
+            "exits": dict(self._exits),
+            "tracebacks": self._tracebacks(),
+            "plays_expected": total.expected,
+            "played": total.played,
+            "partial": total.partial,
+            "preempted": total.preempted,
+            "missed": total.missed_by_reason,
+            "records_journalled": len(truth.journalled),
+            "records_stored": quiet.pop("records_stored"),
+            "schedules": len(person.asked.schedules),
+            "refused": len(person.asked.refused),
+            "answers": dict(sorted(person.asked.answers.items())),
+            "troubles": {
+                name: truth.counts[name]
+                for name in ("power_off", "offline", "disconnected", "clock_step")
+            },
+            "start_error_ms": {"p50": total.start_error_ms_p50, "p99": total.start_error_ms_p99},
+            **quiet,
+            "seconds": round(time.monotonic() - self._began, 1),
+        }
+
+    def _say(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    def _api(self, seeded: Seeded) -> Api:
+        return Api(self._world.url, seeded.broadcaster, seeded.approver, PATIENCE_SECONDS)
+
+    # --- before ---------------------------------------------------------------------------------
+
+    def _prepare(self, settings: config.Settings) -> tuple[Seeded, list[list[dict[str, Any]]]]:
+        world, options = self._world, self._options
+        create_keys(settings.keys)
+        seeded = asyncio.run(self._seed(settings))
+        for name, roles in ROLES.items():
+            world.spawn(name, roles)
+        self._wait("the server", world.ready)
+        self._say("PostgreSQL, broker, server and dispatcher run")
+        world.start_fleet(seeded.devices, load_keys(settings.keys).public(), "chaos", options.seed)
+        bulletins = asyncio.run(self._bulletins(seeded))
+        self._say(f"{options.devices} devices, {sum(map(len, bulletins))} bulletins")
+        return seeded, bulletins
+
+    async def _seed(self, settings: config.Settings) -> Seeded:
+        await db.migrate(settings.postgres.dsn.get_secret_value())
+        async with _engine(settings) as engine:
+            return await seed(engine, settings, self._options.devices, clock.now())
+
+    async def _bulletins(self, seeded: Seeded) -> list[list[dict[str, Any]]]:
+        async with self._api(seeded) as api:
+            return await prepare(api, seeded)
+
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not ready():
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{what}: sau {READY_SECONDS:.0f} giây vẫn chưa sẵn sàng")
+            time.sleep(STEP_SECONDS)
+
+    # --- the killing ----------------------------------------------------------------------------
+
+    def _torment(self, plan: list[Blow], began: float) -> None:
+        """Strike as planned, and start again what has been down long enough."""
+        agenda = deque(plan)
+        while (elapsed := time.monotonic() - began) < self._options.seconds:
+            while agenda and agenda[0].at <= elapsed:
+                self._strike(agenda.popleft())
+            self._supervise()
+            time.sleep(STEP_SECONDS)
+
+    def _strike(self, blow: Blow) -> None:
+        target = blow.target
+        if target in self._down:
+            return  # this machine was so slow that it is not back yet
+        self._say(f"kill {target} for {blow.down_seconds} s")
+        self._kills[target] += 1
+        match target:
+            case "server" | "dispatcher":
+                self._world.process(target).kill()
+            case "broker":
+                self._world.broker.kill()
+            case "postgres":
+                self._world.postgres.kill()
+            case "backend":
+                self._kill_backend(blow.choice)
+                return
+            case "uplink":
+                self._uplink.cut()
+        self._down[target] = time.monotonic() + blow.down_seconds
+
+    def _kill_backend(self, choice: float) -> None:
+        """Kill one of PostgreSQL's processes that serve clients."""
+        if "postgres" in self._down:
+            return
+        backends = sorted(_children(self._world.postgres.pid, b"postgres: broadcast "))
+        if backends:
+            os.kill(backends[int(choice * len(backends))], signal.SIGKILL)
+
+    def _supervise(self) -> None:
+        """Start what has been down long enough, or has ended by itself."""
+        now = time.monotonic()
+        for target in ROLES:
+            process = self._world.process(target)
+            if target not in self._down and not process.alive:
+                self._exits[target] += 1
+                self._say(f"{target} ended by itself: {process.log_tail().splitlines()[-1:]}")
+                self._down[target] = now + RESTART_SECONDS
+        for target, until in list(self._down.items()):
+            if until <= now:
+                self._start(target)
+
+    def _start(self, target: Target) -> None:
+        del self._down[target]
+        match target:
+            case "broker":
+                self._world.broker.start()
+            case "postgres":
+                self._world.postgres.start()
+            case "uplink":
+                self._uplink.mend()
+            case _:
+                self._world.spawn(target, ROLES[target])
+        self._say(f"start {target}")
+
+    def _heal(self) -> None:
+        for target in list(self._down):
+            self._start(target)
+        self._world.calm_fleet()
+        self._say("everything is healed")
+
+    # --- after ----------------------------------------------------------------------------------
+
+    def _settle(
+        self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
+    ) -> tuple[Verdict, Truth, Summary, dict[str, Any]]:
+        """Wait until nothing is under way any more, and judge."""
+        began = time.monotonic()
+        while True:
+            self._supervise()
+            truth, verdict, total, records = self._look(settings, asked, since, until)
+            waited = time.monotonic() - began
+            done = not (verdict.lost or verdict.unexplained or verdict.untrue)
+            if (done and waited > SHORTEST_QUIET_SECONDS) or waited > LONGEST_QUIET_SECONDS:
+                quiet = {"records_stored": records, "quiet_seconds": round(waited, 1)}
+                return verdict, truth, total, quiet
+            self._say(f"waiting: {verdict.lost} records, {verdict.unexplained} plays")
+            self._pause(LOOK_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._supervise()
+            time.sleep(STEP_SECONDS)
+
+    def _look(
+        self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
+    ) -> tuple[Truth, Verdict, Summary, int]:
+        # The truth first: what was written after it would count as lost.
+        with (self._world.folder / "truth.jsonl").open(encoding="utf-8") as lines:
+            truth = read_truth(lines)
+        verdict, total, records = asyncio.run(self._judge(settings, truth, asked, since, until))
+        return truth, verdict, total, records
+
+    async def _judge(
+        self,
+        settings: config.Settings,
+        truth: Truth,
+        asked: Asked,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[Verdict, Summary, int]:
+        async with _engine(settings) as engine, db.transaction(engine) as session:
+            stored = await read_stored(session, settings.rules, until)
+            total = await summary(session, since, until)
+        return judge(truth, stored, asked.schedules), total, len(stored.records)
+
+    def _tracebacks(self) -> dict[str, int]:
+        """Stack traces in the logs of our processes: each one a finding."""
+        return {
+            target: self._world.process(target).log().count("Traceback (most recent call last)")
+            for target in ROLES
+        }
+
+
+@asynccontextmanager
+async def _engine(settings: config.Settings) -> AsyncIterator[AsyncEngine]:
+    engine = db.create_engine(settings.postgres, "broadcast.chaos")
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _children(pid: int, title: bytes) -> Iterator[int]:
+    """Child processes whose title begins like this."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if Path(f"/proc/{child}/cmdline").read_bytes().startswith(title):
+                yield int(child)
+        except FileNotFoundError:  # it has ended meanwhile
+            continue
