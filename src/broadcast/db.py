@@ -142,6 +142,8 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
     name = f"{table}_{suffix}"
     exists = await session.scalar(sa.select(sa.func.to_regclass(name)))
     if exists is None:
+        # Two at once would both find it missing, and one would fail.
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(PARTITION_LOCK)))
         await session.execute(
             sa.text(
                 f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
@@ -149,6 +151,9 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
             )
         )
 
+
+PARTITION_LOCK = 0x74_74_6E_04
+"""Advisory lock of whoever makes partitions."""
 
 QUERY_CANCELED = "57014"
 """SQLSTATE of a statement that ran into its timeout."""
