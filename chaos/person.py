@@ -47,10 +47,14 @@ class Asked:
 async def prepare(api: Api, seeded: Seeded) -> list[list[dict[str, Any]]]:
     """Make the bulletins: the normal ones and those of priority."""
     classes = ((NORMAL, "normal"), (PRIORITY, "priority"))
-    return [
-        [await api.approved_bulletin(text, text, seeded.province, level) for text in texts]
-        for texts, level in classes
-    ]
+    made = await asyncio.gather(
+        *(
+            api.approved_bulletin(text, text, seeded.province, level)
+            for texts, level in classes
+            for text in texts
+        )
+    )
+    return [made[: len(NORMAL)], made[len(NORMAL) :]]
 
 
 class Person(Thread):

@@ -79,12 +79,12 @@ def blows(seed: int, seconds: float) -> list[Blow]:
     return sorted(found, key=lambda blow: (blow.at, blow.target))
 
 
-AIRING_SECONDS = 30.0
+AIRING_SECONDS = 20.0
 """From one normal bulletin to the next."""
 LEAD_SECONDS = 25.0, 75.0
 """How long before its start a bulletin is scheduled."""
 FIRST_SECONDS = 12.0
-QUIET_SECONDS = 15.0
+QUIET_SECONDS = 8.0
 """Nothing starts so shortly before the end."""
 PREEMPTED_RATIO = 0.5
 """Of the normal bulletins; a priority one comes between."""

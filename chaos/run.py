@@ -122,7 +122,7 @@ class _Chaos:
         if person.is_alive() or person.failure is not None:
             raise Unavailable("Người soạn bản tin không làm xong việc; xem lỗi ở trên.")
         until = clock.now()
-        verdict, truth, total, quiet = self._settle(settings, person.asked, began_at, until)
+        verdict, truth, total, more = self._settle(settings, person.asked, began_at, until)
         for detail in verdict.details[:50]:
             self._say(detail)
         return {
@@ -139,7 +139,6 @@ class _Chaos:
             "preempted": total.preempted,
             "missed": total.missed_by_reason,
             "records_journalled": len(truth.journalled),
-            "records_stored": quiet.pop("records_stored"),
             "schedules": len(person.asked.schedules),
             "refused": len(person.asked.refused),
             "answers": dict(sorted(person.asked.answers.items())),
@@ -148,7 +147,7 @@ class _Chaos:
                 for name in ("power_off", "offline", "disconnected", "clock_step")
             },
             "start_error_ms": {"p50": total.start_error_ms_p50, "p99": total.start_error_ms_p99},
-            **quiet,
+            **more,
             "seconds": round(time.monotonic() - self._began, 1),
         }
 
@@ -269,12 +268,11 @@ class _Chaos:
         began = time.monotonic()
         while True:
             self._supervise()
-            truth, verdict, total, records = self._look(settings, asked, since, until)
+            truth, verdict, total, sizes = self._look(settings, asked, since, until)
             waited = time.monotonic() - began
             done = not (verdict.lost or verdict.unexplained or verdict.untrue)
             if (done and waited > SHORTEST_QUIET_SECONDS) or waited > LONGEST_QUIET_SECONDS:
-                quiet = {"records_stored": records, "quiet_seconds": round(waited, 1)}
-                return verdict, truth, total, quiet
+                return verdict, truth, total, sizes | {"quiet_seconds": round(waited, 1)}
             self._say(f"waiting: {verdict.lost} records, {verdict.unexplained} plays")
             self._pause(LOOK_SECONDS)
 
@@ -286,12 +284,12 @@ class _Chaos:
 
     def _look(
         self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
-    ) -> tuple[Truth, Verdict, Summary, int]:
+    ) -> tuple[Truth, Verdict, Summary, dict[str, Any]]:
         # The truth first: what was written after it would count as lost.
         with (self._world.folder / "truth.jsonl").open(encoding="utf-8") as lines:
             truth = read_truth(lines)
-        verdict, total, records = asyncio.run(self._judge(settings, truth, asked, since, until))
-        return truth, verdict, total, records
+        verdict, total, sizes = asyncio.run(self._judge(settings, truth, asked, since, until))
+        return truth, verdict, total, sizes
 
     async def _judge(
         self,
@@ -300,11 +298,12 @@ class _Chaos:
         asked: Asked,
         since: datetime,
         until: datetime,
-    ) -> tuple[Verdict, Summary, int]:
+    ) -> tuple[Verdict, Summary, dict[str, Any]]:
         async with _engine(settings) as engine, db.transaction(engine) as session:
             stored = await read_stored(session, settings.rules, until)
             total = await summary(session, since, until)
-        return judge(truth, stored, asked.schedules), total, len(stored.records)
+        verdict = judge(truth, stored, asked.schedules)
+        return verdict, total, {"records_stored": len(stored.records), "flips": len(stored.flips)}
 
     def _tracebacks(self) -> dict[str, int]:
         """Stack traces in the logs of our processes: each one a finding."""
