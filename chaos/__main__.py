@@ -22,6 +22,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="how long things are killed")
     parser.add_argument("--seed", type=int, help="the same kills and troubles; random by default")
     parser.add_argument("--devices", type=int, default=300, help="simulated loudspeakers")
+    parser.add_argument(
+        "--freeze",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="of the blows only stop for a while",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep everything there")
     asked = parser.parse_args()
     if mosquitto() is None:
@@ -29,7 +36,7 @@ def main() -> int:
     seed = SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
     print(f"seed {seed}", file=sys.stderr, flush=True)
     logs.setup("WARNING")
-    result = run(Options(asked.seconds, seed, asked.devices, asked.keep))
+    result = run(Options(asked.seconds, seed, asked.devices, asked.keep, asked.freeze))
     print(json.dumps(result, ensure_ascii=False), flush=True)
     return 0 if result["clean"] else 1
 

@@ -45,6 +45,9 @@ class Blow:
     all others anew by itself."""
     choice: float
     """In [0, 1): which one, where there are several."""
+    freezes: bool = False
+    """It is not killed but stands still: a process that gets no time, a line that swallows
+    everything and gives it out later. Nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,14 @@ class Airing:
     on_preempt: OnPreempt
 
 
-def blows(seed: int, seconds: float) -> list[Blow]:
-    """What is struck in a run of so many seconds, by time; every one is over before its end."""
+def blows(seed: int, seconds: float, freeze_ratio: float = 0.0) -> list[Blow]:
+    """What is struck in a run of so many seconds, by time; every one is over before its end.
+
+    Args:
+        seed: Another seed, another plan.
+        seconds: Length of the run.
+        freeze_ratio: Share of the blows that freeze; a `backend` is always killed.
+    """
     found = []
     for target, every in EVERY_SECONDS.items():
         luck = Random(f"{seed} {target}")  # noqa: S311 — to be repeated, not to be secret
@@ -74,7 +83,8 @@ def blows(seed: int, seconds: float) -> list[Blow]:
             down = luck.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
             if at + down > seconds:
                 break
-            found.append(Blow(round(at, 2), target, round(down, 2), round(luck.random(), 3)))
+            choice, freezes = luck.random(), luck.random() < freeze_ratio and target != "backend"
+            found.append(Blow(round(at, 2), target, round(down, 2), round(choice, 3), freezes))
             at += down + max(SOONEST_SECONDS, luck.expovariate(1 / every))
     return sorted(found, key=lambda blow: (blow.at, blow.target))
 

@@ -73,6 +73,7 @@ class Options:
     seed: int
     devices: int
     keep: Path | None = None
+    freeze_ratio: float = 0.0
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -101,6 +102,8 @@ class _Chaos:
         self._exits: Counter[Target] = Counter()
         self._down: dict[Target, float] = {}
         """Until when a target stays down."""
+        self._frozen: set[Target] = set()
+        """Those of them that only stand still."""
 
     # --- the whole ------------------------------------------------------------------------------
 
@@ -116,7 +119,7 @@ class _Chaos:
             lambda: self._api(seeded), seeded, bulletins, programme, began_at, self._say
         )
         person.start()
-        self._torment(blows(options.seed, options.seconds), began)
+        self._torment(blows(options.seed, options.seconds, options.freeze_ratio), began)
         self._heal()
         person.join(PATIENCE_SECONDS)
         if person.is_alive() or person.failure is not None:
@@ -203,8 +206,45 @@ class _Chaos:
         target = blow.target
         if target in self._down:
             return  # this machine was so slow that it is not back yet
-        self._say(f"kill {target} for {blow.down_seconds} s")
+        if target == "backend" and "postgres" in self._down:
+            return
+        self._say(f"{'freeze' if blow.freezes else 'kill'} {target} for {blow.down_seconds} s")
         self._kills[target] += 1
+        if blow.freezes:
+            self._freeze(target)
+        else:
+            self._kill(target, blow.choice)
+        if target != "backend":
+            self._down[target] = time.monotonic() + blow.down_seconds
+
+    def _freeze(self, target: Target) -> None:
+        self._frozen.add(target)
+        if target == "uplink":
+            self._uplink.stall()
+        else:
+            for pid in self._pids(target):
+                os.kill(pid, signal.SIGSTOP)
+
+    def _thaw(self, target: Target) -> None:
+        self._frozen.discard(target)
+        if target == "uplink":
+            self._uplink.mend()
+        else:
+            for pid in self._pids(target):
+                os.kill(pid, signal.SIGCONT)
+
+    def _pids(self, target: Target) -> list[int]:
+        """A target's process, and those that it has started."""
+        match target:
+            case "broker":
+                pid = self._world.broker.pid
+            case "postgres":
+                pid = self._world.postgres.pid
+            case _:
+                pid = self._world.process(target).pid
+        return [pid, *_children(pid)]
+
+    def _kill(self, target: Target, choice: float) -> None:
         match target:
             case "server" | "dispatcher":
                 self._world.process(target).kill()
@@ -212,17 +252,13 @@ class _Chaos:
                 self._world.broker.kill()
             case "postgres":
                 self._world.postgres.kill()
-            case "backend":
-                self._kill_backend(blow.choice)
-                return
             case "uplink":
                 self._uplink.cut()
-        self._down[target] = time.monotonic() + blow.down_seconds
+            case "backend":
+                self._kill_backend(choice)
 
     def _kill_backend(self, choice: float) -> None:
         """Kill one of PostgreSQL's processes that serve clients."""
-        if "postgres" in self._down:
-            return
         backends = sorted(_children(self._world.postgres.pid, b"postgres: broadcast "))
         if backends:
             os.kill(backends[int(choice * len(backends))], signal.SIGKILL)
@@ -242,6 +278,10 @@ class _Chaos:
 
     def _start(self, target: Target) -> None:
         del self._down[target]
+        if target in self._frozen:
+            self._thaw(target)
+            self._say(f"thaw {target}")
+            return
         match target:
             case "broker":
                 self._world.broker.start()
@@ -322,7 +362,7 @@ async def _engine(settings: config.Settings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def _children(pid: int, title: bytes) -> Iterator[int]:
+def _children(pid: int, title: bytes = b"") -> Iterator[int]:
     """Child processes whose title begins like this."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         try:

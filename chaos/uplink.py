@@ -26,6 +26,8 @@ class Uplink:
         self._lines: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._ready = Event()
         self._thread = Thread(target=self._run, name="uplink", daemon=True)
 
@@ -42,9 +44,14 @@ class Uplink:
         """Break all connections, and refuse new ones until it is mended."""
         self._loop.call_soon_threadsafe(self._set, True)
 
+    def stall(self) -> None:
+        """Let nothing pass, and tell nobody, until it is mended."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
     def mend(self) -> None:
-        """Let connections through again."""
+        """Let everything through again."""
         self._loop.call_soon_threadsafe(self._set, False)
+        self._loop.call_soon_threadsafe(self._flowing.set)
 
     def _set(self, broken: bool) -> None:
         self._broken = broken
@@ -66,32 +73,31 @@ class Uplink:
         await asyncio.sleep(0.1)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._lines.add(writer)
-        try:
-            if self._broken:
-                return
-            there, back = await asyncio.open_connection(self._host, self._broker_port)
-            self._lines.add(back)
-            try:
-                await asyncio.wait(
-                    [
-                        asyncio.create_task(_pump(reader, back)),
-                        asyncio.create_task(_pump(there, writer)),
-                    ],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            finally:
-                self._lines.discard(back)
-                back.transport.abort()
-        except OSError:
-            pass
-        finally:
-            self._lines.discard(writer)
+        if self._broken:
             writer.transport.abort()
+            return
+        try:
+            there, back = await asyncio.open_connection(self._host, self._broker_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        lines = {writer, back}
+        self._lines |= lines
+        self._set(self._broken)  # it may have been cut meanwhile
+        pumps = [
+            asyncio.create_task(self._pump(reader, back)),
+            asyncio.create_task(self._pump(there, writer)),
+        ]
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        self._lines -= lines
+        for pump in pumps:
+            pump.cancel()
+        for line in lines:
+            line.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(READ_BYTES):
-            writer.write(data)
-            await writer.drain()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(READ_BYTES):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
