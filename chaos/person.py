@@ -29,7 +29,7 @@ PRIORITY = (
 )
 """Read aloud in a few seconds, so that many are heard within minutes."""
 
-LATE_LIMIT_SECONDS = 20
+LATE_LIMIT_SECONDS = 12
 PATIENCE_SECONDS = 120.0
 FRESH_EVERY = 5
 """So many schedules use a bulletin made before the chaos; then one is made in the middle of it."""

@@ -44,7 +44,7 @@ from chaos.verdict import Truth, Verdict, judge, read_truth
 RULES = {
     "heartbeat_seconds": "5",
     "offline_after": "PT30S",
-    "settle_after": "PT20S",
+    "settle_after": "PT10S",
     "quiet_hours": "[]",
 }
 """An hour's patience of the real ones in a minute, so that there are flips and settlements to
@@ -54,6 +54,8 @@ ROLES: dict[Target, tuple[Role, ...]] = {
     "server": (Role.WEB, Role.INGEST),
     "dispatcher": (Role.DISPATCH,),
 }
+FORGETFUL_RATIO = 0.2
+"""Of the kills of the broker: it comes back without sessions and retained messages."""
 RESTART_SECONDS = 2.0
 """As in deploy/systemd/broadcast.service."""
 STEP_SECONDS = 0.05
@@ -250,6 +252,9 @@ class _Chaos:
                 self._world.process(target).kill()
             case "broker":
                 self._world.broker.kill()
+                if choice < FORGETFUL_RATIO:
+                    self._say("the broker has lost its disk")
+                    (self._world.folder / "broker/mosquitto.db").unlink(missing_ok=True)
             case "postgres":
                 self._world.postgres.kill()
             case "uplink":
