@@ -1,7 +1,7 @@
 """The world, the killing, the healing and the waiting.
 
-1. PostgreSQL, broker, two server processes (web and ingest; dispatch) and the fleet, each a child
-   of ours; what the servers say to the broker passes a line that can be cut.
+1. PostgreSQL, broker, three server processes (web and ingest; two that dispatch) and the fleet,
+   each a child of ours; what the servers say to the broker passes a line that can be cut.
 2. For a while children are killed as the plan says, and started again some seconds later. A child
    that ends by itself is started again as systemd would, and counted. People work meanwhile.
 3. Everything is healed. When all journals are stored and all plays are settled, or after a
@@ -53,7 +53,9 @@ judge; what is promised does not depend on how long it is."""
 ROLES: dict[Target, tuple[Role, ...]] = {
     "server": (Role.WEB, Role.INGEST),
     "dispatcher": (Role.DISPATCH,),
+    "standby": (Role.DISPATCH,),
 }
+"""Processes of ours. Of the two that dispatch one leads, and the other takes over."""
 FORGETFUL_RATIO = 0.2
 """Of the kills of the broker: it comes back without sessions and retained messages."""
 RESTART_SECONDS = 2.0
@@ -248,7 +250,7 @@ class _Chaos:
 
     def _kill(self, target: Target, choice: float) -> None:
         match target:
-            case "server" | "dispatcher":
+            case "server" | "dispatcher" | "standby":
                 self._world.process(target).kill()
             case "broker":
                 self._world.broker.kill()
