@@ -375,6 +375,25 @@ def test_heartbeats_come_at_their_interval_within_a_tenth_and_count_up() -> None
     assert len(set(gaps)) > 3
 
 
+def test_a_shorter_interval_holds_at_once_and_another_config_changes_no_heartbeat() -> None:
+    province = Province()
+    province.heals = False
+    device = province.device(heartbeat_seconds=3000, watched=True)
+    province.harness.advance(4000)
+    device.effects.clear()
+    # Found by `make chaos`: the server called devices silent that knew nothing of its haste yet.
+    province.config("d1", heartbeat_seconds=100)
+    province.harness.advance(101)
+    beats = [e for e in device.effects if getattr(e, "topic", "").endswith("heartbeat")]
+    assert len(beats) in {1, 2}
+    device.effects.clear()
+    for _ in range(40):
+        province.config("d1", heartbeat_seconds=100)
+        province.harness.advance(10)
+    beats = [e for e in device.effects if getattr(e, "topic", "").endswith("heartbeat")]
+    assert 3 <= len(beats) <= 5
+
+
 def test_a_heartbeat_tells_the_revisions_held() -> None:
     province = Province()
     device = province.device(watched=True)
