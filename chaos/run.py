@@ -37,7 +37,7 @@ from broadcast.plays.summary import Summary, summary
 from broadcast.programmes.keys import create_keys, load_keys
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
 from chaos.plan import EVERY_SECONDS, Blow, Target, airings, blows
-from chaos.stored import read_stored
+from chaos.stored import configured, read_stored
 from chaos.uplink import Uplink
 from chaos.verdict import Truth, Verdict, judge, read_truth
 
@@ -62,6 +62,8 @@ RESTART_SECONDS = 2.0
 """As in deploy/systemd/broadcast.service."""
 STEP_SECONDS = 0.05
 READY_SECONDS = 60.0
+GATHERED_RATIO = 0.8
+"""Links fail and power goes from the beginning, so that some device is always away."""
 SHORTEST_QUIET_SECONDS = 15.0
 """So that what the chaos left behind has time to do harm."""
 LONGEST_QUIET_SECONDS = 420.0
@@ -176,6 +178,7 @@ class _Chaos:
         self._say("PostgreSQL, broker, server and dispatcher run")
         world.start_fleet(seeded.devices, load_keys(settings.keys).public(), "chaos", options.seed)
         bulletins = asyncio.run(self._bulletins(seeded))
+        self._wait("the devices", lambda: asyncio.run(self._gathered(settings)), 1.0)
         self._say(f"{options.devices} devices, {sum(map(len, bulletins))} bulletins")
         return seeded, bulletins
 
@@ -188,12 +191,20 @@ class _Chaos:
         async with self._api(seeded) as api:
             return await prepare(api, seeded)
 
-    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+    async def _gathered(self, settings: config.Settings) -> bool:
+        """Whether nearly all devices are there and have said that they hold their config."""
+        async with _engine(settings) as engine, db.transaction(engine) as session:
+            return await configured(session) >= GATHERED_RATIO * self._options.devices
+
+    def _wait(
+        self, what: str, ready: Callable[[], bool], every_seconds: float = STEP_SECONDS
+    ) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
             if time.monotonic() > deadline:
                 raise Unavailable(f"{what}: sau {READY_SECONDS:.0f} giây vẫn chưa sẵn sàng")
-            time.sleep(STEP_SECONDS)
+            self._supervise()
+            time.sleep(every_seconds)
 
     # --- the killing ----------------------------------------------------------------------------
 

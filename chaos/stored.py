@@ -1,4 +1,4 @@
-"""Reading from the database what the verdict needs."""
+"""Reading from the database what the run and its verdict need."""
 
 from __future__ import annotations
 
@@ -66,3 +66,14 @@ async def read_stored(session: AsyncSession, rules: Rules, until: datetime) -> S
         flips=[Flip(row[0], row[1], row[2], patiences[row[1], row[3]]) for row in flips],
         schedules=frozenset(await session.scalars(_SCHEDULES)),
     )
+
+
+_CONFIGURED = sa.text("""
+    SELECT count(*) FROM device_presence AS p JOIN devices AS d ON d.id = p.device_id
+    WHERE p.presence = 'online' AND jsonb_exists(p.held, 'device/' || d.code || '/config')
+""")
+
+
+async def configured(session: AsyncSession) -> int:
+    """How many devices are online and hold their config."""
+    return await session.scalar(_CONFIGURED) or 0
