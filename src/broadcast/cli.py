@@ -17,7 +17,7 @@ from broadcast.areas.commands import app as areas
 from broadcast.coverage.commands import indicators
 from broadcast.devices.commands import app as devices
 from broadcast.embedded.broker import Kind
-from broadcast.errors import BroadcastError
+from broadcast.errors import BroadcastError, InvalidInput
 from broadcast.programmes.commands import app as keys
 from broadcast.stations.commands import app as stations
 
@@ -58,13 +58,20 @@ app.command("indicators")(indicators)
 @app.command()
 def serve(
     role: Annotated[list[config.Role] | None, typer.Option(help="all by default")] = None,
+    worker: Annotated[
+        int, typer.Option(min=1, help="which of BROADCAST_INGEST__WORKERS ingest is")
+    ] = 1,
 ) -> None:
     """Run the server."""
     from broadcast.app import serve  # noqa: PLC0415  other commands start without it
 
     settings = config.Settings()
+    if worker > settings.ingest.workers:
+        raise InvalidInput(
+            "--worker", f"chỉ có {settings.ingest.workers}; hãy tăng BROADCAST_INGEST__WORKERS"
+        )
     logs.setup(settings.log_level)
-    asyncio.run(serve(settings, tuple(role or config.Role)))
+    asyncio.run(serve(settings, tuple(role or config.Role), worker))
 
 
 @app.command()

@@ -42,6 +42,15 @@ class Mqtt(BaseModel):
     inflight: PositiveInt = Field(1000, description="unacknowledged QoS 1 publishes at once")
 
 
+class Ingest(BaseModel):
+    """The inbound path."""
+
+    workers: PositiveInt = Field(1, description="processes that share it, the same for all")
+    sharing: Literal["auto", "shared", "shards"] = Field(
+        "auto", description="shared: by the broker (MQTT 5); shards: each takes its devices"
+    )
+
+
 class Web(BaseModel):
     """The REST interface."""
 
@@ -112,6 +121,7 @@ class Settings(BaseSettings):
 
     postgres: Postgres = Postgres()
     mqtt: Mqtt = Mqtt()
+    ingest: Ingest = Ingest()
     web: Web = Web()
     keys: Keys = Keys()
     audio: Audio = Audio()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -154,6 +154,21 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
 
 PARTITION_LOCK = 0x74_74_6E_04
 """Advisory lock of whoever makes partitions."""
+
+
+def array(values: Iterable[object]) -> str:
+    """Numbers or instants as PostgreSQL writes an array: `CAST(CAST(:x AS text) AS bigint[])`.
+
+    For statements of thousands of elements: the driver looks at each one of a list several times,
+    which takes longer than the whole statement.
+    """
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def lines(texts: Iterable[str]) -> str:
+    """Texts without line feeds, such as JSON, for `string_to_array(:x, chr(10))`."""
+    return "\n".join(texts)
+
 
 QUERY_CANCELED = "57014"
 """SQLSTATE of a statement that ran into its timeout."""

@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Protocol
 
 import structlog
@@ -26,22 +26,25 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import clock, db
+from broadcast import clock, db, mqtt
 from broadcast.config import Settings
 from broadcast.devices import answers, dead_letters, faults, heartbeats, readiness, sweep
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import Budget, Letter, Why
-from broadcast.devices.inbound import Event, read
+from broadcast.devices.echo import Echo
+from broadcast.devices.inbound import Event, read, sender
 from broadcast.devices.online_minutes import happened_at, is_plausible
-from broadcast.devices.presence import LAPSE, Listening, listen
 from broadcast.devices.roll import Roll
+from broadcast.devices.sharing import Share
+from broadcast.devices.steady import Steady
+from broadcast.devices.throttle import Flood, Throttle
 from broadcast.mqtt import Link
 from broadcast.plays import reports
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.orders import Orders, Publisher
 from broadcast.programmes.resend import Resender
-from broadcast.wire.events import Fault, Heartbeat, TimeRequest
-from broadcast.wire.topics import DEVICE_EVENT
+from broadcast.wire.events import EVENTS, Fault, Heartbeat, TimeRequest
+from broadcast.wire.topics import DEVICE_EVENT, SERVER_ECHO
 
 log = structlog.get_logger()
 
@@ -55,17 +58,16 @@ LAG = Histogram(
 )
 LAST_COMMIT = Gauge("broadcast_ingest_last_commit_timestamp", "Unix time of the last commit")
 RETRIES = Counter("broadcast_ingest_retries", "Batches tried again: the database was away")
+THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
 
-BATCH_SIZE = 500
-GATHER_SECONDS = 0.2
+BATCH_SIZE = 2000
+GATHER_SECONDS = 0.4
 GATHER_STEP = 0.05
 """Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
 unacknowledged messages is not held up; a question for the time waits no longer than this."""
-IDLE_SECONDS = 2.0
-"""How often a silent link is noted as listening."""
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
-SETTLED_SECONDS = 5.0
-"""A new connection brings what had waited at the broker; before this it does not count as live."""
+FLOODING = "flooding"
+"""Fault that the server opens: the device sends more than any device may."""
 
 
 class Taken(Protocol):
@@ -102,19 +104,58 @@ class Broker(Publisher, Protocol):
         """At least one message."""
 
 
-async def run(engine: AsyncEngine, settings: Settings, keys: Keys) -> None:
-    """Take what devices send, for ever."""
-    events = f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}"
-    async with Link(settings.mqtt, subscriptions=[(events, 1)]) as link:
-        await take(engine, link, settings, keys)
+async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
+    """Take what devices send, for ever.
+
+    Args:
+        engine: The database.
+        settings: How many workers share the work, and where the broker is.
+        keys: To sign what devices are answered.
+        worker: Which of the workers this is.
+    """
+    share = await _share(settings, worker)
+    prefix = settings.mqtt.prefix
+    follow, forget = share.filters(f"{prefix}/{DEVICE_EVENT.filter()}")
+    echo = f"{prefix}/{SERVER_ECHO.build(worker=str(worker))}"
+    name = settings.mqtt.client_id
+    log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
+    async with Link(
+        settings.mqtt,
+        subscriptions=[(follow, 1), (echo, 1)],
+        forget=[forget],
+        client_id=name if worker == 1 else f"{name}-{worker}",
+        mqtt5=share.kind == "shared",
+    ) as link:
+        await take(engine, link, settings, keys, share)
 
 
-async def take(engine: AsyncEngine, link: Broker, settings: Settings, keys: Keys) -> None:
+async def _share(settings: Settings, worker: int) -> Share:
+    workers, sharing = settings.ingest.workers, settings.ingest.sharing
+    if workers == 1:
+        return Share("alone")
+    if sharing != "auto":
+        return Share(sharing, worker, workers)
+    wait = FIRST_RETRY
+    while True:
+        try:
+            shared = await mqtt.shares_subscriptions(settings.mqtt)
+            return Share("shared" if shared else "shards", worker, workers)
+        except OSError as error:
+            log.warning("ingest.broker.away", error=str(error))
+        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+        wait = min(2 * wait, LONGEST_RETRY)
+
+
+async def take(
+    engine: AsyncEngine, link: Broker, settings: Settings, keys: Keys, share: Share | None = None
+) -> None:
     """Take what comes over a link, for ever."""
     orders = Orders(link, settings.mqtt.prefix, keys.programme)
+    work = _Ingest(engine, link, settings, orders, share or Share("alone"))
     async with asyncio.TaskGroup() as group:
         group.create_task(orders.run())
-        group.create_task(_Ingest(engine, link, settings, orders).take())
+        group.create_task(work.echo.run())
+        group.create_task(work.take())
 
 
 @dataclass(slots=True)
@@ -122,7 +163,8 @@ class _Inbound:
     """A message on its way to the database."""
 
     taken: Taken
-    read: Event | Letter
+    read: Event | Letter | None
+    """None: an echo."""
 
 
 @dataclass(slots=True)
@@ -138,21 +180,30 @@ class _Ingest:
     """State of the inbound path: what is remembered between two batches."""
 
     def __init__(
-        self, engine: AsyncEngine, link: Broker, settings: Settings, orders: Orders
+        self,
+        engine: AsyncEngine,
+        link: Broker,
+        settings: Settings,
+        orders: Orders,
+        share: Share,
     ) -> None:
         self._engine = engine
         self._link = link
         self._settings = settings
+        self._prefix = settings.mqtt.prefix
         self._patience = heartbeats.patience(settings.rules)
+        self._share = share
+        topic = SERVER_ECHO.build(worker=str(share.worker))
+        self.echo = Echo(link, f"{self._prefix}/{topic}")
+        self._throttle = Throttle()
+        self._floods: list[Flood] = []
+        """Not yet stored."""
+        self._steady = Steady()
         self._roll = Roll()
         self._budget = Budget()
         self._resender = Resender(engine, orders)
         self._orders = orders
         self._day: date | None = None
-        self._connection: int | None = None
-        self._connected_since = 0.0
-        self._span: Listening | None = None
-        self._span_connection: int | None = None
 
     # --- taking ---------------------------------------------------------------------------------
 
@@ -161,30 +212,42 @@ class _Ingest:
         while True:
             batch = await self._gather()
             BATCH.set(len(batch))
-            await self._keep(batch, clock.now(), drained=len(batch) < BATCH_SIZE)
+            if batch:
+                await self._keep(batch, clock.now(), whole=True)
 
     async def _gather(self) -> list[_Inbound]:
-        taken = await self._receive(BATCH_SIZE, IDLE_SECONDS)
-        batch = self._read(taken)
+        batch = self._read(await self._link.receive(BATCH_SIZE))
         deadline = time.monotonic() + GATHER_SECONDS
-        while taken and len(batch) < BATCH_SIZE and time.monotonic() < deadline:
+        while len(batch) < BATCH_SIZE and time.monotonic() < deadline:
             await asyncio.sleep(GATHER_STEP)
-            taken = await self._receive(BATCH_SIZE - len(batch), 0)
+            taken = await self._receive_now(BATCH_SIZE - len(batch))
+            if not taken:
+                break
             batch += self._read(taken)
         return batch
 
-    async def _receive(self, limit: int, seconds: float) -> Sequence[Taken]:
+    async def _receive_now(self, limit: int) -> Sequence[Taken]:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(0):
                 return await self._link.receive(limit)
         except TimeoutError:
             return ()
 
     def _read(self, taken: Sequence[Taken]) -> list[_Inbound]:
-        prefix = self._settings.mqtt.prefix
         batch = []
+        now = time.monotonic()
         for message in taken:
-            found = read(message.topic, message.payload, retain=message.retain, prefix=prefix)
+            if message.topic == self.echo.topic:
+                self.echo.came_back(message.payload)
+                batch.append(_Inbound(message, None))
+                continue
+            known = sender(message.topic, self._prefix)
+            if known is not None and not self._admit(*known, now):
+                message.ack()
+                continue
+            found = read(
+                message.topic, message.payload, retain=message.retain, prefix=self._prefix
+            )
             if (
                 isinstance(found, Event)
                 and isinstance(found.message, TimeRequest)
@@ -198,9 +261,18 @@ class _Ingest:
                 batch.append(_Inbound(message, found))
         return batch
 
+    def _admit(self, device_code: str, kind: str, now: float) -> bool:
+        """Tell whether a message is our share, and no flood."""
+        if not self._share.is_ours(device_code):
+            return False
+        if self._throttle.admit(device_code, kind, now):
+            return True
+        THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
+        return False
+
     # --- storing --------------------------------------------------------------------------------
 
-    async def _keep(self, batch: list[_Inbound], received_at: datetime, *, drained: bool) -> None:
+    async def _keep(self, batch: list[_Inbound], received_at: datetime, *, whole: bool) -> None:
         """Store a batch whatever happens, and acknowledge it.
 
         1. All of it in one transaction, again and again while the database is away.
@@ -208,15 +280,13 @@ class _Ingest:
         3. Where it refuses a single message twice, that becomes a dead letter.
         """
         try:
-            told = await self._patiently(batch, received_at, drained=drained)
-        except Exception as error:
-            if not batch:
-                raise
+            told = await self._patiently(batch, received_at, whole=whole)
+        except Exception as error:  # noqa: BLE001 — which message is at fault is to be found
             if len(batch) > 1:
                 log.warning("ingest.batch.split", messages=len(batch), error=db.brief(error))
                 middle = len(batch) // 2
-                await self._keep(batch[:middle], received_at, drained=False)
-                await self._keep(batch[middle:], received_at, drained=False)
+                await self._keep(batch[:middle], received_at, whole=False)
+                await self._keep(batch[middle:], received_at, whole=False)
                 return
             told = await self._once_more(batch, received_at)
         for inbound in batch:
@@ -228,9 +298,9 @@ class _Ingest:
         """Store a single message that was refused, or its dead letter."""
         (inbound,) = batch
         try:
-            return await self._patiently(batch, received_at, drained=False)
+            return await self._patiently(batch, received_at, whole=False)
         except Exception as error:
-            if isinstance(inbound.read, Letter):
+            if not isinstance(inbound.read, Event):
                 raise
             bug = not isinstance(error, DBAPIError)
             log.error(  # noqa: TRY400 — where the database says no, its words say enough
@@ -246,10 +316,10 @@ class _Ingest:
                 inbound.taken.payload,
                 db.brief(error),
             )
-        return await self._patiently(batch, received_at, drained=False)
+        return await self._patiently(batch, received_at, whole=False)
 
     async def _patiently(
-        self, batch: list[_Inbound], received_at: datetime, *, drained: bool
+        self, batch: list[_Inbound], received_at: datetime, *, whole: bool
     ) -> _Sorted:
         """Commit a batch, waiting for the database as long as it takes.
 
@@ -259,7 +329,7 @@ class _Ingest:
         wait = FIRST_RETRY
         while True:
             try:
-                return await self._commit(batch, received_at, drained=drained)
+                return await self._commit(batch, received_at, whole=whole)
             except Exception as error:
                 slow = len(batch) > 1 and db.sqlstate(error) == db.QUERY_CANCELED
                 if slow or not db.is_outage(error):
@@ -270,17 +340,20 @@ class _Ingest:
             wait = min(2 * wait, LONGEST_RETRY)
 
     async def _commit(
-        self, batch: list[_Inbound], received_at: datetime, *, drained: bool
+        self, batch: list[_Inbound], received_at: datetime, *, whole: bool
     ) -> _Sorted:
         """Store a batch in one transaction.
+
+        Args:
+            batch: Messages, in the order in which they came.
+            received_at: When.
+            whole: Nothing that came before its end is left out, so the echoes in it count.
 
         Returns:
             What it held, for those who are to be answered now that it is committed.
         """
         began = time.monotonic()
-        span = self._listened(received_at) if drained else None
-        if not batch and span is None:
-            return _Sorted({}, [], [])
+        span = self.echo.heard() if whole else None
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
             events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
@@ -290,9 +363,13 @@ class _Ingest:
             if told.letters:
                 await dead_letters.keep(session, told.letters, received_at, self._budget)
             if span is not None:
-                await sweep.keep_listening(session, span)
+                worker, workers = self._share.worker, self._share.workers
+                await sweep.keep_listening(session, span, worker, workers)
         if span is not None:
-            self._span, self._span_connection = span, self._link.connection
+            self.echo.stored(span)
+        for flood in self._floods:
+            log.warning("ingest.device.flooding", **flood._asdict())
+        self._floods.clear()
         self._measure(told, began)
         return told
 
@@ -301,8 +378,9 @@ class _Ingest:
         letters = []
         for inbound in batch:
             found = inbound.read
-            if isinstance(found, Letter):
-                letters.append(found)
+            if not isinstance(found, Event):
+                if found is not None:
+                    letters.append(found)
                 continue
             device_id = self._roll.get(found.device_code)
             if device_id is None:
@@ -328,11 +406,19 @@ class _Ingest:
             of.get("heartbeat", ()),
             of.get("gone", ()),
             received_at,
-            live=self._is_live(received_at),
+            live=self.echo.is_live(received_at),
             patience=self._patience,
+            steady=self._steady,
         )
-        if "fault" in of:
-            await faults.keep(session, [_fault_report(a, received_at) for a in of["fault"]])
+        troubles = [_fault_report(arrival, received_at) for arrival in of.get("fault", ())]
+        self._floods += self._throttle.news(time.monotonic())
+        troubles += [
+            _flood_report(device_id, flood, received_at)
+            for flood in self._floods
+            if (device_id := self._roll.get(flood.device_code)) is not None
+        ]
+        if troubles:
+            await faults.keep(session, troubles)
         if "readiness" in of:
             await readiness.record(session, of["readiness"], received_at)
         if "refusal" in of:
@@ -369,30 +455,6 @@ class _Ingest:
         for request in told.by_kind.get("time_request", ()):
             self._orders.reply_time(request.code, request.message.token)
 
-    # --- listening ------------------------------------------------------------------------------
-
-    def _is_live(self, received_at: datetime) -> bool:
-        """Nothing of what comes had been waiting at the broker."""
-        return (
-            self._span is not None
-            and self._span_connection == self._link.connection
-            and received_at - self._span.until <= LAPSE
-        )
-
-    def _listened(self, now: datetime) -> Listening | None:
-        """The span to store, when everything that was sent has been taken; None to wait."""
-        if self._link.connection != self._connection:
-            self._connection = self._link.connection
-            self._connected_since = time.monotonic()
-        if not self._link.connected or time.monotonic() < self._connected_since + SETTLED_SECONDS:
-            return None
-        span = listen(self._span, now, unbroken=self._span_connection == self._connection)
-        if self._span is not None and span.started_at == self._span.started_at:
-            fresh = now - self._span.until < timedelta(seconds=IDLE_SECONDS / 2)
-            return None if fresh else span
-        log.info("ingest.listening.started")
-        return span
-
     def _conflict(self, conflict: reports.Conflict) -> Letter:
         topic = DEVICE_EVENT.build(device_id=conflict.device_code, kind="playback")
         reason = f"record {conflict.seq} of journal {conflict.journal_id} is stored differently"
@@ -425,3 +487,8 @@ def _fault_report(arrival: Arrival[Fault], received_at: datetime) -> faults.Repo
     fault = arrival.message
     at = happened_at(fault.sent_at, received_at, trusted=True)
     return faults.Report(arrival.device_id, fault.kind, fault.open, at, fault.detail)
+
+
+def _flood_report(device_id: int, flood: Flood, at: datetime) -> faults.Report:
+    detail = f"gửi quá nhiều bản tin {flood.kind}; hãy kiểm tra phần mềm của thiết bị"
+    return faults.Report(device_id, FLOODING, flood.began, at, detail)

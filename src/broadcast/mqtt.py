@@ -14,21 +14,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
 from broadcast.errors import Unavailable
+from broadcast.mqtt_packets import Malformed, Publish, Stream
 
 log = structlog.get_logger()
 
@@ -45,9 +47,16 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds between attempts to connect, doubling from the one to the other, each drawn between
 nothing and that: clients of a restarted broker must not return in step."""
 
-READ_BATCH = 256
-"""Packets taken before other tasks get their turn: about 5 ms. One by one, the event loop's own
-cost would halve the rate; thousands would make the web interface stutter."""
+SESSION_SECONDS = 7 * 24 * 3600
+"""How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
+of its own."""
+
+ASK_SECONDS = 5.0
+"""A broker of 3.1.1 may answer a question in MQTT 5 with silence."""
+
+READ_BATCH = 1000
+"""Packets taken before other tasks get their turn: about 5 ms. More would make the web interface
+stutter."""
 
 
 class Message:
@@ -63,14 +72,10 @@ class Message:
 
     __slots__ = ("_connection", "_link", "_mid", "dup", "payload", "qos", "retain", "topic")
 
-    def __init__(self, link: Link, topic: str, message: paho.MQTTMessage) -> None:
+    def __init__(self, link: Link, topic: str, packet: Publish) -> None:
         self.topic = topic
-        self.payload = bytes(message.payload)
-        self.qos = message.qos
-        self.retain = message.retain
-        self.dup = message.dup
+        _, self.payload, self._mid, self.qos, self.retain, self.dup = packet
         self._link = link
-        self._mid = message.mid
         self._connection = link.connection
 
     @property
@@ -84,9 +89,17 @@ class Message:
         Once the link has broken it does nothing: ids start anew with every connection, and the
         broker delivers the message again.
         """
-        if self.qos and self._mid and self._connection == self._link.connection:
-            self._link.acknowledge(self._mid, self.qos)
+        if self._mid and self._connection == self._link.connection:
+            self._link.acknowledge(self._mid)
         self._mid = 0
+
+
+class _Client(paho.Client):
+    """paho over a socket with buffers."""
+
+    def _create_socket(self) -> Any:
+        sock: Any = super()._create_socket()
+        return Stream(sock, properties=self._protocol == paho.MQTTv5)
 
 
 class Link:
@@ -108,6 +121,8 @@ class Link:
         subscriptions: Sequence[tuple[str, int]] = (),
         queue_size: int = 10_000,
         client_id: str | None = None,
+        mqtt5: bool = False,
+        forget: Sequence[str] = (),
     ) -> None:
         """Describe the link; entering it starts to connect.
 
@@ -117,12 +132,15 @@ class Link:
             queue_size: Messages that may wait for the consumer before reading stops. Where it is
                 above the broker's window of unacknowledged messages it only matters for QoS 0.
             client_id: Other than the configured one, for a second link of the same program.
+            mqtt5: Speak MQTT 5, for shared subscriptions, instead of 3.1.1.
+            forget: Topic filters that an earlier session under this id may have followed.
         """
         self.connected = False
         self.connection = 0
         self.on_connect: list[Callable[[], None]] = []
         self._address = f"{settings.host}:{settings.port}"
         self._subscriptions = list(subscriptions)
+        self._forget = list(forget)
         self._queue: deque[Message] = deque()
         self._queue_size = queue_size
         self._arrived = asyncio.Event()
@@ -130,9 +148,12 @@ class Link:
         self._slots = asyncio.Semaphore(settings.inflight)
         self._pending: dict[int, asyncio.Future[None]] = {}
         self._unacked = 0
+        self._told_unacked = 0
+        self._received = 0
         self._paused = False
-        self._socket: Any = None
-        self._client = self._make_client(settings, client_id or settings.client_id)
+        self._writing = False
+        self._socket: Stream | None = None
+        self._client = self._make_client(settings, client_id or settings.client_id, mqtt5=mqtt5)
 
     async def __aenter__(self) -> Link:
         self._loop = asyncio.get_running_loop()
@@ -147,10 +168,6 @@ class Link:
             await self._task
         self._client.disconnect()
         self._client.loop_write()
-        if (unread := self._socket) is not None:  # the peer reads nothing, not even our farewell
-            self._detach()
-            unread.close()
-            self._client.loop_read()
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
         """Return when the link stands; raise `Unavailable` after `timeout` seconds."""
@@ -172,10 +189,10 @@ class Link:
             self._arrived.clear()
             await self._arrived.wait()
         batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
-        if self._paused and len(queue) <= self._queue_size // 2:
+        if self._paused and len(queue) <= self._queue_size // 2 and self._socket is not None:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
-            self._loop.call_soon(self._read)
+            self._loop.call_soon(self._take)
             log.info("mqtt.reading.resumed", waiting=len(queue))
         return batch
 
@@ -226,39 +243,41 @@ class Link:
         confirmed = self._pending[mid] = self._loop.create_future()
         return confirmed
 
-    def acknowledge(self, mid: int, qos: int) -> None:
+    def acknowledge(self, mid: int) -> None:
         """For `Message.ack`: acknowledge message `mid` of the present connection."""
-        self._client.ack(mid, qos)
-        self._unacked -= 1
-        UNACKED.dec()
+        if self._socket is not None:
+            self._socket.acknowledge(mid)
+            self._unacked -= 1
+            self._want_write()
 
     def _away(self) -> Unavailable:
         return Unavailable(f"Không có kết nối tới broker MQTT {self._address}; hãy thử lại.")
 
-    def _make_client(self, settings: Mqtt, client_id: str) -> paho.Client:
-        client = paho.Client(
+    def _make_client(self, settings: Mqtt, client_id: str, *, mqtt5: bool) -> paho.Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id,
-            clean_session=False,
-            protocol=paho.MQTTv311,
+            clean_session=None if mqtt5 else False,
+            protocol=paho.MQTTv5 if mqtt5 else paho.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
         )
         client.max_inflight_messages_set(0)  # the semaphore is the limit
-        if settings.username is not None:
-            secret = settings.password_file.read_text() if settings.password_file else ""
-            client.username_pw_set(settings.username, secret.strip() or None)
-        if settings.tls_ca_file is not None:
-            client.tls_set(str(settings.tls_ca_file))
-        client.connect_async(settings.host, settings.port, KEEPALIVE)
+        _log_in(client, settings)
+        if mqtt5:
+            lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            lasting.SessionExpiryInterval = SESSION_SECONDS
+            client.connect_async(
+                settings.host, settings.port, KEEPALIVE, clean_start=False, properties=lasting
+            )
+        else:
+            client.connect_async(settings.host, settings.port, KEEPALIVE)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_socket_close = lambda *_: self._detach()
-        client.on_socket_register_write = lambda *_: self._want_write(wanted=True)
-        client.on_socket_unregister_write = lambda *_: self._want_write(wanted=False)
+        client.on_socket_register_write = lambda *_: self._want_write()
         return client
 
     async def _keep_up(self) -> None:
@@ -290,11 +309,11 @@ class Link:
             with suppress(OSError):
                 await opening
             raise
-        self._socket = self._client.socket()
-        # Otherwise an acknowledgement and the next publish wait 40 ms for each other.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._loop.add_reader(self._socket, self._read)
-        self._want_write(wanted=True)  # CONNECT
+        stream: Any = self._client.socket()
+        self._socket = stream
+        stream.without_delay()
+        self._loop.add_reader(stream, self._read)
+        self._want_write()  # CONNECT
 
     def _detach(self) -> None:
         if self._socket is not None:
@@ -302,38 +321,76 @@ class Link:
             self._loop.remove_writer(self._socket)
             self._socket = None
             self._paused = False
+            self._writing = False
             self.connection += 1
 
-    def _want_write(self, *, wanted: bool) -> None:
+    def _want_write(self) -> None:
         # While there is no socket of ours, paho calls from the thread that is connecting.
-        if self._socket is None:
-            return
-        if wanted:
-            self._loop.add_writer(self._socket, self._client.loop_write)
-        else:
-            self._loop.remove_writer(self._socket)
+        if self._socket is not None and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._socket, self._write)
+
+    def _write(self) -> None:
+        self._client.loop_write()
+        stream = self._socket
+        if stream is not None and stream.flush():
+            self._writing = False
+            self._loop.remove_writer(stream)
+        self._tell_unacked()
 
     def _read(self) -> None:
-        for _ in range(READ_BATCH):
-            before = len(self._queue)
-            if self._paused or self._client.loop_read() or self._socket is None:
-                break
-            if len(self._queue) >= self._queue_size:
-                # After a minute it costs the connection: the answer to our ping waits unread too.
-                self._paused = True
-                self._loop.remove_reader(self._socket)
-                log.warning("mqtt.reading.paused", waiting=len(self._queue))
-            elif len(self._queue) == before and not self._decrypted():
-                break
-        else:
-            if self._decrypted():
-                self._loop.call_soon(self._read)
-        if self._queue:
-            self._arrived.set()
+        if self._socket is not None:
+            self._socket.fill()
+            self._take()
 
-    def _decrypted(self) -> bool:
-        """Whether bytes wait in the TLS layer, where the selector does not see them."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+    def _take(self) -> None:
+        """Work off what has been read, or as much of it as may wait for the consumer."""
+        stream, queue, before = self._socket, self._queue, self._received
+        for _ in range(READ_BATCH):
+            if stream is None or self._socket is not stream or self._paused:
+                break
+            try:
+                packet = stream.next()
+            except Malformed as error:
+                log.error("mqtt.stream.malformed", broker=self._address, error=str(error))  # noqa: TRY400
+                self._client.disconnect()
+                break
+            if packet is True:
+                self._client.loop_read()
+            elif packet is False:
+                break
+            else:
+                self._accept(packet)
+                if len(queue) >= self._queue_size:
+                    # After a minute it costs the connection: the answer to our ping waits too.
+                    self._paused = True
+                    self._loop.remove_reader(stream)
+                    log.warning("mqtt.reading.paused", waiting=len(queue))
+        else:
+            self._loop.call_soon(self._take)
+        if queue:
+            self._arrived.set()
+        if self._received > before:
+            RECEIVED.inc(self._received - before)
+            self._tell_unacked()
+
+    def _accept(self, packet: Publish) -> None:
+        self._received += 1
+        try:
+            topic = packet.topic.decode()
+        except UnicodeDecodeError:
+            log.warning("mqtt.message.refused", reason="topic is not UTF-8")
+            topic = None
+        if packet.qos:
+            self._unacked += 1
+        if topic is not None:
+            self._queue.append(Message(self, topic, packet))
+        elif packet.qos:
+            self.acknowledge(packet.mid)
+
+    def _tell_unacked(self) -> None:
+        UNACKED.inc(self._unacked - self._told_unacked)
+        self._told_unacked = self._unacked
 
     # Callbacks of paho. An exception here would leave its parser inside a packet: they raise none.
 
@@ -341,6 +398,8 @@ class Link:
         if reason.is_failure:
             log.error("mqtt.link.refused", broker=self._address, reason=str(reason))
         elif self._subscriptions:
+            if self._forget:
+                client.unsubscribe(self._forget)
             client.subscribe(self._subscriptions)
         else:
             self._stand()
@@ -374,26 +433,54 @@ class Link:
             if not confirmed.done():
                 confirmed.set_exception(self._away())
         self._pending.clear()
-        UNACKED.dec(self._unacked)
         self._unacked = 0
+        self._tell_unacked()
         if not self._broken.done():
             self._broken.set_result(None)
-
-    def _on_message(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
-        RECEIVED.inc()
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            log.warning("mqtt.message.refused", reason="topic is not UTF-8")
-            client.ack(message.mid, message.qos)
-            return
-        if message.qos:
-            self._unacked += 1
-            UNACKED.inc()
-        self._queue.append(Message(self, topic, message))
 
     def _on_publish(self, _: Any, __: Any, mid: int, *___: Any) -> None:
         if (confirmed := self._pending.pop(mid, None)) is not None:
             self._slots.release()
             if not confirmed.done():
                 confirmed.set_result(None)
+
+
+def _log_in(client: paho.Client, settings: Mqtt) -> None:
+    if settings.username is not None:
+        secret = settings.password_file.read_text() if settings.password_file else ""
+        client.username_pw_set(settings.username, secret.strip() or None)
+    if settings.tls_ca_file is not None:
+        client.tls_set(str(settings.tls_ca_file))
+
+
+async def shares_subscriptions(settings: Mqtt) -> bool:
+    """Ask the broker whether it speaks MQTT 5 and shares subscriptions among clients.
+
+    Raises:
+        OSError: It cannot be reached.
+    """
+    return await asyncio.to_thread(_shares_subscriptions, settings)
+
+
+def _shares_subscriptions(settings: Mqtt) -> bool:
+    answers: list[bool] = []
+
+    def on_connect(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
+        shares = getattr(properties, "SharedSubscriptionAvailable", 1)
+        answers.append(not reason.is_failure and bool(shares))
+
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        f"{settings.client_id}-asks-{uuid4().hex[:8]}",
+        protocol=paho.MQTTv5,
+        reconnect_on_failure=False,
+    )
+    _log_in(client, settings)
+    client.on_connect = on_connect
+    client.on_disconnect = lambda *_: answers.append(False)
+    client.connect(settings.host, settings.port)
+    until = time.monotonic() + ASK_SECONDS
+    while not answers and time.monotonic() < until:
+        client.loop(0.1)
+    client.disconnect()
+    return bool(answers) and answers[0]

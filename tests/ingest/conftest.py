@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import db, ingest
 from broadcast.config import Settings
+from broadcast.devices import echo
 from broadcast.devices.model import Device
 from broadcast.programmes.keys import Keys
 from broadcast.wire.envelope import SigningKey
@@ -22,10 +23,9 @@ from tests.ingest.inbox import Acked, Inbox, Message, Until
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same path with shorter waits."""
     monkeypatch.setattr(ingest, "GATHER_STEP", 0.005)
-    monkeypatch.setattr(ingest, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(ingest, "FIRST_RETRY", 0.02)
     monkeypatch.setattr(ingest, "LONGEST_RETRY", 0.05)
-    monkeypatch.setattr(ingest, "SETTLED_SECONDS", 0.1)
+    monkeypatch.setattr(echo, "EVERY_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from broadcast.wire.codec import encode
 from broadcast.wire.fields import Wire
 
 PREFIX = "ttn/v1"
+ECHO = "/server/echo/"
+"""What the inbound path says to itself comes back and is not counted."""
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 Acked = Callable[..., Awaitable[None]]
@@ -28,7 +30,8 @@ class Message:
 
     def ack(self) -> None:
         self.acked += 1
-        self._inbox.acked.append(self)
+        if ECHO not in self.topic:
+            self._inbox.acked.append(self)
 
 
 class Inbox:
@@ -58,7 +61,7 @@ class Inbox:
     @property
     def waiting(self) -> int:
         """Messages that nobody has taken."""
-        return len(self._waiting)
+        return sum(ECHO not in message.topic for message in self._waiting)
 
     async def receive(self, limit: int) -> list[Message]:
         while not self._waiting:
@@ -69,6 +72,9 @@ class Inbox:
     async def publish(self, topic: str, payload: bytes) -> None:
         if not self.connected:
             raise Unavailable("no link")
+        if ECHO in topic:
+            self.put_raw(topic, payload)
+            return
         self.published.append((topic, payload))
         if self.on_publish:
             self.on_publish(topic, payload)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, db, ingest
-from broadcast.devices import dead_letters, readiness
+from broadcast.devices import dead_letters, readiness, throttle
 from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import (
     Boot,
@@ -193,7 +193,7 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     retries = ingest.RETRIES._value.get()
     said = [inbox.put("A", "heartbeat", beat(2)), inbox.put("A", "playback", playback(1))]
     await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
-    later = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 2000)]
+    later = [inbox.put(each, "heartbeat", beat(seq)) for seq in range(1, 900) for each in "BC"]
     await until(lambda: ingest.RETRIES._value.get() >= retries + 5)
     assert inbox.acked == [first]
     assert inbox.published == []
@@ -417,3 +417,21 @@ async def test_what_waited_at_the_broker_is_dated_by_the_device(
         )
     assert seen[0] == sent_at
     assert clock.now() - seen[1] < timedelta(minutes=1)
+
+
+async def test_a_device_that_floods_is_held_to_a_share_and_named(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "BURST", 50)
+    held_up = ingest.THROTTLED.labels("heartbeat")._value.get()
+    flood = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 500)]
+    honest = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 20)]
+    proof = inbox.put("A", "playback", playback(1))
+    await acked(*flood, *honest, proof)
+    async with db.transaction(engine) as session:
+        fault = (await session.scalars(sa.select(Fault))).one()
+    assert (fault.device_id, fault.kind, fault.closed_at) == (1, "flooding", None)
+    assert 50 <= await count(engine, Heartbeat) - len(honest) < 80
+    assert ingest.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
+    assert await count(engine, JournalRecord) == 1
+    assert all(message.acked == 1 for message in flood)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast import db
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.devices import faults, presence_rows
 from broadcast.devices.arrival import Arrival
-from broadcast.devices.online_minutes import happened_at, is_plausible, minute_of
+from broadcast.devices.online_minutes import is_plausible, minute_of
 from broadcast.devices.presence import Flip, Patience, State, gone, heard
 from broadcast.devices.presence_rows import Held, Known, Row
+from broadcast.devices.steady import Steady, sent_at
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
@@ -59,6 +61,7 @@ async def record(
     *,
     live: bool,
     patience: Patience,
+    steady: Steady | None = None,
 ) -> None:
     """Store a batch: raw rows, presence with its flips, receipts and online minutes.
 
@@ -72,16 +75,24 @@ async def record(
             a trusted clock of the device tells; it is not asked otherwise, because one that is
             five minutes slow would make its device silent for ever.
         patience: Thresholds of presence.
+        steady: Devices remembered from the batches before, so that most need not be read.
     """
-    turns = _turns(boots, beats, wills)
-    if not turns:
-        return
-    known = await presence_rows.lock(session, [Held(i, turn.held) for i, turn in turns.items()])
-    for device_id, turn in turns.items():
-        _fold(turn, known.get(device_id), received_at, live=live, patience=patience)
-    bodies = {id(beat.message): _body(beat.message) for beat in beats}
-    await _keep_presence(session, turns, known, bodies, received_at)
-    await _keep_receipts(session, turns, known, received_at)
+    steady = steady or Steady()
+    bodies = [_body(beat.message) for beat in beats]
+    steps = steady.plain(boots, beats, wills, received_at, live=live)
+    advanced = await steady.advance(session, steps, bodies, patience)
+    turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
+    if turns:
+        known = await presence_rows.lock(
+            session, [Held(i, turn.held) for i, turn in turns.items()]
+        )
+        for device_id, turn in turns.items():
+            _fold(turn, known.get(device_id), received_at, live=live, patience=patience)
+        newest = {id(beat.message): body for beat, body in zip(beats, bodies, strict=True)}
+        await _keep_presence(session, turns, known, newest, received_at)
+        await _keep_receipts(session, turns, known, received_at)
+        for device_id, turn in turns.items():
+            steady.remember(device_id, turn.state, turn.heard, clock_wrong=turn.clock_wrong)
     if boots:
         await _keep_boots(session, boots, received_at)
     if beats:
@@ -121,7 +132,7 @@ def _fold(
     state = known.state if known else None
     turn.clock_wrong = known.clock_wrong if known else False
     for message in turn.heard:
-        at = received_at if live else _sent_at(message, received_at)
+        at = received_at if live else sent_at(message, received_at)
         cause = "heartbeat" if isinstance(message, Heartbeat) else "boot"
         state, flip = heard(state, *_order(message), at, patience, cause)
         if flip is not None:
@@ -134,15 +145,11 @@ def _fold(
     turn.state = state
 
 
-def _sent_at(message: Boot | Heartbeat, received_at: datetime) -> datetime:
-    return happened_at(message.sent_at, received_at, trusted=message.clock.trusted)
-
-
 async def _keep_presence(
     session: AsyncSession,
     turns: Mapping[int, _Turn],
     known: Mapping[int, Known],
-    bodies: Mapping[int, msgspec.Raw],
+    bodies: Mapping[int, str],
     received_at: datetime,
 ) -> None:
     new: list[Row] = []
@@ -161,7 +168,7 @@ async def _keep_presence(
             turn.state,
             clock_wrong=turn.clock_wrong,
             held=None if newest is None else turn.held,
-            heartbeat=bodies.get(id(newest)),
+            heartbeat=msgspec.Raw(bodies[id(newest)]) if id(newest) in bodies else None,
         )
         (changed if before else new).append(row)
         flips.extend((device_id, flip) for flip in turn.flips)
@@ -254,19 +261,22 @@ async def _keep_boots(
 
 
 _BEATS = sa.text("""
-    WITH n AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n (
-            device_id integer, session bigint, seq bigint, sent_at timestamptz, body jsonb,
-            day date, minute integer
-        )
-    ),
-    raw AS (
-        INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
-        SELECT :received_on, device_id, session, seq, sent_at, :received_at, body FROM n
-        ON CONFLICT DO NOTHING
-    )
+    INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
+    SELECT :received_on, device_id, session, seq, sent_at, :received_at, body::jsonb
+    FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
+                CAST(CAST(:seqs AS text) AS bigint[]),
+                CAST(CAST(:sent_at AS text) AS timestamptz[]),
+                string_to_array(:bodies, chr(10)))
+        AS n (device_id, session, seq, sent_at, body)
+    ON CONFLICT DO NOTHING
+""")
+
+_MINUTES = sa.text("""
     INSERT INTO online_minutes AS m (device_id, day, minutes)
-    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1)) FROM n
+    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1))
+    FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:days AS text) AS date[]),
+                CAST(CAST(:minutes AS text) AS integer[]))
+        AS n (device_id, day, minute)
     GROUP BY device_id, day
     ORDER BY device_id, day
     ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
@@ -274,39 +284,36 @@ _BEATS = sa.text("""
 """)
 
 
-class _Beat(msgspec.Struct):
-    """A row of the statement above."""
-
-    device_id: int
-    session: int
-    seq: int
-    sent_at: datetime
-    body: msgspec.Raw
-    day: date
-    minute: int
-
-
-def _body(beat: Heartbeat) -> msgspec.Raw:
+def _body(beat: Heartbeat) -> str:
     # `held` would repeat every minute what a receipt says once.
-    return msgspec.Raw(encode(msgspec.structs.replace(beat, held={})))
+    return encode(msgspec.structs.replace(beat, held={})).decode()
 
 
 async def _keep_beats(
     session: AsyncSession,
     beats: Sequence[Arrival[Heartbeat]],
-    bodies: Mapping[int, msgspec.Raw],
+    bodies: Sequence[str],
     received_at: datetime,
 ) -> None:
-    rows = []
-    for device_id, _, beat in beats:
-        day, minute = minute_of(_sent_at(beat, received_at), LOCAL)
-        body = bodies[id(beat)]
-        rows.append(_Beat(device_id, beat.session, beat.seq, beat.sent_at, body, day, minute))
+    ids = db.array(beat.device_id for beat in beats)
     await session.execute(
         _BEATS,
         {
-            "rows": presence_rows.as_json(rows),
+            "ids": ids,
+            "sessions": db.array(beat.message.session for beat in beats),
+            "seqs": db.array(beat.message.seq for beat in beats),
+            "sent_at": db.array(f'"{beat.message.sent_at}"' for beat in beats),
+            "bodies": db.lines(bodies),
             "received_on": received_at.astimezone(LOCAL).date(),
             "received_at": received_at,
+        },
+    )
+    minutes = [minute_of(sent_at(beat.message, received_at), LOCAL) for beat in beats]
+    await session.execute(
+        _MINUTES,
+        {
+            "ids": ids,
+            "days": db.array(day for day, _ in minutes),
+            "minutes": db.array(minute for _, minute in minutes),
         },
     )

@@ -35,7 +35,7 @@ def read(topic: str, payload: bytes, *, retain: bool, prefix: str) -> Event | Le
             so no event.
         prefix: First levels of every topic.
     """
-    levels = _levels(topic, prefix) if len(topic) <= LONGEST_TOPIC else None
+    levels = sender(topic, prefix)
     if levels is None:
         return Letter(Why.TOPIC, topic, None, payload, "no topic that a device may publish to")
     code, kind = levels
@@ -53,6 +53,11 @@ def read(topic: str, payload: bytes, *, retain: bool, prefix: str) -> Event | Le
             why = Why.TOO_LARGE
         return Letter(why, topic, code, payload, error.reason, error.field)
     return Event(code, kind, message)
+
+
+def sender(topic: str, prefix: str) -> tuple[str, str] | None:
+    """Device and kind of event by the topic; None when no device may publish there."""
+    return _levels(topic, prefix) if len(topic) <= LONGEST_TOPIC else None
 
 
 @lru_cache(TOPICS_KEPT)

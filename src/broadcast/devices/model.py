@@ -83,6 +83,8 @@ class DevicePresence(Base):
     """The newest message bore a time that cannot be, from a clock the device trusts."""
     held: Mapped[dict[str, Any]]
     """`{scope}/{kind}` → revision the device says it holds."""
+    held_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    """Heartbeat of the session that last changed `held`."""
     heartbeat: Mapped[dict[str, Any] | None]
     """The newest heartbeat, without `held`."""
 
@@ -102,15 +104,25 @@ class PresenceChange(Base):
 
 
 class ListeningSpan(Base):
-    """A span in which the server heard all that devices sent.
+    """A span in which one worker heard all that was sent to it.
 
-    Outside of these spans silence says nothing about a device: the sweep, the ledger and the
-    indicators leave such time out.
+    The server was listening where the spans of all workers that shared the work overlap. Outside
+    of that silence says nothing about a device: the sweep, the ledger and the indicators leave
+    such time out.
     """
 
     __tablename__ = "listening_spans"
+    __table_args__ = (
+        sa.UniqueConstraint("worker", "started_at"),
+        sa.Index("ix_listening_spans_until", "until"),
+    )
 
-    started_at: Mapped[datetime] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    worker: Mapped[int] = mapped_column(default=1)
+    """Counted from 1."""
+    workers: Mapped[int] = mapped_column(default=1)
+    """How many shared the work."""
+    started_at: Mapped[datetime]
     until: Mapped[datetime]
 
 

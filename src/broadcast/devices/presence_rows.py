@@ -110,6 +110,7 @@ _UPDATE = sa.text(f"""
     SET presence = n.presence, since = n.since, session = n.session, seq = n.seq, gone = n.gone,
         last_seen_at = n.last_seen_at, silent_after = n.silent_after,
         clock_wrong = n.clock_wrong, held = COALESCE(n.held, p.held),
+        held_seq = CASE WHEN n.held IS NULL THEN p.held_seq ELSE n.seq END,
         heartbeat = COALESCE(n.heartbeat, p.heartbeat)
     FROM {_ROWS}
     WHERE p.device_id = n.device_id
@@ -117,9 +118,9 @@ _UPDATE = sa.text(f"""
 
 _INSERT = sa.text(f"""
     INSERT INTO device_presence (device_id, presence, since, session, seq, gone, last_seen_at,
-                                 silent_after, clock_wrong, held, heartbeat)
+                                 silent_after, clock_wrong, held, held_seq, heartbeat)
     SELECT device_id, presence, since, session, seq, gone, last_seen_at, silent_after,
-           clock_wrong, COALESCE(held, '{{}}'), heartbeat
+           clock_wrong, COALESCE(held, '{{}}'), seq, heartbeat
     FROM {_ROWS}
     ORDER BY device_id
     ON CONFLICT DO NOTHING

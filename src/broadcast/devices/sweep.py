@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.config import Rules
 from broadcast.devices import presence_rows
 from broadcast.devices.heartbeats import patience
-from broadcast.devices.model import ListeningSpan
 from broadcast.devices.presence import Flip, Listening, Presence, State, overdue
 
 _DUE = sa.text("""
@@ -35,23 +34,75 @@ _TURN = sa.text("""
 """)
 
 
+_NEWEST = sa.text("""
+    SELECT DISTINCT ON (worker) worker, workers, started_at, until
+    FROM listening_spans
+    ORDER BY worker, id DESC
+""")
+
+
 async def listening(session: AsyncSession) -> Listening | None:
-    """The newest span in which the server heard everything; None before the first."""
-    newest = sa.select(ListeningSpan).order_by(ListeningSpan.started_at.desc()).limit(1)
-    span = await session.scalar(newest)
-    return None if span is None else Listening(span.started_at, span.until)
+    """The newest span in which the server heard everything; None when there is none.
+
+    With several workers: what their newest spans have in common. A worker that is not there, or
+    was started when there were more or fewer of them, leaves nothing in common.
+    """
+    rows = (await session.execute(_NEWEST)).all()
+    if not rows:
+        return None
+    workers = max(rows, key=lambda row: row.until).workers
+    sharing = [row for row in rows if row.workers == workers and row.worker <= workers]
+    started_at = max(row.started_at for row in sharing)
+    until = min(row.until for row in sharing)
+    if len(sharing) < workers or until < started_at:
+        return None
+    return Listening(started_at, until)
+
+
+def heard(since: str, until: str) -> str:
+    """Query of the spans (`spans`, multiranges) in which the server heard everything.
+
+    One row for each number of workers that shared the work: what the spans of all of them have in
+    common.
+
+    Args:
+        since: SQL of the instant from which on.
+        until: SQL of the instant up to which.
+    """
+    return f"""
+        SELECT range_intersect_agg(spans) AS spans
+        FROM (
+            SELECT workers, range_agg(tstzrange(started_at, until, '[]')) AS spans
+            FROM listening_spans
+            WHERE started_at <= {until} AND until >= {since}
+            GROUP BY workers, worker
+        ) AS each_worker
+        GROUP BY workers
+        HAVING count(*) = workers
+    """  # noqa: S608 — constants of the statements that contain it
 
 
 _LISTENED = sa.text("""
-    INSERT INTO listening_spans (started_at, until) VALUES (:started_at, :until)
-    ON CONFLICT (started_at)
+    INSERT INTO listening_spans (worker, workers, started_at, until)
+    VALUES (:worker, :workers, :started_at, :until)
+    ON CONFLICT (worker, started_at)
         DO UPDATE SET until = GREATEST(listening_spans.until, excluded.until)
 """)
 
 
-async def keep_listening(session: AsyncSession, span: Listening) -> None:
-    """Store that the server heard everything in this span, up to its end so far."""
-    await session.execute(_LISTENED, {"started_at": span.started_at, "until": span.until})
+async def keep_listening(
+    session: AsyncSession, span: Listening, worker: int = 1, workers: int = 1
+) -> None:
+    """Store that a worker heard everything in this span, up to its end so far."""
+    await session.execute(
+        _LISTENED,
+        {
+            "worker": worker,
+            "workers": workers,
+            "started_at": span.started_at,
+            "until": span.until,
+        },
+    )
 
 
 async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:

@@ -32,7 +32,7 @@ persistence true
 persistence_location {folder}/
 autosave_interval {autosave_seconds}
 max_queued_messages 100000
-max_inflight_messages 1000
+max_inflight_messages 10000
 max_packet_size 1048576
 set_tcp_nodelay true
 log_dest stderr

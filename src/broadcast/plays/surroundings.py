@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.clock import LOCAL
+from broadcast.devices.sweep import heard
 from broadcast.plays.settle import Around
 
 Key = tuple[UUID, int]
@@ -27,7 +28,7 @@ class Window(NamedTuple):
 TOLD_WITHIN = timedelta(minutes=2)
 """A device tells what it holds with its next heartbeat."""
 
-_AROUND = sa.text("""
+_AROUND = sa.text(f"""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest(
             CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
@@ -40,6 +41,9 @@ _AROUND = sa.text("""
         FROM (SELECT DISTINCT occurrence_id FROM n) AS o
         JOIN programme_revisions AS p ON p.occurrence_ids @> ARRAY[o.occurrence_id]
         WHERE p.published_at IS NOT NULL
+    ),
+    heard AS MATERIALIZED (
+        {heard("(SELECT min(starts_at) FROM n)", "(SELECT max(latest_at) FROM n)")}
     )
     SELECT n.occurrence_id, n.cluster_id, d.device_id,
         COALESCE(published.at <= n.latest_at, false) AS published,
@@ -76,8 +80,7 @@ _AROUND = sa.text("""
             WHERE p.device_id = d.device_id AND p.presence = 'online'
         ) AS online_now,
         EXISTS (
-            SELECT FROM listening_spans AS s
-            WHERE s.started_at <= n.latest_at AND s.until >= n.starts_at
+            SELECT FROM heard WHERE heard.spans && tstzrange(n.starts_at, n.latest_at, '[]')
         ) AS listening,
         COALESCE((
             SELECT b.reason = 'power_on' FROM boots AS b
@@ -139,7 +142,7 @@ _AROUND = sa.text("""
           ))
         ORDER BY o.kind DESC LIMIT 1
     ) AS outage ON true
-""").bindparams(
+""").bindparams(  # noqa: S608 — made of constants
     sa.bindparam("told", TOLD_WITHIN, sa.Interval()), sa.bindparam("zone", LOCAL.key, sa.Text())
 )
 """A cut of the power, where one was declared, comes before maintenance."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.devices.sweep import heard
 from broadcast.plays import words
 from broadcast.plays.settle import PlayState
 
@@ -179,15 +180,14 @@ SOURCES = (
         )
         ORDER BY o.starts_at LIMIT 20
     """),
-    _source("server_deaf", _deaf, """
-        SELECT s.until AS at, s.next_at AS until FROM (
-            SELECT until, lead(started_at) OVER (ORDER BY started_at) AS next_at
-            FROM listening_spans
-            WHERE started_at <= :until AND until >= :since - interval '7 days'
-        ) AS s
-        WHERE s.until <= :until AND s.next_at >= :since
-        ORDER BY s.until LIMIT 50
-    """),
+    _source("server_deaf", _deaf, f"""
+        WITH heard AS ({heard(":since - interval '7 days'", ":until")}),
+        whole AS (SELECT range_agg(span) AS spans FROM heard, unnest(heard.spans) AS span)
+        SELECT lower(gap) AS at, upper(gap) AS until
+        FROM whole, unnest(tstzmultirange(range_merge(spans)) - spans) AS gap
+        WHERE lower(gap) <= :until AND upper(gap) >= :since
+        ORDER BY lower(gap) LIMIT 50
+    """),  # noqa: S608 — made of constants
     _source("boot", _boot, """
         SELECT b.received_at AS at, d.code AS device, b.reason, b.session
         FROM boots AS b JOIN devices AS d ON d.id = b.device_id

@@ -76,6 +76,9 @@ DEVICE_COMMAND = Topic("device/{device_id}/command/{kind}")
 DEVICE_EVENT = Topic("device/{device_id}/event/{kind}")
 """Upward: what a device reports."""
 
+SERVER_ECHO = Topic("server/echo/{worker}")
+"""The server's own: what a worker says to itself through the broker. Not for devices."""
+
 CONTENT = Topic("content/{sha256}/{index}")
 """Retained: one block of an audio file, raw bytes."""
 

@@ -1,0 +1,150 @@
+"""The server's own voice, heard through the broker: up to when everything has been heard.
+
+Every second a worker publishes a numbered message to itself. The broker hands a client its
+messages in order, so when an echo has come back and been committed, everything that devices had
+sent before it was sent has been taken too, however long the queue was. That moment is the end of
+the span of listening; silence is judged up to there and not further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Gauge
+
+from broadcast import clock
+from broadcast.devices.presence import LAPSE, Listening, listen
+from broadcast.errors import Unavailable
+
+log = structlog.get_logger()
+
+BEHIND = Gauge(
+    "broadcast_ingest_behind_seconds",
+    "Age of the newest echo that is committed: how far the inbound path is behind the devices",
+)
+
+EVERY_SECONDS = 1.0
+SELDOM_SECONDS = 10.0
+"""While many are on their way: they wait at the broker like everything else."""
+ON_THEIR_WAY = 30
+FORGOTTEN = 1000
+"""Echoes on their way of which the oldest is given up."""
+STEP_SECONDS = 1.0
+"""Difference of the two clocks between two echoes that is a step of the wall clock. Less would be
+the slewing of NTP, more could make a device silent that is not."""
+
+
+class Speaker(Protocol):
+    """What this module needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish, and return when confirmed."""
+
+
+class Probe(NamedTuple):
+    """An echo: over which connection and when it was sent, by both clocks."""
+
+    connection: int
+    sent_at: datetime
+    monotonic: float
+
+
+class Echo:
+    """Sends the echoes of one worker and keeps its span of listening.
+
+    Args:
+        link: The worker's link to the broker, which is subscribed to `topic`.
+        topic: With the prefix.
+        now: The clock.
+    """
+
+    def __init__(self, link: Speaker, topic: str, now: Callable[[], datetime] = clock.now) -> None:
+        self.topic = topic
+        self.span: Listening | None = None
+        """The span stored last."""
+        self._link = link
+        self._now = now
+        self._token = uuid4().hex
+        """Echoes of an earlier process may still come."""
+        self._number = 0
+        self._sent: dict[int, Probe] = {}
+        self._back: Probe | None = None
+        """The newest that has come back and is not stored."""
+        self._last: Probe | None = None
+        """The one at the end of `span`."""
+
+    async def run(self) -> None:
+        """Send echoes, for ever."""
+        while True:
+            if self._link.connected:
+                await self._send()
+            many = len(self._sent) > ON_THEIR_WAY
+            await asyncio.sleep(SELDOM_SECONDS if many else EVERY_SECONDS)
+
+    async def _send(self) -> None:
+        self._number += 1
+        self._sent[self._number] = Probe(self._link.connection, self._now(), time.monotonic())
+        if len(self._sent) > FORGOTTEN:
+            del self._sent[next(iter(self._sent))]
+        with suppress(Unavailable):
+            await self._link.publish(self.topic, f"{self._token}/{self._number}".encode())
+
+    def came_back(self, payload: bytes) -> None:
+        """An echo has been taken from the broker."""
+        token, _, number = payload.decode("ascii", "replace").partition("/")
+        if token != self._token or not number.isdecimal():
+            return
+        probe = self._sent.get(int(number))
+        # Whatever was sent before it has come back too, or never will.
+        self._sent = {n: each for n, each in self._sent.items() if n > int(number)}
+        if probe is not None and probe.connection == self._link.connection:
+            self._back = probe
+
+    def heard(self) -> Listening | None:
+        """The span to store with what has been taken so far; None when nothing is new.
+
+        Over another connection, or after a step of the wall clock, a new one begins.
+        """
+        probe, last = self._back, self._last
+        if probe is None:
+            return None
+        unbroken = (
+            last is not None and last.connection == probe.connection and not _stepped(last, probe)
+        )
+        return listen(self.span, probe.sent_at, unbroken=unbroken)
+
+    def stored(self, span: Listening) -> None:
+        """What `heard` returned is committed."""
+        if self.span is None or span.started_at != self.span.started_at:
+            log.info("ingest.listening.started", at=span.started_at.isoformat())
+        self.span, self._last, self._back = span, self._back, None
+        BEHIND.set((self._now() - span.until).total_seconds())
+
+    def is_live(self, now: datetime) -> bool:
+        """Nothing of what comes now had been waiting at the broker for long."""
+        return (
+            self.span is not None
+            and self._last is not None
+            and self._last.connection == self._link.connection
+            and abs(now - self.span.until) <= LAPSE
+        )
+
+
+def _stepped(first: Probe, second: Probe) -> bool:
+    wall = (second.sent_at - first.sent_at).total_seconds()
+    return abs(wall - (second.monotonic - first.monotonic)) > STEP_SECONDS

@@ -1,0 +1,74 @@
+"""A device that floods is held to what any device may say, and named.
+
+Pure. Each device has a bucket of messages for each kind, so that a flood of heartbeats does not
+drown its proof of play. What is above is acknowledged to the broker and left alone: a heartbeat is
+one of many, and the journal comes again until it is confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BURST = 1000
+"""Messages of a kind at once: what waited at the broker while the server was away for 16 hours.
+Fewer would drop honest minutes, more would let a broken box fill a partition."""
+PER_SECOND = 5.0
+"""Messages of a kind for good: three hundred times an honest device's."""
+REMEMBERED = 100_000
+"""Buckets; above it those of devices that are quiet are forgotten."""
+
+
+class Flood(NamedTuple):
+    """A device has begun to send too much of a kind, or has ended."""
+
+    device_code: str
+    kind: str
+    began: bool
+
+
+class Throttle:
+    """The buckets of one process. Times are seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._left: dict[tuple[str, str], tuple[float, float]] = {}
+        """Messages left in a bucket, and when that was so."""
+        self._flooding: set[tuple[str, str]] = set()
+        self._news: list[Flood] = []
+
+    def admit(self, device_code: str, kind: str, now: float) -> bool:
+        """Tell whether a device may say one more thing of a kind."""
+        key = device_code, kind
+        left, at = self._left.get(key, (BURST, now))
+        left = min(BURST, left + (now - at) * PER_SECOND)
+        if left < 1:
+            self._left[key] = left, now
+            if key not in self._flooding:
+                self._flooding.add(key)
+                self._news.append(Flood(*key, began=True))
+            return False
+        self._left[key] = left - 1, now
+        if len(self._left) > REMEMBERED:
+            self._forget(now)
+        return True
+
+    def news(self, now: float) -> list[Flood]:
+        """Floods that have begun or ended since this was asked the last time.
+
+        A flood has ended when half the bucket is full again.
+        """
+        for key in [key for key in self._flooding if self._refilled(key, now) >= BURST / 2]:
+            self._flooding.discard(key)
+            self._news.append(Flood(*key, began=False))
+        news, self._news = self._news, []
+        return news
+
+    def _refilled(self, key: tuple[str, str], now: float) -> float:
+        left, at = self._left.get(key, (BURST, now))
+        return min(BURST, left + (now - at) * PER_SECOND)
+
+    def _forget(self, now: float) -> None:
+        """Drop what is full again; if that is little, everything but the floods."""
+        busy = {key: left for key, left in self._left.items() if self._refilled(key, now) < BURST}
+        if len(busy) > REMEMBERED // 2:
+            busy = {key: left for key, left in busy.items() if key in self._flooding}
+        self._left = busy

@@ -1,0 +1,160 @@
+"""Up to when the server has heard everything, whatever happens to the broker and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast.devices import echo as module
+from broadcast.devices.echo import Echo
+from broadcast.devices.presence import Listening
+from broadcast.errors import Unavailable
+from tests.devices.fleet import EIGHT, SECOND
+
+
+class Wire:
+    """A link, the broker behind it and both clocks, moved by hand."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.connected = True
+        self.connection = 1
+        self.monotonic = 1000.0
+        self.offset = timedelta(0)
+        self.queue: list[bytes] = []
+        patch.setattr(module.time, "monotonic", lambda: self.monotonic)
+        self.echo = Echo(self, "t", self.now)
+
+    def now(self) -> datetime:
+        return EIGHT + timedelta(seconds=self.monotonic - 1000) + self.offset
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        if not self.connected:
+            raise Unavailable("away")
+        self.queue.append(payload)
+
+    def send(self, seconds: float = 1.0) -> None:
+        self.monotonic += seconds
+        asyncio.run(self.echo._send())
+
+    def take(self, *, stored: bool = True) -> Listening | None:
+        """Everything that waits comes back and is committed."""
+        for payload in self.queue:
+            self.echo.came_back(payload)
+        self.queue.clear()
+        span = self.echo.heard()
+        if span is not None and stored:
+            self.echo.stored(span)
+        return span
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    return Wire(monkeypatch)
+
+
+def test_a_span_ends_when_the_newest_echo_was_sent(wire: Wire) -> None:
+    wire.send()
+    first = wire.now()
+    assert wire.take() == Listening(first, first)
+    for _ in range(20):
+        wire.send()
+    last = wire.now()
+    wire.monotonic += 600
+    assert wire.take() == Listening(first, last), "however long it waited at the broker"
+    assert not wire.echo.is_live(wire.now())
+
+
+def test_nothing_new_nothing_stored(wire: Wire) -> None:
+    assert wire.take() is None
+    wire.send()
+    wire.take()
+    assert wire.take() is None
+
+
+def test_what_was_not_committed_counts_with_the_next(wire: Wire) -> None:
+    wire.send()
+    span = wire.take(stored=False)
+    assert wire.take() == span
+
+
+def test_another_connection_begins_another_span(wire: Wire) -> None:
+    wire.send()
+    wire.take()
+    wire.send()
+    wire.connection = 2
+    assert wire.take() is None, "sent over the line that broke"
+    wire.send()
+    assert wire.take() == Listening(wire.now(), wire.now())
+
+
+def test_a_pause_begins_another_span(wire: Wire) -> None:
+    wire.send()
+    wire.take()
+    wire.send(31)
+    assert wire.take() == Listening(wire.now(), wire.now())
+
+
+@pytest.mark.parametrize(
+    "step", [timedelta(hours=1), timedelta(hours=-1), 5 * SECOND, -5 * SECOND]
+)
+def test_a_step_of_the_clock_begins_another_span(wire: Wire, step: timedelta) -> None:
+    wire.send()
+    wire.take()
+    wire.offset = step
+    wire.send()
+    assert wire.take() == Listening(wire.now(), wire.now())
+
+
+def test_slewing_is_no_step(wire: Wire) -> None:
+    wire.send()
+    first = wire.take()
+    wire.offset += timedelta(milliseconds=300)
+    wire.send()
+    span = wire.take()
+    assert first is not None
+    assert span is not None
+    assert span.started_at == first.started_at
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff/1", b"other/1", b"/", b"x/9e9"])
+def test_what_others_say_is_no_echo(wire: Wire, payload: bytes) -> None:
+    wire.send()
+    wire.queue = [payload, wire.echo._token.encode() + b"/99", wire.echo._token.encode() + b"/-1"]
+    assert wire.take() is None
+
+
+@given(
+    st.lists(
+        st.sampled_from(["send", "take", "lose", "break", "repeat", "step", "wait"]), max_size=60
+    )
+)
+def test_no_span_reaches_past_what_has_come_back(actions: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        wire = Wire(patch)
+        taken_upto = None
+        sent: list[datetime] = []
+        for action in actions:
+            match action:
+                case "send":
+                    wire.send()
+                    sent.append(wire.now())
+                case "take":
+                    span = wire.take()
+                    taken_upto = sent[-1] if sent else None
+                    assert span is None or (taken_upto is not None and span.until <= max(sent))
+                    assert span is None or span.started_at <= span.until
+                case "lose":
+                    del wire.queue[1::2]
+                case "break":
+                    wire.connection += 1
+                case "repeat":
+                    wire.queue += wire.queue
+                case "step":
+                    wire.offset += timedelta(hours=1 if len(sent) % 2 else -1)
+                case "wait":
+                    wire.monotonic += 40
+        assert len(wire.echo._sent) <= module.FORGOTTEN

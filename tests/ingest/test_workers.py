@@ -1,0 +1,181 @@
+"""Several workers on one broker: every message is worked off, and counts once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import clock, db, ingest
+from broadcast.config import Ingest, Mqtt, Settings
+from broadcast.devices import echo, sweep
+from broadcast.devices.model import Heartbeat, ListeningSpan, PresenceChange
+from broadcast.embedded.broker import Broker
+from broadcast.mqtt import Link, shares_subscriptions
+from broadcast.plays.model import Journal, JournalRecord
+from broadcast.programmes.keys import Keys
+from broadcast.wire import events
+from broadcast.wire.codec import encode
+from tests.devices.fleet import enrol
+from tests.ingest.inbox import PREFIX
+
+Sharing = Literal["auto", "shared", "shards"]
+
+NAMES = [f"QN-{number:02}" for number in range(20)]
+ROUNDS = 12
+
+
+@pytest.fixture(autouse=True)
+def worked_off(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How many messages each worker has taken."""
+    taken: Counter[int] = Counter()
+    record = ingest._Ingest._record
+
+    async def counting(self: ingest._Ingest, session: object, told: object, at: object) -> None:
+        await record(self, session, told, at)  # type: ignore[arg-type]
+        taken[self._share.worker] += sum(map(len, told.by_kind.values()))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(ingest._Ingest, "_record", counting)
+    monkeypatch.setattr(echo, "EVERY_SECONDS", 0.1)
+    return taken
+
+
+@asynccontextmanager
+async def worker(
+    engine: AsyncEngine, settings: Settings, keys: Keys, number: int
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(ingest.run(engine, settings, keys, number))
+    try:
+        yield
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(engine: AsyncEngine, query: sa.Select[int], number: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            async with db.transaction(engine) as session:
+                if await session.scalar(query) == number:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def listening(engine: AsyncEngine) -> None:
+    """Wait until everything is heard that is said now."""
+    now = clock.now()
+    async with asyncio.timeout(30):
+        while True:
+            async with db.transaction(engine) as session:
+                heard = await sweep.listening(session)
+            if heard is not None and heard.until > now:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def say(device: Link, name: str, number: int) -> None:
+    """A heartbeat and a record, both twice."""
+    at = clock.now()
+    beat = events.Heartbeat(session=1, seq=number, sent_at=at, clock=events.Clock(trusted=True))
+    record = events.Skipped(seq=number, occurrence_id="x", at=at, reason="late")
+    journal = events.Playback(sent_at=at, journal_id="j", records=[record])
+    for kind, message in (("heartbeat", beat), ("playback", journal)) * 2:
+        await device.publish(f"{PREFIX}/device/{name}/event/{kind}", encode(message))
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("sharing", ["auto", "shards"])
+async def test_two_workers_store_everything_once_though_one_is_killed(
+    engine: AsyncEngine,
+    broker: Broker,
+    mqtt: Mqtt,
+    keys: Keys,
+    sharing: Sharing,
+    worked_off: Counter[int],
+) -> None:
+    settings = Settings(mqtt=mqtt, ingest=Ingest(workers=2, sharing=sharing))
+    stored = sa.select(sa.func.count()).select_from(Heartbeat)
+    async with db.transaction(engine) as session:
+        await enrol(session, *NAMES)
+    async with Link(mqtt, client_id="device") as device, worker(engine, settings, keys, 1):
+        async with worker(engine, settings, keys, 2):
+            await listening(engine)
+            for number in range(1, ROUNDS // 2 + 1):
+                await asyncio.gather(*(say(device, name, number) for name in NAMES))
+            if broker.kind != "mosquitto":  # it forgets what is not taken at once
+                await until(engine, stored, len(NAMES) * ROUNDS // 2)
+        if broker.kind == "mosquitto":
+            for number in range(ROUNDS // 2 + 1, ROUNDS + 1):
+                await asyncio.gather(*(say(device, name, number) for name in NAMES))
+        async with worker(engine, settings, keys, 2):
+            await listening(engine)
+            for number in range(ROUNDS // 2 + 1, ROUNDS + 1):
+                await asyncio.gather(*(say(device, name, number) for name in NAMES))
+            everything = len(NAMES) * ROUNDS
+            await until(engine, stored, everything)
+            await until(engine, sa.select(sa.func.count()).select_from(JournalRecord), everything)
+            confirmed = sa.select(sa.func.count()).where(Journal.stored_upto == ROUNDS)
+            await until(engine, confirmed, len(NAMES))
+    async with db.transaction(engine) as session:
+        flips = await session.scalar(sa.select(sa.func.count()).select_from(PresenceChange))
+    assert flips == len(NAMES), "each device came online once"
+    assert min(worked_off[1], worked_off[2]) > len(NAMES), "both took their share"
+
+
+async def test_what_one_worker_misses_nobody_has_heard(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys
+) -> None:
+    settings = Settings(mqtt=mqtt, ingest=Ingest(workers=2))
+    async with worker(engine, settings, keys, 1):
+        one_span = sa.select(sa.func.count()).select_from(ListeningSpan)
+        await until(engine, one_span, 1)
+        async with db.transaction(engine) as session:
+            assert await sweep.listening(session) is None
+        async with worker(engine, settings, keys, 2):
+            await listening(engine)
+        await asyncio.sleep(0.5)
+        async with db.transaction(engine) as session:
+            heard = await sweep.listening(session)
+        await asyncio.sleep(0.5)
+        async with db.transaction(engine) as session:
+            assert await sweep.listening(session) == heard
+
+
+async def test_one_worker_again_after_two_hears_everything_once(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, worked_off: Counter[int]
+) -> None:
+    async with db.transaction(engine) as session:
+        await enrol(session, *NAMES)
+    two = Settings(mqtt=mqtt, ingest=Ingest(workers=2))
+    stored = sa.select(sa.func.count()).select_from(Heartbeat)
+    async with Link(mqtt, client_id="device") as device:
+        async with worker(engine, two, keys, 1), worker(engine, two, keys, 2):
+            await listening(engine)
+            await say(device, NAMES[0], 1)
+            await until(engine, stored, 1)
+        before = worked_off.total()
+        async with worker(engine, Settings(mqtt=mqtt), keys, 1):
+            await listening(engine)
+            await say(device, NAMES[0], 2)
+            await until(engine, stored, 2)
+            await asyncio.sleep(0.3)
+        assert worked_off.total() - before == 4, "nothing came twice"
+
+
+@pytest.mark.broker
+async def test_the_broker_says_whether_it_shares(broker: Broker, mqtt: Mqtt) -> None:
+    assert await shares_subscriptions(mqtt) is (broker.kind == "mosquitto")
+
+
+async def test_a_broker_that_is_away_is_an_error(mqtt: Mqtt, broker: Broker) -> None:
+    broker.kill()
+    with pytest.raises(OSError, match="refused"):
+        await shares_subscriptions(mqtt)
