@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Target = Literal["server", "dispatcher", "standby", "broker", "postgres", "backend", "uplink"]
+Target = Literal[
+    "server", "worker", "dispatcher", "standby", "broker", "postgres", "backend", "uplink"
+]
 
 EVERY_SECONDS: dict[Target, float] = {
     "server": 55.0,
+    "worker": 70.0,
     "dispatcher": 55.0,
     "standby": 90.0,
     "broker": 80.0,

@@ -1,7 +1,7 @@
 """The world, the killing, the healing and the waiting.
 
-1. PostgreSQL, broker, three server processes (web and ingest; two that dispatch) and the fleet,
-   each a child of ours; what the servers say to the broker passes a line that can be cut.
+1. PostgreSQL, broker, four server processes (web and ingest; ingest; two that dispatch) and the
+   fleet, each a child of ours; what the servers say to the broker passes a line that can be cut.
 2. For a while children are killed as the plan says, and started again some seconds later. A child
    that ends by itself is started again as systemd would, and counted. People work meanwhile.
 3. Everything is healed. When all journals are stored and all plays are settled, or after a
@@ -50,12 +50,14 @@ RULES = {
 """An hour's patience of the real ones in a minute, so that there are flips and settlements to
 judge; what is promised does not depend on how long it is."""
 
-ROLES: dict[Target, tuple[Role, ...]] = {
-    "server": (Role.WEB, Role.INGEST),
-    "dispatcher": (Role.DISPATCH,),
-    "standby": (Role.DISPATCH,),
+PROCESSES: dict[Target, tuple[tuple[Role, ...], int]] = {
+    "server": ((Role.WEB, Role.INGEST), 1),
+    "worker": ((Role.INGEST,), 2),
+    "dispatcher": ((Role.DISPATCH,), 1),
+    "standby": ((Role.DISPATCH,), 1),
 }
-"""Processes of ours. Of the two that dispatch one leads, and the other takes over."""
+"""Processes of ours: their roles, and which worker they are. Two share the inbound path; of the
+two that dispatch one leads, and the other takes over."""
 FORGETFUL_RATIO = 0.2
 """Of the kills of the broker: it comes back without sessions and retained messages."""
 RESTART_SECONDS = 2.0
@@ -118,6 +120,7 @@ class _Chaos:
         options = self._options
         settings = self._world.configure(RULES)
         os.environ["BROADCAST_MQTT__PORT"] = str(self._uplink.port)
+        os.environ["BROADCAST_INGEST__WORKERS"] = str(max(n for _, n in PROCESSES.values()))
         seeded, bulletins = self._prepare(settings)
         programme = airings(options.seed, options.seconds, len(bulletins[0]))
         began_at, began = clock.now().replace(microsecond=0), time.monotonic()
@@ -172,8 +175,8 @@ class _Chaos:
         world, options = self._world, self._options
         create_keys(settings.keys)
         seeded = asyncio.run(self._seed(settings))
-        for name, roles in ROLES.items():
-            world.spawn(name, roles)
+        for name, (roles, worker) in PROCESSES.items():
+            world.spawn(name, roles, worker)
         self._wait("the server", world.ready)
         self._say("PostgreSQL, broker, server and dispatcher run")
         world.start_fleet(seeded.devices, load_keys(settings.keys).public(), "chaos", options.seed)
@@ -261,7 +264,7 @@ class _Chaos:
 
     def _kill(self, target: Target, choice: float) -> None:
         match target:
-            case "server" | "dispatcher" | "standby":
+            case "server" | "worker" | "dispatcher" | "standby":
                 self._world.process(target).kill()
             case "broker":
                 self._world.broker.kill()
@@ -284,7 +287,7 @@ class _Chaos:
     def _supervise(self) -> None:
         """Start what has been down long enough, or has ended by itself."""
         now = time.monotonic()
-        for target in ROLES:
+        for target in PROCESSES:
             process = self._world.process(target)
             if target not in self._down and not process.alive:
                 self._exits[target] += 1
@@ -308,7 +311,7 @@ class _Chaos:
             case "uplink":
                 self._uplink.mend()
             case _:
-                self._world.spawn(target, ROLES[target])
+                self._world.spawn(target, *PROCESSES[target])
         self._say(f"start {target}")
 
     def _heal(self) -> None:
@@ -367,7 +370,7 @@ class _Chaos:
         """Stack traces in the logs of our processes: each one a finding."""
         return {
             target: self._world.process(target).log().count("Traceback (most recent call last)")
-            for target in ROLES
+            for target in PROCESSES
         }
 
 

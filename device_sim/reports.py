@@ -208,7 +208,9 @@ class Reports:
             return
         self._box.write(Change(confirmed=upto_seq))
         self._resends = 0
-        self._resend_at = now.monotonic + RESEND_SECONDS if self._box.memory.records else inf
+        if self.connected:
+            waiting = bool(self._box.memory.records)
+            self._resend_at = now.monotonic + RESEND_SECONDS if waiting else inf
 
     def speak(self, now: Now) -> None:
         """Send what is due."""

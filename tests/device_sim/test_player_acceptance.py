@@ -322,6 +322,28 @@ def test_an_unconfirmed_journal_is_sent_again_ever_more_rarely() -> None:
     assert len(province.of(Playback)) == sent + 1
 
 
+def test_a_confirmation_taken_up_after_the_link_has_broken_wakes_nobody_for_nothing() -> None:
+    # Found by `make chaos`: the repetition that it set off waited for a link, at a moment that had
+    # passed, and the box did nothing else any more.
+    province = Province()
+    province.confirms = False
+    device = province.device()
+    province.programme(item("a", at(5)), item("b", at(20)))
+    province.harness.advance(3000)
+    late = province.command(
+        JournalAck, "nobody", scope="device/d1", journal_id="journal-d1", upto_seq=1
+    )
+    province.harness.disconnect(device)
+    assert device.player is not None
+    topic = "device/d1/command/journal_ack"
+    device.player.received(topic, late, province.harness.look(device))
+    province.harness.advance(100)
+    now = province.harness.look(device)
+    device.player.tick(now)
+    wake = device.player.next_wakeup()
+    assert wake is None or wake > now.monotonic
+
+
 def test_a_time_reply_that_nobody_awaits_sets_no_clock() -> None:
     province = Province()
     province.answers_time = False

@@ -82,10 +82,16 @@ class World:
         """A server process of its own, beside or instead of the one of all roles."""
         return self._processes.setdefault(name, Child(name, self.folder / f"{name}.log"))
 
-    def spawn(self, name: str, roles: Sequence[Role]) -> None:
-        """Start a server process of some roles, and do not wait for it, as systemd does."""
+    def spawn(self, name: str, roles: Sequence[Role], worker: int = 1) -> None:
+        """Start a server process of some roles, and do not wait for it, as systemd does.
+
+        Args:
+            name: What people call it.
+            roles: What it does.
+            worker: Which of the workers that share the inbound path it is.
+        """
         chosen = [part for role in roles for part in ("--role", role.value)]
-        command = [sys.executable, "-m", "broadcast", "serve", *chosen]
+        command = [sys.executable, "-m", "broadcast", "serve", "--worker", str(worker), *chosen]
         self.process(name).start(command, lambda: True)
 
     def crash_server(self) -> None:
