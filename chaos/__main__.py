@@ -13,6 +13,7 @@ from random import SystemRandom
 
 from broadcast import logs
 from broadcast.embedded.broker import mosquitto
+from chaos.plan import FREEZE_RATIO
 from chaos.run import Options, run
 
 
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--freeze",
         type=float,
-        default=0.0,
+        default=FREEZE_RATIO,
         metavar="RATIO",
         help="of the blows only stop for a while",
     )

@@ -30,6 +30,9 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 15.0
 """How long a target stays down: from a service that is restarted at once to one that takes a
 while to recover. Longer outages differ from these in nothing but patience."""
 
+FREEZE_RATIO = 0.2
+"""Of the blows that do not kill, by default."""
+
 SOONEST_SECONDS = 3.0
 """Between a recovery and the next blow."""
 
@@ -70,7 +73,7 @@ class Airing:
     on_preempt: OnPreempt
 
 
-def blows(seed: int, seconds: float, freeze_ratio: float = 0.0) -> list[Blow]:
+def blows(seed: int, seconds: float, freeze_ratio: float = FREEZE_RATIO) -> list[Blow]:
     """What is struck in a run of so many seconds, by time; every one is over before its end.
 
     Args:

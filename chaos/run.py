@@ -36,7 +36,7 @@ from broadcast.errors import Unavailable
 from broadcast.plays.summary import Summary, summary
 from broadcast.programmes.keys import create_keys, load_keys
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
-from chaos.plan import EVERY_SECONDS, Blow, Target, airings, blows
+from chaos.plan import EVERY_SECONDS, FREEZE_RATIO, Blow, Target, airings, blows
 from chaos.stored import configured, read_stored
 from chaos.uplink import Uplink
 from chaos.verdict import Truth, Verdict, judge, read_truth
@@ -71,6 +71,8 @@ SHORTEST_QUIET_SECONDS = 15.0
 LONGEST_QUIET_SECONDS = 420.0
 """Devices that nobody answered for minutes wait that long before they ask again (wire.md §9)."""
 LOOK_SECONDS = 3.0
+HANGING_SECONDS = 60.0
+"""A fleet that has told nothing for so long does nothing, not even heartbeats."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Options:
     seed: int
     devices: int
     keep: Path | None = None
-    freeze_ratio: float = 0.0
+    freeze_ratio: float = FREEZE_RATIO
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -346,8 +348,12 @@ class _Chaos:
     def _look(
         self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
     ) -> tuple[Truth, Verdict, Summary, dict[str, Any]]:
+        self._world.check_fleet()
         # The truth first: what was written after it would count as lost.
-        with (self._world.folder / "truth.jsonl").open(encoding="utf-8") as lines:
+        path = self._world.folder / "truth.jsonl"
+        if clock.now().timestamp() - path.stat().st_mtime > HANGING_SECONDS:
+            raise Unavailable("Các thiết bị mô phỏng không còn hoạt động: đó là lỗi của chúng.")
+        with path.open(encoding="utf-8") as lines:
             truth = read_truth(lines)
         verdict, total, sizes = asyncio.run(self._judge(settings, truth, asked, since, until))
         return truth, verdict, total, sizes

@@ -132,8 +132,12 @@ class World:
 
     def check(self) -> None:
         """Raise `Unavailable` when a child that should run has died."""
-        for child in (self._server, self._fleet):
-            child.check()
+        self._server.check()
+        self.check_fleet()
+
+    def check_fleet(self) -> None:
+        """Raise `Unavailable` when the simulated devices are gone."""
+        self._fleet.check()
 
     def ready(self) -> bool:
         """Whether the server answers that it is ready."""
