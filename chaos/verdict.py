@@ -155,6 +155,7 @@ def read_truth(lines: Iterable[str]) -> Truth:
     playing: dict[str, dict[str, Any]] = {}
     sent: defaultdict[str, list[datetime]] = defaultdict(list)
     signs: defaultdict[str, list[datetime]] = defaultdict(list)
+    newest: Counter[str] = Counter()
     for line in lines:
         if not line.endswith("\n"):
             break
@@ -174,7 +175,10 @@ def read_truth(lines: Iterable[str]) -> Truth:
                 play = (start["occurrence_id"], device_id)
                 truth.soundings.setdefault(play, []).append(sounding)
             case "sent":
-                sent[device_id].append(at)
+                # A repetition, or one that a newer one has overtaken, is no sign of life.
+                if fact["number"] > newest[device_id]:
+                    newest[device_id] = fact["number"]
+                    sent[device_id].append(at)
             case "disconnected" | "power_off":
                 signs[device_id] += [each for each in sent.pop(device_id, ()) if each < at - STOOD]
     for device_id, rest in sent.items():

@@ -319,19 +319,19 @@ class Unit:
         for copy in range(faults.copies(device_id, "up", self._sent)):
             late = faults.held_back(device_id, "up", self._sent, copy)
             if late:
-                transmit = partial(self._transmit, message, self._connections)
+                transmit = partial(self._transmit, message, self._sent, self._connections)
                 self._commons.later(late, transmit)
             else:
-                self._transmit(message, self._connections)
+                self._transmit(message, self._sent, self._connections)
 
-    def _transmit(self, message: Publish, connection: int) -> None:
+    def _transmit(self, message: Publish, number: int, connection: int) -> None:
         """Hand a message to the link, if it is still the connection that it was meant for."""
         if self._link is None or not self.online or connection != self._connections:
             return
         self._link.publish(message.topic, message.payload, message.qos)
         kind = message.topic.rpartition("/")[2]
         if kind in SIGNS_OF_LIFE:
-            self._tell("sent", kind=kind)
+            self._tell("sent", kind=kind, number=number)
 
     def _sound(self, effect: Effect) -> None:
         match effect:

@@ -37,7 +37,7 @@ def journal(seq: int, kind: str, occurrence_id: str = "o1") -> str:
 
 TOLD = [
     fact(-9, "connected"),
-    *(fact(second, "sent", kind="heartbeat") for second in range(-9, 31, 5)),
+    *(fact(second, "sent", kind="heartbeat", number=10 + second) for second in range(-9, 31, 5)),
     journal(1, "started"),
     *sound(0.1, 0.0, 8.0),
     journal(2, "ended"),
@@ -168,6 +168,14 @@ def test_a_heartbeat_over_a_connection_that_was_breaking_does_not_count() -> Non
     assert flipped(21 + 12.5, cut) == 0
     stood = [*TOLD, fact(28, "power_off")]
     assert flipped(21 + 12.5, stood) == 1
+
+
+def test_a_repetition_and_a_message_that_was_overtaken_are_no_signs_of_life() -> None:
+    for number in (36, 35):
+        told = [*TOLD, fact(30, "sent", kind="heartbeat", number=number)]
+        assert flipped(26 + 12.5, told) == 0
+    told = [*TOLD, fact(30, "sent", kind="heartbeat", number=37)]
+    assert flipped(26 + 12.5, told) == 1
 
 
 def test_a_device_that_nothing_was_heard_of_may_be_called_silent() -> None:
