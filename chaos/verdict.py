@@ -29,6 +29,8 @@ from typing import Any
 
 AUDIBLE_SECONDS = 1.0
 """What is heard of a sound for a shorter time is no sounding."""
+UNHEARD_SECONDS = 0.1
+"""Where so little has been heard a sound does not go on but begins (docs/wire.md §8, rule 5)."""
 CLOCK_ERROR = timedelta(seconds=1)
 """Half of the slowest round trip by which the reference player sets its clock."""
 ON_TIME = timedelta(seconds=1)
@@ -262,7 +264,8 @@ def _late_plays(truth: Truth, stored: Stored) -> list[str]:
             continue
         for each in soundings:
             early = occurrence.starts_at - CLOCK_ERROR - each.started_at
-            latest = occurrence.latest if each.offset == 0 else occurrence.ends_by
+            begins = each.offset < UNHEARD_SECONDS
+            latest = occurrence.latest if begins else occurrence.ends_by
             late = each.started_at - latest - CLOCK_ERROR
             if max(early, late) > timedelta(0):
                 found.append(

@@ -119,6 +119,11 @@ def test_sound_begins_between_the_start_and_its_late_limit_by_true_time(
     assert broken(told).get("late_plays", 0) == count
 
 
+def test_sound_that_was_cut_off_at_once_begins_when_it_is_taken_up() -> None:
+    told = [*TOLD[:-3], *sound(19, 0.0, 0.05), *sound(30, 0.05, 7.95), TOLD[-1]]
+    assert broken(told) == {"late_plays": 1}
+
+
 def test_sound_that_goes_on_after_its_last_moment_is_a_late_play() -> None:
     told = [*TOLD[:-3], *sound(0, 0.0, 4.0), *sound(60, 4.0, 4.0), TOLD[-1]]
     assert broken(told) == {"late_plays": 1}

@@ -344,6 +344,24 @@ def test_a_confirmation_taken_up_after_the_link_has_broken_wakes_nobody_for_noth
     assert wake is None or wake > now.monotonic
 
 
+@pytest.mark.parametrize(("seconds", "again"), [(60, True), (180, False)])
+def test_what_was_interrupted_before_anybody_heard_it_begins_anew_in_time_or_never(
+    seconds: int, again: bool
+) -> None:
+    # Found by `make chaos`: it went on at 0.3 ms, long after its latest start.
+    province = Province()
+    device = province.device()
+    soon = timedelta(milliseconds=50)
+    louder = item("b", at(5) + soon, priority=200, audio=[audio("music", seconds)])
+    province.programme(item("a", at(5)), louder)
+    province.harness.advance(1200)
+    begun = [sound for sound in device.sounds if sound.occurrence_id == "a"]
+    assert [sound.offset for sound in begun] == [0.0] * (1 + again)
+    late = begun[-1].started_at - at(5)
+    assert late.total_seconds() == pytest.approx(seconds + 0.05 if again else 0, abs=0.01)
+    assert province.journal().count(("ended", "a", "completed")) == again
+
+
 def test_a_time_reply_that_nobody_awaits_sets_no_clock() -> None:
     province = Province()
     province.answers_time = False
