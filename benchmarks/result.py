@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -36,3 +36,15 @@ def median_seconds(work: Callable[[], object], runs: int = 3) -> float:
         work()
         durations.append(perf_counter() - start)
     return median(durations)
+
+
+def median_pair(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """The two durations of the run whose ratio is the median.
+
+    Each run measures both one after the other, so what else the machine does befalls both.
+
+    >>> median_pair([2, 9, 3], [1, 9, 1])
+    (2, 1)
+    """
+    pairs = sorted(zip(ours, theirs, strict=True), key=lambda pair: pair[0] / pair[1])
+    return pairs[len(pairs) // 2]

@@ -11,6 +11,7 @@ from math import inf
 from typing import Literal
 
 from broadcast.wire.codec import encode
+from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.events import (
     Boot,
     CommandResult,
@@ -55,6 +56,13 @@ LONGEST_ASK_SECONDS = 300.0
 REFUSAL_SECONDS = 60.0
 """The same refusal is told once in this time; a flood of forgeries must not become our own."""
 HEARTBEAT_SECONDS = 60
+
+_KINDS: dict[type[AnyCommand], Literal["volume", "reboot", "identify", "self_test"]] = {
+    SetVolume: "volume",
+    Reboot: "reboot",
+    Identify: "identify",
+    SelfTest: "self_test",
+}
 
 BootReason = Literal["power_on", "reset", "update", "reconnect"]
 
@@ -157,12 +165,20 @@ class Reports:
             self._publish("refusal", refusal)
 
     def result(
-        self, command_id: str, result: Literal["done", "refused", "failed"], now: Now, detail: str
+        self, command: AnyCommand, result: Literal["done", "refused", "failed"], now: Now
     ) -> None:
-        """Tell what came of a command."""
-        sent_at = self._box.clock.reading(now)
+        """Tell what came of a command.
+
+        A self-test is heard by its amplifier: a simulated box has no microphone.
+        """
+        tested = isinstance(command, SelfTest)
         message = CommandResult(
-            sent_at=sent_at, command_id=command_id, result=result, detail=detail
+            sent_at=self._box.clock.reading(now),
+            command_id=command.command_id,
+            result=result,
+            detail="amplifier ok, line ok" if tested else "",
+            kind=_KINDS.get(type(command)),
+            heard="amplifier" if tested else None,
         )
         self._publish("command_result", message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -37,6 +38,16 @@ def test_a_lock_file_names_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text
     assert not re.search(r"^\s*--(?!hash=sha256:)", text, re.MULTILINE)
+
+
+def test_the_lock_file_of_node_red_pins_everything_by_hash_and_names_no_address() -> None:
+    lock = json.loads((ROOT / "benchmarks/nodered/package-lock.json").read_text())
+    packages = [
+        entry for name, entry in lock["packages"].items() if name and not entry.get("inBundle")
+    ]
+    assert len(packages) > 100
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages)
+    assert not any("resolved" in entry for entry in packages)
 
 
 @pytest.mark.parametrize(

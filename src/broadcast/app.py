@@ -26,6 +26,7 @@ import broadcast.bulletins.routes
 import broadcast.coverage.routes
 import broadcast.devices.routes
 import broadcast.devices.telemetry_routes
+import broadcast.incidents.routes
 import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
@@ -42,6 +43,7 @@ ROUTERS = (
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
     broadcast.devices.telemetry_routes.router,
+    broadcast.incidents.routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
     broadcast.plays.routes.router,

@@ -18,6 +18,7 @@ from broadcast.coverage.commands import indicators
 from broadcast.devices.commands import app as devices
 from broadcast.embedded.broker import Kind
 from broadcast.errors import BroadcastError, InvalidInput
+from broadcast.incidents.commands import incidents
 from broadcast.programmes.commands import app as keys
 from broadcast.stations.commands import app as stations
 
@@ -53,6 +54,7 @@ app.add_typer(devices, name="devices")
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.command("indicators")(indicators)
+app.command("incidents")(incidents)
 
 
 @app.command()

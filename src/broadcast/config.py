@@ -98,6 +98,16 @@ class Rules(BaseModel):
     settle_after: timedelta = Field(
         timedelta(minutes=15), description="wait for late journals before a play is settled missed"
     )
+    incident_window: timedelta = Field(
+        timedelta(minutes=5), description="devices that fall within it fell together"
+    )
+    incident_devices: PositiveInt = Field(3, description="fewer are no incident of a group")
+    incident_share: float = Field(
+        0.5, gt=0, le=1, description="part of a group that fell, for one incident of the group"
+    )
+    incident_calm: timedelta = Field(
+        timedelta(minutes=15), description="all are back for so long: the incident is over"
+    )
 
 
 class Role(StrEnum):

@@ -7,7 +7,8 @@ Each turn, in this order, every step in transactions of its own:
 2. dirty occurrences → plays and dirty scopes, in one transaction;
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. content, then the documents that need it, to the broker; what the broker lost goes again;
-5. plays that are over are settled, devices that fell silent flipped, partitions made.
+5. plays that are over are settled, devices that fell silent flipped and what fell together made
+   one incident, partitions made.
 
 A step that fails is tried again with the next turn and never stops the others. NOTIFY wakes the
 leader, polling every second guarantees it. Whatever is done twice, by this leader or by two, ends
@@ -36,6 +37,7 @@ from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.devices.sweep import sweep
 from broadcast.errors import BroadcastError
+from broadcast.incidents.watch import Watch
 from broadcast.mqtt import Link
 from broadcast.plays import closer, ledger
 from broadcast.programmes import content, issue
@@ -159,6 +161,7 @@ class Dispatcher:
         self._keys = keys
         self._outbox = Outbox(engine, link, settings.mqtt.prefix, settings.content_dir)
         self._mirror = Mirror(settings.mqtt.prefix)
+        self._watch = Watch(self._rules)
         self._told = -1, 0
         """Connection and number of messages at which the mirror last grew, and when that was."""
         self._told_at: datetime | None = None
@@ -182,6 +185,7 @@ class Dispatcher:
             Step("publish", turn, self._publish),
             Step("settle", often, self._settle),
             Step("presence", often, self._presence),
+            Step("incidents", often, self._incidents),
         ]
 
     async def run(self, wake: asyncio.Event) -> None:
@@ -343,6 +347,10 @@ class Dispatcher:
     async def _presence(self, now: datetime) -> None:
         async with self._transaction() as session:
             await sweep(session, now, self._rules)
+
+    async def _incidents(self, now: datetime) -> None:
+        async with self._transaction() as session:
+            await self._watch.judge(session, now)
 
 
 async def _topology(session: AsyncSession) -> tuple[int, int, date | None]:

@@ -1,6 +1,6 @@
 """The whole inbound path: broker → decode → batch → features → commit → acknowledge.
 
-1. Take what has come, for up to a fifth of a second.
+1. Take what has come, our share of it, for a moment (`intake`).
 2. Decode it. What cannot be taken becomes a dead letter with its reason.
 3. Hand it to the features, in one transaction.
 4. Commit, then acknowledge to the broker, then confirm journals to the devices.
@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -31,24 +31,25 @@ from broadcast.config import Settings
 from broadcast.devices import answers, dead_letters, faults, heartbeats, readiness, sweep
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import Budget, Letter, Why
-from broadcast.devices.echo import Echo
-from broadcast.devices.inbound import Event, read, sender
+from broadcast.devices.echo import Probe
+from broadcast.devices.inbound import Event
 from broadcast.devices.online_minutes import happened_at, is_plausible
 from broadcast.devices.roll import Roll
 from broadcast.devices.sharing import Share
 from broadcast.devices.steady import Steady
-from broadcast.devices.throttle import Flood, Throttle
+from broadcast.devices.throttle import Flood
+from broadcast.intake import MESSAGES, Broker, Inbound, Intake
 from broadcast.mqtt import Link
-from broadcast.plays import reports
+from broadcast.plays import reports, self_tests
+from broadcast.plays.settling import settle_plays
 from broadcast.programmes.keys import Keys
-from broadcast.programmes.orders import Orders, Publisher
+from broadcast.programmes.orders import Orders
 from broadcast.programmes.resend import Resender
-from broadcast.wire.events import EVENTS, Fault, Heartbeat, TimeRequest
+from broadcast.wire.events import Fault, Heartbeat
 from broadcast.wire.topics import DEVICE_EVENT, SERVER_ECHO
 
 log = structlog.get_logger()
 
-MESSAGES = Counter("broadcast_ingest_messages", "Messages taken and committed", ["kind"])
 BATCH = Gauge("broadcast_ingest_batch_messages", "Messages of the batch in work")
 COMMIT = Histogram("broadcast_ingest_commit_seconds", "From taking a batch to its commit")
 LAG = Histogram(
@@ -58,50 +59,10 @@ LAG = Histogram(
 )
 LAST_COMMIT = Gauge("broadcast_ingest_last_commit_timestamp", "Unix time of the last commit")
 RETRIES = Counter("broadcast_ingest_retries", "Batches tried again: the database was away")
-THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
 
-BATCH_SIZE = 2000
-GATHER_SECONDS = 0.4
-GATHER_STEP = 0.05
-"""Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
-unacknowledged messages is not held up; a question for the time waits no longer than this."""
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 FLOODING = "flooding"
 """Fault that the server opens: the device sends more than any device may."""
-
-
-class Taken(Protocol):
-    """One message from the broker."""
-
-    @property
-    def topic(self) -> str:
-        """With the prefix."""
-
-    @property
-    def payload(self) -> bytes:
-        """As sent."""
-
-    @property
-    def retain(self) -> bool:
-        """The broker had stored it."""
-
-    def ack(self) -> None:
-        """Tell the broker that it need not come again."""
-
-
-class Broker(Publisher, Protocol):
-    """What this module needs of the link."""
-
-    @property
-    def connected(self) -> bool:
-        """It stands."""
-
-    @property
-    def connection(self) -> int:
-        """Number of the present connection."""
-
-    async def receive(self, limit: int) -> Sequence[Taken]:
-        """At least one message."""
 
 
 async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
@@ -151,20 +112,11 @@ async def take(
 ) -> None:
     """Take what comes over a link, for ever."""
     orders = Orders(link, settings.mqtt.prefix, keys.programme)
-    work = _Ingest(engine, link, settings, orders, share or Share("alone"))
+    work = _Ingest(engine, settings, orders, link, share or Share("alone"))
     async with asyncio.TaskGroup() as group:
         group.create_task(orders.run())
-        group.create_task(work.echo.run())
+        group.create_task(work.intake.echo.run())
         group.create_task(work.take())
-
-
-@dataclass(slots=True)
-class _Inbound:
-    """A message on its way to the database."""
-
-    taken: Taken
-    read: Event | Letter | None
-    """None: an echo."""
 
 
 @dataclass(slots=True)
@@ -182,125 +134,78 @@ class _Ingest:
     def __init__(
         self,
         engine: AsyncEngine,
-        link: Broker,
         settings: Settings,
         orders: Orders,
+        link: Broker,
         share: Share,
     ) -> None:
         self._engine = engine
-        self._link = link
         self._settings = settings
-        self._prefix = settings.mqtt.prefix
         self._patience = heartbeats.patience(settings.rules)
         self._share = share
-        topic = SERVER_ECHO.build(worker=str(share.worker))
-        self.echo = Echo(link, f"{self._prefix}/{topic}")
-        self._throttle = Throttle()
+        self._roll = Roll()
+        self.intake = Intake(
+            link, settings.mqtt.prefix, share, orders, lambda code: code in self._roll
+        )
         self._floods: list[Flood] = []
         """Not yet stored."""
         self._steady = Steady()
-        self._roll = Roll()
         self._budget = Budget()
         self._resender = Resender(engine, orders)
         self._orders = orders
         self._day: date | None = None
 
-    # --- taking ---------------------------------------------------------------------------------
-
     async def take(self) -> None:
-        """Take, store, acknowledge; for ever."""
-        while True:
-            batch = await self._gather()
-            BATCH.set(len(batch))
-            if batch:
-                await self._keep(batch, clock.now(), whole=True)
-
-    async def _gather(self) -> list[_Inbound]:
-        batch = self._read(await self._link.receive(BATCH_SIZE))
-        deadline = time.monotonic() + GATHER_SECONDS
-        while len(batch) < BATCH_SIZE and time.monotonic() < deadline:
-            await asyncio.sleep(GATHER_STEP)
-            taken = await self._receive_now(BATCH_SIZE - len(batch))
-            if not taken:
-                break
-            batch += self._read(taken)
-        return batch
-
-    async def _receive_now(self, limit: int) -> Sequence[Taken]:
+        """Take, store, acknowledge; for ever. The next batch is taken while one is stored."""
+        coming = asyncio.create_task(self.intake.batch())
         try:
-            async with asyncio.timeout(0):
-                return await self._link.receive(limit)
-        except TimeoutError:
-            return ()
-
-    def _read(self, taken: Sequence[Taken]) -> list[_Inbound]:
-        batch = []
-        now = time.monotonic()
-        for message in taken:
-            if message.topic == self.echo.topic:
-                self.echo.came_back(message.payload)
-                batch.append(_Inbound(message, None))
-                continue
-            known = sender(message.topic, self._prefix)
-            if known is not None and not self._admit(*known, now):
-                message.ack()
-                continue
-            found = read(
-                message.topic, message.payload, retain=message.retain, prefix=self._prefix
-            )
-            if (
-                isinstance(found, Event)
-                and isinstance(found.message, TimeRequest)
-                and self._roll.get(found.device_code) is not None
-            ):
-                # The device halves the round trip: no batch and no commit may lie in between.
-                self._orders.reply_time(found.device_code, found.message.token)
-                MESSAGES.labels(found.kind).inc()
-                message.ack()
-            else:
-                batch.append(_Inbound(message, found))
-        return batch
-
-    def _admit(self, device_code: str, kind: str, now: float) -> bool:
-        """Tell whether a message is our share, and no flood."""
-        if not self._share.is_ours(device_code):
-            return False
-        if self._throttle.admit(device_code, kind, now):
-            return True
-        THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
-        return False
+            while True:
+                batch = await coming
+                coming = asyncio.create_task(self.intake.batch())
+                BATCH.set(len(batch.messages))
+                await self._keep(batch.messages, batch.received_at, batch.probe)
+                for echo in batch.echoes:
+                    echo.ack()
+        finally:
+            coming.cancel()
 
     # --- storing --------------------------------------------------------------------------------
 
-    async def _keep(self, batch: list[_Inbound], received_at: datetime, *, whole: bool) -> None:
+    async def _keep(
+        self, batch: list[Inbound], received_at: datetime, probe: Probe | None
+    ) -> None:
         """Store a batch whatever happens, and acknowledge it.
 
         1. All of it in one transaction, again and again while the database is away.
         2. Where the database refuses it, each half by itself.
         3. Where it refuses a single message twice, that becomes a dead letter.
         """
+        if not batch and probe is None:
+            return
         try:
-            told = await self._patiently(batch, received_at, whole=whole)
-        except Exception as error:  # noqa: BLE001 — which message is at fault is to be found
+            told = await self._patiently(batch, received_at, probe)
+        except Exception as error:
             if len(batch) > 1:
                 log.warning("ingest.batch.split", messages=len(batch), error=db.brief(error))
                 middle = len(batch) // 2
-                await self._keep(batch[:middle], received_at, whole=False)
-                await self._keep(batch[middle:], received_at, whole=False)
+                await self._keep(batch[:middle], received_at, None)
+                await self._keep(batch[middle:], received_at, None)
                 return
+            if not batch:
+                raise
             told = await self._once_more(batch, received_at)
         for inbound in batch:
             inbound.taken.ack()
         self._answer(told)
         await self._reconcile(batch, received_at)
 
-    async def _once_more(self, batch: list[_Inbound], received_at: datetime) -> _Sorted:
+    async def _once_more(self, batch: list[Inbound], received_at: datetime) -> _Sorted:
         """Store a single message that was refused, or its dead letter."""
         (inbound,) = batch
         try:
-            return await self._patiently(batch, received_at, whole=False)
+            return await self._patiently(batch, received_at, None)
         except Exception as error:
-            if not isinstance(inbound.read, Event):
+            if isinstance(inbound.read, Letter):
                 raise
             bug = not isinstance(error, DBAPIError)
             log.error(  # noqa: TRY400 — where the database says no, its words say enough
@@ -316,10 +221,10 @@ class _Ingest:
                 inbound.taken.payload,
                 db.brief(error),
             )
-        return await self._patiently(batch, received_at, whole=False)
+        return await self._patiently(batch, received_at, None)
 
     async def _patiently(
-        self, batch: list[_Inbound], received_at: datetime, *, whole: bool
+        self, batch: list[Inbound], received_at: datetime, probe: Probe | None
     ) -> _Sorted:
         """Commit a batch, waiting for the database as long as it takes.
 
@@ -329,7 +234,7 @@ class _Ingest:
         wait = FIRST_RETRY
         while True:
             try:
-                return await self._commit(batch, received_at, whole=whole)
+                return await self._commit(batch, received_at, probe)
             except Exception as error:
                 slow = len(batch) > 1 and db.sqlstate(error) == db.QUERY_CANCELED
                 if slow or not db.is_outage(error):
@@ -340,20 +245,20 @@ class _Ingest:
             wait = min(2 * wait, LONGEST_RETRY)
 
     async def _commit(
-        self, batch: list[_Inbound], received_at: datetime, *, whole: bool
+        self, batch: list[Inbound], received_at: datetime, probe: Probe | None
     ) -> _Sorted:
         """Store a batch in one transaction.
 
         Args:
             batch: Messages, in the order in which they came.
             received_at: When.
-            whole: Nothing that came before its end is left out, so the echoes in it count.
+            probe: The newest echo in it; None where something that came before is left out.
 
         Returns:
             What it held, for those who are to be answered now that it is committed.
         """
         began = time.monotonic()
-        span = self.echo.heard() if whole else None
+        span = None if probe is None else self.intake.echo.heard(probe)
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
             events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
@@ -365,22 +270,21 @@ class _Ingest:
             if span is not None:
                 worker, workers = self._share.worker, self._share.workers
                 await sweep.keep_listening(session, span, worker, workers)
-        if span is not None:
-            self.echo.stored(span)
+        if span is not None and probe is not None:
+            self.intake.echo.stored(span, probe)
         for flood in self._floods:
             log.warning("ingest.device.flooding", **flood._asdict())
         self._floods.clear()
         self._measure(told, began)
         return told
 
-    def _sort(self, batch: Sequence[_Inbound]) -> _Sorted:
+    def _sort(self, batch: Sequence[Inbound]) -> _Sorted:
         by_kind: defaultdict[str, list[Any]] = defaultdict(list)
         letters = []
         for inbound in batch:
             found = inbound.read
-            if not isinstance(found, Event):
-                if found is not None:
-                    letters.append(found)
+            if isinstance(found, Letter):
+                letters.append(found)
                 continue
             device_id = self._roll.get(found.device_code)
             if device_id is None:
@@ -406,12 +310,12 @@ class _Ingest:
             of.get("heartbeat", ()),
             of.get("gone", ()),
             received_at,
-            live=self.echo.is_live(received_at),
+            live=self.intake.echo.is_live(received_at),
             patience=self._patience,
             steady=self._steady,
         )
         troubles = [_fault_report(arrival, received_at) for arrival in of.get("fault", ())]
-        self._floods += self._throttle.news(time.monotonic())
+        self._floods += self.intake.floods()
         troubles += [
             _flood_report(device_id, flood, received_at)
             for flood in self._floods
@@ -425,6 +329,10 @@ class _Ingest:
             await answers.record_refusals(session, of["refusal"], received_at)
         if "command_result" in of:
             await answers.record_results(session, of["command_result"], received_at)
+            tested = await self_tests.touched(session, of["command_result"])
+            if tested:
+                wait = self._settings.rules.settle_after
+                await settle_plays(session, tested, received_at, wait, "self_test")
         if "playback" in of:
             wait = self._settings.rules.settle_after
             outcome = await reports.record(session, of["playback"], received_at, wait)
@@ -441,6 +349,7 @@ class _Ingest:
     def _measure(self, told: _Sorted, began: float) -> None:
         for kind, arrivals in told.by_kind.items():
             MESSAGES.labels(kind).inc(len(arrivals))
+        dead_letters.count(told.letters)
         COMMIT.observe(time.monotonic() - began)
         LAST_COMMIT.set_to_current_time()
         first: Arrival[Heartbeat] | None = next(iter(told.by_kind.get("heartbeat", ())), None)
@@ -466,7 +375,7 @@ class _Ingest:
             reason,
         )
 
-    async def _reconcile(self, batch: Sequence[_Inbound], now: datetime) -> None:
+    async def _reconcile(self, batch: Sequence[Inbound], now: datetime) -> None:
         """Hand documents again to devices that should hold newer ones."""
         heard = [
             (inbound.read.device_code, inbound.read.message.held)

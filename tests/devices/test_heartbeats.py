@@ -258,6 +258,40 @@ async def test_span_of_listening_never_shrinks(session: AsyncSession) -> None:
     assert await sweep.listening(session) == Listening(EIGHT, EIGHT + MINUTE)
 
 
+async def test_clock_set_back_by_an_hour_hides_nobody(session: AsyncSession) -> None:
+    """One speaks on and one has fallen; what the fast clock has dated is not waited for."""
+    one, two = await enrol(session, "A", "B")
+    ahead = EIGHT + timedelta(hours=1)
+    await record(session, beats=[beat(one), beat(two)], at=ahead)
+    await listened(session, EIGHT - MINUTE, ahead)
+
+    now = EIGHT + 5 * SECOND
+    assert await sweep.sweep(session, now, RULES) == 0
+    await record(session, beats=[beat(one, seq=2, sent_at=now)], at=now)
+    state = await session.get_one(DevicePresence, one.id, populate_existing=True)
+    assert (state.last_seen_at, state.silent_after) == (now, now + 150 * SECOND)
+    await listened(session, now, now)
+    assert await sweep.sweep(session, now, RULES) == 0
+    later = now + 3 * MINUTE
+    await record(session, beats=[beat(one, seq=3, sent_at=later)], at=later)
+    await listened(session, now, later)
+    assert await sweep.sweep(session, later, RULES) == 1
+    assert (await flips(session))[-1] == (Presence.SILENT, now + 150 * SECOND, "silence")
+    silent = await session.get_one(DevicePresence, two.id, populate_existing=True)
+    assert silent.presence is Presence.SILENT
+
+
+async def test_span_begun_last_is_judged_by_though_an_older_one_is_dated_later(
+    session: AsyncSession,
+) -> None:
+    await listened(session, EIGHT - MINUTE, EIGHT)
+    await listened(session, EIGHT - timedelta(hours=1), EIGHT - 50 * MINUTE)
+    await listened(session, EIGHT - MINUTE, EIGHT)
+    assert await sweep.listening(session) == Listening(
+        EIGHT - timedelta(hours=1), EIGHT - 50 * MINUTE
+    )
+
+
 async def test_latest_state_has_no_index_but_its_key(session: AsyncSession) -> None:
     names = await session.scalars(
         sa.text("SELECT indexname FROM pg_indexes WHERE tablename = 'device_presence'")

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast.config import Rules
+from broadcast.devices.heartbeats import patience
 from broadcast.devices.presence import (
     Flip,
     Listening,
+    Patience,
     Presence,
     State,
     gone,
@@ -45,6 +48,7 @@ def test_first_message_brings_a_device_online() -> None:
         pytest.param(5, 59, EIGHT + MINUTE, False, id="overtaken in its session"),
         pytest.param(4, 99, EIGHT + MINUTE, False, id="rest of an ended session"),
         pytest.param(1, 0, EIGHT + 151 * SECOND, True, id="lost its counter, newer one silent"),
+        pytest.param(2**53 - 1, 0, EIGHT + SECOND, True, id="the last number there is"),
     ],
 )
 def test_only_news_moves_the_state(session: int, seq: Any, at: Any, taken: Any) -> None:
@@ -55,6 +59,15 @@ def test_only_news_moves_the_state(session: int, seq: Any, at: Any, taken: Any) 
         assert state.silent_after == at + 150 * SECOND
     else:
         assert state is ONLINE
+
+
+def test_impossible_session_number_makes_a_device_deaf_for_one_silence_only() -> None:
+    """Said by a hostile box or a flipped bit; the device's own numbers stay below it for ever."""
+    last, _ = heard(ONLINE, 2**53 - 1, 2**53 - 1, EIGHT, PATIENCE, "heartbeat")
+    state, _ = heard(last, 6, 0, EIGHT + MINUTE, PATIENCE, "boot")
+    assert state is last
+    state, _ = heard(last, 6, 3, EIGHT + 151 * SECOND, PATIENCE, "heartbeat")
+    assert (state.session, state.seq) == (6, 3)
 
 
 def test_message_that_waited_moves_last_seen_never_back() -> None:
@@ -154,7 +167,7 @@ def test_span_of_listening_ends_with_a_pause_or_a_broken_link(
     pause: Any, unbroken: Any, same: Any
 ) -> None:
     last = Listening(EIGHT - MINUTE, EIGHT)
-    span = listen(last, EIGHT + pause, unbroken=unbroken)
+    span = listen(last, EIGHT + pause, elapsed=pause, unbroken=unbroken)
     assert span.until == EIGHT + pause
     assert (span.started_at == last.started_at) is same
 
@@ -182,3 +195,11 @@ def test_flips_alternate_and_never_go_back_in_time(spoken: Any, sweeps: Any) -> 
     if flips:
         assert state is not None
         assert (state.presence, state.since) == (flips[-1].presence, flips[-1].happened_at)
+
+
+def test_thresholds_are_settings() -> None:
+    rules = Rules(
+        heartbeat_seconds=30, silent_after_intervals=4, offline_after=timedelta(minutes=20)
+    )
+    assert patience(Rules()) == PATIENCE
+    assert patience(rules) == Patience(silent=timedelta(minutes=2), offline=timedelta(minutes=20))

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices import answers, dead_letters, faults, readiness
+from broadcast.devices import roll as roll_module
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import KEPT_BYTES, Budget, Letter, Why
 from broadcast.devices.faults import Report
@@ -98,7 +99,9 @@ async def test_word_from_the_future_does_not_stand_for_ever(session: AsyncSessio
 
 async def test_word_on_what_is_no_occurrence_is_left_out(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    await readiness.record(session, [ready(device, "alert-7", "ready")], EIGHT)
+    issued = str(uuid4())
+    for name in ("alert-7", issued.upper(), issued.replace("-", ""), f"urn:uuid:{issued}"):
+        await readiness.record(session, [ready(device, name, "ready")], EIGHT)
     assert await session.scalar(sa.select(sa.func.count()).select_from(Readiness)) == 0
 
 
@@ -160,6 +163,19 @@ async def test_roll_asks_once_for_known_and_unknown_alike(
     for _ in range(3):
         await roll.look_up(session, ["A", "nobody", "A"], EIGHT)
     assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
+
+
+async def test_flood_of_unknown_ids_is_not_remembered_without_end(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll_module, "UNKNOWN_AT_MOST", 1000)
+    (device,) = await enrol(session, "A")
+    roll = Roll()
+    for batch in range(20):
+        strangers = [f"x{batch}-{number}" for number in range(500)]
+        await roll.look_up(session, ["A", *strangers], EIGHT)
+        assert len(roll._unknown) <= 1500
+    assert roll.get("A") == device.id
 
 
 async def test_device_enrolled_late_becomes_known_shortly(session: AsyncSession) -> None:

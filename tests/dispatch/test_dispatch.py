@@ -17,7 +17,14 @@ from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
 from broadcast.devices.enrolment import retire
-from broadcast.devices.model import Device, Installation
+from broadcast.devices.model import (
+    Device,
+    DevicePresence,
+    Installation,
+    ListeningSpan,
+    Presence,
+)
+from broadcast.incidents.model import Incident
 from broadcast.plays.model import Play, PlayState
 from broadcast.programmes import publish
 from broadcast.programmes.keys import Keys
@@ -637,3 +644,20 @@ async def test_whatever_happens_in_whatever_order_ends_in_the_same_documents(
     assert items == world.items()
     assert any(items.values())
     assert set(files) >= set(world.broker.files())
+
+
+async def test_what_fell_silent_is_an_incident_after_the_same_turn(world: World) -> None:
+    async with db.transaction(world.engine) as session:
+        for device in await session.scalars(sa.select(Device)):
+            session.add(
+                DevicePresence(
+                    device_id=device.id, presence=Presence.ONLINE, since=NOW, session=1, seq=1,
+                    last_seen_at=NOW, silent_after=NOW + timedelta(seconds=150), held={},
+                    heartbeat=None,
+                )
+            )  # fmt: skip
+        session.add(ListeningSpan(started_at=NOW, until=NOW + timedelta(minutes=11)))
+    await world.turn(after=timedelta(minutes=11))
+    async with db.transaction(world.engine) as session:
+        codes = await session.scalars(sa.select(Incident.code).order_by(Incident.code))
+        assert list(codes) == ["D-V1", "D-V2"]

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import db, ingest
+from broadcast import db, ingest, intake
 from broadcast.config import Settings
 from broadcast.devices import echo
 from broadcast.devices.model import Device
@@ -22,7 +22,7 @@ from tests.ingest.inbox import Acked, Inbox, Message, Until
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same path with shorter waits."""
-    monkeypatch.setattr(ingest, "GATHER_STEP", 0.005)
+    monkeypatch.setattr(intake, "GATHER_STEP", 0.005)
     monkeypatch.setattr(ingest, "FIRST_RETRY", 0.02)
     monkeypatch.setattr(ingest, "LONGEST_RETRY", 0.05)
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.05)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
+from broadcast import clock, db, ingest, intake
 from broadcast.devices import dead_letters, readiness, throttle
 from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import (
@@ -136,32 +136,49 @@ async def test_heartbeat_from_the_future_counts_now_and_opens_a_fault(
     assert (fault.kind, fault.closed_at) == ("clock_wrong", None)
 
 
-TOO_BIG = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=2**40, state="ready")
-
-
 async def test_poison_is_found_by_itself_and_the_batch_is_stored(
     engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
-    poison = events.Readiness(sent_at=clock.now(), items=[TOO_BIG])
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE command_results ADD CHECK (result <> 'done')"))
+    poison = events.CommandResult(sent_at=clock.now(), command_id="c", result="done")
     said = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 21)]
-    said.insert(7, inbox.put("B", "readiness", poison))
+    said.insert(7, inbox.put("B", "command_result", poison))
     await acked(*said)
     (letter,) = await letters(engine)
     assert letter.device_code == "B"
-    assert "bulletin_revision" in bytes(letter.payload).decode()
+    assert "command_results" in letter.reason
     assert await count(engine, Heartbeat) == 20
 
 
-async def test_time_that_no_database_holds_is_poison_too(
-    engine: AsyncEngine, inbox: Inbox, acked: Acked
+@pytest.mark.parametrize("sent_at", ["0001-01-01T00:00:00+14:00", "9999-12-30T23:59:59-23:59"])
+async def test_time_that_no_database_holds_is_refused_unstored(
+    sent_at: str, engine: AsyncEngine, inbox: Inbox, acked: Acked
 ) -> None:
-    payload = (
-        b'{"session":1,"seq":1,"sent_at":"0001-01-01T00:00:00+14:00","clock":{"trusted":false}}'
-    )
+    payload = b'{"session":1,"seq":1,"sent_at":"%s","clock":{"trusted":false}}' % sent_at.encode()
     await acked(inbox.put("A", "heartbeat", payload), inbox.put("B", "heartbeat", beat()))
     (letter,) = await letters(engine)
     assert letter.device_code == "A"
+    assert "calendar" in letter.reason
     assert await count(engine, Heartbeat) == 1
+
+
+@pytest.mark.parametrize("offset", ["+16:00", "+23:59", "-23:59"])
+async def test_offset_that_postgresql_does_not_read_is_a_time_all_the_same(
+    offset: str, engine: AsyncEngine, inbox: Inbox, acked: Acked
+) -> None:
+    shift = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:]))
+    local = clock.now() + (shift if offset[0] == "+" else -shift)
+    payload = (
+        f'{{"session":1,"seq":1,"sent_at":"{local:%Y-%m-%dT%H:%M:%S}{offset}",'
+        '"clock":{"trusted":true}}'
+    )
+    await acked(inbox.put("A", "heartbeat", payload.encode()))
+    assert await letters(engine) == []
+    async with db.transaction(engine) as session:
+        sent_at = await session.scalar(sa.select(Heartbeat.sent_at))
+    assert sent_at is not None
+    assert abs(sent_at - clock.now()) < timedelta(seconds=30)
 
 
 async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
@@ -184,8 +201,13 @@ async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
 
 
 async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
-    engine: AsyncEngine, inbox: Inbox, until: Until, acked: Acked
+    engine: AsyncEngine,
+    inbox: Inbox,
+    until: Until,
+    acked: Acked,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(intake, "BATCH_SIZE", 100)
     first = inbox.put("A", "heartbeat", beat(1))
     await acked(first)
     async with db.transaction(engine) as session:
@@ -197,13 +219,28 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     await until(lambda: ingest.RETRIES._value.get() >= retries + 5)
     assert inbox.acked == [first]
     assert inbox.published == []
-    assert inbox.waiting == len(later), "more than one batch was taken into memory"
+    assert inbox.waiting >= len(later) - 2 * 100, "more than the next batch was taken"
 
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE away RENAME TO journal_records"))
     await acked(*said, *later)
     assert await count(engine, Heartbeat) == 2 + len(later)
     assert await letters(engine) == []
+
+
+async def test_what_waits_for_the_database_is_counted_once(
+    engine: AsyncEngine, inbox: Inbox, until: Until, acked: Acked
+) -> None:
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE dead_letters RENAME TO away"))
+    letters_before = dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get()
+    retries = ingest.RETRIES._value.get()
+    said = inbox.put("A", "heartbeat", b"{")
+    await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("ALTER TABLE away RENAME TO dead_letters"))
+    await acked(said)
+    assert dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get() == letters_before + 1
 
 
 async def test_message_that_comes_again_changes_nothing(
@@ -247,6 +284,17 @@ async def test_server_restored_from_a_backup_does_not_wait_for_what_was_freed(
     inbox.put("A", "playback", playback(151, 152, oldest=151))
     await until(lambda: inbox.published)
     assert acks(inbox, keys) == [152]
+
+
+async def test_oldest_record_cannot_be_newer_than_one_that_comes_with_it(
+    inbox: Inbox, keys: Keys, until: Until
+) -> None:
+    """Else records that never came would be confirmed, and the device would free them."""
+    for seqs in ((1, 2), (5,)):
+        inbox.put("A", "playback", playback(*seqs, oldest=2**53 - 1))
+        sent = len(inbox.published)
+        await until(lambda sent=sent: len(inbox.published) > sent)
+    assert acks(inbox, keys) == [2, 5]
 
 
 async def test_journal_is_confirmed_after_the_commit(
@@ -423,7 +471,7 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
     engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "BURST", 50)
-    held_up = ingest.THROTTLED.labels("heartbeat")._value.get()
+    held_up = intake.THROTTLED.labels("heartbeat")._value.get()
     flood = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 500)]
     honest = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 20)]
     proof = inbox.put("A", "playback", playback(1))
@@ -432,6 +480,6 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
         fault = (await session.scalars(sa.select(Fault))).one()
     assert (fault.device_id, fault.kind, fault.closed_at) == (1, "flooding", None)
     assert 50 <= await count(engine, Heartbeat) - len(honest) < 80
-    assert ingest.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
+    assert intake.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
     assert await count(engine, JournalRecord) == 1
     assert all(message.acked == 1 for message in flood)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -12,12 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, db, ingest
 from broadcast.config import Mqtt, Settings
+from broadcast.devices import dead_letters
+from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import Boot, Device, Heartbeat
 from broadcast.mqtt import Link
 from broadcast.programmes.keys import Keys
 from broadcast.wire import events
 from broadcast.wire.codec import encode
 from broadcast.wire.envelope import Verifier
+from tests.ingest.hostile import Hostile
 from tests.ingest.inbox import PREFIX
 
 
@@ -85,6 +90,50 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
         await until_count(engine, Heartbeat, 0)
         async with running(engine, settings, keys):
             await until_count(engine, Heartbeat, 40)
+
+
+async def test_hostile_messages_over_the_broker_are_accounted_for_and_disturb_nobody(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+) -> None:
+    """What a broker lets through, that is: it refuses some topics itself."""
+    said = [
+        each for each in Hostile(7, ["B", "C"], [str(uuid4())]).say(3000)
+        if each.topic.startswith(f"{PREFIX}/device/") and not each.retain
+        and re.fullmatch("[^/\n]+/[^/\n]+/[^/\n]+/event/[^/\n]+", each.topic.removeprefix("ttn/"))
+    ]  # fmt: skip
+    before = accounted()
+    async with Link(mqtt, client_id="A") as device, running(engine, Settings(mqtt=mqtt), keys):
+        await first_word(engine, device)
+        booted = accounted() - before
+        sends = [device.publish(each.topic, each.payload) for each in said]
+        sends += [
+            device.publish(f"{PREFIX}/device/A/event/heartbeat", beat(seq))
+            for seq in range(1, 301)
+        ]
+        await asyncio.gather(*sends)
+        expected = len(sends)
+        async with asyncio.timeout(30):
+            while accounted() - before - booted < expected:  # noqa: ASYNC110 — counters
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert accounted() - before - booted == expected
+    async with db.transaction(engine) as session:
+        kept = await session.scalar(
+            sa.select(sa.func.count())
+            .select_from(Heartbeat)
+            .where(Heartbeat.device_id == devices[0].id)
+        )
+    assert kept == 300
+
+
+def accounted() -> int:
+    """Messages that were taken or refused so far."""
+    conflicts = dead_letters.LETTERS.labels(Why.JOURNAL_CONFLICT.value)._value.get()
+    return round(
+        sum(ingest.MESSAGES.labels(kind)._value.get() for kind in events.EVENTS)
+        + sum(dead_letters.LETTERS.labels(why.value)._value.get() for why in Why)
+        - conflicts
+    )
 
 
 @pytest.mark.broker

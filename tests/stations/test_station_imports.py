@@ -210,3 +210,17 @@ def test_villages_are_primary_unless_said_otherwise() -> None:
         "T-2": Grade.PARTIAL,
         "T-3": Grade.PRIMARY,
     }
+
+
+async def test_power_feed_of_a_cluster_is_recorded_and_changed(session: AsyncSession) -> None:
+    await sample.everything(session)
+    for feed, said in (("471-E16.1", "power_feed: – → 471-E16.1"), ("T12", "471-E16.1 → T12")):
+        text = (
+            "code,name,plant_code,horns_count,watts,power_feed,installed_on\n"
+            f"C-2,Cảng Tân Mỹ,P-2,4,100,{feed},2024-01-01\n"
+        )
+        report = await import_files(session, [sample.file("clusters.csv", text)], KINDS)
+        (change,) = report.changes
+        assert said in change.detail
+        stored = await session.scalar(sa.select(Cluster.power_feed).where(Cluster.code == "C-2"))
+        assert stored == feed

@@ -173,6 +173,7 @@ CLUSTER = {
     "code": "C-9",
     "name": "Trường học",
     "plant_code": "P-2",
+    "power_feed": "471-E16.1",
     "installed_on": "2024-01-01",
     "villages": [{"village_code": "T-1", "grade": "primary"}],
 }
@@ -185,6 +186,7 @@ async def test_a_cluster_is_created_changed_and_given_other_villages(
     assert created.status_code == 201, created.text
     shown = await client.get("/clusters/C-9")
     assert created.json() == shown.json()
+    assert shown.json()["power_feed"] == "471-E16.1"
     body = CLUSTER | {"horns_count": 3}
     del body["code"], body["villages"]
     fresh = {"If-Match": shown.headers["etag"]}

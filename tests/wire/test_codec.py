@@ -211,10 +211,23 @@ def test_defaults_and_nulls_stay_off_the_wire() -> None:
     assert json.loads(encode(smallest)).keys() == {"session", "seq", "sent_at", "clock"}
 
 
-@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-30T23:59:59-23:59",  # the 31st in UTC, the year 10000 in the province
+    ],
+)
 def test_an_instant_that_utc_does_not_have_is_refused(instant: str) -> None:
     with pytest.raises(WireError, match="calendar"):
         decode(without(json.loads(payload("boot")), ("sent_at",), instant), type_of("boot"))
+
+
+def test_an_instant_that_utc_does_not_have_is_refused_in_any_spelling() -> None:
+    gone = b'{"sent_at":"\\u0030001-01-01T00:00:00+14:00","kind":"hot","open":true}'
+    with pytest.raises(WireError, match="calendar"):
+        decode_event("fault", gone)
 
 
 def test_an_instant_without_a_zone_is_refused() -> None:

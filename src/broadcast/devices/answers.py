@@ -46,11 +46,13 @@ async def record_refusals(
 
 
 _RESULTS = sa.text("""
-    INSERT INTO command_results (device_id, command_id, result, detail, sent_at, received_at)
-    SELECT device_id, command_id, result, detail, sent_at, :received_at
+    INSERT INTO command_results (device_id, command_id, result, detail, sent_at, received_at,
+                                 kind, heard)
+    SELECT device_id, command_id, result, detail, sent_at, :received_at, kind, heard
     FROM unnest(CAST(:ids AS integer[]), CAST(:commands AS text[]), CAST(:results AS text[]),
-                CAST(:details AS text[]), CAST(:sent_at AS timestamptz[]))
-        AS n (device_id, command_id, result, detail, sent_at)
+                CAST(:details AS text[]), CAST(:sent_at AS timestamptz[]),
+                CAST(:kinds AS text[]), CAST(:heard AS text[]))
+        AS n (device_id, command_id, result, detail, sent_at, kind, heard)
     ON CONFLICT DO NOTHING
 """)
 
@@ -72,6 +74,8 @@ async def record_results(
                 happened_at(arrival.message.sent_at, received_at, trusted=True)
                 for arrival in arrivals
             ],
+            "kinds": [arrival.message.kind or "" for arrival in arrivals],
+            "heard": [arrival.message.heard or "" for arrival in arrivals],
             "received_at": received_at,
         },
     )

@@ -61,13 +61,21 @@ class Budget:
         if self._ends_at is None or now >= self._ends_at:
             self._ends_at = now + timedelta(minutes=1)
             self._kept.clear()
+        total = self._kept.total()  # a sum over devices, whose number a flood decides
         admitted = []
         for letter in letters:
             of_device = self._kept[letter.device_code]
-            if self._kept.total() < KEPT_PER_MINUTE and of_device < KEPT_PER_DEVICE_AND_MINUTE:
+            if total < KEPT_PER_MINUTE and of_device < KEPT_PER_DEVICE_AND_MINUTE:
                 self._kept[letter.device_code] += 1
+                total += 1
                 admitted.append(letter)
         return admitted
+
+
+def count(letters: Sequence[Letter]) -> None:
+    """Count letters whose batch is committed; one that is tried again counts once."""
+    for why, times in Tally(letter.why for letter in letters).items():
+        LETTERS.labels(why.value).inc(times)
 
 
 _KEEP = sa.text("""
@@ -83,8 +91,6 @@ async def keep(
     session: AsyncSession, letters: Sequence[Letter], received_at: datetime, budget: Budget
 ) -> None:
     """Store letters in the transaction of the batch that they came with."""
-    for why, count in Tally(letter.why for letter in letters).items():
-        LETTERS.labels(why.value).inc(count)
     kept = budget.admit(letters, received_at)
     if len(kept) < len(letters):
         UNKEPT.inc(len(letters) - len(kept))

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
@@ -36,9 +36,6 @@ SELDOM_SECONDS = 10.0
 ON_THEIR_WAY = 30
 FORGOTTEN = 1000
 """Echoes on their way of which the oldest is given up."""
-STEP_SECONDS = 1.0
-"""Difference of the two clocks between two echoes that is a step of the wall clock. Less would be
-the slewing of NTP, more could make a device silent that is not."""
 
 
 class Speaker(Protocol):
@@ -83,8 +80,6 @@ class Echo:
         """Echoes of an earlier process may still come."""
         self._number = 0
         self._sent: dict[int, Probe] = {}
-        self._back: Probe | None = None
-        """The newest that has come back and is not stored."""
         self._last: Probe | None = None
         """The one at the end of `span`."""
 
@@ -104,35 +99,31 @@ class Echo:
         with suppress(Unavailable):
             await self._link.publish(self.topic, f"{self._token}/{self._number}".encode())
 
-    def came_back(self, payload: bytes) -> None:
-        """An echo has been taken from the broker."""
+    def came_back(self, payload: bytes) -> Probe | None:
+        """An echo has been taken from the broker; None when it is not one of this connection."""
         token, _, number = payload.decode("ascii", "replace").partition("/")
         if token != self._token or not number.isdecimal():
-            return
+            return None
         probe = self._sent.get(int(number))
         # Whatever was sent before it has come back too, or never will.
         self._sent = {n: each for n, each in self._sent.items() if n > int(number)}
-        if probe is not None and probe.connection == self._link.connection:
-            self._back = probe
+        return probe if probe and probe.connection == self._link.connection else None
 
-    def heard(self) -> Listening | None:
-        """The span to store with what has been taken so far; None when nothing is new.
+    def heard(self, probe: Probe) -> Listening:
+        """The span when everything is stored that came before an echo.
 
         Over another connection, or after a step of the wall clock, a new one begins.
         """
-        probe, last = self._back, self._last
-        if probe is None:
-            return None
-        unbroken = (
-            last is not None and last.connection == probe.connection and not _stepped(last, probe)
-        )
-        return listen(self.span, probe.sent_at, unbroken=unbroken)
+        last = self._last
+        elapsed = timedelta(seconds=probe.monotonic - last.monotonic) if last else timedelta(0)
+        unbroken = last is not None and last.connection == probe.connection
+        return listen(self.span, probe.sent_at, elapsed=elapsed, unbroken=unbroken)
 
-    def stored(self, span: Listening) -> None:
-        """What `heard` returned is committed."""
+    def stored(self, span: Listening, probe: Probe) -> None:
+        """What `heard` returned for an echo is committed."""
         if self.span is None or span.started_at != self.span.started_at:
             log.info("ingest.listening.started", at=span.started_at.isoformat())
-        self.span, self._last, self._back = span, self._back, None
+        self.span, self._last = span, probe
         BEHIND.set((self._now() - span.until).total_seconds())
 
     def is_live(self, now: datetime) -> bool:
@@ -143,8 +134,3 @@ class Echo:
             and self._last.connection == self._link.connection
             and abs(now - self.span.until) <= LAPSE
         )
-
-
-def _stepped(first: Probe, second: Probe) -> bool:
-    wall = (second.sent_at - first.sent_at).total_seconds()
-    return abs(wall - (second.monotonic - first.monotonic)) > STEP_SECONDS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from broadcast.config import Rules
 from broadcast.devices import faults, presence_rows
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import is_plausible, minute_of
-from broadcast.devices.presence import Flip, Patience, State, gone, heard
+from broadcast.devices.presence import Flip, Patience, State, believed, gone, heard
 from broadcast.devices.presence_rows import Held, Known, Row
 from broadcast.devices.steady import Steady, sent_at
 from broadcast.wire.codec import encode
@@ -92,7 +92,10 @@ async def record(
         await _keep_presence(session, turns, known, newest, received_at)
         await _keep_receipts(session, turns, known, received_at)
         for device_id, turn in turns.items():
-            steady.remember(device_id, turn.state, turn.heard, clock_wrong=turn.clock_wrong)
+            before = known.get(device_id)
+            # What changed nothing was not stored: the row may say something else.
+            stored = None if before and turn.state is before.state else turn.state
+            steady.remember(device_id, stored, turn.heard, clock_wrong=turn.clock_wrong)
     if boots:
         await _keep_boots(session, boots, received_at)
     if beats:
@@ -129,7 +132,7 @@ def _order(message: Boot | Heartbeat) -> tuple[int, int]:
 def _fold(
     turn: _Turn, known: Known | None, received_at: datetime, *, live: bool, patience: Patience
 ) -> None:
-    state = known.state if known else None
+    state = believed(known.state, received_at, patience) if known else None
     turn.clock_wrong = known.clock_wrong if known else False
     for message in turn.heard:
         at = received_at if live else sent_at(message, received_at)
@@ -302,7 +305,8 @@ async def _keep_beats(
             "ids": ids,
             "sessions": db.array(beat.message.session for beat in beats),
             "seqs": db.array(beat.message.seq for beat in beats),
-            "sent_at": db.array(f'"{beat.message.sent_at}"' for beat in beats),
+            # In UTC, as in `happened_at`.
+            "sent_at": db.array(f'"{beat.message.sent_at.astimezone(UTC)}"' for beat in beats),
             "bodies": db.lines(bodies),
             "received_on": received_at.astimezone(LOCAL).date(),
             "received_at": received_at,

@@ -118,6 +118,7 @@ class ListeningSpan(Base):
     )
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    """Order in which they were begun, also when the clock was set back."""
     worker: Mapped[int] = mapped_column(default=1)
     """Counted from 1."""
     workers: Mapped[int] = mapped_column(default=1)
@@ -233,6 +234,12 @@ class CommandResult(Base):
     """What a device says came of a command."""
 
     __tablename__ = "command_results"
+    __table_args__ = (
+        sa.Index(
+            "ix_command_results_self_test", "device_id", "sent_at",
+            postgresql_where=sa.text("kind = 'self_test'"),
+        ),
+    )  # fmt: skip
 
     device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
     command_id: Mapped[str] = mapped_column(primary_key=True)
@@ -240,12 +247,17 @@ class CommandResult(Base):
     detail: Mapped[str] = mapped_column(default="")
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(default="")
+    """Which command it was; empty when the device does not say."""
+    heard: Mapped[str] = mapped_column(default="")
+    """Of a self-test: what noticed its tone; empty for nothing."""
 
 
 class DeadLetter(Base):
     """What came from the broker and could not be taken, with the reason; the stream goes on."""
 
     __tablename__ = "dead_letters"
+    __table_args__ = (sa.Index("ix_dead_letters_device", "device_code", "id"),)
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
     received_at: Mapped[datetime] = mapped_column(index=True)

@@ -7,7 +7,7 @@ Merging is OR, so repeated, late and reordered heartbeats come to the same map.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 MINUTES = 1440
 
@@ -31,7 +31,8 @@ def happened_at(sent_at: datetime, received_at: datetime, *, trusted: bool) -> d
     the server's.
     """
     if trusted and is_plausible(sent_at, received_at):
-        return min(sent_at, received_at)
+        # In UTC: PostgreSQL reads no offset of 16 hours and more, which RFC 3339 allows.
+        return min(sent_at, received_at).astimezone(UTC)
     return received_at
 
 

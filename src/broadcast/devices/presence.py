@@ -1,12 +1,14 @@
 """What the server may believe of a device's connection, and since when.
 
 Pure. A device is `online` while its heartbeats come, `silent` once 2.5 intervals passed without
-one, `offline` after ten minutes. Three things keep a flip from being false:
+one, `offline` after ten minutes. Four things keep a flip from being false:
 
 * sessions: what an ended connection left behind (a heartbeat that overtook nothing, a last will
   that comes after the device is back) changes nothing of the newer one;
 * listening: silence counts only while the server itself was listening, so an outage of ours
   never makes a device silent;
+* steadiness: a span ends where the server's clock was set, and what a clock that ran ahead has
+  dated counts as now, so neither an hour forward nor an hour back makes a device silent, or deaf;
 * patience: the broker's word that a connection broke shortens the wait, it does not end it,
   because a 4G modem is back within seconds.
 
@@ -82,20 +84,53 @@ the devices. Shorter: a slow commit gives every device a new grace. Longer: an o
 taken for theirs."""
 
 
+CLOCK_SET = timedelta(seconds=5)
+"""By how much a clock has to jump to count as set. Shorter: two machines of ours disagree all the
+time. Longer: a device that falls silent is noticed later by as much."""
+
+
 def listen(
-    last: Listening | None, now: datetime, *, unbroken: bool, lapse: timedelta = LAPSE
+    last: Listening | None,
+    now: datetime,
+    *,
+    elapsed: timedelta,
+    unbroken: bool,
+    lapse: timedelta = LAPSE,
 ) -> Listening:
     """The span that `now` belongs to.
 
     Args:
         last: Span before, None at the start of the process.
         now: Moment up to which every message was taken and committed.
+        elapsed: Time between the moments of `last.until` and `now`, by a clock that nobody sets.
         unbroken: The connection to the broker is the one of `last`.
         lapse: Longest pause within a span.
     """
-    if last is not None and unbroken and now - last.until <= lapse:
-        return replace(last, until=max(now, last.until))
+    if last is not None and unbroken and elapsed <= lapse:
+        jump = now - last.until - elapsed
+        if abs(jump) <= CLOCK_SET:
+            return replace(last, until=max(now, last.until))
     return Listening(now, now)
+
+
+def lies_ahead(span: Listening, now: datetime) -> bool:
+    """Tell whether a clock that was set back since has dated a span: nobody is judged by it."""
+    return max(span.started_at, span.until) > now + CLOCK_SET
+
+
+def believed(state: State, now: datetime, patience: Patience) -> State:
+    """The state with nothing dated after `now`: such a date is of a clock that was set back since.
+
+    Else the device would be waited for until that clock has come round again.
+    """
+    if max(state.since, state.last_seen_at) <= now + CLOCK_SET:
+        return state
+    return replace(
+        state,
+        since=min(state.since, now),
+        last_seen_at=min(state.last_seen_at, now),
+        silent_after=min(state.silent_after, now + patience.silent),
+    )
 
 
 def heard(
@@ -105,7 +140,7 @@ def heard(
 
     Repetitions and what overtook a newer message leave the state as it is. A session number
     lower than the known one is an old connection's, unless the newer one has been silent: then
-    the device has lost its counter, and is believed.
+    the device has lost its counter, and is believed; also where it counts the same number again.
     """
     if state is None:
         fresh = State(
@@ -113,10 +148,8 @@ def heard(
             last_seen_at=at, silent_after=at + patience.silent,
         )  # fmt: skip
         return fresh, Flip(Presence.ONLINE, at, cause)
-    if session == state.session:
-        if seq <= state.seq:
-            return state, None
-    elif session < state.session and at <= state.last_seen_at + patience.silent:
+    known = (session, seq) <= (state.session, state.seq)
+    if known and at <= state.last_seen_at + patience.silent:
         return state, None
     seen = max(at, state.last_seen_at)
     after = State(

@@ -62,8 +62,12 @@ async def record(
 
 
 def parse_id(text: str) -> UUID | None:
-    """An occurrence's id as the wire carries it; None where the server can have issued no such."""
+    """An occurrence's id as the wire carries it; None where the server can have issued no such.
+
+    Another spelling of the same number was not issued either: rows are found by the text.
+    """
     try:
-        return UUID(text)
+        parsed = UUID(text)
     except ValueError:
         return None
+    return parsed if str(parsed) == text else None

@@ -31,6 +31,9 @@ class Roll:
         """Key of an enrolled device, as far as remembered."""
         return self._known.get(code)
 
+    def __contains__(self, code: str) -> bool:
+        return code in self._known
+
     async def look_up(self, session: AsyncSession, codes: Iterable[str], now: datetime) -> None:
         """Remember those of these devices that are enrolled and not retired."""
         if self._known_until is None or now >= self._known_until:

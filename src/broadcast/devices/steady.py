@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import db
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import happened_at, is_plausible
-from broadcast.devices.presence import Patience, Presence, State
+from broadcast.devices.presence import CLOCK_SET, Patience, Presence, State
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
 
@@ -65,7 +65,7 @@ class Steady:
 
         Args:
             device_id: The device.
-            state: Its latest state.
+            state: What has been stored of it; None for nothing.
             heard: What it said in the batch, in order; the last one tells what it holds.
             clock_wrong: Its time cannot be right.
         """
@@ -106,6 +106,7 @@ class Steady:
                 or beat.seq <= (before.seq if step is None else step.seq)
                 or beat.held != before.held
                 or (beat.clock.trusted and not is_plausible(beat.sent_at, received_at))
+                or before.last_seen_at > received_at + CLOCK_SET
             ):
                 other.add(device_id)
                 steps.pop(device_id, None)

@@ -14,47 +14,60 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.config import Rules
 from broadcast.devices import presence_rows
 from broadcast.devices.heartbeats import patience
-from broadcast.devices.presence import Flip, Listening, Presence, State, overdue
+from broadcast.devices.presence import (
+    CLOCK_SET,
+    Flip,
+    Listening,
+    Presence,
+    State,
+    believed,
+    lies_ahead,
+    overdue,
+)
 
 _DUE = sa.text("""
     SELECT device_id, presence, since, session, seq, gone, last_seen_at, silent_after
     FROM device_presence
     WHERE (presence = 'online' AND silent_after <= :until)
        OR (presence = 'silent' AND last_seen_at <= :until - CAST(:offline AS interval))
+       OR last_seen_at > :ahead OR since > :ahead
     ORDER BY device_id
     FOR UPDATE SKIP LOCKED
 """)
 
 _TURN = sa.text("""
     UPDATE device_presence AS p
-    SET presence = n.presence, since = n.since
-    FROM unnest(CAST(:ids AS integer[]), CAST(:presence AS text[]), CAST(:since AS timestamptz[]))
-        AS n (device_id, presence, since)
+    SET presence = n.presence, since = n.since, last_seen_at = n.last_seen_at,
+        silent_after = n.silent_after
+    FROM unnest(CAST(:ids AS integer[]), CAST(:presence AS text[]), CAST(:since AS timestamptz[]),
+                CAST(:seen AS timestamptz[]), CAST(:silent AS timestamptz[]))
+        AS n (device_id, presence, since, last_seen_at, silent_after)
     WHERE p.device_id = n.device_id
 """)
 
 
 _NEWEST = sa.text("""
-    SELECT DISTINCT ON (worker) worker, workers, started_at, until
-    FROM listening_spans
-    ORDER BY worker, id DESC
+    SELECT span.workers, span.started_at, span.until
+    FROM (SELECT workers FROM listening_spans ORDER BY id DESC LIMIT 1) AS newest
+    CROSS JOIN generate_series(1, newest.workers) AS sharing (worker)
+    CROSS JOIN LATERAL (
+        SELECT workers, started_at, until FROM listening_spans
+        WHERE worker = sharing.worker ORDER BY id DESC LIMIT 1
+    ) AS span
 """)
 
 
 async def listening(session: AsyncSession) -> Listening | None:
     """The newest span in which the server heard everything; None when there is none.
 
-    With several workers: what their newest spans have in common. A worker that is not there, or
-    was started when there were more or fewer of them, leaves nothing in common.
+    With several workers: what the last spans that they began have in common. A worker that is not
+    there, or was started when there were more or fewer of them, leaves nothing in common.
     """
     rows = (await session.execute(_NEWEST)).all()
-    if not rows:
-        return None
-    workers = max(rows, key=lambda row: row.until).workers
-    sharing = [row for row in rows if row.workers == workers and row.worker <= workers]
-    started_at = max(row.started_at for row in sharing)
-    until = min(row.until for row in sharing)
-    if len(sharing) < workers or until < started_at:
+    started_at = max((row.started_at for row in rows), default=None)
+    until = min((row.until for row in rows), default=None)
+    complete = all(row.workers == len(rows) for row in rows)
+    if started_at is None or until is None or until < started_at or not complete:
         return None
     return Listening(started_at, until)
 
@@ -112,15 +125,16 @@ async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
         How many flips were written.
     """
     span = await listening(session)
-    if span is None:
+    if span is None or lies_ahead(span, now):
         return 0
     wait = patience(rules)
-    parameters = {"until": span.until, "offline": wait.offline}
+    parameters = {"until": span.until, "offline": wait.offline, "ahead": now + CLOCK_SET}
     states: dict[int, State] = {}
     flips: list[tuple[int, Flip]] = []
     for device_id, presence, *rest in await session.execute(_DUE, parameters):
-        state, found = overdue(State(Presence(presence), *rest), span, wait)
-        if found:
+        held = State(Presence(presence), *rest)
+        state, found = overdue(believed(held, now, wait), span, wait)
+        if state != held:
             states[device_id] = state
             flips.extend((device_id, flip) for flip in found)
     if states:
@@ -130,6 +144,8 @@ async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
                 "ids": list(states),
                 "presence": [state.presence.value for state in states.values()],
                 "since": [state.since for state in states.values()],
+                "seen": [state.last_seen_at for state in states.values()],
+                "silent": [state.silent_after for state in states.values()],
             },
         )
         await presence_rows.keep_flips(session, flips, now)

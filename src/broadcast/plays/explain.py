@@ -14,7 +14,7 @@ from broadcast.clock import LOCAL
 from broadcast.devices.online_minutes import from_bits, span
 from broadcast.errors import NotFound
 from broadcast.plays import words
-from broadcast.plays.settle import PlayState, Settlement
+from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
 from broadcast.plays.timeline import Entry, around
 from broadcast.stations.fields import example
 
@@ -30,8 +30,8 @@ class Explanation(BaseModel):
         title="Bản tin sáng", starts_at="2025-07-01T22:30:00Z", ends_by="2025-07-01T22:36:00Z",
         state="missed", reason="powered_off", verdict="Không phát: thiết bị mất điện.",
         device="QN-000417", started_at=None, ended_at=None, played_seconds=0.0,
-        audio_seconds=305.2, start_error_ms=None, evidence="none", window_minutes=6,
-        heard_minutes=0,
+        audio_seconds=305.2, start_error_ms=None, evidence="none",
+        evidence_text="chưa có bằng chứng phát", window_minutes=6, heard_minutes=0,
         timeline=[
             {"at": "2025-07-01T22:12:30Z", "kind": "presence", "text": "Thiết bị im lặng",
              "data": {"device": "QN-000417", "presence": "silent", "cause": "silence"}},
@@ -54,7 +54,8 @@ class Explanation(BaseModel):
     played_seconds: float
     audio_seconds: float | None
     start_error_ms: int | None
-    evidence: str
+    evidence: Grade
+    evidence_text: str
     window_minutes: int = Field(description="số phút của khung giờ phát")
     heard_minutes: int = Field(description="trong đó nghe được thiết bị")
     timeline: list[Entry]
@@ -111,6 +112,8 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
             "scheduled_at": play.scheduled_at,
             "since": play.starts_at - AROUND,
             "until": play.ends_by + AROUND,
+            "tested_since": play.starts_at - SELF_TEST_COUNTS,
+            "tested_until": play.ends_by + SELF_TEST_COUNTS,
             "day": play.starts_at.astimezone(LOCAL).date(),
         },
     )
@@ -141,7 +144,8 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         played_seconds=play.played_seconds,
         audio_seconds=play.audio_seconds,
         start_error_ms=play.start_error_ms,
-        evidence=play.evidence,
+        evidence=Grade(play.evidence),
+        evidence_text=words.EVIDENCE[Grade(play.evidence)],
         window_minutes=expected,
         heard_minutes=heard,
         timeline=timeline,

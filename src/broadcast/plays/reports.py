@@ -234,13 +234,23 @@ What is older than the oldest record a device keeps was confirmed once, perhaps 
 has been restored from a backup since."""
 
 
+def _oldest(message: Playback) -> int | None:
+    """Oldest record that the device keeps; none of those that it sends is older.
+
+    What it says beyond its own records would confirm some that never came, and it frees them.
+    """
+    if message.oldest_seq is None:
+        return None
+    return min(message.oldest_seq, *(record.seq for record in message.records))
+
+
 async def _confirm(session: AsyncSession, arrivals: Sequence[Arrival[Playback]]) -> list[_Id]:
     rows = await session.execute(
         _CONFIRM,
         {
             "ids": [arrival.device_id for arrival in arrivals],
             "journals": [arrival.message.journal_id for arrival in arrivals],
-            "oldest": [arrival.message.oldest_seq for arrival in arrivals],
+            "oldest": [_oldest(arrival.message) for arrival in arrivals],
         },
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -17,6 +17,7 @@ from broadcast.errors import InvalidInput, NotFound
 from broadcast.plays import words
 from broadcast.plays.explain import Explanation, explain
 from broadcast.plays.model import Play, PlayState
+from broadcast.plays.settle import Grade
 from broadcast.plays.summary import Summary, summary
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import clusters_serving, find_cluster
@@ -56,6 +57,7 @@ class PlayView(BaseModel):
                 "start_error_ms": None,
                 "fresh_starts": 0,
                 "evidence": "none",
+                "evidence_text": "chưa có bằng chứng phát",
                 "settled_at": "2025-07-01T22:51:00Z",
                 "restated": 0,
             }
@@ -75,7 +77,8 @@ class PlayView(BaseModel):
     played_seconds: float
     start_error_ms: int | None
     fresh_starts: int
-    evidence: str
+    evidence: Grade
+    evidence_text: str
     settled_at: datetime | None
     restated: int
 
@@ -92,6 +95,7 @@ async def list_plays(
     area: Annotated[str | None, Query(description="mã đơn vị, theo địa giới ngày `to`")] = None,
     state: Annotated[list[PlayState] | None, Query(description="một hay nhiều trạng thái")] = None,
     reason: Annotated[str | None, Query(examples=["offline"])] = None,
+    evidence: Annotated[list[Grade] | None, Query(description="một hay nhiều bậc")] = None,
 ) -> Page[PlayView]:
     """Plays by planned start. With `occurrence` the span of time may be left out."""
     statement = (
@@ -118,6 +122,8 @@ async def list_plays(
         statement = statement.where(Play.state.in_(state))
     if reason is not None:
         statement = statement.where(Play.reason == reason)
+    if evidence:
+        statement = statement.where(Play.evidence.in_(evidence))
     key = [Play.starts_at, Play.occurrence_id, Play.cluster_id]
     rows, following = await paged(session, statement, key, paging)
     return Page(items=[_view(*row) for row in rows], next=following)
@@ -146,7 +152,8 @@ def _view(play: Play, cluster: str, title: str) -> PlayView:
         played_seconds=play.played_seconds,
         start_error_ms=play.start_error_ms,
         fresh_starts=play.fresh_starts,
-        evidence=play.evidence,
+        evidence=Grade(play.evidence),
+        evidence_text=words.EVIDENCE[Grade(play.evidence)],
         settled_at=play.settled_at,
         restated=play.restated,
     )

@@ -17,6 +17,20 @@ from broadcast.wire.events import EndReason
 from broadcast.wire.fields import OnPreempt
 
 
+class Grade(StrEnum):
+    """What proves that a play sounded, from nothing to the strongest."""
+
+    NONE = "none"
+    DEVICE = "device"
+    """The device says so."""
+    SELF_TEST = "self_test"
+    """It says so, and near in time its test tone was heard through the same loudspeakers."""
+    AMPLIFIER = "amplifier"
+    """The amplifier drew current while it played."""
+    MICROPHONE = "microphone"
+    """A microphone heard it."""
+
+
 class PlayState(StrEnum):
     """What became of a play.
 
@@ -78,6 +92,10 @@ cut sentence passes as proof. Higher: rounding and a clipped fade make a full pl
 AUDIBLE_SECONDS = 1.0
 """Less than this is not a sounding that a listener could have heard twice."""
 
+SELF_TEST_COUNTS = timedelta(hours=24)
+"""How far from a play a self-test says something of it, before or after. Shorter: the usual test
+once a night leaves the evening out. Longer: horns that were stolen meanwhile still count."""
+
 MAX_ERROR_MS = 2**31 - 1
 
 
@@ -95,6 +113,16 @@ class Report:
     offset_seconds: float = 0.0
     played_seconds: float = 0.0
     evidence: str = "device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """The newest that a device can say of its amplifier and its horns, at this cluster."""
+
+    device_id: int
+    at: datetime
+    heard: bool
+    """The tone was noticed; false: it was not, though the device can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +169,8 @@ class Facts:
     cancelled: str | None = None
     """Why the occurrence, or this cluster of it, was cancelled."""
     reports: Sequence[Report] = ()
+    self_tests: Sequence[SelfTest] = ()
+    """At this cluster, at least those within `SELF_TEST_COUNTS` of a report."""
     around: Around | None = None
     """Needed to explain silence once the wait is over; may be left out while there are reports."""
 
@@ -157,7 +187,7 @@ class Settlement:
     played_seconds: float = 0.0
     start_error_ms: int | None = None
     fresh_starts: int = 0
-    evidence: str = "none"
+    evidence: Grade = Grade.NONE
 
 
 def settle(facts: Facts, now: datetime, settle_after: timedelta) -> Settlement:
@@ -206,7 +236,7 @@ def _sounded(facts: Facts, sound: Sequence[Report], *, waiting: bool) -> Settlem
         played_seconds=seconds,
         start_error_ms=None if started_at is None else _error_ms(started_at - facts.starts_at),
         fresh_starts=fresh_starts(sound),
-        evidence=_strongest(end.evidence for end in ends),
+        evidence=grade(sound, facts.self_tests),
     )
 
 
@@ -268,11 +298,27 @@ def _error_ms(error: timedelta) -> int:
     return max(-MAX_ERROR_MS, min(MAX_ERROR_MS, milliseconds))
 
 
-_STRENGTH = ("device", "amplifier", "microphone")
+_STRENGTH = list(Grade)
 
 
-def _strongest(evidence: Iterable[str]) -> str:
-    return max(evidence, key=_STRENGTH.index, default="device")
+def grade(sound: Sequence[Report], self_tests: Iterable[SelfTest]) -> Grade:
+    """What proves that it sounded.
+
+    What was measured while it played outweighs any test. Where only the device says so, the
+    self-test of the same device that is nearest in time to one of its records decides; of two
+    equally near ones, that which heard nothing.
+    """
+    measured = max((Grade(report.evidence) for report in sound), key=_STRENGTH.index)
+    if measured is not Grade.DEVICE:
+        return measured
+    near = [
+        (abs(test.at - report.at), test.heard)
+        for test in self_tests
+        for report in sound
+        if test.device_id == report.device_id
+    ]
+    distance, heard = min(near, default=(SELF_TEST_COUNTS, False))
+    return Grade.SELF_TEST if heard and distance <= SELF_TEST_COUNTS else Grade.DEVICE
 
 
 def why_silent(around: Around) -> Reason:

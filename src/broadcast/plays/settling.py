@@ -13,12 +13,15 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.clock import LOCAL
+from broadcast.plays.self_tests import near
 from broadcast.plays.settle import (
     OPEN,
     Around,
     Facts,
+    Grade,
     PlayState,
     Report,
+    SelfTest,
     Settlement,
     settle,
 )
@@ -70,9 +73,10 @@ async def settle_plays(
         if not reports.get(key) and row.cancelled is None and now >= row.ends_by + settle_after
     }
     around = await look(session, silent) if silent else {}
+    tests = await near(session, reports)
     changes: dict[Key, tuple[_Row, Settlement]] = {}
     for key, row in rows.items():
-        facts = _facts(row, reports.get(key, ()), around.get(key))
+        facts = _facts(row, reports.get(key, ()), tests.get(key, ()), around.get(key))
         settlement = settle(facts, now, settle_after)
         if settlement != row.held:
             changes[key] = (row, settlement)
@@ -81,7 +85,9 @@ async def settle_plays(
     return set(rows)
 
 
-def _facts(row: _Row, reports: Sequence[Report], around: Around | None) -> Facts:
+def _facts(
+    row: _Row, reports: Sequence[Report], tests: Sequence[SelfTest], around: Around | None
+) -> Facts:
     return Facts(
         starts_at=row.starts_at,
         ends_by=row.ends_by,
@@ -89,6 +95,7 @@ def _facts(row: _Row, reports: Sequence[Report], around: Around | None) -> Facts
         audio_seconds=row.audio_seconds,
         cancelled=row.cancelled,
         reports=reports,
+        self_tests=tests,
         around=around,
     )
 
@@ -127,7 +134,7 @@ async def _lock(session: AsyncSession, keys: Collection[Key]) -> dict[Key, _Row]
                 played_seconds=row.played_seconds,
                 start_error_ms=row.start_error_ms,
                 fresh_starts=row.fresh_starts,
-                evidence=row.evidence,
+                evidence=Grade(row.evidence),
             ),
             starts_at=row.starts_at,
             ends_by=row.ends_by,

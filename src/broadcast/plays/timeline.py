@@ -45,6 +45,8 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "scheduled_at": sa.DateTime(timezone=True),
     "since": sa.DateTime(timezone=True),
     "until": sa.DateTime(timezone=True),
+    "tested_since": sa.DateTime(timezone=True),
+    "tested_until": sa.DateTime(timezone=True),
     "day": sa.Date(),
 }
 
@@ -61,7 +63,8 @@ async def around(session: AsyncSession, asked: Mapping[str, Any]) -> list[Entry]
     Args:
         session: Where to read.
         asked: `occurrence_id`, `cluster_id`, `devices` (those that hung there), `scheduled_at`,
-            `since` and `until` (how far to look), `day` (local day of the play).
+            `since` and `until` (how far to look), `tested_since` and `tested_until` (the same
+            for self-tests), `day` (local day of the play).
     """
     entries = []
     for source in SOURCES:
@@ -118,6 +121,12 @@ def _journal(row: Told) -> str:
     if row["event"] == "ended":
         return f"Kết thúc sau {words.seconds(row['played_seconds'])} giây{told}"
     return f"Bỏ qua{told}"
+
+
+def _self_test(row: Told) -> str:
+    if row["result"] != "done":
+        return f"Thiết bị {row['device']} tự thử: không nghe thấy tiếng loa"
+    return f"Thiết bị {row['device']} tự thử: {words.HEARD[row['heard']]}"
 
 
 def _restated(row: Told) -> str:
@@ -221,6 +230,14 @@ SOURCES = (
         FROM journal_records AS j JOIN devices AS d ON d.id = j.device_id
         WHERE j.occurrence_id = CAST(:occurrence_id AS text) AND j.cluster_id = :cluster_id
         ORDER BY j.journal_id, j.seq LIMIT 200
+    """),
+    _source("self_test", _self_test, """
+        SELECT c.sent_at AS at, d.code AS device, c.command_id, c.result, c.heard, c.detail
+        FROM command_results AS c JOIN devices AS d ON d.id = c.device_id
+        WHERE c.device_id = ANY(:devices) AND c.kind = 'self_test'
+          AND c.sent_at BETWEEN :tested_since AND :tested_until
+          AND c.result IN ('done', 'failed')
+        ORDER BY c.sent_at LIMIT 20
     """),
     _source("restated", _restated, """
         SELECT c.changed_at AS at, c.old_state, c.old_reason, c.new_state, c.new_reason, c.cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from broadcast.clock import LOCAL
-from broadcast.plays.settle import PlayState, Reason, Settlement
+from broadcast.plays.settle import Grade, PlayState, Reason, Settlement
 
 STATES = {
     PlayState.PLANNED: "Chờ phát",
@@ -43,6 +43,21 @@ REASONS = {
     Reason.DECODE_ERROR: "lỗi giải mã âm thanh",
     Reason.NO_END: "thiết bị báo bắt đầu nhưng không báo kết thúc",
 }
+
+EVIDENCE = {
+    Grade.NONE: "chưa có bằng chứng phát",
+    Grade.DEVICE: "thiết bị tự báo",
+    Grade.SELF_TEST: "thiết bị tự báo, phép thử loa gần đó nghe thấy tiếng",
+    Grade.AMPLIFIER: "tăng âm có dòng tải khi phát",
+    Grade.MICROPHONE: "micrô nghe thấy tiếng phát",
+}
+
+HEARD = {
+    "": "thiết bị không tự nghe được",
+    "amplifier": "tăng âm có dòng tải",
+    "microphone": "micrô nghe thấy tiếng",
+}
+"""What noticed the tone of a self-test."""
 
 NOT_TARGETED = "cụm loa không còn trong phạm vi phát"
 

@@ -50,6 +50,7 @@ class ClusterBody(BaseModel):
         longitude=108.88,
         horns_count=2,
         watts=50,
+        power_feed="471-E16.1",
         evidence="telemetry",
         installed_on="2024-05-01",
     )
@@ -60,6 +61,10 @@ class ClusterBody(BaseModel):
     longitude: Annotated[float | None, Field(ge=102, le=118)] = None
     horns_count: Annotated[int, Field(ge=1, le=99)] = 1
     watts: Annotated[int | None, Field(ge=1, le=9_999)] = None
+    power_feed: Annotated[
+        Name | None,
+        Field(description="đường dây hoặc trạm biến áp cấp điện, theo tên của Điện lực"),
+    ] = None
     evidence: Evidence = Evidence.TELEMETRY
     installed_on: date
     removed_on: date | None = None
@@ -121,6 +126,7 @@ async def cluster_views(
             longitude=cluster.longitude,
             horns_count=cluster.horns_count,
             watts=cluster.watts,
+            power_feed=cluster.power_feed,
             evidence=cluster.evidence,
             installed_on=cluster.installed_on,
             removed_on=cluster.removed_on,

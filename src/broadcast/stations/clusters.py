@@ -29,6 +29,7 @@ class ClusterRow(NamedTuple):
     longitude: float | None
     horns_count: int
     watts: int | None
+    power_feed: str | None
     evidence: Evidence
     installed_on: date
     removed_on: date | None
@@ -172,6 +173,7 @@ def put_cluster(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
         "longitude": row.longitude,
         "horns_count": row.horns_count,
         "watts": row.watts,
+        "power_feed": row.power_feed,
         "evidence": row.evidence,
         "installed_on": row.installed_on,
         "removed_on": row.removed_on,

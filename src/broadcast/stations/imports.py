@@ -204,6 +204,7 @@ CLUSTERS = Kind(
             Column("longitude", sheets.number(102, 118, whole=False), required=False),
             Column("horns_count", sheets.number(1, 99), required=False, default=1),
             Column("watts", sheets.number(1, 9_999), required=False),
+            Column("power_feed", sheets.text(), required=False),
             Column(
                 "evidence", sheets.choice(Evidence), required=False, default=Evidence.TELEMETRY
             ),

@@ -143,6 +143,8 @@ class Cluster(Base):
     longitude: Mapped[float | None]
     horns_count: Mapped[int] = mapped_column(default=1)
     watts: Mapped[int | None]
+    power_feed: Mapped[str | None]
+    """The line or transformer it hangs on, as the electricity company names it."""
     evidence: Mapped[Evidence] = mapped_column(enum_type(Evidence))
     installed_on: Mapped[date]
     removed_on: Mapped[date | None]

@@ -13,9 +13,9 @@ from broadcast.wire.fields import Wire
 MAX_EVENT_BYTES = 64 * 1024
 """Largest upward payload: a full journal batch needs about 20 KiB. A larger one is hostile."""
 
-_NO_INSTANT = (b'"0001-01-01', b'"9999-12-31')
-"""Days that an offset carries out of the calendar: decoded without complaint, such an instant
-fails in the first conversion to UTC, far from the peer whose fault it is."""
+_NO_INSTANT = (b'"0001-01-0', b'"9999-12-3')
+"""Days that an offset, or the conversion to local time, carries out of the calendar: decoded
+without complaint, such an instant fails there, far from the peer whose fault it is."""
 
 T = TypeVar("T")
 
@@ -56,12 +56,19 @@ def decode_event(kind: str, payload: bytes) -> Wire:
 
 
 def _decode(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    if _NO_INSTANT[0] in payload or _NO_INSTANT[1] in payload:
-        raise WireError("an instant at the end of the calendar")
+    _refuse_ends(payload)
     try:
-        return decoder.decode(payload)
+        message = decoder.decode(payload)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise WireError(reason, path.rstrip("`") or "$") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not JSON in UTF-8: {error}") from None
+    if b"\\u00" in payload:  # digits may be escaped, too
+        _refuse_ends(_encoder.encode(message))
+    return message
+
+
+def _refuse_ends(payload: bytes) -> None:
+    if _NO_INSTANT[0] in payload or _NO_INSTANT[1] in payload:
+        raise WireError("an instant at the end of the calendar")

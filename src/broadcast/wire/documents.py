@@ -17,6 +17,7 @@ from broadcast.wire.fields import (
     Count,
     Id,
     Instant,
+    Number,
     OnPreempt,
     Priority,
     Revision,
@@ -54,7 +55,7 @@ class Item(Wire, frozen=True):
 
     occurrence_id: Id
     bulletin_id: Id
-    bulletin_revision: Annotated[int, Meta(ge=1)]
+    bulletin_revision: Number
     starts_at: Instant
     late_limit_seconds: Annotated[int, Meta(ge=0, le=86_400)]
     ends_by: Instant

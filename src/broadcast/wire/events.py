@@ -15,6 +15,7 @@ from broadcast.wire.fields import (
     Count,
     Id,
     Instant,
+    Number,
     Revision,
     Scope,
     Seconds,
@@ -115,7 +116,7 @@ class Started(Wire, frozen=True, tag_field="event", tag="started"):
     seq: Sequence
     occurrence_id: Id
     at: Instant
-    bulletin_revision: Annotated[int, Meta(ge=1)] | None = None
+    bulletin_revision: Number | None = None
     sha256: Sha256 | None = None
     offset_seconds: Seconds = 0.0
     """Where in the audio it began; above 0 when it resumes after pre-emption or a power cut."""
@@ -191,7 +192,7 @@ class Ready(Wire, frozen=True):
     """Whether one coming item could sound right now."""
 
     occurrence_id: Id
-    bulletin_revision: Annotated[int, Meta(ge=1)]
+    bulletin_revision: Number
     state: Literal["ready", "waiting", "bad_audio", "no_codec", "storage_full"]
 
 
@@ -232,6 +233,10 @@ class CommandResult(Wire, frozen=True):
     command_id: Id
     result: Literal["done", "refused", "failed"]
     detail: Text = ""
+    kind: Literal["volume", "reboot", "identify", "self_test"] | None = None
+    """Which command it was; a self-test must say so to count as evidence."""
+    heard: Literal["amplifier", "microphone"] | None = None
+    """Of a self-test: what noticed its tone, the stronger of the two; absent when nothing can."""
 
 
 class TimeRequest(Wire, frozen=True):

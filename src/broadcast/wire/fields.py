@@ -30,6 +30,7 @@ Revision = Annotated[
     Meta(ge=1, le=2**53 - 1, description="grows with every change; comparable between documents"),
 ]
 Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+Number = Annotated[int, Meta(ge=1, le=2**31 - 1, description="revision of a bulletin")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
 Volume = Annotated[int, Meta(ge=0, le=100, description="per cent")]

@@ -1,0 +1,1 @@
+"""What the benchmarks of the inbound path share: a province, its devices, and who is compared."""

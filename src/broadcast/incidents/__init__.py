@@ -1,0 +1,1 @@
+"""One incident for what falls together, with its likely cause."""

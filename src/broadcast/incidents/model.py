@@ -1,0 +1,68 @@
+"""Incidents and the falls that they are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from broadcast.db import Base, enum_type
+from broadcast.incidents.causes import Cause, Evidence
+from broadcast.incidents.grouping import Kind
+
+
+class Incident(Base):
+    """One event by which devices fell: what they have in common, and the likely cause."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        sa.Index("ix_incidents_open", "id", postgresql_where=sa.text("closed_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    kind: Mapped[Kind] = mapped_column(enum_type(Kind, "kind"))
+    code: Mapped[str]
+    """Of the area, power feed, operator or device."""
+    within: Mapped[str] = mapped_column(default="")
+    """Commune, for an operator there."""
+    name: Mapped[str]
+    """What people call it, on the day it was noticed."""
+    cause: Mapped[Cause] = mapped_column(enum_type(Cause, "cause"))
+    opened_at: Mapped[datetime]
+    """When the first of its devices was last heard of."""
+    noticed_at: Mapped[datetime]
+    recovered_at: Mapped[datetime | None]
+    """When the last of its devices returned; None while one is down."""
+    closed_at: Mapped[datetime | None]
+    """The same, once it stayed so; of an incident that others took over, when they did."""
+    superseded: Mapped[bool] = mapped_column(default=False)
+    """Its devices proved to be part of another incident, or no incident at all."""
+    superseded_by: Mapped[int | None] = mapped_column(sa.ForeignKey("incidents.id"))
+    devices_count: Mapped[int]
+    """Devices that fell, so far."""
+    down_count: Mapped[int]
+    """Of these, how many are down now."""
+    villages_count: Mapped[int]
+    communes_count: Mapped[int]
+
+
+class IncidentFall(Base):
+    """One absence of one device; it belongs to one incident."""
+
+    __tablename__ = "incident_falls"
+    __table_args__ = (
+        sa.Index(
+            "uq_incident_falls_down", "device_id",
+            unique=True, postgresql_where=sa.text("returned_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    fell_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """When it was last heard of before."""
+    incident_id: Mapped[int] = mapped_column(sa.ForeignKey("incidents.id"), index=True)
+    cluster_id: Mapped[int] = mapped_column(sa.ForeignKey("clusters.id"), index=True)
+    noticed_at: Mapped[datetime]
+    returned_at: Mapped[datetime | None]
+    evidence: Mapped[Evidence] = mapped_column(enum_type(Evidence, "evidence"))

@@ -1,0 +1,176 @@
+"""The first half of the inbound path: broker → our share of it → batches of decoded messages.
+
+While one batch is being stored the next one is taken; not more, so that memory stays flat and the
+broker keeps the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import Counter
+
+from broadcast import clock
+from broadcast.devices.dead_letters import Letter
+from broadcast.devices.echo import Echo, Probe
+from broadcast.devices.inbound import Event, read, sender
+from broadcast.devices.sharing import Share
+from broadcast.devices.throttle import Flood, Throttle
+from broadcast.programmes.orders import Orders, Publisher
+from broadcast.wire.events import EVENTS, TimeRequest
+from broadcast.wire.topics import SERVER_ECHO
+
+MESSAGES = Counter("broadcast_ingest_messages", "Messages taken and committed", ["kind"])
+THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
+
+BATCH_SIZE = 2000
+GATHER_SECONDS = 0.4
+GATHER_STEP = 0.05
+"""Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
+unacknowledged messages is not held up; a question for the time waits no longer than this."""
+
+
+class Taken(Protocol):
+    """One message from the broker."""
+
+    @property
+    def topic(self) -> str:
+        """With the prefix."""
+
+    @property
+    def payload(self) -> bytes:
+        """As sent."""
+
+    @property
+    def retain(self) -> bool:
+        """The broker had stored it."""
+
+    def ack(self) -> None:
+        """Tell the broker that it need not come again."""
+
+
+class Broker(Publisher, Protocol):
+    """What the inbound path needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def receive(self, limit: int) -> Sequence[Taken]:
+        """At least one message."""
+
+
+@dataclass(slots=True)
+class Inbound:
+    """A message on its way to the database."""
+
+    taken: Taken
+    read: Event | Letter
+
+
+@dataclass(slots=True)
+class Batch:
+    """What has been taken together."""
+
+    messages: list[Inbound]
+    echoes: list[Taken]
+    probe: Probe | None
+    """The newest echo in it: with this batch everything is stored that was sent before it."""
+    received_at: datetime
+
+
+class Intake:
+    """Takes what comes over a link.
+
+    Args:
+        link: To the broker.
+        prefix: First levels of every topic.
+        share: Which devices are ours.
+        orders: Where questions for the time are answered.
+        is_known: Whether a device is known to be enrolled.
+    """
+
+    def __init__(
+        self,
+        link: Broker,
+        prefix: str,
+        share: Share,
+        orders: Orders,
+        is_known: Callable[[str], bool],
+    ) -> None:
+        self.echo = Echo(link, f"{prefix}/{SERVER_ECHO.build(worker=str(share.worker))}")
+        self._link = link
+        self._prefix = prefix
+        self._share = share
+        self._orders = orders
+        self._is_known = is_known
+        self._throttle = Throttle()
+
+    async def batch(self) -> Batch:
+        """What has come, gathered for a moment; at least one message was taken for it."""
+        batch = Batch([], [], None, clock.now())
+        self._take(await self._link.receive(BATCH_SIZE), batch)
+        deadline = time.monotonic() + GATHER_SECONDS
+        while (room := BATCH_SIZE - len(batch.messages)) > 0 and time.monotonic() < deadline:
+            await asyncio.sleep(GATHER_STEP)
+            taken = await self._receive_now(room)
+            if not taken:
+                break
+            self._take(taken, batch)
+        batch.received_at = clock.now()
+        return batch
+
+    def floods(self) -> list[Flood]:
+        """Floods that have begun or ended since this was asked the last time."""
+        return self._throttle.news(time.monotonic())
+
+    async def _receive_now(self, limit: int) -> Sequence[Taken]:
+        try:
+            async with asyncio.timeout(0):
+                return await self._link.receive(limit)
+        except TimeoutError:
+            return ()
+
+    def _take(self, taken: Sequence[Taken], batch: Batch) -> None:
+        now = time.monotonic()
+        for message in taken:
+            if message.topic == self.echo.topic:
+                batch.echoes.append(message)
+                batch.probe = self.echo.came_back(message.payload) or batch.probe
+                continue
+            known = sender(message.topic, self._prefix)
+            if known is not None and not self._admit(*known, now):
+                message.ack()
+                continue
+            found = read(
+                message.topic, message.payload, retain=message.retain, prefix=self._prefix
+            )
+            if (
+                isinstance(found, Event)
+                and isinstance(found.message, TimeRequest)
+                and self._is_known(found.device_code)
+            ):
+                # The device halves the round trip: no batch and no commit may lie in between.
+                self._orders.reply_time(found.device_code, found.message.token)
+                MESSAGES.labels(found.kind).inc()
+                message.ack()
+            else:
+                batch.messages.append(Inbound(message, found))
+
+    def _admit(self, device_code: str, kind: str, now: float) -> bool:
+        """Tell whether a message is our share, and no flood."""
+        if not self._share.is_ours(device_code):
+            return False
+        if self._throttle.admit(device_code, kind, now):
+            return True
+        THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
+        return False

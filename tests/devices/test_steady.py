@@ -1,0 +1,203 @@
+"""The short way of ordinary heartbeats ends in the same rows as the careful one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from broadcast import db
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.devices import heartbeats, sweep
+from broadcast.devices.model import (
+    Device,
+    DevicePresence,
+    Heartbeat,
+    OnlineMinutes,
+    PresenceChange,
+)
+from broadcast.devices.presence import Listening
+from broadcast.devices.steady import Steady
+from broadcast.embedded.postgres import EmbeddedPostgres
+from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
+
+RULES = Rules()
+
+
+class Said(NamedTuple):
+    """One message of a device."""
+
+    device: int
+    kind: str
+    session: int
+    ahead: int
+    """Of the heartbeat that is due."""
+    held: int
+    waited: int
+    """Minutes."""
+    clock_wrong: bool
+
+
+class Batch(NamedTuple):
+    """What comes at once, and through which worker."""
+
+    said: list[Said]
+    worker: int
+    live: bool
+    minutes: int
+    """Until the next."""
+    sweep: bool
+    rolled_back: bool
+
+
+said = st.builds(
+    Said,
+    device=st.integers(0, 1),
+    kind=st.sampled_from(["beat"] * 14 + ["boot", "will"]),
+    session=st.sampled_from([1] * 12 + [2]),
+    ahead=st.sampled_from([0, 0, 0, 0, 1, 2, -3]),
+    held=st.sampled_from([7] * 7 + [8]),
+    waited=st.sampled_from([0, 0, 0, 3]),
+    clock_wrong=st.sampled_from([False] * 9 + [True]),
+)
+batches = st.lists(
+    st.builds(
+        Batch,
+        said=st.lists(said, min_size=1, max_size=4),
+        worker=st.integers(0, 1),
+        live=st.booleans(),
+        minutes=st.sampled_from([0, 1, 1, 1, 4, 15]),
+        sweep=st.booleans(),
+        rolled_back=st.sampled_from([False] * 7 + [True]),
+    ),
+    min_size=2,
+    max_size=10,
+)
+
+
+@asynccontextmanager
+async def nested(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
+    """A session whose work is undone."""
+    engine = create_async_engine(db.async_url(postgres.dsn_of("shared")), poolclass=NullPool)
+    async with engine.connect() as connection:
+        outer = await connection.begin()
+        async with AsyncSession(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        ) as session:
+            yield session
+        await outer.rollback()
+    await engine.dispose()
+
+
+def arrivals(
+    batch: Batch, due: int, devices: list[Device], now: datetime
+) -> tuple[list[Any], ...]:
+    """Boots, heartbeats and last wills of a batch."""
+    boots, beats, wills = [], [], []
+    for each in batch.said:
+        device = devices[each.device]
+        at = now - each.waited * MINUTE + timedelta(days=400 * each.clock_wrong)
+        held = {"area/51/programme": each.held}
+        if each.kind == "boot":
+            boots.append(boot(device, each.session, at, held=held))
+        elif each.kind == "beat":
+            beats.append(beat(device, each.session, max(1, due + each.ahead), at, held=held))
+        else:
+            wills.append(will(device, each.session))
+    return boots, beats, wills
+
+
+async def history(
+    postgres: EmbeddedPostgres, story: list[Batch], remembering: list[Steady] | None
+) -> list[list[dict[str, Any]]]:
+    """All rows at the end of a story, without the ids that the database gives."""
+    async with nested(postgres) as session:
+        devices = await enrol(session, "A", "B")
+        await db.ensure_partition(session, "heartbeats", EIGHT.astimezone(LOCAL).date())
+        first = devices[0].id
+        now = EIGHT
+        for due, batch in enumerate(story, 1):
+            now += batch.minutes * MINUTE
+            boots, beats, wills = arrivals(batch, due, devices, now)
+            for attempt in (1, 2) if batch.rolled_back else (2,):
+                inner = await session.begin_nested()
+                await heartbeats.record(
+                    session, boots, beats, wills, now, live=batch.live, patience=PATIENCE,
+                    steady=remembering[batch.worker] if remembering else None,
+                )  # fmt: skip
+                if attempt == 1:
+                    await inner.rollback()
+            if batch.sweep:
+                await sweep.keep_listening(session, Listening(EIGHT - MINUTE, now))
+                await sweep.sweep(session, now, RULES)
+        return [sorted(await _rows(session, table, first), key=str) for table in TABLES]
+
+
+TABLES = (DevicePresence, PresenceChange, Heartbeat, OnlineMinutes)
+
+
+async def _rows(session: AsyncSession, table: Any, first: int) -> list[dict[str, Any]]:
+    """Without the ids that the database gives."""
+    rows = (await session.execute(sa.select(table.__table__))).mappings()
+    return [
+        {
+            k: v - first if k == "device_id" else v
+            for k, v in row.items()
+            if k not in {"id", "held_seq"}
+        }
+        for row in rows
+    ]
+
+
+def test_remembering_changes_nothing_but_the_way(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_ways = 0
+    advance = Steady.advance
+
+    async def counting(self: Steady, *arguments: Any) -> set[int]:
+        nonlocal short_ways
+        advanced = await advance(self, *arguments)
+        short_ways += len(advanced)
+        return advanced
+
+    monkeypatch.setattr(Steady, "advance", counting)
+
+    @given(story=batches)
+    @settings(max_examples=40)
+    def compare(story: list[Batch]) -> None:
+        remembered = asyncio.run(history(postgres, story, [Steady(), Steady()]))
+        assert remembered == asyncio.run(history(postgres, story, None))
+
+    compare()
+    assert short_ways > 10
+
+
+async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
+    remembered = Steady()
+
+    async def record(seq: int, at: Any) -> None:
+        await heartbeats.record(
+            session, (), [beat(device, seq=seq, sent_at=at)], (), at, live=True,
+            patience=PATIENCE, steady=remembered,
+        )  # fmt: skip
+
+    await record(1, EIGHT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeats.presence_rows, "lock", None)
+        await record(2, EIGHT + MINUTE)
+    state = await session.get_one(DevicePresence, device.id, populate_existing=True)
+    assert (state.seq, state.last_seen_at) == (2, EIGHT + MINUTE)
+    assert state.silent_after == EIGHT + MINUTE + 150 * SECOND
