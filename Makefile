@@ -2,16 +2,17 @@
 
 PYTHON ?= python3.11
 WORKERS ?= 2
+SECONDS ?= 600
 
 BIN := .venv/bin
 READY := .venv/ready
-SOURCES := src device_sim tests benchmarks migrations
+SOURCES := src device_sim tests benchmarks chaos migrations
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate test check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate test chaos check fmt format lint types imports generated bench golden lock clean
 
 ##@ Start
 
@@ -45,6 +46,9 @@ config: setup ## every setting with its default and meaning
 
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
 	$(BIN)/pytest --numprocesses $(WORKERS) $(ONLY)
+
+chaos: setup ## kill everything at random, then judge; SECONDS=600 SEED=1 ARGS="--devices 300"
+	$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: format lint types imports generated ## what must hold before a merge, next to the tests
 

@@ -1,6 +1,7 @@
 """`python -m device_sim`: a fleet of simulated loudspeakers on a broker.
 
-Ends on SIGTERM, or after `--seconds`; the last line on stdout says in JSON what happened.
+Ends on SIGTERM, or after `--seconds`; the last line on stdout says in JSON what happened. After
+SIGUSR1 nothing goes wrong any more.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ async def _run(options: argparse.Namespace, enrolment: Enrolment) -> dict[str, A
             recordings=options.record,
             truth=truth,
         )
+        loop.add_signal_handler(signal.SIGUSR1, commons.calm)
         fleet = Fleet(commons, options.keep)
         devices = enrolment.devices or _numbered(options.count or 1)
         for number, device in enumerate(devices[: options.count]):

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, TextIO
@@ -105,11 +106,24 @@ class Commons:
             content = self.store.read(digest)
             self._decoder.submit(self._append, path, digest, content, start, end)
 
-    def tell(self, device_id: str, event: str, **facts: Any) -> None:
-        """Count what really happened, and write it down."""
+    def calm(self) -> None:
+        """Nothing goes wrong any more; what has gone wrong takes its time to be over."""
+        self.faults = self.faults.calmed()
+
+    def tell(
+        self, device_id: str, event: str, happened_at: datetime | None = None, **facts: Any
+    ) -> None:
+        """Count what really happened, and write it down.
+
+        Args:
+            device_id: To whom.
+            event: What.
+            happened_at: True time of it; this moment when None.
+            facts: More about it.
+        """
         self.counts[event] += 1
         if self._truth is not None:
-            at = clock.look().wall.isoformat(timespec="milliseconds")
+            at = (happened_at or clock.look().wall).isoformat(timespec="milliseconds")
             line = {"at": at, "device_id": device_id, "event": event, **facts}
             self._truth.write(json.dumps(line) + "\n")
 

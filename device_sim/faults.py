@@ -23,6 +23,10 @@ class Profile:
 
     lost_ratio: float = 0.0
     repeated_ratio: float = 0.0
+    delayed_ratio: float = 0.0
+    """Of the messages that arrive: held back, and overtaken by later ones."""
+    delayed_seconds: float = 0.0
+    """Longest that a message is held back."""
     corrupt_ratio: float = 0.0
     disconnects_per_hour: float = 0.0
     disconnect_seconds: float = 30.0
@@ -46,6 +50,24 @@ WEAK_LINK = Profile(
     offline_per_day=0.5,
 )
 POWER = Profile(power_cuts_per_hour=2)
+CHAOS = Profile(
+    lost_ratio=0.03,
+    repeated_ratio=0.03,
+    delayed_ratio=0.05,
+    delayed_seconds=4.0,
+    corrupt_ratio=0.005,
+    disconnects_per_hour=20,
+    disconnect_seconds=20.0,
+    offline_per_day=24,
+    offline_seconds=90.0,
+    power_cuts_per_hour=8,
+    power_cut_seconds=30.0,
+    clock_steps_per_day=240,
+    clock_seconds=3 * 3600.0,
+    no_ntp_ratio=0.5,
+    small_storage_ratio=0.01,
+)
+"""What befalls a village in a year, within ten minutes."""
 ALL = replace(
     WEAK_LINK,
     power_cuts_per_hour=2,
@@ -54,7 +76,13 @@ ALL = replace(
     no_ntp_ratio=0.5,
     small_storage_ratio=0.02,
 )
-PROFILES: dict[str, Profile] = {"none": NONE, "weak-link": WEAK_LINK, "power": POWER, "all": ALL}
+PROFILES: dict[str, Profile] = {
+    "none": NONE,
+    "weak-link": WEAK_LINK,
+    "power": POWER,
+    "all": ALL,
+    "chaos": CHAOS,
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +112,17 @@ class Faults:
         self._scale = scale
         self.any = profile != NONE
 
+    def calmed(self) -> Faults:
+        """The same devices, to whom nothing happens any more; who has no NTP still has none."""
+        kept = replace(
+            NONE,
+            no_ntp_ratio=self._profile.no_ntp_ratio,
+            small_storage_ratio=self._profile.small_storage_ratio,
+        )
+        calm = Faults(kept, self._seed, self._scale)
+        calm.any = False
+        return calm
+
     def troubles(self, device_id: str, slot: int) -> list[Trouble]:
         """What goes wrong with a device in a slot of time, in order."""
         profile, scale = self._profile, self._scale
@@ -102,7 +141,9 @@ class Faults:
             if self._luck(device_id, kind, slot) < per_second * scale * SLOT_SECONDS:
                 at = (slot + self._luck(device_id, kind, "at", slot)) * SLOT_SECONDS
                 share = self._luck(device_id, kind, "for", slot)
-                seconds = longest * (2 * share - 1 if kind == "clock_step" else 0.1 + 0.9 * share)
+                # Cubed: clocks are off by seconds more often than by hours.
+                step = kind == "clock_step"
+                seconds = longest * ((2 * share - 1) ** 3 if step else 0.1 + 0.9 * share)
                 found.append(Trouble(kind, at, seconds))
         return sorted(found, key=lambda trouble: trouble.at)
 
@@ -114,6 +155,17 @@ class Faults:
         if luck < self._profile.lost_ratio:
             return 0
         return 2 if luck > 1 - self._profile.repeated_ratio else 1
+
+    def held_back(
+        self, device_id: str, direction: Literal["up", "down"], count: int, copy: int = 0
+    ) -> float:
+        """Seconds by which a copy of the n-th message of a link comes late; mostly none."""
+        profile = self._profile
+        if not profile.delayed_ratio:
+            return 0.0
+        if self._luck(device_id, direction, "late", count, copy) >= profile.delayed_ratio:
+            return 0.0
+        return profile.delayed_seconds * self._luck(device_id, direction, "by", count, copy)
 
     def corrupted(self, device_id: str, payload: bytes, count: int) -> bytes:
         """A content block as it arrives: mostly unharmed."""

@@ -213,6 +213,11 @@ class Flash:
     def __init__(self, journal_id: str) -> None:
         self._memory = Memory(journal_id)
 
+    @property
+    def journal_id(self) -> str:
+        """Identity of the journal on it."""
+        return self._memory.journal_id
+
     def write(self, change: Change) -> None:
         """Make the change last."""
         self._memory.apply(change)

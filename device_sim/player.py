@@ -275,6 +275,7 @@ class Player:
             changes |= dict.fromkeys(self._shelf.drop_unfounded(), b"")
             volume = -1
             self._follow(followed)
+            self._reports.config_changed(now)
         elif isinstance(document, Alerts):
             for alert in document.alerts:
                 self._admit(alert, topic, now)

@@ -81,6 +81,7 @@ class Reports:
         self._connections = 0
         self._beats = 0
         self._beat_at = inf
+        self._paced_by = 0
         self._sent_upto = 0
         self._resend_at = inf
         self._tell_at = inf
@@ -128,7 +129,7 @@ class Reports:
         self._resends = self._asks = self._beats = 0
         self._resend_at = inf
         self._tell_at = now.monotonic if memory.records else inf
-        self._beat_at = now.monotonic + self._interval() * self._jitter("beat", 0)
+        self._pace(now, self._jitter("beat", 0))
         self._ready_at = now.monotonic
         if not self._box.clock.trusted:
             self._ask_at = now.monotonic + ASK_FIRST_SECONDS * (1 + self._jitter("ask", 0)) / 2
@@ -138,6 +139,11 @@ class Reports:
         self.connected = False
         self._beat_at = self._tell_at = self._resend_at = self._ready_at = self._ask_at = inf
         self._asked = None
+
+    def config_changed(self, now: Now) -> None:
+        """A shorter interval between heartbeats holds at once, as after a connection."""
+        if self.connected and self._interval() < self._paced_by:
+            self._pace(now, self._jitter("beat", self._beats))
 
     def readiness_changed(self, now: Now) -> None:
         """Look at the coming items before long."""
@@ -218,7 +224,9 @@ class Reports:
             return
         self._box.write(Change(confirmed=upto_seq))
         self._resends = 0
-        self._resend_at = now.monotonic + RESEND_SECONDS if self._box.memory.records else inf
+        if self.connected:
+            waiting = bool(self._box.memory.records)
+            self._resend_at = now.monotonic + RESEND_SECONDS if waiting else inf
 
     def speak(self, now: Now) -> None:
         """Send what is due."""
@@ -298,8 +306,7 @@ class Reports:
 
     def _send_heartbeat(self, now: Now) -> None:
         self._beats += 1
-        jitter = 0.9 + 0.2 * self._jitter("beat", self._beats)
-        self._beat_at = now.monotonic + self._interval() * jitter
+        self._pace(now, 0.9 + 0.2 * self._jitter("beat", self._beats))
         voice = self._stage.voice
         state: Literal["idle", "playing", "alert", "muted"] = "idle"
         if self._box.memory.volume == 0:
@@ -341,6 +348,11 @@ class Reports:
     def _confirmed(self) -> int:
         records = self._box.memory.records
         return records[0].seq - 1 if records else self._box.memory.last_seq
+
+    def _pace(self, now: Now, share: float) -> None:
+        """The next heartbeat comes after this share of the interval."""
+        self._paced_by = self._interval()
+        self._beat_at = now.monotonic + share * self._paced_by
 
     def _interval(self) -> int:
         config = self._box.config

@@ -33,6 +33,11 @@ from device_sim.voice import Voice, latest_start, may_go_on, sources
 CHECKPOINT_SECONDS = 5.0
 """Shorter wears the flash, longer loses more words to a power cut."""
 
+UNHEARD_SECONDS = 0.1
+"""An item that was interrupted so soon has not begun: it begins anew, and its latest start still
+binds it. Or what nobody has heard yet could begin long after, as something that goes on. Longer
+would repeat a syllable."""
+
 MOMENT = timedelta(milliseconds=1)
 
 STREAM_SECONDS = 10.0
@@ -330,7 +335,7 @@ class Stage:
         self, voice: Voice, now: Now, *records: Record, sounding: bool = True
     ) -> None:
         position = voice.position(now.monotonic)
-        begins_again = voice.item.on_preempt is OnPreempt.RESTART or position == 0
+        begins_again = voice.item.on_preempt is OnPreempt.RESTART or position < UNHEARD_SECONDS
         progress = Progress(
             sounding=sounding,
             position=position,

@@ -7,7 +7,7 @@ What really happened is told to the fleet, whatever the player believes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 from typing import Any
@@ -35,9 +35,12 @@ from device_sim.journal import Change, Flash
 from device_sim.link import Link
 from device_sim.player import Player, reconnect_seconds
 from device_sim.reports import BootReason
-from device_sim.timekeeping import Now
+from device_sim.timekeeping import LONG_AGO, Now
 
 RESTART_SECONDS = 3.0
+
+SIGNS_OF_LIFE = ("boot", "heartbeat")
+"""Messages by which the server knows that a device is there; each one sent is told."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Unit:
     __slots__ = (
         "_attempts",
         "_commons",
+        "_connections",
         "_flash",
         "_link",
         "_login",
@@ -75,6 +79,7 @@ class Unit:
         "_sent",
         "_skew",
         "_sounding",
+        "_true",
         "identity",
         "online",
         "player",
@@ -103,6 +108,8 @@ class Unit:
         self._skew = timedelta(seconds=commons.faults.skew_seconds(identity.device_id))
         self._offline_until = 0.0
         self._moment = 0.0
+        self._true = LONG_AGO
+        self._connections = 0
         self._attempts = 0
         self._sent = 0
         self._received = 0
@@ -176,7 +183,9 @@ class Unit:
             self._link.keep_alive()
 
     def suffer(self, trouble: Trouble) -> None:
-        """Let something go wrong."""
+        """Let something go wrong, unless the run has calmed down meanwhile."""
+        if not self._commons.faults.any:
+            return
         match trouble.kind:
             case "power_cut":
                 self.power_off(trouble.seconds)
@@ -199,8 +208,8 @@ class Unit:
         What the player then decides happens at this moment: a sound that it stops and takes up
         again goes on at the very sample, however long this process needs for it.
         """
-        wall, self._moment = clock.look()
-        return Now(wall + self._skew, self._moment)
+        self._true, self._moment = clock.look()
+        return Now(self._true + self._skew, self._moment)
 
     # Link ---------------------------------------------------------------------------------------
 
@@ -210,6 +219,7 @@ class Unit:
             return
         self.online = True
         self._attempts = 0
+        self._connections += 1
         self._tell("connected")
         self._do(self.player.connected(self._now()))
         if self.player is not None and self._commons.has_ntp(self.identity.device_id):
@@ -227,16 +237,24 @@ class Unit:
         self._reconnect()
 
     def link_message(self, topic: str, payload: bytes) -> None:
-        """A message came, or was lost on the way, or comes twice."""
+        """A message came, or was lost on the way, or comes twice, or late."""
         self._received += 1
         faults, device_id = self._commons.faults, self.identity.device_id
         if topic.startswith("content/"):
             payload = self._commons.store.share(topic, payload)
             if faults.any:
                 payload = faults.corrupted(device_id, payload, self._received)
-        for _ in range(faults.copies(device_id, "down", self._received)):
-            if self.player is not None:
-                self._do(self.player.received(topic, payload, self._now()))
+        for copy in range(faults.copies(device_id, "down", self._received)):
+            late = faults.held_back(device_id, "down", self._received, copy)
+            if late:
+                deliver = partial(self._deliver, topic, payload, self.player)
+                self._commons.later(late, deliver)
+            else:
+                self._deliver(topic, payload, self.player)
+
+    def _deliver(self, topic: str, payload: bytes, player: Player | None) -> None:
+        if player is not None and player is self.player:
+            self._do(player.received(topic, payload, self._now()))
 
     def _reconnect(self) -> None:
         """Try again, after the hashed wait that keeps a fleet from coming back in step."""
@@ -266,7 +284,7 @@ class Unit:
             match effect:
                 case Persist(change):
                     self._flash.write(change)
-                    self._tell_skips(change)
+                    self._tell_records(change)
                 case Publish() | Subscribe() | Unsubscribe():
                     self._send(effect)
                 case StoreContent(sha256, blocks):
@@ -285,17 +303,35 @@ class Unit:
         if self._link is None or not self.online:
             return
         match effect:
-            case Publish(topic, payload, qos):
-                self._sent += 1
-                if topic.endswith("/refusal"):
-                    self._commons.counts["refused"] += 1
-                copies = self._commons.faults.copies(self.identity.device_id, "up", self._sent)
-                for _ in range(copies):
-                    self._link.publish(topic, payload, qos)
+            case Publish():
+                self._publish(effect)
             case Subscribe(filters):
                 self._link.subscribe(filters)
             case Unsubscribe(filters):
                 self._link.unsubscribe(filters)
+
+    def _publish(self, message: Publish) -> None:
+        """Send a message, unless it is lost on the way; it may go twice, or late."""
+        self._sent += 1
+        if message.topic.endswith("/refusal"):
+            self._commons.counts["refused"] += 1
+        faults, device_id = self._commons.faults, self.identity.device_id
+        for copy in range(faults.copies(device_id, "up", self._sent)):
+            late = faults.held_back(device_id, "up", self._sent, copy)
+            if late:
+                transmit = partial(self._transmit, message, self._sent, self._connections)
+                self._commons.later(late, transmit)
+            else:
+                self._transmit(message, self._sent, self._connections)
+
+    def _transmit(self, message: Publish, number: int, connection: int) -> None:
+        """Hand a message to the link, if it is still the connection that it was meant for."""
+        if self._link is None or not self.online or connection != self._connections:
+            return
+        self._link.publish(message.topic, message.payload, message.qos)
+        kind = message.topic.rpartition("/")[2]
+        if kind in SIGNS_OF_LIFE:
+            self._tell("sent", kind=kind, number=number)
 
     def _sound(self, effect: Effect) -> None:
         match effect:
@@ -327,9 +363,15 @@ class Unit:
         self._sounding = Sounding(occurrence_id, sha256, offset, self._moment)
         planned = self.player.items.get(occurrence_id) if self.player else None
         if planned is not None and offset == 0:
-            late = clock.look().wall - planned.starts_at
+            late = self._true - planned.starts_at
             self._commons.start_errors.append(late.total_seconds())
-        self._tell("started", occurrence_id=occurrence_id, sha256=sha256, offset=round(offset, 3))
+        self._tell(
+            "started",
+            self._true,
+            occurrence_id=occurrence_id,
+            sha256=sha256,
+            offset=round(offset, 3),
+        )
 
     def _silence(self, cause: str) -> None:
         """The loudspeaker falls silent; what it made audible is told and written down."""
@@ -339,17 +381,24 @@ class Unit:
         start, end = sounding.offset, sounding.offset + self._moment - sounding.began
         occurrence_id = sounding.occurrence_id
         seconds = round(end - start, 3)
-        self._tell("ended", occurrence_id=occurrence_id, seconds=seconds, cause=cause)
+        self._tell("ended", self._true, occurrence_id=occurrence_id, seconds=seconds, cause=cause)
         if self._recorded and sounding.sha256 is not None:
             self._commons.record(
                 self.identity.device_id, occurrence_id, sounding.sha256, start, end
             )
 
-    def _tell_skips(self, change: Change) -> None:
+    def _tell_records(self, change: Change) -> None:
         for record in change.records:
+            self._tell(
+                "journalled",
+                journal_id=self._flash.journal_id,
+                seq=record.seq,
+                kind=record.__struct_config__.tag,
+                occurrence_id=record.occurrence_id,
+            )
             if isinstance(record, Skipped):
                 occurrence_id, reason = record.occurrence_id, record.reason.value
                 self._tell("skipped", occurrence_id=occurrence_id, reason=reason)
 
-    def _tell(self, event: str, **facts: Any) -> None:
-        self._commons.tell(self.identity.device_id, event, **facts)
+    def _tell(self, event: str, happened_at: datetime | None = None, **facts: Any) -> None:
+        self._commons.tell(self.identity.device_id, event, happened_at, **facts)

@@ -178,10 +178,6 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
     )
 
 
-PARTITION_LOCK = 0x74_74_6E_04
-"""Advisory lock of whoever makes partitions."""
-
-
 def partition_name(table: str, day: date) -> str:
     """Name of the partition of `table` that holds `day`.
 
@@ -208,6 +204,10 @@ def _span(table: str, day: date) -> tuple[date, date]:
         return day, day + timedelta(days=1)
     start = day.replace(day=1)
     return start, (start + timedelta(days=32)).replace(day=1)
+
+
+PARTITION_LOCK = 0x74_74_6E_04
+"""Advisory lock of whoever makes partitions."""
 
 
 def array(values: Iterable[object]) -> str:

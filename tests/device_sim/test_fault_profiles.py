@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from device_sim.faults import ALL, NONE, PROFILES, SLOT_SECONDS, WEAK_LINK, Faults
+from device_sim.faults import ALL, CHAOS, NONE, PROFILES, SLOT_SECONDS, WEAK_LINK, Faults, Trouble
 
 
-def week(faults: Faults, device_id: str = "d1") -> list[object]:
+def week(faults: Faults, device_id: str = "d1") -> list[Trouble]:
     slots = int(7 * 86_400 / SLOT_SECONDS)
     return [trouble for slot in range(slots) for trouble in faults.troubles(device_id, slot)]
 
@@ -64,3 +64,29 @@ def test_a_corrupt_block_differs_in_one_byte() -> None:
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_can_be_asked_for(name: str) -> None:
     assert week(Faults(PROFILES[name], 1)) or name == "none"
+
+
+def test_messages_overtake_one_another_as_often_as_the_profile_says() -> None:
+    faults = Faults(CHAOS, 1)
+    late = [faults.held_back("d1", "up", n) for n in range(20_000)]
+    assert 0.045 < sum(each > 0 for each in late) / len(late) < 0.055
+    assert max(late) <= CHAOS.delayed_seconds
+    assert late != [faults.held_back("d1", "up", n, copy=1) for n in range(20_000)]
+    assert not any(Faults(WEAK_LINK, 1).held_back("d1", "up", n) for n in range(1000))
+
+
+def test_clocks_are_set_wrong_by_seconds_and_by_hours() -> None:
+    steps = [abs(t.seconds) for t in week(Faults(CHAOS, 1)) if t.kind == "clock_step"]
+    assert sum(seconds < 60 for seconds in steps) > 100
+    assert sum(seconds > 3600 for seconds in steps) > 100
+
+
+def test_a_calmed_run_leaves_devices_what_they_are_and_does_nothing_to_them() -> None:
+    faults = Faults(CHAOS, 1)
+    calm = faults.calmed()
+    names = [f"d{n}" for n in range(300)]
+    assert [calm.has_ntp(name) for name in names] == [faults.has_ntp(name) for name in names]
+    assert not calm.any
+    assert not week(calm)
+    assert {calm.copies("d1", "up", n) for n in range(1000)} == {1}
+    assert not any(calm.held_back("d1", "down", n) for n in range(1000))

@@ -22,11 +22,11 @@ from broadcast.mqtt import Link
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, TimeReply
 from broadcast.wire.documents import Alert, Alerts, Audio, Config, Item, Programme
-from broadcast.wire.events import Boot, Gone, Playback, Readiness, TimeRequest
+from broadcast.wire.events import Boot, Gone, Playback, Readiness, Refusal, TimeRequest
 from broadcast.wire.fields import Codec, Wire
 from broadcast.wire.topics import BLOCK_BYTES, block_count, scope_topic
 from device_sim.commons import Commons
-from device_sim.faults import NONE, Faults
+from device_sim.faults import NONE, Faults, Profile
 from device_sim.fleet import Enrolled, Fleet
 from device_sim.player import reconnect_seconds
 from device_sim.sound import decode
@@ -261,6 +261,35 @@ async def test_undecodable_audio_ends_as_such(mqtt: Mqtt, server: Server, tmp_pa
         await server.publish(Programme, "area/51", items=[item("o1", starts_at, audio)])
         expected = [("started", "o1"), ("ended", "o1", "decode_error")]
         await server.until(lambda: server.journal.get(name) == expected)
+
+
+async def test_messages_that_come_late_and_twice_in_both_directions_change_nothing(
+    mqtt: Mqtt, server: Server, tmp_path: Path
+) -> None:
+    names = NAMES[:3]
+    disorder = Profile(delayed_ratio=0.5, delayed_seconds=1.5, repeated_ratio=0.3)
+    async with Running(mqtt, tmp_path, names, faults=Faults(disorder, 1)) as running:
+        for name in names:
+            await server.publish(Config, f"device/{name}", areas=["51"], keys=list(KEYS))
+        audio = await server.content(encoded(1), 1)
+        starts_at = datetime.now(UTC) + timedelta(seconds=8)
+        for revision in range(5):
+            items = [item("o1", starts_at, audio), item(f"gone{revision}", starts_at, audio)]
+            await server.publish(Programme, "area/51", items=items)
+        await server.publish(Programme, "area/51", items=[item("o1", starts_at, audio)])
+        played = [("started", "o1"), ("ended", "o1", "completed")]
+        await server.until(
+            lambda: all(server.journal.get(name) == played for name in names), seconds=30
+        )
+        await running.stop()
+    facts = running.facts()
+    refusals = [refusal for name in names for refusal in server.of(Refusal, name)]
+    assert {refusal.reason for refusal in refusals} <= {"revision"}
+    written = [(f["device_id"], f["seq"], f["kind"]) for f in facts if f["event"] == "journalled"]
+    assert sorted(written) == sorted(
+        (name, seq, kind) for name in names for seq, kind in ((1, "started"), (2, "ended"))
+    )
+    assert {f["device_id"] for f in facts if f["event"] == "sent"} == set(names)
 
 
 async def test_a_device_that_lost_its_link_comes_back_with_a_higher_session(

@@ -322,6 +322,46 @@ def test_an_unconfirmed_journal_is_sent_again_ever_more_rarely() -> None:
     assert len(province.of(Playback)) == sent + 1
 
 
+def test_a_confirmation_taken_up_after_the_link_has_broken_wakes_nobody_for_nothing() -> None:
+    # Found by `make chaos`: the repetition that it set off waited for a link, at a moment that had
+    # passed, and the box did nothing else any more.
+    province = Province()
+    province.confirms = False
+    device = province.device()
+    province.programme(item("a", at(5)), item("b", at(20)))
+    province.harness.advance(3000)
+    late = province.command(
+        JournalAck, "nobody", scope="device/d1", journal_id="journal-d1", upto_seq=1
+    )
+    province.harness.disconnect(device)
+    assert device.player is not None
+    topic = "device/d1/command/journal_ack"
+    device.player.received(topic, late, province.harness.look(device))
+    province.harness.advance(100)
+    now = province.harness.look(device)
+    device.player.tick(now)
+    wake = device.player.next_wakeup()
+    assert wake is None or wake > now.monotonic
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(60, True), (180, False)])
+def test_what_was_interrupted_before_anybody_heard_it_begins_anew_in_time_or_never(
+    seconds: int, again: bool
+) -> None:
+    # Found by `make chaos`: it went on at 0.3 ms, long after its latest start.
+    province = Province()
+    device = province.device()
+    soon = timedelta(milliseconds=50)
+    louder = item("b", at(5) + soon, priority=200, audio=[audio("music", seconds)])
+    province.programme(item("a", at(5)), louder)
+    province.harness.advance(1200)
+    begun = [sound for sound in device.sounds if sound.occurrence_id == "a"]
+    assert [sound.offset for sound in begun] == [0.0] * (1 + again)
+    late = begun[-1].started_at - at(5)
+    assert late.total_seconds() == pytest.approx(seconds + 0.05 if again else 0, abs=0.01)
+    assert province.journal().count(("ended", "a", "completed")) == again
+
+
 def test_a_time_reply_that_nobody_awaits_sets_no_clock() -> None:
     province = Province()
     province.answers_time = False
@@ -373,6 +413,25 @@ def test_heartbeats_come_at_their_interval_within_a_tenth_and_count_up() -> None
     assert [seq for _, seq in heard] == list(range(1, len(heard) + 1))
     assert all(89 <= gap <= 111 for gap in gaps)
     assert len(set(gaps)) > 3
+
+
+def test_a_shorter_interval_holds_at_once_and_another_config_changes_no_heartbeat() -> None:
+    province = Province()
+    province.heals = False
+    device = province.device(heartbeat_seconds=3000, watched=True)
+    province.harness.advance(4000)
+    device.effects.clear()
+    # Found by `make chaos`: the server called devices silent that knew nothing of its haste yet.
+    province.config("d1", heartbeat_seconds=100)
+    province.harness.advance(101)
+    beats = [e for e in device.effects if getattr(e, "topic", "").endswith("heartbeat")]
+    assert len(beats) in {1, 2}
+    device.effects.clear()
+    for _ in range(40):
+        province.config("d1", heartbeat_seconds=100)
+        province.harness.advance(10)
+    beats = [e for e in device.effects if getattr(e, "topic", "").endswith("heartbeat")]
+    assert 3 <= len(beats) <= 5
 
 
 def test_a_heartbeat_tells_the_revisions_held() -> None:

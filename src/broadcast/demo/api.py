@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+from collections import Counter
 from datetime import datetime
+from itertools import count
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -16,11 +21,28 @@ class Refused(BroadcastError):
     """The server answered a request of the demo with a problem."""
 
 
-class Api:
-    """REST as people use it: each with a token of their own."""
+RETRY_SECONDS = 0.5
 
-    def __init__(self, url: str, broadcaster: str, approver: str) -> None:
+
+class Api:
+    """REST as people use it: each with a token of their own.
+
+    Attributes:
+        answers: How often each status came, 0 for none.
+    """
+
+    def __init__(self, url: str, broadcaster: str, approver: str, patience: float = 0.0) -> None:
+        """Describe the people.
+
+        Args:
+            url: Base address of the server.
+            broadcaster: Token of who writes bulletins.
+            approver: Token of who approves and schedules them.
+            patience: Seconds for which they try again while the server is away or unwell.
+        """
         self._client = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=120)
+        self._patience = patience
+        self.answers: Counter[int] = Counter()
         self._broadcaster = {"Authorization": f"Bearer {broadcaster}"}
         self._approver = {"Authorization": f"Bearer {approver}"}
 
@@ -45,8 +67,9 @@ class Api:
             self._broadcaster,
         )
         revision = f"/bulletins/{created['id']}/revisions/1"
-        await self._post(f"{revision}/submit", {}, self._broadcaster)
-        await self._post(f"{revision}/approve", {"note": "Đã nghe, đồng ý phát."}, self._approver)
+        await self._post(f"{revision}/submit", {}, self._broadcaster, reached="submitted")
+        consent = {"note": "Đã nghe, đồng ý phát."}
+        await self._post(f"{revision}/approve", consent, self._approver, reached="approved")
         return created
 
     async def schedule(
@@ -65,10 +88,26 @@ class Api:
         }
         return await self._post("/schedules", body, self._approver)
 
-    async def _post(self, path: str, body: object, who: dict[str, str]) -> dict[str, Any]:
+    async def _post(
+        self, path: str, body: object, who: dict[str, str], reached: str | None = None
+    ) -> dict[str, Any]:
+        """Ask until there is an answer; who asks again for a step may be told that it is done."""
         headers = who | {"Idempotency-Key": str(uuid4())}
-        response = await self._client.post(path, json=body, headers=headers)
-        if response.is_error:
-            raise Refused(f"{path}: {response.text}")
-        answer: dict[str, Any] = response.json()
+        deadline = time.monotonic() + self._patience
+        for attempt in count():
+            try:
+                response = await self._client.post(path, json=body, headers=headers)
+            except httpx.TransportError as error:
+                status, said = 0, f"{type(error).__name__}: {error}"
+            else:
+                status, said = response.status_code, response.text
+            self.answers[status] += 1
+            if attempt and status == 409 and json.loads(said).get("state") == reached:
+                return {}
+            if 0 < status < 500 or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(RETRY_SECONDS)
+        if not 200 <= status < 300:
+            raise Refused(f"{path}: {said}")
+        answer: dict[str, Any] = json.loads(said)
         return answer

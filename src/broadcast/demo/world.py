@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from types import TracebackType
 import httpx
 
 from broadcast import config
+from broadcast.config import Role
 from broadcast.embedded.broker import Broker, Kind
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
@@ -36,6 +37,7 @@ class World:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._server = Child("broadcast", folder / "server.log")
+        self._processes: dict[str, Child] = {}
         self._fleet = Child("device_sim", folder / "fleet.log")
         self._port = port
 
@@ -51,7 +53,8 @@ class World:
         trace: TracebackType | None,
     ) -> None:
         self._fleet.stop()
-        self._server.stop()
+        for server in (self._server, *self._processes.values()):
+            server.stop()
         self.broker.stop()
         self.postgres.stop()
 
@@ -73,7 +76,23 @@ class World:
 
     def start_server(self) -> None:
         """Start the server and return when it is ready."""
-        self._server.start([sys.executable, "-m", "broadcast", "serve"], self._ready)
+        self._server.start([sys.executable, "-m", "broadcast", "serve"], self.ready)
+
+    def process(self, name: str) -> Child:
+        """A server process of its own, beside or instead of the one of all roles."""
+        return self._processes.setdefault(name, Child(name, self.folder / f"{name}.log"))
+
+    def spawn(self, name: str, roles: Sequence[Role], worker: int = 1) -> None:
+        """Start a server process of some roles, and do not wait for it, as systemd does.
+
+        Args:
+            name: What people call it.
+            roles: What it does.
+            worker: Which of the workers that share the inbound path it is.
+        """
+        chosen = [part for role in roles for part in ("--role", role.value)]
+        command = [sys.executable, "-m", "broadcast", "serve", "--worker", str(worker), *chosen]
+        self.process(name).start(command, lambda: True)
 
     def crash_server(self) -> None:
         """Kill the server as a power cut would."""
@@ -103,16 +122,25 @@ class World:
             lambda: self._fleet.alive,
         )
 
+    def calm_fleet(self) -> None:
+        """Nothing goes wrong with the simulated devices any more."""
+        os.kill(self._fleet.pid, signal.SIGUSR1)
+
     def stop_fleet(self) -> None:
         """Stop the simulated devices in order."""
         self._fleet.stop(signal.SIGTERM)
 
     def check(self) -> None:
         """Raise `Unavailable` when a child that should run has died."""
-        for child in (self._server, self._fleet):
-            child.check()
+        self._server.check()
+        self.check_fleet()
 
-    def _ready(self) -> bool:
+    def check_fleet(self) -> None:
+        """Raise `Unavailable` when the simulated devices are gone."""
+        self._fleet.check()
+
+    def ready(self) -> bool:
+        """Whether the server answers that it is ready."""
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
         return False

@@ -188,6 +188,10 @@ class Child:
             self._process.kill()
             self._process.wait()
 
+    def log(self) -> str:
+        """All that it has ever written."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
     def log_tail(self) -> str:
         """Last lines that the process wrote since it was started."""
         with self._log_path.open("rb") as output:

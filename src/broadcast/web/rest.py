@@ -124,7 +124,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     async def _database(_: Request, error: DBAPIError) -> Response:
-        if error.connection_invalidated:
+        # 57P01 to 57P03: the server is going down, has crashed, or is starting up.
+        if error.connection_invalidated or (db.sqlstate(error) or "").startswith("57P"):
             return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
         if db.sqlstate(error) in _NO_VALUE:
             log.info("web.value.refused", error=db.brief(error))
