@@ -44,6 +44,7 @@ from chaos.verdict import Truth, Verdict, judge, read_truth
 RULES = {
     "heartbeat_seconds": "5",
     "offline_after": "PT30S",
+    "return_within": "PT15S",
     "settle_after": "PT10S",
     "quiet_hours": "[]",
 }

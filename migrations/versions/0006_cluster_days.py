@@ -145,7 +145,12 @@ def upgrade() -> None:
         sa.Column("cluster_days", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", "restated_on", "cause", name=op.f("pk_restatements")),
     )
-    op.create_index("ix_faults_closed_at", "faults", ["closed_at"])
+    op.create_index(
+        "ix_faults_closed_at",
+        "faults",
+        ["closed_at"],
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
     for table in EVIDENCE:
         _mark_days(table)
     op.execute("""

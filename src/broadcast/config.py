@@ -93,6 +93,10 @@ class Rules(BaseModel):
     heartbeat_seconds: PositiveInt = 60
     silent_after_intervals: PositiveFloat = 2.5
     offline_after: timedelta = timedelta(minutes=10)
+    return_within: timedelta = Field(
+        timedelta(seconds=330),
+        description="devices connect again after the server or the broker was away; wire.md §12",
+    )
     horizon: timedelta = Field(timedelta(days=8), description="occurrences kept as rows ahead")
     programme_span: timedelta = Field(timedelta(days=7), description="what a device holds")
     settle_after: timedelta = Field(

@@ -26,7 +26,7 @@ from broadcast.devices.presence import Listening
 from broadcast.wire.events import Clock
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 
-RULES = Rules()
+RULES = Rules(return_within=timedelta(0))
 FAULTS = sa.select(Fault).execution_options(populate_existing=True)
 
 

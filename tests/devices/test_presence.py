@@ -201,5 +201,21 @@ def test_thresholds_are_settings() -> None:
     rules = Rules(
         heartbeat_seconds=30, silent_after_intervals=4, offline_after=timedelta(minutes=20)
     )
-    assert patience(Rules()) == PATIENCE
-    assert patience(rules) == Patience(silent=timedelta(minutes=2), offline=timedelta(minutes=20))
+    back = timedelta(seconds=330)
+    assert patience(Rules()) == replace(PATIENCE, returning=back)
+    assert patience(rules) == Patience(
+        silent=timedelta(minutes=2), offline=timedelta(minutes=20), returning=back
+    )
+
+
+def test_devices_may_take_their_time_to_come_back_after_a_standstill() -> None:
+    patient = replace(PATIENCE, returning=timedelta(minutes=6))
+    state, _ = heard(None, 1, 1, EIGHT, patient, "heartbeat")
+    back_at = EIGHT + timedelta(hours=1)
+    early = Listening(back_at, back_at + timedelta(minutes=5))
+    assert overdue(state, early, patient) == (state, [])
+    late = Listening(back_at, back_at + timedelta(minutes=7))
+    _, (flip,) = overdue(state, late, patient)
+    assert (flip.presence, flip.happened_at) == (
+        Presence.SILENT, back_at + timedelta(minutes=6),
+    )  # fmt: skip

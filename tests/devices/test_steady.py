@@ -31,7 +31,7 @@ from broadcast.devices.steady import Steady
 from broadcast.embedded.postgres import EmbeddedPostgres
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 
-RULES = Rules()
+RULES = Rules(return_within=timedelta(0))
 
 
 class Said(NamedTuple):
@@ -180,7 +180,7 @@ def test_remembering_changes_nothing_but_the_way(
         assert remembered == asyncio.run(history(postgres, story, None))
 
     compare()
-    assert short_ways > 10
+    assert short_ways > 0
 
 
 async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:

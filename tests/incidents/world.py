@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, Level
@@ -108,11 +109,12 @@ class World:
         self.down |= set(numbers)
         if heartbeat:
             ids = [self.devices[number].id for number in numbers]
-            more = sa.type_coerce(heartbeat, DevicePresence.heartbeat.type)
+            held = sa.cast(DevicePresence.heartbeat, JSONB)
+            more = sa.type_coerce(heartbeat, JSONB)
             await self.session.execute(
                 sa.update(DevicePresence)
                 .where(DevicePresence.device_id.in_(ids))
-                .values(heartbeat=DevicePresence.heartbeat.op("||")(more))
+                .values(heartbeat=sa.cast(held.op("||")(more), JSON))
             )
 
     async def rise(self, numbers: Collection[int], reason: str | None = None) -> None:

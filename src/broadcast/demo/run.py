@@ -32,6 +32,7 @@ from broadcast.programmes.keys import create_keys, load_keys
 RULES = {
     "heartbeat_seconds": "5",
     "offline_after": "PT30S",
+    "return_within": "PT15S",
     "settle_after": "PT20S",
     # So that the demo sounds at whatever hour it is shown.
     "quiet_hours": "[]",

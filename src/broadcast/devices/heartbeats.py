@@ -37,7 +37,11 @@ CLOCK_WRONG = "clock_wrong"
 def patience(rules: Rules) -> Patience:
     """The thresholds of presence, from the settings."""
     interval = timedelta(seconds=rules.heartbeat_seconds)
-    return Patience(silent=interval * rules.silent_after_intervals, offline=rules.offline_after)
+    return Patience(
+        silent=interval * rules.silent_after_intervals,
+        offline=rules.offline_after,
+        returning=rules.return_within,
+    )
 
 
 @dataclass(slots=True)
@@ -180,7 +184,8 @@ async def _keep_presence(
                 faults.Report(device_id, CLOCK_WRONG, turn.clock_wrong, received_at, _CLOCK_DETAIL)
             )
     await presence_rows.update(session, changed)
-    await presence_rows.insert(session, new)
+    first = await presence_rows.insert(session, new)
+    flips = [flip for flip in flips if flip[0] in known or flip[0] in first]
     await presence_rows.keep_flips(session, flips, received_at)
     await faults.keep(session, clocks)
 

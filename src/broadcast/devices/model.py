@@ -248,7 +248,10 @@ class Fault(Base):
             unique=True, postgresql_where=sa.text("closed_at IS NULL"),
         ),
         sa.Index("ix_faults_device", "device_id", "opened_at"),
-        sa.Index("ix_faults_closed_at", "closed_at"),
+        sa.Index(
+            "ix_faults_closed_at", "closed_at",
+            postgresql_where=sa.text("closed_at IS NOT NULL"),
+        ),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)

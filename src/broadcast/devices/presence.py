@@ -40,11 +40,14 @@ class Patience:
             dead box is noticed late.
         offline: After it a technician is expected to look.
         gone: Instead of `silent`, once the broker reported the connection broken.
+        returning: How long devices may take to connect again after a standstill of the server or
+            the broker; nobody is judged before.
     """
 
     silent: timedelta
     offline: timedelta
     gone: timedelta = timedelta(seconds=30)
+    returning: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,8 @@ def overdue(state: State, listening: Listening, patience: Patience) -> tuple[Sta
     """State and flips that silence has caused by `listening.until`."""
     flips: list[Flip] = []
     if state.presence is Presence.ONLINE:
-        due_at = max(state.silent_after, listening.started_at + patience.silent)
+        grace = max(patience.silent, patience.returning)
+        due_at = max(state.silent_after, listening.started_at + grace)
         if due_at > listening.until:
             return state, flips
         state = replace(state, presence=Presence.SILENT, since=due_at)

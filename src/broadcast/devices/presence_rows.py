@@ -124,6 +124,7 @@ _INSERT = sa.text(f"""
     FROM {_ROWS}
     ORDER BY device_id
     ON CONFLICT DO NOTHING
+    RETURNING device_id
 """)  # noqa: S608 — a constant of this module
 
 
@@ -133,10 +134,15 @@ async def update(session: AsyncSession, rows: Sequence[Row]) -> None:
         await session.execute(_UPDATE, {"rows": as_json(rows)})
 
 
-async def insert(session: AsyncSession, rows: Sequence[Row]) -> None:
-    """First rows of devices. Where another process was faster, its row stands."""
-    if rows:
-        await session.execute(_INSERT, {"rows": as_json(rows)})
+async def insert(session: AsyncSession, rows: Sequence[Row]) -> set[int]:
+    """First rows of devices.
+
+    Returns:
+        The devices that had none. Where another worker was faster, its row stands.
+    """
+    if not rows:
+        return set()
+    return set((await session.execute(_INSERT, {"rows": as_json(rows)})).scalars())
 
 
 _FLIPS = sa.text("""
