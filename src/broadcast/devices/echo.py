@@ -2,8 +2,9 @@
 
 Every second a worker publishes a numbered message to itself. The broker hands a client its
 messages in order, so when an echo has come back and been committed, everything that devices had
-sent before it was sent has been taken too, however long the queue was. That moment is the end of
-the span of listening; silence is judged up to there and not further.
+sent before it was sent has been taken too. That moment is the end of the span of listening; silence
+is judged up to there and not further. An echo that was long on its way says nothing: a broker that
+lets it wait may have dropped heartbeats, which are sent with QoS 0.
 """
 
 from __future__ import annotations
@@ -109,11 +110,13 @@ class Echo:
         self._sent = {n: each for n, each in self._sent.items() if n > int(number)}
         return probe if probe and probe.connection == self._link.connection else None
 
-    def heard(self, probe: Probe) -> Listening:
-        """The span when everything is stored that came before an echo.
+    def heard(self, probe: Probe) -> Listening | None:
+        """The span when everything is stored that came before an echo; None for a late one.
 
         Over another connection, or after a step of the wall clock, a new one begins.
         """
+        if time.monotonic() - probe.monotonic > LAPSE.total_seconds():
+            return None
         last = self._last
         elapsed = timedelta(seconds=probe.monotonic - last.monotonic) if last else timedelta(0)
         unbroken = last is not None and last.connection == probe.connection
