@@ -118,6 +118,10 @@ class System:
         await enrol(connection, devices, clock.now())
         return connection
 
+    async def connect(self) -> asyncpg.Connection:
+        """Another connection to look with."""
+        return await asyncpg.connect(self.postgres.dsn)
+
     def start_ingest(self) -> None:
         """Start it; whether it takes messages yet, only `hear` tells."""
         command = [sys.executable, "-m", "broadcast", "serve", "--role", "ingest"]

@@ -2,7 +2,7 @@
 
 Every second a worker publishes a numbered message to itself. The broker hands a client its
 messages in order, so when an echo has come back and been committed, everything that devices had
-sent before it was sent has been taken too. That moment is the end of the span of listening; silence
+sent before it was sent has been taken too. That moment ends the span of listening; silence
 is judged up to there and not further. An echo that was long on its way says nothing: a broker that
 lets it wait may have dropped heartbeats, which are sent with QoS 0.
 """
