@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
@@ -84,7 +84,7 @@ async def record(
     steady = steady or Steady()
     bodies = [_body(beat.message) for beat in beats]
     steps = steady.plain(boots, beats, wills, received_at, live=live)
-    advanced = await steady.advance(session, steps, bodies, received_at, patience)
+    advanced = await steady.advance(session, steps, bodies, patience)
     turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
     if turns:
         known = await presence_rows.lock(
@@ -270,10 +270,10 @@ async def _keep_boots(
 
 _BEATS = sa.text("""
     INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
-    SELECT :received_on, device_id, session, seq, sent_at, :received_at, body::jsonb
+    SELECT :received_on, device_id, session, seq, to_timestamp(sent_at), :received_at, body::jsonb
     FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
                 CAST(CAST(:seqs AS text) AS bigint[]),
-                CAST(CAST(:sent_at AS text) AS timestamptz[]),
+                CAST(CAST(:sent_at AS text) AS float[]),
                 string_to_array(:bodies, chr(10)))
         AS n (device_id, session, seq, sent_at, body)
     ON CONFLICT DO NOTHING
@@ -310,8 +310,7 @@ async def _keep_beats(
             "ids": ids,
             "sessions": db.array(beat.message.session for beat in beats),
             "seqs": db.array(beat.message.seq for beat in beats),
-            # In UTC, as in `happened_at`.
-            "sent_at": db.array(f'"{beat.message.sent_at.astimezone(UTC)}"' for beat in beats),
+            "sent_at": db.array(beat.message.sent_at.timestamp() for beat in beats),
             "bodies": db.lines(bodies),
             "received_on": received_at.astimezone(LOCAL).date(),
             "received_at": received_at,

@@ -121,7 +121,6 @@ class Steady:
         session: AsyncSession,
         steps: Mapping[int, Step],
         bodies: Sequence[str],
-        received_at: datetime,
         patience: Patience,
     ) -> set[int]:
         """Store these steps.
@@ -130,7 +129,6 @@ class Steady:
             session: Transaction of the batch.
             steps: What `plain` found.
             bodies: Heartbeats of the batch, as they are stored.
-            received_at: When the batch was taken: mostly what `plain` dated the steps with.
             patience: Thresholds of presence.
 
         Returns:
@@ -140,7 +138,6 @@ class Steady:
             return set()
         ids = sorted(steps)
         ordered = [steps[device_id] for device_id in ids]
-        now = f'"{received_at}"'
         rows = await session.execute(
             _ADVANCE,
             {
@@ -148,10 +145,7 @@ class Steady:
                 "sessions": db.array(step.before.session for step in ordered),
                 "old_seqs": db.array(step.before.seq for step in ordered),
                 "seqs": db.array(step.seq for step in ordered),
-                "last_seen_at": db.array(
-                    now if step.last_seen_at is received_at else f'"{step.last_seen_at}"'
-                    for step in ordered
-                ),
+                "last_seen_at": db.array(step.last_seen_at.timestamp() for step in ordered),
                 "bodies": db.lines(bodies[step.place] for step in ordered),
                 "silent": patience.silent,
             },
@@ -172,11 +166,14 @@ _ADVANCE = sa.text("""
     SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
         silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval),
         heartbeat = n.body::json
-    FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
-                CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seqs AS text) AS bigint[]),
-                CAST(CAST(:last_seen_at AS text) AS timestamptz[]),
-                string_to_array(:bodies, chr(10)))
-        AS n (device_id, session, old_seq, seq, last_seen_at, body)
+    FROM (
+        SELECT device_id, session, old_seq, seq, to_timestamp(seen) AS last_seen_at, body
+        FROM unnest(
+            CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
+            CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seqs AS text) AS bigint[]),
+            CAST(CAST(:last_seen_at AS text) AS float[]), string_to_array(:bodies, chr(10))
+        ) AS told (device_id, session, old_seq, seq, seen, body)
+    ) AS n
     WHERE p.device_id = n.device_id AND p.session = n.session AND p.seq < n.seq
       AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone AND NOT p.clock_wrong
     RETURNING p.device_id
