@@ -45,7 +45,7 @@ config: setup ## every setting with its default and meaning
 ##@ Check
 
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
-	$(BIN)/pytest --numprocesses $(WORKERS) $(ONLY)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ONLY)
 
 chaos: setup ## kill everything at random, then judge; SECONDS=600 SEED=1 ARGS="--devices 300"
 	$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)

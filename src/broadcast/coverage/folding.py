@@ -107,6 +107,8 @@ async def take_up(
 ) -> int:
     """Fold what is marked of these days anew, and give the register a new revision if it is.
 
+    Days folded by the hours of another rule keep their marks, for whoever asks by that one.
+
     Returns:
         How many cluster-days changed.
     """
@@ -114,7 +116,17 @@ async def take_up(
     marks = (
         await session.execute(
             sa.delete(EvidenceMark)
-            .where(sa.or_(EvidenceMark.day.is_(None), EvidenceMark.day.between(first_on, last_on)))
+            .where(
+                sa.or_(
+                    EvidenceMark.day.is_(None),
+                    sa.and_(
+                        EvidenceMark.day.between(first_on, last_on),
+                        EvidenceMark.day.not_in(
+                            sa.select(FoldedDay.day).where(FoldedDay.hours != hours_of(rule))
+                        ),
+                    ),
+                )
+            )
             .returning(
                 EvidenceMark.day,
                 EvidenceMark.cause,
@@ -335,12 +347,17 @@ async def fold_ripe(
 async def fold_days(
     session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
 ) -> None:
-    """Fold announced days; nobody else may be changing their evidence unmarked."""
+    """Fold announced days; nobody else may be changing their evidence unmarked.
+
+    A day that was folded before may be remembered under its revision: it gets another one.
+    """
     if not days:
         return
     await session.execute(sa.delete(EvidenceMark).where(EvidenceMark.day.in_(days)))
     await _fold(session, days, _ALL, rule)
     await session.execute(
-        sa.update(FoldedDay).where(FoldedDay.day.in_(days)).values(folded_at=now)
+        sa.update(FoldedDay)
+        .where(FoldedDay.day.in_(days))
+        .values(folded_at=now, revision=sa.func.gen_random_uuid())
     )
     FOLDED.inc(len(days))
