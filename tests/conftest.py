@@ -14,6 +14,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,9 @@ async def engine(postgres_dsn: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture
-async def session(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
-    """A session whose work is rolled back after the test, commits included: the cheap way."""
+@asynccontextmanager
+async def rolled_back(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
+    """A session whose work is undone at the end, commits included."""
     engine = create_async_engine(db.async_url(postgres.dsn_of("shared")), poolclass=NullPool)
     async with engine.connect() as connection:
         outer = await connection.begin()
@@ -131,6 +132,13 @@ async def session(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
             yield session
         await outer.rollback()
     await engine.dispose()
+
+
+@pytest.fixture
+async def session(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
+    """A session whose work is rolled back after the test: the cheap way."""
+    async with rolled_back(postgres) as session:
+        yield session
 
 
 @pytest.fixture

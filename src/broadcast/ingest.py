@@ -26,7 +26,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import clock, db, mqtt
+from broadcast import clock, db
 from broadcast.config import Settings
 from broadcast.devices import answers, dead_letters, faults, heartbeats, readiness, sweep
 from broadcast.devices.arrival import Arrival
@@ -40,6 +40,7 @@ from broadcast.devices.steady import Steady
 from broadcast.devices.throttle import Flood
 from broadcast.intake import MESSAGES, Broker, Inbound, Intake
 from broadcast.mqtt import Link
+from broadcast.mqtt_features import shares_subscriptions
 from broadcast.plays import reports, self_tests
 from broadcast.plays.settling import settle_plays
 from broadcast.programmes.keys import Keys
@@ -99,7 +100,7 @@ async def _share(settings: Settings, worker: int) -> Share:
     wait = FIRST_RETRY
     while True:
         try:
-            shared = await mqtt.shares_subscriptions(settings.mqtt)
+            shared = await shares_subscriptions(settings.mqtt)
             return Share("shared" if shared else "shards", worker, workers)
         except OSError as error:
             log.warning("ingest.broker.away", error=str(error))

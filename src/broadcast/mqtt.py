@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from paho.mqtt import client as paho
@@ -50,9 +49,6 @@ nothing and that: clients of a restarted broker must not return in step."""
 SESSION_SECONDS = 7 * 24 * 3600
 """How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
 of its own."""
-
-ASK_SECONDS = 5.0
-"""A broker of 3.1.1 may answer a question in MQTT 5 with silence."""
 
 READ_BATCH = 1000
 """Packets taken before other tasks get their turn: about 5 ms. More would make the web interface
@@ -263,7 +259,7 @@ class Link:
             manual_ack=True,
         )
         client.max_inflight_messages_set(0)  # the semaphore is the limit
-        _log_in(client, settings)
+        log_in(client, settings)
         if mqtt5:
             lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             lasting.SessionExpiryInterval = SESSION_SECONDS
@@ -445,42 +441,10 @@ class Link:
                 confirmed.set_result(None)
 
 
-def _log_in(client: paho.Client, settings: Mqtt) -> None:
+def log_in(client: paho.Client, settings: Mqtt) -> None:
+    """Have a client say who we are, over TLS where a CA is set."""
     if settings.username is not None:
         secret = settings.password_file.read_text() if settings.password_file else ""
         client.username_pw_set(settings.username, secret.strip() or None)
     if settings.tls_ca_file is not None:
         client.tls_set(str(settings.tls_ca_file))
-
-
-async def shares_subscriptions(settings: Mqtt) -> bool:
-    """Ask the broker whether it speaks MQTT 5 and shares subscriptions among clients.
-
-    Raises:
-        OSError: It cannot be reached.
-    """
-    return await asyncio.to_thread(_shares_subscriptions, settings)
-
-
-def _shares_subscriptions(settings: Mqtt) -> bool:
-    answers: list[bool] = []
-
-    def on_connect(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
-        shares = getattr(properties, "SharedSubscriptionAvailable", 1)
-        answers.append(not reason.is_failure and bool(shares))
-
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        f"{settings.client_id}-asks-{uuid4().hex[:8]}",
-        protocol=paho.MQTTv5,
-        reconnect_on_failure=False,
-    )
-    _log_in(client, settings)
-    client.on_connect = on_connect
-    client.on_disconnect = lambda *_: answers.append(False)
-    client.connect(settings.host, settings.port)
-    until = time.monotonic() + ASK_SECONDS
-    while not answers and time.monotonic() < until:
-        client.loop(0.1)
-    client.disconnect()
-    return bool(answers) and answers[0]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import NullPool
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import db
 from broadcast.clock import LOCAL
@@ -29,6 +26,7 @@ from broadcast.devices.model import (
 from broadcast.devices.presence import Listening
 from broadcast.devices.steady import Steady
 from broadcast.embedded.postgres import EmbeddedPostgres
+from tests.conftest import rolled_back
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 
 RULES = Rules(return_within=timedelta(0))
@@ -85,20 +83,6 @@ batches = st.lists(
 )
 
 
-@asynccontextmanager
-async def nested(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncSession]:
-    """A session whose work is undone."""
-    engine = create_async_engine(db.async_url(postgres.dsn_of("shared")), poolclass=NullPool)
-    async with engine.connect() as connection:
-        outer = await connection.begin()
-        async with AsyncSession(
-            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-        ) as session:
-            yield session
-        await outer.rollback()
-    await engine.dispose()
-
-
 def arrivals(
     batch: Batch, due: int, devices: list[Device], now: datetime
 ) -> tuple[list[Any], ...]:
@@ -121,7 +105,7 @@ async def history(
     postgres: EmbeddedPostgres, story: list[Batch], remembering: list[Steady] | None
 ) -> list[list[dict[str, Any]]]:
     """All rows at the end of a story, without the ids that the database gives."""
-    async with nested(postgres) as session:
+    async with rolled_back(postgres) as session:
         devices = await enrol(session, "A", "B")
         await db.ensure_day(session, EIGHT.astimezone(LOCAL).date())
         first = devices[0].id

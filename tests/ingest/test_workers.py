@@ -17,7 +17,8 @@ from broadcast.config import Ingest, Mqtt, Settings
 from broadcast.devices import echo, sweep
 from broadcast.devices.model import Heartbeat, ListeningSpan, PresenceChange
 from broadcast.embedded.broker import Broker
-from broadcast.mqtt import Link, shares_subscriptions
+from broadcast.mqtt import Link
+from broadcast.mqtt_features import shares_subscriptions
 from broadcast.plays.model import Journal, JournalRecord
 from broadcast.programmes.keys import Keys
 from broadcast.wire import events
