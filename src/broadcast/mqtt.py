@@ -50,9 +50,8 @@ SESSION_SECONDS = 7 * 24 * 3600
 """How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
 of its own."""
 
-READ_BATCH = 1000
-"""Packets taken before other tasks get their turn: about 5 ms. More would make the web interface
-stutter."""
+READ_BATCH = 250
+"""Packets taken before other tasks get their turn: about a millisecond."""
 
 
 class Message:
