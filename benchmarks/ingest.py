@@ -3,11 +3,11 @@
 Ours is `broadcast serve --role ingest`, a process of its own over durable PostgreSQL. A run is
 over when the last heartbeat is committed and every one is counted; at the end presence and online
 minutes are checked too. The bare one is paho's loop that counts to the same number, over the same
-broker, in turns with ours. Two ways for a burst to come, 30,000 heartbeats of 10,000 devices each:
+broker, in turns with ours. Two ways for a burst to come, 100,000 heartbeats of 10,000 devices:
 
 * `ingest_burst`: published as fast as Mosquitto takes them while the subscriber works;
 * `ingest_drain`: waiting at Mosquitto in the session of a subscriber that is connected and asleep
-  (SIGSTOP), three minutes' worth; the clock starts when it wakes, with nobody publishing.
+  (SIGSTOP), ten minutes' worth; the clock starts when it wakes, with nobody publishing.
 
 Messages per second, of the run of three whose ratio is the median. `ingest_burst_cpu` is what our
 process and the bare one compute for a message, which depends less on what else the machine does.
@@ -29,7 +29,7 @@ from benchmarks.result import Result, median_pair
 from broadcast import clock
 
 DEVICES = 10_000
-ROUNDS = 3
+ROUNDS = 10
 """Heartbeats of each device in a run."""
 RUNS = 3
 MESSAGES = DEVICES * ROUNDS

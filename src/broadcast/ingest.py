@@ -16,7 +16,8 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -267,12 +268,13 @@ class _Ingest:
             events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
             await self._roll.look_up(session, (e.device_code for e in events), received_at)
             told = self._sort(batch)
-            await self._record(session, told, received_at)
-            if told.letters:
-                await dead_letters.keep(session, told.letters, received_at, self._budget)
-            if span is not None:
-                worker, workers = self._share.worker, self._share.workers
-                await sweep.keep_listening(session, span, worker, workers)
+            async with self._raw_beside(told, received_at) as bodies:
+                await self._record(session, told, bodies, received_at)
+                if told.letters:
+                    await dead_letters.keep(session, told.letters, received_at, self._budget)
+                if span is not None:
+                    worker, workers = self._share.worker, self._share.workers
+                    await sweep.keep_listening(session, span, worker, workers)
         if span is not None and probe is not None:
             self.intake.echo.stored(span, probe)
         for flood in self._floods:
@@ -280,6 +282,34 @@ class _Ingest:
         self._floods.clear()
         self._measure(told, began)
         return told
+
+    @asynccontextmanager
+    async def _raw_beside(
+        self, told: _Sorted, received_at: datetime
+    ) -> AsyncIterator[Sequence[str]]:
+        """Store the raw heartbeats over another connection, while the rest of the batch is.
+
+        They are committed when the block ends, before the rest is. Until then a failure of either
+        fails the batch, and what is stored of it once more changes nothing.
+        """
+        beats = told.by_kind.get("heartbeat", [])
+        bodies = heartbeats.as_stored(beats)
+        if not beats:
+            yield bodies
+            return
+        raw = asyncio.create_task(self._keep_raw(beats, bodies, received_at))
+        try:
+            yield bodies
+            await raw
+        finally:
+            raw.cancel()
+            await asyncio.wait([raw])
+
+    async def _keep_raw(
+        self, beats: Sequence[Arrival[Heartbeat]], bodies: Sequence[str], received_at: datetime
+    ) -> None:
+        async with db.transaction(self._engine) as session:
+            await heartbeats.keep_raw(session, beats, bodies, received_at)
 
     def _sort(self, batch: Sequence[Inbound]) -> _Sorted:
         by_kind: defaultdict[str, list[Any]] = defaultdict(list)
@@ -304,7 +334,9 @@ class _Ingest:
                 by_kind[found.kind].append(Arrival(device_id, found.device_code, found.message))
         return _Sorted(by_kind, letters, [])
 
-    async def _record(self, session: AsyncSession, told: _Sorted, received_at: datetime) -> None:
+    async def _record(
+        self, session: AsyncSession, told: _Sorted, bodies: Sequence[str], received_at: datetime
+    ) -> None:
         """Hand each kind to the feature that keeps it."""
         of = told.by_kind
         await heartbeats.record(
@@ -316,6 +348,7 @@ class _Ingest:
             live=self.intake.echo.is_live(received_at),
             patience=self._patience,
             steady=self._steady,
+            bodies=bodies,
         )
         troubles = [_fault_report(arrival, received_at) for arrival in of.get("fault", ())]
         self._floods += self.intake.floods()

@@ -29,8 +29,8 @@ MESSAGES = Counter("broadcast_ingest_messages", "Messages taken and committed", 
 THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
 
 BATCH_SIZE = 2000
-AT_ONCE = 100
-"""Messages decoded before others have their turn, a millisecond. PostgreSQL above all must not
+AT_ONCE = 50
+"""Messages decoded before others have their turn: half a millisecond. PostgreSQL must not
 wait for the next statement of the batch before."""
 GATHER_SECONDS = 0.4
 GATHER_STEP = 0.05

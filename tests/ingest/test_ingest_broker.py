@@ -16,7 +16,7 @@ from broadcast import clock, db, ingest
 from broadcast.config import Mqtt, Settings
 from broadcast.devices import dead_letters
 from broadcast.devices.dead_letters import Why
-from broadcast.devices.model import Boot, Device, Heartbeat
+from broadcast.devices.model import Boot, Device, Heartbeat, OnlineMinutes
 from broadcast.mqtt import Link
 from broadcast.programmes.keys import Keys
 from broadcast.wire import events
@@ -87,7 +87,7 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
                     await asyncio.sleep(0.02)
         async with db.transaction(engine) as session:
             await session.execute(sa.text("ALTER TABLE away RENAME TO device_presence"))
-        await until_count(engine, Heartbeat, 0)
+        await until_count(engine, OnlineMinutes, 0)
         async with running(engine, settings, keys):
             await until_count(engine, Heartbeat, 40)
 

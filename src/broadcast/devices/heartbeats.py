@@ -1,6 +1,7 @@
 """Recording who is here: boots, heartbeats and last wills, a batch at a time.
 
-Every statement is set-based and idempotent, so a batch that comes again changes nothing.
+Every statement is set-based and idempotent, so a batch that comes again changes nothing. Raw
+heartbeats prove nothing, so they may be stored beside, in a transaction of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import is_plausible, minute_of
 from broadcast.devices.presence import Flip, Patience, State, believed, gone, heard
 from broadcast.devices.presence_rows import Held, Known, Row
-from broadcast.devices.steady import Steady, sent_at
+from broadcast.devices.steady import Steady, Step, sent_at
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
@@ -66,8 +67,9 @@ async def record(
     live: bool,
     patience: Patience,
     steady: Steady | None = None,
+    bodies: Sequence[str] | None = None,
 ) -> None:
-    """Store a batch: raw rows, presence with its flips, receipts and online minutes.
+    """Store a batch: presence with its flips, boots, receipts and online minutes.
 
     Args:
         session: Transaction of the batch.
@@ -80,11 +82,19 @@ async def record(
             five minutes slow would make its device silent for ever.
         patience: Thresholds of presence.
         steady: Devices remembered from the batches before, so that most need not be read.
+        bodies: The heartbeats as they are stored, from a caller that keeps the raw rows itself;
+            otherwise they are kept here.
     """
     steady = steady or Steady()
-    bodies = [_body(beat.message) for beat in beats]
+    if bodies is None:
+        bodies = as_stored(beats)
+        if beats:
+            await keep_raw(session, beats, bodies, received_at)
     steps = steady.plain(boots, beats, wills, received_at, live=live)
-    advanced = await steady.advance(session, steps, bodies, patience)
+    advanced: set[int] = set()
+    if beats:
+        advanced = await _keep_beats(session, beats, bodies, steps, received_at, patience)
+        steady.took(steps, advanced)
     turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
     if turns:
         known = await presence_rows.lock(
@@ -102,8 +112,6 @@ async def record(
             steady.remember(device_id, stored, turn.heard, clock_wrong=turn.clock_wrong)
     if boots:
         await _keep_boots(session, boots, received_at)
-    if beats:
-        await _keep_beats(session, beats, bodies, received_at)
 
 
 # --- presence ----------------------------------------------------------------------------------
@@ -269,45 +277,71 @@ async def _keep_boots(
 
 
 _BEATS = sa.text("""
+    WITH told AS MATERIALIZED (
+        SELECT device_id, session, seq, body, day, minute,
+               old_seq, to_timestamp(seen) AS last_seen_at
+        FROM unnest(
+            CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
+            CAST(CAST(:seqs AS text) AS bigint[]), string_to_array(:bodies, chr(10)),
+            CAST(CAST(:days AS text) AS date[]), CAST(CAST(:minutes AS text) AS integer[]),
+            CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seen AS text) AS float[])
+        ) AS told (device_id, session, seq, body, day, minute, old_seq, seen)
+    ),
+    online AS (
+        INSERT INTO online_minutes AS m (device_id, day, minutes)
+        SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1)) FROM told
+        GROUP BY device_id, day
+        ORDER BY device_id, day
+        ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
+        WHERE m.minutes & excluded.minutes <> excluded.minutes
+    )
+    UPDATE device_presence AS p
+    SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
+        silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval),
+        heartbeat = n.body::json
+    FROM told AS n
+    WHERE n.old_seq IS NOT NULL AND p.device_id = n.device_id AND p.session = n.session
+      AND p.seq < n.seq AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone
+      AND NOT p.clock_wrong
+    RETURNING p.device_id
+""")
+"""Minutes, and the steps of devices that go on being online."""
+
+_RAW = sa.text("""
     INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
     SELECT :received_on, device_id, session, seq, to_timestamp(sent_at), :received_at, body::jsonb
-    FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
-                CAST(CAST(:seqs AS text) AS bigint[]),
-                CAST(CAST(:sent_at AS text) AS float[]),
-                string_to_array(:bodies, chr(10)))
-        AS n (device_id, session, seq, sent_at, body)
+    FROM unnest(
+        CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
+        CAST(CAST(:seqs AS text) AS bigint[]), CAST(CAST(:sent_at AS text) AS float[]),
+        string_to_array(:bodies, chr(10))
+    ) AS told (device_id, session, seq, sent_at, body)
     ON CONFLICT DO NOTHING
 """)
 
-_MINUTES = sa.text("""
-    INSERT INTO online_minutes AS m (device_id, day, minutes)
-    SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1))
-    FROM unnest(CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:days AS text) AS date[]),
-                CAST(CAST(:minutes AS text) AS integer[]))
-        AS n (device_id, day, minute)
-    GROUP BY device_id, day
-    ORDER BY device_id, day
-    ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
-    WHERE m.minutes & excluded.minutes <> excluded.minutes
-""")
+
+def as_stored(beats: Sequence[Arrival[Heartbeat]]) -> list[str]:
+    """Heartbeats as they are stored: without `held`, which a receipt says once."""
+    return [encode(msgspec.structs.replace(beat.message, held={})).decode() for beat in beats]
 
 
-def _body(beat: Heartbeat) -> str:
-    # `held` would repeat every minute what a receipt says once.
-    return encode(msgspec.structs.replace(beat, held={})).decode()
-
-
-async def _keep_beats(
+async def keep_raw(
     session: AsyncSession,
     beats: Sequence[Arrival[Heartbeat]],
     bodies: Sequence[str],
     received_at: datetime,
 ) -> None:
-    ids = db.array(beat.device_id for beat in beats)
+    """Store heartbeats as they came, for the hourly health and for whoever looks into a box.
+
+    Args:
+        session: A transaction, of the batch or another.
+        beats: Heartbeats.
+        bodies: What `as_stored` makes of them.
+        received_at: When the batch was taken from the broker.
+    """
     await session.execute(
-        _BEATS,
+        _RAW,
         {
-            "ids": ids,
+            "ids": db.array(beat.device_id for beat in beats),
             "sessions": db.array(beat.message.session for beat in beats),
             "seqs": db.array(beat.message.seq for beat in beats),
             "sent_at": db.array(beat.message.sent_at.timestamp() for beat in beats),
@@ -316,12 +350,39 @@ async def _keep_beats(
             "received_at": received_at,
         },
     )
+
+
+async def _keep_beats(
+    session: AsyncSession,
+    beats: Sequence[Arrival[Heartbeat]],
+    bodies: Sequence[str],
+    steps: Mapping[int, Step],
+    received_at: datetime,
+    patience: Patience,
+) -> set[int]:
+    """Store the minutes, and the latest state of devices of which it is known what it was.
+
+    Returns:
+        The devices whose state was as remembered; that of the others is unchanged.
+    """
+    old_seqs: list[object] = ["NULL"] * len(beats)
+    seen: list[object] = ["NULL"] * len(beats)
+    for step in steps.values():
+        old_seqs[step.place] = step.before.seq
+        seen[step.place] = step.last_seen_at.timestamp()
     minutes = [minute_of(sent_at(beat.message, received_at), LOCAL) for beat in beats]
-    await session.execute(
-        _MINUTES,
+    rows = await session.execute(
+        _BEATS,
         {
-            "ids": ids,
+            "ids": db.array(beat.device_id for beat in beats),
+            "sessions": db.array(beat.message.session for beat in beats),
+            "seqs": db.array(beat.message.seq for beat in beats),
+            "bodies": db.lines(bodies),
             "days": db.array(day for day, _ in minutes),
             "minutes": db.array(minute for _, minute in minutes),
+            "old_seqs": db.array(old_seqs),
+            "seen": db.array(seen),
+            "silent": patience.silent,
         },
     )
+    return set(rows.scalars())

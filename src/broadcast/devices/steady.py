@@ -1,7 +1,7 @@
 """The ordinary heartbeat: a device that is online goes on being online.
 
-Such a heartbeat changes a few columns of the latest state and tells nothing else. What the state
-was is remembered from the batch before, so it need not be read: the statement names what it
+Pure. Such a heartbeat changes a few columns of the latest state and tells nothing else. What the
+state was is remembered from the batch before, so it need not be read: the statement names what it
 expects (this session, online, an older heartbeat, holding what it held), and whatever differs (a
 flip by the sweep, another worker, a batch that was rolled back) is left to the careful way in
 `heartbeats`. So what is remembered may be wrong without harm.
@@ -9,17 +9,13 @@ flip by the sweep, another worker, a batch that was rolled back) is left to the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from broadcast import db
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.online_minutes import happened_at, is_plausible
-from broadcast.devices.presence import CLOCK_SET, Patience, Presence, State
+from broadcast.devices.presence import CLOCK_SET, Presence, State
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
 
@@ -116,65 +112,17 @@ class Steady:
             steps[device_id] = Step(before, beat.seq, seen, place)
         return steps
 
-    async def advance(
-        self,
-        session: AsyncSession,
-        steps: Mapping[int, Step],
-        bodies: Sequence[str],
-        patience: Patience,
-    ) -> set[int]:
-        """Store these steps.
+    def took(self, steps: Mapping[int, Step], devices: Collection[int]) -> None:
+        """Take note of which steps were stored; the other devices are forgotten.
 
         Args:
-            session: Transaction of the batch.
             steps: What `plain` found.
-            bodies: Heartbeats of the batch, as they are stored.
-            patience: Thresholds of presence.
-
-        Returns:
-            The devices whose state was as remembered. The others are unchanged, and forgotten.
+            devices: Those whose state was as remembered.
         """
-        if not steps:
-            return set()
-        ids = sorted(steps)
-        ordered = [steps[device_id] for device_id in ids]
-        rows = await session.execute(
-            _ADVANCE,
-            {
-                "ids": db.array(ids),
-                "sessions": db.array(step.before.session for step in ordered),
-                "old_seqs": db.array(step.before.seq for step in ordered),
-                "seqs": db.array(step.seq for step in ordered),
-                "last_seen_at": db.array(step.last_seen_at.timestamp() for step in ordered),
-                "bodies": db.lines(bodies[step.place] for step in ordered),
-                "silent": patience.silent,
-            },
-        )
-        advanced = set(rows.scalars())
         for device_id, step in steps.items():
-            if device_id in advanced:
+            if device_id in devices:
                 self._known[device_id] = step.before._replace(
                     seq=step.seq, last_seen_at=step.last_seen_at
                 )
             else:
                 self._known.pop(device_id, None)
-        return advanced
-
-
-_ADVANCE = sa.text("""
-    UPDATE device_presence AS p
-    SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
-        silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval),
-        heartbeat = n.body::json
-    FROM (
-        SELECT device_id, session, old_seq, seq, to_timestamp(seen) AS last_seen_at, body
-        FROM unnest(
-            CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
-            CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seqs AS text) AS bigint[]),
-            CAST(CAST(:last_seen_at AS text) AS float[]), string_to_array(:bodies, chr(10))
-        ) AS told (device_id, session, old_seq, seq, seen, body)
-    ) AS n
-    WHERE p.device_id = n.device_id AND p.session = n.session AND p.seq < n.seq
-      AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone AND NOT p.clock_wrong
-    RETURNING p.device_id
-""")
