@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 BEHIND = Gauge(
     "broadcast_ingest_behind_seconds",
-    "Age of the newest echo that is committed: how far the inbound path is behind the devices",
+    "Age of the newest echo that was committed in time: how long nobody is judged by their silence",
 )
 
 EVERY_SECONDS = 1.0
@@ -86,6 +86,8 @@ class Echo:
 
     async def run(self) -> None:
         """Send echoes, for ever."""
+        began_at = self._now()
+        BEHIND.set_function(lambda: self._behind(began_at))
         while True:
             if self._link.connected:
                 await self._send()
@@ -127,7 +129,10 @@ class Echo:
         if self.span is None or span.started_at != self.span.started_at:
             log.info("ingest.listening.started", at=span.started_at.isoformat())
         self.span, self._last = span, probe
-        BEHIND.set((self._now() - span.until).total_seconds())
+
+    def _behind(self, began_at: datetime) -> float:
+        heard_until = began_at if self.span is None else self.span.until
+        return (self._now() - heard_until).total_seconds()
 
     def is_live(self, now: datetime) -> bool:
         """Nothing of what comes now had been waiting at the broker for long."""
