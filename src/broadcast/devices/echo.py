@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 BEHIND = Gauge(
     "broadcast_ingest_behind_seconds",
-    "Age of the newest echo that was committed in time: how long nobody is judged by their silence",
+    "Age of the newest echo committed in time; nobody is judged by silence after it",
 )
 
 EVERY_SECONDS = 1.0
