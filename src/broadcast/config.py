@@ -25,7 +25,7 @@ class Postgres(BaseModel):
         SecretStr("postgresql://broadcast@localhost/broadcast"),
         description="postgresql://user[:password]@host[:port]/database, or a socket with ?host=",
     )
-    pool_size: PositiveInt = Field(10, description="connections each process may hold")
+    pool_size: int = Field(10, ge=3, description="connections each process may hold")
     statement_timeout: PositiveFloat = Field(30.0, description="seconds")
 
 

@@ -222,7 +222,7 @@ class Dispatcher:
         """Do every step that is due; returns whether more is waiting."""
         more = False
         for name, every, work in self.steps:
-            if now < self._due.get(name, now):
+            if not clock.is_due(self._due.get(name), now, every):
                 continue
             try:
                 more = bool(await work(now)) or more
@@ -298,7 +298,7 @@ class Dispatcher:
         async with self._transaction() as session:
             revision, applied, applied_on = await _topology(session)
             changed = (revision, today) != (applied, applied_on)
-            if not changed and self._horizon_due is not None and now < self._horizon_due:
+            if not changed and not clock.is_due(self._horizon_due, now, issue.ROLL_EVERY):
                 return None
             left = await occurrences.active_ids(session)
         return _Pass(revision, today, changed, left)
@@ -325,7 +325,7 @@ class Dispatcher:
             async with self._transaction() as session:
                 count = await issue.issue_dirty(session, self._keys, self._settings, now)
             issued = issued or count > 0
-        if issued or self._content_due is None or now >= self._content_due:
+        if issued or clock.is_due(self._content_due, now, issue.ROLL_EVERY):
             # Due until it has succeeded: no document may go out before its audio is listed.
             self._content_due = now
             async with self._transaction() as session:

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any
 
 import structlog
@@ -41,7 +42,7 @@ from broadcast.devices.steady import Steady
 from broadcast.devices.throttle import Flood
 from broadcast.intake import MESSAGES, Broker, Inbound, Intake
 from broadcast.mqtt import Link
-from broadcast.mqtt_features import shares_subscriptions
+from broadcast.mqtt_features import end_session, shares_subscriptions
 from broadcast.plays import reports, self_tests
 from broadcast.plays.settling import settle_plays
 from broadcast.programmes.keys import Keys
@@ -81,6 +82,8 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
     follow, forget = share.filters(f"{prefix}/{DEVICE_EVENT.filter()}")
     echo = f"{prefix}/{SERVER_ECHO.build(worker=str(worker))}"
     name = settings.mqtt.client_id
+    if worker == 1:
+        await _end_left_over(engine, settings)
     log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
     async with Link(
         settings.mqtt,
@@ -107,6 +110,20 @@ async def _share(settings: Settings, worker: int) -> Share:
             log.warning("ingest.broker.away", error=str(error))
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
         wait = min(2 * wait, LONGEST_RETRY)
+
+
+async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
+    """End the sessions of workers that there were and are no more.
+
+    A broker goes on handing a session that persists its part, whether or not anybody comes for it.
+    """
+    async with db.transaction(engine) as session:
+        most = await sweep.most_workers(session)
+    for number in range(settings.ingest.workers + 1, most + 1):
+        try:
+            await end_session(settings.mqtt, f"{settings.mqtt.client_id}-{number}")
+        except OSError as error:
+            log.warning("ingest.session.left", worker=number, error=str(error))
 
 
 async def take(
@@ -332,6 +349,8 @@ class _Ingest:
                 )
             else:
                 by_kind[found.kind].append(Arrival(device_id, found.device_code, found.message))
+        # In the order of their ids, so that two workers do not wait for each other crosswise.
+        by_kind["heartbeat"].sort(key=itemgetter(0))
         return _Sorted(by_kind, letters, [])
 
     async def _record(
@@ -380,6 +399,9 @@ class _Ingest:
         if day != self._day:
             async with db.transaction(self._engine) as session:
                 await db.ensure_day(session, day)
+                if self._day is None:
+                    # Whoever counted is gone; a device that goes on flooding is named again.
+                    await faults.end(session, FLOODING, received_at)
             self._day = day
 
     def _measure(self, told: _Sorted, began: float) -> None:

@@ -1,4 +1,4 @@
-"""What a broker can do beyond MQTT 3.1.1, asked before the link is made."""
+"""What is settled with a broker before the link: what it can do, and what it may forget."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def _shares_subscriptions(settings: Mqtt) -> bool:
         client.loop(0.1)
     client.disconnect()
     return bool(answers) and answers[0]
+
+
+async def end_session(settings: Mqtt, client_id: str) -> None:
+    """Have the broker forget the session of a client that will not come back.
+
+    Raises:
+        OSError: It cannot be reached.
+    """
+    await asyncio.to_thread(_end_session, settings, client_id)
+
+
+def _end_session(settings: Mqtt, client_id: str) -> None:
+    answers: list[bool] = []
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2, client_id, clean_session=True, reconnect_on_failure=False
+    )
+    log_in(client, settings)
+    client.on_connect = lambda *_: answers.append(True)
+    client.connect(settings.host, settings.port)
+    until = time.monotonic() + ASK_SECONDS
+    while not answers and time.monotonic() < until:
+        client.loop(0.1)
+    client.disconnect()

@@ -174,6 +174,6 @@ def _publish(data: bytes, at: int, body: int, end: int, *, properties: bool) -> 
     if properties:
         length, place = _length(data, place)
         place += length
-    if place > end:
+    if not topic_at <= place <= end or qos > 1:
         raise Malformed("a PUBLISH that ends before its payload")
     return Publish(topic, data[place:end], mid, qos, bool(flags & 1), bool(flags & 8))

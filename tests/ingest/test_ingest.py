@@ -18,6 +18,7 @@ from broadcast.devices.model import (
     Boot,
     CommandResult,
     DeadLetter,
+    Device,
     DevicePresence,
     Fault,
     Heartbeat,
@@ -483,3 +484,15 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
     assert intake.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
     assert await count(engine, JournalRecord) == 1
     assert all(message.acked == 1 for message in flood)
+
+
+async def test_a_flood_that_nobody_counts_any_more_is_over(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked, devices: list[Device]
+) -> None:
+    async with db.transaction(engine) as session:
+        session.add(
+            Fault(device_id=devices[0].id, kind="flooding", opened_at=clock.now(), closed_at=None)
+        )
+    await acked(inbox.put("A", "heartbeat", beat()))
+    async with db.transaction(engine) as session:
+        assert (await session.scalars(sa.select(Fault))).one().closed_at is not None

@@ -144,6 +144,7 @@ async def test_what_one_worker_misses_nobody_has_heard(
         await until(engine, one_span, 1)
         async with db.transaction(engine) as session:
             assert await sweep.listening(session) is None
+            assert await sweep.listened_until(session) is None
         async with worker(engine, settings, keys, 2):
             await listening(engine)
         await asyncio.sleep(0.5)
@@ -173,6 +174,28 @@ async def test_one_worker_again_after_two_hears_everything_once(
             await until(engine, stored, 2)
             await asyncio.sleep(0.3)
         assert worked_off.total() - before == 4, "nothing came twice"
+
+
+async def test_a_worker_that_is_taken_away_leaves_nobody_s_part_behind(
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keys
+) -> None:
+    async with db.transaction(engine) as session:
+        await enrol(session, *NAMES)
+    three = Settings(mqtt=mqtt, ingest=Ingest(workers=3))
+    two = Settings(mqtt=mqtt, ingest=Ingest(workers=2))
+    stored = sa.select(sa.func.count()).select_from(Heartbeat)
+    async with Link(mqtt, client_id="device") as device:
+        async with (
+            worker(engine, three, keys, 1),
+            worker(engine, three, keys, 2),
+            worker(engine, three, keys, 3),
+        ):
+            await listening(engine)
+        async with worker(engine, two, keys, 1), worker(engine, two, keys, 2):
+            await listening(engine)
+            for number in range(1, 7):
+                await asyncio.gather(*(say(device, name, number) for name in NAMES))
+            await until(engine, stored, 6 * len(NAMES))
 
 
 @pytest.mark.broker

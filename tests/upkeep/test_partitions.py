@@ -140,3 +140,13 @@ async def test_two_that_make_the_same_partition_do_not_disturb_each_other(
 ) -> None:
     await asyncio.gather(*(make(engine, ("heartbeats", TODAY)) for _ in range(5)))
     assert await names(engine) == {"heartbeats_20250715"}
+
+
+async def test_a_partition_that_somebody_else_made_is_left_alone(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        await session.execute(
+            sa.text("CREATE TABLE heartbeats_default PARTITION OF heartbeats DEFAULT")
+        )
+    await make(engine, ("heartbeats", TODAY))
+    assert "heartbeats_default" not in await names(engine)
+    assert f"heartbeats_{TODAY:%Y%m%d}" in await names(engine)

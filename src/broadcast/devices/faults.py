@@ -72,6 +72,17 @@ async def keep(session: AsyncSession, reports: Sequence[Report]) -> None:
             await session.execute(_CLOSE, _keys(closed))
 
 
+_END = sa.text("""
+    UPDATE faults SET closed_at = GREATEST(opened_at, :at)
+    WHERE kind = :kind AND closed_at IS NULL
+""")
+
+
+async def end(session: AsyncSession, kind: str, at: datetime) -> None:
+    """Close all open faults of a kind."""
+    await session.execute(_END, {"kind": kind, "at": at})
+
+
 def _keys(reports: Sequence[Report]) -> dict[str, list[object]]:
     return {
         "ids": [report.device_id for report in reports],

@@ -72,6 +72,19 @@ async def listening(session: AsyncSession) -> Listening | None:
     return Listening(started_at, until)
 
 
+async def most_workers(session: AsyncSession) -> int:
+    """How many workers ever shared the work."""
+    most = await session.scalar(sa.text("SELECT max(workers) FROM listening_spans"))
+    return most or 1
+
+
+async def listened_until(session: AsyncSession) -> datetime | None:
+    """Up to when every worker has heard everything; None when one of them never has."""
+    rows = (await session.execute(_NEWEST)).all()
+    complete = all(row.workers == len(rows) for row in rows)
+    return min((row.until for row in rows), default=None) if complete else None
+
+
 def heard(since: str, until: str) -> str:
     """Query of the spans (`spans`, multiranges) in which the server heard everything.
 

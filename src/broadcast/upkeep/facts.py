@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
 from broadcast.clock import LOCAL
+from broadcast.devices import sweep
 from broadcast.upkeep import lifetimes, partitions
 from broadcast.upkeep.checks import HEARD_WITHIN, Facts
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
-    SELECT unpublished.count, unpublished.since, heard.expected, heard.at, listened.until
+    SELECT unpublished.count, unpublished.since, heard.expected, heard.at
     FROM (
         SELECT count(*) AS count, min(issued_at) AS since FROM documents
         WHERE published_revision < revision
@@ -24,8 +25,7 @@ _WORK = sa.text("""
                    AS expected,
                max(last_seen_at) AS at
         FROM device_presence
-    ) AS heard,
-    (SELECT max(until) AS until FROM listening_spans) AS listened
+    ) AS heard
 """)
 
 
@@ -42,7 +42,7 @@ async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) 
     """What `checks.work` judges."""
     present = await partitions.existing(session)
     row = (await session.execute(_WORK, {"heard_since": now - HEARD_WITHIN})).one()
-    unpublished, unpublished_since, expected, heard_at, listened_until = row
+    unpublished, unpublished_since, expected, heard_at = row
     today = now.astimezone(LOCAL).date()
     return Facts(
         partitions=frozenset(partition.name for partition in present),
@@ -53,7 +53,7 @@ async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) 
         unpublished_since=unpublished_since,
         expected=expected,
         heard_at=heard_at,
-        listened_until=listened_until,
+        listened_until=await sweep.listened_until(session),
     )
 
 

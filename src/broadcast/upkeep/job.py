@@ -81,7 +81,7 @@ class House:
     async def round(self, now: datetime) -> None:
         """Do every chore that is due."""
         for name, every, work in self.chores:
-            if now < self._due.get(name, now):
+            if not clock.is_due(self._due.get(name), now, every):
                 continue
             try:
                 await work(now)

@@ -6,6 +6,7 @@ moment only, one partition a transaction, and is tried again with the next round
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date
@@ -37,6 +38,9 @@ PACKED_MARK = "packed"
 
 PACK = "online_minutes"
 
+OURS = re.compile(r"_\d{6}(\d{2})?")
+"""What follows the table in the name of a partition that we made."""
+
 _EXISTING = sa.text("""
     SELECT parent.relname, child.relname, obj_description(child.oid, 'pg_class'),
            CASE WHEN :sized THEN pg_total_relation_size(child.oid) ELSE 0 END
@@ -55,6 +59,7 @@ async def existing(session: AsyncSession, *, sized: bool = False) -> list[Partit
     return [
         Partition(table, name, *db.partition_span(table, name), size, mark == PACKED_MARK)
         for table, name, mark, size in rows
+        if OURS.fullmatch(name.removeprefix(table))  # somebody else's are not ours to care for
     ]
 
 
