@@ -29,7 +29,7 @@ from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
 from broadcast.errors import Unavailable
-from broadcast.mqtt_packets import Malformed, Publish, Stream
+from broadcast.mqtt_packets import Malformed, Message, Stream
 
 log = structlog.get_logger()
 
@@ -52,41 +52,6 @@ of its own."""
 
 READ_BATCH = 250
 """Packets taken before other tasks get their turn: about a millisecond."""
-
-
-class Message:
-    """One message from the broker.
-
-    Attributes:
-        topic: Full topic, with the prefix.
-        payload: Bytes as sent.
-        qos: 0 or 1.
-        retain: It was stored at the broker before we subscribed.
-        dup: It may have been delivered before.
-    """
-
-    __slots__ = ("_connection", "_link", "_mid", "dup", "payload", "qos", "retain", "topic")
-
-    def __init__(self, link: Link, topic: str, packet: Publish) -> None:
-        self.topic = topic
-        _, self.payload, self._mid, self.qos, self.retain, self.dup = packet
-        self._link = link
-        self._connection = link.connection
-
-    @property
-    def connection(self) -> int:
-        """Number of the link's connection that it came over."""
-        return self._connection
-
-    def ack(self) -> None:
-        """Tell the broker that the message need not come again; harmless to repeat.
-
-        Once the link has broken it does nothing: ids start anew with every connection, and the
-        broker delivers the message again.
-        """
-        if self._mid and self._connection == self._link.connection:
-            self._link.acknowledge(self._mid)
-        self._mid = 0
 
 
 class _Client(paho.Client):
@@ -142,9 +107,7 @@ class Link:
         self._standing = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.inflight)
         self._pending: dict[int, asyncio.Future[None]] = {}
-        self._unacked = 0
         self._told_unacked = 0
-        self._received = 0
         self._paused = False
         self._writing = False
         self._socket: Stream | None = None
@@ -238,13 +201,6 @@ class Link:
         confirmed = self._pending[mid] = self._loop.create_future()
         return confirmed
 
-    def acknowledge(self, mid: int) -> None:
-        """For `Message.ack`: acknowledge message `mid` of the present connection."""
-        if self._socket is not None:
-            self._socket.acknowledge(mid)
-            self._unacked -= 1
-            self._want_write()
-
     def _away(self) -> Unavailable:
         return Unavailable(f"Không có kết nối tới broker MQTT {self._address}; hãy thử lại.")
 
@@ -306,6 +262,8 @@ class Link:
             raise
         stream: Any = self._client.socket()
         self._socket = stream
+        stream.connection = self.connection
+        stream.on_output = self._want_write
         stream.without_delay()
         self._loop.add_reader(stream, self._read)
         self._want_write()  # CONNECT
@@ -318,6 +276,7 @@ class Link:
             self._paused = False
             self._writing = False
             self.connection += 1
+            self._tell_unacked()
 
     def _want_write(self) -> None:
         # While there is no socket of ours, paho calls from the thread that is connecting.
@@ -340,52 +299,50 @@ class Link:
 
     def _take(self) -> None:
         """Work off what has been read, or as much of it as may wait for the consumer."""
-        stream, queue, before = self._socket, self._queue, self._received
-        for _ in range(READ_BATCH):
-            if stream is None or self._socket is not stream or self._paused:
+        stream, queue, turns = self._socket, self._queue, READ_BATCH
+        while stream is not None and stream is self._socket and not self._paused:
+            if turns <= 0:
+                self._loop.call_soon(self._take)
                 break
+            limit = min(turns, self._queue_size - len(queue))
             try:
-                packet = stream.next()
+                messages = stream.messages(limit)
+                for_paho = len(messages) < limit and stream.shows()
             except Malformed as error:
                 log.error("mqtt.stream.malformed", broker=self._address, error=str(error))  # noqa: TRY400
+                self._loop.remove_reader(stream)
                 self._client.disconnect()
                 break
-            if packet is True:
+            turns -= len(messages) + for_paho
+            self._accept(messages)
+            if for_paho:
                 self._client.loop_read()
-            elif packet is False:
+            elif len(messages) < limit:
                 break
-            else:
-                self._accept(packet)
-                if len(queue) >= self._queue_size:
-                    # After a minute it costs the connection: the answer to our ping waits too.
-                    self._paused = True
-                    self._loop.remove_reader(stream)
-                    log.warning("mqtt.reading.paused", waiting=len(queue))
-        else:
-            self._loop.call_soon(self._take)
-        if queue:
-            self._arrived.set()
-        if self._received > before:
-            RECEIVED.inc(self._received - before)
-            self._tell_unacked()
+            elif len(queue) >= self._queue_size:
+                # After a minute it costs the connection: the answer to our ping waits too.
+                self._paused = True
+                self._loop.remove_reader(stream)
+                log.warning("mqtt.reading.paused", waiting=len(queue))
 
-    def _accept(self, packet: Publish) -> None:
-        self._received += 1
-        try:
-            topic = packet.topic.decode()
-        except UnicodeDecodeError:
-            log.warning("mqtt.message.refused", reason="topic is not UTF-8")
-            topic = None
-        if packet.qos:
-            self._unacked += 1
-        if topic is not None:
-            self._queue.append(Message(self, topic, packet))
-        elif packet.qos:
-            self.acknowledge(packet.mid)
+    def _accept(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        RECEIVED.inc(len(messages))
+        for message in messages:
+            if message.topic:
+                self._queue.append(message)
+            else:
+                log.warning("mqtt.message.refused", reason="topic is not UTF-8")
+                message.ack()
+        if self._queue:
+            self._arrived.set()
+        self._tell_unacked()
 
     def _tell_unacked(self) -> None:
-        UNACKED.inc(self._unacked - self._told_unacked)
-        self._told_unacked = self._unacked
+        unacked = 0 if self._socket is None else self._socket.unacked
+        UNACKED.inc(unacked - self._told_unacked)
+        self._told_unacked = unacked
 
     # Callbacks of paho. An exception here would leave its parser inside a packet: they raise none.
 
@@ -428,8 +385,6 @@ class Link:
             if not confirmed.done():
                 confirmed.set_exception(self._away())
         self._pending.clear()
-        self._unacked = 0
-        self._tell_unacked()
         if not self._broken.done():
             self._broken.set_result(None)
 

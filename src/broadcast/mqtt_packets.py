@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import NamedTuple
+from collections.abc import Callable
 
 PUBLISH, PUBACK = 0x30, 0x40
 READ_BYTES = 256 * 1024
 LONGEST = 16 * 2**20
-"""Bytes of a packet: far above what the contract allows; more means that we lost our place."""
+"""Bytes of a packet, far above what the contract allows. A longer PUBLISH is cut, so that nobody
+takes it for what it was: refused, it would come again with every connection."""
 
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -24,16 +25,52 @@ class Malformed(Exception):
     """What came is no MQTT."""
 
 
-class Publish(NamedTuple):
-    """A PUBLISH packet (MQTT 3.1.1 §3.3; properties of MQTT 5 are passed over)."""
+class Message:
+    """A message from the broker (PUBLISH, MQTT 3.1.1 §3.3; the properties of MQTT 5 are left out).
 
-    topic: bytes
-    payload: bytes
-    mid: int
-    """Packet identifier; 0 with QoS 0."""
-    qos: int
-    retain: bool
-    dup: bool
+    Attributes:
+        topic: Full topic, with the prefix; empty when it is not UTF-8.
+        payload: Bytes as sent.
+        qos: 0 or 1.
+        retain: It was stored at the broker before we subscribed.
+        dup: It may have been delivered before.
+    """
+
+    __slots__ = ("_flags", "_mid", "_stream", "payload", "topic")
+
+    def __init__(self, stream: Stream, topic: str, payload: bytes, mid: int, flags: int) -> None:
+        self.topic = topic
+        self.payload = payload
+        self._stream = stream
+        self._mid = mid
+        self._flags = flags
+
+    @property
+    def qos(self) -> int:  # noqa: D102
+        return self._flags >> 1 & 3
+
+    @property
+    def retain(self) -> bool:  # noqa: D102
+        return bool(self._flags & 1)
+
+    @property
+    def dup(self) -> bool:  # noqa: D102
+        return bool(self._flags & 8)
+
+    @property
+    def connection(self) -> int:
+        """Number of the link's connection that it came over."""
+        return self._stream.connection
+
+    def ack(self) -> None:
+        """Tell the broker that the message need not come again; harmless to repeat.
+
+        Once the connection has broken it does nothing: ids start anew with the next one, and the
+        broker delivers the message again.
+        """
+        if self._mid:
+            self._stream.acknowledge(self._mid)
+            self._mid = 0
 
 
 class Stream:
@@ -42,15 +79,25 @@ class Stream:
     Args:
         sock: Connected; TLS or not.
         properties: PUBLISH carries properties: the connection speaks MQTT 5.
+
+    Attributes:
+        connection: Number of the connection, for whoever counts them.
+        unacked: Messages taken and not yet acknowledged.
+        on_output: Called when there is something to `flush`.
     """
 
     def __init__(self, sock: socket.socket, *, properties: bool = False) -> None:
+        self.connection = 0
+        self.unacked = 0
+        self.on_output: Callable[[], None] = _nothing
         self._sock = sock
         self._properties = properties
         self._data = b""
         self._at = 0
         self._shown = 0
         """Up to where paho may read: the end of a packet that is its own."""
+        self._skip = 0
+        """Bytes to come that belong to a packet which has been cut."""
         self._out = bytearray()
         self._end: Exception | None = None
         """Why nothing more comes; EOFError when the peer has closed."""
@@ -106,31 +153,75 @@ class Stream:
             return
         if not data:
             self._end = EOFError()
+        if self._skip:
+            cut, data = len(data), data[self._skip :]
+            self._skip -= cut - len(data)
         self._data = self._data[self._at :] + data
         self._at = self._shown = 0
 
-    def next(self) -> Publish | bool:
-        """The next packet: a PUBLISH; True when it is for paho to read; False when none is whole.
+    def messages(self, limit: int) -> list[Message]:
+        """What has been read: at most `limit` messages, up to where a packet of paho's begins.
+
+        Raises:
+            Malformed: No packet begins here.
+        """
+        data, at, size = self._data, self._at, len(self._data)
+        found: list[Message] = []
+        unacked = self.unacked
+        if at < self._shown:
+            return found  # paho has not read the last one to its end
+        while len(found) < limit and at < size and data[at] & 0xF0 == PUBLISH:
+            head = data[at]
+            length, body = _length(data, at + 1)
+            end = body + length
+            if length > LONGEST and size > body + LONGEST and end > size:
+                end, self._skip = size, end - size
+            if body == 0 or end > size or head & 0x06 == 0x04:  # QoS 2 we never ask for
+                break
+            topic_at = body + 2
+            place = topic_at + (data[body] << 8 | data[body + 1])
+            try:
+                topic = data[topic_at:place].decode()
+            except UnicodeDecodeError:
+                topic = ""
+            mid = 0
+            if head & 0x02:
+                mid = int.from_bytes(data[place : place + 2])
+                place += 2
+                unacked += 1
+            if self._properties:
+                length, place = _length(data, place)
+                place += length
+            if not topic_at <= place <= end or head & 0x06 == 0x06:
+                raise Malformed("a PUBLISH that ends before its payload")
+            found.append(Message(self, topic, data[place:end], mid, head))
+            at = end
+        self._at, self.unacked = at, unacked
+        return found
+
+    def shows(self) -> bool:
+        """Show paho the next packet, or the end; tell whether there is anything to read for it.
 
         Raises:
             Malformed: No packet begins here.
         """
         data, at = self._data, self._at
         if at < self._shown:
-            return True  # paho has not read the last one to its end
+            return True
         length, body = _length(data, at + 1)
         end = body + length
         if body == 0 or end > len(data):
+            if length > LONGEST and data[at] & 0xF0 != PUBLISH:
+                raise Malformed(f"a packet of {length} bytes")
             return self._end is not None
-        if data[at] & 0xF0 != PUBLISH or data[at] & 0x06 == 0x04:  # QoS 2 we never ask for
-            self._shown = end
-            return True
-        self._at = end
-        return _publish(data, at, body, end, properties=self._properties)
+        self._shown = end
+        return True
 
     def acknowledge(self, mid: int) -> None:
-        """Take a PUBACK for the next `flush`."""
+        """Take a PUBACK for the next `flush`; for `Message.ack`."""
         self._out += bytes((PUBACK, 2, mid >> 8, mid & 0xFF))
+        self.unacked -= 1
+        self.on_output()
 
     def flush(self) -> bool:
         """Write what is to be written; tell whether all of it is."""
@@ -152,8 +243,6 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
         byte = data[place]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            if value > LONGEST:
-                raise Malformed(f"a packet of {value} bytes")
             return value, place + 1
         shift += 7
     if len(data) >= at + 4:
@@ -161,19 +250,5 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _publish(data: bytes, at: int, body: int, end: int, *, properties: bool) -> Publish:
-    flags = data[at]
-    qos = flags >> 1 & 3
-    topic_at = body + 2
-    place = topic_at + int.from_bytes(data[body:topic_at])
-    topic = data[topic_at:place]
-    mid = 0
-    if qos:
-        mid = int.from_bytes(data[place : place + 2])
-        place += 2
-    if properties:
-        length, place = _length(data, place)
-        place += length
-    if not topic_at <= place <= end or qos > 1:
-        raise Malformed("a PUBLISH that ends before its payload")
-    return Publish(topic, data[place:end], mid, qos, bool(flags & 1), bool(flags & 8))
+def _nothing() -> None:
+    """Nobody listens yet."""

@@ -14,7 +14,8 @@ from broadcast import mqtt as link_module
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker
 from broadcast.errors import Unavailable
-from broadcast.mqtt import Link, Message
+from broadcast.mqtt import Link
+from broadcast.mqtt_packets import Message
 
 pytestmark = pytest.mark.broker
 

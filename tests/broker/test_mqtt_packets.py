@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast import mqtt_packets
-from broadcast.mqtt_packets import Malformed, Publish, Stream
+from broadcast.mqtt_packets import Malformed, Message, Stream
+
+ALL = 1_000_000
+
+
+class Publish(NamedTuple):
+    """What a broker says."""
+
+    topic: str
+    payload: bytes
+    mid: int
+    qos: int
+    retain: bool
+    dup: bool
+
+
+def said_by(message: Message) -> tuple[object, ...]:
+    return message.topic, message.payload, message.qos, message.retain, message.dup
 
 
 def variable(value: int) -> bytes:
@@ -24,7 +42,8 @@ def variable(value: int) -> bytes:
 
 def packet(message: Publish, properties: bytes | None = None) -> bytes:
     flags = message.dup << 3 | message.qos << 1 | message.retain
-    body = len(message.topic).to_bytes(2) + message.topic
+    topic = message.topic.encode()
+    body = len(topic).to_bytes(2) + topic
     if message.qos:
         body += message.mid.to_bytes(2)
     if properties is not None:
@@ -37,7 +56,7 @@ PINGRESP = b"\xd0\x00"
 
 messages = st.builds(
     lambda topic, payload, mid, retain, dup: Publish(topic, payload, mid, bool(mid), retain, dup),
-    st.binary(min_size=1, max_size=40),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     st.binary(max_size=300),
     st.integers(0, 65_535),
     st.booleans(),
@@ -53,18 +72,21 @@ class Peer:
         near.setblocking(False)
         self.stream = Stream(near, properties=properties)
 
-    def drain(self) -> tuple[list[Publish], bytes]:
+    def drain(self) -> tuple[list[Message], bytes]:
         """Messages, and what paho would have read, until nothing is whole."""
-        found: list[Publish] = []
+        found: list[Message] = []
         shown = bytearray()
-        while (item := self.stream.next()) is not False:
-            if item is True:
-                data = self.stream.recv(1)
-                if not data:
-                    break
-                shown += data
-            else:
-                found.append(item)
+        while True:
+            messages = self.stream.messages(3)
+            found += messages
+            if len(messages) == 3:
+                continue
+            if not self.stream.shows():
+                break
+            data = self.stream.recv(1)
+            if not data:
+                break
+            shown += data
         return found, bytes(shown)
 
 
@@ -86,7 +108,7 @@ def test_any_cuts_between_reads_give_the_same_messages(
 ) -> None:
     peer = Peer(properties=properties is not None)
     data = b"".join(PINGRESP if each is None else packet(each, properties) for each in said)
-    found: list[Publish] = []
+    found: list[Message] = []
     shown = b""
     while data:
         size = cuts.pop() if cuts else len(data)
@@ -96,10 +118,21 @@ def test_any_cuts_between_reads_give_the_same_messages(
         more, for_paho = peer.drain()
         found += more
         shown += for_paho
-    peer.far.close()
-    peer.stream.close()
-    assert found == [each for each in said if each is not None]
+    expected = [each for each in said if each is not None]
+    assert [said_by(message) for message in found] == [
+        (each.topic, each.payload, each.qos, each.retain, each.dup) for each in expected
+    ]
     assert shown == PINGRESP * said.count(None)
+    confirmed = [each.mid for each in expected if each.qos]
+    assert peer.stream.unacked == len(confirmed)
+    for message in found:
+        message.ack()
+        message.ack()
+    assert peer.stream.unacked == 0
+    peer.stream.close()
+    heard = b"".join(iter(lambda: peer.far.recv(100), b""))
+    assert heard == b"".join(b"\x40\x02" + mid.to_bytes(2) for mid in confirmed)
+    peer.far.close()
 
 
 def test_paho_sees_its_own_packets_and_the_end(peer: Peer) -> None:
@@ -107,29 +140,68 @@ def test_paho_sees_its_own_packets_and_the_end(peer: Peer) -> None:
     peer.far.close()
     peer.stream.fill()
     peer.stream.fill()
-    assert peer.stream.next() is True
+    assert not peer.stream.messages(ALL)
+    assert peer.stream.shows()
+    assert not peer.stream.messages(ALL)
     assert peer.stream.recv(9) == PINGRESP
-    assert peer.stream.next() == Publish(b"t", b"xy", 0, 0, retain=False, dup=False)
-    assert peer.stream.next() is True
+    (message,) = peer.stream.messages(ALL)
+    assert said_by(message) == ("t", b"xy", 0, False, False)
+    assert peer.stream.shows()
     assert peer.stream.recv(1) == b""
+
+
+def test_a_topic_that_is_not_utf8_is_left_empty_and_can_be_acknowledged(peer: Peer) -> None:
+    peer.far.sendall(b"\x32\x06\x00\x01\xff\x00\x07x")
+    peer.stream.fill()
+    (message,) = peer.stream.messages(ALL)
+    assert said_by(message) == ("", b"x", 1, False, False)
+    message.ack()
+    assert peer.stream.flush()
+    assert peer.far.recv(100) == b"\x40\x02\x00\x07"
+
+
+@pytest.mark.parametrize("beyond", [1, 300_000])
+def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
+    peer: Peer, beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_packets, "LONGEST", 100_000)
+    long = Publish("t", b"y" * (100_000 + beyond), 3, 1, retain=False, dup=False)
+    data = packet(long) + packet(long._replace(payload=b"x", mid=4)) + PINGRESP
+    found: list[Message] = []
+    shown = b""
+    for at in range(0, len(data), 50_000):
+        peer.far.sendall(data[at : at + 50_000])
+        peer.stream.fill()
+        more, for_paho = peer.drain()
+        found += more
+        shown += for_paho
+    cut, whole = found
+    assert 100_000 <= len(cut.payload) <= 100_000 + beyond
+    assert whole.payload == b"x"
+    assert shown == PINGRESP
+    for message in found:
+        message.ack()
+    assert peer.stream.flush()
+    assert peer.far.recv(100) == b"\x40\x02\x00\x03\x40\x02\x00\x04"
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x30\xff\xff\xff\xff\x01", b"\x30\xff\xff\xff\x7f", b"\x32\x04\x00\x09tt"],
+    [b"\x30\xff\xff\xff\xff\x01", b"\x90\xff\xff\xff\x7f", b"\x32\x04\x00\x09tt"],
     ids=["length without end", "longer than any", "topic beyond its packet"],
 )
 def test_what_is_no_mqtt_is_refused(peer: Peer, data: bytes) -> None:
     peer.far.sendall(data)
     peer.stream.fill()
     with pytest.raises(Malformed):
-        peer.stream.next()
+        peer.stream.messages(ALL) or peer.stream.shows()
 
 
 def test_paho_is_shown_nothing_before_its_packet_is_whole(peer: Peer) -> None:
     peer.far.sendall(PINGRESP[:1])
     peer.stream.fill()
-    assert peer.stream.next() is False
+    assert not peer.stream.messages(ALL)
+    assert not peer.stream.shows()
     with pytest.raises(BlockingIOError):
         peer.stream.recv(1)
 
