@@ -132,7 +132,7 @@ FROM slot CROSS JOIN LATERAL (
 
 _HEARTBEATS = """
 INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
-SELECT :day, id, :session, seq, at, at, CAST(:body AS jsonb)
+SELECT :day, id, :session, seq, at, at, CAST(:body AS json)
 FROM devices CROSS JOIN generate_series(1, :beats) seq
 CROSS JOIN LATERAL (SELECT CAST(:day AS timestamp) + seq * interval '1 minute' AS at) sent
 """

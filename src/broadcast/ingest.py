@@ -143,6 +143,8 @@ class _Sorted:
     """A batch by what it is."""
 
     by_kind: dict[str, list[Any]]
+    columns: heartbeats.Columns
+    """Of the heartbeats."""
     letters: list[Letter]
     confirmed: list[reports.Confirmed]
 
@@ -285,8 +287,8 @@ class _Ingest:
             events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
             await self._roll.look_up(session, (e.device_code for e in events), received_at)
             told = self._sort(batch)
-            async with self._raw_beside(told, received_at) as bodies:
-                await self._record(session, told, bodies, received_at)
+            async with self._raw_beside(told, received_at):
+                await self._record(session, told, received_at)
                 if told.letters:
                     await dead_letters.keep(session, told.letters, received_at, self._budget)
                 if span is not None:
@@ -301,32 +303,26 @@ class _Ingest:
         return told
 
     @asynccontextmanager
-    async def _raw_beside(
-        self, told: _Sorted, received_at: datetime
-    ) -> AsyncIterator[Sequence[str]]:
+    async def _raw_beside(self, told: _Sorted, received_at: datetime) -> AsyncIterator[None]:
         """Store the raw heartbeats over another connection, while the rest of the batch is.
 
         They are committed when the block ends, before the rest is. Until then a failure of either
         fails the batch, and what is stored of it once more changes nothing.
         """
-        beats = told.by_kind.get("heartbeat", [])
-        bodies = heartbeats.as_stored(beats)
-        if not beats:
-            yield bodies
+        if "heartbeat" not in told.by_kind:
+            yield
             return
-        raw = asyncio.create_task(self._keep_raw(beats, bodies, received_at))
+        raw = asyncio.create_task(self._keep_raw(told.columns, received_at))
         try:
-            yield bodies
+            yield
             await raw
         finally:
             raw.cancel()
             await asyncio.wait([raw])
 
-    async def _keep_raw(
-        self, beats: Sequence[Arrival[Heartbeat]], bodies: Sequence[str], received_at: datetime
-    ) -> None:
+    async def _keep_raw(self, columns: heartbeats.Columns, received_at: datetime) -> None:
         async with db.transaction(self._engine) as session:
-            await heartbeats.keep_raw(session, beats, bodies, received_at)
+            await heartbeats.keep_raw(session, columns, received_at)
 
     def _sort(self, batch: Sequence[Inbound]) -> _Sorted:
         by_kind: defaultdict[str, list[Any]] = defaultdict(list)
@@ -348,14 +344,15 @@ class _Ingest:
                     )
                 )
             else:
-                by_kind[found.kind].append(Arrival(device_id, found.device_code, found.message))
-        # In the order of their ids, so that two workers do not wait for each other crosswise.
-        by_kind["heartbeat"].sort(key=itemgetter(0))
-        return _Sorted(by_kind, letters, [])
+                by_kind[found.kind].append(
+                    Arrival(device_id, found.device_code, found.message, found.body)
+                )
+        if beats := by_kind.get("heartbeat"):
+            # In the order of their ids, so that two workers do not wait for each other crosswise.
+            beats.sort(key=itemgetter(0))
+        return _Sorted(by_kind, heartbeats.Columns.of(beats or ()), letters, [])
 
-    async def _record(
-        self, session: AsyncSession, told: _Sorted, bodies: Sequence[str], received_at: datetime
-    ) -> None:
+    async def _record(self, session: AsyncSession, told: _Sorted, received_at: datetime) -> None:
         """Hand each kind to the feature that keeps it."""
         of = told.by_kind
         await heartbeats.record(
@@ -367,7 +364,7 @@ class _Ingest:
             live=self.intake.echo.is_live(received_at),
             patience=self._patience,
             steady=self._steady,
-            bodies=bodies,
+            columns=told.columns,
         )
         troubles = [_fault_report(arrival, received_at) for arrival in of.get("fault", ())]
         self._floods += self.intake.floods()

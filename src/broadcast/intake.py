@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from broadcast import clock
 from broadcast.devices.dead_letters import Letter
 from broadcast.devices.echo import Echo, Probe
-from broadcast.devices.inbound import Event, read, sender
+from broadcast.devices.inbound import Event, Reader, sender
 from broadcast.devices.sharing import Share
 from broadcast.devices.throttle import Flood, Throttle
 from broadcast.programmes.orders import Orders, Publisher
@@ -116,6 +116,7 @@ class Intake:
         self._share = share
         self._orders = orders
         self._is_known = is_known
+        self._reader = Reader(is_known)
         self._throttle = Throttle()
 
     async def batch(self) -> Batch:
@@ -156,7 +157,7 @@ class Intake:
             if known is not None and not self._admit(*known, now):
                 message.ack()
                 continue
-            found = read(message.topic, known, message.payload, retain=message.retain)
+            found = self._reader.read(message.topic, known, message.payload, retain=message.retain)
             if (
                 isinstance(found, Event)
                 and isinstance(found.message, TimeRequest)

@@ -121,7 +121,7 @@ async def test_any_order_of_arrival_comes_to_the_recount(engine: AsyncEngine, se
     while await summarise(engine, now, KEEP):
         pass
     expected: defaultdict[tuple[int, datetime], set[Any]] = defaultdict(set)
-    for received_at, (device_id, _, said) in everything:
+    for received_at, (device_id, _, said, _) in everything:
         at = happened_at(said.sent_at, received_at, trusted=said.clock.trusted)
         # One row a day of reception: a repetition of the next day is a second one.
         identity = (received_at.astimezone(LOCAL).date(), said.session, said.seq)

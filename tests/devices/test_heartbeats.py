@@ -23,7 +23,7 @@ from broadcast.devices.model import (
 )
 from broadcast.devices.online_minutes import bit, from_bits
 from broadcast.devices.presence import Listening
-from broadcast.wire.events import Clock
+from broadcast.wire.events import Clock, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 
 RULES = Rules(return_within=timedelta(0))
@@ -64,7 +64,10 @@ async def test_boot_then_heartbeat_make_one_online_device(session: AsyncSession)
     (device,) = await enrol(session, "QN-1")
     await record(session, boots=[boot(device, held={"area/51/programme": 7})])
     later = EIGHT + MINUTE
-    await record(session, beats=[beat(device, sent_at=later, volume=60)], at=later)
+    said = beat(
+        device, sent_at=later, supply=Supply(mains=False), network=Network(operator="Viettel")
+    )
+    await record(session, beats=[said], at=later)
 
     state = await session.get_one(DevicePresence, device.id, populate_existing=True)
     assert (state.presence, state.since, state.session, state.seq) == (
@@ -72,8 +75,7 @@ async def test_boot_then_heartbeat_make_one_online_device(session: AsyncSession)
     )  # fmt: skip
     assert (state.last_seen_at, state.silent_after) == (later, later + 150 * SECOND)
     assert state.held == {}
-    assert state.heartbeat is not None
-    assert state.heartbeat["volume"] == 60
+    assert (state.mains, state.operator) == (False, "Viettel")
     assert await flips(session) == [(Presence.ONLINE, EIGHT, "boot")]
     stored = await session.get_one(Boot, (device.id, 1), populate_existing=True)
     assert stored.body["held"] == {"area/51/programme": 7}
@@ -194,13 +196,26 @@ async def test_will_and_return_in_one_batch_leave_the_device_online(session: Asy
 
 async def test_will_keeps_what_the_device_held(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    await record(session, beats=[beat(device, held={"a/programme": 2}, volume=60)])
+    await record(
+        session, beats=[beat(device, held={"a/programme": 2}, supply=Supply(mains=False))]
+    )
     await record(session, wills=[will(device)], at=EIGHT + SECOND)
     state = await session.get_one(DevicePresence, device.id, populate_existing=True)
     assert (state.gone, state.held, state.silent_after) == (
         True, {"a/programme": 2}, EIGHT + 31 * SECOND,
     )  # fmt: skip
-    assert state.heartbeat is not None
+    assert state.mains is False
+
+
+async def test_boot_says_nothing_of_the_lifelines_and_a_late_heartbeat_does_not_either(
+    session: AsyncSession,
+) -> None:
+    (device,) = await enrol(session, "A")
+    await record(session, beats=[beat(device, supply=Supply(mains=True))])
+    await record(session, boots=[boot(device, session=2)])
+    await record(session, beats=[beat(device, seq=2, supply=Supply(mains=True))])
+    state = await session.get_one(DevicePresence, device.id, populate_existing=True)
+    assert (state.session, state.mains, state.operator) == (2, None, None)
 
 
 async def listened(session: AsyncSession, start: Any, until: Any) -> None:

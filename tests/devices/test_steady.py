@@ -26,6 +26,7 @@ from broadcast.devices.model import (
 from broadcast.devices.presence import Listening
 from broadcast.devices.steady import Steady
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.wire.events import Supply
 from tests.conftest import rolled_back
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 
@@ -41,6 +42,7 @@ class Said(NamedTuple):
     ahead: int
     """Of the heartbeat that is due."""
     held: int
+    mains: bool
     waited: int
     """Minutes."""
     clock_wrong: bool
@@ -65,6 +67,7 @@ said = st.builds(
     session=st.sampled_from([1] * 12 + [2]),
     ahead=st.sampled_from([0, 0, 0, 0, 1, 2, -3]),
     held=st.sampled_from([7] * 7 + [8]),
+    mains=st.sampled_from([True] * 7 + [False]),
     waited=st.sampled_from([0, 0, 0, 3]),
     clock_wrong=st.sampled_from([False] * 9 + [True]),
 )
@@ -95,7 +98,8 @@ def arrivals(
         if each.kind == "boot":
             boots.append(boot(device, each.session, at, held=held))
         elif each.kind == "beat":
-            beats.append(beat(device, each.session, max(1, due + each.ahead), at, held=held))
+            more = {"held": held, "supply": Supply(mains=each.mains)}
+            beats.append(beat(device, each.session, max(1, due + each.ahead), at, **more))
         else:
             wills.append(will(device, each.session))
     return boots, beats, wills

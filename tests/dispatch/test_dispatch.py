@@ -654,7 +654,6 @@ async def test_what_fell_silent_is_an_incident_after_the_same_turn(world: World)
                 DevicePresence(
                     device_id=device.id, presence=Presence.ONLINE, since=NOW, session=1, seq=1,
                     last_seen_at=NOW, silent_after=NOW + timedelta(seconds=150), held={},
-                    heartbeat=None,
                 )
             )  # fmt: skip
         session.add(ListeningSpan(started_at=NOW, until=NOW + timedelta(minutes=11)))

@@ -89,7 +89,7 @@ async def test_flapping_device_stays_in_its_incident_and_a_later_fall_opens_anot
     ("heartbeat", "fault", "cause"),
     [
         ({}, False, Cause.AREA),
-        ({"supply": {"mains": False}}, False, Cause.POWER),
+        ({"mains": False}, False, Cause.POWER),
         ({}, True, Cause.POWER),
     ],
 )
@@ -240,7 +240,7 @@ async def test_metrics_say_what_is_open(world: World) -> None:
 
 
 async def test_evidence_of_the_power_stands_whatever_comes_later(world: World) -> None:
-    await world.fall([7], supply={"mains": False})
+    await world.fall([7], mains=False)
     await world.run(12)
     await world.rise([7], "reconnect")
     await world.run(1)

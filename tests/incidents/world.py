@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, Level
@@ -67,7 +66,6 @@ class World:
         session.add_all([*clusters, *self.devices])
         await session.flush()
         for number, (cluster, device) in enumerate(zip(clusters, self.devices, strict=True)):
-            network = {"operator": operators[number % len(operators)]}
             session.add_all([
                 ClusterVillage(cluster_id=cluster.id, village_code=villages[number],
                                valid_from=BEGAN, grade=Grade.PRIMARY),
@@ -75,7 +73,7 @@ class World:
                 DevicePresence(device_id=device.id, presence="online", since=self.started_at,
                                session=1, seq=1, gone=False, last_seen_at=EIGHT,
                                silent_after=EIGHT + PATIENCE.silent, held={},
-                               heartbeat={"network": network, "supply": {"mains": True}}),
+                               mains=True, operator=operators[number % len(operators)]),
             ])  # fmt: skip
         await touch(session)
         await session.flush()
@@ -103,18 +101,14 @@ class World:
             },
         )
 
-    async def fall(self, numbers: Collection[int], **heartbeat: object) -> None:
-        """These are not heard any more; what their last heartbeat said besides."""
+    async def fall(self, numbers: Collection[int], **said: object) -> None:
+        """These are not heard any more; what their last heartbeat said of their lifelines."""
         await self.hear()
         self.down |= set(numbers)
-        if heartbeat:
+        if said:
             ids = [self.devices[number].id for number in numbers]
-            held = sa.cast(DevicePresence.heartbeat, JSONB)
-            more = sa.type_coerce(heartbeat, JSONB)
             await self.session.execute(
-                sa.update(DevicePresence)
-                .where(DevicePresence.device_id.in_(ids))
-                .values(heartbeat=sa.cast(held.op("||")(more), JSON))
+                sa.update(DevicePresence).where(DevicePresence.device_id.in_(ids)).values(**said)
             )
 
     async def rise(self, numbers: Collection[int], reason: str | None = None) -> None:

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.devices import inbound
 from broadcast.devices.dead_letters import Letter, Why
-from broadcast.devices.inbound import Event, sender
+from broadcast.devices.inbound import Event, Reader, sender
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import Gone
 from tests.ingest.inbox import PREFIX
@@ -17,7 +16,7 @@ TOPIC = f"{PREFIX}/device/QN-1/event/gone"
 
 
 def read(topic: str, payload: bytes, *, retain: bool) -> Event | Letter:
-    return inbound.read(topic, sender(topic, PREFIX), payload, retain=retain)
+    return Reader(lambda _: True).read(topic, sender(topic, PREFIX), payload, retain=retain)
 
 
 def test_good_message_is_an_event() -> None:

@@ -26,11 +26,11 @@ SELECT 'power_cut', n, '2025-05-01'::timestamptz + n * interval '1 hour',
 FROM generate_series(1, 1000) AS n;
 
 INSERT INTO device_presence (device_id, presence, since, session, seq, gone, last_seen_at,
-                             silent_after, clock_wrong, held, heartbeat)
+                             silent_after, clock_wrong, held, mains, operator)
 SELECT n, CASE WHEN n % 50 = 0 THEN 'silent' ELSE 'online' END, '2025-06-01', 1000, 1, false,
        '2025-07-01T00:59:30Z', '2025-07-01T01:02:00Z', false,
        '{"area/51/programme": 1751331600000, "area/C1/programme": 1751331600000}',
-       jsonb_build_object('volume', 70, 'network', repeat(md5(n::text), 15))
+       true, 'Viettel'
 FROM generate_series(1, 10000) AS n;
 INSERT INTO presence_changes (device_id, presence, happened_at, recorded_at, cause)
 SELECT 1 + n % 10000, CASE WHEN n % 2 = 0 THEN 'online' ELSE 'silent' END,

@@ -237,6 +237,16 @@ async def test_lists(plans: Plans) -> None:
     assert found[3].indexes("dead_letters") == {"ix_dead_letters_device"}
 
 
+async def test_newest_heartbeats_with_presence(plans: Plans) -> None:
+    async def work(session: AsyncSession) -> None:
+        anyone: Any = None
+        await telemetry_routes.list_presence(session, anyone, Paging(None, 100))
+        await telemetry_routes.show_presence(session, anyone, "D-7")
+
+    for plan in await plans(work):
+        assert plan.indexes("heartbeats") == {"pkey"}
+
+
 async def test_explaining_a_play(plans: Plans) -> None:
     async def work(session: AsyncSession) -> None:
         query = sa.select(Play.occurrence_id, Play.cluster_id).where(

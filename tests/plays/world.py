@@ -203,7 +203,6 @@ class World:
             DevicePresence(
                 device_id=key, presence=presence, since=since, session=1, seq=1, gone=False,
                 last_seen_at=since, silent_after=since + 150 * SECOND, clock_wrong=False, held={},
-                heartbeat=None,
             )
         )  # fmt: skip
         await self.session.flush()

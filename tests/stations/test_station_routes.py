@@ -431,7 +431,6 @@ async def test_clusters_are_found_by_state(engine: AsyncEngine, client: httpx.As
             DevicePresence(
                 device_id=ids["D-1"], presence=Presence.OFFLINE, since=now, session=1, seq=1,
                 gone=False, last_seen_at=now, silent_after=now, clock_wrong=False, held={},
-                heartbeat=None,
             )
         )  # fmt: skip
         session.add_all(

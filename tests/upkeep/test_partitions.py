@@ -62,7 +62,7 @@ async def test_ingest_does_not_hang_behind_a_drop_that_has_to_wait(engine: Async
     old = TODAY - timedelta(days=40)
     await make(engine, ("heartbeats", old), ("heartbeats", TODAY))
     insert = sa.text(
-        "INSERT INTO heartbeats VALUES (:day, 1, 1, :seq, now(), now(), CAST('{}' AS jsonb))"
+        "INSERT INTO heartbeats VALUES (:day, 1, 1, :seq, now(), now(), CAST('{}' AS json))"
     )
 
     async def keep_inserting() -> float:

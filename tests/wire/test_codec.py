@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.wire import WireError
-from broadcast.wire.codec import MAX_EVENT_BYTES, decode, decode_event, encode
+from broadcast.wire.codec import (
+    MAX_EVENT_BYTES,
+    decode,
+    decode_event,
+    decode_heartbeat,
+    encode,
+)
 from broadcast.wire.documents import Programme
 from broadcast.wire.events import EVENTS, Heartbeat
+from broadcast.wire.fields import Wire
 from tests.wire.payloads import NAMES, TYPES, payload, type_of
 
 Path = tuple[str | int, ...]
@@ -219,15 +227,77 @@ def test_defaults_and_nulls_stay_off_the_wire() -> None:
         "9999-12-30T23:59:59-23:59",  # the 31st in UTC, the year 10000 in the province
     ],
 )
-def test_an_instant_that_utc_does_not_have_is_refused(instant: str) -> None:
-    with pytest.raises(WireError, match="calendar"):
-        decode(without(json.loads(payload("boot")), ("sent_at",), instant), type_of("boot"))
+@pytest.mark.parametrize("name", NAMES)
+def test_an_instant_that_utc_does_not_have_is_refused(name: str, instant: str) -> None:
+    data = json.loads(payload(name))
+    instants = [path for path, value in walk(data) if path and is_instant(value)]
+    for path in instants:
+        spoilt = without(data, path, instant)
+        with pytest.raises(WireError, match="calendar"):
+            decode(spoilt, type_of(name))
+        if name in EVENTS:
+            with pytest.raises(WireError, match="calendar"):
+                decode_event(name, spoilt)
+
+
+def is_instant(value: Any) -> bool:
+    return isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value) is not None
 
 
 def test_an_instant_that_utc_does_not_have_is_refused_in_any_spelling() -> None:
     gone = b'{"sent_at":"\\u0030001-01-01T00:00:00+14:00","kind":"hot","open":true}'
     with pytest.raises(WireError, match="calendar"):
         decode_event("fault", gone)
+
+
+def same(one: Heartbeat, other: Wire) -> bool:
+    """Field by field: their classes differ."""
+    return msgspec.structs.asdict(one) == msgspec.structs.asdict(other)
+
+
+def outcome(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except WireError as error:
+        return error.reason, error.field
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("heartbeat")])
+def test_a_heartbeat_whose_held_is_taken_apart_once_is_the_same_heartbeat(name: str) -> None:
+    raw = payload(name)
+    plain = decode(raw, Heartbeat)
+    first, body, told = decode_heartbeat(raw, None)
+    second, body_again, told_again = decode_heartbeat(bytes(bytearray(raw)), told)
+    assert same(first, plain)
+    assert same(second, plain)
+    assert body == body_again == encode(msgspec.structs.replace(plain, held={}))
+    assert told_again is told
+    assert second.held is first.held
+
+
+def test_what_a_device_holds_is_taken_apart_when_it_changes() -> None:
+    data = json.loads(payload("heartbeat"))
+    _, _, told = decode_heartbeat(json.dumps(data).encode(), None)
+    data["held"]["area/51/programme"] = 7
+    changed, _, now = decode_heartbeat(json.dumps(data).encode(), told)
+    assert changed.held == data["held"] == now.held
+    assert told.held != now.held
+    del data["held"]
+    without_any, _, _ = decode_heartbeat(json.dumps(data).encode(), now)
+    assert without_any.held == {}
+
+
+def test_every_way_to_spoil_a_heartbeat_is_refused_alike() -> None:
+    data = json.loads(payload("heartbeat"))
+    _, _, told = decode_heartbeat(payload("heartbeat"), None)
+    for path, _ in walk(data):
+        for spoilt in (
+            [without(data, path, value) for value in (None, -1, "x", [], {"a": 0})] if path else []
+        ):
+            plain = outcome(lambda: decode_event("heartbeat", spoilt))  # noqa: B023
+            for last in (None, told):
+                found = outcome(lambda: decode_heartbeat(spoilt, last)[0])  # noqa: B023
+                assert same(found, plain) if isinstance(plain, Heartbeat) else found == plain
 
 
 def test_an_instant_without_a_zone_is_refused() -> None:

@@ -13,3 +13,5 @@ class Arrival(NamedTuple, Generic[M]):
     device_id: int
     code: str
     message: M
+    body: bytes = b""
+    """Of a heartbeat that was read from the broker: its JSON as it is stored, without `held`."""

@@ -6,9 +6,10 @@ heartbeats prove nothing, so they may be stored beside, in a transaction of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -20,10 +21,10 @@ from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.devices import faults, presence_rows
 from broadcast.devices.arrival import Arrival
-from broadcast.devices.online_minutes import is_plausible, minute_of
+from broadcast.devices.online_minutes import MINUTES, Reception, minute_of
 from broadcast.devices.presence import Flip, Patience, State, believed, gone, heard
 from broadcast.devices.presence_rows import Held, Known, Row
-from broadcast.devices.steady import Steady, Step, sent_at
+from broadcast.devices.steady import Lifelines, Steady, Step, lifelines
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
@@ -67,7 +68,7 @@ async def record(
     live: bool,
     patience: Patience,
     steady: Steady | None = None,
-    bodies: Sequence[str] | None = None,
+    columns: Columns | None = None,
 ) -> None:
     """Store a batch: presence with its flips, boots, receipts and online minutes.
 
@@ -82,18 +83,18 @@ async def record(
             five minutes slow would make its device silent for ever.
         patience: Thresholds of presence.
         steady: Devices remembered from the batches before, so that most need not be read.
-        bodies: The heartbeats as they are stored, from a caller that keeps the raw rows itself;
-            otherwise they are kept here.
+        columns: Those of the heartbeats, from a caller that keeps the raw rows itself; otherwise
+            they are kept here.
     """
     steady = steady or Steady()
-    if bodies is None:
-        bodies = as_stored(beats)
-        if beats:
-            await keep_raw(session, beats, bodies, received_at)
-    steps = steady.plain(boots, beats, wills, received_at, live=live)
+    reception = Reception(received_at)
+    if columns is None:
+        columns = Columns.of(beats)
+        await keep_raw(session, columns, received_at)
+    steps = steady.plain(boots, beats, wills, reception, live=live)
     advanced: set[int] = set()
     if beats:
-        advanced = await _keep_beats(session, beats, bodies, steps, received_at, patience)
+        advanced = await _keep_beats(session, beats, columns, steps, reception, patience)
         steady.took(steps, advanced)
     turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
     if turns:
@@ -101,9 +102,8 @@ async def record(
             session, [Held(i, turn.held) for i, turn in turns.items()]
         )
         for device_id, turn in turns.items():
-            _fold(turn, known.get(device_id), received_at, live=live, patience=patience)
-        newest = {id(beat.message): body for beat, body in zip(beats, bodies, strict=True)}
-        await _keep_presence(session, turns, known, newest, received_at)
+            _fold(turn, known.get(device_id), reception, live=live, patience=patience)
+        await _keep_presence(session, turns, known, received_at)
         await _keep_receipts(session, turns, known, received_at)
         for device_id, turn in turns.items():
             before = known.get(device_id)
@@ -142,17 +142,21 @@ def _order(message: Boot | Heartbeat) -> tuple[int, int]:
 
 
 def _fold(
-    turn: _Turn, known: Known | None, received_at: datetime, *, live: bool, patience: Patience
+    turn: _Turn, known: Known | None, reception: Reception, *, live: bool, patience: Patience
 ) -> None:
+    received_at = reception.at
     state = believed(known.state, received_at, patience) if known else None
     turn.clock_wrong = known.clock_wrong if known else False
     for message in turn.heard:
-        at = received_at if live else sent_at(message, received_at)
+        trusted = message.clock.trusted
+        at = received_at
+        if not live:
+            at = reception.happened_at(message.sent_at, trusted=trusted)
         cause = "heartbeat" if isinstance(message, Heartbeat) else "boot"
         state, flip = heard(state, *_order(message), at, patience, cause)
         if flip is not None:
             turn.flips.append(flip)
-        turn.clock_wrong = message.clock.trusted and not is_plausible(message.sent_at, received_at)
+        turn.clock_wrong = trusted and not reception.is_plausible(message.sent_at)
         if turn.clock_wrong:
             CLOCKS.inc()
     for session in turn.gone:
@@ -164,7 +168,6 @@ async def _keep_presence(
     session: AsyncSession,
     turns: Mapping[int, _Turn],
     known: Mapping[int, Known],
-    bodies: Mapping[int, str],
     received_at: datetime,
 ) -> None:
     new: list[Row] = []
@@ -183,7 +186,7 @@ async def _keep_presence(
             turn.state,
             clock_wrong=turn.clock_wrong,
             held=None if newest is None else turn.held,
-            heartbeat=msgspec.Raw(bodies[id(newest)]) if id(newest) in bodies else None,
+            lifelines=_UNSAID if newest is None else lifelines(newest),
         )
         (changed if before else new).append(row)
         flips.extend((device_id, flip) for flip in turn.flips)
@@ -198,6 +201,7 @@ async def _keep_presence(
     await faults.keep(session, clocks)
 
 
+_UNSAID = Lifelines(None, None)
 _CLOCK_DETAIL = "thiết bị tin đồng hồ của mình nhưng giờ gửi không thể đúng"
 
 
@@ -276,16 +280,42 @@ async def _keep_boots(
     )
 
 
+class Columns(NamedTuple):
+    """Heartbeats of a batch as the statements take them: one text for each column."""
+
+    ids: str
+    sessions: str
+    seqs: str
+    sent_at: str
+    """Seconds of Unix time."""
+    bodies: str
+
+    @classmethod
+    def of(cls, beats: Sequence[Arrival[Heartbeat]]) -> Columns:
+        """Columns of heartbeats; the bodies are made of those that came without."""
+        return cls(
+            db.array(beat.device_id for beat in beats),
+            db.array(beat.message.session for beat in beats),
+            db.array(beat.message.seq for beat in beats),
+            db.array(beat.message.sent_at.timestamp() for beat in beats),
+            b"\n".join(beat.body or _body(beat.message) for beat in beats).decode(),
+        )
+
+
+def _body(message: Heartbeat) -> bytes:
+    """JSON without `held`, which a receipt says once."""
+    return encode(msgspec.structs.replace(message, held={}))
+
+
 _BEATS = sa.text("""
     WITH told AS MATERIALIZED (
-        SELECT device_id, session, seq, body, day, minute,
-               old_seq, to_timestamp(seen) AS last_seen_at
+        SELECT device_id, session, seq, date '1970-01-01' + minute / 1440 AS day,
+               minute % 1440 AS minute, old_seq, to_timestamp(seen) AS last_seen_at
         FROM unnest(
             CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
-            CAST(CAST(:seqs AS text) AS bigint[]), string_to_array(:bodies, chr(10)),
-            CAST(CAST(:days AS text) AS date[]), CAST(CAST(:minutes AS text) AS integer[]),
+            CAST(CAST(:seqs AS text) AS bigint[]), CAST(CAST(:minutes AS text) AS integer[]),
             CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seen AS text) AS float[])
-        ) AS told (device_id, session, seq, body, day, minute, old_seq, seen)
+        ) AS told (device_id, session, seq, minute, old_seq, seen)
     ),
     online AS (
         INSERT INTO online_minutes AS m (device_id, day, minutes)
@@ -297,8 +327,7 @@ _BEATS = sa.text("""
     )
     UPDATE device_presence AS p
     SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
-        silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval),
-        heartbeat = n.body::json
+        silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval)
     FROM told AS n
     WHERE n.old_seq IS NOT NULL AND p.device_id = n.device_id AND p.session = n.session
       AND p.seq < n.seq AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone
@@ -309,7 +338,7 @@ _BEATS = sa.text("""
 
 _RAW = sa.text("""
     INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
-    SELECT :received_on, device_id, session, seq, to_timestamp(sent_at), :received_at, body::jsonb
+    SELECT :received_on, device_id, session, seq, to_timestamp(sent_at), :received_at, body::json
     FROM unnest(
         CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
         CAST(CAST(:seqs AS text) AS bigint[]), CAST(CAST(:sent_at AS text) AS float[]),
@@ -319,33 +348,18 @@ _RAW = sa.text("""
 """)
 
 
-def as_stored(beats: Sequence[Arrival[Heartbeat]]) -> list[str]:
-    """Heartbeats as they are stored: without `held`, which a receipt says once."""
-    return [encode(msgspec.structs.replace(beat.message, held={})).decode() for beat in beats]
-
-
-async def keep_raw(
-    session: AsyncSession,
-    beats: Sequence[Arrival[Heartbeat]],
-    bodies: Sequence[str],
-    received_at: datetime,
-) -> None:
+async def keep_raw(session: AsyncSession, columns: Columns, received_at: datetime) -> None:
     """Store heartbeats as they came, for the hourly health and for whoever looks into a box.
 
     Args:
         session: A transaction, of the batch or another.
-        beats: Heartbeats.
-        bodies: What `as_stored` makes of them.
+        columns: The heartbeats.
         received_at: When the batch was taken from the broker.
     """
     await session.execute(
         _RAW,
         {
-            "ids": db.array(beat.device_id for beat in beats),
-            "sessions": db.array(beat.message.session for beat in beats),
-            "seqs": db.array(beat.message.seq for beat in beats),
-            "sent_at": db.array(beat.message.sent_at.timestamp() for beat in beats),
-            "bodies": db.lines(bodies),
+            **columns._asdict(),
             "received_on": received_at.astimezone(LOCAL).date(),
             "received_at": received_at,
         },
@@ -355,9 +369,9 @@ async def keep_raw(
 async def _keep_beats(
     session: AsyncSession,
     beats: Sequence[Arrival[Heartbeat]],
-    bodies: Sequence[str],
+    columns: Columns,
     steps: Mapping[int, Step],
-    received_at: datetime,
+    reception: Reception,
     patience: Patience,
 ) -> set[int]:
     """Store the minutes, and the latest state of devices of which it is known what it was.
@@ -367,22 +381,32 @@ async def _keep_beats(
     """
     old_seqs: list[object] = ["NULL"] * len(beats)
     seen: list[object] = ["NULL"] * len(beats)
-    for step in steps.values():
-        old_seqs[step.place] = step.before.seq
-        seen[step.place] = step.last_seen_at.timestamp()
-    minutes = [minute_of(sent_at(beat.message, received_at), LOCAL) for beat in beats]
+    for before, _, last_seen_at, place in steps.values():
+        old_seqs[place] = before.seq
+        seen[place] = last_seen_at.timestamp()
     rows = await session.execute(
         _BEATS,
         {
-            "ids": db.array(beat.device_id for beat in beats),
-            "sessions": db.array(beat.message.session for beat in beats),
-            "seqs": db.array(beat.message.seq for beat in beats),
-            "bodies": db.lines(bodies),
-            "days": db.array(day for day, _ in minutes),
-            "minutes": db.array(minute for _, minute in minutes),
+            "ids": columns.ids,
+            "sessions": columns.sessions,
+            "seqs": columns.seqs,
+            "minutes": db.array(_minutes(beats, reception)),
             "old_seqs": db.array(old_seqs),
             "seen": db.array(seen),
             "silent": patience.silent,
         },
     )
     return set(rows.scalars())
+
+
+def _minutes(beats: Iterable[Arrival[Heartbeat]], reception: Reception) -> Iterator[int]:
+    """When each was sent, in minutes of local time since 1970-01-01 00:00."""
+    known: dict[int, int] = {}
+    for beat in beats:
+        message = beat.message
+        at = reception.happened_at(message.sent_at, trusted=message.clock.trusted)
+        minute = int(at.timestamp()) // 60
+        if minute not in known:
+            day, of_day = minute_of(at, LOCAL)
+            known[minute] = (day - date(1970, 1, 1)).days * MINUTES + of_day
+        yield known[minute]

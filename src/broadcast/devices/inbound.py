@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from broadcast.devices.dead_letters import Letter, Why
 from broadcast.wire import WireError
-from broadcast.wire.codec import MAX_EVENT_BYTES, decode_event, encode
+from broadcast.wire.codec import MAX_EVENT_BYTES, Told, decode_event, decode_heartbeat, encode
 from broadcast.wire.events import EVENTS
 from broadcast.wire.fields import Wire
 from broadcast.wire.topics import DEVICE_EVENT
@@ -15,6 +16,8 @@ from broadcast.wire.topics import DEVICE_EVENT
 LONGEST_TOPIC = 300
 TOPICS_KEPT = 2**16
 """Topics taken apart once: 10,000 devices with a few kinds each, at most 20 MB of them."""
+LONGEST_KEPT = 4096
+"""Bytes of what a device says that it holds, to be remembered; a few hundred are usual."""
 
 
 class Event(NamedTuple):
@@ -23,37 +26,63 @@ class Event(NamedTuple):
     device_code: str
     kind: str
     message: Wire
+    body: bytes = b""
+    """Of a heartbeat: its JSON as it is stored, without `held`."""
 
 
-def read(
-    topic: str, levels: tuple[str, str] | None, payload: bytes, *, retain: bool
-) -> Event | Letter:
-    """Decode a message.
+class Reader:
+    """Decodes messages. Remembers what each device holds: nearly every heartbeat says it again."""
 
-    Args:
-        topic: As received, with the prefix.
-        levels: What `sender` says of it.
-        payload: As received.
-        retain: The broker had stored it: an event that comes again at every connection of ours,
-            so no event.
-    """
-    if levels is None:
-        return Letter(Why.TOPIC, topic, None, payload, "no topic that a device may publish to")
-    code, kind = levels
-    if retain:
-        return Letter(Why.RETAINED, topic, code, payload, "events are published without retain")
-    try:
-        message = decode_event(kind, payload)
-        if b"\\u0000" in payload:
-            _refuse_nul(message)
-    except WireError as error:
-        why = Why.MALFORMED
-        if kind not in EVENTS:
-            why = Why.KIND
-        elif len(payload) > MAX_EVENT_BYTES:
-            why = Why.TOO_LARGE
-        return Letter(why, topic, code, payload, error.reason, error.field)
-    return Event(code, kind, message)
+    def __init__(self, is_known: Callable[[str], bool]) -> None:
+        """Begin with nothing.
+
+        Args:
+            is_known: Whether a device is known to be enrolled; of others nothing is remembered.
+        """
+        self._is_known = is_known
+        self._told: dict[str, Told] = {}
+
+    def read(
+        self, topic: str, levels: tuple[str, str] | None, payload: bytes, *, retain: bool
+    ) -> Event | Letter:
+        """Decode a message.
+
+        Args:
+            topic: As received, with the prefix.
+            levels: What `sender` says of it.
+            payload: As received.
+            retain: The broker had stored it: an event that comes again at every connection of
+                ours, so no event.
+        """
+        if levels is None:
+            return Letter(Why.TOPIC, topic, None, payload, "no topic that a device may publish to")
+        code, kind = levels
+        if retain:
+            return Letter(
+                Why.RETAINED, topic, code, payload, "events are published without retain"
+            )
+        try:
+            if kind == "heartbeat":
+                event = self._heartbeat(code, payload)
+            else:
+                event = Event(code, kind, decode_event(kind, payload))
+            if b"\\" in payload and b"\\u0000" in payload:
+                _refuse_nul(event.message)
+        except WireError as error:
+            why = Why.MALFORMED
+            if kind not in EVENTS:
+                why = Why.KIND
+            elif len(payload) > MAX_EVENT_BYTES:
+                why = Why.TOO_LARGE
+            return Letter(why, topic, code, payload, error.reason, error.field)
+        return event
+
+    def _heartbeat(self, code: str, payload: bytes) -> Event:
+        last = self._told.get(code)
+        message, body, told = decode_heartbeat(payload, last)
+        if told is not last and self._is_known(code) and len(bytes(told.raw)) <= LONGEST_KEPT:
+            self._told[code] = told
+        return Event(code, "heartbeat", message, body)
 
 
 def sender(topic: str, prefix: str) -> tuple[str, str] | None:

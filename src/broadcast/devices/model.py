@@ -93,8 +93,10 @@ class DevicePresence(Base):
     """`{scope}/{kind}` → revision the device says it holds."""
     held_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     """Heartbeat of the session that last changed `held`."""
-    heartbeat: Mapped[dict[str, Any] | None] = mapped_column(postgresql.JSON(none_as_null=True))
-    """The newest heartbeat, without `held`; JSON as it came, since nothing looks into it here."""
+    mains: Mapped[bool | None]
+    """What the newest message says of the mains; null when it says nothing, as every boot."""
+    operator: Mapped[str | None]
+    """Of the mobile network, likewise."""
 
 
 class PresenceChange(Base):
@@ -150,7 +152,7 @@ class Boot(Base):
 
 
 class Heartbeat(Base):
-    """Raw heartbeats, in daily partitions that are dropped by age. No request reads them.
+    """Raw heartbeats, in daily partitions that are dropped by age; requests read single ones.
 
     They lie in the order in which they came, so the hourly summary finds an hour by a block-range
     index, which costs an insert next to nothing.
@@ -168,7 +170,8 @@ class Heartbeat(Base):
     seq: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
-    body: Mapped[dict[str, Any]]
+    body: Mapped[dict[str, Any]] = mapped_column(postgresql.JSON())
+    """Without `held`. JSON as it came: taken apart when an hour is summed up, not before."""
 
 
 class OnlineMinutes(Base):

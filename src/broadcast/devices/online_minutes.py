@@ -19,21 +19,38 @@ BEHIND = timedelta(days=7)
 """How long a heartbeat may have waited, on the device or at the broker, to count for its time."""
 
 
+class Reception:
+    """When something was received, by the server's clock, and what a device's may have said."""
+
+    def __init__(self, received_at: datetime) -> None:
+        self.at = received_at
+        self._first = received_at - BEHIND
+        self._last = received_at + AHEAD
+
+    def is_plausible(self, sent_at: datetime) -> bool:
+        """Tell whether a device's clock can have been right when it said `sent_at`."""
+        return self._first <= sent_at <= self._last
+
+    def happened_at(self, sent_at: datetime, *, trusted: bool) -> datetime:
+        """When a message was sent, by the better of two clocks.
+
+        The device's, if it trusts it and it is plausible, because the message may have waited;
+        else the server's.
+        """
+        if trusted and self._first <= sent_at <= self._last:
+            # In UTC: PostgreSQL reads no offset of 16 hours and more, which RFC 3339 allows.
+            return min(sent_at, self.at).astimezone(UTC)
+        return self.at
+
+
 def is_plausible(sent_at: datetime, received_at: datetime) -> bool:
-    """Tell whether a device's clock can have been right when it said `sent_at`."""
-    return received_at - BEHIND <= sent_at <= received_at + AHEAD
+    """`Reception.is_plausible`, of a single message."""
+    return Reception(received_at).is_plausible(sent_at)
 
 
 def happened_at(sent_at: datetime, received_at: datetime, *, trusted: bool) -> datetime:
-    """When a message was sent, by the better of two clocks.
-
-    The device's, if it trusts it and it is plausible, because the message may have waited; else
-    the server's.
-    """
-    if trusted and is_plausible(sent_at, received_at):
-        # In UTC: PostgreSQL reads no offset of 16 hours and more, which RFC 3339 allows.
-        return min(sent_at, received_at).astimezone(UTC)
-    return received_at
+    """`Reception.happened_at`, of a single message."""
+    return Reception(received_at).happened_at(sent_at, trusted=trusted)
 
 
 def minute_of(at: datetime, zone: tzinfo) -> tuple[date, int]:

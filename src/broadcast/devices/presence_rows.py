@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.presence import Flip, Presence, State
+from broadcast.devices.steady import Lifelines
 
 FLIPS = Counter("broadcast_presence_flips", "Changes of presence", ["presence", "cause"])
 
@@ -27,7 +28,7 @@ class Known(NamedTuple):
 
 
 class Row(msgspec.Struct):
-    """What is to be stored of a device; None leaves a column as it is."""
+    """What is to be stored of a device; where `held` is None, it and the lifelines stay."""
 
     device_id: int
     presence: Presence
@@ -39,7 +40,8 @@ class Row(msgspec.Struct):
     silent_after: datetime
     clock_wrong: bool
     held: msgspec.Raw | None
-    heartbeat: msgspec.Raw | None
+    mains: bool | None
+    operator: str | None
 
     @classmethod
     def of(
@@ -49,12 +51,12 @@ class Row(msgspec.Struct):
         *,
         clock_wrong: bool,
         held: msgspec.Raw | None,
-        heartbeat: msgspec.Raw | None,
+        lifelines: Lifelines,
     ) -> Row:
         """Row of a state."""
         return cls(
             device_id, state.presence, state.since, state.session, state.seq, state.gone,
-            state.last_seen_at, state.silent_after, clock_wrong, held, heartbeat,
+            state.last_seen_at, state.silent_after, clock_wrong, held, *lifelines,
         )  # fmt: skip
 
 
@@ -101,7 +103,7 @@ _ROWS = """
     json_to_recordset(CAST(:rows AS json)) AS n (
         device_id integer, presence text, since timestamptz, session bigint, seq bigint,
         gone boolean, last_seen_at timestamptz, silent_after timestamptz, clock_wrong boolean,
-        held jsonb, heartbeat json
+        held jsonb, mains boolean, operator text
     )
 """
 
@@ -111,16 +113,18 @@ _UPDATE = sa.text(f"""
         last_seen_at = n.last_seen_at, silent_after = n.silent_after,
         clock_wrong = n.clock_wrong, held = COALESCE(n.held, p.held),
         held_seq = CASE WHEN n.held IS NULL THEN p.held_seq ELSE n.seq END,
-        heartbeat = COALESCE(n.heartbeat, p.heartbeat)
+        mains = CASE WHEN n.held IS NULL THEN p.mains ELSE n.mains END,
+        operator = CASE WHEN n.held IS NULL THEN p.operator ELSE n.operator END
     FROM {_ROWS}
     WHERE p.device_id = n.device_id
 """)  # noqa: S608 — a constant of this module
 
 _INSERT = sa.text(f"""
     INSERT INTO device_presence (device_id, presence, since, session, seq, gone, last_seen_at,
-                                 silent_after, clock_wrong, held, held_seq, heartbeat)
+                                 silent_after, clock_wrong, held, held_seq, mains,
+                                 operator)
     SELECT device_id, presence, since, session, seq, gone, last_seen_at, silent_after,
-           clock_wrong, COALESCE(held, '{{}}'), seq, heartbeat
+           clock_wrong, COALESCE(held, '{{}}'), seq, mains, operator
     FROM {_ROWS}
     ORDER BY device_id
     ON CONFLICT DO NOTHING

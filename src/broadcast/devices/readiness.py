@@ -38,7 +38,7 @@ async def record(
     An item whose id is no UUID is none of our occurrences and is left out.
     """
     newest: dict[tuple[UUID, int], tuple[datetime, Ready]] = {}
-    for device_id, _, message in arrivals:
+    for device_id, _, message, _ in arrivals:
         at = happened_at(message.sent_at, received_at, trusted=True)
         for item in message.items:
             occurrence_id = parse_id(item.occurrence_id)

@@ -10,37 +10,50 @@ flip by the sweep, another worker, a batch that was rolled back) is left to the 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from broadcast.devices.arrival import Arrival
-from broadcast.devices.online_minutes import happened_at, is_plausible
+from broadcast.devices.online_minutes import Reception
 from broadcast.devices.presence import CLOCK_SET, Presence, State
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
 
-class Remembered(NamedTuple):
+class Lifelines(NamedTuple):
+    """What a device hangs on, as it last said; a boot says nothing of it."""
+
+    mains: bool | None
+    operator: str | None
+    """Of its network."""
+
+
+def lifelines(message: Boot | Heartbeat) -> Lifelines:
+    """What a device hung on when it said this."""
+    supply = getattr(message, "supply", None)
+    network = getattr(message, "network", None)
+    return Lifelines(supply and supply.mains, network and network.operator)
+
+
+@dataclass(slots=True)
+class Remembered:
     """A device that was online, connected, and right about the time."""
 
     session: int
     seq: int
     last_seen_at: datetime
     held: Mapping[str, int]
+    lifelines: Lifelines
 
 
 class Step(NamedTuple):
     """Where the heartbeats of a batch take a device."""
 
     before: Remembered
-    seq: int
+    newest: Heartbeat
     last_seen_at: datetime
     place: int
     """Of its newest heartbeat in the batch."""
-
-
-def sent_at(message: Boot | Heartbeat, received_at: datetime) -> datetime:
-    """When a message was sent, by the better of two clocks."""
-    return happened_at(message.sent_at, received_at, trusted=message.clock.trusted)
 
 
 class Steady:
@@ -72,7 +85,7 @@ class Steady:
         is_newest = (newest.session, getattr(newest, "seq", 0)) == (state.session, state.seq)
         if state.presence is Presence.ONLINE and is_newest:
             self._known[device_id] = Remembered(
-                state.session, state.seq, state.last_seen_at, newest.held
+                state.session, state.seq, state.last_seen_at, newest.held, lifelines(newest)
             )
 
     def plain(
@@ -80,7 +93,7 @@ class Steady:
         boots: Sequence[Arrival[Boot]],
         beats: Sequence[Arrival[Heartbeat]],
         wills: Sequence[Arrival[Gone]],
-        received_at: datetime,
+        reception: Reception,
         *,
         live: bool,
     ) -> dict[int, Step]:
@@ -88,28 +101,31 @@ class Steady:
 
         The arguments are those of `heartbeats.record`.
         """
-        known = self._known
+        known, received_at = self._known, reception.at
+        set_at = received_at + CLOCK_SET
         steps: dict[int, Step] = {}
         other = {boot.device_id for boot in boots} | {will.device_id for will in wills}
-        for place, (device_id, _, beat) in enumerate(beats):
+        for place, (device_id, _, beat, _) in enumerate(beats):
             if device_id in other:
                 continue
             step = steps.get(device_id)
             before = known.get(device_id) if step is None else step.before
+            trusted = beat.clock.trusted
             if (
                 before is None
                 or beat.session != before.session
-                or beat.seq <= (before.seq if step is None else step.seq)
-                or beat.held != before.held
-                or (beat.clock.trusted and not is_plausible(beat.sent_at, received_at))
-                or before.last_seen_at > received_at + CLOCK_SET
+                or beat.seq <= (before.seq if step is None else step.newest.seq)
+                or (beat.held is not before.held and beat.held != before.held)
+                or lifelines(beat) != before.lifelines
+                or (trusted and not reception.is_plausible(beat.sent_at))
+                or before.last_seen_at > set_at
             ):
                 other.add(device_id)
                 steps.pop(device_id, None)
                 continue
-            at = received_at if live else sent_at(beat, received_at)
+            at = received_at if live else reception.happened_at(beat.sent_at, trusted=trusted)
             seen = max(at, before.last_seen_at if step is None else step.last_seen_at)
-            steps[device_id] = Step(before, beat.seq, seen, place)
+            steps[device_id] = Step(before, beat, seen, place)
         return steps
 
     def took(self, steps: Mapping[int, Step], devices: Collection[int]) -> None:
@@ -119,10 +135,9 @@ class Steady:
             steps: What `plain` found.
             devices: Those whose state was as remembered.
         """
-        for device_id, step in steps.items():
+        for device_id, (known, newest, last_seen_at, _) in steps.items():
             if device_id in devices:
-                self._known[device_id] = step.before._replace(
-                    seq=step.seq, last_seen_at=step.last_seen_at
-                )
+                known.seq, known.last_seen_at = newest.seq, last_seen_at
+                known.held = newest.held  # the same; but one object is compared sooner than two
             else:
                 self._known.pop(device_id, None)

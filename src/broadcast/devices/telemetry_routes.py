@@ -13,7 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
-from broadcast.devices.model import DeadLetter, Device, DevicePresence, Fault, PresenceChange
+from broadcast.clock import LOCAL
+from broadcast.devices.model import (
+    DeadLetter,
+    Device,
+    DevicePresence,
+    Fault,
+    Heartbeat,
+    PresenceChange,
+)
+from broadcast.devices.online_minutes import BEHIND
 from broadcast.devices.presence import Presence
 from broadcast.errors import NotFound
 from broadcast.stations.fields import example
@@ -42,7 +51,7 @@ class PresenceView(BaseModel):
     held: dict[str, int]
     """Revisions of documents that the device says it holds."""
     heartbeat: dict[str, Any] | None
-    """The newest heartbeat."""
+    """The newest heartbeat of the session, as long as raw heartbeats are kept."""
 
 
 class PresenceChangeView(BaseModel):
@@ -94,15 +103,28 @@ class DeadLetterView(BaseModel):
     """First 4 KiB."""
 
 
-def _presence() -> sa.Select[Device, DevicePresence]:
-    return (
-        sa.select(Device, DevicePresence)
-        .outerjoin(DevicePresence, DevicePresence.device_id == Device.id)
-        .where(Device.retired_at.is_(None))
+def _presence() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
+    last_seen_on = sa.cast(sa.func.timezone(LOCAL.key, DevicePresence.last_seen_at), sa.Date)
+    newest = (
+        sa.select(Heartbeat.body)
+        .where(
+            # Not sent after it was received, nor longer before than is believed.
+            Heartbeat.received_on.between(last_seen_on, last_seen_on + BEHIND.days),
+            Heartbeat.device_id == DevicePresence.device_id,
+            Heartbeat.session == DevicePresence.session,
+            Heartbeat.seq == DevicePresence.seq,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.select(Device, DevicePresence, newest).outerjoin(
+        DevicePresence, DevicePresence.device_id == Device.id
     )
 
 
-def _presence_view(device: Device, state: DevicePresence | None) -> PresenceView:
+def _presence_view(
+    device: Device, state: DevicePresence | None, heartbeat: dict[str, Any] | None
+) -> PresenceView:
     if state is None:
         return PresenceView(
             device=device.code, presence=Presence.NEVER_SEEN, since=None, last_seen_at=None,
@@ -116,7 +138,7 @@ def _presence_view(device: Device, state: DevicePresence | None) -> PresenceView
         session=state.session,
         clock_wrong=state.clock_wrong,
         held=state.held,
-        heartbeat=state.heartbeat,
+        heartbeat=heartbeat,
     )
 
 
@@ -128,7 +150,7 @@ async def list_presence(
     presence: Annotated[Presence | None, Query(description="một tình trạng")] = None,
 ) -> Page[PresenceView]:
     """Devices in use, by code."""
-    statement = _presence()
+    statement = _presence().where(Device.retired_at.is_(None))
     if presence is Presence.NEVER_SEEN:
         statement = statement.where(DevicePresence.device_id.is_(None))
     elif presence is not None:
@@ -140,15 +162,21 @@ async def list_presence(
 async def _device(session: AsyncSession, code: str) -> Device:
     device: Device | None = await session.scalar(sa.select(Device).where(Device.code == code))
     if device is None:
-        raise NotFound(f"Không có thiết bị mã “{code}”.")
+        raise _unknown(code)
     return device
+
+
+def _unknown(code: str) -> NotFound:
+    return NotFound(f"Không có thiết bị mã “{code}”.")
 
 
 @router.get("/devices/{code}/presence", summary="Kết nối của một thiết bị")
 async def show_presence(session: Session, caller: CallerDep, code: str) -> PresenceView:
     """What is known of the connection of a device."""
-    device = await _device(session, code)
-    return _presence_view(device, await session.get(DevicePresence, device.id))
+    row = (await session.execute(_presence().where(Device.code == code))).one_or_none()
+    if row is None:
+        raise _unknown(code)
+    return _presence_view(*row)
 
 
 @router.get("/devices/{code}/presence/changes", summary="Lịch sử kết nối của một thiết bị")

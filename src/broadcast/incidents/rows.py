@@ -195,8 +195,7 @@ _SAID = sa.text("""
                  AND (f.closed_at IS NULL OR f.closed_at >= n.fell_at)
                  AND f.opened_at <= COALESCE(n.returned_at, 'infinity')
            ),
-           CASE WHEN p.last_seen_at <= n.fell_at
-                THEN CAST(p.heartbeat #>> '{supply,mains}' AS boolean) END,
+           CASE WHEN p.last_seen_at <= n.fell_at THEN p.mains END,
            (SELECT b.reason FROM boots AS b
             WHERE b.device_id = n.device_id AND b.received_at > n.fell_at
             ORDER BY b.received_at LIMIT 1)

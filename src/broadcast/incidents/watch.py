@@ -80,9 +80,7 @@ _RETURNED = sa.text("""
 """)
 """When devices came back; also of those that fell again while nobody watched."""
 
-_OPERATORS = sa.text("""
-    SELECT device_id, heartbeat #>> '{network,operator}' FROM device_presence
-""")
+_OPERATORS = sa.text("SELECT device_id, operator FROM device_presence")
 
 
 class Watch:

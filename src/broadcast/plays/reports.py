@@ -74,7 +74,7 @@ async def record(
     codes = {arrival.device_id: arrival.code for arrival in arrivals}
     records: dict[_Id, Record] = {}
     others: list[tuple[_Id, bytes]] = []
-    for device_id, _, message in arrivals:
+    for device_id, _, message, _ in arrivals:
         for item in message.records:
             key = (device_id, message.journal_id, item.seq)
             first = records.setdefault(key, item)

@@ -73,7 +73,8 @@ class Wanted:
 
     def missing(self, device_code: str, held: Mapping[str, int], now: datetime) -> list[str]:
         """Documents (`{scope}/{kind}`) that a device has had time to hold, and does not."""
-        if self._content.get(device_code) == held:
+        content = self._content.get(device_code)
+        if content is held or content == held:
             return []
         known = self._revisions
         if not any(

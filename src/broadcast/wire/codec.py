@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import MAXYEAR, MINYEAR, datetime
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from broadcast.wire import WireError
-from broadcast.wire.events import EVENTS
+from broadcast.wire.events import EVENTS, Heartbeat, Held
 from broadcast.wire.fields import Wire
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -19,10 +22,29 @@ without complaint, such an instant fails there, far from the peer whose fault it
 
 T = TypeVar("T")
 
+
+class Told(NamedTuple):
+    """What a device says that it holds: as it came, and taken apart."""
+
+    raw: msgspec.Raw
+    held: Mapping[str, int]
+
+
+_NOTHING = msgspec.Raw(b"{}")
+
+
+class _Unopened(Heartbeat, frozen=True):
+    """A heartbeat whose `held` is still to be taken apart, or left out when it is encoded."""
+
+    held: msgspec.Raw = _NOTHING  # type: ignore[assignment]
+
+
 _encoder = msgspec.json.Encoder()
 _event_decoders: dict[str, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message) for kind, message in EVENTS.items()
 }
+_heartbeat_decoder = msgspec.json.Decoder(_Unopened)
+_held_decoder: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(Held)
 
 
 def encode(message: Wire) -> bytes:
@@ -37,7 +59,11 @@ def decode(payload: bytes, type_: type[T]) -> T:
         WireError: Not JSON, not UTF-8, a field is missing, of the wrong type or out of bounds, or
             an instant at one end of the calendar.
     """
-    return _decode(payload, msgspec.json.Decoder(type_))
+    _refuse_ends(payload)
+    message = _decode(payload, msgspec.json.Decoder(type_))
+    if b"\\u00" in payload:  # digits may be escaped, too
+        _refuse_ends(_encoder.encode(message))
+    return message
 
 
 def decode_event(kind: str, payload: bytes) -> Wire:
@@ -49,26 +75,68 @@ def decode_event(kind: str, payload: bytes) -> Wire:
     decoder = _event_decoders.get(kind)
     if decoder is None:
         raise WireError(f"unknown event kind {kind!r}")
+    message: Wire = _decode_event(payload, decoder)
+    return message
+
+
+def decode_heartbeat(payload: bytes, last: Told | None) -> tuple[Heartbeat, bytes, Told]:
+    """Heartbeat, by the thousand: what its device holds is taken apart when it has changed.
+
+    Args:
+        payload: As sent.
+        last: What the device said that it holds in an earlier heartbeat.
+
+    Returns:
+        The heartbeat; its JSON without `held`; what the device holds. While that stays the same
+        it is the same object.
+
+    Raises:
+        WireError: Too large, or malformed.
+    """
+    message = _decode_event(payload, _heartbeat_decoder)
+    raw: msgspec.Raw = message.held
+    msgspec.structs.force_setattr(message, "held", _NOTHING)
+    body = _encoder.encode(message)
+    if last is None or raw != last.raw:
+        held = _decode(raw, _held_decoder, "$.held")
+        last = Told(raw.copy(), {sys.intern(key): revision for key, revision in held.items()})
+    msgspec.structs.force_setattr(message, "held", last.held)
+    return message, body, last
+
+
+def _decode_event(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     if len(payload) > MAX_EVENT_BYTES:
         raise WireError(f"{len(payload)} bytes, at most {MAX_EVENT_BYTES} are accepted")
-    message: Wire = _decode(payload, decoder)
+    message = _decode(payload, decoder)
+    for at in _instants(message):
+        if at.year in (MINYEAR, MAXYEAR):
+            raise _out_of_calendar()
     return message
 
 
-def _decode(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    _refuse_ends(payload)
+def _decode(payload: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], place: str = "$") -> T:
     try:
-        message = decoder.decode(payload)
+        return decoder.decode(payload)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
-        raise WireError(reason, path.rstrip("`") or "$") from None
+        raise WireError(reason, place + path.rstrip("`").removeprefix("$")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not JSON in UTF-8: {error}") from None
-    if b"\\u00" in payload:  # digits may be escaped, too
-        _refuse_ends(_encoder.encode(message))
-    return message
+
+
+def _instants(event: Any) -> Iterator[datetime]:
+    """Every instant of an event."""
+    sent_at = getattr(event, "sent_at", None)
+    if sent_at is not None:
+        yield sent_at
+    for record in getattr(event, "records", ()):
+        yield record.at
 
 
 def _refuse_ends(payload: bytes) -> None:
     if _NO_INSTANT[0] in payload or _NO_INSTANT[1] in payload:
-        raise WireError("an instant at the end of the calendar")
+        raise _out_of_calendar()
+
+
+def _out_of_calendar() -> WireError:
+    return WireError("an instant at the end of the calendar")
