@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import msgspec
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -216,12 +217,12 @@ def array(values: Iterable[object]) -> str:
     For statements of thousands of elements: the driver looks at each one of a list several times,
     which takes longer than the whole statement.
     """
-    return "{" + ",".join(map(str, values)) + "}"
+    return "{" + msgspec.json.encode(list(values))[1:-1].decode() + "}"
 
 
-def lines(texts: Iterable[str]) -> str:
+def lines(texts: Iterable[bytes]) -> str:
     """Texts without line feeds, such as JSON, for `string_to_array(:x, chr(10))`."""
-    return "\n".join(texts)
+    return b"\n".join(texts).decode()
 
 
 QUERY_CANCELED = "57014"

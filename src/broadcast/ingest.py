@@ -284,8 +284,8 @@ class _Ingest:
         span = None if probe is None else self.intake.echo.heard(probe)
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
-            events = [inbound.read for inbound in batch if isinstance(inbound.read, Event)]
-            await self._roll.look_up(session, (e.device_code for e in events), received_at)
+            codes = {found.read.device_code for found in batch if isinstance(found.read, Event)}
+            await self._roll.look_up(session, codes, received_at)
             told = self._sort(batch)
             async with self._raw_beside(told, received_at):
                 await self._record(session, told, received_at)

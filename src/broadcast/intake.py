@@ -154,7 +154,7 @@ class Intake:
                 batch.probe = self.echo.came_back(message.payload) or batch.probe
                 continue
             known = sender(message.topic, self._prefix)
-            if known is not None and not self._admit(*known, now):
+            if known is not None and not self._admit(known, now):
                 message.ack()
                 continue
             found = self._reader.read(message.topic, known, message.payload, retain=message.retain)
@@ -170,11 +170,12 @@ class Intake:
             else:
                 batch.messages.append(Inbound(message, found))
 
-    def _admit(self, device_code: str, kind: str, now: float) -> bool:
+    def _admit(self, key: tuple[str, str], now: float) -> bool:
         """Tell whether a message is our share, and no flood."""
+        device_code, kind = key
         if not self._share.is_ours(device_code):
             return False
-        if self._throttle.admit(device_code, kind, now):
+        if self._throttle.admit(key, now):
             return True
         THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
         return False

@@ -161,7 +161,7 @@ async def test_roll_asks_once_for_known_and_unknown_alike(
     (device,) = await enrol(session, "A")
     roll = Roll()
     for _ in range(3):
-        await roll.look_up(session, ["A", "nobody", "A"], EIGHT)
+        await roll.look_up(session, {"A", "nobody"}, EIGHT)
     assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
 
 
@@ -173,24 +173,24 @@ async def test_flood_of_unknown_ids_is_not_remembered_without_end(
     roll = Roll()
     for batch in range(20):
         strangers = [f"x{batch}-{number}" for number in range(500)]
-        await roll.look_up(session, ["A", *strangers], EIGHT)
+        await roll.look_up(session, {"A", *strangers}, EIGHT)
         assert len(roll._unknown) <= 1500
     assert roll.get("A") == device.id
 
 
 async def test_device_enrolled_late_becomes_known_shortly(session: AsyncSession) -> None:
     roll = Roll()
-    await roll.look_up(session, ["A"], EIGHT)
+    await roll.look_up(session, {"A"}, EIGHT)
     (device,) = await enrol(session, "A")
-    await roll.look_up(session, ["A"], EIGHT + UNKNOWN_FOR)
+    await roll.look_up(session, {"A"}, EIGHT + UNKNOWN_FOR)
     assert roll.get("A") == device.id
 
 
 async def test_retired_device_becomes_unknown(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
     roll = Roll()
-    await roll.look_up(session, ["A"], EIGHT)
+    await roll.look_up(session, {"A"}, EIGHT)
     device.retired_at = EIGHT
     await session.flush()
-    await roll.look_up(session, ["A"], EIGHT + KNOWN_FOR)
+    await roll.look_up(session, {"A"}, EIGHT + KNOWN_FOR)
     assert roll.get("A") is None

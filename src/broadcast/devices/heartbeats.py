@@ -294,11 +294,11 @@ class Columns(NamedTuple):
     def of(cls, beats: Sequence[Arrival[Heartbeat]]) -> Columns:
         """Columns of heartbeats; the bodies are made of those that came without."""
         return cls(
-            db.array(beat.device_id for beat in beats),
-            db.array(beat.message.session for beat in beats),
-            db.array(beat.message.seq for beat in beats),
-            db.array(beat.message.sent_at.timestamp() for beat in beats),
-            b"\n".join(beat.body or _body(beat.message) for beat in beats).decode(),
+            db.array([beat.device_id for beat in beats]),
+            db.array([beat.message.session for beat in beats]),
+            db.array([beat.message.seq for beat in beats]),
+            db.array([beat.message.sent_at.timestamp() for beat in beats]),
+            db.lines([beat.body or _body(beat.message) for beat in beats]),
         )
 
 
@@ -379,8 +379,8 @@ async def _keep_beats(
     Returns:
         The devices whose state was as remembered; that of the others is unchanged.
     """
-    old_seqs: list[object] = ["NULL"] * len(beats)
-    seen: list[object] = ["NULL"] * len(beats)
+    old_seqs: list[object] = [None] * len(beats)
+    seen: list[object] = [None] * len(beats)
     for before, _, last_seen_at, place in steps.values():
         old_seqs[place] = before.seq
         seen[place] = last_seen_at.timestamp()

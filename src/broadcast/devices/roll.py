@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Set
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ class Roll:
     def __contains__(self, code: str) -> bool:
         return code in self._known
 
-    async def look_up(self, session: AsyncSession, codes: Iterable[str], now: datetime) -> None:
+    async def look_up(self, session: AsyncSession, codes: Set[str], now: datetime) -> None:
         """Remember those of these devices that are enrolled and not retired."""
         if self._known_until is None or now >= self._known_until:
             self._known.clear()
@@ -43,9 +43,7 @@ class Roll:
         if self._unknown_until is None or now >= self._unknown_until or full:
             self._unknown.clear()
             self._unknown_until = now + UNKNOWN_FOR
-        missing = [
-            code for code in set(codes) if code not in self._known and code not in self._unknown
-        ]
+        missing = [code for code in codes - self._known.keys() if code not in self._unknown]
         if not missing:
             return
         enrolled = sa.select(Device.code, Device.id).where(

@@ -17,6 +17,11 @@ PER_SECOND = 5.0
 REMEMBERED = 100_000
 """Buckets; above it those of devices that are quiet are forgotten."""
 
+ROUNDING = 1e-6
+
+Key = tuple[str, str]
+"""Device and kind."""
+
 
 class Flood(NamedTuple):
     """A device has begun to send too much of a kind, or has ended."""
@@ -30,24 +35,21 @@ class Throttle:
     """The buckets of one process. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._left: dict[tuple[str, str], tuple[float, float]] = {}
-        """Messages left in a bucket, and when that was so."""
-        self._flooding: set[tuple[str, str]] = set()
+        self._full_at: dict[Key, float] = {}
+        """When each bucket will be full again, if nothing more is taken from it."""
+        self._flooding: set[Key] = set()
         self._news: list[Flood] = []
 
-    def admit(self, device_code: str, kind: str, now: float) -> bool:
+    def admit(self, key: Key, now: float) -> bool:
         """Tell whether a device may say one more thing of a kind."""
-        key = device_code, kind
-        left, at = self._left.get(key, (BURST, now))
-        left = min(BURST, left + (now - at) * PER_SECOND)
-        if left < 1:
-            self._left[key] = left, now
+        full_at = max(self._full_at.get(key, now), now) + 1 / PER_SECOND
+        if full_at - now > BURST / PER_SECOND + ROUNDING:
             if key not in self._flooding:
                 self._flooding.add(key)
                 self._news.append(Flood(*key, began=True))
             return False
-        self._left[key] = left - 1, now
-        if len(self._left) > REMEMBERED:
+        self._full_at[key] = full_at
+        if len(self._full_at) > REMEMBERED:
             self._forget(now)
         return True
 
@@ -56,19 +58,16 @@ class Throttle:
 
         A flood has ended when half the bucket is full again.
         """
-        for key in [key for key in self._flooding if self._refilled(key, now) >= BURST / 2]:
+        half = now + BURST / PER_SECOND / 2
+        for key in [key for key in self._flooding if self._full_at.get(key, now) <= half]:
             self._flooding.discard(key)
             self._news.append(Flood(*key, began=False))
         news, self._news = self._news, []
         return news
 
-    def _refilled(self, key: tuple[str, str], now: float) -> float:
-        left, at = self._left.get(key, (BURST, now))
-        return min(BURST, left + (now - at) * PER_SECOND)
-
     def _forget(self, now: float) -> None:
         """Drop what is full again; if that is little, everything but the floods."""
-        busy = {key: left for key, left in self._left.items() if self._refilled(key, now) < BURST}
+        busy = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
         if len(busy) > REMEMBERED // 2:
-            busy = {key: left for key, left in busy.items() if key in self._flooding}
-        self._left = busy
+            busy = {key: full_at for key, full_at in busy.items() if key in self._flooding}
+        self._full_at = busy
