@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +19,8 @@ MAX_EVENT_BYTES = 64 * 1024
 _NO_INSTANT = (b'"0001-01-0', b'"9999-12-3')
 """Days that an offset, or the conversion to local time, carries out of the calendar: decoded
 without complaint, such an instant fails there, far from the peer whose fault it is."""
+
+_NO_YEARS = (MINYEAR, MAXYEAR)
 
 T = TypeVar("T")
 
@@ -108,8 +110,11 @@ def _decode_event(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     if len(payload) > MAX_EVENT_BYTES:
         raise WireError(f"{len(payload)} bytes, at most {MAX_EVENT_BYTES} are accepted")
     message = _decode(payload, decoder)
-    for at in _instants(message):
-        if at.year in (MINYEAR, MAXYEAR):
+    sent_at: datetime | None = getattr(message, "sent_at", None)
+    if sent_at is not None and sent_at.year in _NO_YEARS:
+        raise _out_of_calendar()
+    for record in getattr(message, "records", ()):
+        if record.at.year in _NO_YEARS:
             raise _out_of_calendar()
     return message
 
@@ -122,15 +127,6 @@ def _decode(payload: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], plac
         raise WireError(reason, place + path.rstrip("`").removeprefix("$")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not JSON in UTF-8: {error}") from None
-
-
-def _instants(event: Any) -> Iterator[datetime]:
-    """Every instant of an event."""
-    sent_at = getattr(event, "sent_at", None)
-    if sent_at is not None:
-        yield sent_at
-    for record in getattr(event, "records", ()):
-        yield record.at
 
 
 def _refuse_ends(payload: bytes) -> None:
