@@ -333,6 +333,9 @@ class Reports:
             data_used_bytes=self._bytes,
             storage_free_bytes=max(0, self._content.budget_bytes - self._content.used_bytes),
             journal_pending=len(self._box.memory.records),
+            mode="ip",
+            played_seconds_today=self._stage.played_today(now),
+            boot_count=self._box.memory.boots,
         )
         self._publish("heartbeat", heartbeat, qos=0)
 
