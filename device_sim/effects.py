@@ -102,6 +102,11 @@ class Identify:
 
 
 @dataclass(frozen=True, slots=True)
+class TestTone:
+    """Sound the short tone of a self-test."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """Restart the box; the player is not called again."""
 
@@ -119,5 +124,6 @@ Effect = (
     | StopSound
     | SetVolume
     | Identify
+    | TestTone
     | Restart
 )

@@ -8,7 +8,7 @@ So whatever must hold together (a sound has ended, and it must not sound again) 
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -59,6 +59,13 @@ class Progress(Wire, frozen=True):
         return max(self.heard, self.least)
 
 
+class Airtime(Wire, frozen=True):
+    """What has sounded in one local day, from any source."""
+
+    on: date
+    seconds: float
+
+
 class Change(Wire, frozen=True, kw_only=True):
     """One atomic write. Fields that are not given stay as they are."""
 
@@ -84,6 +91,7 @@ class Change(Wire, frozen=True, kw_only=True):
     """Commanded volume; −1 removes it."""
     bound: datetime | None = None
     lead_seconds: float | None = None
+    airtime: Airtime | None = None
 
 
 class Memory:
@@ -103,9 +111,11 @@ class Memory:
         volume: Commanded volume until the next config.
         bound: Newest instant known to have passed.
         lead_seconds: Wall clock minus true time when last measured.
+        airtime: What has sounded in the newest day in which anything did.
     """
 
     __slots__ = (
+        "airtime",
         "boots",
         "bound",
         "commands",
@@ -135,6 +145,7 @@ class Memory:
         self.volume: int | None = None
         self.bound: datetime | None = None
         self.lead_seconds: float | None = None
+        self.airtime: Airtime | None = None
 
     @property
     def full(self) -> bool:
@@ -165,7 +176,7 @@ class Memory:
             self.commands.append(change.command)
         if change.volume is not None:
             self.volume = None if change.volume < 0 else change.volume
-        for name in ("journal_id", "boots", "bound", "lead_seconds"):
+        for name in ("journal_id", "boots", "bound", "lead_seconds", "airtime"):
             value = getattr(change, name)
             if value is not None:
                 setattr(self, name, value)
@@ -203,6 +214,7 @@ class Memory:
             volume=self.volume,
             bound=self.bound,
             lead_seconds=self.lead_seconds,
+            airtime=self.airtime,
         )
         return [first, *(Change(command=command_id) for command_id in self.commands)]
 

@@ -328,11 +328,11 @@ class Player:
         # ids; acknowledgements alone would fill it every hour.
         once = isinstance(command, SetVolume | Reboot | Identify | SelfTest)
         if command.scope != self._box.identity.scope or topic != _topic(command):
-            refuse(topic, "scope", now, command.scope)
+            refuse(topic, "scope", now, command.scope, command.command_id)
         elif command.not_after < self._box.clock.time(now.monotonic):
-            refuse(topic, "expired", now)
+            refuse(topic, "expired", now, command_id=command.command_id)
         elif once and command.command_id in self._box.memory.commands:
-            refuse(topic, "replayed", now, command.command_id)
+            refuse(topic, "replayed", now, command_id=command.command_id)
         elif once:
             self._obey_once(command, now)
         else:
@@ -360,6 +360,8 @@ class Player:
                     self._box.emit(effects.SetVolume(volume))
             case Identify():
                 self._box.emit(effects.Identify())
+            case SelfTest():
+                self._box.emit(effects.TestTone())
             case Reboot():
                 self._stage.closing = True
         self._reports.result(command, "done", now)

@@ -150,7 +150,14 @@ class Reports:
         if self.connected:
             self._ready_at = min(self._ready_at, now.monotonic + READINESS_SECONDS)
 
-    def refuse(self, topic: str, reason: RefusalReason, now: Now, detail: str = "") -> None:
+    def refuse(
+        self,
+        topic: str,
+        reason: RefusalReason,
+        now: Now,
+        detail: str = "",
+        command_id: str | None = None,
+    ) -> None:
         """Tell that something was not accepted."""
         key = (topic, reason)
         if now.monotonic < self._refused.get(key, -inf):
@@ -160,7 +167,11 @@ class Reports:
             self._refused[key] = now.monotonic + REFUSAL_SECONDS
             sent_at = self._box.clock.reading(now)
             refusal = Refusal(
-                sent_at=sent_at, topic=topic[:200], reason=reason, detail=detail[:500]
+                sent_at=sent_at,
+                topic=topic[:200],
+                reason=reason,
+                detail=detail[:500],
+                command_id=command_id,
             )
             self._publish("refusal", refusal)
 
@@ -333,6 +344,9 @@ class Reports:
             data_used_bytes=self._bytes,
             storage_free_bytes=max(0, self._content.budget_bytes - self._content.used_bytes),
             journal_pending=len(self._box.memory.records),
+            mode="ip",
+            played_seconds_today=self._stage.played_today(now),
+            boot_count=self._box.memory.boots,
         )
         self._publish("heartbeat", heartbeat, qos=0)
 

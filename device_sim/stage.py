@@ -21,10 +21,11 @@ from math import inf
 from broadcast.wire.documents import Audio, Item
 from broadcast.wire.events import Ended, EndReason, Record, Skipped, SkipReason, Started
 from broadcast.wire.fields import OnPreempt
+from device_sim.airtime import added
 from device_sim.box import Box
 from device_sim.content import SKIPS, Content, State
 from device_sim.effects import OpenStream, StartSound, StartStream, StopSound
-from device_sim.journal import Change, Progress
+from device_sim.journal import Airtime, Change, Progress
 from device_sim.quiet import quiet_from, quiet_until
 from device_sim.shelf import Merged
 from device_sim.timekeeping import Now
@@ -143,6 +144,24 @@ class Stage:
         else:
             own = config.volume if config else 70
         return own if item.volume is None else item.volume
+
+    def played_today(self, now: Now) -> float | None:
+        """Seconds that have sounded since local midnight; None when the day is not known.
+
+        What sounded within `CHECKPOINT_SECONDS` before a power cut is not counted.
+        """
+        if not self._box.clock.trusted:
+            return None
+        airtime = self._airtime(self.voice, now.monotonic)
+        return round(airtime.seconds, 1) if airtime else None
+
+    def _airtime(self, voice: Voice | None, until: float) -> Airtime | None:
+        seconds = 0.0
+        if voice is not None:
+            until = min(until, voice.ends_at)
+            seconds = max(0.0, until - voice.counted_at)
+        time = self._box.clock.time(until)
+        return added(self._box.memory.airtime, self._box.config, time, seconds)
 
     def stream_opened(self, occurrence_id: str, *, ok: bool) -> None:
         """Whether a stream can be had; a stream that is sounding and breaks has ended."""
@@ -288,6 +307,7 @@ class Stage:
             heard=0.0 if progress is None or again else progress.heard,
             least=0.0 if progress is None else progress.played if again else progress.least,
             checkpoint_at=now.monotonic + CHECKPOINT_SECONDS,
+            counted_at=now.monotonic,
         )
         self._waiting.pop(occurrence_id, None)
         self._reasons.pop(occurrence_id, None)
@@ -324,7 +344,8 @@ class Stage:
             self._write_progress(voice, now, ended, sounding=False)
         else:
             settled = {item.occurrence_id: item.ends_by}
-            self._box.write(Change(records=[ended], settled=settled))
+            airtime = self._airtime(voice, ended_at)
+            self._box.write(Change(records=[ended], settled=settled, airtime=airtime))
 
     def _checkpoint(self, now: Now) -> None:
         if self.voice is not None and self.voice.checkpoint_at <= now.monotonic:
@@ -347,7 +368,13 @@ class Stage:
             sha256=voice.audio.sha256 if voice.audio else None,
             restart=not sounding and begins_again,
         )
-        change = Change(records=list(records), started={voice.item.occurrence_id: progress})
+        change = Change(
+            records=list(records),
+            started={voice.item.occurrence_id: progress},
+            airtime=self._airtime(voice, now.monotonic),
+        )
+        if self._box.config is not None:
+            voice.counted_at = now.monotonic
         self._box.write(change)
 
     def _skip(self, item: Item, now: Now) -> None:

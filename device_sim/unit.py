@@ -28,6 +28,7 @@ from device_sim.effects import (
     StopSound,
     StoreContent,
     Subscribe,
+    TestTone,
     Unsubscribe,
 )
 from device_sim.faults import SLOT_SECONDS, Trouble
@@ -346,6 +347,8 @@ class Unit:
             case OpenStream(occurrence_id):
                 # No radio can be had in here, so every stream gives way to its fallback.
                 self._commons.later(1, lambda: self._no_stream(occurrence_id))
+            case TestTone():
+                self._tell("test_tone", self._true)
             case _:
                 pass
 

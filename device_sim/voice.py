@@ -29,6 +29,8 @@ class Voice:
     least: float
     """Seconds heard before it was begun again; what sounds twice counts once."""
     checkpoint_at: float
+    counted_at: float
+    """Monotonic second up to which it is in the airtime of the day."""
     until: float = inf
     """Monotonic second at which it must be silent, whatever remains."""
 

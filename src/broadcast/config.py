@@ -125,7 +125,7 @@ class Upkeep(BaseModel):
         90, description="receipts of documents; the newest of each device and document stays"
     )
     refusal_days: PositiveInt = Field(180, description="documents that devices refused")
-    command_result_days: PositiveInt = Field(180, description="what came of commands")
+    command_result_days: PositiveInt = Field(180, description="commands, and what came of them")
     boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
     partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14
     disk_free_bytes: PositiveInt = Field(2 * 2**30, description="less free disk is an alarm")

@@ -6,7 +6,8 @@ Each turn, in this order, every step in transactions of its own:
    brings the occurrences of the horizon up to date;
 2. dirty occurrences → plays and dirty scopes, in one transaction;
 3. dirty scopes → signed documents; the audio that they need is listed;
-4. content, then the documents that need it, to the broker; what the broker lost goes again;
+4. commands that people gave, then content, then the documents that need it, to the broker; what
+   the broker lost goes again;
 5. plays that are over are settled, devices that fell silent flipped and what fell together made
    one incident;
 6. what the indicators keep of past days is brought up to date.
@@ -46,6 +47,7 @@ from broadcast.incidents.watch import Watch
 from broadcast.mqtt import Link
 from broadcast.plays import closer, ledger
 from broadcast.programmes import content, issue
+from broadcast.programmes.command_outbox import publish_commands
 from broadcast.programmes.compile import held_until
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.leadership import leadership
@@ -195,6 +197,7 @@ class Dispatcher:
             Step("occurrences", turn, self._occurrences),
             Step("documents", turn, self._documents),
             Step("mirror", turn, self._mend),
+            Step("commands", turn, self._commands),
             Step("publish", turn, self._publish),
             Step("settle", often, self._settle),
             Step("presence", often, self._presence),
@@ -349,6 +352,11 @@ class Dispatcher:
         self._mended = connection
         if documents or files:
             log.warning("dispatch.broker.mended", documents=documents, files=files)
+
+    async def _commands(self, now: datetime) -> bool:
+        return self._link.connected and await publish_commands(
+            self._engine, self._link, self._settings.mqtt.prefix, self._keys.programme, now
+        )
 
     async def _publish(self, now: datetime) -> bool:
         return self._link.connected and await self._outbox.publish(now)

@@ -28,6 +28,7 @@ from broadcast.wire.events import (
     Heartbeat,
     Playback,
     Readiness,
+    Refusal,
     TimeRequest,
 )
 from device_sim import effects
@@ -239,6 +240,7 @@ def test_a_command_that_is_late_or_foreign_is_refused(reason: str, changes: Any)
     token = province.sign(SetVolume(**(fields | changes)))
     province.harness.deliver(device, "device/d1/command/volume", token)
     assert province.refusals() == [reason]
+    assert [refusal.command_id for refusal in province.of(Refusal)] == ["x"]
     assert device.flash.load().volume is None
 
 
@@ -294,8 +296,9 @@ def test_a_reboot_waits_for_the_sound_to_end() -> None:
 
 def test_a_self_test_is_answered() -> None:
     province = Province()
-    province.device()
+    device = province.device(watched=True)
     province.command(SelfTest)
+    assert device.effects.count(effects.TestTone()) == 1
     assert [result.result for result in province.of(CommandResult)] == ["done"]
 
 

@@ -55,6 +55,7 @@ class Broker:
         self.connection = 1
         self.retained: dict[str, bytes] = {}
         self.publishes: list[str] = []
+        self.commands: list[tuple[str, bytes]] = []
         self.away = False
         self.refuse: Callable[[str], bool] = lambda _: False
         self.mirror: Mirror
@@ -63,7 +64,10 @@ class Broker:
         topic = topic.removeprefix(f"{PREFIX}/")
         if self.away or self.refuse(topic):
             raise Unavailable("broker away")
-        assert retain, "a verb must never be published by the dispatcher"
+        assert retain != ("/command/" in topic), "what is to be is retained, a command never"
+        if not retain:
+            self.commands.append((topic, payload))
+            return
         self.publishes.append(topic)
         self.mirror.saw(self.connection, f"{PREFIX}/{topic}", payload, stored=False)
         if payload:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config, db
+from broadcast.devices.command_state import CommandKind
 from broadcast.devices.model import (
     Boot,
+    Command,
     CommandResult,
     DeadLetter,
     HealthProgress,
@@ -26,7 +28,16 @@ SETTINGS = config.Upkeep()
 DAY = timedelta(days=1)
 MODELS = {
     model.__tablename__: model
-    for model in (Boot, CommandResult, DeadLetter, HealthProgress, Readiness, Receipt, Refusal)
+    for model in (
+        Boot,
+        Command,
+        CommandResult,
+        DeadLetter,
+        HealthProgress,
+        Readiness,
+        Receipt,
+        Refusal,
+    )
 }
 
 
@@ -58,6 +69,14 @@ async def test_each_table_loses_what_is_older_than_its_setting(engine: AsyncEngi
                 }  # fmt: skip
                 if table == "dead_letters":
                     session.add(letter(at))
+                elif table == "commands":
+                    session.add(
+                        Command(
+                            command_id=f"c{number}", device_id=device.id,
+                            kind=CommandKind.SELF_TEST, ordered_by="Hà", ordered_at=at,
+                            not_after=at,
+                        )
+                    )  # fmt: skip
                 elif table == "health_progress":
                     session.add(HealthProgress(hour=at, beats=1, done_at=at))
                 else:

@@ -1,4 +1,4 @@
-"""Counting changes of who hangs where."""
+"""Counting changes of who hangs where, and waking the dispatcher."""
 
 from __future__ import annotations
 
@@ -20,4 +20,9 @@ async def touch(session: AsyncSession) -> None:
             index_elements=[Topology.id], set_={"revision": Topology.revision + 1}
         )
     )
+    await wake(session)
+
+
+async def wake(session: AsyncSession) -> None:
+    """Tell the dispatcher, with the commit, that there is work."""
     await session.execute(sa.text(f"NOTIFY {CHANNEL}"))

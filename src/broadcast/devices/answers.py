@@ -17,11 +17,12 @@ REFUSALS = Counter("broadcast_refusals", "Documents and commands that devices re
 RESULTS = Counter("broadcast_command_results", "Results of commands", ["result"])
 
 _REFUSALS = sa.text("""
-    INSERT INTO refusals (device_id, topic, reason, detail, sent_at, received_at)
-    SELECT device_id, topic, reason, detail, sent_at, :received_at
+    INSERT INTO refusals (device_id, topic, reason, detail, sent_at, received_at, command_id)
+    SELECT device_id, topic, reason, detail, sent_at, :received_at, command_id
     FROM unnest(CAST(:ids AS integer[]), CAST(:topics AS text[]), CAST(:reasons AS text[]),
-                CAST(:details AS text[]), CAST(:sent_at AS timestamptz[]))
-        AS n (device_id, topic, reason, detail, sent_at)
+                CAST(:details AS text[]), CAST(:sent_at AS timestamptz[]),
+                CAST(:commands AS text[]))
+        AS n (device_id, topic, reason, detail, sent_at, command_id)
     ON CONFLICT DO NOTHING
 """)
 
@@ -40,6 +41,7 @@ async def record_refusals(
             "reasons": [arrival.message.reason for arrival in arrivals],
             "details": [arrival.message.detail for arrival in arrivals],
             "sent_at": [arrival.message.sent_at for arrival in arrivals],
+            "commands": [arrival.message.command_id for arrival in arrivals],
             "received_at": received_at,
         },
     )

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.db import Base, enum_type
+from broadcast.devices.command_state import CommandKind
 from broadcast.devices.presence import Presence as Presence  # noqa: PLC0414 — re-exported
 
 
@@ -294,7 +295,13 @@ class Refusal(Base):
     """A document or command that a device would not accept."""
 
     __tablename__ = "refusals"
-    __table_args__ = (sa.UniqueConstraint("device_id", "sent_at", "topic", "reason"),)
+    __table_args__ = (
+        sa.UniqueConstraint("device_id", "sent_at", "topic", "reason"),
+        sa.Index(
+            "ix_refusals_command", "device_id", "command_id",
+            postgresql_where=sa.text("command_id IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
     device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"))
@@ -303,6 +310,37 @@ class Refusal(Base):
     detail: Mapped[str] = mapped_column(default="")
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    command_id: Mapped[str | None]
+    """Which command it was; null for a document, and where the device does not say."""
+
+
+class Command(Base):
+    """Something that a person ordered a device to do once; the dispatcher publishes it."""
+
+    __tablename__ = "commands"
+    __table_args__ = (
+        sa.CheckConstraint("(kind = 'volume') = (volume IS NOT NULL)", name="volume"),
+        sa.Index("ix_commands_device", "device_id", "kind", "id"),
+        sa.Index(
+            "ix_commands_unpublished", "not_after",
+            postgresql_where=sa.text("published_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    """Order in which they were given."""
+    command_id: Mapped[str] = mapped_column(unique=True)
+    """Its id on the wire, which no restored backup may give again."""
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"))
+    kind: Mapped[CommandKind] = mapped_column(enum_type(CommandKind, "kind"))
+    volume: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    """Percent, of `volume` only."""
+    ordered_by: Mapped[str]
+    ordered_at: Mapped[datetime]
+    not_after: Mapped[datetime]
+    """Until when the device may obey; it is not published later either."""
+    published_at: Mapped[datetime | None]
+    """When the broker had confirmed it."""
 
 
 class CommandResult(Base):

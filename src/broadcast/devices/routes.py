@@ -1,4 +1,4 @@
-"""REST of devices; below it are `cluster_routes`, and the telemetry in `telemetry_routes`."""
+"""REST of devices; below it are `cluster_routes` and `command_routes`, telemetry is elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.areas.routes import DryRun, received
 from broadcast.areas.sheets import Report
-from broadcast.devices import cluster_routes, enrolment
+from broadcast.devices import cluster_routes, command_routes, enrolment
 from broadcast.devices.cluster_routes import InstallationView, installations
 from broadcast.devices.enrolment import DeviceFacts
 from broadcast.devices.model import Device, Installation
@@ -27,6 +27,7 @@ from broadcast.wire.fields import Codec
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
 router.include_router(cluster_routes.router)
+router.include_router(command_routes.router)
 
 
 class DeviceBody(BaseModel):

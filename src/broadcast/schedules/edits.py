@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
+from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.revisions import get_revision
 from broadcast.clock import LOCAL
@@ -36,7 +37,6 @@ from broadcast.schedules.occurrences import (
     exceptions_of,
     materialise,
     rule_of,
-    wake,
 )
 from broadcast.schedules.planning import Plan
 from broadcast.wire.fields import OnPreempt

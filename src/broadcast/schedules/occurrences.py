@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.topology import CHANNEL
+from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.clock import LOCAL
 from broadcast.schedules import recurrence, targets
@@ -85,11 +85,6 @@ async def active_ids(session: AsyncSession) -> list[UUID]:
     """Schedules that may come to further occurrences."""
     ids = sa.select(Schedule.id).where(Schedule.state == ScheduleState.ACTIVE)
     return list(await session.scalars(ids.order_by(Schedule.id)))
-
-
-async def wake(session: AsyncSession) -> None:
-    """Tell the dispatcher, with the commit, that there is work."""
-    await session.execute(sa.text(f"NOTIFY {CHANNEL}"))
 
 
 async def materialise(

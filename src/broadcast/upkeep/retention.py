@@ -33,6 +33,7 @@ _OLD = {
             SELECT FROM boots AS n WHERE n.device_id = old.device_id AND n.session > old.session
         )""",
     "command_results": "old.received_at < :before",
+    "commands": "old.ordered_at < :before",
     "dead_letters": "old.received_at < :before",
     "health_progress": "old.hour < :before",
     "readiness": "old.received_at < :before",
@@ -52,6 +53,7 @@ def keep_days(settings: config.Upkeep) -> dict[str, int]:
     return {
         "boots": settings.boot_days,
         "command_results": settings.command_result_days,
+        "commands": settings.command_result_days,
         "dead_letters": settings.dead_letter_days,
         "health_progress": settings.raw_days,
         "readiness": settings.readiness_days,

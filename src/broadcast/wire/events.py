@@ -253,6 +253,8 @@ class Refusal(Wire, frozen=True):
     reason: Literal["signature", "key", "scope", "revision", "expired", "malformed", "replayed"]
     scope: Scope | None = None
     detail: Text = ""
+    command_id: Id | None = None
+    """Of a command that opened: which one. Without it nobody learns what became of that."""
 
 
 class CommandResult(Wire, frozen=True):

@@ -1,0 +1,152 @@
+"""REST of commands to devices: ordering one, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, Field
+
+from broadcast import clock
+from broadcast.accounts.auth import CallerDep
+from broadcast.devices import commanding
+from broadcast.devices.command_state import CommandKind, CommandState
+from broadcast.devices.command_words import explained
+from broadcast.devices.commanding import Told, told
+from broadcast.devices.model import Command, Device
+from broadcast.errors import InvalidInput, NotFound
+from broadcast.stations.fields import Technician, example
+from broadcast.web.rest import Created, Once, Page, PageQuery, Session, paged
+
+router = APIRouter()
+
+SPAN = timedelta(days=1)
+"""What is listed where no time is asked for."""
+
+
+class CommandBody(BaseModel):
+    """Something that a device is to do once."""
+
+    model_config = example(kind="self_test")
+
+    kind: CommandKind
+    volume: Annotated[
+        int | None, Field(ge=0, le=100, description="phần trăm; chỉ của lệnh volume")
+    ] = None
+
+
+class CommandView(BaseModel):
+    """A command and what became of it."""
+
+    model_config = example(
+        command_id="0c9e7d3a-5c2f-4b52-9a3b-2f7f0f6f1c11", device="QN-000417", kind="self_test",
+        volume=None, ordered_by="Nguyễn Văn A", ordered_at="2025-07-01T01:00:00Z",
+        not_after="2025-07-01T01:05:00Z", published_at="2025-07-01T01:00:00.200Z", state="done",
+        state_text="Tăng âm có dòng tải khi phát tiếng thử.",
+        answered_at="2025-07-01T01:00:02Z", heard="amplifier", detail="amplifier ok, line ok",
+    )  # fmt: skip
+
+    command_id: str
+    device: str
+    kind: CommandKind
+    volume: int | None
+    ordered_by: str
+    ordered_at: datetime
+    not_after: datetime
+    """The device refuses it later."""
+    published_at: datetime | None
+    """When the broker had taken it."""
+    state: CommandState
+    state_text: str
+    """The state in words, and what to do."""
+    answered_at: datetime | None
+    """When the server learned of the device's answer."""
+    heard: str | None
+    """Of a self-test: what noticed its tone, `amplifier` or `microphone`."""
+    detail: str
+    """What the device added, in its own words."""
+
+
+def _view(told: Told, now: datetime) -> CommandView:
+    command, code, result, refusal = told
+    state = told.state(now)
+    heard = result.heard if result else ""
+    detail = result.detail if result else f"{refusal.reason} {refusal.detail}" if refusal else ""
+    answer = result or refusal
+    return CommandView(
+        command_id=command.command_id,
+        device=code,
+        kind=command.kind,
+        volume=command.volume,
+        ordered_by=command.ordered_by,
+        ordered_at=command.ordered_at,
+        not_after=command.not_after,
+        published_at=command.published_at,
+        state=state,
+        state_text=explained(
+            command.kind, state, command.not_after,
+            published=command.published_at is not None, heard=heard,
+        ),
+        answered_at=answer.received_at if answer else None,
+        heard=heard or None,
+        detail=detail.strip(),
+    )  # fmt: skip
+
+
+@router.post(
+    "/devices/{code}/commands",
+    status_code=201,
+    summary="Ra lệnh cho thiết bị: tự thử loa, đặt âm lượng, tìm thiết bị, khởi động lại",
+    response_model=CommandView,
+)
+async def order_command(
+    request: Request, session: Session, caller: Technician, code: str, body: CommandBody
+) -> Response:
+    """Order a device to do something once; it is obeyed within five minutes or not at all.
+
+    A device has one command of a kind at a time. `volume` lasts until the next configuration.
+    """
+
+    async def make() -> Created:
+        if (body.kind is CommandKind.VOLUME) != (body.volume is not None):
+            raise InvalidInput(
+                "volume", "ghi từ 0 đến 100 cho lệnh volume, bỏ trống cho lệnh khác"
+            )
+        now = clock.now()
+        command = await commanding.order(session, code, body.kind, body.volume, caller.person, now)
+        view = _view(Told(command, code, None, None), now)
+        return Created(f"/api/v1/commands/{command.command_id}", view)
+
+    return await Once(request).run(session, caller.person, make)
+
+
+@router.get("/commands", summary="Lệnh đã ra cho thiết bị, và kết quả")
+async def list_commands(
+    session: Session,
+    caller: CallerDep,
+    paging: PageQuery,
+    device: Annotated[str | None, Query(description="mã thiết bị")] = None,
+    kind: CommandKind | None = None,
+    since: Annotated[
+        AwareDatetime | None, Query(description="ra lệnh từ lúc này, mặc định một ngày trước")
+    ] = None,
+) -> Page[CommandView]:
+    """Commands in the order in which they were given."""
+    now = clock.now()
+    statement = told().where(Command.ordered_at >= (since or now - SPAN))
+    if device is not None:
+        statement = statement.where(Device.code == device)
+    if kind is not None:
+        statement = statement.where(Command.kind == kind)
+    rows, following = await paged(session, statement, [Command.id], paging)
+    return Page(items=[_view(Told(*row), now) for row in rows], next=following)
+
+
+@router.get("/commands/{command_id}", summary="Một lệnh, và kết quả")
+async def show_command(session: Session, caller: CallerDep, command_id: str) -> CommandView:
+    """One command and what became of it."""
+    row = (await session.execute(told().where(Command.command_id == command_id))).one_or_none()
+    if row is None:
+        raise NotFound(f"Không có lệnh mã “{command_id}”.")
+    return _view(Told(*row), clock.now())

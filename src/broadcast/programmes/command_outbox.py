@@ -1,0 +1,111 @@
+"""Commands that people gave, on their way to the broker: signed, not retained, never late.
+
+The row is the outbox. What the broker confirmed is marked; everything else is sent again until its
+time is over. A command that is sent twice is obeyed once: the device keeps the ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import db
+from broadcast.devices.command_state import CommandKind
+from broadcast.devices.model import Command, Device
+from broadcast.errors import Unavailable
+from broadcast.programmes.publish import Publisher
+from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
+from broadcast.wire.envelope import SigningKey
+from broadcast.wire.topics import DEVICE_COMMAND
+
+PUBLISHED = Counter("broadcast_commands_published", "Commands the broker confirmed", ["kind"])
+
+AT_ONCE = 500
+
+_PLAIN: dict[CommandKind, type[Identify | Reboot | SelfTest]] = {
+    CommandKind.IDENTIFY: Identify,
+    CommandKind.REBOOT: Reboot,
+    CommandKind.SELF_TEST: SelfTest,
+}
+
+
+async def publish_commands(
+    engine: AsyncEngine, link: Publisher, prefix: str, key: SigningKey, now: datetime
+) -> bool:
+    """Publish the commands that the broker has not confirmed and that may still be obeyed.
+
+    Args:
+        engine: Where they are listed.
+        link: To the broker.
+        prefix: First levels of every topic.
+        key: Programme key.
+        now: The present.
+
+    Returns:
+        Whether more may be waiting.
+
+    Raises:
+        Unavailable: The broker is away; what was confirmed is marked.
+    """
+    async with db.transaction(engine) as session:
+        waiting = await _unpublished(session, now)
+    outcomes = await asyncio.gather(
+        *(_attempt(link, prefix, key, command, code) for command, code in waiting)
+    )
+    sent = [
+        command for (command, _), error in zip(waiting, outcomes, strict=True) if error is None
+    ]
+    if sent:
+        async with db.transaction(engine) as session:
+            ids = [command.id for command in sent]
+            await session.execute(
+                sa.update(Command).where(Command.id.in_(ids)).values(published_at=now)
+            )
+        for command in sent:
+            PUBLISHED.labels(command.kind.value).inc()
+    for error in outcomes:
+        if error is not None:
+            raise error
+    return len(waiting) == AT_ONCE
+
+
+async def _unpublished(session: AsyncSession, now: datetime) -> list[tuple[Command, str]]:
+    """Commands to publish with the devices they are for, oldest first."""
+    rows = await session.execute(
+        sa.select(Command, Device.code)
+        .join(Device, Device.id == Command.device_id)
+        .where(Command.published_at.is_(None), Command.not_after > now)
+        .order_by(Command.id)
+        .limit(AT_ONCE)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def _attempt(
+    link: Publisher, prefix: str, key: SigningKey, command: Command, device_code: str
+) -> Unavailable | None:
+    topic = DEVICE_COMMAND.build(device_id=device_code, kind=command.kind.value)
+    try:
+        await link.publish(f"{prefix}/{topic}", key.sign(message(command, device_code)))
+    except Unavailable as error:
+        return error
+    return None
+
+
+def message(command: Command, device_code: str) -> AnyCommand:
+    """A command as the device gets it."""
+    scope = f"device/{device_code}"
+    if command.volume is not None:
+        return SetVolume(
+            command_id=command.command_id,
+            scope=scope,
+            not_after=command.not_after,
+            volume=command.volume,
+        )
+    return _PLAIN[command.kind](
+        command_id=command.command_id, scope=scope, not_after=command.not_after
+    )
