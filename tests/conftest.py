@@ -14,11 +14,12 @@ import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psutil
 import pytest
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -99,6 +100,21 @@ def postgres(
         asyncio.run(db.migrate(server.create_database("template")))
         server.create_database("shared", template="template")
         yield server
+
+
+@contextmanager
+def frozen(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """Have the whole server stand still: connections stand, nothing answers."""
+    server = psutil.Process(postgres.pid)
+    server.suspend()  # first, so that it starts no other
+    processes = [server, *server.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 numbers = itertools.count(1)

@@ -1,18 +1,171 @@
-"""The process as it is put together."""
+"""The process as it is put together, and how it ends."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
 
 from broadcast import config
 from broadcast.app import _bind
+from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
+from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.programmes.keys import create_keys
+from tests.conftest import frozen
+
+LONGEST_END = 8.5
+"""Seconds from SIGTERM to the end of the process: its own seven and a slow machine's."""
 
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_header() -> None:
     with (
-        _bind(config.Web(port=_free_port())) as listener,
+        _bind("127.0.0.1", _free_port(), "BROADCAST_WEB__PORT") as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as connection,
     ):
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.fixture
+def environment(postgres_dsn: str, mqtt: Mqtt, tmp_path: Path) -> dict[str, str]:
+    """What a process needs to run, on ports that are free."""
+    keys = config.Keys(
+        programme_file=tmp_path / "programme.jwk", alert_file=tmp_path / "alert.jwk"
+    )
+    create_keys(keys)
+    return {
+        "BROADCAST_POSTGRES__DSN": postgres_dsn,
+        "BROADCAST_MQTT__HOST": mqtt.host,
+        "BROADCAST_MQTT__PORT": str(mqtt.port),
+        "BROADCAST_WEB__PORT": str(_free_port()),
+        "BROADCAST_KEYS__PROGRAMME_FILE": str(keys.programme_file),
+        "BROADCAST_KEYS__ALERT_FILE": str(keys.alert_file),
+        "BROADCAST_CONTENT_DIR": str(tmp_path / "content"),
+        "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
+    }
+
+
+@contextmanager
+def serving(environment: Mapping[str, str], *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that serves, killed at the end of the block unless it has ended."""
+    command = [sys.executable, "-m", "broadcast", "serve", *options]
+    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=5).status_code == 200
+    return False
+
+
+def metric(base: str, line: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return line in httpx.get(f"{base}/metrics", timeout=5).text.splitlines()
+    return False
+
+
+def end(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, float]:
+    """Exit code of a process that is told to end, and how many seconds it took."""
+    began = time.monotonic()
+    process.send_signal(number)
+    code = process.wait(timeout=30)
+    return code, time.monotonic() - began
+
+
+@pytest.mark.parametrize("requests", [0, 12])
+def test_a_process_ends_in_time_though_the_database_hangs(
+    environment: dict[str, str], postgres: EmbeddedPostgres, requests: int
+) -> None:
+    base = f"http://127.0.0.1:{environment['BROADCAST_WEB__PORT']}"
+    with serving(environment) as process, ThreadPoolExecutor() as asking:
+        until(lambda: answers(f"{base}/readyz"), process)
+        until(lambda: metric(base, "broadcast_dispatch_leader 1.0"), process)
+        # Connections that are idle have to be closed, those that are not to be cancelled.
+        assert all(asking.map(answers, [f"{base}/api/v1/stations"] * 50))
+        with frozen(postgres):
+            for _ in range(requests):
+                asking.submit(answers, f"{base}/api/v1/stations")
+            time.sleep(1)
+            code, seconds = end(process, signal.SIGTERM)
+    assert code == 0
+    assert seconds < LONGEST_END
+
+
+BROKEN = """
+import asyncio
+from broadcast import app, config
+
+async def role(role, *_):
+    if role is config.Role.INGEST:
+        raise ValueError("broken")
+    while True:  # as a database that does not answer the cancel
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+app.GRACE_SECONDS = 0.5
+app._role = role
+asyncio.run(app.serve(config.Settings(), [config.Role.INGEST, config.Role.DISPATCH]))
+"""
+
+
+def test_a_role_that_fails_ends_the_process_in_time_and_says_why(
+    environment: dict[str, str],
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", BROKEN],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "ValueError: broken" in ended.stdout
+
+
+def test_a_process_ends_at_once_when_all_is_well(environment: dict[str, str]) -> None:
+    base = f"http://127.0.0.1:{environment['BROADCAST_WEB__PORT']}"
+    with serving(environment) as process:
+        until(lambda: answers(f"{base}/readyz"), process)
+        code, seconds = end(process, signal.SIGINT)
+    assert code == 0
+    assert seconds < 5
+
+
+def test_a_process_without_rest_can_be_watched(environment: dict[str, str]) -> None:
+    port = _free_port()
+    environment["BROADCAST_METRICS__PORT"] = str(port)
+    base = f"http://127.0.0.1:{port}"
+    environment["BROADCAST_INGEST__WORKERS"] = "2"
+    environment["BROADCAST_INGEST__SHARING"] = "shards"
+    with serving(environment, "--role", "ingest", "--worker", "2") as process:
+        until(lambda: answers(f"{base}/healthz"), process)
+        until(lambda: metric(base, "broadcast_mqtt_connected 1.0"), process)
+        assert metric(base, "broadcast_ingest_workers 2.0")
+        assert httpx.get(f"{base}/api/v1/stations").status_code == 404
+        assert end(process, signal.SIGTERM)[0] == 0

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.areas.routes
@@ -40,6 +43,13 @@ from broadcast.web import rest
 
 log = structlog.get_logger()
 
+WORKERS = Gauge(
+    "broadcast_ingest_workers", "Of a process with the role ingest: how many ought to share it"
+)
+
+GRACE_SECONDS = 7.0
+"""From being told to end to the end of the process: requests have five of them to finish."""
+
 ROUTERS = (
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
@@ -53,6 +63,18 @@ ROUTERS = (
     broadcast.coverage.routes.router,
     broadcast.upkeep.routes.router,
 )
+
+watching = APIRouter(tags=["operation"])
+
+
+@watching.get("/healthz", summary="Tiến trình còn chạy")
+async def _healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@watching.get("/metrics", summary="Prometheus", include_in_schema=False)
+async def _metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
@@ -71,10 +93,7 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
 
-    @app.get("/healthz", tags=["operation"], summary="Tiến trình còn chạy")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
+    app.include_router(watching)
     prober = Prober(engine, settings)
 
     @app.get(
@@ -89,10 +108,13 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         return readiness
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return app
 
+
+def _create_watched() -> FastAPI:
+    """What a process without REST answers."""
+    app = FastAPI(openapi_url=None)
+    app.include_router(watching)
     return app
 
 
@@ -101,12 +123,14 @@ async def serve(
 ) -> None:
     """Run the roles until SIGTERM or SIGINT, or until one of them fails.
 
+    For a process of its own: that is gone `GRACE_SECONDS` later, whatever else it does.
+
     Args:
         settings: Of this process.
         roles: What it does.
         worker: Which of the workers that share the inbound path it is.
     """
-    listener = _bind(settings.web) if Role.WEB in roles else None
+    listener = _listener(settings, roles)
     engine = db.create_engine(settings.postgres)
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
@@ -118,16 +142,48 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_role(role, settings, engine, listener, worker), name=role)
+                group.create_task(_role(role, settings, engine, worker), name=role)
                 for role in roles
+                if role is not Role.WEB
             ]
+            if listener is not None:
+                web = create_app(settings, engine) if Role.WEB in roles else _create_watched()
+                tasks.append(group.create_task(_web(web, listener), name=Role.WEB))
             log.info("app.process.started", roles=[role.value for role in roles])
-            await stop.wait()
+            try:
+                await stop.wait()
+            finally:
+                _end_in_time(tasks, 0 if stop.is_set() else 1)
             for task in tasks:
                 task.cancel()
     finally:
         await engine.dispose()
     log.info("app.process.stopped")
+
+
+def _end_in_time(tasks: Sequence[asyncio.Task[None]], code: int) -> None:
+    """Have the process end within `GRACE_SECONDS`, whatever it waits for.
+
+    A database that hangs answers neither a cancelled statement nor the close of a connection, and
+    no thread can be stopped. What is not committed is not acknowledged: nothing is lost.
+
+    Args:
+        tasks: The roles.
+        code: Exit code: 0 where it was told to end, 1 where a role has failed.
+    """
+
+    def leave() -> None:
+        for task in tasks:
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if error is not None:
+                log.error("app.role.failed", role=task.get_name(), exc_info=error)
+        waiting = [task.get_name() for task in tasks if not task.done()]
+        log.warning("app.process.abandoned", after_seconds=GRACE_SECONDS, waiting=waiting)
+        os._exit(code)
+
+    timer = threading.Timer(GRACE_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _spare_collector() -> None:
@@ -142,15 +198,24 @@ def _spare_collector() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def _bind(web: config.Web) -> socket.socket:
+def _listener(settings: config.Settings, roles: Sequence[Role]) -> socket.socket | None:
+    """Where the process is asked: over REST, or how it is."""
+    if Role.WEB in roles:
+        return _bind(settings.web.host, settings.web.port, "BROADCAST_WEB__PORT")
+    if settings.metrics.port is not None:
+        return _bind("127.0.0.1", settings.metrics.port, "BROADCAST_METRICS__PORT")
+    return None
+
+
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     """Take the port before anything else starts: a second server must not disturb the first."""
-    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((web.host, web.port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise Unavailable(
-            f"Không mở được {web.host}:{web.port} ({error.strerror}); hãy dừng chương trình đang "
-            "dùng cổng này hoặc đặt BROADCAST_WEB__PORT khác."
+            f"Không mở được {host}:{port} ({error.strerror}); hãy dừng chương trình đang "
+            f"dùng cổng này hoặc đặt {setting} khác."
         ) from None
     # Connections inherit it. asyncio sets it only on sockets that name their protocol, which these
     # do not; without it every answer waits 40 ms for the acknowledgement of its own header.
@@ -158,27 +223,19 @@ def _bind(web: config.Web) -> socket.socket:
     return listener
 
 
-async def _role(
-    role: Role,
-    settings: config.Settings,
-    engine: AsyncEngine,
-    listener: socket.socket | None,
-    worker: int,
-) -> None:
-    if listener is not None and role is Role.WEB:
-        await _web(settings, engine, listener)
-        return
+async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, worker: int) -> None:
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
+        WORKERS.set(settings.ingest.workers)
         await ingest.run(engine, settings, keys, worker)
     else:
         await dispatch.run(engine, settings, keys)
 
 
-async def _web(settings: config.Settings, engine: AsyncEngine, listener: socket.socket) -> None:
+async def _web(app: FastAPI, listener: socket.socket) -> None:
     server = _Server(
         uvicorn.Config(
-            create_app(settings, engine),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -197,5 +254,6 @@ async def _web(settings: config.Settings, engine: AsyncEngine, listener: socket.
 class _Server(uvicorn.Server):
     """Uvicorn without its signal handlers: the process has its own."""
 
-    def install_signal_handlers(self) -> None:
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         """Leave the signals alone."""
+        return nullcontext()

@@ -25,7 +25,9 @@ class Postgres(BaseModel):
         SecretStr("postgresql://broadcast@localhost/broadcast"),
         description="postgresql://user[:password]@host[:port]/database, or a socket with ?host=",
     )
-    pool_size: int = Field(10, ge=3, description="connections each process may hold")
+    pool_size: int = Field(
+        10, ge=3, description="connections each process may hold; the leader one more, for upkeep"
+    )
     statement_timeout: PositiveFloat = Field(30.0, description="seconds")
 
 
@@ -57,6 +59,12 @@ class Web(BaseModel):
     host: str = Field("127.0.0.1", description="loopback unless told otherwise")
     port: Port = 8080
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
+
+
+class Metrics(BaseModel):
+    """How a process without the role web is watched: /metrics and /healthz, on loopback."""
+
+    port: Port | None = Field(None, description="of this process alone; none: it is not watched")
 
 
 class Keys(BaseModel):
@@ -163,6 +171,7 @@ class Settings(BaseSettings):
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
     web: Web = Web()
+    metrics: Metrics = Metrics()
     keys: Keys = Keys()
     audio: Audio = Audio()
     rules: Rules = Rules()

@@ -62,22 +62,53 @@ def enum_type(values: type[E], check: str | None = None) -> sa.Enum:
     )
 
 
+CHECKOUT_SECONDS = 10.0
+"""Longest wait for a connection: until one is free, opened, or has answered that it lives."""
+
+MARGIN_SECONDS = 2.0
+"""How much longer than the server's statement timeout we wait for its word that it has run out."""
+
+
 def create_engine(settings: config.Postgres, application_name: str = "broadcast") -> AsyncEngine:
-    """Engine on asyncpg; every connection carries `application_name` and a statement timeout."""
+    """Engine on asyncpg; every connection carries `application_name` and a statement timeout.
+
+    A server that has not said so when a statement ran into it hangs, or its host has vanished,
+    which TCP alone may take a quarter of an hour to notice: a statement ends in TimeoutError, and
+    its connection is thrown away. Every role profits from that: a request is answered, ingest and
+    the dispatcher try again over another connection.
+    """
     return create_async_engine(
         async_url(settings.dsn.get_secret_value()),
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={
-            "server_settings": {
-                "application_name": application_name,
-                "statement_timeout": str(int(settings.statement_timeout * 1000)),
-                "timezone": "UTC",
-                "jit": "off",
-            }
+            "timeout": CHECKOUT_SECONDS,
+            "command_timeout": settings.statement_timeout + MARGIN_SECONDS,
+            "server_settings": _server_settings(settings, application_name),
         },
     )
+
+
+def create_patient_engine(settings: config.Postgres, application_name: str) -> AsyncEngine:
+    """Engine for statements that set a longer timeout of their own, so that we know of no limit.
+
+    Without a pool: connections are few, and none is left over to be closed.
+    """
+    return create_async_engine(
+        async_url(settings.dsn.get_secret_value()),
+        poolclass=sa.NullPool,
+        connect_args={"server_settings": _server_settings(settings, application_name)},
+    )
+
+
+def _server_settings(settings: config.Postgres, application_name: str) -> dict[str, str]:
+    return {
+        "application_name": application_name,
+        "statement_timeout": str(int(settings.statement_timeout * 1000)),
+        "timezone": "UTC",
+        "jit": "off",
+    }
 
 
 def async_url(dsn: str) -> sa.URL:
@@ -87,8 +118,14 @@ def async_url(dsn: str) -> sa.URL:
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction, committed at the end of the block and rolled back on any error."""
+    """One transaction, committed at the end of the block and rolled back on any error.
+
+    Raises:
+        TimeoutError: The database gives no connection.
+    """
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        async with asyncio.timeout(CHECKOUT_SECONDS):
+            await session.connection()
         yield session
 
 
@@ -270,4 +307,5 @@ def sqlstate(error: Exception) -> str | None:
 def brief(error: Exception) -> str:
     """One line on an error: for a database error without the statement and its parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]
+    said = str(cause) or ("no answer in time" if isinstance(cause, TimeoutError) else "")
+    return f"{type(cause).__name__}: {said}".splitlines()[0][:500]

@@ -106,7 +106,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                     lead.hold(),
                     dispatcher.watch(),
                     dispatcher.run(lead.wake),
-                    upkeep.run(engine, settings),
+                    upkeep.run(settings),
                 )
         except AWAY as error:
             log.warning("dispatch.leadership.lost", error=db.brief(error))

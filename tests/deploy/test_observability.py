@@ -95,6 +95,19 @@ def test_the_scrape_example_loads_the_alerts() -> None:
     assert job["job_name"] == "broadcast"
 
 
+def test_an_alert_names_the_process_that_is_missing() -> None:
+    """A target that is down has no labels but those of the scrape configuration."""
+    groups = SCRAPE["scrape_configs"][0]["static_configs"]
+    assert all(len(group["targets"]) == 1 and group["labels"]["unit"] for group in groups)
+    (down,) = (rule for rule in RULES if rule["alert"] == "BroadcastDown")
+    assert "{{ $labels.unit }}" in down["annotations"]["summary"]
+    service = (ROOT / "deploy/systemd/broadcast-ingest@.service").read_text()
+    (port,) = re.findall(r"BROADCAST_METRICS__PORT=(\d+)%i ", service)
+    assert all(1024 <= int(f"{port}{worker}") < 32768 for worker in range(1, 100))
+    example = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+    assert f'"127.0.0.1:{port}2"' in example
+
+
 def test_operations_names_only_metrics_that_exist() -> None:
     for name in set(re.findall(r"`(broadcast_[a-z0-9_]+)", OPERATIONS)):
         assert {name, f"{name}_total", f"{name}_count"} & SAMPLES.keys(), name

@@ -48,9 +48,9 @@ class Chore(NamedTuple):
     work: Callable[[datetime], Awaitable[object]]
 
 
-async def run(engine: AsyncEngine, settings: config.Settings) -> None:
-    """Keep the house, for ever."""
-    house = House(engine, settings)
+async def run(settings: config.Settings) -> None:
+    """Keep the house, for ever; who leads ends it when the database does not answer."""
+    house = House(db.create_patient_engine(settings.postgres, "broadcast.upkeep"), settings)
     try:
         while True:
             await house.round(clock.now())

@@ -46,6 +46,8 @@ log = structlog.get_logger()
 PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["slug"])
 PROBLEM_TYPE = "urn:broadcast:problem:"
 KEEP_IDEMPOTENCY = timedelta(days=2)
+RETRY_SECONDS = 10
+"""After which whoever was told that something is away may ask again."""
 
 
 _NO_VALUE = {"22000", "22003", "22008", "22021"}
@@ -65,7 +67,7 @@ class Problem(BaseModel):
 def problem(error: BroadcastError) -> JSONResponse:
     """Answer for an error, in the form of RFC 9457."""
     PROBLEMS.labels(error.slug).inc()
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}
     return JSONResponse(
         jsonable_encoder(
             {
@@ -78,7 +80,16 @@ def problem(error: BroadcastError) -> JSONResponse:
         ),
         status_code=error.status,
         media_type="application/problem+json",
-        headers=headers,
+        headers=headers.get(error.status),
+    )
+
+
+def _away() -> Unavailable:
+    """What is said when the database is down or hangs."""
+    return Unavailable(
+        "Cơ sở dữ liệu không trả lời; chưa chắc yêu cầu đã được lưu. Hãy thử lại sau"
+        f" {RETRY_SECONDS} giây (yêu cầu tạo mới: với cùng Idempotency-Key, để không tạo hai lần);"
+        " nếu vẫn vậy, hãy báo quản trị."
     )
 
 
@@ -118,15 +129,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(asyncpg.PostgresError)
     @app.exception_handler(asyncpg.InterfaceError)
     @app.exception_handler(OSError)
-    async def _away(_: Request, error: Exception) -> Response:
+    async def _no_database(_: Request, error: Exception) -> Response:
         log.warning("web.database.away", error=db.brief(error))
-        return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
+        return problem(_away())
 
     @app.exception_handler(DBAPIError)
     async def _database(_: Request, error: DBAPIError) -> Response:
         # 57P01 to 57P03: the server is going down, has crashed, or is starting up.
         if error.connection_invalidated or (db.sqlstate(error) or "").startswith("57P"):
-            return problem(Unavailable("Cơ sở dữ liệu tạm thời không trả lời; xin thử lại sau."))
+            return problem(_away())
         if db.sqlstate(error) in _NO_VALUE:
             log.info("web.value.refused", error=db.brief(error))
             return problem(_no_value())
