@@ -7,6 +7,7 @@ so; the heartbeat that was on its way meanwhile is no reason to send it again.
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -103,7 +104,8 @@ def _documents(scope: str, config: bytes) -> tuple[str, ...]:
         base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)), type=_Follows
     ).areas
     shared = [f"area/{code}/{kind}" for code in areas for kind in ("programme", "alerts")]
-    return (*(f"{scope}/{kind}" for kind in DOCUMENT_KINDS), *shared)
+    own = [f"{scope}/{kind}" for kind in DOCUMENT_KINDS]
+    return tuple(map(sys.intern, own + shared))  # thousands of devices follow the same areas
 
 
 async def tokens(session: AsyncSession, documents: Collection[str]) -> dict[str, bytes]:
