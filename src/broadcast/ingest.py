@@ -34,6 +34,7 @@ from broadcast.devices import answers, dead_letters, faults, heartbeats, readine
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import Budget, Letter, Why
 from broadcast.devices.echo import Probe
+from broadcast.devices.heartbeat_rows import Columns, keep_raw
 from broadcast.devices.inbound import Event
 from broadcast.devices.online_minutes import happened_at, is_plausible
 from broadcast.devices.roll import Roll
@@ -143,7 +144,7 @@ class _Sorted:
     """A batch by what it is."""
 
     by_kind: dict[str, list[Any]]
-    columns: heartbeats.Columns
+    columns: Columns
     """Of the heartbeats."""
     letters: list[Letter]
     confirmed: list[reports.Confirmed]
@@ -320,9 +321,9 @@ class _Ingest:
             raw.cancel()
             await asyncio.wait([raw])
 
-    async def _keep_raw(self, columns: heartbeats.Columns, received_at: datetime) -> None:
+    async def _keep_raw(self, columns: Columns, received_at: datetime) -> None:
         async with db.transaction(self._engine) as session:
-            await heartbeats.keep_raw(session, columns, received_at)
+            await keep_raw(session, columns, received_at)
 
     def _sort(self, batch: Sequence[Inbound]) -> _Sorted:
         by_kind: defaultdict[str, list[Any]] = defaultdict(list)
@@ -350,7 +351,7 @@ class _Ingest:
         if beats := by_kind.get("heartbeat"):
             # In the order of their ids, so that two workers do not wait for each other crosswise.
             beats.sort(key=itemgetter(0))
-        return _Sorted(by_kind, heartbeats.Columns.of(beats or ()), letters, [])
+        return _Sorted(by_kind, Columns.of(beats or ()), letters, [])
 
     async def _record(self, session: AsyncSession, told: _Sorted, received_at: datetime) -> None:
         """Hand each kind to the feature that keeps it."""
