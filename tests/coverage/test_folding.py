@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast import db
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.coverage import facts, folding, present
+from broadcast.coverage import folding, present, raw
 from broadcast.coverage.definitions import OPERATING_RULES, OperatingRule
 from broadcast.coverage.memory import Memory
 from broadcast.coverage.model import ClusterDay, EvidenceMark, FoldedDay, Restatement
@@ -456,7 +456,7 @@ class Happenings:
         """Ask for a day and hold the answer against the raw rows."""
         memory = self.memories[server]
         ours = await present.load(self.session, as_of, scope, rule, NOW, memory)
-        assert ours == await facts.load(self.session, as_of, scope, rule, NOW)
+        assert ours == await raw.load(self.session, as_of, scope, rule, NOW)
 
     async def look_by_other_hours(self, as_of: date) -> None:
         """A rule holds from some day on; a day before it is asked by the old one."""
@@ -594,7 +594,7 @@ async def test_days_folded_by_other_broadcast_hours_are_not_used_and_folded_anew
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
     other = replace(RULE, broadcast_hours=((time(5), time(5, 30)),))
     ours = await present.load(commune.session, TODAY, PROVINCE, other, NOW, all_of_it.memory)
-    assert ours == await facts.load(commune.session, TODAY, PROVINCE, other, NOW)
+    assert ours == await raw.load(commune.session, TODAY, PROVINCE, other, NOW)
     await folding.announce(commune.session, NOW, other)
     kept = set(await commune.session.scalars(sa.select(FoldedDay.hours)))
     assert kept == {"05:00-05:30"}
@@ -640,7 +640,7 @@ async def test_a_day_is_not_folded_past_a_transaction_that_may_have_missed_its_a
     async with db.transaction(engine) as session:
         assert yesterday in await folding.fold_ripe(session, RULE, NOW, 200)
         ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
-        assert ours == await facts.load(session, TODAY, PROVINCE, RULE, NOW)
+        assert ours == await raw.load(session, TODAY, PROVINCE, RULE, NOW)
         assert ours.clusters[commune.clusters["C-1"]].online_minutes == 20
 
 
@@ -665,5 +665,5 @@ async def test_a_change_between_announcing_and_folding_and_one_after_it_are_both
                 assert TODAY - DAY in await folding.fold_ripe(session, RULE, NOW, 200)
     async with db.transaction(engine) as session:
         ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
-        assert ours == await facts.load(session, TODAY, PROVINCE, RULE, NOW)
+        assert ours == await raw.load(session, TODAY, PROVINCE, RULE, NOW)
         assert ours.clusters[commune.clusters["C-1"]].online_minutes == 6
