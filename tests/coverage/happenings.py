@@ -16,6 +16,11 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import db
+from broadcast.areas import records
+from broadcast.areas.model import Area, Level
+from broadcast.areas.sheets import Report
+from broadcast.areas.tree import Unit
+from broadcast.areas.units import COLUMNS
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.coverage import folding, present, raw
@@ -72,6 +77,10 @@ devices = st.sampled_from(["D-1", "D-2", "D-3"])
 villages = st.sampled_from(["V-1", "V-2"])
 days = st.sampled_from(DAYS)
 lengths = st.sampled_from([1, 4, 700, 3000])
+whereabouts = st.dictionaries(
+    days, st.sampled_from([COMMUNE, COMMUNE, PROVINCE, None]), min_size=1, max_size=3
+)
+"""Where a village lies from which day on; None: there is none."""
 
 
 class Commune(NamedTuple):
@@ -122,17 +131,43 @@ def action(name: str, *drawn: st.SearchStrategy[Any]) -> st.SearchStrategy[Actio
     return st.builds(Action, st.just(name), st.tuples(*drawn))
 
 
+BEFOREHAND = st.tuples(
+    action("register_anew", villages, whereabouts),
+    action("cut", st.just(COMMUNE), hours, st.sampled_from([1, 4])),
+    action("cut", st.just(COMMUNE), hours, st.sampled_from([1, 4])),
+    action("beat", devices, hours, st.integers(4, 12), st.just(0)),
+    action("beat", devices, hours, st.integers(4, 12), st.just(0)),
+)
+"""What the days hold when they are first folded, so that a correction of the register matters."""
+
+HUNG_OTHERWISE = st.one_of(
+    action("never_hung", st.integers(0, 5)),
+    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({"installed_at": moments})),
+    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({
+        "removed_at": st.none() | moments,
+    })),
+    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({}, optional={
+        "device_id": devices, "cluster_id": clusters, "removed_at": st.none() | moments,
+    })),
+)  # fmt: skip
+"""What is said afterwards about devices on their poles."""
+
+LAY_OTHERWISE = st.one_of(
+    action("move", villages, days),
+    action("lay_all_along", villages, st.sampled_from([COMMUNE, PROVINCE])),
+    action("register_anew", villages, whereabouts),
+    action("register_anew", villages, whereabouts),
+)
+"""What is said afterwards about villages in their communes."""
+
 HAPPENINGS = st.one_of(
+    HUNG_OTHERWISE,
+    LAY_OTHERWISE,
     action("beat", devices, hours, st.integers(1, 12), st.integers(0, 6)),
     action("beat", devices, moments, st.integers(1, 12), st.integers(0, 6)),
     action("cut", places, hours, st.sampled_from([1, 4])),
     action("swap", devices, clusters, moments),
     action("take_down", clusters, moments),
-    action("never_hung", st.integers(0, 5)),
-    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({}, optional={
-        "device_id": devices, "cluster_id": clusters, "installed_at": moments,
-        "removed_at": st.none() | moments,
-    })),
     action("unheard", st.integers(0, 5)),
     action("cut", places, moments, lengths),
     action("mend_cut", st.integers(0, 5), st.sampled_from([None, None, 3, 900])),
@@ -146,8 +181,6 @@ HAPPENINGS = st.one_of(
         "grade": st.sampled_from([*Grade]),
     })),
     action("never_served", st.integers(0, 5)),
-    action("move", villages, days),
-    action("unmove", villages),
     action("attest", clusters, moments),
     action("close", clusters, st.none() | days),
     action("announce_and_fold", st.sets(st.sampled_from(DAYS[:-1]))),
@@ -403,23 +436,23 @@ class Happenings:
                 {key: parameters[key] for key in ("code", "parent", "since")},
             )
 
-    async def unmove(self, village: str) -> None:
-        """The newest entry on a village was a mistake."""
-        newest = (
-            "valid_from = (SELECT max(valid_from) FROM areas WHERE code = :code) AND code = :code"
+    async def lay_all_along(self, village: str, parent: str) -> None:
+        """A village's rows named a wrong parent, and are corrected by hand."""
+        await self.session.execute(
+            sa.update(Area).where(Area.code == village).values(parent_code=parent)
         )
-        removed = await self.session.execute(
-            sa.text(
-                f"DELETE FROM areas WHERE {newest}"
-                " AND EXISTS (SELECT FROM areas WHERE code = :code AND valid_to IS NOT NULL)"
-                " RETURNING id"
-            ),
-            {"code": village},
-        )
-        if removed.all():
-            await self.session.execute(
-                sa.text(f"UPDATE areas SET valid_to = NULL WHERE {newest}"), {"code": village}
-            )
+
+    async def register_anew(self, village: str, whereabouts: dict[date, str | None]) -> None:
+        """The register said wrongly where a village lay from which day on, or that it existed."""
+        begins = sorted(whereabouts)
+        ends = [*(day - DAY for day in begins[1:]), None]
+        stored = await self.session.execute(sa.select(*COLUMNS).where(Area.code == village))
+        wanted = [
+            Unit(village, Level.VILLAGE, "thôn", village, whereabouts[begin], begin, end)
+            for begin, end in zip(begins, ends, strict=True)
+            if whereabouts[begin] is not None
+        ]
+        await records.store(self.session, [Unit(*row) for row in stored], wanted, Report())
 
     async def attest(self, cluster: str, at: datetime) -> None:
         self.session.add(

@@ -19,10 +19,13 @@ from broadcast.coverage.memory import Memory
 from broadcast.coverage.model import ClusterDay, EvidenceMark, FoldedDay, Restatement
 from broadcast.plays.model import PlayState
 from tests.coverage.happenings import (
+    BEFOREHAND,
     DAY,
     DAYS,
     FIRST,
     HAPPENINGS,
+    HUNG_OTHERWISE,
+    LAY_OTHERWISE,
     MINUTE,
     NOW,
     RULE,
@@ -42,16 +45,24 @@ async def commune(session: AsyncSession) -> Commune:
 
 
 @hypothesis.settings(
-    max_examples=40,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(happenings=st.lists(st.tuples(HAPPENINGS, st.booleans()), min_size=8, max_size=25))
+@given(
+    beforehand=BEFOREHAND,
+    # Corrections of the register also among themselves: anything else may hide what they change.
+    happenings=st.lists(st.tuples(HAPPENINGS, st.booleans()), min_size=8, max_size=25)
+    | st.lists(st.tuples(HUNG_OTHERWISE, st.booleans()), min_size=4, max_size=12)
+    | st.lists(st.tuples(LAY_OTHERWISE, st.booleans()), min_size=4, max_size=12),
+)
 async def test_whatever_happens_in_whatever_order_the_days_are_as_if_read_anew(
-    commune: Commune, happenings: list[tuple[Action, bool]]
+    commune: Commune, beforehand: tuple[Action, ...], happenings: list[tuple[Action, bool]]
 ) -> None:
     before = await commune.session.begin_nested()
     try:
         all_of_it = Happenings(commune)
+        for happening in beforehand:
+            await happening(all_of_it)
         await all_of_it.announce_and_fold(set(DAYS[:-1]))
         for happening, looked_at in happenings:
             await happening(all_of_it)
