@@ -28,7 +28,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from benchmarks.harness.publisher import ROOT, Publisher, publish
+from benchmarks.harness.helper import ROOT
+from benchmarks.harness.publisher import Publisher, publish
 from benchmarks.harness.system import (
     LOOK_SECONDS,
     PATIENCE,

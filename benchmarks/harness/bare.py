@@ -6,58 +6,31 @@ every process) at each EVERY-th message.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from itertools import count
-from types import TracebackType
+from typing import Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.harness.publisher import ROOT
+from benchmarks.harness.helper import Helper
 
 
-class Bare:
-    """The process, from outside; a context manager. Entered, it is subscribed."""
+class Bare(Helper):
+    """The process, from outside. Entered, it is subscribed."""
 
     def __init__(self, port: int, topics: str, every: int) -> None:
-        self._arguments = [str(port), topics, str(every)]
+        super().__init__("bare", port, topics, every)
 
-    def __enter__(self) -> Bare:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.bare", *self._arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._hear()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
 
     def counted(self) -> float:
         """Time (monotonic) at which it had counted as many as it was told once more."""
         return float(self._hear())
-
-    def _hear(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise ConnectionError("the bare subscriber has died; its last words are above")
-        return line
 
 
 def _main(port: int, topics: str, every: int) -> None:

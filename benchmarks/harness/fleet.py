@@ -17,15 +17,13 @@ import os
 import random
 import select
 import socket
-import subprocess
 import sys
 import time
 from datetime import datetime
-from types import TracebackType
 from typing import NamedTuple
 
 from benchmarks.harness import heartbeats, packets
-from benchmarks.harness.publisher import ROOT
+from benchmarks.harness.helper import Helper
 from broadcast import clock
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Gone
@@ -56,8 +54,8 @@ class Report(NamedTuple):
     confirmed: list[tuple[int, int]]
 
 
-class Fleet:
-    """The process, from outside; a context manager."""
+class Fleet(Helper):
+    """The process, from outside."""
 
     def __init__(self, port: int, interval: float) -> None:
         """Describe it.
@@ -66,26 +64,7 @@ class Fleet:
             port: Of the broker, on loopback.
             interval: Seconds between two heartbeats of a device, ± 10 %.
         """
-        self._arguments = [str(port), str(interval)]
-
-    def __enter__(self) -> Fleet:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.fleet", *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        super().__init__("fleet", port, interval)
 
     def grow(self, devices: int) -> None:
         """Have so many devices connected."""
@@ -96,14 +75,8 @@ class Fleet:
         return Report(**json.loads(self._ask("report")))
 
     def _ask(self, line: str) -> str:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise ConnectionError("the fleet has died; its last words are above")
-        return answer
+        self._say(line)
+        return self._hear()
 
 
 class _Device:

@@ -1,31 +1,27 @@
 """Rounds of heartbeats, one of each device per round, as fast as the broker takes them.
 
-A process of its own: `python -m benchmarks.harness.publisher` takes its arguments as JSON in the
-first line of standard input, encodes everything, says so, and sends at the second line.
+A process of its own: `python -m benchmarks.harness.publisher PREFIX BASE PORT DEVICES START STOP`
+encodes everything, says so, and sends at the first line of standard input.
 """
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from benchmarks.harness import heartbeats, packets
+from benchmarks.harness.helper import Helper
 
 WINDOW = 1000
 """Messages on their way unconfirmed, sent and confirmed in chunks of a quarter."""
 
-ROOT = Path(__file__).parents[2]
 
-
-class Publisher:
-    """The process, from outside; a context manager. Entered, it has everything encoded."""
+class Publisher(Helper):
+    """The process, from outside. Entered, it has everything encoded."""
 
     def __init__(
         self, port: int, prefix: str, devices: int, rounds: range, base: datetime
@@ -39,28 +35,14 @@ class Publisher:
             rounds: Numbers (`seq`) of the heartbeats.
             base: Time from which the heartbeats are dated.
         """
-        self._asked = [port, prefix, devices, rounds.start, rounds.stop, base.isoformat()]
-
-    def __enter__(self) -> Publisher:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.publisher"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
+        super().__init__(
+            "publisher", prefix, base.isoformat(), port, devices, rounds.start, rounds.stop
         )
-        self._say(json.dumps(self._asked))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._hear()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
 
     def send(self) -> float:
         """Begin; returns the time (monotonic) of it."""
@@ -72,18 +54,6 @@ class Publisher:
         """Wait until the broker has confirmed every message; returns the time of it."""
         return float(self._hear())
 
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def _hear(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise ConnectionError("the publisher has died; its last words are above")
-        return line
-
 
 def publish(port: int, prefix: str, devices: int, rounds: range, base: datetime) -> None:
     """Send, and return when the broker has confirmed every message; arguments as above."""
@@ -92,12 +62,11 @@ def publish(port: int, prefix: str, devices: int, rounds: range, base: datetime)
         publisher.wait()
 
 
-def _main(port: int, prefix: str, devices: int, start: int, stop: int, base: str) -> None:
-    began = datetime.fromisoformat(base)
+def _main(prefix: str, base: datetime, port: int, devices: int, start: int, stop: int) -> None:
     encoded = [
         packets.publish(
             f"{prefix}/device/{heartbeats.code(device)}/event/heartbeat",
-            heartbeats.heartbeat(device, seq, heartbeats.sent_at(device, seq, began)),
+            heartbeats.heartbeat(device, seq, heartbeats.sent_at(device, seq, base)),
             1 + number % WINDOW,
         )
         for seq in range(start, stop)
@@ -139,4 +108,4 @@ def _take(link: socket.socket, size: int) -> None:
 
 
 if __name__ == "__main__":
-    _main(*json.loads(sys.stdin.readline()))
+    _main(sys.argv[1], datetime.fromisoformat(sys.argv[2]), *map(int, sys.argv[3:]))

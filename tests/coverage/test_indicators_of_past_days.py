@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.placement import Registered
 from broadcast.areas.villages import register
-from broadcast.coverage.facts import homes
 from broadcast.coverage.figures import compute
 from broadcast.coverage.reach import Gap
+from broadcast.coverage.register import homes
 from broadcast.coverage.results import Reason, Result
 from broadcast.errors import InvalidInput
 from broadcast.stations.model import (

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage import facts, present
+from broadcast.coverage import present, raw
 from broadcast.coverage.definitions import OPERATING_RULES
 from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.memory import Memory
@@ -64,7 +64,7 @@ async def test_figures_equal_a_recount_of_the_raw_evidence(
         communes, districts = (OLD_COMMUNES, [DISTRICT]) if as_of < MERGER else (NEW_COMMUNES, [])
         recount = Recount(tables, as_of, SMALL, NOW)
         for scope in (PROVINCE, *districts, random.choice(communes)):
-            province = await facts.load(session, as_of, scope, SMALL, NOW)
+            province = await raw.load(session, as_of, scope, SMALL, NOW)
             by_days = await present.load(session, as_of, scope, SMALL, NOW, Memory())
             assert by_days == province
             results = evaluate(province, SMALL)

@@ -21,7 +21,7 @@ from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
 from broadcast.programmes.wanted import SAME_AGAIN_AFTER
-from broadcast.schedules import grid, recurrence
+from broadcast.schedules import grid, recurrence, rrule
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, TimeReply
 from broadcast.wire.documents import Config, Document, Programme, QuietHours
@@ -286,8 +286,8 @@ class Server:
             self.away_since = None
             self.roll()
 
-    def _rule(self, schedule: Schedule) -> recurrence.Rule | None:
-        return None if schedule.rrule is None else recurrence.parse(schedule.rrule, LOCAL)
+    def _rule(self, schedule: Schedule) -> rrule.Rule | None:
+        return None if schedule.rrule is None else rrule.parse(schedule.rrule, LOCAL)
 
     def _materialise(self, schedule: Schedule) -> None:
         now = self.harness.now

@@ -18,16 +18,15 @@ from broadcast.errors import InvalidInput
 from broadcast.schedules.recurrence import (
     LOOK_AHEAD,
     Planned,
-    Rule,
     carry_over,
     check,
     first_after,
     last_start,
     occurrences_between,
-    parse,
     split,
     times_of_day,
 )
+from broadcast.schedules.rrule import Rule, parse
 
 DAY = timedelta(days=1)
 NAMES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")

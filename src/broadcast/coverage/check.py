@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage import facts, present
+from broadcast.coverage import present, raw
 from broadcast.coverage.figures import percent, rule_of
 from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.memory import Memory
@@ -29,28 +29,28 @@ async def differences(session: AsyncSession, as_of: date, scope: str, now: datet
     """
     rule = await rule_of(session, as_of, scope, now)
     kept = await present.load(session, as_of, scope, rule, now, Memory())
-    raw = await facts.load(session, as_of, scope, rule, now)
+    anew = await raw.load(session, as_of, scope, rule, now)
     lines = []
-    for number in sorted({*kept.clusters, *raw.clusters}):
-        ours, theirs = kept.clusters.get(number), raw.clusters.get(number)
+    for number in sorted({*kept.clusters, *anew.clusters}):
+        ours, theirs = kept.clusters.get(number), anew.clusters.get(number)
         if ours != theirs:
             lines += [f"cụm loa {line}" for line in _of_cluster(ours, theirs)]
-    return lines + list(_of_figures(evaluate(kept, rule), evaluate(raw, rule)))
+    return lines + list(_of_figures(evaluate(kept, rule), evaluate(anew, rule)))
 
 
-def _of_cluster(kept: Cluster | None, raw: Cluster | None) -> Iterator[str]:
-    if kept is None or raw is None:
-        one = kept or raw
+def _of_cluster(kept: Cluster | None, anew: Cluster | None) -> Iterator[str]:
+    if kept is None or anew is None:
+        one = kept or anew
         assert one is not None
-        yield f"{one.code}: chỉ có trong {'số lưu' if raw is None else 'số tính lại'}"
+        yield f"{one.code}: chỉ có trong {'số lưu' if anew is None else 'số tính lại'}"
         return
-    for name, ours, theirs in zip(Cluster._fields, kept, raw, strict=True):
+    for name, ours, theirs in zip(Cluster._fields, kept, anew, strict=True):
         if ours != theirs:
             yield f"{kept.code}: {name} lưu {ours}, tính lại {theirs}"
 
 
-def _of_figures(kept: Results, raw: Results) -> Iterator[str]:
-    for code, variants in raw.items():
+def _of_figures(kept: Results, anew: Results) -> Iterator[str]:
+    for code, variants in anew.items():
         for variant, result in variants.items():
             ours = kept[code][variant]
             if ours == result:

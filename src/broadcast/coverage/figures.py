@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.clock import LOCAL
-from broadcast.coverage import facts, present
+from broadcast.coverage import present, raw
 from broadcast.coverage.definitions import OperatingRule, operating_rule
 from broadcast.coverage.indicators import evaluate
 from broadcast.coverage.memory import Memory
@@ -49,7 +49,7 @@ async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetim
         InvalidInput: As `compute`.
     """
     rule = await rule_of(session, as_of, scope, now)
-    return evaluate(await facts.load(session, as_of, scope, rule, now), rule)
+    return evaluate(await raw.load(session, as_of, scope, rule, now), rule)
 
 
 async def rule_of(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:

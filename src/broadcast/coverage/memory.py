@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from broadcast.coverage.days import DayRows
-from broadcast.coverage.facts import Register
+from broadcast.coverage.register import Register
 from broadcast.coverage.sums import Past
 
 K = TypeVar("K")

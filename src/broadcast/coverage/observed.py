@@ -1,6 +1,6 @@
 """What the rules of this package are told: a province on one day, as plain values.
 
-`facts.py` reads them from the database and a test writes them by hand; the rules cannot tell.
+`present.py` reads them from the database and a test writes them by hand; the rules cannot tell.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage import evidence, facts
+from broadcast.coverage import evidence
 from broadcast.coverage.days import microseconds, read_kept, read_live
 from broadcast.coverage.definitions import OperatingRule
 from broadcast.coverage.evidence import DAY, Window
-from broadcast.coverage.facts import Register
 from broadcast.coverage.folding import State, catch_up
 from broadcast.coverage.memory import Memory
 from broadcast.coverage.observed import Cluster, Province
+from broadcast.coverage.register import Register, load_register
 from broadcast.coverage.sums import Past, add_up
 
 
@@ -26,12 +26,12 @@ async def load(
     now: datetime,
     memory: Memory,
 ) -> Province:
-    """The same as `facts.load`, without asking past days again that are folded."""
+    """The same as `raw.load`, without asking past days again that are folded."""
     window = Window.of(as_of, rule, now)
     state = await catch_up(session, window.first_on, as_of, rule, now)
     register = memory.registers.get((state.register, as_of, scope))
     if register is None:
-        register = await facts.load_register(session, as_of, scope)
+        register = await load_register(session, as_of, scope)
         memory.registers.put((state.register, as_of, scope), register)
     ids = register.cluster_ids
     past = await _past(session, state, register, memory)
@@ -52,7 +52,7 @@ async def load(
             strict=True,
         ),
     )
-    return facts.province(register, window, dict(zip(register.cluster_ids, clusters, strict=True)))
+    return register.province(window.at, dict(zip(register.cluster_ids, clusters, strict=True)))
 
 
 async def _past(session: AsyncSession, state: State, register: Register, memory: Memory) -> Past:

@@ -1,4 +1,4 @@
-"""Writing heartbeats, thousands at a time: raw rows, online minutes, ordinary steps of presence."""
+"""Writing heartbeats by the thousand: raw rows, online minutes, ordinary steps of presence."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from broadcast.bulletins.revisions import get_revision
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.errors import Conflict, InvalidInput, NotFound
-from broadcast.schedules import grid, planning, recurrence, targets
+from broadcast.schedules import grid, planning, recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
     OccurrenceState,
@@ -288,7 +288,7 @@ def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:
     for name, value in wanted.items():
         match name:
             case "rrule":
-                schedule.rrule = None if value is None else str(recurrence.parse(value, LOCAL))
+                schedule.rrule = None if value is None else str(rrule.parse(value, LOCAL))
             case "priority":
                 schedule.priority = grid.priority(bulletin.class_, value)
             case "title":

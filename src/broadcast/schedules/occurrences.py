@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.clock import LOCAL
-from broadcast.schedules import recurrence, targets
+from broadcast.schedules import recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
     OccurrenceState,
@@ -28,7 +28,8 @@ from broadcast.schedules.model import (
     ScheduleException,
     ScheduleState,
 )
-from broadcast.schedules.recurrence import Planned, Rule
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Resolved
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ def occurrence_id(schedule_id: UUID, recurrence_at: datetime) -> UUID:
 
 def rule_of(schedule: Schedule) -> Rule | None:
     """The recurrence of a schedule."""
-    return None if schedule.rrule is None else recurrence.parse(schedule.rrule, LOCAL)
+    return None if schedule.rrule is None else rrule.parse(schedule.rrule, LOCAL)
 
 
 def of_revision() -> sa.ColumnElement[bool]:

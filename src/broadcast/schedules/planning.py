@@ -28,7 +28,8 @@ from broadcast.schedules.occurrences import (
     rule_of,
     starts_of,
 )
-from broadcast.schedules.recurrence import Planned, Rule
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Ground
 from broadcast.wire.fields import BulletinClass
 

@@ -11,17 +11,16 @@ province's own zone has neither.
 
 from __future__ import annotations
 
-import re
 from calendar import isleap, monthrange
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from broadcast.errors import InvalidInput
+from broadcast.schedules.rrule import WEEKDAYS, Rule, invalid
 
 MOST_PER_DAY = 24
 """Starts of one schedule in a day. More is no programme but a siren."""
@@ -30,23 +29,8 @@ LOOK_AHEAD = timedelta(days=10 * 366)
 """A rule that does not fire within this time never does: 29 February comes every eight years at
 the latest."""
 
-MOST_CHARACTERS = 500
-
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-BOUNDS = {
-    "BYMONTH": (1, 12), "BYMONTHDAY": (-31, 31), "BYSETPOS": (-366, 366),
-    "BYHOUR": (0, 23), "BYMINUTE": (0, 59),
-}  # fmt: skip
-"""Lists of numbers; a part with negative numbers counts those from the end and takes no 0."""
-
-ACCEPTED = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", *BOUNDS, "WKST")
-
-_NUMBER = re.compile(r"[+-]?\d{1,4}")
-_DAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 
 
 class Planned(NamedTuple):
@@ -58,77 +42,6 @@ class Planned(NamedTuple):
     """When it sounds; differs once it was moved."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A checked recurrence rule.
-
-    Attributes:
-        parts: Its parts as written, in the order of `ACCEPTED`, without COUNT and UNTIL.
-        count: How often it fires, None for no such limit.
-        until: Last local wall time at which it may fire.
-    """
-
-    parts: tuple[tuple[str, str], ...]
-    count: int | None = None
-    until: datetime | None = None
-
-    def __str__(self) -> str:
-        ends = []
-        if self.count is not None:
-            ends.append(("COUNT", str(self.count)))
-        if self.until is not None:
-            ends.append(("UNTIL", f"{self.until:%Y%m%dT%H%M%S}"))
-        return ";".join(f"{name}={value}" for name, value in (*self.parts, *ends))
-
-    def get(self, name: str) -> str | None:
-        """A part as written."""
-        return dict(self.parts).get(name)
-
-    def numbers(self, name: str) -> list[int] | None:
-        """A part that is a list of numbers."""
-        text = self.get(name)
-        return None if text is None else [int(number) for number in text.split(",")]
-
-
-def parse(text: str, zone: ZoneInfo) -> Rule:
-    """Check a rule of the accepted subset of RFC 5545 §3.3.10.
-
-    Args:
-        text: Rule without DTSTART, such as `FREQ=WEEKLY;BYDAY=MO,FR`. UNTIL may be a date (that
-            whole day counts), a local time, or a UTC time ending in Z.
-        zone: Where its wall times are.
-
-    Raises:
-        InvalidInput: It is not in the subset; says which part and what is accepted.
-    """
-    parts = _split(text)
-    frequency = parts.get("FREQ", "")
-    if frequency not in FREQUENCIES:
-        raise _invalid(
-            f"FREQ={frequency or '?'} không được dùng; hãy chọn DAILY (hằng ngày), WEEKLY, "
-            "MONTHLY hoặc YEARLY. Nhiều lần trong ngày: thêm BYHOUR, ví dụ BYHOUR=5,17"
-        )
-    for name in BOUNDS.keys() & parts.keys():
-        _check_numbers(name, parts[name])
-    _check_days(parts.get("BYDAY"), frequency)
-    if "BYMONTHDAY" in parts and frequency == "WEEKLY":
-        raise _invalid("BYMONTHDAY không đi cùng FREQ=WEEKLY; hãy dùng FREQ=MONTHLY")
-    if parts.get("WKST", "MO") not in WEEKDAYS:
-        raise _invalid(f"WKST={parts['WKST']}: cần một trong {', '.join(WEEKDAYS)}")
-    if "BYSETPOS" in parts and not any(
-        name in parts for name in ("BYDAY", "BYMONTHDAY", "BYMONTH", "BYHOUR", "BYMINUTE")
-    ):
-        raise _invalid("BYSETPOS cần đi cùng BYDAY hoặc một phần BY… khác")
-    if "INTERVAL" in parts:
-        _natural("INTERVAL", parts["INTERVAL"])
-    count = _natural("COUNT", parts["COUNT"]) if "COUNT" in parts else None
-    until = _until(parts["UNTIL"], zone) if "UNTIL" in parts else None
-    if count is not None and until is not None:
-        raise _invalid("chỉ dùng COUNT hoặc UNTIL, không dùng cả hai")
-    kept = [name for name in ACCEPTED if name in parts and name not in {"COUNT", "UNTIL"}]
-    return Rule(tuple((name, parts[name]) for name in kept), count, until)
-
-
 def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> None:
     """Refuse a rule that fires too often for a bulletin of this length, or never.
 
@@ -137,18 +50,18 @@ def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> No
     """
     times = times_of_day(rule, starts_at, zone)
     if len(times) > MOST_PER_DAY:
-        raise _invalid(f"{len(times)} lần mỗi ngày; nhiều nhất {MOST_PER_DAY} lần")
+        raise invalid(f"{len(times)} lần mỗi ngày; nhiều nhất {MOST_PER_DAY} lần")
     moments = [datetime.combine(date(2000, 1, 1), each) for each in times]
     gap = min(later - earlier for earlier, later in pairwise([*moments, moments[0] + DAY]))
     if gap < timedelta(seconds=seconds):
-        raise _invalid(
+        raise invalid(
             f"hai lần liền nhau cách {_minutes(gap)} phút, ngắn hơn bản tin "
             f"({_minutes(timedelta(seconds=seconds))} phút); hãy giãn ra"
         )
     if rule.until is not None and rule.until < _wall(starts_at, zone):
-        raise _invalid("UNTIL trước lần phát đầu tiên, nên không phát lần nào")
+        raise invalid("UNTIL trước lần phát đầu tiên, nên không phát lần nào")
     if first_after(rule, starts_at, starts_at, zone) is None:
-        raise _invalid("không bao giờ phát trong 10 năm tới; kiểm tra lại ngày và tháng")
+        raise invalid("không bao giờ phát trong 10 năm tới; kiểm tra lại ngày và tháng")
 
 
 def times_of_day(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> list[time]:
@@ -395,60 +308,3 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
 
 def _minutes(span: timedelta) -> str:
     return f"{span / timedelta(minutes=1):.3g}"
-
-
-# --- checking what was written -----------------------------------------------------------------
-
-
-def _invalid(detail: str) -> InvalidInput:
-    return InvalidInput("rrule", detail)
-
-
-def _split(text: str) -> dict[str, str]:
-    text = text.strip().upper().removeprefix("RRULE:")
-    if not text or len(text) > MOST_CHARACTERS:
-        raise _invalid(f"cần từ 1 đến {MOST_CHARACTERS} ký tự, ví dụ FREQ=DAILY;COUNT=30")
-    parts: dict[str, str] = {}
-    for part in text.split(";"):
-        name, equals, value = part.partition("=")
-        if name not in ACCEPTED or not equals or not value:
-            raise _invalid(f"không hiểu “{part}”; dùng được: {', '.join(ACCEPTED)}")
-        if name in parts:
-            raise _invalid(f"{name} xuất hiện hai lần")
-        parts[name] = value
-    return parts
-
-
-def _natural(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 9999 or len(text) > 4:
-        raise _invalid(f"{name}={text}: cần số nguyên từ 1 đến 9999")
-    return int(text)
-
-
-def _check_numbers(name: str, text: str) -> None:
-    low, high = BOUNDS[name]
-    for each in text.split(","):
-        if not _NUMBER.fullmatch(each) or not low <= int(each) <= high or (low < 0 == int(each)):
-            said = f"từ {low} đến {high}" + (", trừ 0" if low < 0 else "")
-            raise _invalid(f"{name}={text}: cần các số {said}, cách nhau bằng dấu phẩy")
-
-
-def _check_days(text: str | None, frequency: str) -> None:
-    for each in text.split(",") if text is not None else ():
-        found = _DAY.fullmatch(each)
-        if found is None or (found[1] and not 1 <= abs(int(found[1])) <= 53):
-            raise _invalid(f"BYDAY={text}: cần thứ trong tuần, ví dụ MO,WE hoặc -1FR")
-        if found[1] and frequency not in {"MONTHLY", "YEARLY"}:
-            raise _invalid(f"BYDAY={each}: thứ có số chỉ dùng với MONTHLY hoặc YEARLY")
-
-
-def _until(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        if re.fullmatch(r"2[01]\d{6}", text):
-            return datetime.combine(date.fromisoformat(text), time(23, 59, 59))
-        if re.fullmatch(r"2[01]\d{6}T\d{6}Z?", text):
-            wall = datetime.fromisoformat(text.removesuffix("Z"))
-            return _wall(wall.replace(tzinfo=UTC), zone) if text.endswith("Z") else wall
-    except ValueError:
-        pass
-    raise _invalid(f"UNTIL={text}: cần ngày, ví dụ UNTIL=20261231")

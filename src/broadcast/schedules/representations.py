@@ -19,7 +19,7 @@ from broadcast.clock import LOCAL
 from broadcast.schedules import grid
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.recurrence import MOST_CHARACTERS
+from broadcast.schedules.rrule import MOST_CHARACTERS
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.topics import CODE
 

@@ -1,4 +1,4 @@
-"""A province as it was on one day, out of the database: the register, and the evidence on it.
+"""The register of one day, out of the database: units, stations, plants, clusters and what hung.
 
 Every row in force on the day asked about, none of a later one; one statement per kind of fact.
 """
@@ -17,9 +17,6 @@ from broadcast.areas.model import Level
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
 from broadcast.clock import LOCAL
-from broadcast.coverage import evidence
-from broadcast.coverage.definitions import OperatingRule
-from broadcast.coverage.evidence import Window
 from broadcast.coverage.observed import (
     Baseline,
     Cluster,
@@ -81,6 +78,22 @@ class Register:
                 found[place] = attested_at
         return found
 
+    def province(self, at: datetime, clusters: Mapping[int, Cluster]) -> Province:
+        """The register with what is known of its clusters at an instant of the day."""
+        return Province(
+            as_of=self.as_of,
+            at=at,
+            scope=self.scope,
+            communes=self.communes,
+            villages=self.villages,
+            clusters=clusters,
+            services=self.services,
+            stations=self.stations,
+            station_ids=self.station_ids,
+            plants=self.plants,
+            baseline=self.baseline,
+        )
+
 
 async def load_register(session: AsyncSession, as_of: date, scope: str) -> Register:
     """Read the register of a day.
@@ -121,58 +134,7 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
     )
 
 
-async def load(
-    session: AsyncSession, as_of: date, scope: str, rule: OperatingRule, now: datetime
-) -> Province:
-    """Read a province, a district or a commune as it was at the end of a day, from raw evidence.
-
-    Args:
-        session: Where to read.
-        as_of: The day; not after the local day of `now`.
-        scope: Code of a unit of that day.
-        rule: When a cluster operates.
-        now: On the day itself, the evidence up to this instant counts.
-    """
-    register = await load_register(session, as_of, scope)
-    window = Window.of(as_of, rule, now)
-    known = await evidence.gather(session, window, rule, register.cluster_ids)
-    clusters = {}
-    for post in register.posts:
-        minutes, played = known.online.get(post.id), known.plays[post.id]
-        clusters[post.id] = Cluster(
-            id=post.id,
-            code=post.code,
-            plant_id=post.plant_id,
-            telemetry=post.telemetry,
-            device=bool(minutes and minutes.device),
-            expected_minutes=int(minutes.expected) if minutes else 0,
-            online_minutes=int(minutes.online) if minutes else 0,
-            completed=played.completed,
-            broadcast_days=played.days,
-            fault_since=known.faults.get(post.id),
-            attested_at=known.attested.get(post.id),
-        )
-    return province(register, window, clusters)
-
-
-def province(register: Register, window: Window, clusters: Mapping[int, Cluster]) -> Province:
-    """The register of a day with what is known of its clusters."""
-    return Province(
-        as_of=register.as_of,
-        at=window.at,
-        scope=register.scope,
-        communes=register.communes,
-        villages=register.villages,
-        clusters=clusters,
-        services=register.services,
-        stations=register.stations,
-        station_ids=register.station_ids,
-        plants=register.plants,
-        baseline=register.baseline,
-    )
-
-
-# --- the register --------------------------------------------------------------------------------
+# --- units, stations, plants ---------------------------------------------------------------------
 
 _UNITS = sa.text("""
 WITH RECURSIVE unit AS (
