@@ -353,6 +353,10 @@ class Player:
     def _obey_once(self, command: AnyCommand, now: Now) -> None:
         volume = command.volume if isinstance(command, SetVolume) else None
         self._box.write(Change(command=command.command_id, volume=volume))
+        hush = self._stage.hush(now) if isinstance(command, Identify | SelfTest) else None
+        if hush is not None:
+            self._reports.result(command, "refused", now, hush.value)
+            return
         match command:
             case SetVolume(volume=volume):
                 voice = self._stage.voice

@@ -176,18 +176,18 @@ class Reports:
             self._publish("refusal", refusal)
 
     def result(
-        self, command: AnyCommand, result: Literal["done", "refused", "failed"], now: Now
+        self, command: AnyCommand, result: Literal["done", "refused"], now: Now, detail: str = ""
     ) -> None:
         """Tell what came of a command.
 
         A self-test is heard by its amplifier: a simulated box has no microphone.
         """
-        tested = isinstance(command, SelfTest)
+        tested = isinstance(command, SelfTest) and result == "done"
         message = CommandResult(
             sent_at=self._box.clock.reading(now),
             command_id=command.command_id,
             result=result,
-            detail="amplifier ok, line ok" if tested else "",
+            detail="amplifier ok, line ok" if tested else detail,
             kind=_KINDS.get(type(command)),
             heard="amplifier" if tested else None,
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from math import inf
 
+from broadcast.wire.commands import LONGEST_TONE_SECONDS
 from broadcast.wire.documents import Audio, Item
 from broadcast.wire.events import Ended, EndReason, Record, Skipped, SkipReason, Started
 from broadcast.wire.fields import OnPreempt
@@ -40,6 +41,8 @@ binds it. Or what nobody has heard yet could begin long after, as something that
 would repeat a syllable."""
 
 MOMENT = timedelta(milliseconds=1)
+
+LONGEST_TONE = timedelta(seconds=LONGEST_TONE_SECONDS)
 
 STREAM_SECONDS = 10.0
 """A stream that has not opened after this counts as one that cannot be had."""
@@ -162,6 +165,14 @@ class Stage:
             seconds = max(0.0, until - voice.counted_at)
         time = self._box.clock.time(until)
         return added(self._box.memory.airtime, self._box.config, time, seconds)
+
+    def hush(self, now: Now) -> SkipReason | None:
+        """What keeps a tone or a chirp from sounding, None when it may sound to its end."""
+        config, time = self._box.config, self._box.clock.time(now.monotonic)
+        if not self._box.clock.trusted:
+            return SkipReason.CLOCK_UNTRUSTED
+        quiet = quiet_until(config, time) or quiet_until(config, time + LONGEST_TONE)
+        return SkipReason.QUIET_HOURS if quiet else None
 
     def stream_opened(self, occurrence_id: str, *, ok: bool) -> None:
         """Whether a stream can be had; a stream that is sounding and breaks has ended."""

@@ -18,7 +18,7 @@ from broadcast.wire.commands import (
     SetVolume,
     TimeReply,
 )
-from broadcast.wire.documents import Alerts, Programme
+from broadcast.wire.documents import Alerts, Programme, QuietHours
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import (
     Boot,
@@ -299,6 +299,63 @@ def test_a_self_test_is_answered() -> None:
     device = province.device(watched=True)
     province.command(SelfTest)
     assert device.effects.count(effects.TestTone()) == 1
+    assert [result.result for result in province.of(CommandResult)] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hears"),
+    [
+        (30 * 60 - 11, True),
+        (30 * 60 - 9, False),
+        (30 * 60, False),
+        (60 * 60 - 1, False),
+        (60 * 60, True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "sound"), [(SelfTest, effects.TestTone()), (Identify, effects.Identify())]
+)
+def test_no_command_sounds_in_quiet_hours(
+    kind: Any, sound: Any, seconds: float, hears: bool
+) -> None:
+    province = Province()
+    device = province.device(watched=True, quiet_hours=[QuietHours(from_="08:30", until="09:00")])
+    province.harness.advance(seconds)
+    province.command(kind)
+    assert device.effects.count(sound) == hears
+    (result,) = province.of(CommandResult)
+    if hears:
+        assert result.result == "done"
+    else:
+        assert (result.result, result.detail, result.heard) == ("refused", "quiet_hours", None)
+
+
+def test_a_command_that_was_refused_in_quiet_hours_is_not_obeyed_after_them() -> None:
+    province = Province()
+    device = province.device(watched=True, quiet_hours=[QuietHours(from_="07:00", until="08:02")])
+    token = province.command(SelfTest)
+    province.harness.advance(180)
+    province.harness.deliver(device, "device/d1/command/self_test", token)
+    assert effects.TestTone() not in device.effects
+    assert province.refusals() == ["replayed"]
+
+
+def test_no_command_sounds_while_the_hour_is_not_known() -> None:
+    province = Province()
+    province.answers_time = False
+    device = province.device(watched=True, ntp=False)
+    province.command(SelfTest)
+    assert effects.TestTone() not in device.effects
+    assert [(r.result, r.detail) for r in province.of(CommandResult)] == [
+        ("refused", "clock_untrusted")
+    ]
+
+
+def test_other_commands_are_obeyed_in_quiet_hours() -> None:
+    province = Province()
+    device = province.device(quiet_hours=[QuietHours(from_="08:00", until="09:00")])
+    province.command(SetVolume, volume=20)
+    assert device.flash.load().volume == 20
     assert [result.result for result in province.of(CommandResult)] == ["done"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,18 +16,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, db
 from broadcast.accounts.model import Role
+from broadcast.clock import LOCAL
 from broadcast.devices import answers, enrolment
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.command_state import (
     APART,
+    AUDIBLE,
+    LONGEST_TONE,
     VALID,
     CommandKind,
     CommandState,
     next_at,
     state_of,
+    valid_until,
 )
-from broadcast.devices.command_words import explained
+from broadcast.devices.command_words import explained, hushed
 from broadcast.devices.model import Device
+from broadcast.quiet import Stretch
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
 from tests.dispatch.world import World
@@ -80,7 +85,30 @@ def test_a_device_is_never_ordered_more_often_than_its_village_bears(
 @pytest.mark.parametrize("published", [True, False])
 def test_every_state_is_explained(kind: CommandKind, state: CommandState, published: bool) -> None:
     for heard in ("", "amplifier", "microphone"):
-        assert explained(kind, state, EIGHT, published=published, heard=heard).endswith(".")
+        for detail in ("", "quiet_hours", "line ok"):
+            assert explained(
+                kind, state, EIGHT, published=published, heard=heard, detail=detail
+            ).endswith(".")
+
+
+@given(kind=st.sampled_from(CommandKind), now=MOMENTS, lasts=st.integers(1, 600))
+def test_what_sounds_is_over_before_quiet_hours_begin(
+    kind: CommandKind, now: datetime, lasts: int
+) -> None:
+    quiet = Stretch(EIGHT, EIGHT + lasts * SECOND)
+    until = valid_until(kind, now, quiet)
+    if kind not in AUDIBLE:
+        assert until == now + VALID
+    elif until is None:
+        assert now + LONGEST_TONE >= EIGHT
+    else:
+        assert now < until <= now + VALID
+        assert until + LONGEST_TONE <= EIGHT
+    assert valid_until(kind, now, None) == now + VALID
+
+
+def test_where_the_whole_day_is_quiet_nobody_is_told_to_wait() -> None:
+    assert "quiet_hours" in hushed(CommandKind.SELF_TEST, Stretch(EIGHT, None))
 
 
 # Over REST --------------------------------------------------------------------------------------
@@ -268,6 +296,71 @@ async def test_a_village_hears_one_tone_a_minute_at_most(
     assert answer.json()["retry_at"] == (EIGHT + MINUTE).isoformat()
     now.append(EIGHT + MINUTE)
     await order(client)
+
+
+def local(clock: str, day: int = 1) -> datetime:
+    return datetime.combine(date(2025, 7, day), time.fromisoformat(clock), LOCAL)
+
+
+@pytest.mark.parametrize("kind", AUDIBLE)
+@pytest.mark.parametrize(
+    ("at", "ends"),
+    [
+        (local("21:59:50"), local("05:00", 2)),
+        (local("22:00"), local("05:00", 2)),
+        (local("23:59:59"), local("05:00", 2)),
+        (local("00:00"), local("05:00")),
+        (local("04:59:59"), local("05:00")),
+    ],
+)
+async def test_nothing_that_sounds_is_ordered_in_quiet_hours(
+    client: httpx.AsyncClient, now: list[datetime], kind: CommandKind, at: datetime, ends: datetime
+) -> None:
+    now.append(at.astimezone(UTC))
+    answer = await client.post("/devices/D-V1/commands", json={"kind": kind.value})
+    assert answer.status_code == 409
+    assert answer.json()["retry_at"] == ends.astimezone(UTC).isoformat()
+    assert "từ 22:00 đến 05:00 là giờ yên tĩnh" in answer.json()["detail"]
+    assert answer.json()["detail"].endswith(f"ra lệnh lại từ 05:00 ngày {ends:%d/%m/%Y}.")
+    await order(client, kind="reboot")
+    await order(client, kind="volume", volume=30)
+    now.append(ends)
+    await order(client, kind=kind.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "until"),
+    [
+        ("self_test", local("21:54:50"), local("21:59:50")),
+        ("self_test", local("21:58"), local("21:59:50")),
+        ("identify", local("21:59:49"), local("21:59:50")),
+        ("reboot", local("21:59"), local("22:04")),
+    ],
+)
+async def test_what_sounds_is_not_obeyed_late_into_quiet_hours(
+    client: httpx.AsyncClient, now: list[datetime], kind: str, at: datetime, until: datetime
+) -> None:
+    now.append(at.astimezone(UTC))
+    command = await order(client, kind=kind)
+    assert datetime.fromisoformat(command["not_after"]) == until
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("quiet_hours", "vì đang trong giờ yên tĩnh"),
+        ("clock_untrusted", "vì chưa biết giờ đúng"),
+        ("door open", "Thiết bị từ chối lệnh"),
+    ],
+)
+async def test_why_a_device_would_not_sound_is_said(
+    client: httpx.AsyncClient, engine: AsyncEngine, devices: list[Device], detail: str, said: str
+) -> None:
+    command = await order(client)
+    await answered(engine, devices[0], command, "refused", kind="self_test", detail=detail)
+    told = await look(client, command)
+    assert (told["state"], told["detail"]) == ("refused", detail)
+    assert said in told["state_text"]
 
 
 async def test_of_many_requests_at_once_one_is_obeyed(client: httpx.AsyncClient) -> None:

@@ -30,7 +30,7 @@ async def order(
 ) -> str:
     volume = 40 if kind is CommandKind.VOLUME else None
     async with db.transaction(world.engine) as session:
-        command = await commanding.order(session, device, kind, volume, "Hà", world.now)
+        command = await commanding.order(session, device, kind, volume, "Hà", (), world.now)
     return command.command_id
 
 

@@ -88,7 +88,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     async with running(ingest.run(engine, settings, KEYS)):
         async with running(fleet.run(asyncio.Event())):
             await until(engine, lambda session: session.scalar(sa.select(Boot.device_id)))
-            async with client_of(engine, Role.TECHNICIAN) as client:
+            async with client_of(engine, Role.TECHNICIAN, settings) as client:
                 answer = await client.post(
                     f"/devices/{DEVICE}/commands", json={"kind": "self_test"}
                 )

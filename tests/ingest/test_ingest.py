@@ -28,6 +28,7 @@ from broadcast.devices.model import (
     Refusal,
 )
 from broadcast.plays.model import JournalRecord
+from broadcast.programmes import orders
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import Document
 from broadcast.wire import events
@@ -363,7 +364,9 @@ async def test_order_that_cannot_be_published_is_left_to_the_device(
     inbox: Inbox, keys: Keys, until: Until, acked: Acked
 ) -> None:
     inbox.connected = False
-    await acked(inbox.put("A", "playback", playback(1)))
+    lost = orders.LOST._value.get()
+    inbox.put("A", "playback", playback(1))
+    await until(lambda: orders.LOST._value.get() > lost)
     inbox.connected = True
     await acked(inbox.put("A", "playback", playback(1)))
     await until(lambda: inbox.published)

@@ -21,6 +21,7 @@ from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
 from broadcast.programmes.wanted import SAME_AGAIN_AFTER
+from broadcast.quiet import quiet_window
 from broadcast.schedules import grid, recurrence, rrule
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, TimeReply
@@ -201,7 +202,7 @@ class Server:
         now = self.harness.now
         if (
             occurrence.carried.starts_at > now < to
-            and grid.quiet_window(to, seconds, RULES.quiet_hours, LOCAL) is None
+            and quiet_window(to, seconds, RULES.quiet_hours, LOCAL) is None
         ):
             occurrence.schedule.exceptions[occurrence.recurrence_at] = to
             self.roll()

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from broadcast.clock import LOCAL
 from broadcast.errors import InvalidInput
 from broadcast.plays.settle import OPEN, PlayState, Reason, Settlement
+from broadcast.quiet import quiet_window
 from broadcast.schedules import grid
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import read_own
@@ -267,7 +268,7 @@ def assert_in_time(world: World, device: Device, occurrence_id: str, sounds: lis
 
 def is_quiet(begin: datetime, end: datetime) -> bool:
     seconds = (end - begin).total_seconds()
-    return seconds > 0 and bool(grid.quiet_window(begin, seconds, RULES.quiet_hours, LOCAL))
+    return seconds > 0 and bool(quiet_window(begin, seconds, RULES.quiet_hours, LOCAL))
 
 
 def assert_holds_the_newest(world: World, device: Device) -> None:

@@ -20,12 +20,12 @@ from broadcast.web import rest
 
 @asynccontextmanager
 async def client_of(
-    engine: AsyncEngine, role: Role = Role.ADMIN
+    engine: AsyncEngine, role: Role = Role.ADMIN, settings: config.Settings | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
-    app.state.settings = config.Settings()
+    app.state.settings = settings or config.Settings()
     app.include_router(broadcast.areas.routes.router)
     app.include_router(broadcast.stations.routes.router)
     app.include_router(broadcast.devices.routes.router)

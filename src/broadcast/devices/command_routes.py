@@ -17,7 +17,7 @@ from broadcast.devices.commanding import Told, told
 from broadcast.devices.model import Command, Device
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import Technician, example
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Created, Once, Page, PageQuery, Session, paged
 
 router = APIRouter()
 
@@ -86,7 +86,7 @@ def _view(told: Told, now: datetime) -> CommandView:
         state=state,
         state_text=explained(
             command.kind, state, command.not_after,
-            published=command.published_at is not None, heard=heard,
+            published=command.published_at is not None, heard=heard, detail=detail,
         ),
         answered_at=answer.received_at if answer else None,
         heard=heard or None,
@@ -101,11 +101,17 @@ def _view(told: Told, now: datetime) -> CommandView:
     response_model=CommandView,
 )
 async def order_command(
-    request: Request, session: Session, caller: Technician, code: str, body: CommandBody
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Technician,
+    code: str,
+    body: CommandBody,
 ) -> Response:
     """Order a device to do something once; it is obeyed within five minutes or not at all.
 
     A device has one command of a kind at a time. `volume` lasts until the next configuration.
+    `self_test` and `identify` sound, so they are neither given nor obeyed in quiet hours.
     """
 
     async def make() -> Created:
@@ -114,7 +120,10 @@ async def order_command(
                 "volume", "ghi từ 0 đến 100 cho lệnh volume, bỏ trống cho lệnh khác"
             )
         now = clock.now()
-        command = await commanding.order(session, code, body.kind, body.volume, caller.person, now)
+        quiet_hours = settings.rules.quiet_hours
+        command = await commanding.order(
+            session, code, body.kind, body.volume, caller.person, quiet_hours, now
+        )
         view = _view(Told(command, code, None, None), now)
         return Created(f"/api/v1/commands/{command.command_id}", view)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from broadcast.quiet import Stretch
+from broadcast.wire.commands import LONGEST_TONE_SECONDS
+
 
 class CommandKind(StrEnum):
     """Commands that a person gives to a device, spelt as on the wire."""
@@ -40,6 +43,11 @@ APART = {
 }
 """Least time between two commands of a kind to one device. The village hears tone and chirp, and a
 box that restarts again and again plays nothing."""
+
+AUDIBLE = frozenset({CommandKind.IDENTIFY, CommandKind.SELF_TEST})
+"""Commands that make a device sound."""
+
+LONGEST_TONE = timedelta(seconds=LONGEST_TONE_SECONDS)
 
 REPLAYED = "replayed"
 """Reason of a refusal that says that the command had been obeyed: its result tells more."""
@@ -81,3 +89,20 @@ def next_at(
     if state is CommandState.WAITING:
         return not_after
     return ordered_at + APART[kind]
+
+
+def valid_until(kind: CommandKind, now: datetime, quiet: Stretch | None) -> datetime | None:
+    """Until when a device may obey, so that no tone reaches into quiet hours.
+
+    Args:
+        kind: What is ordered.
+        now: The present.
+        quiet: The quiet hours that last, or the next ones.
+
+    Returns:
+        None when it may not be ordered now.
+    """
+    if kind not in AUDIBLE or quiet is None:
+        return now + VALID
+    last = quiet.begins_at - LONGEST_TONE
+    return min(now + VALID, last) if now < last else None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from broadcast.clock import LOCAL
 from broadcast.devices.command_state import CommandKind, CommandState
+from broadcast.quiet import Stretch
 
 KINDS = {
     CommandKind.VOLUME: "đặt âm lượng",
@@ -19,6 +20,17 @@ _ANSWERED = {
     CommandState.FAILED: "Thiết bị không thực hiện được; xem chi tiết rồi ra lệnh lại.",
     CommandState.REFUSED: "Thiết bị từ chối lệnh; xem chi tiết, xử lý rồi ra lệnh lại.",
 }
+
+_HUSHED = {
+    "quiet_hours": (
+        "Thiết bị không phát tiếng vì đang trong giờ yên tĩnh; ra lệnh lại khi hết giờ yên tĩnh."
+    ),
+    "clock_untrusted": (
+        "Thiết bị không phát tiếng vì chưa biết giờ đúng, có thể đang trong giờ yên tĩnh; ra lệnh "
+        "lại khi đồng hồ của thiết bị đã đúng."
+    ),
+}
+"""Of a refusal: the details that the contract gives a meaning."""
 
 _UNANSWERED = {
     (CommandState.WAITING, True): "Đã gửi; chờ thiết bị trả lời đến {until}.",
@@ -47,7 +59,13 @@ _UNHEARD = "Không nhận thấy tiếng thử; hãy kiểm tra tăng âm, dây 
 
 
 def explained(
-    kind: CommandKind, state: CommandState, not_after: datetime, *, published: bool, heard: str
+    kind: CommandKind,
+    state: CommandState,
+    not_after: datetime,
+    *,
+    published: bool,
+    heard: str,
+    detail: str,
 ) -> str:
     """What became of a command, and what to do.
 
@@ -57,15 +75,32 @@ def explained(
         not_after: Until when the device may obey.
         published: The broker has taken it.
         heard: Of a self-test: what noticed its tone; empty for nothing.
+        detail: What the device added.
     """
     tested = kind is CommandKind.SELF_TEST
     if tested and state is CommandState.DONE:
         return _HEARD[heard]
     if tested and state is CommandState.FAILED:
         return _UNHEARD
+    if state is CommandState.REFUSED and detail in _HUSHED:
+        return _HUSHED[detail]
     if state in _ANSWERED:
         return _ANSWERED[state]
     return _UNANSWERED[state, published].format(until=clock_time(not_after))
+
+
+def hushed(kind: CommandKind, quiet: Stretch) -> str:
+    """Why a command that sounds is not given in quiet hours, and when it can be."""
+    if quiet.ends_at is None:
+        return (
+            f"Cả ngày là giờ yên tĩnh nên không ra được lệnh {KINDS[kind]}; hãy nhờ người quản "
+            "trị xem lại cài đặt quiet_hours."
+        )
+    begins, ends = quiet.begins_at.astimezone(LOCAL), quiet.ends_at.astimezone(LOCAL)
+    return (
+        f"Lệnh {KINDS[kind]} làm thiết bị phát tiếng, mà từ {begins:%H:%M} đến {ends:%H:%M} là "
+        f"giờ yên tĩnh; ra lệnh lại từ {ends:%H:%M ngày %d/%m/%Y}."
+    )
 
 
 def clock_time(moment: datetime) -> str:

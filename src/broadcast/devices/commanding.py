@@ -12,17 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from broadcast.areas.topology import wake
+from broadcast.clock import LOCAL
 from broadcast.devices.command_state import (
     REPLAYED,
-    VALID,
     CommandKind,
     CommandState,
     next_at,
     state_of,
+    valid_until,
 )
-from broadcast.devices.command_words import KINDS, clock_time
+from broadcast.devices.command_words import KINDS, clock_time, hushed
 from broadcast.devices.model import Command, CommandResult, Device, Installation, Refusal
 from broadcast.errors import Conflict, NotFound
+from broadcast.quiet import QuietHours, next_stretch
 
 log = structlog.get_logger()
 
@@ -75,6 +77,7 @@ async def order(
     kind: CommandKind,
     volume: int | None,
     person: str,
+    quiet_hours: QuietHours,
     now: datetime,
 ) -> Command:
     """A new command, to be signed and published by whoever dispatches.
@@ -85,12 +88,14 @@ async def order(
         kind: What it is to do.
         volume: Percent; for `volume` only.
         person: Who orders it.
+        quiet_hours: Local windows in which no device is made to sound.
         now: The present.
 
     Raises:
         NotFound: There is no such device.
-        Conflict: The device is retired or hangs on no cluster, or a command of this kind waits
-            for its answer or was given a moment ago: `retry_at` says when to order again.
+        Conflict: The device is retired or hangs on no cluster; or it would sound in quiet hours,
+            or a command of this kind waits for its answer or was given a moment ago: `retry_at`
+            says when to order again.
     """
     device = await session.scalar(
         # Two requests at once wait for each other; who only refers to the row is not held up.
@@ -99,6 +104,7 @@ async def order(
     if device is None:
         raise NotFound(f"Không có thiết bị mã “{device_code}”; hãy kiểm tra mã.")
     await _require_in_use(session, device)
+    not_after = _audible_until(kind, quiet_hours, now)
     await _require_calm(session, device, kind, now)
     command = Command(
         command_id=str(uuid4()),
@@ -107,7 +113,7 @@ async def order(
         volume=volume,
         ordered_by=person,
         ordered_at=now,
-        not_after=now + VALID,
+        not_after=not_after,
         published_at=None,
     )
     session.add(command)
@@ -132,6 +138,15 @@ async def _require_in_use(session: AsyncSession, device: Device) -> None:
         raise Conflict(
             f"Thiết bị {device.code} chưa lắp trên cụm loa nào; lắp vào cụm loa rồi ra lệnh lại."
         )
+
+
+def _audible_until(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> datetime:
+    quiet = next_stretch(now, quiet_hours, LOCAL)
+    not_after = valid_until(kind, now, quiet)
+    if not_after is None:
+        assert quiet is not None
+        raise Conflict(hushed(kind, quiet), retry_at=quiet.ends_at)
+    return not_after
 
 
 async def _require_calm(

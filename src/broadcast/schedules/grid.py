@@ -1,4 +1,4 @@
-"""Who sounds when two want the same loudspeaker, and the hours in which nobody may.
+"""Who sounds when two want the same loudspeaker, and that nobody does in quiet hours.
 
 Pure: values in, values out. The device decides by the same table (docs/wire.md); here the answer
 is known before anything is saved.
@@ -7,13 +7,14 @@ is known before anything is saved.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from broadcast.errors import InvalidInput
+from broadcast.quiet import QuietHours, quiet_window
 from broadcast.wire.fields import BulletinClass
 
 PRIORITIES = {
@@ -29,9 +30,6 @@ HIGHEST = {
     BulletinClass.EMERGENCY: 254,
 }
 """A lower class never gets above the default of the next one, and nothing above an alert."""
-
-QuietHours = Sequence[tuple[time, time]]
-MINUTE = timedelta(minutes=1)
 
 
 class Slot(NamedTuple):
@@ -115,30 +113,6 @@ def outcome(new: Slot, other: Slot) -> Outcome:
     if new.priority == other.priority:
         return Outcome.CLASH
     return Outcome.PREEMPTS if new.priority > other.priority else Outcome.PREEMPTED
-
-
-def quiet_window(
-    starts_at: datetime, seconds: float, quiet_hours: QuietHours, zone: ZoneInfo
-) -> tuple[time, time] | None:
-    """First quiet window that a sound would reach into, None when it sounds in none.
-
-    Args:
-        starts_at: Start.
-        seconds: How long it sounds.
-        quiet_hours: Local windows, from (inclusive) until (exclusive); until ≤ from passes
-            midnight.
-        zone: Of the windows.
-    """
-    start = starts_at.astimezone(zone)
-    end = start + timedelta(seconds=seconds)
-    for begin, until in quiet_hours:
-        for days in (-1, 0, 1):
-            day = start.date() + timedelta(days=days)
-            opens = datetime.combine(day, begin, zone)
-            closes = datetime.combine(day + timedelta(days=until <= begin), until, zone)
-            if start < closes and end > opens:
-                return begin, until
-    return None
 
 
 def check_quiet(

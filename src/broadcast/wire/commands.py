@@ -11,6 +11,9 @@ from msgspec import Meta
 
 from broadcast.wire.fields import Count, Id, Instant, Scope, Volume, Wire
 
+LONGEST_TONE_SECONDS = 10
+"""What `identify` or `self_test` may sound for."""
+
 
 class Command(Wire, frozen=True):
     """What every command carries."""
@@ -32,11 +35,11 @@ class Reboot(Command, frozen=True, tag_field="kind", tag="reboot"):
 
 
 class Identify(Command, frozen=True, tag_field="kind", tag="identify"):
-    """Blink or chirp so that a technician finds the box."""
+    """Blink or chirp so that a technician finds the box; not in quiet hours."""
 
 
 class SelfTest(Command, frozen=True, tag_field="kind", tag="self_test"):
-    """Check amplifier and speaker line; answer with `command_result`."""
+    """Check amplifier and line by a tone, not in quiet hours; answer with `command_result`."""
 
 
 class JournalAck(Command, frozen=True, tag_field="kind", tag="journal_ack"):
