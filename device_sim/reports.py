@@ -90,6 +90,9 @@ class Reports:
         self._ready_at = inf
         self._asked: tuple[str, float] | None = None
         self._asks = 0
+        """Questions for the time since the clock was last set."""
+        self._questions = 0
+        """Since power-on: a late answer must not be taken for that to another question."""
         self._ask_at = inf
         self._refused: dict[tuple[str, str], float] = {}
         self._bytes = 0
@@ -210,7 +213,8 @@ class Reports:
         if not self.connected or (self._asked and now.monotonic < self._ask_at):
             return
         self._asks += 1
-        token = f"{self.session}-{self._asks}"
+        self._questions += 1
+        token = f"{self.session}-{self._questions}"
         self._asked = (token, now.monotonic)
         seconds = doubled(ASK_AGAIN_SECONDS, self._asks - 1, LONGEST_ASK_SECONDS)
         self._ask_at = now.monotonic + seconds * (1 + self._jitter(token, 0) / 4)

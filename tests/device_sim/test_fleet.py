@@ -188,7 +188,8 @@ async def test_a_fleet_fetches_plays_and_proves_what_it_was_sent(
         for name in names:
             await server.publish(Config, f"device/{name}", areas=["51"], keys=list(KEYS))
         audio = await server.content(content, 2.5)
-        starts_at = datetime.now(UTC) + timedelta(seconds=3)
+        # The facts are dated to the millisecond.
+        starts_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
         await server.publish(Programme, "area/51", items=[item("o1", starts_at, audio)])
         played = [("started", "o1"), ("ended", "o1", "completed")]
         await server.until(lambda: all(server.journal.get(name) == played for name in names))

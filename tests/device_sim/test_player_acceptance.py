@@ -582,6 +582,31 @@ def test_a_stepped_clock_neither_moves_a_start_nor_loses_trust() -> None:
     ] == [("a", 0)]
 
 
+def test_a_late_answer_does_not_pass_for_that_to_a_later_question() -> None:
+    answers: list[bytes] = []
+
+    def delays(_device: Device, topic: str, payload: bytes) -> list[float]:
+        """The first answer comes, later ones are lost."""
+        if not topic.endswith("/time_reply"):
+            return [0]
+        answers.append(payload)
+        return [0] if len(answers) == 1 else []
+
+    province = Province(delays=delays)
+    device = province.device(ntp=False)
+    province.programme(item("a", at(30)))
+    province.harness.advance(5)
+    device.skew -= timedelta(minutes=29)
+    while len(answers) < 2:
+        province.harness.advance(1)
+    assert device.player is not None
+    topic = "device/d1/command/time_reply"
+    device.player.received(topic, answers[0], province.harness.look(device))
+    province.harness.advance(3600)
+    (sound,) = device.sounds
+    assert abs(sound.started_at - at(30)) < timedelta(seconds=1)
+
+
 def test_a_battery_clock_is_trusted_after_a_power_cut_without_any_link() -> None:
     province = Province()
     device = province.device(ntp=False, battery_clock=True, skew=timedelta(minutes=-37))
