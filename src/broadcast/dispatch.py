@@ -56,7 +56,7 @@ from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.upkeep import job as upkeep
-from broadcast.web.rest import forget_idempotency_keys
+from broadcast.web.once import forget_idempotency_keys
 
 log = structlog.get_logger()
 

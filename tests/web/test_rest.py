@@ -21,7 +21,8 @@ from broadcast import config, db
 from broadcast.accounts.model import ApiToken, Role
 from broadcast.errors import Conflict, InvalidInput
 from broadcast.web import rest
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Page, PageQuery, Session
 
 
 class Thing(BaseModel):

@@ -41,7 +41,8 @@ from broadcast.bulletins.representations import (
 )
 from broadcast.bulletins.upload import Upload, received
 from broadcast.errors import BroadcastError, InvalidInput, NotFound, TooLarge
-from broadcast.web.rest import AppSettings, Created, Once, Page, PageQuery, Session, engine, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged
 from broadcast.web.validation import invalid
 from broadcast.wire.fields import BulletinClass, Codec
 

@@ -17,7 +17,8 @@ from broadcast.coverage.memory import Memory
 from broadcast.coverage.restatements import restated, restatements
 from broadcast.coverage.views import IndicatorsView, RestatementView, ResultView
 from broadcast.errors import NotFound
-from broadcast.web.rest import AppSettings, Created, Once, Session, if_match
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import AppSettings, Session, if_match
 
 router = APIRouter(prefix="/api/v1", tags=["coverage"])
 

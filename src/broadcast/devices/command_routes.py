@@ -17,7 +17,8 @@ from broadcast.devices.commanding import Told, told
 from broadcast.devices.model import Command, Device
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import Technician, example
-from broadcast.web.rest import AppSettings, Created, Once, Page, PageQuery, Session, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
 router = APIRouter()
 

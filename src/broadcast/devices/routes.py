@@ -22,7 +22,8 @@ from broadcast.errors import NotFound
 from broadcast.stations.fields import Code, Technician, Text, example
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import Cluster
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session, if_match, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 from broadcast.wire.fields import Codec
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])

@@ -37,7 +37,8 @@ from broadcast.schedules.representations import (
 )
 from broadcast.stations.clusters import clusters_serving, find_cluster, followed_areas
 from broadcast.web import rest
-from broadcast.web.rest import AppSettings, Created, Once, Page, PageQuery, Session
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
 router = APIRouter(prefix="/api/v1", tags=["schedules"])
 

@@ -28,7 +28,8 @@ from broadcast.stations.model import (
     Plant,
 )
 from broadcast.stations.registry import Registry, remove
-from broadcast.web.rest import Created, Once, Session, if_match
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Session, if_match
 
 router = APIRouter()
 

@@ -18,7 +18,8 @@ from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session, if_match, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
 router = APIRouter()
 

@@ -26,7 +26,8 @@ from broadcast.stations.model import (
     Technology,
 )
 from broadcast.stations.registry import Registry, remove
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session, if_match, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
 router = APIRouter()
 

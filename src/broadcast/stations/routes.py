@@ -28,7 +28,8 @@ from broadcast.stations.model import (
     StationStatus,
 )
 from broadcast.stations.registry import Registry, remove
-from broadcast.web.rest import Created, Once, Page, PageQuery, Session, if_match, paged
+from broadcast.web.once import Created, Once
+from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
 router = APIRouter(prefix="/api/v1", tags=["stations"])
 router.include_router(plant_routes.router)

@@ -1,7 +1,7 @@
 """What every REST resource has in common.
 
-Errors as problem documents (RFC 9457), one transaction per request, cursor paging, entity tags
-(RFC 9110 §8.8.3, §13.1) and idempotent creation (`Idempotency-Key`).
+Errors as problem documents (RFC 9457), one transaction per request, cursor paging and entity tags
+(RFC 9110 §8.8.3, §13.1).
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
 import asyncpg
@@ -22,7 +21,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from pydantic import BaseModel
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -30,22 +28,19 @@ from sqlalchemy.orm import InstrumentedAttribute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from broadcast import clock, config, db
+from broadcast import config, db
 from broadcast.errors import (
     BroadcastError,
-    Conflict,
     InvalidInput,
     PreconditionFailed,
     Unavailable,
 )
-from broadcast.web.model import IdempotencyKey
 from broadcast.web.validation import invalid
 
 log = structlog.get_logger()
 
 PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["slug"])
 PROBLEM_TYPE = "urn:broadcast:problem:"
-KEEP_IDEMPOTENCY = timedelta(days=2)
 RETRY_SECONDS = 10
 """After which whoever was told that something is away may ask again."""
 
@@ -272,6 +267,11 @@ def etag(body: bytes) -> str:
     return '"' + hashlib.sha256(body).hexdigest()[:32] + '"'
 
 
+def as_json(representation: BaseModel) -> bytes:
+    """A representation as it is answered."""
+    return representation.model_dump_json(by_alias=True).encode()
+
+
 def if_match(request: Request, representation: BaseModel) -> None:
     """Refuse a change that was made from an older representation than the present one.
 
@@ -281,7 +281,7 @@ def if_match(request: Request, representation: BaseModel) -> None:
     wanted = request.headers.get("if-match")
     if wanted is None or wanted.strip() == "*":
         return
-    present = etag(_json(representation))
+    present = etag(as_json(representation))
     if present not in {tag.strip() for tag in wanted.split(",")}:
         raise PreconditionFailed(
             "Dữ liệu đã được người khác thay đổi; hãy tải lại rồi sửa.", etag=present
@@ -335,126 +335,3 @@ class EntityTags:
             await send({"type": "http.response.body", "body": body})
 
         await self.app(scope, receive, tagging)
-
-
-# --- idempotent creation -----------------------------------------------------------------------
-
-
-class Created(NamedTuple):
-    """What a creation answers: where the new thing is, and what it looks like."""
-
-    location: str
-    representation: BaseModel
-
-
-class Once:
-    """Runs a creation at most once per `Idempotency-Key` and caller.
-
-    The key is written in the transaction of the creation itself: a second request with the same
-    key waits for the first and gets its answer, also after a crash in between.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    async def run(
-        self,
-        session: AsyncSession,
-        caller: str,
-        make: Callable[[], Awaitable[Created]],
-        *,
-        now: datetime | None = None,
-        content: str | None = None,
-    ) -> Response:
-        """Answer 201 from `make`, or the stored answer of the first request with this key.
-
-        Args:
-            session: Transaction of the creation.
-            caller: Whose key it is.
-            make: Creates.
-            now: Time of the request.
-            content: What the request said, where its body was not kept: an upload.
-
-        Raises:
-            InvalidInput: The key is too long, or was used for a different request.
-            Conflict: The first request with this key is still under way.
-        """
-        key = self._key()
-        if key is None:
-            return _created(*await make())
-        digest = await self._digest(content)
-        inserted = await session.scalar(
-            insert(IdempotencyKey)
-            .values(key=key, caller=caller, request_sha256=digest, created_at=now or clock.now())
-            .on_conflict_do_nothing()
-            .returning(IdempotencyKey.key)
-        )
-        if inserted is None:
-            return await self._earlier(session, key, caller, digest)
-        created = await make()
-        response = _created(*created)
-        await session.execute(
-            sa.update(IdempotencyKey)
-            .where(IdempotencyKey.key == key, IdempotencyKey.caller == caller)
-            .values(status=201, location=created.location, body=bytes(response.body))
-        )
-        return response
-
-    async def earlier(
-        self, session: AsyncSession, caller: str, content: str | None = None
-    ) -> Response | None:
-        """Stored answer of the first request with this key, None when this is the first.
-
-        For a creation whose work takes longer than a transaction may: ask before it, `run` after.
-        """
-        key = self._key()
-        if key is None or await session.get(IdempotencyKey, (key, caller)) is None:
-            return None
-        return await self._earlier(session, key, caller, await self._digest(content))
-
-    def _key(self) -> str | None:
-        key = self._request.headers.get("idempotency-key")
-        if key is not None and not 1 <= len(key) <= 200:
-            raise InvalidInput("Idempotency-Key", "cần từ 1 đến 200 ký tự")
-        return key
-
-    async def _earlier(
-        self, session: AsyncSession, key: str, caller: str, digest: str
-    ) -> Response:
-        earlier = await session.get(IdempotencyKey, (key, caller))
-        if earlier is None or earlier.status is None or earlier.body is None:
-            raise Conflict("Yêu cầu cùng khóa đang được xử lý; xin thử lại sau.")
-        if earlier.request_sha256 != digest:
-            raise InvalidInput("Idempotency-Key", "khóa đã dùng cho một yêu cầu khác")
-        headers = {"Location": earlier.location or "", "Idempotency-Replayed": "true"}
-        return Response(
-            earlier.body, earlier.status, headers=headers, media_type="application/json"
-        )
-
-    async def _digest(self, content: str | None) -> str:
-        request = self._request
-        digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
-        if content is not None:
-            digest.update(content.encode())
-        elif request.headers.get("content-type", "").startswith("multipart/"):
-            digest.update(request.headers.get("content-length", "").encode())
-        else:
-            digest.update(await request.body())
-        return digest.hexdigest()
-
-
-def _json(representation: BaseModel) -> bytes:
-    return representation.model_dump_json(by_alias=True).encode()
-
-
-def _created(location: str, representation: BaseModel) -> Response:
-    return Response(
-        _json(representation), 201, headers={"Location": location}, media_type="application/json"
-    )
-
-
-async def forget_idempotency_keys(session: AsyncSession, now: datetime) -> None:
-    """Drop the answers that nobody will ask for again."""
-    await session.execute(
-        sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY)
-    )
