@@ -302,7 +302,7 @@ def local(clock: str, day: int = 1) -> datetime:
     return datetime.combine(date(2025, 7, day), time.fromisoformat(clock), LOCAL)
 
 
-@pytest.mark.parametrize("kind", AUDIBLE)
+@pytest.mark.parametrize("kind", sorted(AUDIBLE))
 @pytest.mark.parametrize(
     ("at", "ends"),
     [
