@@ -179,6 +179,8 @@ class Stream:
             if body == 0 or end > size or head & 0x06 == 0x04:  # QoS 2 we never ask for
                 break
             topic_at = body + 2
+            if topic_at > end:
+                raise Malformed("a PUBLISH without a topic")
             place = topic_at + (data[body] << 8 | data[body + 1])
             try:
                 topic = data[topic_at:place].decode()

@@ -187,9 +187,15 @@ def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x30\xff\xff\xff\xff\x01", b"\x90\xff\xff\xff\x7f", b"\x32\x04\x00\x09tt"],
-    ids=["length without end", "longer than any", "topic beyond its packet"],
-)
+    [
+        b"\x30\xff\xff\xff\xff\x01", b"\x90\xff\xff\xff\x7f", b"\x32\x04\x00\x09tt", b"\x30\x00",
+        b"\x32\x01\x00",
+    ],
+    ids=[
+        "length without end", "longer than any", "topic beyond its packet", "empty",
+        "half a length of a topic",
+    ],
+)  # fmt: skip
 def test_what_is_no_mqtt_is_refused(peer: Peer, data: bytes) -> None:
     peer.far.sendall(data)
     peer.stream.fill()

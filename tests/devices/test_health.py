@@ -231,3 +231,25 @@ async def test_what_cannot_be_asked_is_refused(
 
 def test_a_late_beat_still_finds_its_partition() -> None:
     assert db.LATEST == health.BEHIND
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"temperature_celsius": 1e-60, "supply": Supply(volts=5e-324)}],
+        [{"data_used_bytes": (2**53 - 1) * (seq % 2)} for seq in range(2100)],
+    ],
+    ids=["smaller than a real", "a counter that leaps"],
+)
+async def test_what_one_device_says_holds_up_nobodys_hour(
+    engine: AsyncEngine, said: list[dict[str, Any]]
+) -> None:
+    odd, other = await devices(engine, "A", "B")
+    beats = [beat(odd, seq=seq, **fields) for seq, fields in enumerate(said, 1)]
+    await receive(engine, EIGHT, *beats, beat(other, temperature_celsius=40.0))
+    while await summarise(engine, NINE + CLOSED_AFTER, KEEP):
+        pass
+    told = await hours(engine)
+    assert told[odd.id, EIGHT].beats == len(said)
+    assert told[other.id, EIGHT].temperature_max == 40.0

@@ -64,12 +64,12 @@ _SUM = """
         count(*) FILTER (WHERE NOT (body -> 'clock' ->> 'trusted')::boolean),
         count(*) FILTER (WHERE body -> 'supply' ->> 'mains' = 'false'),
         min(celsius), avg(celsius), max(celsius),
-        min((body -> 'supply' ->> 'volts')::real),
+        min(round((body -> 'supply' ->> 'volts')::numeric, 3)::real),
         min((body -> 'supply' ->> 'battery_percent')::integer),
         min(dbm), avg(dbm),
         max(abs((body -> 'clock' ->> 'offset_ms')::bigint)),
-        sum(CASE WHEN used >= used_before THEN used - used_before
-                 WHEN used_before IS NOT NULL THEN used END),
+        least(sum(CASE WHEN used >= used_before THEN used - used_before
+                       WHEN used_before IS NOT NULL THEN used END), 9223372036854775807),
         min((body ->> 'storage_free_bytes')::bigint),
         COALESCE(max((body ->> 'journal_pending')::bigint), 0),
         (ARRAY['short', 'open', 'unknown', 'ok'])[min(array_position(
@@ -81,7 +81,7 @@ _SUM = """
             AS used_before
         FROM (
             SELECT dated.*, date_trunc('hour', at) AS hour,
-                   (body ->> 'temperature_celsius')::real AS celsius,
+                   round((body ->> 'temperature_celsius')::numeric, 3)::real AS celsius,
                    (body -> 'network' ->> 'signal_dbm')::integer AS dbm,
                    (body ->> 'data_used_bytes')::bigint AS used
             FROM (
@@ -116,6 +116,8 @@ _SUM = """
     WHERE s.beats <= excluded.beats
 """
 """`OFFSET 0`: each body is taken apart once, not for every figure.
+What no column holds (a temperature of 1e-60, a counter that leaps to and fro) is rounded or cut:
+it would refuse the hour of every device, and every later one with it.
 An hour part of whose raw heartbeats has been dropped by age is never computed from the rest."""
 
 _PROMPT = sa.text(
