@@ -167,39 +167,40 @@ class Stream:
         """
         data, at, size = self._data, self._at, len(self._data)
         found: list[Message] = []
-        unacked = self.unacked
         if at < self._shown:
             return found  # paho has not read the last one to its end
         while len(found) < limit and at < size and data[at] & 0xF0 == PUBLISH:
-            head = data[at]
+            if data[at] & 0x06 == 0x04:  # QoS 2 we never ask for
+                break
             length, body = _length(data, at + 1)
             end = body + length
             if length > LONGEST and size > body + LONGEST and end > size:
                 end, self._skip = size, end - size
-            if body == 0 or end > size or head & 0x06 == 0x04:  # QoS 2 we never ask for
+            if body == 0 or end > size:
                 break
-            topic_at = body + 2
-            if topic_at > end:
-                raise Malformed("a PUBLISH without a topic")
-            place = topic_at + (data[body] << 8 | data[body + 1])
-            try:
-                topic = data[topic_at:place].decode()
-            except UnicodeDecodeError:
-                topic = ""
-            mid = 0
-            if head & 0x02:
-                mid = int.from_bytes(data[place : place + 2])
-                place += 2
-                unacked += 1
-            if self._properties:
-                length, place = _length(data, place)
-                place += length
-            if not topic_at <= place <= end or head & 0x06 == 0x06:
-                raise Malformed("a PUBLISH that ends before its payload")
-            found.append(Message(self, topic, data[place:end], mid, head))
+            found.append(self._publish(data[at], body, end))
             at = end
-        self._at, self.unacked = at, unacked
+        self._at = at
         return found
+
+    def _publish(self, head: int, body: int, end: int) -> Message:
+        """The PUBLISH of this first byte, whose body is there."""
+        data, topic_at, mid = self._data, body + 2, 0
+        place = topic_at + int.from_bytes(data[body:topic_at])
+        try:
+            topic = data[topic_at:place].decode()
+        except UnicodeDecodeError:
+            topic = ""
+        if head & 0x02:
+            mid = int.from_bytes(data[place : place + 2])
+            place += 2
+            self.unacked += 1
+        if self._properties:
+            length, place = _length(data, place)
+            place += length
+        if not topic_at <= place <= end or head & 0x06 == 0x06:
+            raise Malformed("a PUBLISH that ends before its payload")
+        return Message(self, topic, data[place:end], mid, head)
 
     def shows(self) -> bool:
         """Show paho the next packet, or the end; tell whether there is anything to read for it.

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,9 +17,10 @@ from broadcast.clock import LOCAL
 from broadcast.devices import dead_letters, faults, heartbeats
 from broadcast.devices.dead_letters import Budget, Letter, Why
 from broadcast.devices.faults import Report
+from broadcast.devices.model import Device
 from broadcast.devices.telemetry_routes import router
 from broadcast.web import rest
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol
+from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, boot, enrol
 
 
 @pytest.fixture
@@ -64,6 +66,19 @@ async def test_presence_of_one_device_tells_what_it_last_said(client: httpx.Asyn
     never = await get(client, "/devices/B/presence")
     assert (never["presence"], never["since"], never["heartbeat"]) == ("never_seen", None, None)
     assert (await client.get("/devices/C/presence")).status_code == 404
+
+
+async def test_a_session_number_that_comes_again_shows_no_heartbeat_of_the_earlier_one(
+    client: httpx.AsyncClient, session: AsyncSession
+) -> None:
+    device = (await session.scalars(sa.select(Device).where(Device.code == "A"))).one()
+    later = EIGHT + 20 * MINUTE
+    again = [boot(device, sent_at=later)]
+    await heartbeats.record(session, again, [], [], later, live=True, patience=PATIENCE)
+    said = beat(device, sent_at=later, volume=90)
+    await heartbeats.record(session, [], [said], [], later, live=True, patience=PATIENCE)
+    told = await get(client, "/devices/A/presence")
+    assert (told["last_seen_at"], told["heartbeat"]) == ("2025-07-01T01:20:00Z", None)
 
 
 @pytest.mark.parametrize(

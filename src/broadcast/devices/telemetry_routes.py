@@ -23,7 +23,7 @@ from broadcast.devices.model import (
     PresenceChange,
 )
 from broadcast.devices.online_minutes import BEHIND
-from broadcast.devices.presence import Presence
+from broadcast.devices.presence import CLOCK_SET, Presence
 from broadcast.errors import NotFound
 from broadcast.stations.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged
@@ -108,8 +108,11 @@ def _presence() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
     newest = (
         sa.select(Heartbeat.body)
         .where(
-            # Not sent after it was received, nor longer before than is believed.
-            Heartbeat.received_on.between(last_seen_on, last_seen_on + BEHIND.days),
+            # Not sent after it was received, nor longer before than is believed; a day earlier for
+            # two workers at midnight.
+            Heartbeat.received_on.between(last_seen_on - 1, last_seen_on + BEHIND.days),
+            # A box that lost count uses a session number again, whose raw rows are the old ones.
+            Heartbeat.received_at >= DevicePresence.last_seen_at - CLOCK_SET,
             Heartbeat.device_id == DevicePresence.device_id,
             Heartbeat.session == DevicePresence.session,
             Heartbeat.seq == DevicePresence.seq,
