@@ -17,11 +17,11 @@ from prometheus_client import Counter
 
 from broadcast import clock
 from broadcast.devices.dead_letters import Letter
-from broadcast.devices.echo import Echo, Probe
+from broadcast.devices.echo import Echo, Probe, Speaker
 from broadcast.devices.inbound import Event, Reader, sender
 from broadcast.devices.sharing import Share
 from broadcast.devices.throttle import Flood, Throttle
-from broadcast.programmes.orders import Orders, Publisher
+from broadcast.programmes.orders import Orders
 from broadcast.wire.events import EVENTS, TimeRequest
 from broadcast.wire.topics import SERVER_ECHO
 
@@ -59,16 +59,8 @@ class Taken(Protocol):
         """Tell the broker that it need not come again."""
 
 
-class Broker(Publisher, Protocol):
+class Broker(Speaker, Protocol):
     """What the inbound path needs of the link."""
-
-    @property
-    def connected(self) -> bool:
-        """It stands."""
-
-    @property
-    def connection(self) -> int:
-        """Number of the present connection."""
 
     async def receive(self, limit: int) -> Sequence[Taken]:
         """At least one message."""

@@ -108,6 +108,7 @@ class Link:
         self._slots = asyncio.Semaphore(settings.inflight)
         self._pending: dict[int, asyncio.Future[None]] = {}
         self._told_unacked = 0
+        self._idle_since: float | None = None
         self._paused = False
         self._writing = False
         self._socket: Stream | None = None
@@ -141,11 +142,8 @@ class Link:
         A consumer that waits here when the link is closed is cancelled.
         """
         queue = self._queue
-        while not queue:
-            if self._task.done():
-                self._task.result()
-            self._arrived.clear()
-            await self._arrived.wait()
+        if not queue:
+            await self._wait()
         batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
         if self._paused and len(queue) <= self._queue_size // 2 and self._socket is not None:
             self._paused = False
@@ -153,6 +151,26 @@ class Link:
             self._loop.call_soon(self._take)
             log.info("mqtt.reading.resumed", waiting=len(queue))
         return batch
+
+    async def _wait(self) -> None:
+        self._idle_since = time.monotonic()
+        try:
+            while not self._queue:
+                if self._task.done():
+                    self._task.result()
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            self._idle_since = None
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long the consumer has waited for the next message; 0 while it does not wait."""
+        return 0.0 if self._idle_since is None else time.monotonic() - self._idle_since
+
+    def renew(self) -> None:
+        """Break the connection, so that it is made anew; what was not acknowledged comes again."""
+        self._client.disconnect()
 
     async def publish(
         self,

@@ -234,3 +234,20 @@ async def test_closing_does_not_wait_for_a_broker_that_reads_nothing(peer: Peer)
         await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await unconfirmed
+
+
+async def test_a_link_that_is_to_be_made_anew_says_farewell_and_comes_back(peer: Peer) -> None:
+    async with Link(peer.settings) as link:
+        broker = await peer.connection()
+        await broker.accept()
+        await link.wait_connected()
+        waiting = asyncio.create_task(link.receive())
+        await asyncio.sleep(0.05)
+        assert 0 < link.idle_seconds < 5
+        link.renew()
+        assert (await broker.hear())[0] == DISCONNECT
+        broker = await peer.connection()
+        await broker.accept()
+        broker.say(publish(1))
+        assert len(await waiting) == 1
+        assert link.idle_seconds == 0

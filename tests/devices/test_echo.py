@@ -22,6 +22,7 @@ class Wire:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.connected = True
         self.connection = 1
+        self.idle_seconds = 0.0
         self.monotonic = 1000.0
         self.offset = timedelta(0)
         self.queue: list[bytes] = []
@@ -30,6 +31,9 @@ class Wire:
 
     def now(self) -> datetime:
         return EIGHT + timedelta(seconds=self.monotonic - 1000) + self.offset
+
+    def renew(self) -> None:
+        self.connection += 1
 
     async def publish(self, topic: str, payload: bytes) -> None:
         if not self.connected:
@@ -174,3 +178,44 @@ def test_no_span_reaches_past_what_has_come_back(actions: list[str]) -> None:
                 case "wait":
                     wire.monotonic += 40
         assert len(wire.echo._sent) <= module.FORGOTTEN
+
+
+def test_link_that_gives_nothing_back_is_deaf_until_it_is_made_anew(wire: Wire) -> None:
+    wire.send()
+    wire.idle_seconds = module.DEAF_SECONDS
+    wire.monotonic += module.DEAF_SECONDS - 1
+    assert not wire.echo._is_deaf(), "its echo may still come"
+    wire.monotonic += 1
+    assert wire.echo._is_deaf()
+    wire.connection += 1
+    assert not wire.echo._is_deaf(), "nothing was said over this one yet"
+
+
+@pytest.mark.parametrize("why", ["away", "behind", "answered"])
+def test_link_is_not_deaf_when_it_is_away_or_we_are_behind_or_it_answers(
+    wire: Wire, why: str
+) -> None:
+    wire.send()
+    wire.monotonic += 2 * module.DEAF_SECONDS
+    wire.idle_seconds = 0.0 if why == "behind" else 2 * module.DEAF_SECONDS
+    wire.connected = why != "away"
+    if why == "answered":
+        wire.take()
+    assert not wire.echo._is_deaf()
+
+
+async def test_deaf_link_is_made_anew_once(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = 0
+
+    async def turn(_: float) -> None:
+        nonlocal turns
+        turns += 1
+        wire.monotonic += 1
+        wire.idle_seconds += 1
+        if turns == 1.5 * module.DEAF_SECONDS:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(module.asyncio, "sleep", turn)
+    with pytest.raises(asyncio.CancelledError):
+        await wire.echo.run()
+    assert wire.connection == 2

@@ -40,6 +40,7 @@ class Inbox:
     def __init__(self) -> None:
         self.connected = True
         self.connection = 1
+        self.idle_seconds = 0.0
         self.acked: list[Message] = []
         self.published: list[tuple[str, bytes]] = []
         self.on_publish: Callable[[str, bytes], None] | None = None
@@ -68,6 +69,9 @@ class Inbox:
             self._arrived.clear()
             await self._arrived.wait()
         return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+
+    def renew(self) -> None:
+        self.connection += 1
 
     async def publish(self, topic: str, payload: bytes) -> None:
         if not self.connected:

@@ -35,6 +35,9 @@ EVERY_SECONDS = 1.0
 SELDOM_SECONDS = 10.0
 """While many are on their way: they wait at the broker like everything else."""
 ON_THEIR_WAY = 30
+DEAF_SECONDS = 120.0
+"""A link over which nothing at all has come for so long, not even an echo, is made anew. Shorter:
+one on a slow line is torn down while its messages are on their way."""
 FORGOTTEN = 1000
 """Echoes on their way of which the oldest is given up."""
 
@@ -49,6 +52,13 @@ class Speaker(Protocol):
     @property
     def connection(self) -> int:
         """Number of the present connection."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long its consumer has waited for the next message."""
+
+    def renew(self) -> None:
+        """Break the link, so that it is made anew."""
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish, and return when confirmed."""
@@ -89,10 +99,23 @@ class Echo:
         began_at = self._now()
         BEHIND.set_function(lambda: self._behind(began_at))
         while True:
-            if self._link.connected:
+            if self._is_deaf():
+                log.error("ingest.link.deaf", seconds=DEAF_SECONDS)
+                self._link.renew()
+            elif self._link.connected:
                 await self._send()
             many = len(self._sent) > ON_THEIR_WAY
             await asyncio.sleep(SELDOM_SECONDS if many else EVERY_SECONDS)
+
+    def _is_deaf(self) -> bool:
+        """The link stands and what is said into it does not come back, though we listen."""
+        if not self._link.connected or self._link.idle_seconds < DEAF_SECONDS:
+            return False
+        now, connection = time.monotonic(), self._link.connection
+        return any(
+            probe.connection == connection and now - probe.monotonic >= DEAF_SECONDS
+            for probe in self._sent.values()
+        )
 
     async def _send(self) -> None:
         self._number += 1
