@@ -34,7 +34,7 @@ import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
 import broadcast.upkeep.routes
-from broadcast import clock, config, db, dispatch, ingest
+from broadcast import clock, config, db, dispatch, ingest_worker
 from broadcast.config import Role
 from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
@@ -227,7 +227,7 @@ async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, work
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
         WORKERS.set(settings.ingest.workers)
-        await ingest.run(engine, settings, keys, worker)
+        await ingest_worker.run(engine, settings, keys, worker)
     else:
         await dispatch.run(engine, settings, keys)
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, dispatch, ingest
+from broadcast import clock, db, dispatch, ingest_worker
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.config import Mqtt, Rules, Settings
@@ -85,7 +85,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     truth = io.StringIO()
     fleet = Fleet(Commons((mqtt.host, mqtt.port), mqtt.prefix, Faults(NONE), truth=truth))
     fleet.add(tuple(KEYS.public()), Enrolled(device_id=DEVICE))
-    async with running(ingest.run(engine, settings, KEYS)):
+    async with running(ingest_worker.run(engine, settings, KEYS)):
         async with running(fleet.run(asyncio.Event())):
             await until(engine, lambda session: session.scalar(sa.select(Boot.device_id)))
             async with client_of(engine, Role.TECHNICIAN, settings) as client:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
+from broadcast import clock, db, ingest, ingest_worker
 from broadcast.config import Mqtt, Settings
 from broadcast.devices import dead_letters
 from broadcast.devices.dead_letters import Why
@@ -28,7 +28,7 @@ from tests.ingest.inbox import PREFIX
 
 @asynccontextmanager
 async def running(engine: AsyncEngine, settings: Settings, keys: Keys) -> AsyncIterator[None]:
-    task = asyncio.create_task(ingest.run(engine, settings, keys))
+    task = asyncio.create_task(ingest_worker.run(engine, settings, keys))
     try:
         yield
     finally:

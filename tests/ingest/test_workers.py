@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
+from broadcast import clock, db, ingest, ingest_worker
 from broadcast.config import Ingest, Mqtt, Settings
 from broadcast.devices import echo, sweep
 from broadcast.devices.model import Heartbeat, ListeningSpan, PresenceChange
@@ -51,7 +51,7 @@ def worked_off(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
 async def worker(
     engine: AsyncEngine, settings: Settings, keys: Keys, number: int
 ) -> AsyncIterator[None]:
-    task = asyncio.create_task(ingest.run(engine, settings, keys, number))
+    task = asyncio.create_task(ingest_worker.run(engine, settings, keys, number))
     try:
         yield
         assert not task.done(), task.exception()
