@@ -47,9 +47,11 @@ NEVER_HELD = {
     Reason.NOT_RECEIVED,
     Reason.OFFLINE,
     Reason.POWERED_OFF,
+    Reason.REFUSED,
     Reason.SERVER_AWAY,
 }
-"""What the ledger may say of a device that the programme never reached."""
+"""What the ledger may say of a device that never held an item: the programme did not reach it, or
+came before the config that says whom to follow, was refused for its scope, and came too late."""
 
 
 class NotingFlash(Flash):
