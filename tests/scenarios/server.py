@@ -391,6 +391,15 @@ class Server:
             case Refusal(topic=topic):
                 self._refusals[device_id].append((now, topic))
 
+    @property
+    def refused(self) -> set[str]:
+        """Devices that have refused a programme."""
+        return {
+            device_id
+            for device_id, refusals in self._refusals.items()
+            if any(topic.endswith("/state/programme") for _, topic in refusals)
+        }
+
     def wanted(self, device_id: str) -> dict[str, int]:
         """Documents a device should hold, with their revisions."""
         keys = [f"device/{device_id}/config"]
