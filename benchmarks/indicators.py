@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks import province
 from benchmarks.result import Result
 from broadcast import clock, config, db
+from broadcast.accounts.auth import create_token
+from broadcast.accounts.model import Role
 from broadcast.clock import LOCAL
 from broadcast.coverage.figures import recompute
 from broadcast.coverage.folding import KEPT_DAYS
@@ -111,7 +113,10 @@ async def _all_folded(engine: AsyncEngine) -> None:
 async def _requests(url: str, engine: AsyncEngine) -> list[float]:
     today = clock.now().astimezone(LOCAL).date()
     seconds = []
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with db.transaction(engine) as session:
+        token = await create_token(session, "benchmark", Role.MONITOR, clock.now())
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, headers=bearer, timeout=60) as client:
         for number in range(WARM_UP + REQUESTS):
             async with db.transaction(engine) as session:
                 heard = {"today": today, "turn": number % 60, "minute": 300 + number % 60}

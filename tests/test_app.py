@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -15,8 +16,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from broadcast import config
+from broadcast import clock, config, db
+from broadcast.accounts.auth import create_token
+from broadcast.accounts.model import Role
 from broadcast.app import _bind
 from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
@@ -49,6 +53,7 @@ def environment(postgres_dsn: str, mqtt: Mqtt, tmp_path: Path) -> dict[str, str]
         "BROADCAST_MQTT__HOST": mqtt.host,
         "BROADCAST_MQTT__PORT": str(mqtt.port),
         "BROADCAST_WEB__PORT": str(_free_port()),
+        "BROADCAST_METRICS__PORT": str(_free_port()),
         "BROADCAST_KEYS__PROGRAMME_FILE": str(keys.programme_file),
         "BROADCAST_KEYS__ALERT_FILE": str(keys.alert_file),
         "BROADCAST_CONTENT_DIR": str(tmp_path / "content"),
@@ -75,10 +80,18 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> No
         time.sleep(0.1)
 
 
-def answers(url: str) -> bool:
+def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
     with suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, headers=headers, timeout=5).status_code == 200
     return False
+
+
+async def a_token(dsn: str) -> dict[str, str]:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        made = await create_token(session, "Tâm", Role.MONITOR, clock.now())
+    await engine.dispose()
+    return {"Authorization": f"Bearer {made}"}
 
 
 def metric(base: str, line: str) -> bool:
@@ -100,14 +113,17 @@ def test_a_process_ends_in_time_though_the_database_hangs(
     environment: dict[str, str], postgres: EmbeddedPostgres, requests: int
 ) -> None:
     base = f"http://127.0.0.1:{environment['BROADCAST_WEB__PORT']}"
+    watched = f"http://127.0.0.1:{environment['BROADCAST_METRICS__PORT']}"
+    stations = f"{base}/api/v1/stations"
+    bearer = asyncio.run(a_token(environment["BROADCAST_POSTGRES__DSN"]))
     with serving(environment) as process, ThreadPoolExecutor() as asking:
         until(lambda: answers(f"{base}/readyz"), process)
-        until(lambda: metric(base, "broadcast_dispatch_leader 1.0"), process)
+        until(lambda: metric(watched, "broadcast_dispatch_leader 1.0"), process)
         # Connections that are idle have to be closed, those that are not to be cancelled.
-        assert all(asking.map(answers, [f"{base}/api/v1/stations"] * 50))
+        assert all(asking.map(answers, [stations] * 50, [bearer] * 50))
         with frozen(postgres):
             for _ in range(requests):
-                asking.submit(answers, f"{base}/api/v1/stations")
+                asking.submit(answers, stations, bearer)
             time.sleep(1)
             code, seconds = end(process, signal.SIGTERM)
     assert code == 0
@@ -158,9 +174,7 @@ def test_a_process_ends_at_once_when_all_is_well(environment: dict[str, str]) ->
 
 
 def test_a_process_without_rest_can_be_watched(environment: dict[str, str]) -> None:
-    port = _free_port()
-    environment["BROADCAST_METRICS__PORT"] = str(port)
-    base = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{environment['BROADCAST_METRICS__PORT']}"
     environment["BROADCAST_INGEST__WORKERS"] = "2"
     environment["BROADCAST_INGEST__SHARING"] = "shards"
     with serving(environment, "--role", "ingest", "--worker", "2") as process:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -35,6 +35,7 @@ import broadcast.schedules.routes
 import broadcast.stations.routes
 import broadcast.upkeep.routes
 from broadcast import clock, config, db, dispatch, ingest_worker
+from broadcast.accounts.routing import Router
 from broadcast.config import Role
 from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
@@ -64,15 +65,11 @@ ROUTERS = (
     broadcast.upkeep.routes.router,
 )
 
-watching = APIRouter(tags=["operation"])
 
-
-@watching.get("/healthz", summary="Tiến trình còn chạy")
 async def _healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@watching.get("/metrics", summary="Prometheus", include_in_schema=False)
 async def _metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -83,6 +80,7 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
         title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
         summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
         version=version("broadcast"),
+        redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         max_body_size=settings.web.upload_limit_bytes + 2**20,
         responses={"4XX": {"model": rest.Problem, "description": "RFC 9457"}},
@@ -93,12 +91,18 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
 
-    app.include_router(watching)
-    prober = Prober(engine, settings)
+    app.include_router(_watching(Prober(engine, settings)))
+    return app
 
-    @app.get(
+
+def _watching(prober: Prober) -> Router:
+    """What is asked about the process and the installation, beside the work itself."""
+    watching = Router(tags=["operation"])
+    watching.get("/healthz", summary="Tiến trình còn chạy")(_healthz)
+    watching.get("/metrics", summary="Prometheus", include_in_schema=False)(_metrics)
+
+    @watching.get(
         "/readyz",
-        tags=["operation"],
         summary="Hệ thống làm được việc của nó; nếu không: vì sao và phải làm gì",
         responses={503: {"model": Readiness, "description": "không làm được việc"}},
     )
@@ -108,13 +112,14 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         return readiness
 
-    return app
+    return watching
 
 
-def _create_watched() -> FastAPI:
-    """What a process without REST answers."""
+def create_watched() -> FastAPI:
+    """What a process answers on a port of its own, `BROADCAST_METRICS__PORT`."""
     app = FastAPI(openapi_url=None)
-    app.include_router(watching)
+    app.get("/healthz")(_healthz)
+    app.get("/metrics")(_metrics)
     return app
 
 
@@ -130,7 +135,7 @@ async def serve(
         roles: What it does.
         worker: Which of the workers that share the inbound path it is.
     """
-    listener = _listener(settings, roles)
+    listeners = _listeners(settings, roles)
     engine = db.create_engine(settings.postgres)
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
@@ -146,9 +151,9 @@ async def serve(
                 for role in roles
                 if role is not Role.WEB
             ]
-            if listener is not None:
-                web = create_app(settings, engine) if Role.WEB in roles else _create_watched()
-                tasks.append(group.create_task(_web(web, listener), name=Role.WEB))
+            for name, listener in listeners.items():
+                app = create_app(settings, engine) if name == Role.WEB else create_watched()
+                tasks.append(group.create_task(_web(app, listener), name=name))
             log.info("app.process.started", roles=[role.value for role in roles])
             try:
                 await stop.wait()
@@ -198,13 +203,16 @@ def _spare_collector() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def _listener(settings: config.Settings, roles: Sequence[Role]) -> socket.socket | None:
-    """Where the process is asked: over REST, or how it is."""
+def _listeners(settings: config.Settings, roles: Sequence[Role]) -> dict[str, socket.socket]:
+    """Where the process is asked: over REST, and how it is."""
+    listeners = {}
     if Role.WEB in roles:
-        return _bind(settings.web.host, settings.web.port, "BROADCAST_WEB__PORT")
+        web = settings.web
+        listeners[Role.WEB.value] = _bind(web.host, web.port, "BROADCAST_WEB__PORT")
     if settings.metrics.port is not None:
-        return _bind("127.0.0.1", settings.metrics.port, "BROADCAST_METRICS__PORT")
-    return None
+        port = settings.metrics.port
+        listeners["metrics"] = _bind("127.0.0.1", port, "BROADCAST_METRICS__PORT")
+    return listeners
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:

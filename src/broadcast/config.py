@@ -56,13 +56,15 @@ class Ingest(BaseModel):
 class Web(BaseModel):
     """The REST interface."""
 
-    host: str = Field("127.0.0.1", description="loopback unless told otherwise")
+    host: str = Field(
+        "127.0.0.1", description="loopback unless told otherwise; a token is needed either way"
+    )
     port: Port = 8080
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
 
 
 class Metrics(BaseModel):
-    """How a process without the role web is watched: /metrics and /healthz, on loopback."""
+    """How a process is watched without a token: /metrics and /healthz, on loopback."""
 
     port: Port | None = Field(None, description="of this process alone; none: it is not watched")
 

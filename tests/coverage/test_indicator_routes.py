@@ -98,8 +98,11 @@ async def http(
     app.state.engine = engine
     app.state.settings = config.Settings()
     app.include_router(router)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://test/api/v1",
+        headers=await token(engine, Role.MONITOR),
+    ) as client:
         yield client
 
 

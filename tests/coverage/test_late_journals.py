@@ -28,6 +28,7 @@ from broadcast.plays.model import Play, PlayState
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT
 from tests.plays.world import CLOSED, PROVINCE, WAIT, World, ended, make, started
+from tests.web.calling import MONITOR, called_by
 
 ON = EIGHT.astimezone(LOCAL).date()
 LATE = EIGHT + timedelta(days=60)
@@ -69,6 +70,7 @@ async def http(
     app.state.engine = engine
     app.state.settings = config.Settings()
     app.include_router(router)
+    called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

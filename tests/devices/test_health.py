@@ -15,8 +15,6 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import db
-from broadcast.accounts.auth import Caller, _caller
-from broadcast.accounts.model import Role
 from broadcast.clock import HOUR, LOCAL
 from broadcast.devices import health, heartbeats
 from broadcast.devices.arrival import Arrival
@@ -27,6 +25,7 @@ from broadcast.devices.online_minutes import happened_at
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol
+from tests.web.calling import MONITOR, called_by
 
 KEEP = timedelta(days=30)
 NINE = EIGHT + HOUR
@@ -197,7 +196,7 @@ async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest._transaction] = lambda: session
-    app.dependency_overrides[_caller] = lambda: Caller("Tâm", Role.MONITOR)
+    called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

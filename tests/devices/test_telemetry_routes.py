@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import db
-from broadcast.accounts.auth import ANONYMOUS, Caller, _caller
+from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.clock import LOCAL
 from broadcast.devices import dead_letters, faults, heartbeats
@@ -21,6 +21,7 @@ from broadcast.devices.model import Device
 from broadcast.devices.telemetry_routes import router
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, boot, enrol
+from tests.web.calling import MONITOR, Known
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def client(session: AsyncSession, caller: list[Caller]) -> AsyncIterator[h
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest._transaction] = lambda: session
-    app.dependency_overrides[_caller] = lambda: caller[-1]
+    app.add_middleware(Known, callers=caller)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client
@@ -115,5 +116,5 @@ async def test_dead_letters_are_for_technicians(
 ) -> None:
     (letter,) = (await get(client, "/dead-letters", device="A"))["items"]
     assert (letter["reason"], base64.b64decode(letter["payload_base64"])) == ("not JSON", b"{")
-    caller.append(ANONYMOUS)
+    caller.append(MONITOR)
     assert (await client.get("/dead-letters")).status_code == 403

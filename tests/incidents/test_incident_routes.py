@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typer.testing import CliRunner
 
 from broadcast import clock, db
-from broadcast.accounts.auth import ANONYMOUS, _caller
 from broadcast.cli import app as command
 from broadcast.clock import LOCAL
 from broadcast.incidents import words
@@ -24,6 +23,7 @@ from broadcast.incidents.routes import router
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import World
+from tests.web.calling import MONITOR, called_by
 
 TODAY = date(2025, 7, 1)
 
@@ -47,7 +47,7 @@ async def client(
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest._transaction] = lambda: session
-    app.dependency_overrides[_caller] = lambda: ANONYMOUS
+    called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

@@ -10,7 +10,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import ANONYMOUS, _caller
 from broadcast.devices.model import Presence
 from broadcast.plays import words
 from broadcast.plays.closer import close_due
@@ -19,6 +18,7 @@ from broadcast.plays.settle import PlayState, Reason
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, skipped, started
+from tests.web.calling import MONITOR, called_by
 
 TO = {"from": (EIGHT - timedelta(hours=1)).isoformat(), "to": CLOSED.isoformat()}
 
@@ -30,7 +30,7 @@ async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest._transaction] = lambda: session
-    app.dependency_overrides[_caller] = lambda: ANONYMOUS
+    called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

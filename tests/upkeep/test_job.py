@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from broadcast import clock, config, db
-from broadcast.accounts.auth import ANONYMOUS, Caller, _caller
+from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.app import create_app
 from broadcast.cli import app
@@ -28,6 +28,7 @@ from broadcast.devices.model import DeadLetter, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
 from broadcast.upkeep.job import House
 from tests.devices.fleet import EIGHT, PATIENCE, beat, enrol
+from tests.web.calling import MONITOR, called_by
 
 HOUR = timedelta(hours=1)
 
@@ -126,7 +127,7 @@ async def test_an_alarm_is_raised_and_cleared_once(
 
 async def report_over_rest(engine: AsyncEngine, settings: config.Settings, who: Caller) -> Any:
     application = create_app(settings, engine)
-    application.dependency_overrides[_caller] = lambda: who
+    called_by(application, who)
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get("/api/v1/upkeep")
@@ -144,7 +145,7 @@ async def test_the_report_is_for_technicians(
     assert tables["online_minutes"]["kept_days"] is None
     assert told["database_bytes"] > 0
     assert {room["place"] for room in told["rooms"]} == {"content", "database"}
-    assert (await report_over_rest(engine, settings, ANONYMOUS)).status_code == 403
+    assert (await report_over_rest(engine, settings, MONITOR)).status_code == 403
 
 
 async def test_the_command_fails_while_somebody_has_to_act(

@@ -1,29 +1,44 @@
 """Bearer tokens and roles.
 
-While the server listens on loopback only, reading is open to whoever sits at the machine; every
-change needs a token everywhere, because it is signed with a name.
+Every request needs a token, reading too, wherever the server listens: behind a proxy everybody
+comes from loopback. `OPEN` names what is excepted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, NamedTuple
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
+from broadcast import clock, db
 from broadcast.accounts.model import ApiToken, Role
 from broadcast.errors import Forbidden, InvalidInput, Unauthenticated
-from broadcast.web.rest import Session, settings
+from broadcast.web.rest import engine
 
-_bearer = HTTPBearer(auto_error=False, description="`broadcast accounts create-token`")
+OPEN = {
+    "/healthz": "asked by whoever restarts the process; says that it lives, and nothing else",
+    "/readyz": "asked by proxies and start scripts without a token; speaks of no place or person",
+    "/content/{sha256}": "for devices: the hash comes in a signed document, the sound is approved",
+    "/openapi.json": "the description of the interface, as it stands in the public source",
+    "/docs": "shows that description in a browser, which sends no token before one is entered",
+    "/docs/oauth2-redirect": "a part of that page without content",
+}
+"""Paths that are answered without a token, and why."""
+
+OPEN_ON_ITS_OWN_PORT = {
+    "/healthz": "as above",
+    "/metrics": "for Prometheus; the port is bound to loopback, and no proxy forwards to it",
+}
+"""Paths of `BROADCAST_METRICS__PORT`, which has no others."""
+
+BEARER = HTTPBearer(auto_error=False, description="`broadcast accounts create-token`")
+"""What the description of the interface says of tokens."""
 
 
 class Caller(NamedTuple):
@@ -31,19 +46,6 @@ class Caller(NamedTuple):
 
     person: str
     role: Role
-
-
-ANONYMOUS = Caller("loopback", Role.MONITOR)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a listening address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def digest(token: str) -> str:
@@ -79,42 +81,59 @@ async def create_token(
     return token
 
 
-async def _caller(
-    request: Request,
-    session: Session,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+async def authenticate(request: Request) -> Caller:
+    """Whose token the request carries; looked up once a request.
+
+    In a transaction of its own, over before the body of the request has come: who sends slowly
+    must not keep a connection.
+
+    Raises:
+        Unauthenticated: No token, or none that is valid.
+    """
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
+    credentials = await BEARER(request)
     if credentials is None:
-        if request.method in {"GET", "HEAD"} and is_loopback(settings(request).web.host):
-            return ANONYMOUS
         raise Unauthenticated("Cần gửi mã truy cập: Authorization: Bearer …")
     now = clock.now()
-    token = await session.scalar(
-        sa.select(ApiToken).where(
-            ApiToken.token_sha256 == digest(credentials.credentials),
-            ApiToken.revoked_at.is_(None),
-            sa.or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
+    async with db.transaction(engine(request)) as session:
+        token = await session.scalar(
+            sa.select(ApiToken).where(
+                ApiToken.token_sha256 == digest(credentials.credentials),
+                ApiToken.revoked_at.is_(None),
+                sa.or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
+            )
         )
-    )
     if token is None:
         raise Unauthenticated("Mã truy cập không đúng hoặc đã hết hạn.")
-    return Caller(token.person, token.role)
+    caller = Caller(token.person, token.role)
+    request.state.caller = caller
+    return caller
 
 
-CallerDep = Annotated[Caller, Depends(_caller)]
-"""Anybody who may read."""
+CallerDep = Annotated[Caller, Depends(authenticate)]
+"""Anybody who has a token."""
 
 
-def require(*roles: Role) -> Callable[[Caller], Caller]:
-    """Dependency that admits these roles, and always the administrator.
+class Admitted:
+    """Dependency that admits some roles, and always the administrator."""
 
-    Use as `caller: Annotated[Caller, Depends(require(Role.APPROVER))]`.
-    """
+    def __init__(self, *roles: Role) -> None:
+        self._roles = roles
 
-    def admitted(caller: CallerDep) -> Caller:
-        if caller.role is not Role.ADMIN and caller.role not in roles:
-            wanted = ", ".join(role.value for role in roles)
+    def __call__(self, caller: CallerDep) -> Caller:
+        """Return the caller.
+
+        Raises:
+            Forbidden: The caller has another role.
+        """
+        if caller.role is not Role.ADMIN and caller.role not in self._roles:
+            wanted = ", ".join(role.value for role in self._roles)
             raise Forbidden(f"Vai trò {caller.role.value} không được làm việc này; cần: {wanted}.")
         return caller
 
-    return admitted
+
+def require(*roles: Role) -> Admitted:
+    """Dependency for `caller: Annotated[Caller, Depends(require(Role.APPROVER))]`."""
+    return Admitted(*roles)

@@ -6,12 +6,13 @@ from datetime import date
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.areas import imports, sheets, units, villages
 from broadcast.areas.model import Area, Level, Part
 from broadcast.areas.placement import Registered
@@ -20,7 +21,7 @@ from broadcast.areas.tree import Lineage, Successor
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
-router = APIRouter(prefix="/api/v1", tags=["areas"])
+router = Router(prefix="/api/v1", tags=["areas"])
 
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 AsOf = Annotated[

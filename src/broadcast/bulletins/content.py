@@ -13,12 +13,13 @@ from typing import Annotated
 
 import sqlalchemy as sa
 import structlog
-from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
+from fastapi import Request, Response
 from fastapi.responses import FileResponse
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
+from broadcast.accounts.routing import Router
 from broadcast.bulletins.audio import content_path
 from broadcast.bulletins.model import Rendition, Revision, RevisionState
 from broadcast.errors import NotFound
@@ -40,7 +41,7 @@ RESPONSES: dict[int | str, dict[str, object]] = {
     416: {"description": "Ngoài tệp"},
 }
 
-router = APIRouter(tags=["content"])
+router = Router(tags=["content"])
 
 Sha256 = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$", description="of the whole file")]
 

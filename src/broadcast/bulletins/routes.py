@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import clock, config, db
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.bulletins import content, revisions, sandbox
@@ -53,7 +54,7 @@ REFUSED = Counter(
 JSON_BYTES = 256 * 1024
 """Largest body with text: the longest text in escapes, and room for the rest."""
 
-api = APIRouter(prefix="/api/v1", tags=["bulletins"])
+api = Router(prefix="/api/v1", tags=["bulletins"])
 
 Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
@@ -377,6 +378,6 @@ async def move_revision(
     return await show_revision(session, revision)
 
 
-router = APIRouter()
+router = Router()
 router.include_router(api)
 router.include_router(content.router)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.coverage import exclusions
 from broadcast.coverage.figures import compute
 from broadcast.coverage.memory import Memory
@@ -20,7 +21,7 @@ from broadcast.errors import NotFound
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Session, if_match
 
-router = APIRouter(prefix="/api/v1", tags=["coverage"])
+router = Router(prefix="/api/v1", tags=["coverage"])
 
 AsOf = Annotated[
     date | None,

@@ -180,9 +180,6 @@ class _Demo:
         """Draw until everything is settled; without `--once`, until somebody stops it."""
         urls = [
             ("REST", f"{self._world.url}/docs"),
-            ("Lượt phát", f"{self._world.url}/api/v1/plays/summary"),
-            ("Chỉ tiêu", f"{self._world.url}/api/v1/indicators"),
-            ("Metrics", f"{self._world.url}/metrics"),
         ]
         crash_at = on_air + timedelta(seconds=4) if self._options.faults == "all" else None
         with Live(console=self._console, auto_refresh=False, screen=False) as live:

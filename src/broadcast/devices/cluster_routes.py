@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.routes import AsOf
 from broadcast.areas.tree import DAY
 from broadcast.areas.units import codes_under, require_unit
@@ -27,7 +28,7 @@ from broadcast.stations.fields import Code, Technician, example
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Plant, PlantState, Station
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
-router = APIRouter()
+router = Router()
 
 
 class InstallationBody(BaseModel):

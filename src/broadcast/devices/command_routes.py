@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.devices import commanding
 from broadcast.devices.command_state import CommandKind, CommandState
 from broadcast.devices.command_words import explained
@@ -20,7 +21,7 @@ from broadcast.stations.fields import Technician, example
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
-router = APIRouter()
+router = Router()
 
 SPAN = timedelta(days=1)
 """What is listed where no time is asked for."""

@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.devices.model import Device, HealthHour
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
-router = APIRouter(prefix="/api/v1", tags=["telemetry"])
+router = Router(prefix="/api/v1", tags=["telemetry"])
 
 SPAN = timedelta(days=7)
 """What is answered where no time is asked for."""

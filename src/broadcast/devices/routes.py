@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import File, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.routes import DryRun, received
 from broadcast.areas.sheets import Report
 from broadcast.devices import cluster_routes, command_routes, enrolment
@@ -26,7 +27,7 @@ from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 from broadcast.wire.fields import Codec
 
-router = APIRouter(prefix="/api/v1", tags=["devices"])
+router = Router(prefix="/api/v1", tags=["devices"])
 router.include_router(cluster_routes.router)
 router.include_router(command_routes.router)
 

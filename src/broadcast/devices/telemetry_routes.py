@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.clock import LOCAL
 from broadcast.devices.model import (
     DeadLetter,
@@ -28,7 +29,7 @@ from broadcast.errors import NotFound
 from broadcast.stations.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
-router = APIRouter(prefix="/api/v1", tags=["telemetry"])
+router = Router(prefix="/api/v1", tags=["telemetry"])
 
 Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]
 

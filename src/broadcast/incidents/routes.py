@@ -6,12 +6,13 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.units import require_unit
 from broadcast.devices.model import Device
 from broadcast.errors import NotFound
@@ -25,7 +26,7 @@ from broadcast.stations.fields import example
 from broadcast.stations.model import Cluster
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
-router = APIRouter(prefix="/api/v1", tags=["incidents"])
+router = Router(prefix="/api/v1", tags=["incidents"])
 
 EXAMPLE: dict[str, Any] = {
     "id": 12,

@@ -7,11 +7,12 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.units import require_unit
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.plays import words
@@ -24,7 +25,7 @@ from broadcast.stations.clusters import clusters_serving, find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
-router = APIRouter(prefix="/api/v1", tags=["plays"])
+router = Router(prefix="/api/v1", tags=["plays"])
 
 DAY = timedelta(days=1)
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.areas.units import load_tree, require_unit
 from broadcast.clock import LOCAL
 from broadcast.devices.enrolment import installed
@@ -40,7 +41,7 @@ from broadcast.web import rest
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
-router = APIRouter(prefix="/api/v1", tags=["schedules"])
+router = Router(prefix="/api/v1", tags=["schedules"])
 
 Planner = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 OnceDep = Annotated[Once, Depends()]

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
 from broadcast.areas.units import codes_under, require_unit
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import find_cluster
@@ -21,7 +22,7 @@ from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, Out
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
-router = APIRouter()
+router = Router()
 
 Staff = Annotated[Caller, Depends(require(Role.TECHNICIAN, Role.BROADCASTER))]
 

@@ -6,12 +6,13 @@ from datetime import date
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.routes import AsOf
 from broadcast.areas.topology import touch
 from broadcast.errors import Conflict, NotFound
@@ -29,7 +30,7 @@ from broadcast.stations.registry import Registry, remove
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
-router = APIRouter()
+router = Router()
 
 
 class PlantBody(BaseModel):

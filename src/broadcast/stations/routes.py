@@ -6,13 +6,14 @@ from datetime import date
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from fastapi import File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.routing import Router
 from broadcast.areas.routes import AsOf, DryRun, received
 from broadcast.areas.sheets import Report
 from broadcast.areas.topology import touch
@@ -31,7 +32,7 @@ from broadcast.stations.registry import Registry, remove
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
-router = APIRouter(prefix="/api/v1", tags=["stations"])
+router = Router(prefix="/api/v1", tags=["stations"])
 router.include_router(plant_routes.router)
 router.include_router(cluster_routes.router)
 router.include_router(outage_routes.router)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from broadcast import clock
+from broadcast.accounts.routing import Router
 from broadcast.stations.fields import Technician
 from broadcast.upkeep.report import Report, report
 from broadcast.web.rest import AppSettings, Session
 
-router = APIRouter(prefix="/api/v1", tags=["operation"])
+router = Router(prefix="/api/v1", tags=["operation"])
 
 
 @router.get("/upkeep", summary="Tình trạng lưu trữ: phân vùng, dung lượng, cảnh báo")

@@ -1,0 +1,45 @@
+"""Every route of the application, for tests that hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from broadcast import config
+from broadcast.app import create_app
+
+NOWHERE = "postgresql+asyncpg://nobody@/nothing?host=/nowhere"
+
+
+class Operation(NamedTuple):
+    """A method on a path."""
+
+    method: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The path with something in place of each parameter."""
+        return self.path.replace("{", "").replace("}", "")
+
+
+def operations(app: FastAPI) -> Iterator[Operation]:
+    """What an application answers, documented or not."""
+    for route in iter_route_contexts(app.routes):
+        assert route.path is not None, "a mount: say here how it is walked"
+        for method in sorted(route.methods or ()):
+            yield Operation(method, route.path)
+
+
+def application() -> FastAPI:
+    """The application as it is served, without its database."""
+    settings = config.Settings(
+        postgres=config.Postgres(dsn=SecretStr(NOWHERE)), content_dir=Path("/nowhere")
+    )
+    return create_app(settings, create_async_engine(NOWHERE))
