@@ -16,6 +16,7 @@ from broadcast.embedded.broker import Broker
 from broadcast.errors import Unavailable
 from broadcast.mqtt import Link
 from broadcast.mqtt_packets import Message
+from broadcast.wire.limits import COMMAND_BYTES
 
 pytestmark = pytest.mark.broker
 
@@ -47,6 +48,15 @@ async def until(condition: Callable[[], bool]) -> None:
 def redelivering(broker: Broker) -> None:
     if broker.kind == "amqtt":
         pytest.skip("the Python broker forgets what was not acknowledged when its client goes")
+
+
+async def test_the_longest_packet_of_the_contract_passes(mqtt: Mqtt) -> None:
+    async with Link(mqtt, subscriptions=[("area/+/state/+", 1)]) as link:
+        await link.wait_connected()
+        payload = bytes(COMMAND_BYTES)
+        await link.publish("area/51/state/programme", payload, retain=True)
+        (message,) = await take(link, 1)
+        assert message.payload == payload
 
 
 async def test_a_published_message_arrives_as_it_was_sent(mqtt: Mqtt) -> None:

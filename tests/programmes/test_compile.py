@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +16,6 @@ from broadcast.clock import LOCAL
 from broadcast.programmes.compile import (
     CONFIG_REISSUE,
     CONFIG_VALID,
-    MOST_ITEMS,
     PROGRAMME_VALID,
     Carried,
     held_until,
@@ -26,13 +28,26 @@ from broadcast.programmes.compile import (
 )
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Programme
+from broadcast.wire.envelope import SigningKey, Verifier
 from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
+from broadcast.wire.limits import DOCUMENT_BYTES, MOST_ITEMS
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SPAN = timedelta(days=7)
 UNTIL = NOW + SPAN
 MINUTE = timedelta(minutes=1)
 MP3 = Audio(sha256="a" * 64, bytes=20, seconds=60, codec=Codec.MP3)
+WORST: dict[str, Any] = {
+    "occurrence_id": str(UUID(int=2**128 - 1)), "bulletin_id": str(UUID(int=2**128 - 1)),
+    "bulletin_revision": 2**31 - 1, "class_": BulletinClass.EMERGENCY, "priority": 255,
+    "on_preempt": OnPreempt.RESTART, "volume": 100, "late_limit_seconds": 86_400,
+    "ends_by": datetime(2026, 3, 2, 23, 59, 59, 999999, tzinfo=UTC),
+    "audio": tuple(
+        Audio(sha256="a" * 64, bytes=512 * 2**20, seconds=3599.1234567890123, codec=codec)
+        for codec in Codec
+    ),
+}  # fmt: skip
+"""Every field of an item as long as it can be, but for the title."""
 OPUS = Audio(sha256="b" * 64, bytes=10, seconds=60, codec=Codec.OPUS)
 
 
@@ -86,6 +101,35 @@ def test_more_items_than_the_contract_allows_are_the_nearest_ones() -> None:
     document = programme("area/51", items(occurrences, NOW, UNTIL), 1, NOW)
     assert len(decode(encode(document), Programme).items) == MOST_ITEMS
     assert document.items[-1].occurrence_id == f"o-{MOST_ITEMS - 1:05}"
+
+
+def test_what_a_document_does_not_hold_is_left_out_lowest_priority_first() -> None:
+    low = [carried(n, NOW + timedelta(seconds=n)) for n in range(10)]
+    high = [
+        replace(carried(n, NOW + timedelta(seconds=n)), priority=129)
+        for n in range(10, MOST_ITEMS + 3)
+    ]
+    held = [item.occurrence_id for item in items([*low, *high], NOW, UNTIL)]
+    assert held == [each.occurrence_id for each in [*low[:7], *high]]
+
+
+def test_five_thousand_items_with_the_longest_vietnamese_titles_are_signed_and_read() -> None:
+    longest = [replace(carried(n), **WORST, title="ệ" * 200) for n in range(MOST_ITEMS)]
+    document = programme("area/51", items(longest, NOW, UNTIL), 7, NOW)
+    key = SigningKey.generate("programme")
+    read = Verifier([key.public()]).document(key.sign(document))
+    assert isinstance(read, Programme)
+    assert len(read.items) == MOST_ITEMS
+
+
+def test_items_that_are_longer_than_that_are_left_out_until_the_document_is_read() -> None:
+    """Titles of characters of four bytes: as many items as fit, and not one less."""
+    huge = [replace(carried(n), **WORST, title="\U0001f4e2" * 200) for n in range(MOST_ITEMS)]
+    document = programme("area/51", items(huge, NOW, UNTIL), 7, NOW)
+    key = SigningKey.generate("programme")
+    token = key.sign(document)
+    assert DOCUMENT_BYTES - 5000 < len(token) <= DOCUMENT_BYTES
+    assert Verifier([key.public()]).document(token) == document
 
 
 @given(

@@ -13,7 +13,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from broadcast.wire import commands, documents, events
+from broadcast.wire import commands, documents, events, limits
 from broadcast.wire.asyncapi import flows
 from broadcast.wire.codec import MAX_EVENT_BYTES, decode
 from broadcast.wire.topics import BLOCK_BYTES, block_count
@@ -84,7 +84,10 @@ def bound(type_: Any, field: str, name: str) -> int:
         ("renditions of an item", bound(documents.Item, "audio", "maxItems")),
         ("one audio file", bound(documents.Audio, "bytes", "maximum")),
         ("content block", BLOCK_BYTES),
-        ("document in `resend`", bound(commands.Resend, "document", "maxLength")),
+        ("signed document, also in a `resend`", limits.DOCUMENT_BYTES),
+        ("signed document, also in a `resend`", bound(commands.Resend, "document", "maxLength")),
+        ("signed command", limits.COMMAND_BYTES),
+        ("MQTT packet", limits.PACKET_BYTES),
         ("late limit", bound(documents.Item, "late_limit_seconds", "maximum")),
     ],
 )

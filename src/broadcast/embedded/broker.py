@@ -33,15 +33,15 @@ persistence_location {folder}/
 autosave_interval {autosave_seconds}
 max_queued_messages 100000
 max_inflight_messages 10000
-max_packet_size 1048576
+max_packet_size 12582912
 set_tcp_nodelay true
 log_dest stderr
 log_type error
 log_type warning
 """
 """Queue and window: with the defaults (1000, 20) the server, which acknowledges in batches after
-commit, loses what comes while it is away and crawls when it is back. 1 MiB passes every message
-of the contract several times over. Without `set_tcp_nodelay` a small message waits 40 ms."""
+commit, loses what comes while it is away and crawls when it is back. Without `set_tcp_nodelay` a
+small message waits 40 ms."""
 
 CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
 """MQTT 3.1.1 CONNECT: clean session, no client id, keep-alive 5 s."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import accumulate
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from broadcast.wire.codec import encode
 from broadcast.wire.documents import Audio, Config, Document, Item, Programme
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.limits import DOCUMENT_BYTES, MOST_ITEMS, payload_bytes
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
@@ -26,8 +29,8 @@ CONFIG_REISSUE = timedelta(days=7)
 
 D = TypeVar("D", Programme, Config, Document)
 
-MOST_ITEMS = 5000
-"""What the contract allows in a document; one item every two minutes for a week."""
+ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512
+"""What the items of a programme may come to, in JSON; the rest is for its other fields."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,18 @@ def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
 
 
 def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[Item]:
-    """Items of a programme: what has not ended and starts before `until`, by start."""
-    wanted = [each for each in carried if each.ends_by > now and each.starts_at < until]
-    wanted.sort(key=lambda each: (each.starts_at, each.occurrence_id))
-    return [_item(each) for each in wanted[:MOST_ITEMS]]
+    """Items of a programme: what has not ended and starts before `until`, by start.
+
+    As many as a document holds (`broadcast.wire.limits`). Saving a schedule refuses what would
+    come to more; where more come all the same, from a merger of areas, the lowest priority is left
+    out first, and of that the latest.
+    """
+    wanted = [_item(each) for each in carried if each.ends_by > now and each.starts_at < until]
+    wanted.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
+    sizes = accumulate(len(encode(item)) + 1 for item in wanted)
+    fitting = sum(size <= ITEMS_BYTES for size in sizes)
+    kept = wanted[: min(fitting, MOST_ITEMS)]
+    return sorted(kept, key=lambda item: (item.starts_at, item.occurrence_id))
 
 
 def _item(each: Carried) -> Item:

@@ -17,6 +17,9 @@ log = structlog.get_logger()
 DEVICES_AT_ONCE = 20
 """After one batch: a fleet that lost everything must not fill the broker's queues."""
 
+BYTES_AT_ONCE = 16 * 2**20
+"""Beyond this the rest waits for the next batch: one document may have half of it."""
+
 
 class Resender:
     """Compares what devices hold with what they should, and says so to the orders."""
@@ -45,9 +48,14 @@ class Resender:
             return
         async with db.transaction(self._engine) as session:
             found = await tokens(session, {key for keys in late.values() for key in keys})
+        devices = size = 0
         for code, documents in late.items():
-            for key in documents:
-                if key in found:
-                    self._orders.resend(code, found[key])
+            sent = [key for key in documents if key in found]
+            size += sum(len(found[key]) for key in sent)
+            if devices and size > BYTES_AT_ONCE:
+                break
+            for key in sent:
+                self._orders.resend(code, found[key])
             self._wanted.sent(code, documents, now)
-        log.info("programmes.documents.resent", devices=len(late))
+            devices += 1
+        log.info("programmes.documents.resent", devices=devices)

@@ -10,6 +10,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from broadcast.wire.fields import Count, Id, Instant, Scope, Volume, Wire
+from broadcast.wire.limits import DOCUMENT_BYTES
 
 LONGEST_TONE_SECONDS = 10
 """What `identify` or `self_test` may sound for."""
@@ -59,7 +60,7 @@ class TimeReply(Command, frozen=True, tag_field="kind", tag="time_reply"):
 class Resend(Command, frozen=True, tag_field="kind", tag="resend"):
     """A document the device is behind on, as it stands under its retained topic."""
 
-    document: Annotated[str, Meta(max_length=8 * 2**20, description="JWS, itself signed")]
+    document: Annotated[str, Meta(max_length=DOCUMENT_BYTES, description="JWS, itself signed")]
 
 
 AnyCommand = SetVolume | Reboot | Identify | SelfTest | JournalAck | TimeReply | Resend

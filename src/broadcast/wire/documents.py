@@ -28,6 +28,7 @@ from broadcast.wire.fields import (
     Volume,
     Wire,
 )
+from broadcast.wire.limits import MOST_ITEMS
 
 
 class Audio(Wire, frozen=True):
@@ -79,7 +80,7 @@ class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):
     revision: Revision
     issued_at: Instant
     not_after: Instant
-    items: Annotated[list[Item], Meta(max_length=5000)]
+    items: Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
 
 
 class Alert(Wire, frozen=True):

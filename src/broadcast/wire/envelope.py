@@ -18,11 +18,21 @@ from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.commands import AnyCommand
 from broadcast.wire.documents import Alerts, Document, PublicKey
+from broadcast.wire.limits import COMMAND_BYTES, DOCUMENT_BYTES
 
 ALGORITHM = "Ed25519"
 """RFC 9864 name; the older, ambiguous `EdDSA` is deprecated by it."""
 
 Use = Literal["programme", "alert"]
+
+
+class _Registry(jws.JWSRegistry):
+    """What the library itself may refuse. Its own bound, 128 kB, would hold for reading only."""
+
+    max_payload_length = COMMAND_BYTES
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True)
@@ -69,23 +79,52 @@ class SigningKey:
         return PublicKey(kid=self.kid, use=self.use, x=str(self.key.as_dict(private=False)["x"]))
 
     def sign(self, message: Document | AnyCommand) -> bytes:
-        """JWS compact of a document or a command."""
+        """JWS compact of a document or a command.
+
+        Raises:
+            WireError: It is longer than anybody would read.
+        """
         header = {"alg": ALGORITHM, "kid": self.kid}
-        return jws.serialize_compact(
-            header, encode(message), self.key, algorithms=[ALGORITHM]
-        ).encode()
+        token = jws.serialize_compact(header, encode(message), self.key, registry=_REGISTRY)
+        _check_length(token, _most_bytes(message))
+        return token.encode()
 
 
 def read_own(token: bytes) -> Document:
-    """Document of a token that we signed ourselves and kept; the signature is not looked at."""
-    document: Document = decode(jws.extract_compact(token).payload, Document)  # type: ignore[arg-type]
+    """Document of a token that we signed ourselves and kept; the signature is not looked at.
+
+    Raises:
+        WireError: It is none.
+    """
+    document: Document = decode(_extract(token).payload, Document)  # type: ignore[arg-type]
     return document
 
 
 def kid_of(token: bytes) -> str | None:
-    """Id of the key that a token says it is signed by."""
-    kid: str | None = jws.extract_compact(token).headers().get("kid")
+    """Id of the key that a token says it is signed by.
+
+    Raises:
+        WireError: It is no token.
+    """
+    kid: str | None = _extract(token).headers().get("kid")
     return kid
+
+
+def _extract(token: bytes) -> jws.CompactSignature:
+    _check_length(token, DOCUMENT_BYTES)
+    try:
+        return jws.extract_compact(token, registry=_REGISTRY)
+    except (JoseError, ValueError) as error:
+        raise WireError(f"no JWS: {error}") from None
+
+
+def _most_bytes(message: Document | AnyCommand) -> int:
+    return DOCUMENT_BYTES if isinstance(message, Document) else COMMAND_BYTES
+
+
+def _check_length(token: bytes | str, at_most: int) -> None:
+    if len(token) > at_most:
+        raise WireError(f"{len(token)} bytes, at most {at_most} are accepted")
 
 
 class BadSignature(WireError):
@@ -109,8 +148,9 @@ class Verifier:
 
         Raises:
             BadSignature: Unknown key, wrong signature, or a key that may not sign this kind.
-            WireError: The signed payload is malformed.
+            WireError: It is too long, or the signed payload is malformed.
         """
+        _check_length(token, DOCUMENT_BYTES)
         use, payload = self._open(token)
         document: Document = decode(payload, Document)  # type: ignore[arg-type]
         wanted: Use = "alert" if isinstance(document, Alerts) else "programme"
@@ -120,6 +160,7 @@ class Verifier:
 
     def command(self, token: bytes) -> AnyCommand:
         """Signed command; raises as `document` does."""
+        _check_length(token, COMMAND_BYTES)
         use, payload = self._open(token)
         if use != "programme":
             raise BadSignature(f"a {use} key may not sign commands", "kid")
@@ -128,10 +169,10 @@ class Verifier:
 
     def _open(self, token: bytes) -> tuple[Use, bytes]:
         try:
-            unverified = jws.extract_compact(token)
+            unverified = jws.extract_compact(token, registry=_REGISTRY)
             kid: Any = unverified.headers().get("kid")
             use, key = self._keys[kid]
-            verified = jws.deserialize_compact(token, key, algorithms=[ALGORITHM])
+            verified = jws.deserialize_compact(token, key, registry=_REGISTRY)
         except (KeyError, TypeError):
             raise BadSignature("signed by an unknown key", "kid") from None
         except (JoseError, ValueError) as error:

@@ -1,0 +1,33 @@
+"""How large a thing of the contract may be: one bound, kept by who signs and by who reads.
+
+The bounds follow from each other: a programme of `MOST_ITEMS` items, with titles as long as the
+server lets people write them, fits into a document; a document fits into a `resend`; what is
+signed fits into a packet that every broker of ours passes on.
+"""
+
+from __future__ import annotations
+
+MOST_ITEMS = 5000
+"""Items in a programme: one every two minutes for a week."""
+
+DOCUMENT_BYTES = 8 * 2**20
+"""A document as published, in JWS compact."""
+
+COMMAND_BYTES = 11 * 2**20
+"""A command as published: a `resend` holds a whole document, in base64 once more."""
+
+PACKET_BYTES = 12 * 2**20
+"""An MQTT packet: a command, its topic and the header. For `max_packet_size` of brokers."""
+
+
+def payload_bytes(token_bytes: int) -> int:
+    """Largest payload whose token, with its header and signature, has at most so many bytes.
+
+    >>> payload_bytes(DOCUMENT_BYTES)
+    6290688
+    """
+    return (token_bytes - HEADER_AND_SIGNATURE) // 4 * 3
+
+
+HEADER_AND_SIGNATURE = 1024
+"""Room for what a token has beside its payload: 200 bytes, if the header names no more."""
