@@ -42,6 +42,7 @@ class InvalidInput(BroadcastError):
     def __init__(self, field: str, detail: str, **extra: object) -> None:
         super().__init__(f"{field}: {detail}", field=field, **extra)
         self.field = field
+        self.reason = detail
 
 
 class NotFound(BroadcastError):

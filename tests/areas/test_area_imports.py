@@ -293,6 +293,8 @@ async def test_a_village_of_a_divided_commune_is_listed_until_it_is_placed(
         ("T-1,thôn,Thôn 1,51,2025-07-01,", "commune_code", "không phải cấp xã"),
         ("T-1,thôn,Thôn 1,527,2020-02-01,", "commune_code", "không phải cấp xã"),
         ("21253,thôn,Thôn 1,21253,2020-02-01,", "code", "giống mã"),
+        ("0021253,thôn,Thôn 1,21253,2020-02-01,", "code", "giống mã"),
+        ("12-Mar,thôn,Thôn 1,21253,2020-02-01,", "code", "bảng tính"),
         ("T-1,thôn,Thôn 1,21253,2020-02-01,2020-01-01", "valid_to", "trước ngày bắt đầu"),
         (
             "T-1,thôn,Thôn 1,21253,2020-02-01,2023-01-01\nT-1,thôn,Thôn 1,21262,2022-01-01,",
@@ -311,6 +313,18 @@ async def test_a_wrong_village_is_refused_with_row_column_and_remedy(
     assert (fault["file"], fault["row"], fault["column"]) == ("villages.csv", 2, column)
     assert says in fault["detail"]
     assert await session.scalar(sa.select(sa.func.count()).select_from(RegisteredVillage)) == 0
+
+
+async def test_a_village_code_that_resembles_one_in_use_is_refused(session: AsyncSession) -> None:
+    await official(session)
+    first = VILLAGES + "T-a,thôn,Thôn 1,21253,2020-02-01,\n"
+    await import_villages(session, file(first, "villages.csv"))
+    again = VILLAGES + "t-A,thôn,Thôn 1,21253,2020-02-01,\nT-a,thôn,Thôn 1,21262,2024-01-01,\n"
+    with pytest.raises(InvalidInput, match="đã có “T-a”"):
+        await import_villages(session, file(again, "villages.csv"))
+    renamed = VILLAGES + "t-A,thôn,Thôn 1,21253,2020-02-01,\n"
+    report = await import_villages(session, file(renamed, "villages.csv"), replace=True)
+    assert (report.added, report.removed) == (1, 1)
 
 
 async def test_a_village_dry_run_changes_nothing(session: AsyncSession) -> None:

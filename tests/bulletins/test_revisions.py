@@ -21,8 +21,8 @@ from broadcast.wire.fields import Codec
 from tests.bulletins.make import NOW, bulletin, prepared, revision
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
-HUNG = Caller("Hùng", Role.APPROVER)
-MAI = Caller("Mai", Role.APPROVER)
+HUNG = Caller("Hùng", Role.APPROVER, "token/Hùng")
+MAI = Caller("Mai", Role.APPROVER, "token/Mai")
 
 
 async def test_revisions_are_numbered_from_one(session: AsyncSession, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ async def test_what_preparation_found_is_kept(session: AsyncSession, tmp_path: P
 async def test_every_step_is_kept_with_its_actor(session: AsyncSession, tmp_path: Path) -> None:
     made = await bulletin(session)
     key = (made.id, (await revision(session, made, prepared(tmp_path))).number)
-    lan = Caller("Lan", Role.BROADCASTER)
+    lan = Caller("Lan", Role.BROADCASTER, "token/Lan")
     await revisions.move(session, key, Action.SUBMIT, lan, "", NOW)
     await revisions.move(session, key, Action.RETURN, HUNG, " sai ngày ", NOW)
     steps = (await revisions.steps(session, made.id))[1]
@@ -109,7 +109,12 @@ async def test_a_refused_step_leaves_no_trace(session: AsyncSession, tmp_path: P
     await revision(session, made, prepared(tmp_path), SUBMITTED)
     with pytest.raises(Forbidden):
         await revisions.move(
-            session, (made.id, 1), Action.APPROVE, Caller("Lan", Role.BROADCASTER), "", NOW
+            session,
+            (made.id, 1),
+            Action.APPROVE,
+            Caller("Lan", Role.BROADCASTER, "token/Lan"),
+            "",
+            NOW,
         )
     assert (await revisions.get_revision(session, made.id, 1)).state is SUBMITTED
     assert len((await revisions.steps(session, made.id))[1]) == 1

@@ -27,7 +27,7 @@ from tests.web.calling import MONITOR, Known
 @pytest.fixture
 def caller() -> list[Caller]:
     """Who asks; the last one counts."""
-    return [Caller("Tâm", Role.TECHNICIAN)]
+    return [Caller("Tâm", Role.TECHNICIAN, "token/Tâm")]
 
 
 @pytest.fixture

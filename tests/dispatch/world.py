@@ -194,7 +194,9 @@ class World:
     async def withdraw(self, schedule_id: UUID) -> None:
         async with db.transaction(self.engine) as session:
             schedule = await session.get_one(Schedule, schedule_id)
-            await edits.withdraw(session, schedule, Caller("Lan", Role.BROADCASTER), self.now)
+            await edits.withdraw(
+                session, schedule, Caller("Lan", Role.BROADCASTER, "token/Lan"), self.now
+            )
 
     async def move_some(self, schedule_id: UUID, by: timedelta) -> None:
         """Move the next occurrence of a schedule, if it has one and may be moved there."""
@@ -206,7 +208,7 @@ class World:
                 .limit(1)
             )
             if row is not None:
-                caller, to = Caller("Lan", Role.BROADCASTER), row.starts_at + by
+                caller, to = Caller("Lan", Role.BROADCASTER, "token/Lan"), row.starts_at + by
                 with suppress(BroadcastError):
                     await edits.move(session, row, to, caller, self.settings.rules, self.now)
 

@@ -224,7 +224,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"targets": [{"area": "99999"}]}, "targets.0.area", "99999"),
     ({"targets": [{"cluster": "C-9"}]}, "targets.0.cluster", "C-9"),
     ({"targets": [{"cluster": "C-3"}]}, "targets.0.cluster", "không nhận lịch qua mạng"),
-    ({"title": "a\nb"}, "title", "ký tự"),
+    ({"title": "a\nb"}, "title", "một dòng"),
     ({"color": "red"}, "color", "không có trường"),
 ]
 

@@ -70,6 +70,19 @@ async def test_creating_twice_with_one_key_makes_one_station(client: httpx.Async
     assert (await client.post("/stations", json=STATION)).status_code == 409
 
 
+async def test_a_key_is_its_callers_not_his_namesakes(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        await sample.everything(session)
+    key = {"Idempotency-Key": "k-1"}
+    async with (
+        client_of(engine, Role.TECHNICIAN) as one,
+        client_of(engine, Role.TECHNICIAN) as two,
+    ):
+        first = await one.post("/stations", json=STATION, headers=key)
+        other = await two.post("/stations", json=STATION, headers=key)
+    assert (first.status_code, other.status_code) == (201, 409)
+
+
 async def test_stations_are_found_by_day_area_and_status(client: httpx.AsyncClient) -> None:
     assert codes(await client.get("/stations", params=DAY_2024)) == ["S-1", "S-2", "S-3", "S-4"]
     city = DAY_2024 | {"area": "522"}
@@ -177,6 +190,51 @@ CLUSTER = {
     "installed_on": "2024-01-01",
     "villages": [{"village_code": "T-1", "grade": "primary"}],
 }
+
+
+PLANT = {
+    "code": "P-8",
+    "name": "Hệ thống mới",
+    "station_code": "S-2",
+    "valid_from": "2024-01-01",
+    "technologies": ["fm"],
+}
+DEVICE = {"code": "D-8", "codecs": ["opus"]}
+
+
+async def test_a_code_that_resembles_one_in_use_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    new = {"plants": PLANT, "clusters": CLUSTER, "devices": DEVICE}
+    for kind, body in new.items():
+        made = await client.post(f"/{kind}", json=body | {"code": "00123"})
+        assert made.status_code == 201, made.text
+        for code in ("123", "123.0", "0123"):
+            refused = await client.post(f"/{kind}", json=body | {"code": code})
+            assert (refused.status_code, refused.json()["field"]) == (422, "code"), refused.text
+    refused = await client.post("/stations", json=STATION | {"code": "s-1"})
+    assert (refused.status_code, refused.json()["similar"]) == (422, "S-1")
+    wrong = await client.post("/clusters", json=CLUSTER | {"code": "K-1", "plant_code": "123"})
+    assert "(có phải “00123”?)" in wrong.json()["detail"]
+    village = {"kind": "thôn", "name": "Thôn Một", "commune_code": "21253"}
+    async with client_of(engine, Role.ADMIN) as admin:
+        for code, status in (("TH-a", 200), ("th-A", 422), ("021253.0", 422)):
+            answer = await admin.put(f"/villages/{code}/2024-01-01", json=village)
+            assert answer.status_code == status, answer.text
+
+
+async def test_codes_that_resemble_each_other_in_a_file_are_refused(
+    client: httpx.AsyncClient,
+) -> None:
+    header, line = sample.CLUSTERS.splitlines()[:2]
+    rows = [line.replace("C-1", code, 1) for code in ("00123", "123", "c-1", "C-9")]
+    upload = [("files", ("clusters.csv", "\n".join([header, *rows]).encode()))]
+    answer = await client.post("/stations/import", files=upload)
+    assert answer.status_code == 422, answer.text
+    assert [(each["row"], each["column"]) for each in answer.json()["errors"]] == [
+        (3, "code"),
+        (4, "code"),
+    ]
 
 
 async def test_a_cluster_is_created_changed_and_given_other_villages(

@@ -137,7 +137,7 @@ async def test_the_report_is_for_technicians(
     engine: AsyncEngine, settings: config.Settings
 ) -> None:
     await partitions.make_ahead(engine, clock.today(), 14)
-    answer = await report_over_rest(engine, settings, Caller("Tâm", Role.TECHNICIAN))
+    answer = await report_over_rest(engine, settings, Caller("Tâm", Role.TECHNICIAN, "token/Tâm"))
     assert answer.status_code == 200, answer.text
     told = answer.json()
     tables = {view["table"]: view for view in told["partitions"]}

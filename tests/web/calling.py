@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 
-MONITOR = Caller("Tâm", Role.MONITOR)
+MONITOR = Caller("Tâm", Role.MONITOR, "token/Tâm")
 
 
 class Known:

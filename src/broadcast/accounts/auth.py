@@ -19,7 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import clock, db
 from broadcast.accounts.model import ApiToken, Role
 from broadcast.errors import Forbidden, InvalidInput, Unauthenticated
+from broadcast.text import clean_person
 from broadcast.web.rest import engine
+
+LONGEST_PERSON = 100
 
 OPEN = {
     "/healthz": "asked by whoever restarts the process; says that it lives, and nothing else",
@@ -46,6 +49,8 @@ class Caller(NamedTuple):
 
     person: str
     role: Role
+    credential: str
+    """What the caller showed: two people of one name have two, and nothing in common."""
 
 
 def digest(token: str) -> str:
@@ -63,15 +68,19 @@ async def create_token(
     """A new token, shown once and stored as a hash.
 
     Raises:
-        InvalidInput: `person` is empty or too long.
+        InvalidInput: `person` is empty, too long, or no name (`clean_person`).
     """
-    if not 1 <= len(person.strip()) <= 100:
-        raise InvalidInput("person", "cần tên người dùng, tối đa 100 ký tự")
+    try:
+        name = clean_person(person)
+    except ValueError as error:
+        raise InvalidInput("person", str(error)) from None
+    if len(name) > LONGEST_PERSON:
+        raise InvalidInput("person", f"dài quá {LONGEST_PERSON} ký tự")
     token = "ttn_" + secrets.token_urlsafe(32)
     session.add(
         ApiToken(
             token_sha256=digest(token),
-            person=person.strip(),
+            person=name,
             role=role,
             created_at=now,
             expires_at=expires_at,
@@ -107,7 +116,7 @@ async def authenticate(request: Request) -> Caller:
         )
     if token is None:
         raise Unauthenticated("Mã truy cập không đúng hoặc đã hết hạn.")
-    caller = Caller(token.person, token.role)
+    caller = Caller(token.person, token.role, f"token/{token.id}")
     request.state.caller = caller
     return caller
 

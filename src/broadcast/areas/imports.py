@@ -30,8 +30,8 @@ AREAS = Sheet(
     columns=[
         Column("code", sheets.code),
         Column("level", sheets.choice(Level)),
-        Column("kind", sheets.text(40)),
-        Column("name", sheets.text()),
+        Column("kind", sheets.name(40)),
+        Column("name", sheets.name()),
         Column("parent_code", sheets.code, required=False),
         Column("valid_from", sheets.day),
         Column("valid_to", sheets.day, required=False),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
@@ -19,7 +19,9 @@ from broadcast.areas.placement import Registered
 from broadcast.areas.sheets import Report
 from broadcast.areas.tree import Lineage, Successor
 from broadcast.errors import InvalidInput, NotFound
+from broadcast.text import FILLED_LINE, FilledLine, clean_filled_line
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.wire.topics import CODE
 
 router = Router(prefix="/api/v1", tags=["areas"])
 
@@ -225,6 +227,15 @@ async def load_current(
 # --- the village register ------------------------------------------------------------------------
 
 
+Kind = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=villages.LONGEST_KIND, json_schema_extra={"pattern": FILLED_LINE}
+    ),
+    AfterValidator(clean_filled_line),
+]
+
+
 class RegisterRow(BaseModel):
     """From `valid_from` on, the village lies in this commune; afterwards it follows it."""
 
@@ -239,9 +250,9 @@ class RegisterRow(BaseModel):
         }
     )
 
-    kind: Annotated[str, Field(min_length=1, max_length=40)]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    commune_code: Annotated[str, Field(min_length=1, max_length=64)]
+    kind: Kind
+    name: FilledLine
+    commune_code: Annotated[str, Field(pattern=f"^{CODE}$")]
     valid_to: date | None = None
 
 
@@ -249,6 +260,9 @@ class RegisterView(RegisterRow):
     """A row of the register with its identity."""
 
     code: str
+    kind: str
+    name: str
+    commune_code: str
     valid_from: date
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 
 from broadcast.clock import LOCAL
 from broadcast.errors import InvalidInput, TooLarge
+from broadcast.text import LONGEST_LINE, clean_filled_line, clean_line
 from broadcast.wire.topics import CODE
 
 MAX_BYTES = 8 * 2**20
@@ -204,13 +204,12 @@ def _text(data: bytes) -> str:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in data[:1000]:
         raise ValueError("tệp không phải văn bản UTF-8; hãy lưu lại dạng “CSV UTF-8”")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise ValueError(
             f"dòng {row} không phải chữ UTF-8; hãy lưu lại tệp dạng “CSV UTF-8”"
         ) from None
-    return unicodedata.normalize("NFC", text)
 
 
 def _header(text: str) -> tuple[list[str], str]:
@@ -219,7 +218,7 @@ def _header(text: str) -> tuple[list[str], str]:
     if not first.strip():
         raise ValueError("dòng đầu phải là tên cột")
     delimiter = max(",;\t", key=first.count)
-    return [name.strip() for name in _records(first, delimiter)[0]], delimiter
+    return [clean_line(name.strip()) for name in _records(first, delimiter)[0]], delimiter
 
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
@@ -266,34 +265,43 @@ def _values(
             f"có {len(cells)} ô, cần {len(header)}; đặt ô có dấu phẩy trong ngoặc kép",
         )
         return None
-    texts = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    texts = dict(zip(header, cells, strict=True))
     values: dict[str, Any] = {}
     for column in sheet.columns:
-        text = texts.get(column.name, "")
-        if not text and column.required:
-            faults.add(file.name, number, column.name, "ô trống; cột này bắt buộc")
-            continue
         try:
-            values[column.name] = column.parse(text) if text else column.default
+            values[column.name] = _value(column, texts.get(column.name, ""))
         except ValueError as error:
             faults.add(file.name, number, column.name, str(error))
     return values if len(values) == len(sheet.columns) else None
 
 
+def _value(column: Column, cell: str) -> Any:
+    text = clean_line(cell.strip())
+    if text:
+        return column.parse(text)
+    if column.required:
+        raise ValueError("ô trống; cột này bắt buộc")
+    return column.default
+
+
 # --- what a cell can be -------------------------------------------------------------------------
 
 
-def text(longest: int = 200) -> Callable[[str], str]:
-    """Any text without control characters, up to a length."""
+def text(longest: int = LONGEST_LINE) -> Callable[[str], str]:
+    """A line, up to a length in characters."""
 
     def parse(cell: str) -> str:
         if len(cell) > longest:
             raise ValueError(f"dài {len(cell)} ký tự, tối đa {longest}")
-        if any(unicodedata.category(character) == "Cc" for character in cell):
-            raise ValueError("có ký tự điều khiển hoặc xuống dòng; hãy xóa")
         return cell
 
     return parse
+
+
+def name(longest: int = LONGEST_LINE) -> Callable[[str], str]:
+    """A line that says something, up to a length in characters."""
+    line = text(longest)
+    return lambda cell: clean_filled_line(line(cell))
 
 
 def code(cell: str) -> str:

@@ -13,18 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import placement, records, sheets
 from broadcast.areas.model import Area, Level, RegisteredVillage
 from broadcast.areas.placement import Registered, Unplaced
-from broadcast.areas.sheets import Column, Faults, File, Report, Sheet
+from broadcast.areas.sheets import Column, Faults, File, Report, Row, Sheet
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Unit
 from broadcast.areas.units import COLUMNS, load_lineage, missing
+from broadcast.codes import KnownCodes, likeness
 from broadcast.errors import InvalidInput, NotFound
 
 log = structlog.get_logger()
 
 
+LONGEST_KIND = 40
+"""Characters of what a village is called: thôn, tổ dân phố."""
+
+
 def village_code(cell: str) -> str:
     """A code of a village: not one that the statistics office could give."""
-    if re.fullmatch(r"[0-9]{1,5}", cell):
+    if re.fullmatch(r"[0-9]{1,5}", likeness(cell)):
         raise ValueError(f"“{cell}” giống mã của tỉnh, huyện hoặc xã; đặt mã khác cho thôn")
     return sheets.code(cell)
 
@@ -33,8 +38,8 @@ VILLAGES = Sheet(
     kind="villages",
     columns=[
         Column("code", village_code),
-        Column("kind", sheets.text(40)),
-        Column("name", sheets.text()),
+        Column("kind", sheets.name(LONGEST_KIND)),
+        Column("name", sheets.name()),
         Column("commune_code", sheets.code),
         Column("valid_from", sheets.day),
         Column("valid_to", sheets.day, required=False),
@@ -65,6 +70,7 @@ async def import_villages(
     await records.lock(session)
     stored = {records.identity(row): row for row in await load_register(session)}
     wanted = ({} if replace else stored) | {records.identity(row.value): row.value for row in rows}
+    _refuse_similar(file, rows, {row.code for row in stored.values()}, faults, replace=replace)
     lineage = await load_lineage(session, villages=False)
     numbers = {records.identity(row.value): row.number for row in rows}
     for wrong in wrong_rows(wanted.values(), lineage):
@@ -81,11 +87,26 @@ async def import_villages(
     return report
 
 
+def _refuse_similar(
+    file: File, rows: Iterable[Row[Registered]], stored: set[str], faults: Faults, *, replace: bool
+) -> None:
+    """Find new codes that resemble others; a file that replaces all may change every code."""
+    known = stored & {row.value.code for row in rows} if replace else stored
+    codes = KnownCodes("thôn", known)
+    for row in rows:
+        if row.value.code not in known:
+            try:
+                codes.admit(row.value.code)
+            except InvalidInput as error:
+                faults.add(file.name, row.number, "code", error.reason)
+
+
 async def register(session: AsyncSession, row: Registered) -> None:
     """Store one row of the register, in place of one from the same day.
 
     Raises:
-        InvalidInput: The commune takes no villages on that day, or the dates clash.
+        InvalidInput: The commune takes no villages on that day, the dates clash, or a new code
+            resembles another.
     """
     try:
         village_code(row.code)
@@ -93,8 +114,15 @@ async def register(session: AsyncSession, row: Registered) -> None:
         raise InvalidInput("code", str(error)) from None
     await records.lock(session)
     stored = await load_register(session, [row.code])
+    if not stored:
+        (await _known_codes(session)).admit(row.code)
     wanted = [other for other in stored if other.valid_from != row.valid_from] + [row]
     await _change(session, row.code, stored, wanted)
+
+
+async def _known_codes(session: AsyncSession) -> KnownCodes:
+    codes = sa.select(RegisteredVillage.code).distinct()
+    return KnownCodes("thôn", await session.scalars(codes))
 
 
 async def withdraw(session: AsyncSession, code: str, valid_from: date) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.errors import Conflict, Forbidden, InvalidInput
+from broadcast.text import visible
 from broadcast.wire.fields import BulletinClass
 
 
@@ -106,7 +107,7 @@ def decide(
 
 
 def same_person(one: str, other: str) -> bool:
-    """Tell whether two signatures name one person, however the accents were typed.
+    """Tell whether two signatures name one person, however they were typed.
 
     >>> same_person("Nguyễn Thị Lan", "Nguyễn Thị LAN ")
     True
@@ -115,7 +116,7 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", visible(name)).casefold().split())
 
 
 def _admit(action: Action, *, class_: BulletinClass, own: bool, role: Role) -> None:

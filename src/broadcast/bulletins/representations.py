@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins import approval, revisions
@@ -20,19 +20,19 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.speech import LONGEST_TEXT
+from broadcast.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
 from broadcast.wire.fields import BulletinClass, Codec
 from broadcast.wire.topics import CODE
 
 Language = Literal["vi", "hre", "cua", "sed", "bdq", "jra", "jeh"]
 """BCP 47: Vietnamese and the languages of the province that have a code of their own."""
 
-Line = Annotated[
+Script = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
+    Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": FILLED_PROSE}),
+    AfterValidator(clean_filled_prose),
 ]
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
+"""What is read aloud."""
 AreaCode = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
 
 
@@ -45,7 +45,7 @@ class Asked(BaseModel):
 class RevisionIn(Asked):
     """The sound of a revision, where it is not an uploaded file."""
 
-    text: Annotated[Prose, Field(min_length=1, max_length=LONGEST_TEXT)] | None = Field(
+    text: Script | None = Field(
         None,
         description="Văn bản được đọc thành tiếng Việt",
         examples=["Ủy ban nhân dân xã thông báo: sáng thứ Bảy tiêm phòng trâu, bò tại thôn."],
@@ -55,7 +55,7 @@ class RevisionIn(Asked):
 class BulletinIn(RevisionIn):
     """What a bulletin is."""
 
-    title: Line = Field(examples=["Lịch tiêm phòng gia súc đợt 2"])
+    title: FilledLine = Field(examples=["Lịch tiêm phòng gia súc đợt 2"])
     area_code: AreaCode = Field(
         description="Tỉnh hoặc xã có đài phát bản tin này", examples=["21034"]
     )
@@ -74,9 +74,7 @@ class BulletinIn(RevisionIn):
 class NoteIn(Asked):
     """Why a step is taken; a return must say it."""
 
-    note: Annotated[Prose, Field(max_length=2000)] = Field(
-        "", examples=["Phút thứ 2 đọc sai ngày: thứ Bảy là ngày 8/3."]
-    )
+    note: Note = Field("", examples=["Phút thứ 2 đọc sai ngày: thứ Bảy là ngày 8/3."])
 
 
 class FromRow(BaseModel):

@@ -185,7 +185,7 @@ async def create_bulletin(
     async with _asked(request, settings, BulletinIn) as (wanted, sound):
         said = _said(wanted, sound)
         async with db.transaction(engine(request)) as reading:
-            earlier = await once.earlier(reading, caller.person, said)
+            earlier = await once.earlier(reading, caller.credential, said)
             if earlier is not None:
                 return earlier
             _check_language(wanted.language, sound)
@@ -209,7 +209,7 @@ async def create_bulletin(
             shown = await show_bulletin(writing, bulletin)
             return Created(f"/api/v1/bulletins/{bulletin.id}", shown)
 
-        return await once.run(writing, caller.person, make, content=said)
+        return await once.run(writing, caller.credential, make, content=said)
 
 
 @api.post(
@@ -232,7 +232,7 @@ async def create_revision(
     async with _asked(request, settings, RevisionIn) as (wanted, sound):
         said = _said(wanted, sound)
         async with db.transaction(engine(request)) as reading:
-            earlier = await once.earlier(reading, caller.person, said)
+            earlier = await once.earlier(reading, caller.credential, said)
             if earlier is not None:
                 return earlier
             bulletin = await revisions.get_bulletin(reading, bulletin_id)
@@ -248,7 +248,7 @@ async def create_revision(
                 await show_revision(writing, revision),
             )
 
-        return await once.run(writing, caller.person, make, content=said)
+        return await once.run(writing, caller.credential, make, content=said)
 
 
 M = TypeVar("M", bound=RevisionIn)

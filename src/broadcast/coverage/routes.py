@@ -18,6 +18,8 @@ from broadcast.coverage.memory import Memory
 from broadcast.coverage.restatements import restated, restatements
 from broadcast.coverage.views import IndicatorsView, RestatementView, ResultView
 from broadcast.errors import NotFound
+from broadcast.stations.fields import Code
+from broadcast.text import Reference
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Session, if_match
 
@@ -129,12 +131,10 @@ class VillageExclusionView(BaseModel):
 class NewVillageExclusion(BaseModel):
     """Which village, from when, by which document."""
 
-    village_code: str
+    village_code: Code
     valid_from: date
     valid_to: date | None = None
-    document: str = Field(
-        max_length=500, description="văn bản xác nhận", examples=["Công văn 12/UBND"]
-    )
+    document: Reference = Field(description="văn bản xác nhận", examples=["Công văn 12/UBND"])
 
 
 class EndOfExclusion(BaseModel):
@@ -178,7 +178,7 @@ async def add_exclusion(
         location = f"/api/v1/village-exclusions/{row.village_code}/{row.valid_from}"
         return Created(location, VillageExclusionView.model_validate(row))
 
-    return await once.run(session, caller.person, make)
+    return await once.run(session, caller.credential, make)
 
 
 @router.get("/village-exclusions/{village_code}/{valid_from}", summary="Một lần loại trừ một thôn")

@@ -129,7 +129,7 @@ async def order_command(
         view = _view(Told(command, code, None, None), now)
         return Created(f"/api/v1/commands/{command.command_id}", view)
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.get("/commands", summary="Lệnh đã ra cho thiết bị, và kết quả")

@@ -18,6 +18,7 @@ from broadcast.areas import sheets
 from broadcast.areas.sheets import Action, Column, Sheet
 from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
+from broadcast.codes import KnownCodes
 from broadcast.devices.model import Device, Installation
 from broadcast.errors import Conflict, InvalidInput
 from broadcast.stations.imports import Kind
@@ -44,15 +45,22 @@ async def enrol(session: AsyncSession, facts: DeviceFacts, now: datetime) -> Dev
 
     Raises:
         Conflict: The code is taken, also by a device that was retired: its reports bear it.
+        InvalidInput: It resembles another.
     """
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     if await find_device(session, facts.code) is not None:
         raise Conflict(f"Đã có thiết bị mã “{facts.code}”; mã không dùng lại.")
+    (await _known_codes(session)).admit(facts.code)
     values = facts._asdict() | {"codecs": _codecs(facts)}
     device = Device(**values, enrolled_at=now, retired_at=None)
     session.add(device)
     await session.flush()
     log.info("devices.device.enrolled", device_id=device.code)
     return device
+
+
+async def _known_codes(session: AsyncSession) -> KnownCodes:
+    return KnownCodes("thiết bị", await session.scalars(sa.select(Device.code)))
 
 
 async def describe(
@@ -252,6 +260,7 @@ class _Enrolment(NamedTuple):
     session: AsyncSession
     now: datetime
     devices: dict[str, Device]
+    codes: KnownCodes
     clusters: dict[str, Cluster]
     by_device: dict[int, list[Installation]]
     by_cluster: dict[int, list[Installation]]
@@ -280,6 +289,7 @@ def devices_kind(now: datetime) -> Kind[DeviceRow, _Enrolment]:
             session,
             now,
             {device.code: device for device in devices},
+            await _known_codes(session),
             {cluster.code: cluster for cluster in clusters},
             {},
             {},
@@ -313,6 +323,7 @@ async def _put_device(enrolment: _Enrolment, row: DeviceRow) -> tuple[Action, st
     values = facts._asdict() | {"codecs": _codecs(facts)}
     device = enrolment.devices.get(row.code)
     if device is None:
+        enrolment.codes.admit(row.code)
         device = Device(**values, enrolled_at=enrolment.now, retired_at=None)
         enrolment.session.add(device)
         enrolment.devices[row.code] = device

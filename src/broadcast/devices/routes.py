@@ -140,7 +140,7 @@ async def enrol_device(
         device = await enrolment.enrol(session, _facts(body.code, body), clock.now())
         return Created(f"/api/v1/devices/{body.code}", _device_view(device, None))
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.put("/devices/{code}", summary="Sửa thiết bị")

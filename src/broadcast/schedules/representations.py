@@ -20,6 +20,7 @@ from broadcast.schedules import grid
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.rrule import MOST_CHARACTERS
+from broadcast.text import FilledLine
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.topics import CODE
 
@@ -41,10 +42,6 @@ def _moment(at: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_moment)]
 Code = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
-Title = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
-]
 
 
 class Asked(BaseModel):
@@ -85,7 +82,7 @@ class ScheduleChange(Asked):
         examples=["FREQ=WEEKLY;BYDAY=MO,TH"],
     )
     targets: Targets | None = None
-    title: Title | None = Field(None, description="mặc định là tên bản tin")
+    title: FilledLine | None = Field(None, description="mặc định là tên bản tin")
     bulletin_revision: int | None = Field(None, ge=1, le=10_000)
     priority: int | None = Field(
         None, ge=0, le=255, description="mặc định theo mức: 64 thông thường, 128 ưu tiên, 224"

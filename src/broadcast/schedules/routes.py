@@ -84,7 +84,7 @@ async def create(
         )
         return Created(f"/api/v1/schedules/{schedule.id}", show_planned(schedule, plan))
 
-    return await once.run(session, caller.person, make, now=now)
+    return await once.run(session, caller.credential, make, now=now)
 
 
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
@@ -166,7 +166,7 @@ async def split(
         )
         return Created(f"/api/v1/schedules/{following.id}", show_planned(following, plan))
 
-    return await once.run(session, caller.person, make, now=now)
+    return await once.run(session, caller.credential, make, now=now)
 
 
 @router.post("/schedules/{schedule_id}/withdraw", summary="Thu hồi lịch phát")

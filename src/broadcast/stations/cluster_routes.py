@@ -82,6 +82,8 @@ class NewCluster(ClusterBody):
 class ClusterView(ClusterBody):
     """A cluster as it is on a day."""
 
+    name: str
+    power_feed: str | None
     code: str
     villages: list[ServedVillage]
 
@@ -184,7 +186,7 @@ async def create_cluster(
         view = await _view(session, body.code, max(body.installed_on, clock.today()))
         return Created(f"/api/v1/clusters/{body.code}", view)
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.put("/clusters/{code}", summary="Sửa hoặc gỡ cụm loa")

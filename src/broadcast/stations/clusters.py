@@ -155,12 +155,14 @@ def put_cluster(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
     """Store a cluster without its villages (`serve`); a new one has its id after a flush.
 
     Raises:
-        InvalidInput: No such plant, dates reversed, or coordinates that are not in Vietnam.
+        InvalidInput: No such plant, dates reversed, half of the coordinates, or a new code that
+            resembles another.
     """
     plant = registry.plants.get(row.plant_code)
     if plant is None:
+        hint = registry.plant_codes.hint(row.plant_code)
         raise InvalidInput(
-            "plant_code", f"không có hệ thống kỹ thuật mã “{row.plant_code}”; nhập nó trước"
+            "plant_code", f"không có hệ thống kỹ thuật mã “{row.plant_code}”{hint}; nhập nó trước"
         )
     if row.removed_on is not None and row.removed_on <= row.installed_on:
         raise InvalidInput("removed_on", f"phải sau ngày lắp {row.installed_on}")
@@ -183,6 +185,7 @@ def put_cluster(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
         return changed(cluster, facts)
     if not row.villages or Grade.PRIMARY not in row.villages.values():
         raise InvalidInput("villages", NO_PRIMARY)
+    registry.cluster_codes.admit(row.code)
     registry.clusters[row.code] = Cluster(code=row.code, **facts)
     registry.session.add(registry.clusters[row.code])
     return Action.ADDED, row.name

@@ -93,8 +93,8 @@ async def put_station_facts(registry: Registry, row: StationFacts) -> tuple[Acti
     """Store a station without its status.
 
     Raises:
-        InvalidInput: No such commune on its first day, dates reversed, or another station serves
-            the commune at the same time.
+        InvalidInput: No such commune on its first day, dates reversed, another station serves
+            the commune at the same time, or a new code that resembles another.
     """
     if row.valid_to is not None and row.valid_to < row.valid_from:
         raise InvalidInput("valid_to", f"{row.valid_to} trước ngày bắt đầu {row.valid_from}")
@@ -111,6 +111,7 @@ async def put_station_facts(registry: Registry, row: StationFacts) -> tuple[Acti
     station = registry.stations.get(facts.pop("code"))
     if station is not None:
         return changed(station, facts)
+    registry.station_codes.admit(row.code)
     station = Station(code=row.code, **facts)
     registry.session.add(station)
     await registry.session.flush()
@@ -187,13 +188,15 @@ async def put_plant(registry: Registry, row: PlantRow) -> tuple[Action, str]:
     """Store a plant and what it is from a day on.
 
     Raises:
-        InvalidInput: No such station on that day, or no technology.
+        InvalidInput: No such station on that day, no technology, or a new code that resembles
+            another.
     """
     station = registry.station("station_code", row.station_code, row.valid_from)
     if not row.technologies:
         raise InvalidInput("technologies", "cần ít nhất một công nghệ: wired, fm, it")
     plant = registry.plants.get(row.code)
     if plant is None:
+        registry.plant_codes.admit(row.code)
         plant = Plant(code=row.code, name=row.name)
         registry.session.add(plant)
         await registry.session.flush()

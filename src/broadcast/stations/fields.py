@@ -10,12 +10,13 @@ from pydantic.config import JsonValue
 
 from broadcast.accounts.auth import Caller, require
 from broadcast.accounts.model import Role
+from broadcast.text import FilledLine, Line
 from broadcast.wire.topics import CODE
 
 Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]
 Code = Annotated[str, Field(pattern=f"^{CODE}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=200)]
+Name = FilledLine
+Text = Line
 
 
 def example(**values: JsonValue) -> ConfigDict:

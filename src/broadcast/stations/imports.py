@@ -102,8 +102,7 @@ async def _import(session: AsyncSession, file: File, kind: Kind[Any, Any], repor
             try:
                 outcome = await put(context, row.value)
             except InvalidInput as error:
-                detail = error.detail.removeprefix(f"{error.field}: ")
-                faults.add(file.name, row.number, error.field, detail)
+                faults.add(file.name, row.number, error.field, error.reason)
                 continue
             before = outcomes.get(row.number)
             outcomes[row.number] = merge(before, outcome) if before else outcome
@@ -155,7 +154,7 @@ STATIONS = Kind(
         kind="stations",
         columns=[
             Column("code", sheets.code),
-            Column("name", sheets.text()),
+            Column("name", sheets.name()),
             Column("commune_code", sheets.code),
             Column("valid_from", sheets.day),
             Column("valid_to", sheets.day, required=False),
@@ -176,7 +175,7 @@ PLANTS = Kind(
         kind="plants",
         columns=[
             Column("code", sheets.code),
-            Column("name", sheets.text()),
+            Column("name", sheets.name()),
             Column("station_code", sheets.code),
             Column("valid_from", sheets.day),
             Column("technologies", sheets.several(Technology)),
@@ -197,14 +196,14 @@ CLUSTERS = Kind(
         kind="clusters",
         columns=[
             Column("code", sheets.code),
-            Column("name", sheets.text()),
+            Column("name", sheets.name()),
             Column("plant_code", sheets.code),
             # Vietnam with its islands: a swapped pair is noticed.
             Column("latitude", sheets.number(6, 24, whole=False), required=False),
             Column("longitude", sheets.number(102, 118, whole=False), required=False),
             Column("horns_count", sheets.number(1, 99), required=False, default=1),
             Column("watts", sheets.number(1, 9_999), required=False),
-            Column("power_feed", sheets.text(), required=False),
+            Column("power_feed", sheets.name(), required=False),
             Column(
                 "evidence", sheets.choice(Evidence), required=False, default=Evidence.TELEMETRY
             ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
@@ -19,6 +19,7 @@ from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
+from broadcast.text import Note, Reference
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
@@ -49,6 +50,7 @@ class OutageBody(BaseModel):
 class OutageView(OutageBody):
     """An outage with who declared it."""
 
+    document: str
     id: int
     declared_by: str
 
@@ -142,7 +144,7 @@ async def declare_outage(
         await session.flush()
         return Created(f"/api/v1/outages/{outage.id}", _outage_view(outage, body.cluster_code))
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.put("/outages/{outage_id}", summary="Sửa lần ngừng")
@@ -186,13 +188,16 @@ class AttestationBody(BaseModel):
     cluster_code: Code
     attested_at: AwareDatetime
     attested_by: Name
-    reference: Annotated[str, Field(min_length=1, max_length=500)]
-    note: Annotated[str, Field(max_length=500)] = ""
+    reference: Reference
+    note: Note = ""
 
 
 class AttestationView(AttestationBody):
     """An attestation."""
 
+    attested_by: str
+    reference: str
+    note: str
     id: int
 
 
@@ -269,7 +274,7 @@ async def attest(
         view = _attestation_view(attestation, cluster.code)
         return Created(f"/api/v1/attestations/{attestation.id}", view)
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")

@@ -178,7 +178,7 @@ async def create_plant(
         view = await _plant(session, body.code, max(body.valid_from, clock.today()))
         return Created(f"/api/v1/plants/{body.code}", view)
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.put("/plants/{code}", summary="Đổi tên hệ thống kỹ thuật")

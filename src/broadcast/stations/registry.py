@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.sheets import Action
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.codes import KnownCodes
 from broadcast.db import Base
 from broadcast.errors import Conflict, InvalidInput
 from broadcast.stations.model import Cluster, ClusterVillage, Plant, Station
@@ -35,6 +36,15 @@ class Registry:
     plants: dict[str, Plant]
     clusters: dict[str, Cluster] = field(default_factory=dict)
     served: dict[int, list[ClusterVillage]] = field(default_factory=dict)
+    station_codes: KnownCodes = field(init=False)
+    plant_codes: KnownCodes = field(init=False)
+    cluster_codes: KnownCodes = field(default_factory=lambda: KnownCodes("cụm loa", ()))
+    """All of them when a cluster is asked for that is not registered, else none."""
+
+    def __post_init__(self) -> None:
+        """Take up the codes in use."""
+        self.station_codes = KnownCodes("đài", self.stations)
+        self.plant_codes = KnownCodes("hệ thống kỹ thuật", self.plants)
 
     @classmethod
     async def load(cls, session: AsyncSession, clusters: Collection[str] = ()) -> Registry:
@@ -49,6 +59,9 @@ class Registry:
         named = Cluster.code.in_(clusters)
         for cluster in await session.scalars(sa.select(Cluster).where(named)):
             registry.clusters[cluster.code] = cluster
+        if len(registry.clusters) < len(set(clusters)):
+            codes = await session.scalars(sa.select(Cluster.code))
+            registry.cluster_codes = KnownCodes("cụm loa", codes)
         served = sa.select(ClusterVillage).join(Cluster, Cluster.id == ClusterVillage.cluster_id)
         for row in await session.scalars(served.where(named)):
             registry.served.setdefault(row.cluster_id, []).append(row)
@@ -66,7 +79,9 @@ class Registry:
         """
         station = self.stations.get(code)
         if station is None:
-            raise InvalidInput(field, f"không có đài mã “{code}”; nhập đài trước")
+            raise InvalidInput(
+                field, f"không có đài mã “{code}”{self.station_codes.hint(code)}; nhập đài trước"
+            )
         if on < station.valid_from or (station.valid_to is not None and station.valid_to < on):
             until = station.valid_to or "nay"
             raise InvalidInput(

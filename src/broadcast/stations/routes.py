@@ -7,7 +7,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import File, Form, Query, Request, Response, UploadFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,7 +59,7 @@ class StateBody(BaseModel):
     )
 
     status: StationStatus
-    cause: Annotated[str, Field(min_length=1, max_length=200)]
+    cause: Name
     document: Text = ""
 
 
@@ -82,6 +82,7 @@ class NewStation(StationBody, StateBody):
 class StationView(StationBody):
     """A station as it is on a day."""
 
+    name: str
     code: str
     status: StationStatus | None
     """None before its first status."""
@@ -92,6 +93,7 @@ class StateView(StateBody):
     """A status with its first day."""
 
     cause: str
+    document: str
     valid_from: date
 
 
@@ -179,7 +181,7 @@ async def create_station(
             f"/api/v1/stations/{body.code}", await _station(session, body.code, clock.today())
         )
 
-    return await Once(request).run(session, caller.person, make)
+    return await Once(request).run(session, caller.credential, make)
 
 
 @router.put("/stations/{code}", summary="Sửa hoặc kết thúc đài")
