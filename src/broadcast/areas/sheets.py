@@ -276,7 +276,7 @@ def _values(
 
 
 def _value(column: Column, cell: str) -> Any:
-    text = clean_line(cell.strip())
+    text = clean_line(cell)
     if text:
         return column.parse(text)
     if column.required:
