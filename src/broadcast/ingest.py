@@ -395,5 +395,5 @@ def _fault_report(arrival: Arrival[Fault], received_at: datetime) -> faults.Repo
 
 
 def _flood_report(device_id: int, flood: Flood, at: datetime) -> faults.Report:
-    detail = f"gửi quá nhiều bản tin {flood.kind}; hãy kiểm tra phần mềm của thiết bị"
+    detail = f"gửi quá nhiều thông điệp {flood.kind}; hãy kiểm tra phần mềm của thiết bị"
     return faults.Report(device_id, FLOODING, flood.began, at, detail)

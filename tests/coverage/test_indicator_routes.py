@@ -124,7 +124,9 @@ async def test_all_variants_come_with_evidence_and_target(http: httpx.AsyncClien
     assert (strict["value"], strict["numerator"], strict["denominator"]) == (0.5, 1, 2)
     assert strict["proven"] == {"telemetry": 0.0, "attested": 0.5, "none": 0.0}
     assert (strict["target"], strict["gap"]) == (1.0, 0.5)
-    assert strict["text"] == "50,0 % (telemetry 0,0 %, xác nhận 50,0 %, chưa chứng minh 0,0 %)"
+    assert (
+        strict["text"] == "50,0 % (thiết bị tự báo 0,0 %, xác nhận 50,0 %, chưa chứng minh 0,0 %)"
+    )
     assert figures["1.2 GOC"]["value"] is None
     assert figures["1.2 GOC"]["proven"] is None
 
@@ -223,7 +225,7 @@ async def test_a_village_without_homes_leaves_the_denominator_until_people_are_b
     [
         ({"village_code": "t9"}, 422, "kiểm tra lại mã"),
         ({"village_code": "21001"}, 422, "không phải thôn"),
-        ({"document": " "}, 422, "số văn bản"),
+        ({"document": " "}, 422, "còn trống"),
         ({"valid_to": "2025-10-31"}, 422, "ngày cuối"),
     ],
 )
@@ -245,7 +247,9 @@ async def test_only_the_administrator_excludes(
     http: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     body = {"village_code": "t2", "valid_from": "2025-11-01", "document": "CV 12/UBND"}
-    assert (await http.post("/village-exclusions", json=body)).status_code == 401
+    assert (
+        await http.post("/village-exclusions", json=body, headers={"Authorization": ""})
+    ).status_code == 401
     for role in (Role.BROADCASTER, Role.MONITOR):
         headers = await token(engine, role)
         answer = await http.post("/village-exclusions", json=body, headers=headers)

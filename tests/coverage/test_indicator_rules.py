@@ -456,7 +456,7 @@ def test_a_figure_reads_as_the_province_writes_it() -> None:
     members += [(True, Evidence.ATTESTED)] * 201 + [(True, Evidence.NONE)] * 47
     members += [(False, Evidence.NONE)] * 40
     assert sentence(_result(*members)) == (
-        "96,0 % (telemetry 71,2 %, xác nhận 20,1 %, chưa chứng minh 4,7 %)"
+        "96,0 % (thiết bị tự báo 71,2 %, xác nhận 20,1 %, chưa chứng minh 4,7 %)"
     )
     assert sentence(_result()) == "– (không có gì để đếm)"
     assert _result().gap is None

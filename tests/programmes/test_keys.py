@@ -68,7 +68,7 @@ def test_a_public_key_cannot_sign(settings: config.Keys) -> None:
     public = json.loads(settings.programme_file.read_text())
     del public["d"]
     settings.programme_file.write_text(json.dumps(public))
-    with pytest.raises(UnusableKey, match="private"):
+    with pytest.raises(UnusableKey, match="khóa bí mật"):
         load_keys(settings)
 
 

@@ -46,7 +46,7 @@ def import_(
     areas: Annotated[Path | None, typer.Argument(help="areas.csv", exists=True)] = None,
     lineage: Annotated[Path | None, typer.Argument(help="lineage.csv", exists=True)] = None,
     official: Annotated[
-        bool, typer.Option("--official", help="the files of this package: Quảng Ngãi, Kon Tum")
+        bool, typer.Option("--official", help="các tệp có sẵn trong gói: Quảng Ngãi, Kon Tum")
     ] = False,
     replace: Replace = False,
     dry_run: DryRun = False,

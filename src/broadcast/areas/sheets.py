@@ -75,7 +75,7 @@ class Faults:
             [f"dòng {first.row}"] * (first.row is not None)
             + [f"cột {first.column}"] * (first.column is not None)
         )
-        more = f" (và {count - 1} lỗi khác; xem errors)" if count > 1 else ""
+        more = f" (và {count - 1} lỗi khác; xem “errors”)" if count > 1 else ""
         raise InvalidInput(
             first.file,
             f"{place + ': ' if place else ''}{first.detail}{more}. Chưa ghi gì.",
@@ -308,7 +308,8 @@ def code(cell: str) -> str:
     """A code that can be a level of an MQTT topic."""
     if not re.fullmatch(CODE, cell):
         raise ValueError(
-            f"mã “{cell[:40]}” không hợp lệ; dùng 1–64 chữ cái không dấu, chữ số, dấu . _ -"
+            f"mã “{cell[:40]}” không hợp lệ; dùng 1–64 chữ cái không dấu, chữ số "
+            "hoặc các dấu “.”, “_”, “-”"
         )
     return cell
 

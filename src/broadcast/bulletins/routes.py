@@ -324,9 +324,7 @@ def _check_language(language: str, sound: Sound) -> None:
 async def _check_speaker(session: AsyncSession, area_code: str) -> None:
     unit = await require_unit(session, "area_code", area_code, clock.today())
     if unit.level not in {Level.PROVINCE, Level.COMMUNE}:
-        raise InvalidInput(
-            "area_code", f"{unit.kind} {unit.name} không có đài; hãy ghi mã tỉnh hoặc mã xã"
-        )
+        raise InvalidInput("area_code", f"{unit.name} không có đài; hãy ghi mã tỉnh hoặc mã xã")
 
 
 async def _prepare(sound: Sound, settings: config.Settings) -> Prepared:

@@ -99,14 +99,14 @@ def percent(value: Fraction | None) -> str:
 
 
 EVIDENCE: Mapping[Evidence, str] = {
-    Evidence.TELEMETRY: "telemetry",
+    Evidence.TELEMETRY: "thiết bị tự báo",
     Evidence.ATTESTED: "xác nhận",
     Evidence.NONE: "chưa chứng minh",
 }
 
 
 def sentence(result: Result) -> str:
-    """Value and what it rests on: `96,0 % (telemetry 71,2 %, xác nhận 20,1 %, …)`."""
+    """Value and what it rests on: `96,0 % (thiết bị tự báo 71,2 %, xác nhận 20,1 %, …)`."""
     if result.value is None:
         return "– (không có gì để đếm)"
     parts = ", ".join(f"{EVIDENCE[by]} {text}" for by, text in proven(result).items())

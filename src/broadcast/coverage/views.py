@@ -32,7 +32,7 @@ class FigureView(BaseModel):
                 "title": "Xã có truyền thanh hoạt động đến mọi thôn, tổ dân phố (chặt)",
                 "value": 0.9375, "numerator": 90, "denominator": 96,
                 "proven": {"telemetry": 0.71875, "attested": 0.21875, "none": 0.0},
-                "text": "93,7 % (telemetry 71,9 %, xác nhận 21,8 %, chưa chứng minh 0,0 %)",
+                "text": "93,7 % (thiết bị tự báo 71,9 %, xác nhận 21,8 %, chưa chứng minh 0,0 %)",
                 "target": 1.0, "gap": 0.0625, "excluded": 2, "partly": 0, "data_errors": 1,
                 "numerator_rule": "mọi thôn có cụm loa chính đang hoạt động",
                 "denominator_rule": "mọi xã, phường, thị trấn, đặc khu trong ngày",
@@ -170,7 +170,7 @@ class IndicatorsView(BaseModel):
 
 
 CAUSES: Mapping[str, str] = {
-    "online_minutes": "nhịp tim đến muộn",
+    "online_minutes": "tin báo trạng thái đến muộn",
     "plays": "nhật ký phát đến muộn hoặc sổ phát được sửa",
     "installations": "sửa việc lắp, gỡ thiết bị",
     "outages": "khai báo, sửa mất điện hoặc bảo trì",

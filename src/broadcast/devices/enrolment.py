@@ -176,7 +176,7 @@ def _require_standing(cluster: Cluster, at: datetime) -> None:
         raise InvalidInput(
             "cluster_code",
             f"cụm {cluster.code} ghi evidence={cluster.evidence.value}; "
-            "đổi thành telemetry trước khi lắp thiết bị",
+            "đổi thành evidence=telemetry trước khi lắp thiết bị",
         )
 
 

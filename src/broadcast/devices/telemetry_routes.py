@@ -234,7 +234,7 @@ async def list_faults(
     return Page(items=items, next=following)
 
 
-@router.get("/dead-letters", summary="Bản tin MQTT không nhận được, kèm lý do")
+@router.get("/dead-letters", summary="Thông điệp không nhận được của thiết bị, kèm lý do")
 async def list_dead_letters(
     session: Session,
     caller: Technician,

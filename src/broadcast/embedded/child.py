@@ -80,7 +80,9 @@ def run(command: Sequence[str | Path], user: str | None = None) -> str:
             check=True,
         )
     except OSError as error:
-        raise Unavailable(f"Không chạy được {name}: {error}") from error
+        raise Unavailable(
+            f"Không chạy được {name} ({error.strerror}); hãy cài lại hoặc kiểm tra quyền chạy."
+        ) from error
     except subprocess.CalledProcessError as error:
         raise _failure(name, error.stderr or error.stdout) from error
     return done.stdout

@@ -39,7 +39,7 @@ REASONS = {
     Reason.UNEXPLAINED: "chưa rõ nguyên nhân: thiết bị có kết nối, đã sẵn sàng nhưng không báo gì",
     Reason.POWER_CUT: "mất điện giữa chừng",
     Reason.ENDS_BY: "hết khung giờ phát",
-    Reason.WITHDRAWN: "nội dung bị rút khi đang phát",
+    Reason.WITHDRAWN: "thiết bị dừng khi nhận được tin nội dung đã bị rút",
     Reason.DECODE_ERROR: "lỗi giải mã âm thanh",
     Reason.NO_END: "thiết bị báo bắt đầu nhưng không báo kết thúc",
 }

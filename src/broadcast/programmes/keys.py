@@ -57,22 +57,30 @@ def create_keys(settings: config.Keys) -> list[Path]:
     return [path for path, use in wanted if _create(path, use)]
 
 
+_RESTORE = (
+    f"hãy khôi phục từ bản sao lưu. Khóa mới (xóa tệp rồi `{CREATE}`) buộc mọi thiết bị phải đăng "
+    "ký lại."
+)
+
+
 def _load(path: Path, use: Use) -> SigningKey:
     try:
         text, mode = path.read_text(), path.stat().st_mode
     except FileNotFoundError:
         raise Unavailable(f"Chưa có khóa ký {path}; hãy chạy `{CREATE}`.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnusableKey(f"Không đọc được {path}: {error}.") from None
+    except OSError as error:
+        raise UnusableKey(
+            f"Không đọc được khóa ký {path} ({error.strerror}); hãy cho tài khoản chạy chương "
+            "trình quyền đọc tệp này."
+        ) from None
+    except UnicodeDecodeError:
+        raise UnusableKey(f"{path} không phải khóa bí mật Ed25519; {_RESTORE}") from None
     if mode & 0o007:
         raise UnusableKey(f"Ai cũng đọc được khóa bí mật {path}; hãy chạy `chmod 600 {path}`.")
     try:
         return SigningKey.from_jwk(text, use)
-    except ValueError as error:
-        raise UnusableKey(
-            f"{path} không phải khóa Ed25519 ({error}); hãy khôi phục từ bản sao lưu. Khóa mới "
-            f"(xóa tệp rồi `{CREATE}`) buộc mọi thiết bị phải đăng ký lại."
-        ) from None
+    except ValueError:
+        raise UnusableKey(f"{path} không phải khóa bí mật Ed25519; {_RESTORE}") from None
 
 
 def _create(path: Path, use: Use) -> bool:

@@ -256,7 +256,9 @@ async def move(
     """
     schedule = await _open(session, row, now)
     if row.starts_at <= now:
-        raise Conflict("Lần phát này đã bắt đầu, không dời được nữa.")
+        raise Conflict(
+            "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
+        )
     await planning.alone(session)
     revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
     moved = ScheduleException(
@@ -310,7 +312,7 @@ async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedu
     if row.state is OccurrenceState.CANCELLED:
         raise Conflict("Lần phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
     if row.ends_by <= now:
-        raise Conflict("Lần phát này đã xong.")
+        raise Conflict("Lần phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
     return schedule
 
 

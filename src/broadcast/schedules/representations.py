@@ -59,7 +59,7 @@ class Target(Asked):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.area is None) == (self.cluster is None):
-            raise ValueError("cần đúng một trong hai: area (địa bàn) hoặc cluster (cụm loa)")
+            raise ValueError("cần đúng một trong hai: “area” (địa bàn) hoặc “cluster” (cụm loa)")
         return self
 
 
@@ -91,7 +91,7 @@ class ScheduleChange(Asked):
         None, ge=0, le=3600, description="phát muộn nhất bao nhiêu giây; mặc định 300"
     )
     on_preempt: OnPreempt | None = Field(
-        None, description="bị mức cao hơn chen: resume phát tiếp, restart phát lại, drop bỏ"
+        None, description="bị mức cao hơn chen: “resume” phát tiếp, “restart” phát lại, “drop” bỏ"
     )
     volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
 

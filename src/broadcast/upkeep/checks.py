@@ -139,7 +139,7 @@ def _outbox(facts: Facts, settings: Upkeep, now: datetime) -> Check:
     return _bad(
         Name.OUTBOX,
         f"{facts.unpublished} tài liệu chưa phát được tới thiết bị, cũ nhất {_ago(now - since)}:"
-        " kiểm tra MQTT broker và tiến trình dispatch (nhật ký `dispatch.step.failed`).",
+        " kiểm tra broker MQTT và tiến trình dispatch (nhật ký `dispatch.step.failed`).",
     )
 
 
@@ -152,7 +152,7 @@ def _listening(facts: Facts, settings: Upkeep, now: datetime) -> Check:
     return _bad(
         Name.LISTENING,
         f"Máy chủ {since} dù đang có {facts.expected} thiết bị: kiểm tra tiến trình ingest"
-        " và kết nối của nó tới MQTT broker.",
+        " và kết nối của nó tới broker MQTT.",
     )
 
 

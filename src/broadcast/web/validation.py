@@ -45,7 +45,7 @@ _SAID = {
     "model_attributes_type": "phải là một đối tượng JSON",
     "dict_type": "phải là một đối tượng JSON",
 }
-"""pydantic's error types; those that are not here speak English."""
+"""pydantic's error types; what is not here is only said to be wrong."""
 
 
 def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
@@ -66,8 +66,10 @@ def _field(error: Any, skip: int) -> str:
 
 def _said(error: Any) -> str:
     words = _SAID.get(error["type"])
-    if words is None:
+    if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
+    if words is None:
+        return "giá trị không hợp lệ; hãy xem tài liệu REST rồi sửa"
     context = {**error.get("ctx", {})}
     if "expected" in context:
         context["expected"] = context["expected"].replace("'", "").replace(" or ", ", ")

@@ -1,0 +1,192 @@
+"""Every message that a person can see, held against a short list of style.
+
+Messages are collected from the sources: each text with a Vietnamese letter that is no docstring,
+and each detail of an error. `{…}` stands for what is filled in.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import pytest
+from pydantic_core.core_schema import ErrorType
+
+import broadcast
+from broadcast import errors
+from broadcast.errors import BroadcastError
+from broadcast.web.validation import invalid
+
+SOURCES = Path(broadcast.__file__).parent
+READING_ALOUD = SOURCES / "bulletins"
+VIETNAMESE = re.compile(r"[À-ÃÈ-ÊÌÍÒ-ÕÙÚÝà-ãè-êìíò-õùúýĂăĐđĨĩŨũƠơƯưẠ-ỹ]")
+
+
+class Message(NamedTuple):
+    """A text and where it stands."""
+
+    place: str
+    text: str
+    error: type[BroadcastError] | None = None
+    """The error whose detail it is."""
+
+
+def _text(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                parts.append("{" + ast.unparse(part.value) + "}")
+            else:
+                parts.append(_text(part) or "")
+        return "".join(parts)
+    return None
+
+
+ERRORS = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, BroadcastError)
+}
+
+
+def _detail(call: ast.Call) -> tuple[ast.expr, type[BroadcastError]] | None:
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    kind = ERRORS.get(name)
+    if kind is None:
+        return None
+    place = 1 if issubclass(kind, errors.InvalidInput) else 0
+    return (call.args[place], kind) if len(call.args) > place else None
+
+
+def _of(path: Path) -> Iterator[Message]:
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    details: dict[ast.AST, type[BroadcastError]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            skipped |= {below for below in ast.walk(node) if below is not node}
+        elif isinstance(node, ast.Call) and (found := _detail(node)):
+            details[found[0]] = found[1]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.expr) or node in skipped:
+            continue
+        text = _text(node)
+        if text is not None and (node in details or VIETNAMESE.search(text)):
+            place = f"{path.relative_to(SOURCES)}:{node.lineno}"
+            yield Message(place, text, details.get(node))
+
+
+def _paths() -> list[Path]:
+    """All but the tables of what is read aloud: they hold what people write, not what we say."""
+    tables = {"vietnamese", "lexicon", "number_words", "syllables", "dates", "chime"}
+    return [
+        path
+        for path in sorted(SOURCES.rglob("*.py"))
+        if not (READING_ALOUD in path.parents and (path.stem in tables or "speech" in path.parts))
+        and path.name != "text.py"
+    ]
+
+
+MESSAGES = [message for path in _paths() for message in _of(path)]
+
+_NEXT = re.compile(
+    r"\b(hãy|cần|phải|chờ|thử lại|dùng|sửa|ghi|gửi|kiểm tra|chạy|cài|chọn|đặt|tháo|tạo|có thể|"
+    r"kết thúc|tải|báo|lại|xem)\b|\{",
+    re.IGNORECASE,
+)
+
+ENGLISH = (
+    "server file folder password user click upload download offline online timeout restart error "
+    "warning failed device cluster station plant bulletin schedule occurrence"
+)
+WORDS = {
+    r"bản tin (MQTT|\{\w+\.kind)": "thông điệp: bản tin is what a village hears",
+    r"nhịp tim": "tin báo trạng thái",
+    r"MQTT broker": "broker MQTT",
+    r"\b[Tt]elemetry\b": "thiết bị tự báo",
+    r"\b[Tt]oken\b": "mã truy cập",
+    rf"(?i)\b({ENGLISH.replace(' ', '|')})s?\b": "Vietnamese",
+    r"\b(tỉnh|huyện|xã|phường|thôn|đặc khu) \{[\w.()]*name": "a name begins with its kind",
+    r"\{[\w.()]*kind\} \{[\w.()]*name": "a name begins with its kind",
+    r"\{(error|exc|exception)\}": "what a library says is English",
+    r"\.\.\.": "…",
+    r"\S {2,}\S": "one space",
+    r" [,.;:!?](\s|$)": "no space before a mark",
+    r'"\{|\}"': "“…” around what is quoted",
+}
+"""What no message says, and what it says instead, or why."""
+
+_CODE = re.compile(
+    r"`[^`]*`|\{[^{}]*\}|“[^”]*”|\([a-z _-]+\)|broadcast [a-z-]+( [a-z-]+)*|--[a-z-]+|"
+    r"\b\w+(_\w+|=\S*|: true)|\S*[/.]\w+\S*|BROADCAST_\w+"
+)
+"""Names of fields, commands and files in a message, and a word in brackets, stay as they are."""
+
+
+def test_messages_are_found() -> None:
+    assert len(MESSAGES) > 700
+    assert sum(message.error is not None for message in MESSAGES) > 150
+
+
+@pytest.mark.parametrize("pattern", WORDS)
+def test_words_that_no_message_says(pattern: str) -> None:
+    structural = any(sign in pattern for sign in (r"\{", r'"', "..."))
+    found = [
+        f"{message.place}: {message.text}"
+        for message in MESSAGES
+        if re.search(pattern, message.text if structural else _CODE.sub("#", message.text))
+    ]
+    assert found == [], f"instead: {WORDS[pattern]}"
+
+
+def test_every_detail_of_an_error_is_vietnamese() -> None:
+    english = [
+        f"{message.place}: {message.text}"
+        for message in MESSAGES
+        if message.error is not None
+        and not VIETNAMESE.search(message.text)
+        and not message.text.startswith("{")
+    ]
+    assert english == []
+
+
+def test_a_detail_is_a_sentence_and_that_of_a_field_may_be_a_phrase() -> None:
+    wrong = []
+    for place, text, error in MESSAGES:
+        if error is None or text.startswith("{"):
+            continue
+        begins, ends = text[0].isupper(), text.endswith((".", "…", "}"))
+        phrase = issubclass(error, errors.InvalidInput) and not (begins and "=" not in text)
+        if text.endswith(".") if phrase else not (begins and ends):
+            wrong.append(f"{place}: {text}")
+    assert wrong == []
+
+
+def test_errors_say_what_to_do_next() -> None:
+    mute = [
+        f"{message.place}: {message.text}"
+        for message in MESSAGES
+        if message.error in {errors.Conflict, errors.TooLarge, errors.Unavailable}
+        and not _NEXT.search(message.text)
+    ]
+    assert mute == []
+
+
+def test_text_is_composed() -> None:
+    assert [m.place for m in MESSAGES if not unicodedata.is_normalized("NFC", m.text)] == []
+
+
+def test_whatever_pydantic_finds_is_said_in_vietnamese() -> None:
+    named = dict.fromkeys(("min_length", "max_length", "gt", "ge", "lt", "le", "expected"), "1")
+    for kind in set(get_args(ErrorType)) - {"value_error", "assertion_error"}:
+        found = {"type": kind, "loc": ("body", "x"), "msg": "Input is wrong", "ctx": named}
+        assert VIETNAMESE.search(invalid([found], skip=1).detail), kind
