@@ -48,12 +48,15 @@ async def received_too_late(world: World, occurrence: Occurrence) -> None:
     await world.received(at=EIGHT + 4 * MINUTE)
 
 
-async def refused(world: World, occurrence: Occurrence) -> None:
-    await not_received(world, occurrence)
-    world.session.add(
-        Refusal(device_id=world.devices["D-1"].id, topic=f"ttn/v1/area/{COMMUNE}/state/programme",
-                reason="signature", sent_at=BEFORE, received_at=BEFORE + MINUTE)
-    )  # fmt: skip
+def refused(reason: str) -> Known:
+    async def known(world: World, occurrence: Occurrence) -> None:
+        await not_received(world, occurrence)
+        world.session.add(
+            Refusal(device_id=world.devices["D-1"].id, reason=reason, sent_at=BEFORE,
+                    topic=f"ttn/v1/area/{COMMUNE}/state/programme", received_at=BEFORE + MINUTE)
+        )  # fmt: skip
+
+    return known
 
 
 async def never_heard(world: World, occurrence: Occurrence) -> None:
@@ -152,7 +155,9 @@ def faulty(kind: str, closed_minutes: int | None = None) -> Known:
         (not_published, "not_published"),
         (not_received, "not_received"),
         (received_too_late, "not_received"),
-        (refused, "refused"),
+        (refused("signature"), "refused"),
+        # A late repetition of what the device has replaced: it holds a newer one.
+        (refused("revision"), "not_received"),
         (never_heard, "offline"),
         (offline, "offline"),
         (back_after_the_window, "offline"),

@@ -388,7 +388,7 @@ class Server:
                     self._readiness[ready.occurrence_id, device_id] = ready.state
             case Fault(kind=fault, open=is_open):
                 self._faults[device_id].append((now, fault, is_open))
-            case Refusal(topic=topic):
+            case Refusal(topic=topic, reason=why) if why != "revision":
                 self._refusals[device_id].append((now, topic))
 
     @property

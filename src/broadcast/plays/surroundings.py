@@ -90,7 +90,7 @@ _AROUND = sa.text(f"""
         outage.kind AS outage,
         EXISTS (
             SELECT FROM refusals AS f
-            WHERE f.device_id = d.device_id
+            WHERE f.device_id = d.device_id AND f.reason <> 'revision'
               AND f.received_at BETWEEN published.at AND n.latest_at + :told
               AND EXISTS (
                   SELECT FROM carried AS c
@@ -145,7 +145,8 @@ _AROUND = sa.text(f"""
 """).bindparams(  # noqa: S608 — made of constants
     sa.bindparam("told", TOLD_WITHIN, sa.Interval()), sa.bindparam("zone", LOCAL.key, sa.Text())
 )
-"""A cut of the power, where one was declared, comes before maintenance."""
+"""A cut of the power, where one was declared, comes before maintenance. Who refuses a document for
+its revision holds a newer one: that was a late repetition, and no reason for silence."""
 
 
 async def look(session: AsyncSession, windows: Mapping[Key, Window]) -> dict[Key, Around]:
