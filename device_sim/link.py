@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from paho.mqtt import client as paho
@@ -74,6 +75,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._opening: asyncio.Task[None] | None = None
         self._inbox: deque[tuple[str, bytes]] = deque()
+        self._leaving: list[Callable[[], None]] = []
         client = self._client = _Client(
             CallbackAPIVersion.VERSION2,
             device_id,
@@ -121,9 +123,24 @@ class Link:
         """Send a ping when it is time; notice a broker that answers none."""
         self._client.loop_misc()
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
-        """Send a message."""
+    def publish(
+        self, topic: str, payload: bytes, qos: int, left: Callable[[], None] | None = None
+    ) -> None:
+        """Send a message.
+
+        Args:
+            topic: Relative to the prefix.
+            payload: What it says.
+            qos: 0 or 1.
+            left: Called when all that was to be sent has been handed to the operating system; never
+                when the connection breaks before. It may stand in our own buffer for as long as
+                this process is busy with other devices.
+        """
         self._client.publish(f"{self._prefix}/{topic}", payload, qos)
+        if left is not None:
+            self._leaving.append(left)
+            if not self._client.want_write():
+                self._all_left()
 
     def subscribe(self, filters: tuple[str, ...]) -> None:
         """Follow topic filters."""
@@ -188,12 +205,20 @@ class Link:
         topic = message.topic.removeprefix(f"{self._prefix}/")
         self._inbox.append((topic, bytes(message.payload)))
 
+    def _all_left(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for left in leaving:
+            left()
+
     def _on_socket_close(self, _: Any, __: Any, sock: Any) -> None:
+        self._leaving.clear()
         self._loop.remove_reader(sock)
         self._loop.remove_writer(sock)
 
     def _on_register_write(self, client: paho.Client, _: Any, sock: Any) -> None:
         self._loop.add_writer(sock, client.loop_write)
 
-    def _on_unregister_write(self, _: Any, __: Any, sock: Any) -> None:
+    def _on_unregister_write(self, client: paho.Client, _: Any, sock: Any) -> None:
         self._loop.remove_writer(sock)
+        if not client.want_write():
+            self._all_left()

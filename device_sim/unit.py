@@ -329,10 +329,11 @@ class Unit:
         """Hand a message to the link, if it is still the connection that it was meant for."""
         if self._link is None or not self.online or connection != self._connections:
             return
-        self._link.publish(message.topic, message.payload, message.qos)
         kind = message.topic.rpartition("/")[2]
-        if kind in SIGNS_OF_LIFE:
-            self._tell("sent", kind=kind, number=number)
+        left = partial(self._tell, "sent", kind=kind, number=number)
+        self._link.publish(
+            message.topic, message.payload, message.qos, left if kind in SIGNS_OF_LIFE else None
+        )
 
     def _sound(self, effect: Effect) -> None:
         match effect:
