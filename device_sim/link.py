@@ -132,9 +132,9 @@ class Link:
             topic: Relative to the prefix.
             payload: What it says.
             qos: 0 or 1.
-            left: Called when all that was to be sent has been handed to the operating system; never
-                when the connection breaks before. It may stand in our own buffer for as long as
-                this process is busy with other devices.
+            left: Called when all that was to be sent has been handed to the operating system;
+                never when the connection breaks before. It may stand in our own buffer for as
+                long as this process is busy with other devices.
         """
         self._client.publish(f"{self._prefix}/{topic}", payload, qos)
         if left is not None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from broadcast.devices.dead_letters import Letter, Why
 from broadcast.devices.inbound import Event, Reader, sender
 from broadcast.wire.codec import MAX_EVENT_BYTES
-from broadcast.wire.events import Gone
+from broadcast.wire.events import CommandResult, Gone
 from tests.ingest.inbox import PREFIX
 
 TOPIC = f"{PREFIX}/device/QN-1/event/gone"
@@ -67,13 +67,18 @@ COMMAND_RESULT = f"{PREFIX}/device/QN-1/event/command_result"
 
 
 @pytest.mark.parametrize(
-    ("detail", "storable"),
+    ("text", "storable"),
     [(rb"\u0000", False), (rb"a\\u0000", True), (rb"\\\u0000", False), (rb"\u0001", True)],
 )
-def test_nul_is_refused_before_the_database_sees_it(detail: Any, storable: Any) -> None:
-    payload = b'{"sent_at":"2025-07-01T01:00:00Z","command_id":"c","result":"done","detail":"%s"}'
-    found = read(COMMAND_RESULT, payload % detail, retain=False)
-    assert isinstance(found, Event) is storable
+def test_nul_is_taken_out_before_the_database_sees_it(text: bytes, storable: Any) -> None:
+    payload = b'{"sent_at":"2025-07-01T01:00:00Z","command_id":"%s","result":"done","detail":"%s"}'
+    found = read(COMMAND_RESULT, payload % (b"c", text), retain=False)
+    assert isinstance(found, Event)
+    assert isinstance(found.message, CommandResult)
+    assert bool(found.message.detail) is storable
+    assert (
+        isinstance(read(COMMAND_RESULT, payload % (text, b"x"), retain=False), Event) is storable
+    )
 
 
 @given(st.text(max_size=40), st.binary(max_size=200), st.booleans())

@@ -6,12 +6,25 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+import structlog
+from prometheus_client import Counter
+
+from broadcast import clock
 from broadcast.devices.dead_letters import Letter, Why
 from broadcast.wire import WireError
 from broadcast.wire.codec import MAX_EVENT_BYTES, Told, decode_event, decode_heartbeat, encode
 from broadcast.wire.events import EVENTS
 from broadcast.wire.fields import Wire
+from broadcast.wire.mending import mended
 from broadcast.wire.topics import DEVICE_EVENT
+
+log = structlog.get_logger()
+
+DROPPED = Counter(
+    "broadcast_fields_dropped",
+    "Optional fields left out of messages of devices: they broke the contract",
+    ["kind", "field"],
+)
 
 LONGEST_TOPIC = 300
 TOPICS_KEPT = 2**16
@@ -41,6 +54,8 @@ class Reader:
         """
         self._is_known = is_known
         self._told: dict[str, Told] = {}
+        self._told_of: set[tuple[str, str]] = set()
+        """Devices and fields that were left out: each is logged once."""
 
     def read(
         self, topic: str, levels: tuple[str, str] | None, payload: bytes, *, retain: bool
@@ -62,12 +77,7 @@ class Reader:
                 Why.RETAINED, topic, code, payload, "events are published without retain"
             )
         try:
-            if kind == "heartbeat":
-                event = self._heartbeat(code, payload)
-            else:
-                event = Event(code, kind, decode_event(kind, payload))
-            if b"\\" in payload and b"\\u0000" in payload:
-                _refuse_nul(event.message)
+            event = self._decoded(code, kind, payload)
         except WireError as error:
             why = Why.MALFORMED
             if kind not in EVENTS:
@@ -75,6 +85,30 @@ class Reader:
             elif len(payload) > MAX_EVENT_BYTES:
                 why = Why.TOO_LARGE
             return Letter(why, topic, code, payload, error.reason, error.field)
+        return event
+
+    def _decoded(self, code: str, kind: str, payload: bytes) -> Event:
+        """The message, without optional fields that cannot be taken: they are counted."""
+        try:
+            return self._strictly(code, kind, payload)
+        except WireError as error:
+            if kind not in EVENTS or len(payload) > MAX_EVENT_BYTES:
+                raise
+            found = mended(payload, error, lambda text: decode_event(kind, text), clock.now())
+        for name in found.dropped:
+            DROPPED.labels(kind, name).inc()
+            if (code, name) not in self._told_of and len(self._told_of) < TOPICS_KEPT:
+                self._told_of.add((code, name))
+                log.warning("ingest.field.dropped", device=code, kind=kind, field=name)
+        return self._strictly(code, kind, found.payload)
+
+    def _strictly(self, code: str, kind: str, payload: bytes) -> Event:
+        if kind == "heartbeat":
+            event = self._heartbeat(code, payload)
+        else:
+            event = Event(code, kind, decode_event(kind, payload))
+        if b"\\" in payload and b"\\u0000" in payload:
+            _refuse_nul(event.message)
         return event
 
     def _heartbeat(self, code: str, payload: bytes) -> Event:

@@ -21,7 +21,7 @@ from broadcast.devices.readiness import parse_id
 from broadcast.plays.settling import settle_plays
 from broadcast.plays.surroundings import Key
 from broadcast.wire.codec import encode
-from broadcast.wire.events import Ended, Playback, Record, Skipped, Started
+from broadcast.wire.events import Ended, Lost, Playback, Record, Skipped, Started
 
 log = structlog.get_logger()
 
@@ -30,7 +30,12 @@ UNPLANNED = Counter(
     "broadcast_journal_records_unplanned", "Records of occurrences that no play was planned for"
 )
 
-NAMES: dict[type[Record], str] = {Started: "started", Ended: "ended", Skipped: "skipped"}
+NAMES: dict[type[Record], str] = {
+    Started: "started",
+    Ended: "ended",
+    Skipped: "skipped",
+    Lost: "lost",
+}
 
 _Id = tuple[int, str, int]
 """Device, journal, sequence number."""
@@ -136,7 +141,9 @@ async def _insert(
             **_ids(records),
             "occurrences": [item.occurrence_id for item in records.values()],
             "events": [NAMES[type(item)] for item in records.values()],
-            "at": [item.at for item in records.values()],
+            "at": [
+                received_at if isinstance(item, Lost) else item.at for item in records.values()
+            ],
             "bodies": [encode(item).decode() for item in records.values()],
             "received_at": received_at,
         },
@@ -195,6 +202,7 @@ async def _settle(
     unplanned = sum(
         (ids[records[key].occurrence_id], cluster_id) not in found
         for key, cluster_id in places.items()
+        if not isinstance(records[key], Lost)
     )
     if unplanned:
         UNPLANNED.inc(unplanned)

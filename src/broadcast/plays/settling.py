@@ -164,6 +164,7 @@ _REPORTS = sa.text("""
         AS n (occurrence_id, cluster_id)
     JOIN journal_records AS j
         ON j.occurrence_id = n.occurrence_id::text AND j.cluster_id = n.cluster_id
+       AND j.event <> 'lost'
 """)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from broadcast.wire import WireError
-from broadcast.wire.events import EVENTS, Heartbeat, Held
+from broadcast.wire.events import EVENTS, Heartbeat, Held, Lost
 from broadcast.wire.fields import Wire
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -119,10 +119,10 @@ def _decode_event(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     message = _decode(payload, decoder)
     sent_at: datetime | None = getattr(message, "sent_at", None)
     if sent_at is not None and sent_at.year in _NO_YEARS:
-        raise _out_of_calendar()
-    for record in getattr(message, "records", ()):
-        if record.at.year in _NO_YEARS:
-            raise _out_of_calendar()
+        raise _out_of_calendar("$.sent_at")
+    for place, record in enumerate(getattr(message, "records", ())):
+        if not isinstance(record, Lost) and record.at.year in _NO_YEARS:
+            raise _out_of_calendar(f"$.records[{place}].at")
     return message
 
 
@@ -141,5 +141,5 @@ def _refuse_ends(payload: bytes) -> None:
         raise _out_of_calendar()
 
 
-def _out_of_calendar() -> WireError:
-    return WireError("an instant at the end of the calendar")
+def _out_of_calendar(field: str = "$") -> WireError:
+    return WireError("an instant at the end of the calendar", field)

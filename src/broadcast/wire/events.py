@@ -35,10 +35,21 @@ Session = Annotated[
     ),
 ]
 
+LONGEST_KEY = 100
+MOST_HELD = 200
+"""Documents that a device may say it holds: 64 areas with two each, and its own."""
+
 Held = Annotated[
-    dict[Annotated[str, Meta(max_length=100)], Revision],
-    Meta(max_length=200, description="`{scope}/{kind}` → revision held, e.g. area/51/programme"),
+    dict[Annotated[str, Meta(max_length=LONGEST_KEY)], Revision],
+    Meta(
+        max_length=MOST_HELD,
+        description="`{scope}/{kind}` → revision held, e.g. area/51/programme",
+    ),
 ]
+
+
+Uptime = Annotated[float, Meta(ge=0, le=100 * 366 * 86_400)]
+"""Seconds; a box on a good line runs for years."""
 
 
 class Clock(Wire, frozen=True):
@@ -112,7 +123,7 @@ class Heartbeat(Wire, frozen=True):
     sent_at: Instant
     clock: Clock
     held: Held = {}
-    uptime_seconds: Seconds | None = None
+    uptime_seconds: Uptime | None = None
     firmware: Text = ""
     state: Literal["idle", "playing", "alert", "muted", "updating"] = "idle"
     occurrence_id: Id | None = None
@@ -171,7 +182,7 @@ class Ended(Wire, frozen=True, tag_field="event", tag="ended"):
     occurrence_id: Id
     at: Instant
     reason: EndReason
-    played_seconds: Seconds
+    played_seconds: Seconds = 0.0
     """Seconds of the audio that sounded so far, over all starts of this occurrence."""
     evidence: Literal["device", "amplifier", "microphone"] = "device"
 
@@ -200,7 +211,18 @@ class Skipped(Wire, frozen=True, tag_field="event", tag="skipped"):
     reason: SkipReason
 
 
-Record = Started | Ended | Skipped
+class Lost(Wire, frozen=True, tag_field="event", tag="lost"):
+    """A record of which flash has kept nothing but that it was there.
+
+    Without it a single bad block of flash would leave a gap that no journal gets over.
+    """
+
+    seq: Sequence
+    occurrence_id: Annotated[str, Meta(max_length=64)] = ""
+    """If that can still be read."""
+
+
+Record = Started | Ended | Skipped | Lost
 
 
 class Playback(Wire, frozen=True):
