@@ -280,6 +280,8 @@ class Dispatcher:
             del self._pass.left[:SCHEDULES_AT_ONCE]
         if self._pass.left:
             return True
+        async with self._transaction() as session:
+            await occurrences.cancel_withdrawn(session, now)
         if self._pass.changed:
             async with self._transaction() as session:
                 await issue.mark_configs_dirty(session, now)

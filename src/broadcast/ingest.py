@@ -226,7 +226,7 @@ class _Ingest:
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
             codes = {found.read.device_code for found in batch if isinstance(found.read, Event)}
-            await self._roll.look_up(session, codes, received_at)
+            await self._roll.look_up(session, codes)
             told = self._sort(batch)
             async with self._raw_beside(told, received_at):
                 await self._record(session, told, received_at)

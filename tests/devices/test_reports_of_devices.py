@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices import answers, dead_letters, faults, readiness
+from broadcast.devices import answers, dead_letters, enrolment, faults, readiness
 from broadcast.devices import roll as roll_module
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.dead_letters import KEPT_BYTES, Budget, Letter, Why
 from broadcast.devices.faults import Report
 from broadcast.devices.model import CommandResult, DeadLetter, Device, Fault, Readiness, Refusal
-from broadcast.devices.roll import KNOWN_FOR, UNKNOWN_FOR, Roll
+from broadcast.devices.roll import Roll
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
 
@@ -161,7 +161,7 @@ async def test_roll_asks_once_for_known_and_unknown_alike(
     (device,) = await enrol(session, "A")
     roll = Roll()
     for _ in range(3):
-        await roll.look_up(session, {"A", "nobody"}, EIGHT)
+        await roll.look_up(session, {"A", "nobody"})
     assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
 
 
@@ -173,24 +173,30 @@ async def test_flood_of_unknown_ids_is_not_remembered_without_end(
     roll = Roll()
     for batch in range(20):
         strangers = [f"x{batch}-{number}" for number in range(500)]
-        await roll.look_up(session, {"A", *strangers}, EIGHT)
+        await roll.look_up(session, {"A", *strangers})
         assert len(roll._unknown) <= 1500
     assert roll.get("A") == device.id
 
 
-async def test_device_enrolled_late_becomes_known_shortly(session: AsyncSession) -> None:
+async def test_device_that_knocked_is_known_as_soon_as_it_is_enrolled(
+    session: AsyncSession,
+) -> None:
     roll = Roll()
-    await roll.look_up(session, {"A"}, EIGHT)
-    (device,) = await enrol(session, "A")
-    await roll.look_up(session, {"A"}, EIGHT + UNKNOWN_FOR)
+    await roll.look_up(session, {"A"})
+    assert roll.get("A") is None
+    facts = enrolment.DeviceFacts("A", "", "", [], 70, 100)
+    device = await enrolment.enrol(session, facts, EIGHT)
+    await roll.look_up(session, {"A"})
     assert roll.get("A") == device.id
 
 
-async def test_retired_device_becomes_unknown(session: AsyncSession) -> None:
+async def test_device_is_not_heard_any_more_as_soon_as_it_is_retired(
+    session: AsyncSession,
+) -> None:
     (device,) = await enrol(session, "A")
     roll = Roll()
-    await roll.look_up(session, {"A"}, EIGHT)
-    device.retired_at = EIGHT
-    await session.flush()
-    await roll.look_up(session, {"A"}, EIGHT + KNOWN_FOR)
+    await roll.look_up(session, {"A"})
+    assert roll.get("A") == device.id
+    await enrolment.retire(session, device, EIGHT)
+    await roll.look_up(session, {"A"})
     assert roll.get("A") is None

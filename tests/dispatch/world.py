@@ -110,6 +110,7 @@ class World:
 
     def __init__(self, engine: AsyncEngine, content_dir: Path) -> None:
         self.engine = engine
+        self.engine_of_steps = engine
         self.broker = Broker()
         self.settings = config.Settings(
             postgres=config.Postgres(dsn=SecretStr("postgresql://unused")), content_dir=content_dir
@@ -121,7 +122,9 @@ class World:
 
     def restart(self) -> None:
         """A new leader, that knows nothing of the old one."""
-        self.dispatcher = dispatch.Dispatcher(self.engine, self.broker, self.settings, self.keys)
+        self.dispatcher = dispatch.Dispatcher(
+            self.engine_of_steps, self.broker, self.settings, self.keys
+        )
         self.broker.mirror = self.dispatcher._mirror
         self.broker.tell()
 

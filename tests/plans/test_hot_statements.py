@@ -100,7 +100,7 @@ async def test_other_words_of_devices(plans: Plans) -> None:
         await self_tests.touched(session, tested)
         letter = Letter(Why.MALFORMED, "t", "D-1", b"x", "r")
         await dead_letters.keep(session, [letter] * 500, NOW, Budget())
-        await Roll().look_up(session, {f"D-{n}" for n in range(1, 51)}, NOW)
+        await Roll().look_up(session, {f"D-{n}" for n in range(1, 51)})
 
     found = [plan for plan in await plans(work) if "LIMIT" not in plan.statement]
     assert whole(found) == []

@@ -54,6 +54,7 @@ async def enrol(session: AsyncSession, facts: DeviceFacts, now: datetime) -> Dev
     values = facts._asdict() | {"codecs": _codecs(facts)}
     device = Device(**values, enrolled_at=now, retired_at=None)
     session.add(device)
+    await touch(session)
     await session.flush()
     log.info("devices.device.enrolled", device_id=device.code)
     return device
@@ -110,6 +111,7 @@ async def install(
             record already.
     """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await session.refresh(device, ["retired_at"])
     statement = sa.select(Installation).where(
         sa.or_(Installation.device_id == device.id, Installation.cluster_id == cluster.id)
     )

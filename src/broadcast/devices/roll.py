@@ -1,31 +1,29 @@
-"""Who is enrolled, remembered: device ids of the wire → keys of the telemetry rows."""
+"""Who is enrolled, remembered: device ids of the wire → keys of the telemetry rows.
+
+What is remembered holds for one revision of the topology, which enrolling and retiring change: a
+device is heard with the first batch after it was enrolled, and not any more once it is retired.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Set
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.model import Topology
 from broadcast.devices.model import Device
 
-KNOWN_FOR = timedelta(minutes=1)
-"""How long a retired device may still be heard."""
-UNKNOWN_FOR = timedelta(seconds=5)
-"""How long a device stays unknown after it has been enrolled; a flood of unknown ids asks the
-database once in this time."""
 UNKNOWN_AT_MOST = 20_000
 
 
 class Roll:
-    """Remembers who is enrolled; one statement a batch at most, whoever knocks."""
+    """Remembers who is enrolled; a flood of unknown ids asks the database once for each."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
         self._unknown: set[str] = set()
-        self._known_until: datetime | None = None
-        self._unknown_until: datetime | None = None
+        self._revision: int | None = None
 
     def get(self, code: str) -> int | None:
         """Key of an enrolled device, as far as remembered."""
@@ -34,15 +32,15 @@ class Roll:
     def __contains__(self, code: str) -> bool:
         return code in self._known
 
-    async def look_up(self, session: AsyncSession, codes: Set[str], now: datetime) -> None:
+    async def look_up(self, session: AsyncSession, codes: Set[str]) -> None:
         """Remember those of these devices that are enrolled and not retired."""
-        if self._known_until is None or now >= self._known_until:
+        revision = await session.scalar(sa.select(Topology.revision))
+        if revision != self._revision:
             self._known.clear()
-            self._known_until = now + KNOWN_FOR
-        full = len(self._unknown) >= UNKNOWN_AT_MOST
-        if self._unknown_until is None or now >= self._unknown_until or full:
             self._unknown.clear()
-            self._unknown_until = now + UNKNOWN_FOR
+            self._revision = revision
+        if len(self._unknown) >= UNKNOWN_AT_MOST:
+            self._unknown.clear()
         missing = [code for code in codes - self._known.keys() if code not in self._unknown]
         if not missing:
             return

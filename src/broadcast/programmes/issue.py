@@ -58,8 +58,10 @@ async def mark_dirty(
 _MARK = sa.text("""
     INSERT INTO dirty_scopes (scope, kind, since)
     SELECT scope, :kind, :now FROM unnest(CAST(:scopes AS text[])) AS n (scope)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (scope, kind) DO UPDATE SET since = dirty_scopes.since
 """)
+"""A mark that is there is locked: who compiles takes it, with what it stands for, only once this
+transaction is over. Left as it is, it could be taken before."""
 
 
 async def mark_configs_dirty(session: AsyncSession, now: datetime) -> None:

@@ -98,6 +98,9 @@ async def materialise(
 ) -> int:
     """Make the rows of the coming occurrences say what the schedules say.
 
+    The schedules are locked before anything is read of them, as every edit locks the one that it
+    changes: what is written here was decided after the last edit, and the next one waits.
+
     1. Expand every active schedule with an approved revision from `now` to the horizon.
     2. Insert what is new; change what differs and has not started.
     3. Cancel coming rows that no schedule asks for any more.
@@ -115,6 +118,7 @@ async def materialise(
         How many rows were inserted, changed or cancelled.
     """
     ids = await active_ids(session) if schedule_ids is None else schedule_ids
+    await _hold(session, ids)
     wanted = await _wanted(session, ids, now, now + horizon, since or now)
     rows = await _rows(session, ids, wanted, now)
     count = 0
@@ -157,6 +161,34 @@ async def cancel_coming(
     await wake(session)
 
 
+async def cancel_withdrawn(session: AsyncSession, now: datetime) -> int:
+    """Cancel what is still planned of schedules that were withdrawn.
+
+    Whoever withdraws a schedule does that; here it is made true again, whatever came in between
+    (a restored backup, a correction by hand).
+
+    Returns:
+        How many occurrences were cancelled.
+    """
+    cancelled = await session.execute(
+        sa.update(Occurrence)
+        .where(
+            Occurrence.starts_at > now - LONGEST,
+            Occurrence.ends_by > now,
+            Occurrence.state == OccurrenceState.PLANNED,
+            sa.exists().where(
+                Schedule.id == Occurrence.schedule_id, Schedule.state == ScheduleState.WITHDRAWN
+            ),
+        )
+        .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
+        .returning(Occurrence.id)
+    )
+    count = len(cancelled.all())
+    if count:
+        log.warning("schedules.occurrences.withdrawn", count=count)
+    return count
+
+
 async def cancel_unapproved(session: AsyncSession, now: datetime) -> int:
     """Withdraw schedules whose revision is no longer approved, and stop what sounds of it.
 
@@ -191,6 +223,14 @@ async def cancel_unapproved(session: AsyncSession, now: datetime) -> int:
         .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
     )
     return len(schedules)
+
+
+async def _hold(session: AsyncSession, schedule_ids: Collection[UUID]) -> None:
+    """Lock schedules until the end of the transaction, in the order of their ids."""
+    schedules = sa.select(Schedule).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.id)
+    await session.execute(
+        schedules.with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
 
 
 def _change(row: Occurrence, values: Mapping[str, Any]) -> bool:

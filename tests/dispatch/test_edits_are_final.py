@@ -1,0 +1,254 @@
+"""What a person was told is done stays done, whatever the dispatcher was about to write.
+
+Each step of a turn is held before each of its statements while an edit runs to its commit (or to
+a lock that the step holds). However the two fall together, the rows then say what the edit said,
+and the documents say what the rows say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import db
+from broadcast.accounts.auth import Caller
+from broadcast.accounts.model import Role
+from broadcast.areas.topology import touch
+from broadcast.devices import enrolment
+from broadcast.devices.enrolment import DeviceFacts
+from broadcast.schedules import edits
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
+from broadcast.wire.fields import Codec
+from tests.dispatch.interleaving import Held, held
+from tests.dispatch.world import World
+
+LAN = Caller("Lan", Role.APPROVER, "token/Lan")
+DAILY = "FREQ=DAILY;COUNT=4"
+
+Edit = Callable[[World, AsyncSession, UUID], Awaitable[None]]
+
+
+async def first(session: AsyncSession, schedule_id: UUID) -> Occurrence:
+    return (
+        await session.scalars(
+            sa.select(Occurrence)
+            .where(Occurrence.schedule_id == schedule_id)
+            .order_by(Occurrence.recurrence_at)
+        )
+    ).first()  # type: ignore[return-value]
+
+
+async def withdraw(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    await edits.withdraw(session, schedule, LAN, world.now)
+
+
+async def leave_out(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    await edits.leave_out(session, await first(session, schedule_id), LAN, world.now)
+
+
+async def move(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    row = await first(session, schedule_id)
+    later = row.starts_at + timedelta(minutes=30)
+    await edits.move(session, row, later, LAN, world.settings.rules, world.now)
+
+
+async def change(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    wanted = {"starts_at": schedule.starts_at + timedelta(hours=1), "volume": 33}
+    await edits.change(session, schedule, wanted, LAN, world.settings.rules, world.now)
+
+
+async def aim_elsewhere(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    wanted = {"targets": [{"area": "V1"}]}
+    await edits.change(session, schedule, wanted, LAN, world.settings.rules, world.now)
+
+
+async def split(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    at = schedule.starts_at + timedelta(days=2)
+    await edits.split(session, schedule, at, {"volume": 11}, LAN, world.settings.rules, world.now)
+
+
+EDITS = [withdraw, leave_out, move, change, aim_elsewhere, split]
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine, tmp_path: Path) -> World:
+    world = World(engine, tmp_path)
+    await world.build()
+    return world
+
+
+@pytest.fixture
+async def interleaved(world: World) -> AsyncIterator[tuple[World, Held]]:
+    stepping = held(world.engine)
+    world.engine_of_steps = stepping.engine
+    world.restart()
+    yield world, stepping
+    await stepping.dispose()
+
+
+Rows = dict[str, tuple[object, ...]]
+
+
+async def rows_of(engine: AsyncEngine, schedules: set[UUID]) -> Rows:
+    """Occurrences of schedules as people see them, by their first start."""
+    async with db.transaction(engine) as session:
+        rows = await session.scalars(
+            sa.select(Occurrence).where(Occurrence.schedule_id.in_(schedules))
+        )
+        return {
+            f"{row.schedule_id} {row.recurrence_at}": (
+                row.starts_at, row.state, row.cancel_reason, row.scopes, row.volume,
+            )
+            for row in rows
+        }  # fmt: skip
+
+
+async def schedules_of(world: World, bulletin_id: UUID) -> set[UUID]:
+    async with db.transaction(world.engine) as session:
+        of = sa.select(Schedule.id).where(Schedule.bulletin_id == bulletin_id)
+        return set(await session.scalars(of))
+
+
+async def carried(world: World) -> dict[str, set[tuple[str, object]]]:
+    """What the rows say that the programmes hold: the planned occurrences, by scope."""
+    wanted: dict[str, set[tuple[str, object]]] = {}
+    async with db.transaction(world.engine) as session:
+        planned = Occurrence.state == OccurrenceState.PLANNED
+        for row in await session.scalars(sa.select(Occurrence).where(planned)):
+            for scope in row.scopes:
+                wanted.setdefault(scope, set()).add((str(row.id), row.starts_at))
+    return wanted
+
+
+DECIDING = {"unapproved", "horizon", "roll", "occurrences", "documents"}
+"""Steps that read what people edit and write what follows from it."""
+
+
+async def deciding(world: World) -> None:
+    """One turn of the steps that decide."""
+    every = world.dispatcher.steps
+    world.dispatcher.steps = [step for step in every if step.name in DECIDING]
+    try:
+        await world.dispatcher.turn(world.now)
+    finally:
+        world.dispatcher.steps = every
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
+async def test_an_edit_stands_wherever_in_a_turn_it_falls(
+    interleaved: tuple[World, Held], edit: Edit
+) -> None:
+    world, steps = interleaved
+    bulletin_id = await world.bulletin()
+    at, reached = 0, True
+    while reached:
+        schedule_id = await world.schedule(bulletin_id, {"area": "21001"}, rrule=DAILY)
+        await world.turn()
+        async with db.transaction(world.engine) as session:
+            await touch(session)
+        after: Rows = {}
+
+        async def edited(schedule_id: UUID = schedule_id, after: Rows = after) -> None:
+            async with db.transaction(world.engine) as session:
+                await edit(world, session, schedule_id)
+            after |= await rows_of(world.engine, await schedules_of(world, bulletin_id))
+
+        reached = await steps.run(lambda: deciding(world), at, edited)
+        found = await rows_of(world.engine, await schedules_of(world, bulletin_id))
+        assert found == after, f"before statement {at}"
+        await world.turn()
+        assert await rows_of(world.engine, await schedules_of(world, bulletin_id)) == after, at
+        said = {
+            scope: {(item.occurrence_id, item.starts_at) for item in items}
+            for scope, items in world.items().items()
+        }
+        assert said == await carried(world), f"before statement {at}"
+        async with db.transaction(world.engine) as session:
+            for each in await schedules_of(world, bulletin_id):
+                schedule = await edits.get_schedule(session, each, lock=True)
+                await edits.withdraw(session, schedule, LAN, world.now)
+        at += 1
+    assert at > 20
+
+
+async def test_a_withdrawal_stands_beside_every_other_step(
+    interleaved: tuple[World, Held],
+) -> None:
+    """Publishing, settling, presence, incidents, folding: none brings back what is withdrawn."""
+    world, steps = interleaved
+    bulletin_id = await world.bulletin()
+    at, reached = 0, True
+    while reached:
+        schedule_id = await world.schedule(bulletin_id, {"area": "21001"})
+        await deciding(world)
+        world.now += timedelta(hours=1)  # every step is due
+
+        async def withdrawn(schedule_id: UUID = schedule_id) -> None:
+            async with db.transaction(world.engine) as session:
+                await withdraw(world, session, schedule_id)
+
+        async def others() -> None:
+            every = world.dispatcher.steps
+            world.dispatcher.steps = [step for step in every if step.name not in DECIDING]
+            await world.dispatcher.turn(world.now)
+            world.dispatcher.steps = every
+
+        reached = await steps.run(others, at, withdrawn)
+        await world.turn()
+        assert world.items() == await carried(world) == {}, at
+        at += 1
+    assert at > 20
+
+
+async def test_a_device_is_told_its_newest_settings_wherever_they_change(
+    interleaved: tuple[World, Held],
+) -> None:
+    world, steps = interleaved
+    await world.turn()
+    at, reached = 0, True
+    while reached:
+        async with db.transaction(world.engine) as session:
+            await touch(session)
+        volume = 10 + at
+
+        async def set_volume(volume: int = volume) -> None:
+            async with db.transaction(world.engine) as session:
+                device = await enrolment.find_device(session, "D-V1")
+                assert device is not None
+                facts = DeviceFacts("D-V1", "", "", [Codec.OPUS], volume, 100)
+                await enrolment.describe(session, device, facts)
+
+        reached = await steps.run(lambda: deciding(world), at, set_volume)
+        await world.turn()
+        assert world.broker.document("device/D-V1/state/config").volume == volume, at
+        at += 1
+    assert at > 20
+
+
+async def test_what_was_brought_back_for_a_withdrawn_schedule_is_cancelled_again(
+    world: World,
+) -> None:
+    """By a restored backup, or by hand: the pass looks at withdrawn schedules, too."""
+    schedule_id = await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    await world.withdraw(schedule_id)
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        await session.execute(
+            sa.update(Occurrence).values(state=OccurrenceState.PLANNED, dirty=True)
+        )
+    await world.turn(after=timedelta(hours=1))
+    assert world.items() == {}
+    async with db.transaction(world.engine) as session:
+        states = set(await session.scalars(sa.select(Occurrence.state)))
+    assert states == {OccurrenceState.CANCELLED}
