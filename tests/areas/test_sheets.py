@@ -162,6 +162,8 @@ HANOI = datetime(2025, 7, 1, 1, tzinfo=UTC)
         (sheets.choice(Part), "Whole", Part.WHOLE),
         (sheets.several(Part), "whole + part+whole", [Part.PART, Part.WHOLE]),
         (sheets.number(-90, 90, whole=False), "15,12", 15.12),
+        (sheets.number(0, 99), "70.0", 70),
+        (sheets.number(0, 99), "7,", 7),
     ],
 )
 def test_a_cell_becomes_a_value(parse: Any, text: str, value: object) -> None:
@@ -176,6 +178,10 @@ def test_a_cell_becomes_a_value(parse: Any, text: str, value: object) -> None:
         (sheets.several(Part), "whole+"),
         (sheets.number(-90, 90, whole=False), "nan"),
         (sheets.number(0, 9), "1.5"),
+        (sheets.number(0, 9_999), "1.234"),
+        (sheets.number(0, 9_999), "1_0"),
+        (sheets.number(0, 99), "１２"),
+        (sheets.number(0, 99, whole=False), "1e1"),
     ],
 )
 def test_a_cell_that_makes_no_sense_is_refused(parse: Any, text: str) -> None:

@@ -336,20 +336,23 @@ def instant(cell: str) -> datetime:
 
 
 def number(lowest: float, highest: float, *, whole: bool = True) -> Callable[[str], Any]:
-    """A number between two bounds."""
+    """A number between two bounds, with a point or a comma before its decimals."""
 
     def parse(cell: str) -> float:
-        try:
-            value = int(cell) if whole else float(cell.replace(",", "."))
-        except ValueError:
+        value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
+        if value is None or (whole and not value.is_integer()):
             kind = "số nguyên" if whole else "số"
-            raise ValueError(f"“{cell[:40]}” không phải {kind}") from None
+            raise ValueError(
+                f"“{cell[:40]}” không phải {kind}; viết dạng {'70' if whole else '15,12'}"
+            )
         if not lowest <= value <= highest:
             raise ValueError(f"{cell} nằm ngoài khoảng {lowest:g} đến {highest:g}")
-        return value
+        return int(value) if whole else value
 
     return parse
 
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{0,15})?")
 
 E = TypeVar("E", bound=StrEnum)
 
