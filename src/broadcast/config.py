@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -31,17 +31,37 @@ class Postgres(BaseModel):
     statement_timeout: PositiveFloat = Field(30.0, description="seconds")
 
 
+SESSION = "{session}"
+"""In settings of the broker: stands for the client id of each of the server's sessions."""
+
+
 class Mqtt(BaseModel):
     """The broker, as the server connects to it."""
 
     host: str = "localhost"
     port: Port = 1883
-    username: str | None = None
+    username: str | None = Field(
+        None, description="in this and in the names of files {session} stands for the client id"
+    )
     password_file: Path | None = None
     tls_ca_file: Path | None = Field(None, description="set it to speak TLS")
+    tls_server_name: str | None = Field(
+        None, description="name in the broker's certificate, where it is not the host"
+    )
+    tls_cert_file: Path | None = Field(None, description="client certificate, with its chain")
+    tls_key_file: Path | None = Field(None, description="its key, where the former lacks it")
     prefix: str = Field("ttn/v1", description="first levels of every topic; wire.md")
-    client_id: str = Field("broadcast", description="stable, so that the session persists")
+    client_id: str = Field(
+        "broadcast", description="of the first session; the others append -dispatch, -2, -3 …"
+    )
     inflight: PositiveInt = Field(1000, description="unacknowledged QoS 1 publishes at once")
+
+    @model_validator(mode="after")
+    def _tls_is_on(self) -> Mqtt:
+        for name in ("tls_server_name", "tls_cert_file", "tls_key_file"):
+            if getattr(self, name) is not None and self.tls_ca_file is None:
+                raise ValueError(f"{name} cần cả BROADCAST_MQTT__TLS_CA_FILE")
+        return self
 
 
 class Ingest(BaseModel):

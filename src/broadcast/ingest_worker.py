@@ -34,7 +34,6 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
     prefix = settings.mqtt.prefix
     follow, forget = share.filters(f"{prefix}/{DEVICE_EVENT.filter()}")
     echo = f"{prefix}/{SERVER_ECHO.build(worker=str(worker))}"
-    name = settings.mqtt.client_id
     if worker == 1:
         await _end_left_over(engine, settings)
     log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
@@ -42,10 +41,15 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
         settings.mqtt,
         subscriptions=[(follow, 1), (echo, 1)],
         forget=[forget],
-        client_id=name if worker == 1 else f"{name}-{worker}",
+        client_id=_session(settings, worker),
         mqtt5=share.kind == "shared",
     ) as link:
         await take(engine, link, settings, keys, share)
+
+
+def _session(settings: Settings, worker: int) -> str:
+    name = settings.mqtt.client_id
+    return name if worker == 1 else f"{name}-{worker}"
 
 
 async def _share(settings: Settings, worker: int) -> Share:
@@ -57,7 +61,7 @@ async def _share(settings: Settings, worker: int) -> Share:
     wait = FIRST_RETRY
     while True:
         try:
-            shared = await shares_subscriptions(settings.mqtt)
+            shared = await shares_subscriptions(settings.mqtt, _session(settings, worker))
             return Share("shared" if shared else "shards", worker, workers)
         except OSError as error:
             log.warning("ingest.broker.away", error=str(error))
@@ -74,6 +78,6 @@ async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
         most = await sweep.most_workers(session)
     for number in range(settings.ingest.workers + 1, most + 1):
         try:
-            await end_session(settings.mqtt, f"{settings.mqtt.client_id}-{number}")
+            await end_session(settings.mqtt, _session(settings, number))
         except OSError as error:
             log.warning("ingest.session.left", worker=number, error=str(error))

@@ -29,6 +29,7 @@ from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
 from broadcast.errors import Unavailable
+from broadcast.mqtt_login import log_in
 from broadcast.mqtt_packets import Malformed, Message, Stream
 
 log = structlog.get_logger()
@@ -232,12 +233,10 @@ class Link:
             manual_ack=True,
         )
         client.max_inflight_messages_set(0)  # the semaphore is the limit
-        log_in(client, settings)
+        log_in(client, settings, client_id)
         if mqtt5:
-            lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            lasting.SessionExpiryInterval = SESSION_SECONDS
             client.connect_async(
-                settings.host, settings.port, KEEPALIVE, clean_start=False, properties=lasting
+                settings.host, settings.port, KEEPALIVE, clean_start=False, properties=lasting()
             )
         else:
             client.connect_async(settings.host, settings.port, KEEPALIVE)
@@ -413,10 +412,8 @@ class Link:
                 confirmed.set_result(None)
 
 
-def log_in(client: paho.Client, settings: Mqtt) -> None:
-    """Have a client say who we are, over TLS where a CA is set."""
-    if settings.username is not None:
-        secret = settings.password_file.read_text() if settings.password_file else ""
-        client.username_pw_set(settings.username, secret.strip() or None)
-    if settings.tls_ca_file is not None:
-        client.tls_set(str(settings.tls_ca_file))
+def lasting() -> Properties:
+    """What an MQTT 5 client says so that its session lasts."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = SESSION_SECONDS
+    return properties

@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any
-from uuid import uuid4
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broadcast.config import Mqtt
-from broadcast.mqtt import log_in
+from broadcast.mqtt import lasting
+from broadcast.mqtt_login import log_in
 
 ASK_SECONDS = 5.0
 """A broker of 3.1.1 may answer a question in MQTT 5 with silence."""
 
 
-async def shares_subscriptions(settings: Mqtt) -> bool:
+async def shares_subscriptions(settings: Mqtt, session: str) -> bool:
     """Ask the broker whether it speaks MQTT 5 and shares subscriptions among clients.
+
+    Args:
+        settings: Where the broker is.
+        session: Client id to ask under, which may be the only one that the broker lets us have.
+            What it keeps for that session stays.
 
     Raises:
         OSError: It cannot be reached.
     """
-    return await asyncio.to_thread(_shares_subscriptions, settings)
+    return await asyncio.to_thread(_shares_subscriptions, settings, session)
 
 
-def _shares_subscriptions(settings: Mqtt) -> bool:
+def _shares_subscriptions(settings: Mqtt, session: str) -> bool:
     answers: list[bool] = []
 
     def on_connect(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
@@ -35,14 +40,15 @@ def _shares_subscriptions(settings: Mqtt) -> bool:
 
     client = paho.Client(
         CallbackAPIVersion.VERSION2,
-        f"{settings.client_id}-asks-{uuid4().hex[:8]}",
+        session,
         protocol=paho.MQTTv5,
         reconnect_on_failure=False,
+        manual_ack=True,
     )
-    log_in(client, settings)
+    log_in(client, settings, session)
     client.on_connect = on_connect
     client.on_disconnect = lambda *_: answers.append(False)
-    client.connect(settings.host, settings.port)
+    client.connect(settings.host, settings.port, clean_start=False, properties=lasting())
     until = time.monotonic() + ASK_SECONDS
     while not answers and time.monotonic() < until:
         client.loop(0.1)
@@ -64,7 +70,7 @@ def _end_session(settings: Mqtt, client_id: str) -> None:
     client = paho.Client(
         CallbackAPIVersion.VERSION2, client_id, clean_session=True, reconnect_on_failure=False
     )
-    log_in(client, settings)
+    log_in(client, settings, client_id)
     client.on_connect = lambda *_: answers.append(True)
     client.connect(settings.host, settings.port)
     until = time.monotonic() + ASK_SECONDS

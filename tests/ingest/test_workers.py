@@ -200,10 +200,10 @@ async def test_a_worker_that_is_taken_away_leaves_nobody_s_part_behind(
 
 @pytest.mark.broker
 async def test_the_broker_says_whether_it_shares(broker: Broker, mqtt: Mqtt) -> None:
-    assert await shares_subscriptions(mqtt) is (broker.kind == "mosquitto")
+    assert await shares_subscriptions(mqtt, mqtt.client_id) is (broker.kind == "mosquitto")
 
 
 async def test_a_broker_that_is_away_is_an_error(mqtt: Mqtt, broker: Broker) -> None:
     broker.kill()
     with pytest.raises(OSError, match="refused"):
-        await shares_subscriptions(mqtt)
+        await shares_subscriptions(mqtt, mqtt.client_id)
