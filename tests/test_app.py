@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -15,18 +16,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import paho.mqtt.publish
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from broadcast import clock, config, db
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
-from broadcast.app import _bind
 from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.programmes.keys import create_keys
+from broadcast.web.server import bind
+from broadcast.wire.codec import encode
+from broadcast.wire.events import Clock, Heartbeat
 from tests.conftest import frozen
+from tests.devices.fleet import enrol
 
 LONGEST_END = 8.5
 """Seconds from SIGTERM to the end of the process: its own seven and a slow machine's."""
@@ -34,7 +40,7 @@ LONGEST_END = 8.5
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_header() -> None:
     with (
-        _bind("127.0.0.1", _free_port(), "BROADCAST_WEB__PORT") as listener,
+        bind("127.0.0.1", _free_port(), "BROADCAST_WEB__PORT") as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as connection,
     ):
@@ -183,3 +189,80 @@ def test_a_process_without_rest_can_be_watched(environment: dict[str, str]) -> N
         assert metric(base, "broadcast_ingest_workers 2.0")
         assert httpx.get(f"{base}/api/v1/stations").status_code == 404
         assert end(process, signal.SIGTERM)[0] == 0
+
+
+FILES = 1024
+"""What a process may open by default; a unit of systemd allows it more."""
+
+
+def test_idle_connections_starve_neither_rest_nor_ingest(environment: dict[str, str]) -> None:
+    web = ("127.0.0.1", int(environment["BROADCAST_WEB__PORT"]))
+    base = f"http://{web[0]}:{web[1]}"
+    watched = f"http://127.0.0.1:{environment['BROADCAST_METRICS__PORT']}"
+    dsn = environment["BROADCAST_POSTGRES__DSN"]
+    bearer = asyncio.run(a_token(dsn))
+    asyncio.run(enrolled(dsn, "QN-1"))
+    with serving(environment) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
+        until(lambda: answers(f"{base}/readyz"), process)
+        until(lambda: metric(watched, "broadcast_mqtt_connected 2.0"), process)
+        with idle_connections(web, 1500):
+            began = time.monotonic()
+            for seq in range(1, 6):
+                beat(environment, "QN-1", seq)
+                assert answers(f"{base}/api/v1/stations", bearer)
+            until(lambda: asyncio.run(heartbeats(dsn)) == 5, process)
+            assert time.monotonic() - began < 20
+
+
+IDLE = """
+import resource, socket, sys
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+held = []
+for number in range(int(sys.argv[3])):
+    held.append(socket.create_connection((sys.argv[1], int(sys.argv[2]))))
+    if number % 3 == 1:
+        held[-1].send(b"GET / HTTP/1.1\\r\\nX")
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def idle_connections(address: tuple[str, int], number: int) -> Iterator[None]:
+    """Connections that send nothing, or half a header, held by a process of their own."""
+    command = [sys.executable, "-c", IDLE, address[0], str(address[1]), str(number)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+async def enrolled(dsn: str, code: str) -> None:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        await enrol(session, code)
+    await engine.dispose()
+
+
+async def heartbeats(dsn: str) -> int:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        stored = await session.scalar(sa.text("SELECT count(*) FROM heartbeats"))
+    await engine.dispose()
+    return int(stored or 0)
+
+
+def beat(environment: Mapping[str, str], code: str, seq: int) -> None:
+    said = Heartbeat(session=1, seq=seq, sent_at=clock.now(), clock=Clock(trusted=True))
+    paho.mqtt.publish.single(
+        f"{config.Mqtt().prefix}/device/{code}/event/heartbeat",
+        encode(said),
+        qos=1,
+        hostname=environment["BROADCAST_MQTT__HOST"],
+        port=int(environment["BROADCAST_MQTT__PORT"]),
+    )

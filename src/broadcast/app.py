@@ -13,12 +13,10 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
-import uvicorn
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,10 +35,9 @@ import broadcast.upkeep.routes
 from broadcast import clock, config, db, dispatch, ingest_worker
 from broadcast.accounts.routing import Router
 from broadcast.config import Role
-from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
 from broadcast.upkeep.ready import Prober, Readiness
-from broadcast.web import rest
+from broadcast.web import problems, rest, server
 
 log = structlog.get_logger()
 
@@ -82,8 +79,8 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
         version=version("broadcast"),
         redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        max_body_size=settings.web.upload_limit_bytes + 2**20,
-        responses={"4XX": {"model": rest.Problem, "description": "RFC 9457"}},
+        redirect_slashes=False,
+        responses={"4XX": problems.PROBLEM_RESPONSE, "5XX": problems.PROBLEM_RESPONSE},
     )
     app.state.engine = engine
     app.state.settings = settings
@@ -135,6 +132,7 @@ async def serve(
         roles: What it does.
         worker: Which of the workers that share the inbound path it is.
     """
+    server.raise_file_limit()
     listeners = _listeners(settings, roles)
     engine = db.create_engine(settings.postgres)
     async with db.transaction(engine) as session:
@@ -153,7 +151,11 @@ async def serve(
             ]
             for name, listener in listeners.items():
                 app = create_app(settings, engine) if name == Role.WEB else create_watched()
-                tasks.append(group.create_task(_web(app, listener), name=name))
+                tasks.append(
+                    group.create_task(
+                        server.serve(app, listener, settings.web.connections), name=name
+                    )
+                )
             log.info("app.process.started", roles=[role.value for role in roles])
             try:
                 await stop.wait()
@@ -208,27 +210,11 @@ def _listeners(settings: config.Settings, roles: Sequence[Role]) -> dict[str, so
     listeners = {}
     if Role.WEB in roles:
         web = settings.web
-        listeners[Role.WEB.value] = _bind(web.host, web.port, "BROADCAST_WEB__PORT")
+        listeners[Role.WEB.value] = server.bind(web.host, web.port, "BROADCAST_WEB__PORT")
     if settings.metrics.port is not None:
         port = settings.metrics.port
-        listeners["metrics"] = _bind("127.0.0.1", port, "BROADCAST_METRICS__PORT")
+        listeners["metrics"] = server.bind("127.0.0.1", port, "BROADCAST_METRICS__PORT")
     return listeners
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    """Take the port before anything else starts: a second server must not disturb the first."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise Unavailable(
-            f"Không mở được {host}:{port} ({error.strerror}); hãy dừng chương trình đang "
-            f"dùng cổng này hoặc đặt {setting} khác."
-        ) from None
-    # Connections inherit it. asyncio sets it only on sockets that name their protocol, which these
-    # do not; without it every answer waits 40 ms for the acknowledgement of its own header.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, worker: int) -> None:
@@ -238,30 +224,3 @@ async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, work
         await ingest_worker.run(engine, settings, keys, worker)
     else:
         await dispatch.run(engine, settings, keys)
-
-
-async def _web(app: FastAPI, listener: socket.socket) -> None:
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await task
-        raise
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the process has its own."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Leave the signals alone."""
-        return nullcontext()

@@ -81,6 +81,9 @@ class Web(BaseModel):
     )
     port: Port = 8080
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
+    connections: PositiveInt = Field(
+        512, description="open at once; idle ones give way, then 503; half the file limit at most"
+    )
 
 
 class Metrics(BaseModel):

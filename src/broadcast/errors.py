@@ -6,6 +6,8 @@ a `broadcast.wire.WireError` goes to the dead-letter table and never looks like 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class BroadcastError(Exception):
     """A request that cannot be served, said so that its sender knows what to do next.
@@ -75,6 +77,42 @@ class TooLarge(BroadcastError):
     status = 413
     slug = "too-large"
     title = "Dữ liệu quá lớn"
+
+
+class TooSlow(BroadcastError):
+    """A body has not come in time."""
+
+    status = 408
+    slug = "too-slow"
+    title = "Quá thời gian chờ"
+
+
+class UnsupportedMediaType(BroadcastError):
+    """The body is of a kind that is not read here."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Kiểu nội dung không hỗ trợ"
+
+
+class MethodNotAllowed(BroadcastError):
+    """The path exists, and does not have this method."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Phương thức không hỗ trợ"
+
+    def __init__(self, detail: str, allowed: Sequence[str]) -> None:
+        super().__init__(detail, allowed=list(allowed))
+        self.allowed = tuple(allowed)
+
+
+class DiskFull(BroadcastError):
+    """A disk has no room for what was to be kept."""
+
+    status = 507
+    slug = "disk-full"
+    title = "Đĩa đã đầy"
 
 
 class Unauthenticated(BroadcastError):

@@ -1,40 +1,86 @@
-"""Routes that know their caller before they read what is sent."""
+"""Routes that know their caller before they read what is sent, and read no more than they take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Request, Response, Security, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from broadcast.accounts.auth import BEARER, OPEN, Admitted, authenticate
+from broadcast.web import asked
+
+E = TypeVar("E", bound=Callable[..., Any])
+
+
+def reads_its_body(endpoint: E) -> E:
+    """Mark an endpoint that reads the body by itself, within limits of its own."""
+    _READ_THEIR_BODY.add(endpoint)
+    return endpoint
+
+
+_READ_THEIR_BODY: set[Callable[..., Any]] = set()
 
 
 class Route(APIRoute):
-    """A route that asks for token and role first; FastAPI would read and parse the body before."""
+    """A route that asks for token, role, names and size, in this order.
+
+    FastAPI would read and parse the body before any of them.
+    """
 
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, dependencies: Any = None, **more: Any
     ) -> None:
-        asked = [] if path in OPEN else [Security(BEARER)]
-        super().__init__(path, endpoint, dependencies=[*(dependencies or []), *asked], **more)
+        security = [] if path in OPEN else [Security(BEARER)]
+        super().__init__(path, endpoint, dependencies=[*(dependencies or []), *security], **more)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of FastAPI, behind the questions of this one."""
         handle = super().get_route_handler()
-        if self.path in OPEN:
-            return handle
+        is_open = self.path in OPEN
         admitted = list(_admitted(self.dependant))
+        queries = asked.query_names(self.dependant)
+        load = self._loader()
 
-        async def asked(request: Request) -> Response:
-            caller = await authenticate(request)
-            for admits in admitted:
-                admits(caller)
-            return await handle(request)
+        async def ask(request: Request) -> Response:
+            if not is_open:
+                caller = await authenticate(request)
+                for admits in admitted:
+                    admits(caller)
+            asked.check_names(request.query_params, queries)
+            return await handle(await load(request))
 
-        return asked
+        return ask
+
+    def _loader(self) -> Callable[[Request], Coroutine[Any, Any, Request]]:
+        """How the body is received before FastAPI asks for it."""
+        takes = self.body_field.field_info if self.body_field is not None else None
+        fields = asked.form_names(self.dependant)
+
+        async def nothing(request: Request) -> Request:
+            return request
+
+        async def form(request: Request) -> Request:
+            bounded = asked.Bounded(request, asked.FORM_BYTES)
+            given = await bounded.load_form(asked.FORM_SECONDS)
+            try:
+                asked.check_names(given, fields)
+            except Exception:
+                await given.close()
+                raise
+            return bounded
+
+        async def body(request: Request) -> Request:
+            bounded = asked.Bounded(request, asked.JSON_BYTES)
+            if await bounded.load(asked.JSON_SECONDS) and takes is not None:
+                await bounded.json()
+            return bounded
+
+        if set(self.methods or ()) <= {"GET", "HEAD"} or self.endpoint in _READ_THEIR_BODY:
+            return nothing
+        return form if isinstance(takes, params.Form) else body
 
 
 def _admitted(dependant: Dependant) -> Iterator[Admitted]:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import clock, config, db
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
-from broadcast.accounts.routing import Router
+from broadcast.accounts.routing import Router, reads_its_body
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.bulletins import content, revisions, sandbox
@@ -173,6 +173,7 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
     summary="Tạo bản tin từ văn bản (JSON) hoặc tệp âm thanh (multipart)",
     openapi_extra=_body(BulletinIn),
 )
+@reads_its_body
 async def create_bulletin(
     request: Request,
     session: Session,
@@ -219,6 +220,7 @@ async def create_bulletin(
     summary="Thêm phiên bản mới; phiên bản cũ không đổi",
     openapi_extra=_body(RevisionIn),
 )
+@reads_its_body
 async def create_revision(
     request: Request,
     session: Session,

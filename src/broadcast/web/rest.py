@@ -1,7 +1,6 @@
 """What every REST resource has in common.
 
-Errors as problem documents (RFC 9457), one transaction per request, cursor paging and entity tags
-(RFC 9110 §8.8.3, §13.1).
+Headers, one transaction per request, cursor paging and entity tags (RFC 9110 §8.8.3, §13.1).
 """
 
 from __future__ import annotations
@@ -9,148 +8,79 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
-import asyncpg
 import sqlalchemy as sa
-import structlog
-from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from prometheus_client import Counter
+from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config, db
-from broadcast.errors import (
-    BroadcastError,
-    InvalidInput,
-    PreconditionFailed,
-    Unavailable,
-)
-from broadcast.web.validation import invalid
-
-log = structlog.get_logger()
-
-PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["slug"])
-PROBLEM_TYPE = "urn:broadcast:problem:"
-RETRY_SECONDS = 10
-"""After which whoever was told that something is away may ask again."""
-
-
-_NO_VALUE = {"22000", "22003", "22008", "22021"}
-"""SQLSTATEs of a value that no column takes: U+0000, half of a surrogate pair, a number or a
-moment out of range. The rest of class 22, such as a division by zero, is a bug of ours."""
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
-def problem(error: BroadcastError) -> JSONResponse:
-    """Answer for an error, in the form of RFC 9457."""
-    PROBLEMS.labels(error.slug).inc()
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}
-    return JSONResponse(
-        jsonable_encoder(
-            {
-                "type": PROBLEM_TYPE + error.slug,
-                "title": error.title,
-                "status": error.status,
-                "detail": error.detail,
-                **error.extra,
-            }
-        ),
-        status_code=error.status,
-        media_type="application/problem+json",
-        headers=headers.get(error.status),
-    )
-
-
-def _away() -> Unavailable:
-    """What is said when the database is down or hangs."""
-    return Unavailable(
-        "Cơ sở dữ liệu không trả lời; chưa chắc yêu cầu đã được lưu. Hãy thử lại sau"
-        f" {RETRY_SECONDS} giây (yêu cầu tạo mới: với cùng Idempotency-Key, để không tạo hai lần);"
-        " nếu vẫn vậy, hãy báo quản trị."
-    )
-
-
-def _no_value() -> InvalidInput:
-    return InvalidInput(
-        "request",
-        "có giá trị không lưu được: ký tự U+0000, số quá lớn, hoặc ngày giờ ngoài phạm vi;"
-        " hãy sửa rồi gửi lại",
-    )
+from broadcast.errors import InvalidInput, PreconditionFailed
+from broadcast.web import problems
+from broadcast.web.http1 import SECURITY_HEADERS
 
 
 def install(app: FastAPI) -> None:
-    """Give an application the answers and the middleware of this module."""
-
-    @app.exception_handler(BroadcastError)
-    async def _ours(_: Request, error: BroadcastError) -> Response:
-        return problem(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem(invalid(error.errors(), skip=1))
-
-    @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
-        ours = BroadcastError(str(error.detail))
-        ours.status = error.status_code
-        ours.slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http")
-        ours.title = {404: "Không tìm thấy", 405: "Phương thức không hỗ trợ"}.get(
-            error.status_code, "Lỗi yêu cầu"
-        )
-        return problem(ours)
-
-    # While connecting, asyncpg's own errors come as they are, and a socket that is gone from the
-    # file system is no ConnectionError.
-    @app.exception_handler(OperationalError)
-    @app.exception_handler(PoolTimeout)
-    @app.exception_handler(asyncpg.PostgresError)
-    @app.exception_handler(asyncpg.InterfaceError)
-    @app.exception_handler(OSError)
-    async def _no_database(_: Request, error: Exception) -> Response:
-        log.warning("web.database.away", error=db.brief(error))
-        return problem(_away())
-
-    @app.exception_handler(DBAPIError)
-    async def _database(_: Request, error: DBAPIError) -> Response:
-        # 57P01 to 57P03: the server is going down, has crashed, or is starting up.
-        if error.connection_invalidated or (db.sqlstate(error) or "").startswith("57P"):
-            return problem(_away())
-        if db.sqlstate(error) in _NO_VALUE:
-            log.info("web.value.refused", error=db.brief(error))
-            return problem(_no_value())
-        log.error("web.database.failed", exc_info=error)
-        return problem(BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý."))
-
-    @app.exception_handler(OverflowError)
-    async def _no_such_moment(_: Request, error: OverflowError) -> Response:
-        # A day at one end of the calendar fails in the first sum, wherever that is.
-        log.warning("web.value.refused", error=str(error), exc_info=error)
-        return problem(_no_value())
-
-    @app.exception_handler(Exception)
-    async def _bug(_: Request, error: Exception) -> Response:
-        log.error("web.request.failed", exc_info=error)
-        return problem(BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý."))
-
+    """Give an application the answers and the middleware of this package."""
+    problems.install(app)
     app.add_middleware(EntityTags)
+    app.add_middleware(Answers)
+
+
+_DOCS = (
+    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " style-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy of `/docs`, the only page."""
+
+
+class Answers:
+    """Sees to it that every answer has its headers, and that a bug has an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def answering(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                message = {**message, "headers": _with_defaults(message["headers"])}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answering)
+        except Exception as error:
+            told = problems.problem(problems.bug(error))
+            if has_begun:
+                raise
+            await told(scope, receive, answering)
+
+
+def _with_defaults(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    headers = list(given)
+    present = dict(headers)
+    defaults = {**_DEFAULTS}
+    if present.get(b"content-type", b"").startswith(b"text/html"):
+        defaults[b"content-security-policy"] = _DOCS.encode()
+    return headers + [each for each in defaults.items() if each[0] not in present]
+
+
+_DEFAULTS = {
+    b"cache-control": b"private, no-cache",
+    **{name.lower().encode(): value.encode() for name, value in SECURITY_HEADERS.items()},
+}
 
 
 # --- one transaction per request ---------------------------------------------------------------
