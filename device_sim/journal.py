@@ -80,8 +80,10 @@ class Change(Wire, frozen=True, kw_only=True):
     started: dict[str, Progress] = {}
     settled: dict[str, datetime] = {}
     """Occurrence → `ends_by`: never to start again. Ends its `started` entry."""
+    skipped: dict[str, datetime] = {}
+    """Occurrence → its latest start, which had passed before it could sound."""
     forget_before: datetime | None = None
-    """Forget settled occurrences whose `ends_by` is older."""
+    """Forget occurrences settled or skipped whose time is older."""
     content: dict[str, int] = {}
     """SHA-256 → size of a stored file; 0 removes it."""
     faults: dict[FaultKind, bool] = {}
@@ -104,7 +106,8 @@ class Memory:
         records: Journal records that the server has not confirmed, oldest first.
         last_seq: Sequence number of the newest record ever written.
         started: Occurrences that have sounded and may sound further.
-        settled: Occurrences that are over for this device, with their `ends_by`.
+        settled: Occurrences that have sounded and are over, with their `ends_by`.
+        skipped: Occurrences that were let pass, with their latest start.
         content: Stored audio files and their sizes.
         faults: Faults last told to be there.
         commands: Ids of the last commands obeyed.
@@ -127,6 +130,7 @@ class Memory:
         "lead_seconds",
         "records",
         "settled",
+        "skipped",
         "started",
         "volume",
     )
@@ -139,6 +143,7 @@ class Memory:
         self.last_seq = 0
         self.started: dict[str, Progress] = {}
         self.settled: dict[str, datetime] = {}
+        self.skipped: dict[str, datetime] = {}
         self.content: dict[str, int] = {}
         self.faults: set[FaultKind] = set()
         self.commands: deque[str] = deque(maxlen=COMMANDS_KEPT)
@@ -164,12 +169,10 @@ class Memory:
         for occurrence_id, ends_by in change.settled.items():
             self.started.pop(occurrence_id, None)
             self.settled[occurrence_id] = ends_by
+        self.skipped.update(change.skipped)
         if change.forget_before is not None:
-            self.settled = {
-                occurrence_id: ends_by
-                for occurrence_id, ends_by in self.settled.items()
-                if ends_by >= change.forget_before
-            }
+            self.settled = _since(self.settled, change.forget_before)
+            self.skipped = _since(self.skipped, change.forget_before)
         for kind, is_open in change.faults.items():
             (self.faults.add if is_open else self.faults.discard)(kind)
         if change.command is not None:
@@ -209,6 +212,7 @@ class Memory:
             confirmed=None if self.records else self.last_seq,
             started=dict(self.started),
             settled=dict(self.settled),
+            skipped=dict(self.skipped),
             content=dict(self.content),
             faults=dict.fromkeys(self.faults, True),
             volume=self.volume,
@@ -287,6 +291,10 @@ class FileFlash(Flash):
         temporary.replace(self._path)
         self._size = len(lines)
         self._rewrite_at = max(self.REWRITE_BYTES, 4 * len(lines))
+
+
+def _since(times: dict[str, datetime], oldest: datetime) -> dict[str, datetime]:
+    return {occurrence_id: at for occurrence_id, at in times.items() if at >= oldest}
 
 
 def _update(held: dict[str, V], changes: dict[str, V]) -> None:

@@ -37,7 +37,7 @@ from device_sim.box import Box, Identity
 from device_sim.chance import fraction
 from device_sim.content import Content
 from device_sim.effects import Effect, Publish, Subscribe, Unsubscribe
-from device_sim.journal import Change, Memory
+from device_sim.journal import Airtime, Change, Memory
 from device_sim.reports import BootReason, Reports
 from device_sim.sealed import stored, verifier
 from device_sim.shelf import Refused, Shelf, refusal_reason
@@ -57,7 +57,7 @@ HOUSEKEEPING_SECONDS = 3600.0
 DISTRUST_SECONDS = 120.0
 """An untrusted clock is a fault when the server has not helped it for so long."""
 MEASURE_SECONDS = 6 * 3600.0
-"""A clock set by the server drifts; half a second is gone in six hours at 20 ppm."""
+"""A clock drifts; half a second is gone in six hours at 20 ppm."""
 
 
 def reconnect_seconds(device_id: str, attempt: int) -> float:
@@ -261,6 +261,10 @@ class Player:
             sealed = self._shelf.judge(topic, token, self._box.clock.time(now.monotonic))
         except Refused as refused:
             self._reports.refuse(topic, refused.reason, now, refused.detail)
+            if refused.reason == "expired":
+                self._reports.ask_time(now)
+            elif refused.reason == "scope":
+                self._unfollow(topic)
             return
         if sealed is None:
             return
@@ -297,6 +301,12 @@ class Player:
         if new:
             self._box.emit(Subscribe(new))
 
+    def _unfollow(self, topic: str) -> None:
+        """Leave an area that is not ours: the power went before we could, when it was dropped."""
+        levels = AREA_STATE.match(topic)
+        if levels is not None and levels["code"] not in self._shelf.areas:
+            self._box.emit(Unsubscribe((AREA_STATE.filter(code=levels["code"]),)))
+
     def _admit(self, alert: Alert, topic: str, now: Now) -> None:
         """Store the audio that an alert carries with it."""
         if alert.inline is None or not alert.audio:
@@ -325,18 +335,20 @@ class Player:
             refuse(topic, refusal_reason(error), now, error.reason)
             return
         # The others may be obeyed any number of times, so they need no place in the memory of
-        # ids; acknowledgements alone would fill it every hour.
+        # ids; acknowledgements alone would fill it every hour. And they are obeyed whatever the
+        # time: by one of them a clock that is years fast is set right.
         once = isinstance(command, SetVolume | Reboot | Identify | SelfTest)
         if command.scope != self._box.identity.scope or topic != _topic(command):
             refuse(topic, "scope", now, command.scope, command.command_id)
+        elif not once:
+            self._obey(command, topic, now)
+        elif command.command_id in self._box.memory.commands:
+            refuse(topic, "replayed", now, command_id=command.command_id)
         elif command.not_after < self._box.clock.time(now.monotonic):
             refuse(topic, "expired", now, command_id=command.command_id)
-        elif once and command.command_id in self._box.memory.commands:
-            refuse(topic, "replayed", now, command_id=command.command_id)
-        elif once:
-            self._obey_once(command, now)
+            self._reports.ask_time(now)
         else:
-            self._obey(command, topic, now)
+            self._obey_once(command, now)
 
     def _obey(self, command: AnyCommand, topic: str, now: Now) -> None:
         match command:
@@ -373,10 +385,12 @@ class Player:
     def _time_known(self, now: Now) -> None:
         """The clock was set: windows may have passed meanwhile, documents may have lapsed."""
         self._note_time(now)
-        self._reports.time_known()
-        self._measure_at = inf
-        if self._box.clock.source == "server":
-            self._measure_at = now.monotonic + MEASURE_SECONDS
+        by_server = self._box.clock.measured_within(MEASURE_SECONDS, now.monotonic)
+        self._reports.time_known(now, by_server=by_server)
+        self._measure_at = now.monotonic + MEASURE_SECONDS
+        airtime, today = self._box.memory.airtime, self._stage.today(now)
+        if airtime is not None and today is not None and today < airtime.on:
+            self._box.write(Change(airtime=Airtime(today, 0.0)))
         self._rebuild(now, self._box.clock.time(now.monotonic))
 
     def _note_time(self, now: Now) -> None:
@@ -388,10 +402,13 @@ class Player:
     def _keep_house(self, now: Now) -> None:
         self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
         self._note_time(now)
-        oldest = self._box.clock.time(now.monotonic) - KEEP_SETTLED
-        if self._box.clock.trusted and any(
-            ends_by < oldest for ends_by in self._box.memory.settled.values()
-        ):
+        issued_at = self._shelf.newest_issue
+        if issued_at is None:
+            return
+        # By the server's clock: one of our own that is weeks fast would make all sound again.
+        oldest = issued_at - KEEP_SETTLED
+        memory = self._box.memory
+        if any(at < oldest for at in (*memory.settled.values(), *memory.skipped.values())):
             self._box.write(Change(forget_before=oldest))
 
 

@@ -94,6 +94,7 @@ class Reports:
         self._questions = 0
         """Since power-on: a late answer must not be taken for that to another question."""
         self._ask_at = inf
+        self._may_ask_at = -inf
         self._refused: dict[tuple[str, str], float] = {}
         self._bytes = 0
 
@@ -134,7 +135,9 @@ class Reports:
         self._tell_at = now.monotonic if memory.records else inf
         self._pace(now, self._jitter("beat", 0))
         self._ready_at = now.monotonic
-        if not self._box.clock.trusted:
+        if self._box.clock.confirmed:
+            self._ask_at = self._sometime(now)
+        else:
             self._ask_at = now.monotonic + ASK_FIRST_SECONDS * (1 + self._jitter("ask", 0)) / 2
 
     def on_disconnected(self) -> None:
@@ -212,6 +215,10 @@ class Reports:
         """Ask for the server's clock, and again until it answers in time."""
         if not self.connected or (self._asked and now.monotonic < self._ask_at):
             return
+        if now.monotonic < self._may_ask_at:
+            self._ask_at = min(self._ask_at, self._may_ask_at)
+            return
+        self._may_ask_at = now.monotonic + ASK_AGAIN_SECONDS
         self._asks += 1
         self._questions += 1
         token = f"{self.session}-{self._questions}"
@@ -226,11 +233,14 @@ class Reports:
             return None
         return self._asked[1]
 
-    def time_known(self) -> None:
-        """The clock has been set: do not ask again."""
+    def time_known(self, now: Now, *, by_server: bool) -> None:
+        """The clock has been set: do not ask again, or not yet, where it was not the server."""
         self._asked = None
-        self._asks = 0
         self._ask_at = inf
+        if by_server:
+            self._asks = 0
+        elif self.connected:
+            self._ask_at = self._sometime(now)
 
     def confirmed(self, upto_seq: int, now: Now) -> None:
         """The server has stored the journal up to here: free it and go on."""
@@ -371,6 +381,10 @@ class Reports:
         """The next heartbeat comes after this share of the interval."""
         self._paced_by = self._interval()
         self._beat_at = now.monotonic + share * self._paced_by
+
+    def _sometime(self, now: Now) -> float:
+        """A moment within one interval, so that a fleet does not ask all at once."""
+        return now.monotonic + ASK_FIRST_SECONDS + self._interval() * self._jitter("ask", 0)
 
     def _interval(self) -> int:
         config = self._box.config

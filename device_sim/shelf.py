@@ -25,10 +25,10 @@ class Merged:
     """What all documents together say is to sound."""
 
     items: dict[str, Item]
-    """By occurrence; alerts as items."""
+    """By occurrence; alerts as items. Those of documents past their `not_after` are among them."""
     alerts: frozenset[str]
     lapsed: frozenset[str]
-    """Items that only documents past their `not_after` name: not to be played, but to be told."""
+    """Items that only documents past their `not_after` name: not to begin, but to be told."""
     lapse_at: datetime | None
     """When the next document lapses."""
 
@@ -55,6 +55,12 @@ class Shelf:
     def areas(self) -> list[str]:
         """Codes of the areas to follow."""
         return self._box.config.areas if self._box.config else []
+
+    @property
+    def newest_issue(self) -> datetime | None:
+        """When the newest of the documents was issued, by the server's clock."""
+        issued = (sealed.document.issued_at for sealed in self._documents.values())
+        return max(issued, default=None)
 
     def load(self) -> list[str]:
         """Take up what flash holds; names what no longer has a valid signature."""
@@ -130,14 +136,15 @@ class Shelf:
         """Make one programme of the documents in force."""
         documents = [sealed.document for sealed in self._documents.values()]
         live = [document for document in documents if not expired(document, time)]
-        items = _merged(live)
-        alerts = merge_alerts(d for d in live if isinstance(d, Alerts))
+        items, alerts = _merged(live)
         lapsed: frozenset[str] = frozenset()
         if len(live) < len(documents):
-            all_items = _merged(documents)
-            lapsed = frozenset(all_items.keys() - items.keys() - alerts.keys())
-            items = all_items | items
-        items |= {alert_id: _as_item(alert) for alert_id, alert in alerts.items()}
+            all_items, all_alerts = _merged(documents)
+            lapsed = frozenset(
+                (all_items.keys() | all_alerts.keys()) - (items.keys() | alerts.keys())
+            )
+            items, alerts = all_items | items, all_alerts | alerts
+        items |= alerts
         # A config stays in force: no quiet hours at all would be worse than old ones.
         ends = [document.not_after for document in live if not isinstance(document, Config)]
         return Merged(items, frozenset(alerts), lapsed, min(ends, default=None))
@@ -153,8 +160,11 @@ def refusal_reason(error: WireError) -> RefusalReason:
     return "key" if error.field == "kid" else "signature"
 
 
-def _merged(documents: list[Document]) -> dict[str, Item]:
-    return merge_items(document for document in documents if isinstance(document, Programme))
+def _merged(documents: list[Document]) -> tuple[dict[str, Item], dict[str, Item]]:
+    """Items by occurrence, and alerts as items."""
+    items = merge_items(d for d in documents if isinstance(d, Programme))
+    alerts = merge_alerts(d for d in documents if isinstance(d, Alerts))
+    return items, {alert_id: _as_item(alert) for alert_id, alert in alerts.items()}
 
 
 def _as_item(alert: Alert) -> Item:

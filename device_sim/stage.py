@@ -15,7 +15,7 @@ Invariants, whatever is cut, repeated or reordered:
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import inf
 
 from broadcast.wire.commands import LONGEST_TONE_SECONDS
@@ -110,7 +110,9 @@ class Stage:
         self._coming = [
             item
             for occurrence_id, item in items.items()
-            if occurrence_id not in memory.settled and occurrence_id not in memory.started
+            if occurrence_id not in memory.settled
+            and occurrence_id not in memory.started
+            and not self._was_missed(occurrence_id, now)
         ]
         self._coming.sort(key=lambda item: (item.starts_at, item.occurrence_id), reverse=True)
         self._streams = {k: v for k, v in self._streams.items() if k in items}
@@ -125,7 +127,8 @@ class Stage:
         """The renditions that may still sound, soonest first."""
         started = [self.items[k] for k in self._box.memory.started if k in self.items]
         chosen = (self._rendition(item) for item in (*started, *self.undecided()))
-        return [audio for audio in chosen if audio is not None]
+        sounding = self.voice.audio if self.voice else None
+        return [audio for audio in (sounding, *chosen) if audio is not None]
 
     def is_alert(self, item: Item) -> bool:
         """Tell whether it came as an alert, not in a programme."""
@@ -157,6 +160,14 @@ class Stage:
             return None
         airtime = self._airtime(self.voice, now.monotonic)
         return round(airtime.seconds, 1) if airtime else None
+
+    def today(self, now: Now) -> date | None:
+        """Local day; None while it is not known."""
+        config = self._box.config
+        if config is None or not self._box.clock.trusted:
+            return None
+        time = self._box.clock.time(now.monotonic)
+        return (time + timedelta(minutes=config.utc_offset_minutes)).date()
 
     def _airtime(self, voice: Voice | None, until: float) -> Airtime | None:
         seconds = 0.0
@@ -261,7 +272,7 @@ class Stage:
 
     def _obstacle(self, item: Item, now: Now, quiet: bool) -> SkipReason | None:
         """What keeps an item from starting at this moment."""
-        barred = None if item.occurrence_id in self._alerts else self._bar(item, quiet)
+        barred = self._bar(item, quiet)
         if barred is not None:
             return barred
         outranked = self.voice is not None and self.voice.item.priority >= item.priority
@@ -275,10 +286,13 @@ class Stage:
         return missing or (SkipReason.PREEMPTED if outranked else None)
 
     def _bar(self, item: Item, quiet: bool) -> SkipReason | None:
-        """What keeps programme items from starting, and alerts not."""
+        """What keeps an item from starting, whatever its audio; an alert only by its document."""
+        lapsed = item.occurrence_id in self._lapsed
+        if item.occurrence_id in self._alerts:
+            return SkipReason.LATE if lapsed else None
         if not self._box.clock.trusted:
             return SkipReason.CLOCK_UNTRUSTED
-        if item.occurrence_id in self._lapsed:
+        if lapsed:
             return SkipReason.LATE
         if self._box.memory.full:
             return SkipReason.STORAGE_FULL
@@ -351,7 +365,7 @@ class Stage:
             reason=reason,
             played_seconds=round(max(voice.heard_at(ended_at), voice.least), 3),
         )
-        if reason is EndReason.PREEMPTED and item.on_preempt is not OnPreempt.DROP:
+        if reason is EndReason.PREEMPTED and item.on_preempt != OnPreempt.DROP:
             self._write_progress(voice, now, ended, sounding=False)
         else:
             settled = {item.occurrence_id: item.ends_by}
@@ -367,7 +381,7 @@ class Stage:
         self, voice: Voice, now: Now, *records: Record, sounding: bool = True
     ) -> None:
         position = voice.position(now.monotonic)
-        begins_again = voice.item.on_preempt is OnPreempt.RESTART or position < UNHEARD_SECONDS
+        begins_again = voice.item.on_preempt == OnPreempt.RESTART or position < UNHEARD_SECONDS
         progress = Progress(
             sounding=sounding,
             position=position,
@@ -397,7 +411,19 @@ class Stage:
             at=self._box.clock.reading(now),
             reason=reason,
         )
-        self._box.write(Change(records=[skipped], settled={item.occurrence_id: item.ends_by}))
+        self._box.write(
+            Change(records=[skipped], skipped={item.occurrence_id: latest_start(item)})
+        )
+
+    def _was_missed(self, occurrence_id: str, now: Now) -> bool:
+        """Tell whether the item was skipped for good.
+
+        A clock that was fast has let pass what is still to come; once it is set right, that counts
+        as never skipped. Nothing of it has sounded.
+        """
+        passed = self._box.memory.skipped.get(occurrence_id)
+        clock = self._box.clock
+        return passed is not None and not (clock.confirmed and clock.time(now.monotonic) < passed)
 
     def _absence(self, item: Item, now: Now) -> SkipReason:
         """Why nobody looked at the item while it could have started."""

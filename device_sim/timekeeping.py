@@ -13,6 +13,7 @@ start a scheduled item.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Literal, NamedTuple
 
 from broadcast.wire.events import Clock
@@ -25,8 +26,17 @@ STEP_SECONDS = 2.0
 NTP's ordinary slewing for one, higher would carry a wrong chip offset through a power cut."""
 
 SLOWEST_REPLY_SECONDS = 2.0
-"""A round trip sets the clock wrong by half of it at worst, so a longer one is tried again. Lower
-would keep a device on a slow 2G link from ever being set."""
+"""A round trip sets the clock wrong by half of it at worst, so a longer one is tried again."""
+SLOWEST_EVER_SECONDS = 10.0
+ENOUGH_SLOW = 4
+"""After so many slow replies, and no other, the next one is taken, if it tells anything new: five
+seconds wrong is better than silent for ever, on a link that is always slow."""
+
+NTP_DOUBT = timedelta(seconds=5)
+"""How far NTP, which is not signed, may lie from the server's clock, which is. Lower: a slow link
+makes them differ; higher: whoever answers for NTP decides when villages hear what."""
+MEASURE_COUNTS_SECONDS = 86_400.0
+"""How long the server's clock is known so well: at 50 ppm, four seconds."""
 
 NTP_TOLERANCE = timedelta(minutes=5)
 """How far before a signed `issued_at` an NTP time may lie before it is not believed."""
@@ -61,6 +71,8 @@ class Timekeeper:
         self.source: Source = "none"
         self.trusted_since: datetime | None = None
         self.offset_ms: int | None = None
+        self._measured_at = -inf
+        self._slow = 0
         if lead is not None and now.wall - lead >= self._instant:
             self._trust(now.wall - lead, now, "rtc")
 
@@ -68,6 +80,15 @@ class Timekeeper:
     def trusted(self) -> bool:
         """Tell whether scheduled items may start by this clock."""
         return self.trusted_since is not None
+
+    def measured_within(self, seconds: float, monotonic: float) -> bool:
+        """Tell whether the server has said the time not longer ago."""
+        return monotonic - self._measured_at < seconds
+
+    @property
+    def confirmed(self) -> bool:
+        """Tell whether somebody else vouches for this clock, not only the box's own battery."""
+        return self.source in {"ntp", "server", "gps"}
 
     @property
     def lead(self) -> timedelta:
@@ -121,27 +142,39 @@ class Timekeeper:
         """The box's NTP client vouches for its wall clock.
 
         Returns:
-            False when it cannot be true: a signed document was issued well after it.
+            False when it cannot be true: a signed document was issued well after it, or the
+            server said something else not long ago.
         """
-        if not self.trusted and now.wall < self.time(now.monotonic) - NTP_TOLERANCE:
+        time = self.time(now.monotonic)
+        if self.measured_within(MEASURE_COUNTS_SECONDS, now.monotonic):
+            if abs(now.wall - time) > NTP_DOUBT:
+                return False
+        elif not self.trusted and now.wall < time - NTP_TOLERANCE:
             return False
         self._trust(now.wall, now, "ntp")
         return True
 
     def replied(self, server_at: datetime, asked_at: float, now: Now) -> bool:
-        """The server's clock, read half a round trip ago.
+        """The server's clock, read half a round trip ago: it is signed and fresh, so it is right.
 
-        A device with NTP only measures itself by it.
+        A device with NTP only measures itself by it, as long as the two agree.
 
         Returns:
             False when the reply took too long to be of use.
         """
         round_trip = now.monotonic - asked_at
-        if not 0 <= round_trip <= SLOWEST_REPLY_SECONDS:
+        if not 0 <= round_trip <= SLOWEST_EVER_SECONDS:
             return False
-        reference = server_at + timedelta(seconds=round_trip / 2)
+        slow = round_trip > SLOWEST_REPLY_SECONDS
+        self._slow = self._slow + 1 if slow else 0
+        if 0 < self._slow <= ENOUGH_SLOW:
+            return False
+        doubt = timedelta(seconds=round_trip / 2)
+        reference = server_at + doubt
         self.offset_ms = round((now.wall - reference) / timedelta(milliseconds=1))
-        if self.source != "ntp":
+        self._measured_at = now.monotonic
+        agree = abs(self.time(now.monotonic) - reference) <= NTP_DOUBT + doubt
+        if not (self.trusted and agree and (slow or self.source == "ntp")):
             self._trust(reference, now, "server")
         return True
 
@@ -155,6 +188,8 @@ class Timekeeper:
         self._monotonic = monotonic
 
     def _trust(self, instant: datetime, now: Now, source: Source) -> None:
+        if self.trusted_since is not None:  # it was read off the clock that is set now
+            self.trusted_since += instant - self.time(now.monotonic)
         self._anchor(instant, now.monotonic)
         self._wall_lead = now.wall - instant
         self.source = source

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from device_sim.timekeeping import SLOWEST_REPLY_SECONDS, Now, Timekeeper
+from device_sim.timekeeping import ENOUGH_SLOW, SLOWEST_REPLY_SECONDS, Now, Timekeeper
 
 NOON = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -64,10 +64,33 @@ def test_a_reply_that_took_too_long_is_of_no_use(round_trip: float) -> None:
 def test_a_device_with_ntp_only_measures_itself_by_the_server() -> None:
     clock = Timekeeper(at(0), bound=None, lead=None)
     clock.synchronised(at(0))
-    assert clock.replied(NOON + 30 * SECOND, asked_at=10.0, now=at(10))
+    assert clock.replied(NOON + 14 * SECOND, asked_at=10.0, now=at(10))
     assert clock.source == "ntp"
-    assert clock.offset_ms == -20_000
+    assert clock.offset_ms == -4_000
     assert clock.time(10) == NOON + 10 * SECOND
+
+
+def test_the_server_outweighs_an_ntp_that_says_something_else() -> None:
+    """NTP is not signed: an hour that somebody else says is no hour."""
+    clock = Timekeeper(at(0), bound=None, lead=None)
+    assert clock.synchronised(at(0, NOON + timedelta(hours=1)))
+    assert clock.replied(NOON + 10 * SECOND, asked_at=10.0, now=at(10))
+    assert (clock.source, clock.time(10)) == ("server", NOON + 10 * SECOND)
+    assert not clock.synchronised(at(20, NOON + timedelta(hours=1)))
+    assert clock.synchronised(at(20))
+    # A server that has not been reached for a day knows it no better.
+    assert clock.synchronised(at(20 + 86_400, NOON + timedelta(days=1, hours=1)))
+
+
+def test_a_link_that_is_always_slow_sets_a_clock_all_the_same() -> None:
+    clock = Timekeeper(at(0), bound=None, lead=None)
+    for _ in range(ENOUGH_SLOW):
+        assert not clock.replied(NOON, asked_at=0.0, now=at(8))
+    assert clock.replied(NOON, asked_at=0.0, now=at(8))
+    assert clock.time(8) == NOON + 4 * SECOND
+    # One that is set already is not made worse by it.
+    assert clock.replied(NOON + 2 * SECOND, asked_at=0.0, now=at(8))
+    assert clock.time(8) == NOON + 4 * SECOND
 
 
 def test_a_step_of_the_wall_clock_is_noticed_once_and_slewing_is_not() -> None:

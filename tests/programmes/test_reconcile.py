@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.programmes.reconcile import RESEND_VALID, Kept, behind, compare, resend_command
-from broadcast.wire.commands import Resend
+from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
+from broadcast.wire.commands import NEVER_LATE, Resend
 from broadcast.wire.documents import Alerts, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 
@@ -51,7 +51,7 @@ def test_a_resend_is_for_one_device_and_for_a_while() -> None:
     command = OURS.command(payload)
     assert topic == "device/QN-1/command/resend"
     assert isinstance(command, Resend)
-    assert (command.scope, command.not_after) == ("device/QN-1", NOW + RESEND_VALID)
+    assert (command.scope, command.not_after) == ("device/QN-1", NOW + NEVER_LATE)
     assert command.document.encode() == token(7)
 
 

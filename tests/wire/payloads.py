@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from broadcast.wire.asyncapi import PUBLISHED
-from broadcast.wire.codec import decode
+from broadcast.wire.codec import decode, encode
 from broadcast.wire.commands import AnyCommand
 from broadcast.wire.documents import Alerts, Document
 from broadcast.wire.envelope import SigningKey
@@ -58,19 +58,27 @@ def shown(markdown: str, text_of: Callable[[str], str]) -> str:
     return EXAMPLE.sub(lambda match: match[1] + text_of(match[2]) + match[4], markdown)
 
 
-def _text(name: str) -> str:
-    return payload(name).decode()
+def readable(name: str) -> str:
+    """A golden file for people, laid out in lines."""
+    return json.dumps(json.loads(payload(name)), indent=2, ensure_ascii=False) + "\n"
+
+
+def exact(name: str) -> bytes:
+    """The bytes that the code makes of a golden file."""
+    return encode(decode(payload(name), type_of(name)))
 
 
 def renew() -> None:
-    """Sign again, and copy the examples into `docs/wire.md`."""
+    """Write anew to the byte, sign again, and copy the examples into `docs/wire.md`."""
     resend = FOLDER / "command-resend.json"
     body = json.loads(resend.read_bytes()) | {"document": signed("programme").decode()}
-    resend.write_text(json.dumps(body, indent=2) + "\n")
+    resend.write_text(json.dumps(body))
+    for name in NAMES:
+        (FOLDER / f"{name}.json").write_bytes(exact(name))
     for name in NAMES:
         if type_of(name) not in EVENTS.values():
             (FOLDER / f"{name}.jws").write_bytes(signed(name))
-    WIRE_MD.write_text(shown(WIRE_MD.read_text(), _text))
+    WIRE_MD.write_text(shown(WIRE_MD.read_text(), readable))
 
 
 if __name__ == "__main__":

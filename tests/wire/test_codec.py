@@ -6,7 +6,6 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -63,15 +62,9 @@ def test_every_message_and_document_has_a_golden_payload() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_decoding_and_encoding_keep_a_golden_payload(name: str) -> None:
+def test_decoding_and_encoding_keep_a_golden_payload_to_the_byte(name: str) -> None:
     message = decode(payload(name), type_of(name))
-    again = encode(message)
-    assert decode(again, type_of(name)) == message
-    shown, encoded = (dict(walk(json.loads(text))) for text in (payload(name), again))
-    assert shown.keys() == encoded.keys()
-    for path, value in shown.items():
-        if isinstance(value, str) and value != encoded[path]:
-            assert datetime.fromisoformat(value) == datetime.fromisoformat(encoded[path])
+    assert encode(message) == payload(name), "run `make golden`"
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
@@ -137,15 +130,10 @@ SPOILT: list[tuple[str, Path, Any, str]] = [
     ("programme", ("scope",), "planet/51", "$.scope"),
     ("programme", ("revision",), 0, "$.revision"),
     ("programme", ("items", 0, "priority"), 256, "$.items[0].priority"),
-    ("programme", ("items", 0, "class"), "urgent", "$.items[0].class"),
     ("programme", ("items", 0, "late_limit_seconds"), 86_401, "$.items[0].late_limit_seconds"),
     ("programme", ("items", 0, "audio", 1, "bytes"), 0, "$.items[0].audio[1].bytes"),
-    ("programme", ("items", 1, "stream", "url"), "file:///x", "$.items[1].stream.url"),
-    ("alerts", ("alerts", 0, "mode"), "joke", "$.alerts[0].mode"),
     ("alerts", ("alerts", 0, "inline"), "!", "$.alerts[0].inline"),
     ("config", ("areas", 0), "51/+", "$.areas[0]"),
-    ("config", ("keys", 1, "use"), "anything", "$.keys[1].use"),
-    ("config", ("keys", 0, "x"), "short", "$.keys[0].x"),
     ("config", ("quiet_hours", 0, "from"), "24:00", "$.quiet_hours[0].from"),
     ("config", ("heartbeat_seconds",), 4, "$.heartbeat_seconds"),
     ("command-volume", ("volume",), 1000, "$.volume"),
@@ -158,6 +146,27 @@ def test_a_value_out_of_bounds_is_named(name: str, path: Path, value: Any, named
     with pytest.raises(WireError) as caught:
         decode(without(json.loads(payload(name)), path, value), type_of(name))
     assert caught.value.field == named
+
+
+FUTURE: list[tuple[str, Path, Any]] = [
+    ("programme", ("items", 0, "class"), "urgent"),
+    ("programme", ("items", 0, "on_preempt"), "fade"),
+    ("programme", ("items", 0, "audio", 0, "codec"), "opus2"),
+    ("programme", ("items", 1, "stream", "url"), "srt://radio.example:9000"),
+    ("programme", ("items", 1, "stream", "fallback", 0, "codec"), "aac"),
+    ("alerts", ("alerts", 0, "mode"), "draft"),
+    ("alerts", ("alerts", 0, "audio", 0, "codec"), "aac"),
+    ("config", ("keys", 1, "use"), "content"),
+    ("config", ("keys", 0, "x"), "x" * 86),
+    ("config", ("content_url",), "https+mirror://ttn.example"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), FUTURE)
+def test_what_an_enumeration_may_grow_to_breaks_no_document(
+    name: str, path: Path, value: Any
+) -> None:
+    decode(without(json.loads(payload(name)), path, value), type_of(name))
 
 
 REQUIRED = [

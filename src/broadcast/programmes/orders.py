@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge
 from broadcast import clock
 from broadcast.errors import Unavailable
 from broadcast.programmes.reconcile import resend_command
-from broadcast.wire.commands import JournalAck, TimeReply
+from broadcast.wire.commands import NEVER_LATE, JournalAck, TimeReply
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.topics import DEVICE_COMMAND
 
@@ -29,8 +29,6 @@ LOST = Counter("broadcast_orders_lost", "Commands that could not be published")
 
 AT_MOST = 20_000
 AT_ONCE = 200
-ACK_VALID = timedelta(hours=1)
-TIME_VALID = timedelta(minutes=1)
 
 Order = Callable[[datetime], tuple[str, bytes]]
 """Topic (without the prefix) and payload, stamped and signed at the moment it is sent."""
@@ -75,7 +73,7 @@ class Orders:
             reply = TimeReply(
                 command_id=str(uuid4()),
                 scope=f"device/{device_code}",
-                not_after=now + TIME_VALID,
+                not_after=now + NEVER_LATE,
                 token=token,
                 server_at=now,
             )
@@ -91,7 +89,7 @@ class Orders:
             ack = JournalAck(
                 command_id=str(uuid4()),
                 scope=f"device/{device_code}",
-                not_after=now + ACK_VALID,
+                not_after=now + NEVER_LATE,
                 journal_id=journal_id,
                 upto_seq=upto_seq,
             )

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from broadcast.wire import WireError
-from broadcast.wire.commands import Resend
+from broadcast.wire.commands import NEVER_LATE, Resend
 from broadcast.wire.documents import Document
 from broadcast.wire.envelope import SigningKey, Verifier
 from broadcast.wire.topics import DEVICE_COMMAND
-
-RESEND_VALID = timedelta(minutes=10)
-"""Longer than a queued message waits behind audio on a slow link; the next heartbeat asks anew."""
 
 
 def behind(held: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
@@ -46,7 +43,7 @@ def resend_command(
     command = Resend(
         command_id=hashlib.sha256(token).hexdigest(),
         scope=f"device/{device_code}",
-        not_after=now + RESEND_VALID,
+        not_after=now + NEVER_LATE,
         document=token.decode("ascii"),
     )
     topic = DEVICE_COMMAND.build(device_id=device_code, kind="resend")

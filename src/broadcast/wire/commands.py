@@ -1,10 +1,12 @@
 """Downward, never retained: things to do once, before `not_after`.
 
-A device keeps the last hundred `command_id`s and obeys each at most once.
+A device obeys `volume`, `reboot`, `identify` and `self_test` at most once, and keeps the last
+hundred `command_id`s for that. The others may be obeyed any number of times, at any time.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
@@ -15,6 +17,11 @@ from broadcast.wire.limits import DOCUMENT_BYTES
 LONGEST_TONE_SECONDS = 10
 """What `identify` or `self_test` may sound for."""
 
+NEVER_LATE = timedelta(days=3650)
+"""Validity of what may be obeyed any number of times. A device heeds `not_after` of the others
+only: it is by a `time_reply` that a clock which is years fast is set right. Devices made after an
+older page heed it here as well."""
+
 
 class Command(Wire, frozen=True):
     """What every command carries."""
@@ -23,6 +30,7 @@ class Command(Wire, frozen=True):
     scope: Scope
     """`device/{device_id}` it is for; a device refuses any other."""
     not_after: Instant
+    """Heeded of what is obeyed once."""
 
 
 class SetVolume(Command, frozen=True, tag_field="kind", tag="volume"):

@@ -6,14 +6,13 @@ A retained verb plays again at every reboot; a retained state is merely read aga
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, field
 
 from broadcast.wire.fields import (
     BulletinClass,
     Code,
-    Codec,
     Count,
     Id,
     Instant,
@@ -25,8 +24,10 @@ from broadcast.wire.fields import (
     Seconds,
     Sha256,
     Text,
+    Url,
     Volume,
     Wire,
+    Word,
 )
 from broadcast.wire.limits import MOST_ITEMS
 
@@ -37,13 +38,14 @@ class Audio(Wire, frozen=True):
     sha256: Sha256
     bytes: Annotated[int, Meta(gt=0, le=512 * 2**20)]
     seconds: Seconds
-    codec: Codec
+    codec: Word
+    """`opus` or `mp3`; a rendition of another codec is passed over."""
 
 
 class Stream(Wire, frozen=True):
     """A radio stream to relay, with audio to play when it cannot be had."""
 
-    url: Annotated[str, Meta(pattern="^https?://", max_length=500)]
+    url: Url
     fallback: list[Audio] = []
 
 
@@ -61,9 +63,11 @@ class Item(Wire, frozen=True):
     late_limit_seconds: Annotated[int, Meta(ge=0, le=86_400)]
     ends_by: Instant
     priority: Priority
-    class_: BulletinClass = field(name="class", default=BulletinClass.NORMAL)
+    class_: Word = field(name="class", default=BulletinClass.NORMAL)
+    """`normal`, `priority` or `emergency`; a device does nothing by it."""
     title: Text = ""
-    on_preempt: OnPreempt = OnPreempt.RESUME
+    on_preempt: Word = OnPreempt.RESUME
+    """`resume`, `restart` or `drop`; an unknown one is like `resume`, which never repeats."""
     volume: Volume | None = None
     audio: Annotated[list[Audio], Meta(max_length=8)] = []
     """Renditions of the same sound; the device plays the first whose codec it knows."""
@@ -94,7 +98,8 @@ class Alert(Wire, frozen=True):
     starts_at: Instant
     ends_by: Instant
     audio: Annotated[list[Audio], Meta(max_length=8)]
-    mode: Literal["actual", "exercise", "test"] = "actual"
+    mode: Word = "actual"
+    """`actual`, `exercise` or `test`; it sounds alike, whatever it is."""
     title: Text = ""
     priority: Priority = 255
     volume: Volume | None = None
@@ -126,8 +131,12 @@ class PublicKey(Wire, frozen=True):
     """An Ed25519 public key (RFC 8037) and what it may sign."""
 
     kid: Id
-    use: Literal["programme", "alert"]
-    x: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", description="base64url")]
+    use: Word
+    """`programme` or `alert`; a key of another use signs nothing."""
+    x: Annotated[
+        str,
+        Meta(max_length=1000, description="32 bytes in base64url; another length signs nothing"),
+    ]
 
 
 class Config(Wire, frozen=True, tag_field="kind", tag="config"):
@@ -146,7 +155,7 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     heartbeat_seconds: Annotated[int, Meta(ge=5, le=3600)] = 60
     storage_bytes: Count | None = None
     """Most the device may spend on audio; its own limit when absent."""
-    content_url: Annotated[str, Meta(pattern="^https?://", max_length=500)] | None = None
+    content_url: Url | None = None
     """Where `/{sha256}` can be had with HTTP Range, for devices that prefer it."""
 
 
