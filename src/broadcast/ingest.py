@@ -16,7 +16,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -112,7 +112,7 @@ class _Ingest:
         self._floods: list[Flood] = []
         """Not yet stored."""
         self._steady = Steady()
-        self._budget = Budget()
+        self._budget = Budget(lambda code: code in self._roll)
         self._resender = Resender(engine, orders)
         self._orders = orders
         self._day: date | None = None
@@ -222,19 +222,24 @@ class _Ingest:
             What it held, for those who are to be answered now that it is committed.
         """
         began = time.monotonic()
+        buried: Callable[[], None] | None = None
         span = None if probe is None else self.intake.echo.heard(probe)
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
-            codes = {found.read.device_code for found in batch if isinstance(found.read, Event)}
-            await self._roll.look_up(session, codes)
+            codes = {inbound.read.device_code for inbound in batch}
+            await self._roll.look_up(session, {code for code in codes if code is not None})
             told = self._sort(batch)
             async with self._raw_beside(told, received_at):
                 await self._record(session, told, received_at)
                 if told.letters:
-                    await dead_letters.keep(session, told.letters, received_at, self._budget)
+                    buried = await dead_letters.keep(
+                        session, told.letters, received_at, self._budget
+                    )
                 if span is not None:
                     worker, workers = self._share.worker, self._share.workers
                     await sweep.keep_listening(session, span, worker, workers)
+        if buried is not None:
+            buried()
         if span is not None and probe is not None:
             self.intake.echo.stored(span, probe)
         for flood in self._floods:
@@ -395,5 +400,5 @@ def _fault_report(arrival: Arrival[Fault], received_at: datetime) -> faults.Repo
 
 
 def _flood_report(device_id: int, flood: Flood, at: datetime) -> faults.Report:
-    detail = f"gửi quá nhiều thông điệp {flood.kind}; hãy kiểm tra phần mềm của thiết bị"
+    detail = "gửi quá nhiều thông điệp; hãy kiểm tra phần mềm của thiết bị"
     return faults.Report(device_id, FLOODING, flood.began, at, detail)

@@ -16,7 +16,7 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from broadcast import clock
-from broadcast.devices.dead_letters import Letter
+from broadcast.devices.dead_letters import LETTERS, Letter, Why
 from broadcast.devices.echo import Echo, Probe, Speaker
 from broadcast.devices.inbound import Event, Reader, sender
 from broadcast.devices.sharing import Share
@@ -34,6 +34,8 @@ BATCH_SIZE = 4000
 AT_ONCE = 50
 """Messages decoded before others have their turn: half a millisecond. PostgreSQL must not
 wait for the next statement of the batch before."""
+BATCH_BYTES = 16 * 2**20
+"""Of their payloads. Heartbeats of a batch come to 3 MB; 4,000 of the largest would be 250."""
 GATHER_SECONDS = 0.4
 GATHER_STEP = 0.05
 """Seconds. The batch is closed when a step brought nothing, so a broker with a narrow window of
@@ -83,6 +85,8 @@ class Batch:
     probe: Probe | None
     """The newest echo in it: with this batch everything is stored that was sent before it."""
     received_at: datetime
+    size_bytes: int = 0
+    """Of the payloads."""
 
 
 class Intake:
@@ -119,7 +123,7 @@ class Intake:
         self._take(await self._link.receive(AT_ONCE), batch)
         deadline = time.monotonic() + GATHER_SECONDS
         waited = False
-        while (room := BATCH_SIZE - len(batch.messages)) > 0 and time.monotonic() < deadline:
+        while (room := self._room(batch)) > 0 and time.monotonic() < deadline:
             taken = await self._receive_now(min(room, AT_ONCE))
             self._take(taken, batch)
             if not taken and waited:
@@ -128,6 +132,11 @@ class Intake:
             await asyncio.sleep(GATHER_STEP if waited else 0)
         batch.received_at = clock.now()
         return batch
+
+    @staticmethod
+    def _room(batch: Batch) -> int:
+        """How many more messages fit into a batch."""
+        return 0 if batch.size_bytes >= BATCH_BYTES else BATCH_SIZE - len(batch.messages)
 
     def floods(self) -> list[Flood]:
         """Floods that have begun or ended since this was asked the last time."""
@@ -148,11 +157,13 @@ class Intake:
                 batch.probe = self.echo.came_back(message.payload) or batch.probe
                 continue
             known = sender(message.topic, self._prefix)
-            if known is not None and not self._admit(known, now):
+            if known is not None and not self._admit(known, now, len(message.payload)):
                 message.ack()
                 continue
             found = self._reader.read(message.topic, known, message.payload, retain=message.retain)
-            if (
+            if isinstance(found, Event) and found.rows and not self._charge(found, now):
+                message.ack()
+            elif (
                 isinstance(found, Event)
                 and isinstance(found.message, TimeRequest)
                 and self._is_known(found.device_code)
@@ -163,13 +174,26 @@ class Intake:
                 message.ack()
             else:
                 batch.messages.append(Inbound(message, found))
+                batch.size_bytes += len(message.payload)
 
-    def _admit(self, key: tuple[str, str], now: float) -> bool:
-        """Tell whether a message is our share, and no flood."""
-        device_code, kind = key
-        if not self._share.is_ours(device_code):
+    def _admit(self, key: tuple[str, str], now: float, size: int) -> bool:
+        """Tell whether a message is our share, says anything, and is no flood."""
+        if not self._share.is_ours(key[0]):
             return False
-        if self._throttle.admit(key, now):
-            return True
+        if size == 0:
+            # What the broker retained has been removed, by us or by somebody at a keyboard.
+            LETTERS.labels(Why.EMPTY.value).inc()
+            return False
+        return self._throttle.admit(key, now) or self._hold_up(key[1])
+
+    def _charge(self, event: Event, now: float) -> bool:
+        """Tell whether a device may have the rows that one message of it makes."""
+        if event.kind == "playback":
+            key, rows = (event.device_code, event.kind), event.rows - 1
+        else:
+            key, rows = (event.device_code, "held"), event.rows
+        return rows == 0 or self._throttle.admit(key, now, rows) or self._hold_up(event.kind)
+
+    def _hold_up(self, kind: str) -> bool:
         THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
         return False

@@ -4,8 +4,52 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections import Counter as Tally
+from collections.abc import Callable
 
 import structlog
+
+LINES_PER_MINUTE = 60
+"""Of one event. A peer decides how often something happens to it; it must not fill the disk."""
+EVENTS_TOLD_APART = 500
+"""In a minute; text that a library has put together counts as one event beyond it."""
+
+
+class Bounded(logging.Filter):
+    """Lets so many lines of each event through a minute, and says how many it left out.
+
+    Args:
+        now: Seconds of a monotonic clock.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._ends = now() + 60
+        self._lines: Tally[str] = Tally()
+        self._left_out: Tally[str] = Tally()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is written; the first one of a minute names those left out."""
+        if self._now() >= self._ends:
+            self._ends = self._now() + 60
+            self._left_out = Tally(
+                {event: lines - LINES_PER_MINUTE for event, lines in self._lines.items()
+                 if lines > LINES_PER_MINUTE}
+            )  # fmt: skip
+            self._lines.clear()
+        facts = record.msg if isinstance(record.msg, dict) else None
+        event = str(record.msg if facts is None else facts.get("event"))
+        if event not in self._lines and len(self._lines) >= EVENTS_TOLD_APART:
+            event = "…"
+        self._lines[event] += 1
+        if left_out := self._left_out.pop(event, 0):
+            if facts is not None:
+                record.msg = {**facts, "left_out": left_out}
+            else:
+                record.msg, record.args = f"{record.getMessage()} (left out: {left_out})", None
+        return self._lines[event] <= LINES_PER_MINUTE
 
 
 def setup(level: str = "INFO", *, json: bool | None = None) -> None:
@@ -34,6 +78,7 @@ def setup(level: str = "INFO", *, json: bool | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Bounded())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

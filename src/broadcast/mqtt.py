@@ -51,6 +51,10 @@ SESSION_SECONDS = 7 * 24 * 3600
 """How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
 of its own."""
 
+QUEUE_BYTES = 64 * 2**20
+"""Payloads that may wait for the consumer before reading stops: a peer decides how large they are,
+and messages of QoS 0 pass any window."""
+
 READ_BATCH = 250
 """Packets taken before other tasks get their turn: about a millisecond."""
 
@@ -104,6 +108,7 @@ class Link:
         self._forget = list(forget)
         self._queue: deque[Message] = deque()
         self._queue_size = queue_size
+        self._queued_bytes = 0
         self._arrived = asyncio.Event()
         self._standing = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.inflight)
@@ -146,7 +151,9 @@ class Link:
         if not queue:
             await self._wait()
         batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
-        if self._paused and len(queue) <= self._queue_size // 2 and self._socket is not None:
+        self._queued_bytes -= sum(len(message.payload) for message in batch)
+        few = len(queue) <= self._queue_size // 2 and self._queued_bytes <= QUEUE_BYTES // 2
+        if self._paused and few and self._socket is not None:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
             self._loop.call_soon(self._take)
@@ -334,13 +341,13 @@ class Link:
             self._accept(messages)
             if for_paho:
                 self._client.loop_read()
-            elif len(messages) < limit:
-                break
-            elif len(queue) >= self._queue_size:
+            elif len(queue) >= self._queue_size or self._queued_bytes >= QUEUE_BYTES:
                 # After a minute it costs the connection: the answer to our ping waits too.
                 self._paused = True
                 self._loop.remove_reader(stream)
-                log.warning("mqtt.reading.paused", waiting=len(queue))
+                log.warning("mqtt.reading.paused", waiting=len(queue), size=self._queued_bytes)
+            elif len(messages) < limit:
+                break
 
     def _accept(self, messages: Sequence[Message]) -> None:
         if not messages:
@@ -349,6 +356,7 @@ class Link:
         for message in messages:
             if message.topic:
                 self._queue.append(message)
+                self._queued_bytes += len(message.payload)
             else:
                 log.warning("mqtt.message.refused", reason="topic is not UTF-8")
                 message.ack()

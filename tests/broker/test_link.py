@@ -188,6 +188,23 @@ async def test_a_slow_consumer_stops_the_reading_and_loses_nothing(mqtt: Mqtt) -
         assert payloads == [*(b"%d" % n for n in range(1000)), b"end"]
 
 
+async def test_large_messages_stop_the_reading_before_they_fill_the_memory(
+    mqtt: Mqtt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "QUEUE_BYTES", 2**20)
+    device = mqtt.model_copy(update={"client_id": "device"})
+    async with Link(mqtt, subscriptions=[("flood", 1)]) as link, Link(device) as publisher:
+        await link.wait_connected()
+        await publisher.wait_connected()
+        sends = [publisher.publish("flood", bytes(2**17)) for _ in range(40)]
+        await asyncio.gather(*sends)
+        await until(lambda: link._paused)
+        assert sum(len(message.payload) for message in link._queue) <= 2**20 + 2**19
+        taken = await take(link, 40)
+        assert {len(message.payload) for message in taken} == {2**17}
+        assert link._queued_bytes == 0
+
+
 async def test_retained_state_arrives_at_a_later_subscriber_and_only_there(mqtt: Mqtt) -> None:
     # A broker that mixes up whose subscription is whose would send a device all that we hear.
     async with Link(mqtt, subscriptions=[("area/#", 1)]) as server:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.arrival import Arrival
 from broadcast.devices.model import Device
 from broadcast.devices.presence import Patience
+from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire.events import Boot, Clock, Gone, Heartbeat
+from broadcast.wire.fields import BulletinClass, OnPreempt
 
 EIGHT = datetime(2025, 7, 1, 1, 0, tzinfo=UTC)
 """08:00 in the province."""
@@ -46,3 +50,21 @@ def beat(
 
 def will(device: Device, session: int = 1) -> Arrival[Gone]:
     return Arrival(device.id, device.code, Gone(session=session))
+
+
+async def planned(session: AsyncSession) -> str:
+    """An occurrence that devices may speak of, of a schedule that nobody asks for."""
+    made = uuid4()
+    await session.execute(sa.text("SET LOCAL session_replication_role = replica"))
+    session.add(
+        Occurrence(
+            id=made, schedule_id=uuid4(), bulletin_id=uuid4(), bulletin_revision=1,
+            recurrence_at=EIGHT, starts_at=EIGHT, ends_by=EIGHT + 10 * MINUTE, title="Thử",
+            class_=BulletinClass.NORMAL, priority=100, late_limit_seconds=60, volume=None,
+            on_preempt=OnPreempt.RESUME, state=OccurrenceState.PLANNED, cancel_reason=None,
+            scopes=[], carried_scopes=[], dirty=False,
+        )
+    )  # fmt: skip
+    await session.flush()
+    await session.execute(sa.text("SET LOCAL session_replication_role = origin"))
+    return str(made)

@@ -18,7 +18,7 @@ from broadcast.devices.faults import Report
 from broadcast.devices.model import CommandResult, DeadLetter, Device, Fault, Readiness, Refusal
 from broadcast.devices.roll import Roll
 from broadcast.wire import events
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol, planned
 
 
 async def spans(session: AsyncSession) -> list[tuple[Any, ...]]:
@@ -76,7 +76,7 @@ def ready(
 
 async def test_newest_word_on_an_occurrence_stands_in_any_order(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    one = str(uuid4())
+    one = await planned(session)
     said = [
         ready(device, one, "ready", EIGHT + 2 * MINUTE),
         ready(device, one, "waiting", EIGHT + MINUTE),
@@ -89,7 +89,7 @@ async def test_newest_word_on_an_occurrence_stands_in_any_order(session: AsyncSe
 
 async def test_word_from_the_future_does_not_stand_for_ever(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    one = str(uuid4())
+    one = await planned(session)
     future = ready(device, one, "waiting", EIGHT + timedelta(days=999))
     await readiness.record(session, [future], EIGHT)
     await readiness.record(session, [ready(device, one, "ready", EIGHT + MINUTE)], EIGHT + MINUTE)
@@ -99,8 +99,14 @@ async def test_word_from_the_future_does_not_stand_for_ever(session: AsyncSessio
 
 async def test_word_on_what_is_no_occurrence_is_left_out(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
-    issued = str(uuid4())
-    for name in ("alert-7", issued.upper(), issued.replace("-", ""), f"urn:uuid:{issued}"):
+    issued = await planned(session)
+    for name in (
+        str(uuid4()),
+        "alert-7",
+        issued.upper(),
+        issued.replace("-", ""),
+        f"urn:uuid:{issued}",
+    ):
         await readiness.record(session, [ready(device, name, "ready")], EIGHT)
     assert await session.scalar(sa.select(sa.func.count()).select_from(Readiness)) == 0
 
@@ -128,17 +134,66 @@ async def test_dead_letter_keeps_its_beginning_and_its_true_size(session: AsyncS
     )
 
 
-def test_flood_of_one_device_leaves_room_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letters, "KEPT_PER_DEVICE_AND_MINUTE", 3)
-    monkeypatch.setattr(dead_letters, "KEPT_PER_MINUTE", 5)
+def letter(sender: str | None, size: int = 10, why: Why = Why.MALFORMED) -> Letter:
+    return Letter(why, "t", sender, b"x" * size, "r")
+
+
+async def bury(session: AsyncSession, letters: list[Letter], budget: Budget, at: datetime) -> None:
+    (await dead_letters.keep(session, letters, at, budget))()
+
+
+async def buried(session: AsyncSession) -> list[tuple[Any, ...]]:
+    columns = DeadLetter.device_code, DeadLetter.more
+    return [tuple(row) for row in await session.execute(sa.select(*columns).order_by("id"))]
+
+
+async def test_first_letters_of_a_sender_are_kept_and_the_others_counted(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "KEPT_EACH", 2)
     budget = Budget()
-    noisy = [Letter(Why.MALFORMED, "t", "noisy", b"", "r")] * 10
-    quiet = [Letter(Why.MALFORMED, "t", "quiet", b"", "r")] * 3
-    assert [letter.device_code for letter in budget.admit([*noisy, *quiet], EIGHT)] == (
-        ["noisy"] * 3 + ["quiet"] * 2
-    )
-    assert budget.admit(quiet, EIGHT + 59 * SECOND) == []
-    assert len(budget.admit(quiet, EIGHT + MINUTE)) == 3
+    await bury(session, [letter("noisy")] * 5 + [letter("quiet")], budget, EIGHT)
+    await bury(session, [letter("noisy"), letter("quiet")] * 4, budget, EIGHT + 59 * MINUTE)
+    kept = [("noisy", 0), ("noisy", 7), ("quiet", 0), ("quiet", 3)]
+    assert await buried(session) == kept
+    await bury(session, [letter("noisy")] * 3, budget, EIGHT + 60 * MINUTE)
+    assert await buried(session) == [*kept, ("noisy", 0), ("noisy", 1)]
+
+
+async def test_a_batch_that_is_tried_again_spends_nothing(session: AsyncSession) -> None:
+    budget = Budget()
+    for _ in range(100):
+        async with session.begin_nested() as attempt:
+            await dead_letters.keep(session, [letter("A")] * 10, EIGHT, budget)
+            await attempt.rollback()
+    await bury(session, [letter("A")] * 10, budget, EIGHT)
+    assert await buried(session) == [("A", 0)] * 10
+
+
+def test_an_hour_of_floods_stays_within_its_size_and_hides_nobody() -> None:
+    """Every device and any number of strangers, as fast as they like."""
+    enrolled = {f"D-{number}" for number in range(2000)}
+    budget, kept = Budget(enrolled.__contains__), []
+    for minute in range(59):
+        said = [letter(f"D-{n}", 10**5) for n in range(300) for _ in range(7)]
+        said += [letter(f"stranger-{minute}-{n}", 10**5) for n in range(500)]
+        plan = budget.plan(said, EIGHT + minute * MINUTE)
+        budget.spend(plan, {})
+        kept += plan.kept
+    last = budget.plan([letter("D-1999", why=Why.KIND)] * 50, EIGHT + 59 * MINUTE)
+    assert len(last.kept) >= 1
+    of_ours = [each for each in kept if each.sender in enrolled]
+    assert sum(each.size for each in of_ours) <= dead_letters.KEPT_TOTAL_BYTES + 5 * 2**10
+    assert len(kept) - len(of_ours) <= dead_letters.KEPT_STRANGERS
+
+
+def test_one_device_stays_within_a_hundred_kilobytes_an_hour() -> None:
+    budget, size = Budget(), 0
+    for second in range(3600):
+        plan = budget.plan([letter("A", 10**6)] * 10, EIGHT + second * SECOND)
+        budget.spend(plan, {})
+        size += sum(each.size for each in plan.kept)
+    assert size <= 100_000
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -35,6 +34,7 @@ from broadcast.wire import events
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import Verifier
+from tests.devices.fleet import planned
 from tests.ingest.inbox import PREFIX, Acked, Inbox, Until
 
 TRUSTED = events.Clock(trusted=True)
@@ -71,7 +71,9 @@ async def letters(engine: AsyncEngine) -> list[DeadLetter]:
 
 async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, acked: Acked) -> None:
     now = clock.now()
-    item = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=1, state="ready")
+    async with db.transaction(engine) as session:
+        occurrence_id = await planned(session)
+    item = events.Ready(occurrence_id=occurrence_id, bulletin_revision=1, state="ready")
     said = [
         inbox.put("A", "boot", boot()),
         inbox.put("A", "heartbeat", beat()),
@@ -197,7 +199,9 @@ async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
         await record(session, arrivals, received_at)
 
     monkeypatch.setattr(readiness, "record", buggy)
-    item = events.Ready(occurrence_id=str(uuid4()), bulletin_revision=1, state="ready")
+    async with db.transaction(engine) as session:
+        occurrence_id = await planned(session)
+    item = events.Ready(occurrence_id=occurrence_id, bulletin_revision=1, state="ready")
     said = events.Readiness(sent_at=clock.now(), items=[item])
     await acked(*(inbox.put(device, "readiness", said) for device in "ABC"))
     (letter,) = await letters(engine)

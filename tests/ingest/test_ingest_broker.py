@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, db, ingest, ingest_worker
 from broadcast.config import Mqtt, Settings
-from broadcast.devices import dead_letters
+from broadcast.devices import dead_letters, throttle
 from broadcast.devices.dead_letters import Why
 from broadcast.devices.model import Boot, Device, Heartbeat, OnlineMinutes
 from broadcast.mqtt import Link
@@ -93,9 +93,14 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
 
 
 async def test_hostile_messages_over_the_broker_are_accounted_for_and_disturb_nobody(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+    engine: AsyncEngine,
+    mqtt: Mqtt,
+    keys: Keys,
+    devices: list[Device],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a broker lets through, that is: it refuses some topics itself."""
+    monkeypatch.setattr(throttle, "BURST", 100_000)
     said = [
         each for each in Hostile(7, ["B", "C"], [str(uuid4())]).say(3000)
         if each.topic.startswith(f"{PREFIX}/device/") and not each.retain

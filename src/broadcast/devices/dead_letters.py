@@ -1,9 +1,13 @@
-"""What came from the broker and could not be taken, with the reason; the stream goes on."""
+"""What came from the broker and could not be taken, with the reason; the stream goes on.
+
+Of each sender the first ones of an hour are kept, the others are counted on the last of these:
+neither can a device fill the disk nor hide what others sent.
+"""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,13 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 log = structlog.get_logger()
 
 LETTERS = Counter("broadcast_dead_letters", "Messages that could not be taken", ["why"])
-UNKEPT = Counter("broadcast_dead_letters_unkept", "Dead letters counted but not kept: a flood")
+UNKEPT = Counter("broadcast_dead_letters_unkept", "Dead letters counted but not kept")
 
 KEPT_BYTES = 4096
-KEPT_PER_MINUTE = 5000
-KEPT_PER_DEVICE_AND_MINUTE = 1000
-"""A single device must not fill the disk, nor hide what others sent; a fleet with bad firmware
-fits in. What is above is counted and logged, not kept."""
+KEPT_EACH = 20
+"""Letters of one sender that are kept in an hour, the first ones; the rest is counted on the last
+of them. A sender comes to 100 kB an hour, 2.5 MB a day."""
+KEPT_TOTAL_BYTES = 16 * 2**20
+"""Of all devices in an hour. Beyond it only the first letter of each enrolled device is kept."""
+KEPT_STRANGERS = 500
+"""Letters of senders that are not enrolled, in an hour: they may make up any number of names."""
+WINDOW = timedelta(hours=1)
 
 
 class Why(StrEnum):
@@ -31,6 +39,7 @@ class Why(StrEnum):
     TOPIC = "topic"
     KIND = "kind"
     RETAINED = "retained"
+    EMPTY = "empty"
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"
     UNKNOWN_DEVICE = "unknown_device"
@@ -48,28 +57,81 @@ class Letter(NamedTuple):
     reason: str
     field: str = "$"
 
+    @property
+    def sender(self) -> str:
+        """Who sent it; empty where the topic names nobody."""
+        return self.device_code or ""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes when it is kept, about."""
+        return min(len(self.payload), KEPT_BYTES) + len(self.topic[:500]) + len(self.reason[:500])
+
+
+class Plan(NamedTuple):
+    """What becomes of the letters of a batch."""
+
+    kept: list[Letter]
+    more: Tally[str]
+    """Letters that are only counted, by sender."""
+
 
 class Budget:
-    """How many letters may still be kept in the running minute."""
+    """What has been kept in the running hour, and so what may still be.
 
-    def __init__(self) -> None:
-        self._ends_at: datetime | None = None
-        self._kept: Tally[str | None] = Tally()
+    Args:
+        is_enrolled: Whether a sender is known to be a device of ours.
+    """
 
-    def admit(self, letters: Sequence[Letter], now: datetime) -> list[Letter]:
-        """Those of the letters that are to be kept."""
+    def __init__(self, is_enrolled: Callable[[str], bool] = bool) -> None:
+        self._is_enrolled = is_enrolled
+        self._begin(None)
+
+    def _begin(self, ends_at: datetime | None) -> None:
+        self._ends_at = ends_at
+        self._kept: Tally[str] = Tally()
+        self._bytes = self._strangers = 0
+        self._rows: dict[str, int] = {}
+        """Sender → row of the letter kept last."""
+
+    def plan(self, letters: Sequence[Letter], now: datetime) -> Plan:
+        """Decide about a batch; nothing is spent before it is committed."""
         if self._ends_at is None or now >= self._ends_at:
-            self._ends_at = now + timedelta(minutes=1)
-            self._kept.clear()
-        total = self._kept.total()  # a sum over devices, whose number a flood decides
-        admitted = []
+            self._begin(now + WINDOW)
+        plan = Plan([], Tally())
+        coming: Tally[str] = Tally()
+        size, strangers = self._bytes, self._strangers
         for letter in letters:
-            of_device = self._kept[letter.device_code]
-            if total < KEPT_PER_MINUTE and of_device < KEPT_PER_DEVICE_AND_MINUTE:
-                self._kept[letter.device_code] += 1
-                total += 1
-                admitted.append(letter)
-        return admitted
+            sender = letter.sender
+            before = self._kept[sender] + coming[sender]
+            enrolled = self._is_enrolled(sender)
+            room = size < KEPT_TOTAL_BYTES if enrolled else strangers < KEPT_STRANGERS
+            if before < KEPT_EACH and (room or (enrolled and not before)):
+                coming[sender] += 1
+                size += letter.size
+                strangers += not enrolled
+                plan.kept.append(letter)
+            else:
+                plan.more[sender] += 1
+        return plan
+
+    def spend(self, plan: Plan, rows: Mapping[str, int]) -> None:
+        """Take note of what has been stored, and of the row of each sender's last letter."""
+        for letter in plan.kept:
+            self._kept[letter.sender] += 1
+            self._bytes += letter.size
+            self._strangers += not self._is_enrolled(letter.sender)
+        self._rows.update(rows)
+
+    def rows(self, plan: Plan, new: Mapping[str, int]) -> dict[int, int]:
+        """How many letters are to be counted, by the stored letter that counts them.
+
+        Args:
+            plan: The batch.
+            new: Sender → row of the last letter that the batch has made.
+        """
+        rows = {**self._rows, **new}
+        return {rows[sender]: count for sender, count in plan.more.items() if sender in rows}
 
 
 def count(letters: Sequence[Letter]) -> None:
@@ -84,19 +146,29 @@ _KEEP = sa.text("""
     FROM unnest(CAST(:topics AS text[]), CAST(:codes AS text[]), CAST(:sizes AS integer[]),
                 CAST(:payloads AS bytea[]), CAST(:fields AS text[]), CAST(:reasons AS text[]))
         AS n (topic, device_code, size_bytes, payload, field, reason)
+    RETURNING COALESCE(device_code, ''), id
+""")
+
+_COUNT = sa.text("""
+    UPDATE dead_letters AS d SET more = d.more + n.count
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS n (id, count)
+    WHERE d.id = n.id
 """)
 
 
 async def keep(
     session: AsyncSession, letters: Sequence[Letter], received_at: datetime, budget: Budget
-) -> None:
-    """Store letters in the transaction of the batch that they came with."""
-    kept = budget.admit(letters, received_at)
-    if len(kept) < len(letters):
-        UNKEPT.inc(len(letters) - len(kept))
-        log.warning("devices.dead_letters.unkept", count=len(letters) - len(kept))
-    if kept:
-        await session.execute(
+) -> Callable[[], None]:
+    """Store letters in the transaction of the batch that they came with.
+
+    Returns:
+        To be called when it is committed: only then is anything of the budget spent.
+    """
+    plan = budget.plan(letters, received_at)
+    rows: dict[str, int] = {}
+    if plan.kept:
+        kept = plan.kept
+        stored = await session.execute(
             _KEEP,
             {
                 "received_at": received_at,
@@ -108,6 +180,18 @@ async def keep(
                 "reasons": [_text(letter.reason) for letter in kept],
             },
         )
+        for sender, row in stored:
+            rows[sender] = max(row, rows.get(sender, 0))
+    if counts := budget.rows(plan, rows):
+        await session.execute(_COUNT, {"ids": list(counts), "counts": list(counts.values())})
+
+    def committed() -> None:
+        budget.spend(plan, rows)
+        if unkept := plan.more.total():
+            UNKEPT.inc(unkept)
+            log.warning("devices.dead_letters.unkept", count=unkept, senders=len(plan.more))
+
+    return committed
 
 
 def _text(hostile: str) -> str:

@@ -13,7 +13,7 @@ from broadcast import clock
 from broadcast.devices.dead_letters import Letter, Why
 from broadcast.wire import WireError
 from broadcast.wire.codec import MAX_EVENT_BYTES, Told, decode_event, decode_heartbeat, encode
-from broadcast.wire.events import EVENTS
+from broadcast.wire.events import EVENTS, Boot, Playback
 from broadcast.wire.fields import Wire
 from broadcast.wire.mending import mended
 from broadcast.wire.topics import DEVICE_EVENT
@@ -41,6 +41,8 @@ class Event(NamedTuple):
     message: Wire
     body: bytes = b""
     """Of a heartbeat: its JSON as it is stored, without `held`."""
+    rows: int = 0
+    """Rows of its own kind that it may make: records of a journal, documents newly held."""
 
 
 class Reader:
@@ -114,9 +116,21 @@ class Reader:
     def _heartbeat(self, code: str, payload: bytes) -> Event:
         last = self._told.get(code)
         message, body, told = decode_heartbeat(payload, last)
-        if told is not last and self._is_known(code) and len(bytes(told.raw)) <= LONGEST_KEPT:
+        if told is last:
+            return Event(code, "heartbeat", message, body)
+        new = told.held.items() - (last.held.items() if last is not None else ())
+        if self._is_known(code) and len(bytes(told.raw)) <= LONGEST_KEPT:
             self._told[code] = told
-        return Event(code, "heartbeat", message, body)
+        return Event(code, "heartbeat", message, body, len(new))
+
+
+def _event(code: str, kind: str, message: Wire) -> Event:
+    rows = 0
+    if isinstance(message, Playback):
+        rows = len(message.records)
+    elif isinstance(message, Boot):
+        rows = len(message.held)
+    return Event(code, kind, message, rows=rows)
 
 
 def sender(topic: str, prefix: str) -> tuple[str, str] | None:

@@ -381,3 +381,5 @@ class DeadLetter(Base):
     """First 4 KiB."""
     field: Mapped[str]
     reason: Mapped[str]
+    more: Mapped[int] = mapped_column(server_default="0")
+    """Further letters of the same sender within the hour that were counted and not kept."""

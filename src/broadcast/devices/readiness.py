@@ -21,6 +21,7 @@ _KEEP = sa.text("""
                 CAST(:revisions AS integer[]), CAST(:states AS text[]),
                 CAST(:sent_at AS timestamptz[]))
         AS n (occurrence_id, device_id, bulletin_revision, state, sent_at)
+    WHERE EXISTS (SELECT FROM occurrences AS o WHERE o.id = n.occurrence_id)
     ORDER BY occurrence_id, device_id
     ON CONFLICT (occurrence_id, device_id) DO UPDATE
         SET bulletin_revision = excluded.bulletin_revision, state = excluded.state,
@@ -35,7 +36,7 @@ async def record(
 ) -> None:
     """Keep the newest word of each device on each occurrence.
 
-    An item whose id is no UUID is none of our occurrences and is left out.
+    An item that is none of our occurrences is left out: a device may make up any number of them.
     """
     newest: dict[tuple[UUID, int], tuple[datetime, Ready]] = {}
     for device_id, _, message, _ in arrivals:

@@ -90,7 +90,7 @@ class DeadLetterView(BaseModel):
     model_config = example(
         id=7, received_at="2025-07-01T01:10:00Z", topic="ttn/v1/device/QN-000417/event/heartbeat",
         device="QN-000417", size_bytes=21, field="$.seq", reason="Expected `int`, got `str`",
-        payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=",
+        payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=", more=0,
     )  # fmt: skip
 
     id: int
@@ -102,6 +102,8 @@ class DeadLetterView(BaseModel):
     reason: str
     payload_base64: str
     """First 4 KiB."""
+    more: int
+    """Further messages of this device within the hour that were counted, not kept."""
 
 
 def _presence() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
@@ -256,6 +258,7 @@ async def list_dead_letters(
             field=row.field,
             reason=row.reason,
             payload_base64=base64.b64encode(row.payload).decode(),
+            more=row.more,
         )
         for row in rows
     ]

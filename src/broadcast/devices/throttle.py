@@ -1,8 +1,10 @@
 """A device that floods is held to what any device may say, and named.
 
-Pure. Each device has a bucket of messages for each kind, so that a flood of heartbeats does not
-drown its proof of play. What is above is acknowledged to the broker and left alone: a heartbeat is
-one of many, and the journal comes again until it is confirmed.
+Pure. Each sender has three buckets, whatever names it gives to what it sends: one for heartbeats,
+one for its proof of play, which a flood of anything else must not drown, and one for the rest,
+where every message may make a row that is kept for months. What is above is acknowledged to the
+broker and left alone: a heartbeat is one of many, and the journal comes again until it is
+confirmed.
 """
 
 from __future__ import annotations
@@ -10,24 +12,27 @@ from __future__ import annotations
 from typing import NamedTuple
 
 BURST = 1000
-"""Messages of a kind at once: what waited at the broker while the server was away for 16 hours.
-Fewer would drop honest minutes, more would let a broken box fill a partition."""
-PER_SECOND = 5.0
-"""Messages of a kind for good: three hundred times an honest device's."""
+"""Messages at once: what waited at the broker while the server was away for 16 hours. Fewer would
+drop honest minutes, more would let a broken box fill a partition."""
+PER_SECOND = 1.0
+"""Heartbeats for good: sixty times an honest device's, 86,400 raw rows a day."""
 REMEMBERED = 100_000
-"""Buckets; above it those of devices that are quiet are forgotten."""
+"""Senders; above it those that are quiet are forgotten."""
 
 ROUNDING = 1e-6
 
-Key = tuple[str, str]
-"""Device and kind."""
+GROUPS = {"heartbeat": "heartbeat", "time_request": "heartbeat", "playback": "journal"}
+"""Kind of event → bucket; all others, and whatever else a sender makes up, share `report`."""
+
+_ALLOWED = {"heartbeat": (1, 1), "journal": (20, 2), "report": (1, 1 / 30)}
+"""Bucket → how many times `BURST` and `PER_SECOND`. Journals are counted in records: a box that
+was cut off for a year brings 20,000. A box whose link breaks every half minute is still heard."""
 
 
 class Flood(NamedTuple):
-    """A device has begun to send too much of a kind, or has ended."""
+    """A device has begun to send too much, or has ended."""
 
     device_code: str
-    kind: str
     began: bool
 
 
@@ -35,39 +40,57 @@ class Throttle:
     """The buckets of one process. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._full_at: dict[Key, float] = {}
-        """When each bucket will be full again, if nothing more is taken from it."""
-        self._flooding: set[Key] = set()
-        self._news: list[Flood] = []
+        self._full_at: dict[str, dict[str, float]] = {group: {} for group in _ALLOWED}
+        """Bucket → sender → when it will be full again, if nothing more is taken from it."""
+        self._flooding: set[tuple[str, str]] = set()
+        self._named: set[str] = set()
+        """Senders whose flood has been told and not its end."""
 
-    def admit(self, key: Key, now: float) -> bool:
-        """Tell whether a device may say one more thing of a kind."""
-        full_at = max(self._full_at.get(key, now), now) + 1 / PER_SECOND
-        if full_at - now > BURST / PER_SECOND + ROUNDING:
-            if key not in self._flooding:
-                self._flooding.add(key)
-                self._news.append(Flood(*key, began=True))
+    def admit(self, key: tuple[str, str], now: float, cost: int = 1) -> bool:
+        """Tell whether a device may say one more thing.
+
+        Args:
+            key: The device's code, and the kind of event.
+            now: Seconds.
+            cost: What it takes from the bucket. A single message may cost more than the bucket
+                holds; it passes when it is full, and is paid off before the next.
+        """
+        code, kind = key
+        group = GROUPS.get(kind, "report")
+        burst, rate = _ALLOWED[group]
+        per_second = PER_SECOND * rate
+        buckets = self._full_at[group]
+        full_at = buckets.get(code, now)
+        full_at = max(now, full_at)
+        if full_at + 1 / per_second - now > BURST * burst / per_second + ROUNDING:
+            self._flooding.add((code, group))
             return False
-        self._full_at[key] = full_at
-        if len(self._full_at) > REMEMBERED:
-            self._forget(now)
+        buckets[code] = full_at + cost / per_second
+        if len(buckets) > REMEMBERED:
+            self._forget(group, now)
         return True
 
     def news(self, now: float) -> list[Flood]:
         """Floods that have begun or ended since this was asked the last time.
 
-        A flood has ended when half the bucket is full again.
+        A flood has ended when half of every bucket is full again.
         """
-        half = now + BURST / PER_SECOND / 2
-        for key in [key for key in self._flooding if self._full_at.get(key, now) <= half]:
-            self._flooding.discard(key)
-            self._news.append(Flood(*key, began=False))
-        news, self._news = self._news, []
-        return news
+        self._flooding = {each for each in self._flooding if not self._is_over(*each, now)}
+        flooding = {code for code, _ in self._flooding}
+        changed = [Flood(code, began=True) for code in sorted(flooding - self._named)]
+        changed += [Flood(code, began=False) for code in sorted(self._named - flooding)]
+        self._named = flooding
+        return changed
 
-    def _forget(self, now: float) -> None:
+    def _is_over(self, code: str, group: str, now: float) -> bool:
+        burst, rate = _ALLOWED[group]
+        half = BURST * burst / (PER_SECOND * rate) / 2
+        return self._full_at[group].get(code, now) <= now + half
+
+    def _forget(self, group: str, now: float) -> None:
         """Drop what is full again; if that is little, everything but the floods."""
-        busy = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        busy = {code: at for code, at in self._full_at[group].items() if at > now}
         if len(busy) > REMEMBERED // 2:
-            busy = {key: full_at for key, full_at in busy.items() if key in self._flooding}
-        self._full_at = busy
+            flooding = {code for code, of in self._flooding if of == group}
+            busy = {code: at for code, at in busy.items() if code in flooding}
+        self._full_at[group] = busy
