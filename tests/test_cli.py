@@ -25,7 +25,7 @@ def test_a_port_in_use_is_said_in_one_line_before_anything_starts(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         monkeypatch.setenv("BROADCAST_WEB__PORT", port)
-        result = CliRunner().invoke(app, ["serve"])
+        result = CliRunner().invoke(app, ["serve", "--role", "web"])
     assert result.exit_code == 1
     assert port in result.output.splitlines()[-1]
 

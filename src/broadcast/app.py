@@ -11,10 +11,12 @@ import gc
 import os
 import signal
 import socket
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI, Response
@@ -32,9 +34,10 @@ import broadcast.plays.routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
 import broadcast.upkeep.routes
-from broadcast import clock, config, db, dispatch, ingest_worker
+from broadcast import clock, config, db, dispatch, ingest_worker, mqtt_login, startup
 from broadcast.accounts.routing import Router
 from broadcast.config import Role
+from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
 from broadcast.upkeep.ready import Prober, Readiness
 from broadcast.web import problems, rest, server
@@ -132,17 +135,31 @@ async def serve(
         roles: What it does.
         worker: Which of the workers that share the inbound path it is.
     """
+    check_files(settings, roles, worker)
     server.raise_file_limit()
     listeners = _listeners(settings, roles)
+    try:
+        await _run(settings, roles, worker, listeners)
+    finally:
+        for listener in listeners.values():
+            listener.close()
+
+
+async def _run(
+    settings: config.Settings,
+    roles: Sequence[Role],
+    worker: int,
+    listeners: Mapping[str, socket.socket],
+) -> None:
     engine = db.create_engine(settings.postgres)
-    async with db.transaction(engine) as session:
-        await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _spare_collector()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
+        async with db.transaction(engine) as session:
+            await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_role(role, settings, engine, worker), name=role)
@@ -166,6 +183,36 @@ async def serve(
     finally:
         await engine.dispose()
     log.info("app.process.stopped")
+
+
+def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 1) -> None:
+    """Make sure, before anything starts, that the files which the roles need are there.
+
+    Raises:
+        BroadcastError: One of them cannot be used; says which, and what to do.
+    """
+    if Role.INGEST in roles or Role.DISPATCH in roles:
+        load_keys(settings.keys)
+    if Role.INGEST in roles:
+        mqtt_login.check(settings.mqtt, ingest_worker.session_of(settings.mqtt, worker))
+    if Role.DISPATCH in roles:
+        mqtt_login.check(settings.mqtt, settings.mqtt.session("dispatch"))
+    if Role.WEB in roles:
+        check_content(settings.content_dir)
+
+
+def check_content(folder: Path) -> None:
+    """Make sure that audio can be kept in a folder, which is made with the first file.
+
+    Raises:
+        Unavailable: It cannot.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Unavailable(startup.folder("BROADCAST_CONTENT_DIR", there, error)) from None
 
 
 def _end_in_time(tasks: Sequence[asyncio.Task[None]], code: int) -> None:

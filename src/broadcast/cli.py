@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from importlib.metadata import version
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
 
 import asyncpg
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from broadcast import config, db, logs
+from broadcast import config, db, logs, startup
 from broadcast.accounts.commands import app as accounts
 from broadcast.areas.commands import app as areas
 from broadcast.coverage.commands import indicators
@@ -27,20 +31,38 @@ Faults = Literal["none", "weak-link", "power", "all"]
 
 
 class _Command(typer.core.TyperGroup):
-    """Says what is wrong in one line; a stack trace is for bugs."""
+    """Says what is wrong, a line each, and what to do; a stack trace is for bugs."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:
             return super().invoke(ctx)
-        except BroadcastError as error:
-            typer.secho(f"{error.title}: {error.detail}", err=True, fg="red")
-        except ValidationError as error:
-            for problem in error.errors():
-                name = "BROADCAST_" + "__".join(str(step) for step in problem["loc"]).upper()
-                typer.secho(f"{name}: {problem['msg']}", err=True, fg="red")
-        except (OSError, asyncpg.PostgresError, ArgumentError, DBAPIError) as error:
-            typer.secho(db.brief(error), err=True, fg="red")
+        except Exception as error:
+            told = list(_told(error))
+            if not told:
+                raise
+        for line in told:
+            typer.secho(line, err=True, fg="red")
         raise typer.Exit(1)
+
+
+def _told(error: Exception) -> Iterator[str]:
+    """An error as a person is told it; nothing where it is a bug."""
+    match error:
+        case ExceptionGroup():
+            expected, rest = error.split(BroadcastError)
+            if expected is not None and rest is None:
+                for each in expected.exceptions:
+                    yield from _told(each)
+        case BroadcastError():
+            yield f"{error.title}: {error.detail}"
+        case ValidationError() if error.title == config.Settings.__name__:
+            yield from startup.settings(error)
+        case SettingsError():
+            yield startup.malformed(error)
+        case OSError() if error.filename is not None:
+            yield startup.file(error)
+        case OSError() | asyncpg.PostgresError() | ArgumentError() | DBAPIError():
+            yield startup.database(error, config.Settings().postgres.dsn.get_secret_value())
 
 
 app = typer.Typer(
@@ -49,6 +71,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Điều khiển truyền thanh cơ sở: broadcast controller of a source information system.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"broadcast {version('broadcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def broadcast(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="and nothing else"),
+    ] = False,
+) -> None:
+    """Nothing is done without a command."""
+
+
 app.add_typer(areas, name="areas")
 app.add_typer(stations, name="stations")
 app.add_typer(devices, name="devices")
@@ -83,6 +123,26 @@ def migrate() -> None:
     """Bring the database schema to the newest revision."""
     logs.setup("WARNING")
     asyncio.run(db.migrate(config.Settings().postgres.dsn.get_secret_value()))
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="one JSON list")] = False,
+) -> None:
+    """Look at settings, keys, connections, limits, disk and clock; exit code 1: one is wrong."""
+    from broadcast.doctor import State, examine  # noqa: PLC0415  needs everything there is
+
+    logs.setup("ERROR")
+    findings = asyncio.run(examine())
+    if json:
+        typer.echo(dumps([finding.model_dump() for finding in findings], ensure_ascii=False))
+    else:
+        marks = {State.OK: ("OK", "green"), State.WARNING: ("CHÚ Ý", "yellow")}
+        for finding in findings:
+            mark, colour = marks.get(finding.state, ("SAI", "red"))
+            typer.echo(f"{typer.style(f'{mark:6}', colour)} {finding.name:9} {finding.detail}")
+    if any(finding.state is State.WRONG for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command("config")

@@ -1,24 +1,52 @@
 """Settings: the only reader of the environment.
 
-Every setting has a name `BROADCAST_<GROUP>__<FIELD>`; a secret may also come from the file named
-by a `*_file` setting. `broadcast config` prints all of them with their defaults and meaning.
+Every setting has a name `BROADCAST_<GROUP>__<FIELD>`, in the environment or, where it is not
+there, in `ENVIRONMENT_FILE`, so that the services and the command line see the same; a secret may
+also come from the file named by a `*_file` setting. `broadcast config` prints all of them with
+their defaults and meaning.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from datetime import time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENVIRONMENT_FILE = Path("/etc/broadcast/broadcast.env")
+"""Where an installation keeps its settings."""
+
+ENVIRONMENT_FILE_NAME = "BROADCAST_ENV_FILE"
+"""Names another file; empty: none is read."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Postgres(BaseModel):
+class Group(BaseModel):
+    """Settings that belong together; any other name is refused: it is a misspelling."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Postgres(Group):
     """PostgreSQL ≥ 15."""
 
     dsn: SecretStr = Field(
@@ -35,7 +63,7 @@ SESSION = "{session}"
 """In settings of the broker: stands for the client id of each of the server's sessions."""
 
 
-class Mqtt(BaseModel):
+class Mqtt(Group):
     """The broker, as the server connects to it."""
 
     host: str = "localhost"
@@ -56,6 +84,10 @@ class Mqtt(BaseModel):
     )
     inflight: PositiveInt = Field(1000, description="unacknowledged QoS 1 publishes at once")
 
+    def session(self, name: str | None = None) -> str:
+        """Client id of one of the server's sessions; without a name, of the first one."""
+        return self.client_id if name is None else f"{self.client_id}-{name}"
+
     @model_validator(mode="after")
     def _tls_is_on(self) -> Mqtt:
         for name in ("tls_server_name", "tls_cert_file", "tls_key_file"):
@@ -64,7 +96,7 @@ class Mqtt(BaseModel):
         return self
 
 
-class Ingest(BaseModel):
+class Ingest(Group):
     """The inbound path."""
 
     workers: PositiveInt = Field(1, description="processes that share it, the same for all")
@@ -73,7 +105,7 @@ class Ingest(BaseModel):
     )
 
 
-class Web(BaseModel):
+class Web(Group):
     """The REST interface."""
 
     host: str = Field(
@@ -86,20 +118,20 @@ class Web(BaseModel):
     )
 
 
-class Metrics(BaseModel):
+class Metrics(Group):
     """How a process is watched without a token: /metrics and /healthz, on loopback."""
 
     port: Port | None = Field(None, description="of this process alone; none: it is not watched")
 
 
-class Keys(BaseModel):
+class Keys(Group):
     """The province's signing keys (Ed25519, JWK files made by `broadcast keys create`)."""
 
     programme_file: Path = Path("var/keys/programme.jwk")
     alert_file: Path = Path("var/keys/alert.jwk")
 
 
-class Audio(BaseModel):
+class Audio(Group):
     """Preparation of bulletins: EBU R 128 loudness and the renditions."""
 
     loudness_lufs: float = Field(-16.0, ge=-30, le=-8, description="integrated target")
@@ -117,7 +149,7 @@ QuietHours = tuple[time, time]
 """Local times from (inclusive) – to (exclusive); may pass midnight."""
 
 
-class Rules(BaseModel):
+class Rules(Group):
     """Limits that decisions are made with; docs/decisions holds why each has its value."""
 
     quiet_hours: Annotated[
@@ -147,7 +179,7 @@ class Rules(BaseModel):
     )
 
 
-class Upkeep(BaseModel):
+class Upkeep(Group):
     """How long what grows is kept, and when its care raises an alarm."""
 
     raw_days: Annotated[int, Field(ge=8, description="raw heartbeats, in daily partitions")] = 30
@@ -192,6 +224,20 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        file = DotEnvSettingsSource(settings_cls, env_file=environment_file())
+        return init_settings, env_settings, file
+
     postgres: Postgres = Postgres()
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
@@ -206,9 +252,18 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+def environment_file() -> Path | None:
+    """The file that settings are read from, if any."""
+    named = os.environ.get(ENVIRONMENT_FILE_NAME)
+    return ENVIRONMENT_FILE if named is None else Path(named) if named else None
+
+
 def example() -> str:
     """Every setting as a commented environment file, with its default and meaning."""
-    lines = ["# Settings of the broadcast controller. Printed by `broadcast config`."]
+    lines = [
+        "# Settings of the broadcast controller. Printed by `broadcast config`.",
+        f"# {ENVIRONMENT_FILE} is read by the services and by the command line.",
+    ]
 
     def group(model: type[BaseModel], prefix: str) -> None:
         for name, field in model.model_fields.items():

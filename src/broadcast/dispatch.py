@@ -98,7 +98,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 Link(
                     settings.mqtt,
                     subscriptions=mirrored(settings.mqtt.prefix),
-                    client_id=f"{settings.mqtt.client_id}-dispatch",
+                    client_id=settings.mqtt.session("dispatch"),
                 ) as link,
             ):
                 dispatcher = Dispatcher(engine, link, settings, keys)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import db
-from broadcast.config import Settings
+from broadcast.config import Mqtt, Settings
 from broadcast.devices import sweep
 from broadcast.devices.sharing import Share
 from broadcast.ingest import FIRST_RETRY, LONGEST_RETRY, take
@@ -41,15 +41,15 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
         settings.mqtt,
         subscriptions=[(follow, 1), (echo, 1)],
         forget=[forget],
-        client_id=_session(settings, worker),
+        client_id=session_of(settings.mqtt, worker),
         mqtt5=share.kind == "shared",
     ) as link:
         await take(engine, link, settings, keys, share)
 
 
-def _session(settings: Settings, worker: int) -> str:
-    name = settings.mqtt.client_id
-    return name if worker == 1 else f"{name}-{worker}"
+def session_of(mqtt: Mqtt, worker: int) -> str:
+    """Client id of a worker."""
+    return mqtt.session(None if worker == 1 else str(worker))
 
 
 async def _share(settings: Settings, worker: int) -> Share:
@@ -61,7 +61,7 @@ async def _share(settings: Settings, worker: int) -> Share:
     wait = FIRST_RETRY
     while True:
         try:
-            shared = await shares_subscriptions(settings.mqtt, _session(settings, worker))
+            shared = await shares_subscriptions(settings.mqtt, session_of(settings.mqtt, worker))
             return Share("shared" if shared else "shards", worker, workers)
         except OSError as error:
             log.warning("ingest.broker.away", error=str(error))
@@ -78,6 +78,6 @@ async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
         most = await sweep.most_workers(session)
     for number in range(settings.ingest.workers + 1, most + 1):
         try:
-            await end_session(settings.mqtt, _session(settings, number))
+            await end_session(settings.mqtt, session_of(settings.mqtt, number))
         except OSError as error:
             log.warning("ingest.session.left", worker=number, error=str(error))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from broadcast.config import SESSION, Mqtt
 from broadcast.errors import Unavailable
@@ -34,11 +35,20 @@ def log_in(client: paho.Client, settings: Mqtt, session: str) -> None:
             except (OSError, UnicodeDecodeError) as error:
                 raise _unusable("PASSWORD_FILE", path, error) from None
         client.username_pw_set(settings.username.replace(SESSION, session), secret or None)
-    if (context := tls_context(settings, session)) is not None:
+    if (context := _tls_context(settings, session)) is not None:
         client.tls_set_context(context)
 
 
-def tls_context(settings: Mqtt, session: str) -> ssl.SSLContext | None:
+def check(settings: Mqtt, session: str) -> None:
+    """Make sure that what a session makes itself known with is there.
+
+    Raises:
+        Unavailable: A file of the settings cannot be used; says which setting, and what to do.
+    """
+    log_in(paho.Client(CallbackAPIVersion.VERSION2, session), settings, session)
+
+
+def _tls_context(settings: Mqtt, session: str) -> ssl.SSLContext | None:
     """What a session speaks TLS with; None where it does not.
 
     Raises:
@@ -87,7 +97,11 @@ def _path(path: Path, session: str) -> Path:
 
 
 def _unusable(name: str, path: Path | None, error: Exception) -> Unavailable:
-    return Unavailable(
-        f"{_SETTING}{name}: không dùng được {path} ({error}); hãy kiểm tra đường dẫn, nội dung "
-        "tệp và quyền đọc của người dùng chạy dịch vụ."
-    )
+    match error:
+        case FileNotFoundError():
+            said = "không có tệp này"
+        case PermissionError():
+            said = "người dùng chạy dịch vụ không được đọc"
+        case _:
+            said = "không phải tệp văn bản PEM đúng"
+    return Unavailable(f"{_SETTING}{name}: không dùng được {path}: {said}; hãy sửa lại.")

@@ -64,23 +64,24 @@ _RESTORE = (
 
 
 def _load(path: Path, use: Use) -> SigningKey:
+    name = f"{path} (BROADCAST_KEYS__{use.upper()}_FILE)"
     try:
         text, mode = path.read_text(), path.stat().st_mode
     except FileNotFoundError:
-        raise Unavailable(f"Chưa có khóa ký {path}; hãy chạy `{CREATE}`.") from None
+        raise Unavailable(f"Chưa có khóa ký {name}; hãy chạy `{CREATE}`.") from None
     except OSError as error:
         raise UnusableKey(
-            f"Không đọc được khóa ký {path} ({error.strerror}); hãy cho tài khoản chạy chương "
+            f"Không đọc được khóa ký {name}: {error.strerror}; hãy cho tài khoản chạy chương "
             "trình quyền đọc tệp này."
         ) from None
     except UnicodeDecodeError:
-        raise UnusableKey(f"{path} không phải khóa bí mật Ed25519; {_RESTORE}") from None
+        raise UnusableKey(f"{name} không phải khóa bí mật Ed25519; {_RESTORE}") from None
     if mode & 0o007:
-        raise UnusableKey(f"Ai cũng đọc được khóa bí mật {path}; hãy chạy `chmod 600 {path}`.")
+        raise UnusableKey(f"Ai cũng đọc được khóa bí mật {name}; hãy chạy `chmod 600 {path}`.")
     try:
         return SigningKey.from_jwk(text, use)
     except ValueError:
-        raise UnusableKey(f"{path} không phải khóa bí mật Ed25519; {_RESTORE}") from None
+        raise UnusableKey(f"{name} không phải khóa bí mật Ed25519; {_RESTORE}") from None
 
 
 def _create(path: Path, use: Use) -> bool:
