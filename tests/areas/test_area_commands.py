@@ -37,6 +37,8 @@ def test_units_are_imported_counted_and_traced(run: CliRunner) -> None:
     assert "173" in areas(run, "count", "--on", "2024-07-09").output
     assert "170" in areas(run, "count", "--on", "2025-01-04").output
     assert "96" in areas(run, "count", "--on", "2025-07-01").output
+    for day in ("9999-12-31", "2025-02-29", "0"):
+        assert "phải là ngày" in areas(run, "count", "--on", day).output
     traced = areas(run, "trace", "21286", "--since", "2024-07-09", "--on", "2025-07-01")
     assert "Xã Vệ Giang" in traced.output
     assert "whole" in traced.output

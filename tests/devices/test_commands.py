@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db
+from broadcast import clock, db, times
 from broadcast.accounts.model import Role
 from broadcast.clock import LOCAL
 from broadcast.devices import answers, enrolment
@@ -181,7 +181,7 @@ async def test_a_self_test_waits_and_then_tells_what_was_heard(
     assert answer.headers["location"] == f"/api/v1/commands/{command['command_id']}"
     assert (command["device"], command["state"], command["heard"]) == ("D-V1", "waiting", None)
     assert command["ordered_by"] == "Người thử"
-    assert command["not_after"] == (EIGHT + VALID).isoformat().replace("+00:00", "Z")
+    assert command["not_after"] == times.shown(EIGHT + VALID)
     await answered(
         engine, devices[0], command, kind="self_test", heard="microphone", detail="line ok"
     )
@@ -293,7 +293,7 @@ async def test_a_village_hears_one_tone_a_minute_at_most(
     answer = await client.post("/devices/D-V1/commands", json=TEST)
     assert answer.status_code == 409
     assert answer.json()["detail"].endswith("ra lệnh lại từ 08:01:00.")
-    assert answer.json()["retry_at"] == (EIGHT + MINUTE).isoformat()
+    assert answer.json()["retry_at"] == times.shown(EIGHT + MINUTE)
     now.append(EIGHT + MINUTE)
     await order(client)
 
@@ -319,7 +319,7 @@ async def test_nothing_that_sounds_is_ordered_in_quiet_hours(
     now.append(at.astimezone(UTC))
     answer = await client.post("/devices/D-V1/commands", json={"kind": kind.value})
     assert answer.status_code == 409
-    assert answer.json()["retry_at"] == ends.astimezone(UTC).isoformat()
+    assert answer.json()["retry_at"] == times.shown(ends)
     assert "từ 22:00 đến 05:00 là giờ yên tĩnh" in answer.json()["detail"]
     assert answer.json()["detail"].endswith(f"ra lệnh lại từ 05:00 ngày {ends:%d/%m/%Y}.")
     await order(client, kind="reboot")

@@ -206,7 +206,7 @@ async def test_health_is_asked_for_by_time_and_comes_in_pages(client: httpx.Asyn
     query = {"from": "2025-07-01T09:00:00+07:00", "to": "2025-07-01T12:00:00+07:00", "limit": "2"}
     first = (await client.get("/devices/A/health", params=query)).json()
     assert [item["hour"] for item in first["items"]] == [
-        "2025-07-01T02:00:00Z", "2025-07-01T03:00:00Z",
+        "2025-07-01T09:00:00+07:00", "2025-07-01T10:00:00+07:00",
     ]  # fmt: skip
     rest_of = await client.get("/devices/A/health", params=query | {"cursor": first["next"]})
     assert [item["beats"] for item in rest_of.json()["items"]] == [57]

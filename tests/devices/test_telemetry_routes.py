@@ -79,7 +79,7 @@ async def test_a_session_number_that_comes_again_shows_no_heartbeat_of_the_earli
     said = beat(device, sent_at=later, volume=90)
     await heartbeats.record(session, [], [said], [], later, live=True, patience=PATIENCE)
     told = await get(client, "/devices/A/presence")
-    assert (told["last_seen_at"], told["heartbeat"]) == ("2025-07-01T01:20:00Z", None)
+    assert (told["last_seen_at"], told["heartbeat"]) == ("2025-07-01T08:20:00+07:00", None)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ async def test_devices_are_found_by_presence(
 async def test_changes_of_presence_are_dated_when_they_happened(client: httpx.AsyncClient) -> None:
     (change,) = (await get(client, "/devices/A/presence/changes"))["items"]
     assert (change["presence"], change["happened_at"], change["cause"]) == (
-        "online", "2025-07-01T01:00:00Z", "heartbeat",
+        "online", "2025-07-01T08:00:00+07:00", "heartbeat",
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ async def test_faults_are_open_ones_unless_asked(client: httpx.AsyncClient) -> N
         ("A", "hot", "71 °C")
     ]
     items = (await get(client, "/faults", closed=True, device="A", kind="line_open"))["items"]
-    assert items[0]["closed_at"] == "2025-07-01T01:01:00Z"
+    assert items[0]["closed_at"] == "2025-07-01T08:01:00+07:00"
     assert (await get(client, "/faults", device="B"))["items"] == []
 
 

@@ -105,7 +105,7 @@ async def test_incident_shows_its_devices_in_pages(client: httpx.AsyncClient) ->
     second = await get(client, f"/incidents/{over['id']}", limit=6, cursor=cursor)
     falls = [*first["falls"]["items"], *second["falls"]["items"]]
     assert sorted(fall["device"] for fall in falls) == sorted(f"D-{n}" for n in range(10))
-    assert {fall["returned_at"] for fall in falls} == {"2025-07-01T01:05:00Z"}
+    assert {fall["returned_at"] for fall in falls} == {"2025-07-01T08:05:00+07:00"}
     assert {(fall["evidence"], fall["evidence_text"]) for fall in falls} == {("power", "mất điện")}
 
 

@@ -91,6 +91,9 @@ async def test_plays_are_paged_by_cursor(client: httpx.AsyncClient, world: World
         ("/plays?cluster=C-9", 404, "C-9"),
         ("/plays?area=99999", 422, "99999"),
         ("/plays?from=2025-07-02T00:00:00Z&to=2025-07-01T00:00:00Z", 422, "from"),
+        ("/plays?to=0001-01-01", 422, "to: phải là thời điểm"),
+        ("/plays?from=9999-12-31T23:59:59", 422, "from: phải là thời điểm"),
+        ("/plays/summary?from=2025-07-02T01:00&to=2025-07-01T18:00:00Z", 422, "phải trước"),
         ("/plays/2ccaa755-3c33-444e-a78f-e02d9256e3d7/C-1/explain", 404, "C-1"),
     ],
 )

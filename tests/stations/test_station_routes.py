@@ -305,6 +305,9 @@ async def test_outages_are_declared_corrected_and_withdrawn(client: httpx.AsyncC
     assert [outage["cluster_code"] for outage in of_cluster] == ["C-1"]
     late = {"since": "2025-08-01T04:30:00Z"}
     assert len((await client.get("/outages", params=late)).json()["items"]) == 1
+    for wall, count in (("2025-08-01T10:59", 2), ("2025-08-01T11:30", 1), ("2025-08-01", 2)):
+        since = await client.get("/outages", params={"since": wall})
+        assert len(since.json()["items"]) == count, wall
     assert (await client.delete(path)).status_code == 204
     assert (await client.get(path)).status_code == 404
 
@@ -317,7 +320,8 @@ async def test_outages_are_declared_corrected_and_withdrawn(client: httpx.AsyncC
         ({"area_code": "21253"}, "area_code"),
         ({"area_code": None, "cluster_code": "C-99"}, "cluster_code"),
         ({"ends_at": "2025-08-01T07:00:00+07:00"}, "ends_at"),
-        ({"starts_at": "2025-08-01T07:00:00"}, "starts_at"),
+        ({"starts_at": "0001-01-01T00:00:00"}, "starts_at"),
+        ({"starts_at": 1754006400}, "starts_at"),
     ],
 )
 async def test_a_wrong_outage_is_refused_by_field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from broadcast import clock, config
 from broadcast.areas import imports, units, villages
 from broadcast.areas.model import Level
 from broadcast.areas.sheets import File
-from broadcast.areas.terminal import DryRun, read_file, run, show_report
+from broadcast.areas.terminal import DryRun, day, read_file, run, show_report
 from broadcast.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Đơn vị hành chính và sổ thôn (areas).")
@@ -24,7 +24,8 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="remove what is stored and not in the file")
 ]
 Day = Annotated[
-    datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="day; today by default")
+    date | None,
+    typer.Option("--on", parser=day, metavar="YYYY-MM-DD", help="day; today by default"),
 ]
 
 
@@ -85,21 +86,21 @@ def import_villages(
 @app.command()
 def unplaced(on: Day = None) -> None:
     """List the villages that a person has to place, because their commune was divided."""
-    day = _day(on)
-    found = run(partial(villages.unplaced, on=day))
+    on = on or clock.today()
+    found = run(partial(villages.unplaced, on=on))
     table = Table("thôn", "tên", "xã cũ", "từ ngày", "có thể thuộc", "hiện tính vào")
     for village in found:
         may = ", ".join(village.candidates)
         since, lies_in = str(village.since), village.lies_in or "–"
         table.add_row(village.code, village.name, village.commune_code, since, may, lies_in)
-    Console().print(table if found else f"Ngày {day}: mọi thôn đều thuộc một xã.")
+    Console().print(table if found else f"Ngày {on}: mọi thôn đều thuộc một xã.")
 
 
 @app.command()
 def count(on: Day = None) -> None:
     """Count the units of a day by level, for every province."""
-    day = _day(on)
-    tree = run(partial(units.load_tree, on=day))
+    on = on or clock.today()
+    tree = run(partial(units.load_tree, on=on))
     table = Table("mã", "tỉnh", *(level.value for level in Level if level is not Level.PROVINCE))
     for province in sorted(unit for unit in tree if unit.level is Level.PROVINCE):
         below = [
@@ -115,22 +116,18 @@ def count(on: Day = None) -> None:
 def trace(
     code: Annotated[str, typer.Argument(help="code of a unit")],
     since: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="day on which the code is meant")
+        date, typer.Option(parser=day, metavar="YYYY-MM-DD", help="day on which the code is meant")
     ],
     on: Day = None,
 ) -> None:
     """Show what a unit has become."""
-    from_on, day = since.date(), _day(on)
+    on = on or clock.today()
     lineage = run(units.load_lineage)
-    unit = lineage.unit(code, from_on)
+    unit = lineage.unit(code, since)
     if unit is None:
-        raise InvalidInput("code", units.missing(lineage, code, from_on)[0])
-    tree = lineage.tree_on(day)
-    table = Table("mã", "tên", "phần", title=f"{unit.name} ({code}, {from_on}) → {day}")
-    for heir in lineage.successors(code, from_on, day):
+        raise InvalidInput("code", units.missing(lineage, code, since)[0])
+    tree = lineage.tree_on(on)
+    table = Table("mã", "tên", "phần", title=f"{unit.name} ({code}, {since}) → {on}")
+    for heir in lineage.successors(code, since, on):
         table.add_row(heir.code, tree[heir.code].name, heir.part.value)
     Console().print(table)
-
-
-def _day(on: datetime | None) -> date:
-    return on.date() if on else clock.today()

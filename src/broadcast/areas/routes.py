@@ -20,6 +20,7 @@ from broadcast.areas.sheets import Report
 from broadcast.areas.tree import Lineage, Successor
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.text import FILLED_LINE, FilledLine, clean_filled_line
+from broadcast.times import Day
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 from broadcast.wire.topics import CODE
 
@@ -27,7 +28,7 @@ router = Router(prefix="/api/v1", tags=["areas"])
 
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 AsOf = Annotated[
-    date | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
+    Day | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
 ]
 DryRun = Annotated[bool, Form(description="chỉ cho biết sẽ đổi gì")]
 Replace = Annotated[bool, Form(description="bỏ những dòng đã lưu mà tệp không có")]
@@ -56,8 +57,8 @@ class AreaView(BaseModel):
     kind: str
     name: str
     parent_code: str | None
-    valid_from: date
-    valid_to: date | None
+    valid_from: Day
+    valid_to: Day | None
 
 
 class AreaDetail(AreaView):
@@ -82,7 +83,7 @@ class ActView(BaseModel):
 
     old_code: str
     new_code: str
-    effective_on: date
+    effective_on: Day
     part: Part
     legal_act: str
 
@@ -91,9 +92,9 @@ class LineageView(BaseModel):
     """What a unit came from and what became of it."""
 
     unit: AreaView
-    origins_on: date
+    origins_on: Day
     origins: list[SuccessorView]
-    successors_on: date
+    successors_on: Day
     successors: list[SuccessorView]
     acts: list[ActView]
     """Acts that named the unit as old or as new."""
@@ -144,8 +145,8 @@ async def show_lineage(
     caller: CallerDep,
     code: str,
     as_of: AsOf = None,
-    since: Annotated[date | None, Query(description="ngày của các đơn vị nguồn gốc")] = None,
-    until: Annotated[date | None, Query(description="ngày của các đơn vị kế thừa")] = None,
+    since: Annotated[Day | None, Query(description="ngày của các đơn vị nguồn gốc")] = None,
+    until: Annotated[Day | None, Query(description="ngày của các đơn vị kế thừa")] = None,
 ) -> LineageView:
     """Trace the unit that has this code on `as_of`, or had it last.
 
@@ -253,7 +254,7 @@ class RegisterRow(BaseModel):
     kind: Kind
     name: FilledLine
     commune_code: Annotated[str, Field(pattern=f"^{CODE}$")]
-    valid_to: date | None = None
+    valid_to: Day | None = None
 
 
 class RegisterView(RegisterRow):
@@ -263,7 +264,7 @@ class RegisterView(RegisterRow):
     kind: str
     name: str
     commune_code: str
-    valid_from: date
+    valid_from: Day
 
 
 class UnplacedView(BaseModel):
@@ -272,7 +273,7 @@ class UnplacedView(BaseModel):
     code: str
     name: str
     commune_code: str
-    since: date
+    since: Day
     candidates: list[str]
     lies_in: str | None
 
@@ -310,7 +311,7 @@ async def show_register(session: Session, caller: CallerDep, code: str) -> list[
 
 @router.get("/villages/{code}/{valid_from}", summary="Một dòng của sổ thôn")
 async def show_row(
-    session: Session, caller: CallerDep, code: str, valid_from: date
+    session: Session, caller: CallerDep, code: str, valid_from: Day
 ) -> RegisterView:
     """One row of the register."""
     for row in await villages.load_register(session, [code]):
@@ -325,7 +326,7 @@ async def put_row(
     session: Session,
     caller: Admin,
     code: str,
-    valid_from: date,
+    valid_from: Day,
     body: RegisterRow,
 ) -> RegisterView:
     """State where a village lies from a day on, new or in place of the row from that day."""
@@ -339,7 +340,7 @@ async def put_row(
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")
 async def delete_row(
-    request: Request, session: Session, caller: Admin, code: str, valid_from: date
+    request: Request, session: Session, caller: Admin, code: str, valid_from: Day
 ) -> Response:
     """Remove a row; the row before it holds again."""
     if_match(request, await show_row(session, caller, code, valid_from))

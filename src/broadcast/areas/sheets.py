@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from broadcast.clock import LOCAL
+from broadcast import times
 from broadcast.errors import InvalidInput, TooLarge
 from broadcast.text import LONGEST_LINE, clean_filled_line, clean_line
 from broadcast.wire.topics import CODE
@@ -317,22 +317,17 @@ def code(cell: str) -> str:
 def day(cell: str) -> date:
     """A day, YYYY-MM-DD."""
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", cell):
-            return date.fromisoformat(cell)
-    except ValueError:
-        pass
-    raise ValueError(f"“{cell[:40]}” không phải ngày; viết dạng 2025-07-01")
+        return times.day(cell)
+    except ValueError as error:
+        raise ValueError(f"“{cell[:40]}” {error}") from None
 
 
 def instant(cell: str) -> datetime:
-    """An instant, RFC 3339; without an offset it is local time, a bare day its first minute."""
+    """An instant as people write it anywhere: `broadcast.times`."""
     try:
-        moment = datetime.fromisoformat(cell)
-    except ValueError:
-        raise ValueError(
-            f"“{cell[:40]}” không phải thời điểm; viết dạng 2025-07-01T08:00+07:00"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=LOCAL)
+        return times.moment(cell)
+    except ValueError as error:
+        raise ValueError(f"“{cell[:40]}” {error}") from None
 
 
 def number(lowest: float, highest: float, *, whole: bool = True) -> Callable[[str], Any]:

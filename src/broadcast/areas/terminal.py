@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import config, db
+from broadcast import config, db, times
 from broadcast.areas.sheets import MAX_BYTES, Action, File, Report
 from broadcast.errors import InvalidInput
 
@@ -43,6 +44,18 @@ def run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         if "errors" in error.extra:
             show_faults(error)
         raise
+
+
+def day(text: str) -> date:
+    """A day that somebody typed.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        return times.day(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def show_faults(error: InvalidInput) -> None:

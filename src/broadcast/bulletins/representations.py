@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.speech import LONGEST_TEXT
 from broadcast.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
+from broadcast.times import Moment
 from broadcast.wire.fields import BulletinClass, Codec
 from broadcast.wire.topics import CODE
 
@@ -97,7 +97,7 @@ class StepOut(FromRow):
 
     state: RevisionState
     actor: str
-    at: datetime
+    at: Moment
     note: str
 
 
@@ -115,7 +115,7 @@ class RevisionOut(BaseModel):
     true_peak_dbtp: float
     facts: dict[str, Any]
     created_by: str
-    created_at: datetime
+    created_at: Moment
     renditions: list[RenditionOut]
     steps: list[StepOut]
 
@@ -142,7 +142,7 @@ class BulletinFacts(FromRow):
     language: str
     area_code: str
     created_by: str
-    created_at: datetime
+    created_at: Moment
 
 
 class BulletinSummary(BulletinFacts):

@@ -12,6 +12,7 @@ from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from broadcast import clock, config, db
+from broadcast.areas.terminal import day
 from broadcast.coverage.check import differences
 from broadcast.coverage.figures import compute, percent, proven, recompute
 from broadcast.coverage.results import Result, Results
@@ -20,8 +21,10 @@ from broadcast.coverage.views import IndicatorsView
 
 def indicators(
     as_of: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="ngày hỏi; mặc định hôm nay (the day)"),
+        date | None,
+        typer.Option(
+            parser=day, metavar="YYYY-MM-DD", help="ngày hỏi; mặc định hôm nay (the day)"
+        ),
     ] = None,
     scope: Annotated[
         str | None, typer.Option(help="mã tỉnh, huyện hoặc xã; mặc định cả tỉnh (area code)")
@@ -39,7 +42,7 @@ def indicators(
     """Indicators 1.1 and 1.2 in all variants, for a day."""
     settings = config.Settings()
     now = clock.now()
-    on = as_of.date() if as_of else now.astimezone(clock.LOCAL).date()
+    on = as_of or now.astimezone(clock.LOCAL).date()
     unit = scope or settings.province
 
     async def run() -> Results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -20,13 +19,14 @@ from broadcast.coverage.views import IndicatorsView, RestatementView, ResultView
 from broadcast.errors import NotFound
 from broadcast.stations.fields import Code
 from broadcast.text import Reference
+from broadcast.times import Day
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Session, if_match
 
 router = Router(prefix="/api/v1", tags=["coverage"])
 
 AsOf = Annotated[
-    date | None,
+    Day | None,
     Query(
         description="ngày hỏi, theo đơn vị hành chính của ngày đó; mặc định hôm nay",
         examples=["2024-12-31"],
@@ -72,7 +72,7 @@ async def list_restatements(
     session: Session,
     caller: CallerDep,
     as_of: Annotated[
-        date | None,
+        Day | None,
         Query(description="chỉ những gì đổi chỉ tiêu của ngày này sau khi ngày đó đã qua"),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="số dòng, mới nhất trước")] = 100,
@@ -121,8 +121,8 @@ class VillageExclusionView(BaseModel):
     )
 
     village_code: str
-    valid_from: date
-    valid_to: date | None
+    valid_from: Day
+    valid_to: Day | None
     """Last day, inclusive."""
     document: str
     declared_by: str
@@ -132,15 +132,15 @@ class NewVillageExclusion(BaseModel):
     """Which village, from when, by which document."""
 
     village_code: Code
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: Day | None = None
     document: Reference = Field(description="văn bản xác nhận", examples=["Công văn 12/UBND"])
 
 
 class EndOfExclusion(BaseModel):
     """Last day on which the village does not count."""
 
-    valid_to: date
+    valid_to: Day
 
 
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
@@ -183,7 +183,7 @@ async def add_exclusion(
 
 @router.get("/village-exclusions/{village_code}/{valid_from}", summary="Một lần loại trừ một thôn")
 async def show_exclusion(
-    session: Session, caller: CallerDep, village_code: str, valid_from: date
+    session: Session, caller: CallerDep, village_code: str, valid_from: Day
 ) -> VillageExclusionView:
     """One exclusion."""
     return VillageExclusionView.model_validate(
@@ -199,7 +199,7 @@ async def end_exclusion(
     caller: Admin,
     request: Request,
     village_code: str,
-    valid_from: date,
+    valid_from: Day,
     body: EndOfExclusion,
 ) -> VillageExclusionView:
     """Set the last day on which the village does not count; it counts again from the next."""

@@ -12,6 +12,7 @@ from broadcast.coverage.figures import REASONS, ratio, sentence
 from broadcast.coverage.model import Restatement
 from broadcast.coverage.results import Exclusion, Member, Result, Results
 from broadcast.stations.model import Evidence
+from broadcast.times import Day, Moment
 
 
 class ProvenView(BaseModel):
@@ -62,7 +63,7 @@ class FigureView(BaseModel):
     numerator_rule: str
     denominator_rule: str
     legal_basis: str
-    valid_from: date
+    valid_from: Day
     """Day from which this version of the definition holds."""
 
     @classmethod
@@ -125,7 +126,7 @@ class ExclusionView(BaseModel):
 class ResultView(FigureView):
     """A figure with the lists it is made of."""
 
-    as_of: date
+    as_of: Day
     scope: str
     numerator_list: list[str]
     denominator_list: list[MemberView]
@@ -151,9 +152,9 @@ class ResultView(FigureView):
 class IndicatorsView(BaseModel):
     """All indicators of a day and a scope."""
 
-    as_of: date
+    as_of: Day
     scope: str
-    restated_at: datetime | None
+    restated_at: Moment | None
     """When evidence that came after the day last changed what it, or a day of the window before
     it, says of a cluster; the reason is in `/indicators/restatements`."""
     indicators: list[FigureView]
@@ -187,20 +188,21 @@ class RestatementView(BaseModel):
         json_schema_extra={
             "example": {
                 "day": "2026-05-31", "figures_until": "2026-06-29", "restated_on": "2026-07-20",
-                "first_at": "2026-07-20T01:12:07Z", "restated_at": "2026-07-20T01:15:42Z",
+                "first_at": "2026-07-20T08:12:07+07:00",
+                "restated_at": "2026-07-20T08:15:42+07:00",
                 "causes": ["plays"], "text": "nhật ký phát đến muộn hoặc sổ phát được sửa",
                 "cluster_days": 14,
             }
         }
     )  # fmt: skip
 
-    day: date
-    figures_until: date
+    day: Day
+    figures_until: Day
     """The figures of `day` up to this day rest on it, and were computed anew."""
-    restated_on: date
+    restated_on: Day
     """Local day on which that was."""
-    first_at: datetime
-    restated_at: datetime
+    first_at: Moment
+    restated_at: Moment
     """The last time on that day."""
     causes: list[str]
     text: str

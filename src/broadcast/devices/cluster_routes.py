@@ -8,7 +8,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,7 @@ from broadcast.stations.cluster_routes import ClusterView, cluster_views
 from broadcast.stations.clusters import find_cluster, serves_on, stands_on
 from broadcast.stations.fields import Code, Technician, example
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Plant, PlantState, Station
+from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router()
@@ -37,9 +38,9 @@ class InstallationBody(BaseModel):
     model_config = example(device="QN-000417", move=False)
 
     device: Code
-    installed_at: Annotated[
-        AwareDatetime | None, Field(description="lúc đã lắp, mặc định bây giờ")
-    ] = None
+    installed_at: Annotated[Moment | None, Field(description="lúc đã lắp, mặc định bây giờ")] = (
+        None
+    )
     move: Annotated[bool, Field(description="tháo khỏi cụm đang lắp")] = False
 
 
@@ -48,8 +49,8 @@ class InstallationView(BaseModel):
 
     cluster_code: str
     device_code: str
-    installed_at: datetime
-    removed_at: datetime | None
+    installed_at: Moment
+    removed_at: Moment | None
 
 
 class ClusterState(StrEnum):
@@ -131,7 +132,7 @@ async def take_down_device(
     caller: Technician,
     code: str,
     removed_at: Annotated[
-        AwareDatetime | None, Query(description="lúc đã tháo, mặc định bây giờ")
+        Moment | None, Query(description="lúc đã tháo, mặc định bây giờ")
     ] = None,
 ) -> Response:
     """Take down what hangs on a cluster."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
@@ -18,6 +18,7 @@ from broadcast.devices.commanding import Told, told
 from broadcast.devices.model import Command, Device
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import Technician, example
+from broadcast.times import Moment
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
@@ -43,10 +44,11 @@ class CommandView(BaseModel):
 
     model_config = example(
         command_id="0c9e7d3a-5c2f-4b52-9a3b-2f7f0f6f1c11", device="QN-000417", kind="self_test",
-        volume=None, ordered_by="Nguyễn Văn A", ordered_at="2025-07-01T01:00:00Z",
-        not_after="2025-07-01T01:05:00Z", published_at="2025-07-01T01:00:00.200Z", state="done",
+        volume=None, ordered_by="Nguyễn Văn A", ordered_at="2025-07-01T08:00:00+07:00",
+        not_after="2025-07-01T08:05:00+07:00", published_at="2025-07-01T08:00:00.200000+07:00",
+        state="done",
         state_text="Tăng âm có dòng tải khi phát tiếng thử.",
-        answered_at="2025-07-01T01:00:02Z", heard="amplifier", detail="amplifier ok, line ok",
+        answered_at="2025-07-01T08:00:02+07:00", heard="amplifier", detail="amplifier ok, line ok",
     )  # fmt: skip
 
     command_id: str
@@ -54,15 +56,15 @@ class CommandView(BaseModel):
     kind: CommandKind
     volume: int | None
     ordered_by: str
-    ordered_at: datetime
-    not_after: datetime
+    ordered_at: Moment
+    not_after: Moment
     """The device refuses it later."""
-    published_at: datetime | None
+    published_at: Moment | None
     """When the broker had taken it."""
     state: CommandState
     state_text: str
     """The state in words, and what to do."""
-    answered_at: datetime | None
+    answered_at: Moment | None
     """When the server learned of the device's answer."""
     heard: str | None
     """Of a self-test: what noticed its tone, `amplifier` or `microphone`."""
@@ -140,7 +142,7 @@ async def list_commands(
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
     kind: CommandKind | None = None,
     since: Annotated[
-        AwareDatetime | None, Query(description="ra lệnh từ lúc này, mặc định một ngày trước")
+        Moment | None, Query(description="ra lệnh từ lúc này, mặc định một ngày trước")
     ] = None,
 ) -> Page[CommandView]:
     """Commands in the order in which they were given."""

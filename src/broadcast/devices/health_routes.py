@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
@@ -16,6 +16,7 @@ from broadcast.accounts.routing import Router
 from broadcast.devices.model import Device, HealthHour
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import example
+from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
@@ -30,7 +31,7 @@ class HealthHourView(BaseModel):
     """What the heartbeats of one hour said; null where none had the value."""
 
     model_config = example(
-        hour="2025-07-01T01:00:00Z", beats=60, minutes=60, sessions=1, playing_beats=12,
+        hour="2025-07-01T08:00:00+07:00", beats=60, minutes=60, sessions=1, playing_beats=12,
         untrusted_beats=0, unpowered_beats=0, temperature_min=41.5, temperature_avg=43.2,
         temperature_max=45.0, supply_volts_min=23.7, battery_percent_min=None,
         signal_dbm_min=-91, signal_dbm_avg=-87.5, clock_offset_ms_max=38,
@@ -38,7 +39,7 @@ class HealthHourView(BaseModel):
         line="ok", amplifier="on",
     )  # fmt: skip
 
-    hour: datetime
+    hour: Moment
     beats: int
     minutes: int
     """Minutes in which the device was heard."""
@@ -71,9 +72,9 @@ async def list_health(
     code: str,
     paging: PageQuery,
     from_: Annotated[
-        AwareDatetime | None, Query(alias="from", description="mặc định bảy ngày trước `to`")
+        Moment | None, Query(alias="from", description="mặc định bảy ngày trước `to`")
     ] = None,
-    to: Annotated[AwareDatetime | None, Query(description="mặc định bây giờ")] = None,
+    to: Annotated[Moment | None, Query(description="mặc định bây giờ")] = None,
 ) -> Page[HealthHourView]:
     """Hours that begin in [from, to), oldest first; the running hour is not summed up yet."""
     until = to or clock.now()

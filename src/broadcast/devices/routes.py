@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -23,6 +22,7 @@ from broadcast.errors import NotFound
 from broadcast.stations.fields import Code, Technician, Text, example
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import Cluster
+from broadcast.times import Moment
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 from broadcast.wire.fields import Codec
@@ -62,8 +62,8 @@ class DeviceView(BaseModel):
     codecs: list[Codec]
     volume: int
     alert_volume: int
-    enrolled_at: datetime
-    retired_at: datetime | None
+    enrolled_at: Moment
+    retired_at: Moment | None
     cluster_code: str | None
 
 

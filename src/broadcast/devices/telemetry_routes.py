@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -27,6 +26,7 @@ from broadcast.devices.online_minutes import BEHIND
 from broadcast.devices.presence import CLOCK_SET, Presence
 from broadcast.errors import NotFound
 from broadcast.stations.fields import example
+from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
@@ -38,15 +38,15 @@ class PresenceView(BaseModel):
     """What is known of a device's connection."""
 
     model_config = example(
-        device="QN-000417", presence="silent", since="2025-07-01T01:02:30Z",
-        last_seen_at="2025-07-01T01:00:00Z", session=65541, clock_wrong=False,
+        device="QN-000417", presence="silent", since="2025-07-01T08:02:30+07:00",
+        last_seen_at="2025-07-01T08:00:00+07:00", session=65541, clock_wrong=False,
         held={"area/21025/programme": 1751331600000}, heartbeat={"seq": 61, "volume": 70},
     )  # fmt: skip
 
     device: str
     presence: Presence
-    since: datetime | None
-    last_seen_at: datetime | None
+    since: Moment | None
+    last_seen_at: Moment | None
     session: int | None
     clock_wrong: bool
     held: dict[str, int]
@@ -59,13 +59,13 @@ class PresenceChangeView(BaseModel):
     """A change of presence, dated when it happened."""
 
     model_config = example(
-        presence="offline", happened_at="2025-07-01T01:10:00Z",
-        recorded_at="2025-07-01T01:10:02Z", cause="silence",
+        presence="offline", happened_at="2025-07-01T08:10:00+07:00",
+        recorded_at="2025-07-01T08:10:02+07:00", cause="silence",
     )  # fmt: skip
 
     presence: Presence
-    happened_at: datetime
-    recorded_at: datetime
+    happened_at: Moment
+    recorded_at: Moment
     cause: str
 
 
@@ -73,14 +73,15 @@ class FaultView(BaseModel):
     """A fault from its opening to its end."""
 
     model_config = example(
-        device="QN-000417", kind="line_open", opened_at="2025-07-01T01:10:00Z", closed_at=None,
+        device="QN-000417", kind="line_open", opened_at="2025-07-01T08:10:00+07:00",
+        closed_at=None,
         detail="",
     )  # fmt: skip
 
     device: str
     kind: str
-    opened_at: datetime
-    closed_at: datetime | None
+    opened_at: Moment
+    closed_at: Moment | None
     detail: str
 
 
@@ -88,13 +89,14 @@ class DeadLetterView(BaseModel):
     """A message that could not be taken."""
 
     model_config = example(
-        id=7, received_at="2025-07-01T01:10:00Z", topic="ttn/v1/device/QN-000417/event/heartbeat",
+        id=7, received_at="2025-07-01T08:10:00+07:00",
+        topic="ttn/v1/device/QN-000417/event/heartbeat",
         device="QN-000417", size_bytes=21, field="$.seq", reason="Expected `int`, got `str`",
         payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=", more=0,
     )  # fmt: skip
 
     id: int
-    received_at: datetime
+    received_at: Moment
     topic: str
     device: str | None
     size_bytes: int

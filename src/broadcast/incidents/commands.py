@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
-from broadcast.areas.terminal import run
+from broadcast.areas.terminal import day, run
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.model import Incident
 from broadcast.incidents.routes import IncidentView, incidents_statement, view
@@ -25,7 +25,8 @@ def incidents(
     area: Annotated[str | None, typer.Option(help="mã đơn vị (area code)")] = None,
     cause: Annotated[Cause | None, typer.Option(help="nguyên nhân")] = None,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="xảy ra từ ngày (from this day)")
+        date | None,
+        typer.Option(parser=day, metavar="YYYY-MM-DD", help="xảy ra từ ngày (from this day)"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
@@ -39,7 +40,7 @@ def incidents(
             is_open=None if everything else True,
             area=area,
             cause=cause,
-            since=since.replace(tzinfo=clock.LOCAL) if since else None,
+            since=datetime.combine(since, time.min, clock.LOCAL) if since else None,
         )
         newest_first = statement.order_by(Incident.opened_at.desc(), Incident.id)
         return [view(row, on) for row in await session.scalars(newest_first)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
@@ -24,6 +24,7 @@ from broadcast.incidents.words import State
 from broadcast.stations.clusters import clusters_serving
 from broadcast.stations.fields import example
 from broadcast.stations.model import Cluster
+from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["incidents"])
@@ -39,8 +40,8 @@ EXAMPLE: dict[str, Any] = {
     "within": "",
     "name": "471-E16.1",
     "cause": "power",
-    "opened_at": "2025-07-01T07:02:11Z",
-    "noticed_at": "2025-07-01T07:05:15Z",
+    "opened_at": "2025-07-01T14:02:11+07:00",
+    "noticed_at": "2025-07-01T14:05:15+07:00",
     "recovered_at": None,
     "closed_at": None,
     "superseded_by": None,
@@ -53,8 +54,8 @@ EXAMPLE: dict[str, Any] = {
 FALL: dict[str, Any] = {
     "device": "QN-000417",
     "cluster": "QN-21025-01",
-    "fell_at": "2025-07-01T07:02:11Z",
-    "noticed_at": "2025-07-01T07:05:15Z",
+    "fell_at": "2025-07-01T14:02:11+07:00",
+    "noticed_at": "2025-07-01T14:05:15+07:00",
     "returned_at": None,
     "evidence": "power",
     "evidence_text": "mất điện",
@@ -79,12 +80,12 @@ class IncidentView(BaseModel):
     """Commune, for an operator there; else empty."""
     name: str
     cause: Cause
-    opened_at: datetime
+    opened_at: Moment
     """When the first of its devices was last heard of."""
-    noticed_at: datetime
-    recovered_at: datetime | None
+    noticed_at: Moment
+    recovered_at: Moment | None
     """When the last of its devices returned."""
-    closed_at: datetime | None
+    closed_at: Moment | None
     superseded_by: int | None
     """Incident that took this one over."""
     devices_count: int
@@ -100,10 +101,10 @@ class FallView(BaseModel):
 
     device: str
     cluster: str
-    fell_at: datetime
+    fell_at: Moment
     """When it was last heard of before."""
-    noticed_at: datetime
-    returned_at: datetime | None
+    noticed_at: Moment
+    returned_at: Moment | None
     evidence: Evidence
     """What the device itself said of it."""
     evidence_text: str
@@ -186,7 +187,7 @@ async def list_incidents(
         str | None, Query(description="mã đơn vị có cụm loa trong sự cố, theo địa giới hôm nay")
     ] = None,
     cause: Annotated[Cause | None, Query(description="nguyên nhân có thể nhất")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="xảy ra từ")] = None,
+    since: Annotated[Moment | None, Query(description="xảy ra từ")] = None,
 ) -> Page[IncidentView]:
     """Incidents in the order in which they were noticed."""
     on = clock.today()

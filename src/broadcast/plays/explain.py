@@ -17,6 +17,7 @@ from broadcast.plays import words
 from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
 from broadcast.plays.timeline import Entry, around
 from broadcast.stations.fields import example
+from broadcast.times import Moment
 
 AROUND = timedelta(hours=1)
 """How far before and after a play presence, boots and faults are told."""
@@ -27,15 +28,16 @@ class Explanation(BaseModel):
 
     model_config = example(
         occurrence_id="0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11", cluster="QN-21025-01",
-        title="Bản tin sáng", starts_at="2025-07-01T22:30:00Z", ends_by="2025-07-01T22:36:00Z",
+        title="Bản tin sáng", starts_at="2025-07-02T05:30:00+07:00",
+        ends_by="2025-07-02T05:36:00+07:00",
         state="missed", reason="powered_off", verdict="Không phát: thiết bị mất điện.",
         device="QN-000417", started_at=None, ended_at=None, played_seconds=0.0,
         audio_seconds=305.2, start_error_ms=None, evidence="none",
         evidence_text="chưa có bằng chứng phát", window_minutes=6, heard_minutes=0,
         timeline=[
-            {"at": "2025-07-01T22:12:30Z", "kind": "presence", "text": "Thiết bị im lặng",
+            {"at": "2025-07-02T05:12:30+07:00", "kind": "presence", "text": "Thiết bị im lặng",
              "data": {"device": "QN-000417", "presence": "silent", "cause": "silence"}},
-            {"at": "2025-07-01T22:30:00Z", "kind": "planned_start",
+            {"at": "2025-07-02T05:30:00+07:00", "kind": "planned_start",
              "text": "Giờ phát theo lịch", "data": {}},
         ],
     )  # fmt: skip
@@ -43,14 +45,14 @@ class Explanation(BaseModel):
     occurrence_id: UUID
     cluster: str
     title: str
-    starts_at: datetime
-    ends_by: datetime
+    starts_at: Moment
+    ends_by: Moment
     state: PlayState
     reason: str
     verdict: str = Field(description="một câu, cho người đọc")
     device: str | None = Field(description="thiết bị đã phát, hoặc lẽ ra phải phát")
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: Moment | None
+    ended_at: Moment | None
     played_seconds: float
     audio_seconds: float | None
     start_error_ms: int | None

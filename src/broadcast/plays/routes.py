@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
@@ -23,6 +23,7 @@ from broadcast.plays.summary import Summary, summary
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import clusters_serving, find_cluster
 from broadcast.stations.model import Cluster
+from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["plays"])
@@ -30,12 +31,10 @@ router = Router(prefix="/api/v1", tags=["plays"])
 DAY = timedelta(days=1)
 
 From = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(alias="from", description="giờ phát từ, mặc định 24 giờ trước `to`"),
 ]
-To = Annotated[
-    AwareDatetime | None, Query(alias="to", description="giờ phát trước, mặc định bây giờ")
-]
+To = Annotated[Moment | None, Query(alias="to", description="giờ phát trước, mặc định bây giờ")]
 
 
 class PlayView(BaseModel):
@@ -47,8 +46,8 @@ class PlayView(BaseModel):
                 "occurrence_id": "0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11",
                 "cluster": "QN-21025-01",
                 "title": "Bản tin sáng",
-                "starts_at": "2025-07-01T22:30:00Z",
-                "ends_by": "2025-07-01T22:36:00Z",
+                "starts_at": "2025-07-02T05:30:00+07:00",
+                "ends_by": "2025-07-02T05:36:00+07:00",
                 "state": "missed",
                 "reason": "offline",
                 "reason_text": "thiết bị mất kết nối và chưa gửi nhật ký phát",
@@ -59,7 +58,7 @@ class PlayView(BaseModel):
                 "fresh_starts": 0,
                 "evidence": "none",
                 "evidence_text": "chưa có bằng chứng phát",
-                "settled_at": "2025-07-01T22:51:00Z",
+                "settled_at": "2025-07-02T05:51:00+07:00",
                 "restated": 0,
             }
         }
@@ -68,19 +67,19 @@ class PlayView(BaseModel):
     occurrence_id: UUID
     cluster: str
     title: str
-    starts_at: datetime
-    ends_by: datetime
+    starts_at: Moment
+    ends_by: Moment
     state: PlayState
     reason: str
     reason_text: str
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: Moment | None
+    ended_at: Moment | None
     played_seconds: float
     start_error_ms: int | None
     fresh_starts: int
     evidence: Grade
     evidence_text: str
-    settled_at: datetime | None
+    settled_at: Moment | None
     restated: int
 
 

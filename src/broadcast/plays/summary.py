@@ -10,20 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.plays.settle import Reason
 from broadcast.stations.fields import example
+from broadcast.times import Moment
 
 
 class Summary(BaseModel):
     """What became of the plays that were to start in a span of time."""
 
     model_config = example(
-        since="2025-06-30T17:00:00Z", until="2025-07-01T17:00:00Z", expected=6000, played=5821,
+        since="2025-07-01T00:00:00+07:00", until="2025-07-02T00:00:00+07:00", expected=6000,
+        played=5821,
         partial=40, preempted=12, missed=127, missed_by_reason={"powered_off": 88, "offline": 39},
         unexplained=0, waiting=0, cancelled=4, restated=17, duplicates=0, late=0,
         start_error_ms_p50=40, start_error_ms_p99=310,
     )  # fmt: skip
 
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
     expected: int = Field(description="plays that were not cancelled")
     played: int
     partial: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.devices.sweep import heard
 from broadcast.plays import words
 from broadcast.plays.settle import PlayState
+from broadcast.times import Moment
 
 Told = Mapping[str, Any]
 """A row of one of the statements."""
@@ -23,7 +23,7 @@ Told = Mapping[str, Any]
 class Entry(BaseModel):
     """Something that happened around a play."""
 
-    at: datetime
+    at: Moment
     kind: str
     text: str
     data: dict[str, Any] = {}

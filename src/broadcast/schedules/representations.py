@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -15,12 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from broadcast.clock import LOCAL
 from broadcast.schedules import grid
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.rrule import MOST_CHARACTERS
 from broadcast.text import FilledLine
+from broadcast.times import Moment
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.topics import CODE
 
@@ -32,15 +32,12 @@ link or a higher item held up for a moment."""
 MOST_STARTS = 200
 
 
-def _moment(at: datetime) -> datetime:
-    """In UTC, whole seconds; without an offset it is the province's wall time."""
-    if not 2020 <= at.year < 2100:
-        raise ValueError("năm phải từ 2020 đến 2099")
-    aware = at if at.tzinfo else at.replace(tzinfo=LOCAL)
-    return aware.replace(microsecond=0).astimezone(UTC)
+def _whole_second(at: datetime) -> datetime:
+    return at.replace(microsecond=0)
 
 
-Moment = Annotated[datetime, AfterValidator(_moment)]
+Start = Annotated[Moment, AfterValidator(_whole_second)]
+"""A start to the second: its name for ever derives from it."""
 Code = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
 
 
@@ -73,7 +70,7 @@ class ScheduleChange(Asked):
         json_schema_extra={"examples": [{"starts_at": "2026-12-15T17:30:00+07:00"}]}
     )
 
-    starts_at: Moment | None = Field(
+    starts_at: Start | None = Field(
         None, description="không ghi múi giờ nghĩa là giờ Việt Nam; tính đến giây"
     )
     rrule: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = Field(
@@ -116,7 +113,7 @@ class ScheduleIn(ScheduleChange):
     bulletin_revision: int | None = Field(
         None, ge=1, le=10_000, description="mặc định là phiên bản mới nhất đã duyệt"
     )
-    starts_at: Moment = Field(
+    starts_at: Start = Field(
         description="không ghi múi giờ nghĩa là giờ Việt Nam; quy tắc lặp tính từ đây"
     )
     targets: Targets
@@ -125,7 +122,7 @@ class ScheduleIn(ScheduleChange):
 class SplitIn(ScheduleChange):
     """A change from one start on; what comes before stays as it is."""
 
-    from_: Moment = Field(
+    from_: Start = Field(
         alias="from", description="đổi từ lần phát đầu tiên vào hoặc sau thời điểm này"
     )
 
@@ -137,7 +134,7 @@ class OccurrenceChange(Asked):
         json_schema_extra={"examples": [{"starts_at": "2026-12-15T18:00:00+07:00"}]}
     )
 
-    starts_at: Moment | None = None
+    starts_at: Start | None = None
     cancelled: bool = False
 
     @model_validator(mode="after")
@@ -163,7 +160,7 @@ class ScheduleOut(FromRow):
     bulletin_id: UUID
     bulletin_revision: int
     title: str
-    starts_at: datetime
+    starts_at: Moment
     rrule: str | None
     targets: list[TargetOut]
     priority: int
@@ -172,17 +169,17 @@ class ScheduleOut(FromRow):
     volume: int | None
     state: ScheduleState
     created_by: str
-    created_at: datetime
-    changed_at: datetime
+    created_at: Moment
+    changed_at: Moment
 
 
 class OverlapOut(BaseModel):
     """Another item at the same loudspeakers at the same time, and what comes of it."""
 
-    starts_at: datetime
+    starts_at: Moment
     other_occurrence_id: UUID
     other_title: str
-    other_starts_at: datetime
+    other_starts_at: Moment
     other_priority: int
     outcome: grid.Outcome = Field(
         description="preempts: chen bản tin kia; preempted: bị chen; clash: cùng mức, bị từ chối"
@@ -201,11 +198,11 @@ class ReachedOut(BaseModel):
 class Preview(BaseModel):
     """What a schedule comes to."""
 
-    starts: list[datetime] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
+    starts: list[Moment] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
     cluster_count: int
     reached: list[ReachedOut]
     overlaps: list[OverlapOut]
-    checked_until: datetime = Field(description="đã xét trùng lịch đến thời điểm này")
+    checked_until: Moment = Field(description="đã xét trùng lịch đến thời điểm này")
     warnings: list[str]
 
     @classmethod
@@ -233,9 +230,9 @@ class OccurrenceOut(FromRow):
     id: UUID
     schedule_id: UUID
     title: str
-    recurrence_at: datetime = Field(description="giờ theo quy tắc; không đổi khi dời lần phát")
-    starts_at: datetime
-    ends_by: datetime
+    recurrence_at: Moment = Field(description="giờ theo quy tắc; không đổi khi dời lần phát")
+    starts_at: Moment
+    ends_by: Moment
     bulletin_id: UUID
     bulletin_revision: int
     class_: BulletinClass = Field(alias="class", validation_alias="class_")

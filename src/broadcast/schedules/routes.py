@@ -23,7 +23,6 @@ from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, Sch
 from broadcast.schedules.representations import (
     LATE_LIMIT_SECONDS,
     Code,
-    Moment,
     OccurrenceChange,
     OccurrenceOut,
     Preview,
@@ -37,6 +36,7 @@ from broadcast.schedules.representations import (
     show_schedule,
 )
 from broadcast.stations.clusters import clusters_serving, find_cluster, followed_areas
+from broadcast.times import Moment
 from broadcast.web import rest
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session

@@ -29,6 +29,7 @@ from broadcast.stations.model import (
     Plant,
 )
 from broadcast.stations.registry import Registry, remove
+from broadcast.times import Day
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Session, if_match
 
@@ -68,8 +69,8 @@ class ClusterBody(BaseModel):
         Field(description="đường dây hoặc trạm biến áp cấp điện, theo tên của Điện lực"),
     ] = None
     evidence: Evidence = Evidence.TELEMETRY
-    installed_on: date
-    removed_on: date | None = None
+    installed_on: Day
+    removed_on: Day | None = None
 
 
 class NewCluster(ClusterBody):
@@ -96,15 +97,15 @@ class VillagesBody(BaseModel):
         villages=[{"village_code": "T-0001", "grade": "primary"}],
     )
 
-    valid_from: date
+    valid_from: Day
     villages: Annotated[list[ServedVillage], Field(min_length=1)]
 
 
 class ServiceView(ServedVillage):
     """A village served for a span of days."""
 
-    valid_from: date
-    valid_to: date | None
+    valid_from: Day
+    valid_to: Day | None
 
 
 async def cluster_views(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from broadcast.areas.terminal import DryRun, read_file, run, show_report
+from broadcast.areas.terminal import DryRun, day, read_file, run, show_report
 from broadcast.stations import succession
 from broadcast.stations.imports import KINDS, import_files
 
@@ -34,15 +34,15 @@ def import_(
 
 @app.command()
 def follow(
-    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="day of the merger")],
+    on: Annotated[date, typer.Option(parser=day, metavar="YYYY-MM-DD", help="day of the merger")],
     dry_run: DryRun = False,
 ) -> None:
     """After a merger of communes: one station for each new commune, with the plants of the old.
 
     Stations of communes that were divided are listed: a person moves their plants.
     """
-    report, undecided = run(partial(succession.follow, on=on.date(), dry_run=dry_run))
-    show_report(report, f"đài theo sáp nhập ngày {on.date()}")
+    report, undecided = run(partial(succession.follow, on=on, dry_run=dry_run))
+    show_report(report, f"đài theo sáp nhập ngày {on}")
     if not undecided:
         return
     table = Table("đài", "xã cũ", "các xã có thể nhận", title="Cần người quyết định")

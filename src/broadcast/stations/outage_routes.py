@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
@@ -20,6 +19,7 @@ from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
 from broadcast.text import Note, Reference
+from broadcast.times import Moment
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
@@ -42,8 +42,8 @@ class OutageBody(BaseModel):
     kind: OutageKind
     cluster_code: Code | None = None
     area_code: Code | None = None
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Moment
+    ends_at: Moment
     document: Text = ""
 
 
@@ -106,8 +106,8 @@ async def list_outages(
     session: Session,
     caller: CallerDep,
     paging: PageQuery,
-    since: Annotated[datetime | None, Query(description="kết thúc sau lúc này")] = None,
-    until: Annotated[datetime | None, Query(description="bắt đầu trước lúc này")] = None,
+    since: Annotated[Moment | None, Query(description="kết thúc sau lúc này")] = None,
+    until: Annotated[Moment | None, Query(description="bắt đầu trước lúc này")] = None,
     cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
     area: Annotated[str | None, Query(description="mã đơn vị, kể cả các cấp dưới")] = None,
 ) -> Page[OutageView]:
@@ -186,7 +186,7 @@ class AttestationBody(BaseModel):
     )
 
     cluster_code: Code
-    attested_at: AwareDatetime
+    attested_at: Moment
     attested_by: Name
     reference: Reference
     note: Note = ""

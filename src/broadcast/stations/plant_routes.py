@@ -27,6 +27,7 @@ from broadcast.stations.model import (
     Technology,
 )
 from broadcast.stations.registry import Registry, remove
+from broadcast.times import Day
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
@@ -51,7 +52,7 @@ class NewPlant(PlantBody):
 
     code: Code
     name: Name
-    valid_from: date
+    valid_from: Day
 
 
 class PlantView(BaseModel):
@@ -63,7 +64,7 @@ class PlantView(BaseModel):
     technologies: list[Technology]
     status: PlantStatus
     document: str
-    valid_from: date
+    valid_from: Day
 
 
 class Renamed(BaseModel):
@@ -77,7 +78,7 @@ class BaselineBody(BaseModel):
 
     model_config = example(listed_on="2024-07-09", technologies=["wired"], document="148/KH-UBND")
 
-    listed_on: date
+    listed_on: Day
     technologies: Annotated[set[Technology], Field(min_length=1)]
     document: Text = ""
 
@@ -86,7 +87,7 @@ class BaselineView(BaseModel):
     """An entry of the baseline list."""
 
     station_code: str
-    listed_on: date
+    listed_on: Day
     technologies: list[Technology]
     document: str
 
@@ -225,7 +226,7 @@ async def list_plant_states(session: Session, caller: CallerDep, code: str) -> l
 
 @router.put("/plants/{code}/states/{valid_from}", summary="Đài, công nghệ, trạng thái từ một ngày")
 async def put_plant_state(
-    session: Session, caller: Technician, code: str, valid_from: date, body: PlantBody
+    session: Session, caller: Technician, code: str, valid_from: Day, body: PlantBody
 ) -> PlantView:
     """State whose plant it is, how it works and whether it does, from a day on."""
     registry = await Registry.load(session)

@@ -29,6 +29,7 @@ from broadcast.stations.model import (
     StationStatus,
 )
 from broadcast.stations.registry import Registry, remove
+from broadcast.times import Day
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
 
@@ -47,8 +48,8 @@ class StationBody(BaseModel):
 
     name: Name
     commune_code: Code
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: Day | None = None
 
 
 class StateBody(BaseModel):
@@ -86,7 +87,7 @@ class StationView(StationBody):
     code: str
     status: StationStatus | None
     """None before its first status."""
-    status_from: date | None
+    status_from: Day | None
 
 
 class StateView(StateBody):
@@ -94,7 +95,7 @@ class StateView(StateBody):
 
     cause: str
     document: str
-    valid_from: date
+    valid_from: Day
 
 
 def _stations_on(on: date) -> sa.Select[Station, StationStatus | None, date | None]:
@@ -237,7 +238,7 @@ async def list_states(session: Session, caller: CallerDep, code: str) -> list[St
 
 @router.put("/stations/{code}/states/{valid_from}", summary="Trạng thái của đài từ một ngày")
 async def put_state(
-    session: Session, caller: Technician, code: str, valid_from: date, body: StateBody
+    session: Session, caller: Technician, code: str, valid_from: Day, body: StateBody
 ) -> StateView:
     """State what a station is from a day on, with cause and document."""
     await _station(session, code, clock.today())
@@ -278,7 +279,7 @@ class FollowView(BaseModel):
 async def follow(
     session: Session,
     caller: Technician,
-    on: Annotated[date, Form(examples=["2025-07-01"])],
+    on: Annotated[Day, Form(examples=["2025-07-01"])],
     dry_run: DryRun = False,
 ) -> FollowView:
     """Give each new commune one station with the plants of the old ones; harmless to repeat."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config, db
 from broadcast.clock import LOCAL
+from broadcast.times import Day, Moment
 from broadcast.upkeep import checks, facts, partitions, retention, storage
 from broadcast.upkeep.checks import Check
 from broadcast.upkeep.lifetimes import Partition
@@ -20,7 +21,7 @@ class PartitionsView(BaseModel):
 
     table: str
     count: int
-    oldest: date | None
+    oldest: Day | None
     """First day of the oldest one."""
     ahead: int
     """Partitions that begin after today."""
@@ -34,7 +35,7 @@ class PartitionsView(BaseModel):
 class Report(BaseModel):
     """State of the store."""
 
-    at: datetime
+    at: Moment
     partitions: list[PartitionsView]
     database_bytes: int
     rooms: list[Room]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -19,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from broadcast import db
+from broadcast import db, times
 from broadcast.errors import (
     BroadcastError,
     DiskFull,
@@ -62,7 +63,8 @@ def problem(error: BroadcastError) -> JSONResponse:
                 "status": error.status,
                 "detail": error.detail,
                 **error.extra,
-            }
+            },
+            custom_encoder={datetime: times.shown},
         ),
         status_code=error.status,
         media_type=MEDIA_TYPE,
