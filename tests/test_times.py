@@ -111,7 +111,7 @@ def _times(document: dict[str, Any], node: Any, path: str = "") -> Iterator[tupl
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
             if name not in path.split("/"):
-                schema = document["components"]["schemas"][name]
+                schema = document["components"]["schemas"].get(name, {})
                 yield from _times(document, schema, f"{path}/{name}")
         if str(node.get("format", "")).startswith("date"):
             yield path, node
