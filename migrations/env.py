@@ -13,6 +13,7 @@ import broadcast.areas.model
 import broadcast.bulletins.model
 import broadcast.coverage.model
 import broadcast.devices.model
+import broadcast.failures
 import broadcast.incidents.model
 import broadcast.plays.model
 import broadcast.programmes.model

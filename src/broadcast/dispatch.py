@@ -14,17 +14,18 @@ Each turn, in this order, every step in transactions of its own:
 
 Beside the turns it keeps the house: `upkeep`.
 
-A step that fails is tried again with the next turn and never stops the others. NOTIFY wakes the
-leader, polling every second guarantees it. Whatever is done twice, by this leader or by two, ends
-in the same rows and the same documents.
+A step that fails is tried again and never stops the others, whatever it fails of; a row that
+cannot be worked on is set aside and said (`failures`), and the others of its step go on. NOTIFY
+wakes the leader, polling every second guarantees it. Whatever is done twice, by this leader or by
+two, ends in the same rows and the same documents.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -36,16 +37,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import clock, config, db
+from broadcast import clock, config, db, failures
 from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding
 from broadcast.coverage.definitions import operating_rule
 from broadcast.devices.sweep import sweep
-from broadcast.errors import BroadcastError
 from broadcast.incidents.watch import Watch
 from broadcast.mqtt import Link
 from broadcast.plays import closer, ledger
+from broadcast.plays.settling import settle_plays
+from broadcast.plays.surroundings import Key
 from broadcast.programmes import content, issue
 from broadcast.programmes.command_outbox import publish_commands
 from broadcast.programmes.compile import held_until
@@ -81,9 +83,8 @@ week that a new leader plans."""
 QUIET = timedelta(seconds=2)
 """When nothing came for so long the broker has told all that it retains: thousands a second."""
 
-AWAY = (SQLAlchemyError, OSError, BroadcastError)
-"""What a step may fail of without being a bug: database, broker or disk away, or a row that the
-database refuses. OSError covers TimeoutError and a connection that cannot be opened."""
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=1)
+"""After a step failed of something else than an absence, and at most; doubling in between."""
 
 
 async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> None:
@@ -108,8 +109,14 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                     dispatcher.run(lead.wake),
                     upkeep.run(settings),
                 )
-        except AWAY as error:
-            log.warning("dispatch.leadership.lost", error=db.brief(error))
+        except Exception as error:
+            # Never the end of the process: whatever it is, the next leader may do better.
+            known = isinstance(error, SQLAlchemyError) or failures.is_away(error)
+            log.warning(
+                "dispatch.leadership.lost",
+                error=db.brief(error),
+                exc_info=None if known else error,
+            )
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -186,7 +193,10 @@ class Dispatcher:
         self._content_due: datetime | None = None
         self._announced_on: date | None = None
         """Newest day announced to be folded."""
-        self._failing: set[str] = set()
+        self._failing: dict[str, int] = {}
+        """Steps that have failed, and how many times in a row."""
+        self._patience: dict[str, timedelta] = {}
+        """How long steps wait that failed of a bug."""
         self._due: dict[str, datetime] = {}
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
@@ -225,22 +235,47 @@ class Dispatcher:
         """Do every step that is due; returns whether more is waiting."""
         more = False
         for name, every, work in self.steps:
-            if not clock.is_due(self._due.get(name), now, every):
+            wait = max(every, self._patience.get(name, every))
+            if not clock.is_due(self._due.get(name), now, wait):
                 continue
             try:
                 more = bool(await work(now)) or more
-            except AWAY as error:
-                FAILURES.labels(name).inc()
-                if name not in self._failing:
-                    self._failing.add(name)
-                    log.warning("dispatch.step.failed", step=name, error=db.brief(error))
+            except Exception as error:  # noqa: BLE001 — whatever it is, the others go on
+                await self._failed(name, error, now)
             else:
                 self._due[name] = now + every
                 if name in self._failing:
-                    self._failing.discard(name)
+                    del self._failing[name]
+                    self._patience.pop(name, None)
                     log.info("dispatch.step.recovered", step=name)
+                    await self._recovered(name)
         TURN.set(now.timestamp())
         return more
+
+    async def _failed(self, step: str, error: Exception, now: datetime) -> None:
+        """Have a step tried again: at once while something is away, else after a while."""
+        FAILURES.labels(step).inc()
+        times = self._failing[step] = self._failing.get(step, 0) + 1
+        away = failures.is_away(error)
+        if not away:
+            wait = min(FIRST_RETRY * 2 ** min(times - 1, 10), LONGEST_RETRY)
+            self._due[step], self._patience[step] = now + wait, wait
+        if times == 1:
+            log.warning(
+                "dispatch.step.failed",
+                step=step,
+                error=db.brief(error),
+                exc_info=None if away else error,
+            )
+        if not away:
+            with suppress(Exception):  # the database may be away by now
+                async with self._transaction() as session:
+                    await failures.record(session, step, "", error, now)
+
+    async def _recovered(self, step: str) -> None:
+        with suppress(Exception):
+            async with self._transaction() as session:
+                await failures.forget(session, step, [""])
 
     async def watch(self) -> None:
         """Take what the broker sends, for ever: after every connect all that it retains."""
@@ -258,6 +293,9 @@ class Dispatcher:
         # up an alert.
         async with self._transaction() as session:
             await forget_idempotency_keys(session, now)
+            await failures.forget_gone(session, now)
+            if not self._begun:
+                await failures.forget_steps(session)
             await issue.forget_revisions(session, now)
 
     async def _unapproved(self, now: datetime) -> None:
@@ -269,14 +307,13 @@ class Dispatcher:
         if self._pass is None:
             self._pass = await self._begin_pass(now)
         if self._pass is None:
+            await self._materialise(await self._due_again("horizon", now), now, now)
             return False
         since = None if self._horizon_due is not None else now - STANDSTILL
         budget = _Budget()
         while self._pass.left and not budget.spent():
             some = self._pass.left[:SCHEDULES_AT_ONCE]
-            async with self._transaction() as session:
-                horizon = self._rules.horizon
-                await occurrences.materialise(session, now, horizon, some, since=since)
+            await self._materialise(some, now, since)
             del self._pass.left[:SCHEDULES_AT_ONCE]
         if self._pass.left:
             return True
@@ -293,6 +330,18 @@ class Dispatcher:
             )
         self._pass, self._horizon_due = None, now + issue.ROLL_EVERY
         return False
+
+    async def _materialise(
+        self, schedule_ids: Sequence[UUID], now: datetime, since: datetime | None
+    ) -> None:
+        async def work(session: AsyncSession, some: Sequence[UUID]) -> None:
+            await occurrences.materialise(session, now, self._rules.horizon, some, since=since)
+
+        await failures.one_by_one(self._engine, "horizon", schedule_ids, str, work, now)
+
+    async def _due_again(self, step: str, now: datetime) -> list[UUID]:
+        async with self._transaction() as session:
+            return [UUID(name) for name in await failures.due(session, step, now)]
 
     def _until(self, now: datetime) -> datetime:
         return held_until(now, self._rules.programme_span, LOCAL)
@@ -316,11 +365,22 @@ class Dispatcher:
         self._begun = True
 
     async def _occurrences(self, now: datetime) -> bool:
+        again = await self._due_again(issue.ITEMS, now)
         budget = _Budget()
         while not budget.spent():
             async with self._transaction() as session:
-                if await _hand_on(session, now) < OCCURRENCES_AT_ONCE:
-                    return False
+                if again:
+                    await occurrences.mark_dirty(session, again)
+                    again = []
+                but = await failures.waiting(session, "occurrences", now)
+                dirty = await occurrences.dirty(session, OCCURRENCES_AT_ONCE, map(UUID, but))
+
+            async def work(session: AsyncSession, some: Sequence[UUID]) -> None:
+                await _hand_on(session, some, now)
+
+            await failures.one_by_one(self._engine, "occurrences", dirty, str, work, now)
+            if len(dirty) < OCCURRENCES_AT_ONCE:
+                return False
         return True
 
     async def _documents(self, now: datetime) -> bool:
@@ -328,7 +388,14 @@ class Dispatcher:
         issued, count = False, issue.AT_ONCE
         while count == issue.AT_ONCE and not budget.spent():
             async with self._transaction() as session:
-                count = await issue.issue_dirty(session, self._keys, self._settings, now)
+                but = await failures.waiting(session, "documents", now)
+                names = await issue.dirty(session, but)
+
+            async def work(session: AsyncSession, some: Sequence[issue.Name]) -> None:
+                await issue.issue(session, some, self._keys, self._settings, now)
+
+            await failures.one_by_one(self._engine, "documents", names, str, work, now)
+            count = len(names)
             issued = issued or count > 0
         if issued or clock.is_due(self._content_due, now, issue.ROLL_EVERY):
             # Due until it has succeeded: no document may go out before its audio is listed.
@@ -364,10 +431,25 @@ class Dispatcher:
         return self._link.connected and await self._outbox.publish(now)
 
     async def _settle(self, now: datetime) -> None:
+        wait = self._rules.settle_after
+
+        async def work(session: AsyncSession, some: Sequence[Key]) -> None:
+            await settle_plays(session, some, now, wait, "closer")
+
         count = closer.BATCH
         while count == closer.BATCH:
             async with self._transaction() as session:
-                count = await closer.close_due(session, now, self._rules.settle_after)
+                but = [_play(name) for name in await failures.waiting(session, "settle", now)]
+            try:
+                async with self._transaction() as session:
+                    count = await closer.close_due(session, now, wait, but)
+            except Exception as error:
+                if failures.is_away(error):
+                    raise
+                async with self._transaction() as session:
+                    keys = await closer.due(session, now, wait, but)
+                await failures.one_by_one(self._engine, "settle", keys, _name_of, work, now)
+                count = len(keys)
 
     async def _presence(self, now: datetime) -> None:
         async with self._transaction() as session:
@@ -416,13 +498,12 @@ async def _applied(session: AsyncSession, revision: int, on: date) -> None:
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-async def _hand_on(session: AsyncSession, now: datetime) -> int:
-    """Derive plays and dirty scopes from dirty occurrences; returns how many there were."""
+async def _hand_on(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> None:
+    """Derive plays and dirty scopes from these occurrences, as far as they are dirty."""
     statement = (
         sa.select(Occurrence)
-        .where(Occurrence.dirty)
+        .where(Occurrence.dirty, Occurrence.id.in_(ids))
         .order_by(Occurrence.starts_at)
-        .limit(OCCURRENCES_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     dirty = list(await session.scalars(statement))
@@ -433,4 +514,12 @@ async def _hand_on(session: AsyncSession, now: datetime) -> int:
     for row in dirty:
         row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
         row.dirty = False
-    return len(dirty)
+
+
+def _name_of(key: Key) -> str:
+    return f"{key[0]}/{key[1]}"
+
+
+def _play(name: str) -> Key:
+    occurrence_id, _, cluster_id = name.partition("/")
+    return UUID(occurrence_id), int(cluster_id)

@@ -62,6 +62,8 @@ LAG = Histogram(
 LAST_COMMIT = Gauge("broadcast_ingest_last_commit_timestamp", "Unix time of the last commit")
 RETRIES = Counter("broadcast_ingest_retries", "Batches tried again: the database was away")
 
+LOST = Counter("broadcast_ingest_lost", "Messages of which not even a dead letter could be stored")
+
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 FLOODING = "flooding"
 """Fault that the server opens: the device sends more than any device may."""
@@ -154,7 +156,9 @@ class _Ingest:
                 await self._keep(batch[middle:], received_at, None)
                 return
             if not batch:
-                raise
+                # The next echo says the same, and more.
+                log.exception("ingest.echo.unstored")
+                return
             told = await self._once_more(batch, received_at)
         for inbound in batch:
             inbound.taken.ack()
@@ -167,8 +171,6 @@ class _Ingest:
         try:
             return await self._patiently(batch, received_at, None)
         except Exception as error:
-            if isinstance(inbound.read, Letter):
-                raise
             bug = not isinstance(error, DBAPIError)
             log.error(  # noqa: TRY400 — where the database says no, its words say enough
                 "ingest.message.refused",
@@ -183,7 +185,13 @@ class _Ingest:
                 inbound.taken.payload,
                 db.brief(error),
             )
-        return await self._patiently(batch, received_at, None)
+        try:
+            return await self._patiently(batch, received_at, None)
+        except Exception:
+            # Not even its dead letter can be stored. Unacknowledged it would come again for ever.
+            LOST.inc()
+            log.exception("ingest.message.lost", topic=inbound.taken.topic)
+            return _Sorted({}, Columns.of(()), [], [])
 
     async def _patiently(
         self, batch: list[Inbound], received_at: datetime, probe: Probe | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,14 +38,25 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
     if worker == 1:
         await _end_left_over(engine, settings)
     log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
-    async with Link(
-        settings.mqtt,
-        subscriptions=[(follow, 1), (echo, 1)],
-        forget=[forget],
-        client_id=session_of(settings.mqtt, worker),
-        mqtt5=share.kind == "shared",
-    ) as link:
-        await take(engine, link, settings, keys, share)
+    wait = FIRST_RETRY
+    while True:
+        began = time.monotonic()
+        try:
+            async with Link(
+                settings.mqtt,
+                subscriptions=[(follow, 1), (echo, 1)],
+                forget=[forget],
+                client_id=session_of(settings.mqtt, worker),
+                mqtt5=share.kind == "shared",
+            ) as link:
+                await take(engine, link, settings, keys, share)
+        except Exception:
+            # A bug of ours; what is not acknowledged comes again over the next link.
+            log.exception("ingest.worker.failed", worker=worker)
+        if time.monotonic() - began > LONGEST_RETRY:
+            wait = FIRST_RETRY
+        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+        wait = min(2 * wait, LONGEST_RETRY)
 
 
 def session_of(mqtt: Mqtt, worker: int) -> str:

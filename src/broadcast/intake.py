@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import structlog
 from prometheus_client import Counter
 
 from broadcast import clock
@@ -24,6 +25,8 @@ from broadcast.devices.throttle import Flood, Throttle
 from broadcast.programmes.orders import Orders
 from broadcast.wire.events import EVENTS, TimeRequest
 from broadcast.wire.topics import SERVER_ECHO
+
+log = structlog.get_logger()
 
 MESSAGES = Counter("broadcast_ingest_messages", "Messages taken and committed", ["kind"])
 THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
@@ -160,7 +163,7 @@ class Intake:
             if known is not None and not self._admit(known, now, len(message.payload)):
                 message.ack()
                 continue
-            found = self._reader.read(message.topic, known, message.payload, retain=message.retain)
+            found = self._read(message, known)
             if isinstance(found, Event) and found.rows and not self._charge(found, now):
                 message.ack()
             elif (
@@ -175,6 +178,15 @@ class Intake:
             else:
                 batch.messages.append(Inbound(message, found))
                 batch.size_bytes += len(message.payload)
+
+    def _read(self, message: Taken, known: tuple[str, str] | None) -> Event | Letter:
+        try:
+            return self._reader.read(message.topic, known, message.payload, retain=message.retain)
+        except Exception as error:
+            # A bug of ours; the message would come again with every connection.
+            log.exception("ingest.message.unreadable", topic=message.topic)
+            code = None if known is None else known[0]
+            return Letter(Why.UNREADABLE, message.topic, code, message.payload, repr(error))
 
     def _admit(self, key: tuple[str, str], now: float, size: int) -> bool:
         """Tell whether a message is our share, says anything, and is no flood."""

@@ -59,7 +59,8 @@ async def test_a_new_installation_is_ready(client: httpx.AsyncClient) -> None:
     answer = await client.get("/readyz")
     assert answer.status_code == 200, answer.text
     assert [check["name"] for check in answer.json()["checks"]] == [
-        "database", "schema", "partitions", "retention", "outbox", "listening", "devices", "disk",
+        "database", "schema", "partitions", "retention", "outbox", "listening", "devices", "steps",
+        "disk",
     ]  # fmt: skip
 
 

@@ -74,21 +74,30 @@ class Tree:
         return len(self._units)
 
     def chain(self, code: str) -> list[Unit]:
-        """The unit and all above it, upward; empty when it does not exist on this day."""
-        chain: list[Unit] = []
+        """The unit and all above it, upward; empty when it does not exist on this day.
+
+        Rows that make a unit lie in itself end the chain where they close the circle.
+        """
+        chain: dict[str, Unit] = {}
         unit = self._units.get(code)
-        while unit is not None:
-            chain.append(unit)
+        while unit is not None and unit.code not in chain:
+            chain[unit.code] = unit
             unit = self._units.get(unit.parent_code) if unit.parent_code else None
-        return chain
+        return list(chain.values())
 
     def under(self, code: str, level: Level | None = None) -> list[Unit]:
         """All units below a unit, of one level or of any; nearest first, by code."""
         found: list[Unit] = []
-        layer = self._children.get(code, [])
+        layer, seen = self._children.get(code, []), {code}
         while layer:
             found += [unit for unit in layer if level is None or unit.level is level]
-            layer = [child for unit in layer for child in self._children.get(unit.code, ())]
+            seen |= {unit.code for unit in layer}
+            layer = [
+                child
+                for unit in layer
+                for child in self._children.get(unit.code, ())
+                if child.code not in seen
+            ]
         return found
 
     def villages(self, code: str) -> list[str]:

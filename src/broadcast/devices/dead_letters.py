@@ -45,6 +45,7 @@ class Why(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     JOURNAL_CONFLICT = "journal_conflict"
     UNSTORABLE = "unstorable"
+    UNREADABLE = "unreadable"
 
 
 class Letter(NamedTuple):

@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast import failures
 from broadcast.config import Rules
 from broadcast.devices import presence_rows
 from broadcast.devices.heartbeats import patience
@@ -145,8 +146,12 @@ async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
     states: dict[int, State] = {}
     flips: list[tuple[int, Flip]] = []
     for device_id, presence, *rest in await session.execute(_DUE, parameters):
-        held = State(Presence(presence), *rest)
-        state, found = overdue(believed(held, now, wait), span, wait)
+        try:
+            held = State(Presence(presence), *rest)
+            state, found = overdue(believed(held, now, wait), span, wait)
+        except Exception as error:  # noqa: BLE001 — this device alone is at fault
+            await failures.record(session, "presence", str(device_id), error, now)
+            continue
         if state != held:
             states[device_id] = state
             flips.extend((device_id, flip) for flip in found)

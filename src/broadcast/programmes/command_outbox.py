@@ -7,13 +7,15 @@ time is over. A command that is sent twice is obeyed once: the device keeps the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
+from broadcast import db, failures
 from broadcast.devices.command_state import CommandKind
 from broadcast.devices.model import Command, Device
 from broadcast.errors import Unavailable
@@ -25,6 +27,18 @@ from broadcast.wire.topics import DEVICE_COMMAND
 PUBLISHED = Counter("broadcast_commands_published", "Commands the broker confirmed", ["kind"])
 
 AT_ONCE = 500
+
+STEP = "commands"
+"""Under which failures are recorded."""
+
+
+class _Ready(NamedTuple):
+    """A command that can be published."""
+
+    command: Command
+    topic: str
+    payload: bytes
+
 
 _PLAIN: dict[CommandKind, type[Identify | Reboot | SelfTest]] = {
     CommandKind.IDENTIFY: Identify,
@@ -52,13 +66,19 @@ async def publish_commands(
         Unavailable: The broker is away; what was confirmed is marked.
     """
     async with db.transaction(engine) as session:
-        waiting = await _unpublished(session, now)
-    outcomes = await asyncio.gather(
-        *(_attempt(link, prefix, key, command, code) for command, code in waiting)
-    )
-    sent = [
-        command for (command, _), error in zip(waiting, outcomes, strict=True) if error is None
-    ]
+        but = await failures.waiting(session, STEP, now)
+        waiting = await _unpublished(session, now, map(int, but))
+        ready = []
+        for command, code in waiting:
+            try:
+                topic = DEVICE_COMMAND.build(device_id=code, kind=command.kind.value)
+                ready.append(
+                    _Ready(command, f"{prefix}/{topic}", key.sign(message(command, code)))
+                )
+            except Exception as fault:  # noqa: BLE001 — this command alone is at fault
+                await failures.record(session, STEP, str(command.id), fault, now)
+    outcomes = await asyncio.gather(*(_attempt(link, each) for each in ready))
+    sent = [each.command for each, error in zip(ready, outcomes, strict=True) if error is None]
     if sent:
         async with db.transaction(engine) as session:
             ids = [command.id for command in sent]
@@ -73,24 +93,27 @@ async def publish_commands(
     return len(waiting) == AT_ONCE
 
 
-async def _unpublished(session: AsyncSession, now: datetime) -> list[tuple[Command, str]]:
+async def _unpublished(
+    session: AsyncSession, now: datetime, but: Iterable[int]
+) -> list[tuple[Command, str]]:
     """Commands to publish with the devices they are for, oldest first."""
     rows = await session.execute(
         sa.select(Command, Device.code)
         .join(Device, Device.id == Command.device_id)
-        .where(Command.published_at.is_(None), Command.not_after > now)
+        .where(
+            Command.published_at.is_(None),
+            Command.not_after > now,
+            Command.id.not_in(list(but)),
+        )
         .order_by(Command.id)
         .limit(AT_ONCE)
     )
     return [(row[0], row[1]) for row in rows]
 
 
-async def _attempt(
-    link: Publisher, prefix: str, key: SigningKey, command: Command, device_code: str
-) -> Unavailable | None:
-    topic = DEVICE_COMMAND.build(device_id=device_code, kind=command.kind.value)
+async def _attempt(link: Publisher, ready: _Ready) -> Unavailable | None:
     try:
-        await link.publish(f"{prefix}/{topic}", key.sign(message(command, device_code)))
+        await link.publish(ready.topic, ready.payload)
     except Unavailable as error:
         return error
     return None

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from broadcast.wire.codec import encode
+from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Document, Item, Programme
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.limits import DOCUMENT_BYTES, MOST_ITEMS, payload_bytes
@@ -74,6 +74,15 @@ def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[It
     fitting = sum(size <= ITEMS_BYTES for size in sizes)
     kept = wanted[: min(fitting, MOST_ITEMS)]
     return sorted(kept, key=lambda item: (item.starts_at, item.occurrence_id))
+
+
+def check(carried: Carried) -> None:
+    """Refuse what no device would accept in a programme.
+
+    Raises:
+        WireError: Names the field.
+    """
+    decode(encode(_item(carried)), Item)
 
 
 def _item(each: Carried) -> Item:

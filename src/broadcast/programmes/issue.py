@@ -7,8 +7,9 @@ dispatchers at once would only do the same work twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from prometheus_client import Counter
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import config
+from broadcast import config, failures
 from broadcast.bulletins.revisions import approved_keys, renditions
 from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
@@ -29,6 +30,8 @@ from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.occurrences import LONGEST
 from broadcast.stations.clusters import followed_areas
+from broadcast.wire import WireError
+from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Document, Programme, QuietHours
 from broadcast.wire.envelope import kid_of, read_own
 
@@ -112,13 +115,38 @@ async def forget_revisions(session: AsyncSession, now: datetime) -> None:
     )
 
 
-async def issue_dirty(
-    session: AsyncSession, keys: Keys, settings: config.Settings, now: datetime
-) -> int:
-    """Compile up to `AT_ONCE` dirty documents and store those that say something new.
+class Name(NamedTuple):
+    """Which document."""
 
-    Returns:
-        How many were looked at; fewer than `AT_ONCE` when none is left.
+    scope: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.scope}/{self.kind}"
+
+
+async def dirty(session: AsyncSession, but: Collection[str] = ()) -> list[Name]:
+    """Up to `AT_ONCE` documents to be compiled, longest waiting first; `but`: not these."""
+    named = DirtyScope.scope + "/" + DirtyScope.kind
+    rows = await session.execute(
+        sa.select(DirtyScope.scope, DirtyScope.kind)
+        .where(named.not_in(but))
+        .order_by(DirtyScope.since, DirtyScope.scope)
+        .limit(AT_ONCE)
+    )
+    return [Name(*row) for row in rows]
+
+
+async def issue(
+    session: AsyncSession,
+    names: Collection[Name],
+    keys: Keys,
+    settings: config.Settings,
+    now: datetime,
+) -> None:
+    """Compile those of these documents that are dirty; store what says something new.
+
+    A mark that somebody sets at this moment is left to the next time.
     """
     dirty = (
         await session.execute(
@@ -126,8 +154,7 @@ async def issue_dirty(
             .where(
                 sa.tuple_(DirtyScope.scope, DirtyScope.kind).in_(
                     sa.select(DirtyScope.scope, DirtyScope.kind)
-                    .order_by(DirtyScope.since, DirtyScope.scope)
-                    .limit(AT_ONCE)
+                    .where(sa.tuple_(DirtyScope.scope, DirtyScope.kind).in_(names))
                     .with_for_update(skip_locked=True)
                 )
             )
@@ -148,7 +175,6 @@ async def issue_dirty(
         if _is_news(document, held, keys, now)
     ]
     await _store(session, changed, keys, now)
-    return len(dirty)
 
 
 async def issue_above(
@@ -161,8 +187,12 @@ async def issue_above(
     """
     stored = await session.get(Stored, (scope, kind), with_for_update=True)
     if stored is not None:
-        held = read_own(stored.token)
-        await _store(session, [(held, max(revision, stored.revision))], keys, now)
+        held = _read(stored)
+        if held is None:
+            stored.revision = max(revision, stored.revision)
+            await mark_dirty(session, [scope], kind, now)
+        else:
+            await _store(session, [(held, max(revision, stored.revision))], keys, now)
     elif kind == "programme":
         await _store(session, [(rule.programme(scope, [], 1, now), revision)], keys, now)
 
@@ -184,24 +214,43 @@ def _is_news(document: Document, stored: Stored | None, keys: Keys, now: datetim
     """Tell whether a compiled document is to be issued."""
     if stored is None:
         return not isinstance(document, Programme) or bool(document.items)
-    held = read_own(stored.token)
+    held = _read(stored)
     return (
-        not rule.says_the_same(held, document, now)
+        held is None
+        or not rule.says_the_same(held, document, now)
         or rule.is_stale(held, now, LOCAL)
         or kid_of(stored.token) != keys.programme.kid
     )
 
 
+def _read(stored: Stored) -> Document | None:
+    """What a stored document says; None when it cannot be read, and is to be issued anew."""
+    try:
+        return read_own(stored.token)
+    except WireError as error:
+        log.error(  # noqa: TRY400 — it is mended at once
+            "programmes.document.unreadable",
+            scope=stored.scope, kind=stored.kind, error=str(error),
+        )  # fmt: skip
+        return None
+
+
 async def _store(
     session: AsyncSession, documents: Iterable[tuple[Document, int]], keys: Keys, now: datetime
 ) -> None:
-    """Sign documents and store them, each under a revision above the one given with it."""
+    """Sign documents and store them, each under a revision above the one given with it.
+
+    Raises:
+        WireError: One of them is nothing that a device would accept.
+    """
     issued = [
         rule.issued(document, rule.next_revision(previous, now), now)
         for document, previous in documents
     ]
     if not issued:
         return
+    for document in issued:
+        decode(encode(document), type(document))
     statement = insert(Stored).values(
         [
             {
@@ -259,6 +308,7 @@ async def _programmes(
     approved = await approved_keys(session, named)
     audio = await renditions(session, approved)
     carried: dict[str, list[Carried]] = defaultdict(list)
+    refused: dict[UUID, WireError] = {}
     for row in rows:
         key = (row.bulletin_id, row.bulletin_revision)
         if key not in approved:
@@ -280,11 +330,36 @@ async def _programmes(
                 for r in audio[key]
             ),
         )
+        try:
+            rule.check(occurrence)
+        except WireError as error:
+            refused[row.id] = error
+            continue
         for scope in row.scopes:
             carried[scope].append(occurrence)
+    await _tell_refused(session, {row.id for row in rows}, refused, now)
     return [
         rule.programme(scope, rule.items(carried[scope], now, until), 1, now) for scope in scopes
     ]
+
+
+ITEMS = "items"
+"""Step under which occurrences are recorded that no device would accept: the others of their
+programmes go on."""
+
+
+async def _tell_refused(
+    session: AsyncSession,
+    compiled: Collection[UUID],
+    refused: Mapping[UUID, WireError],
+    now: datetime,
+) -> None:
+    known = set(await session.scalars(failures.names(ITEMS)))
+    for id_, error in refused.items():
+        await failures.record(session, ITEMS, str(id_), error, now)
+    await failures.forget(
+        session, ITEMS, known & {str(id_) for id_ in compiled if id_ not in refused}
+    )
 
 
 async def _configs(

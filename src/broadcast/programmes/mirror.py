@@ -128,7 +128,10 @@ class Mirror:
             sa.select(Document.scope, Document.kind, Document.revision, Document.token)
         )
         for scope, kind, revision, token in rows:
-            topic = scope_topic(scope, kind)
+            try:
+                topic = scope_topic(scope, kind)
+            except ValueError:
+                continue  # told where it is published
             names[topic] = scope, kind
             kept[topic] = Kept(revision, hashlib.sha256(token).digest())
         differences = compare(kept, self._documents, Verifier(keys.public()))

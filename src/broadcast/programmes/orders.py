@@ -109,7 +109,13 @@ class Orders:
             LOST.inc()
 
     async def _publish(self, order: Order) -> None:
-        topic, payload = order(clock.now())
+        try:
+            topic, payload = order(clock.now())
+        except Exception:
+            # What was to be said is at fault; the other orders are not, and their task goes on.
+            LOST.inc()
+            log.exception("programmes.order.unsayable")
+            return
         try:
             await self._link.publish(f"{self._prefix}/{topic}", payload)
         except Unavailable as error:

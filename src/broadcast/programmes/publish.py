@@ -18,12 +18,13 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
+from broadcast import db, failures
 from broadcast.bulletins.audio import content_path
 from broadcast.errors import Unavailable
-from broadcast.programmes import content
+from broadcast.programmes import content, issue
 from broadcast.programmes.content import File
 from broadcast.programmes.model import Document
+from broadcast.wire import WireError
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import read_own
 from broadcast.wire.topics import BLOCK_BYTES, CONTENT, block_count, scope_topic
@@ -60,7 +61,11 @@ class Outgoing(NamedTuple):
     token: bytes
 
     def needs(self) -> set[str]:
-        """Audio that must be at the broker before it."""
+        """Audio that must be at the broker before it.
+
+        Raises:
+            WireError: It cannot be read.
+        """
         document = read_own(self.token)
         if not isinstance(document, Programme):
             return set()
@@ -123,13 +128,33 @@ class Outbox:
         while True:
             async with db.transaction(self._engine) as session:
                 rows = await unpublished(session, last)
+                sound = await self._sound(session, rows, now)
             if last is None:
                 UNPUBLISHED.set(len(rows))
-            ready = [row for row in rows if not waiting or waiting.isdisjoint(row.needs())]
+            ready = [row for row in sound if not waiting or waiting.isdisjoint(row.needs())]
             await self._send(ready, now)
             if len(rows) < AT_ONCE:
                 return
             last = rows[-1]
+
+    async def _sound(
+        self, session: AsyncSession, rows: Sequence[Outgoing], now: datetime
+    ) -> list[Outgoing]:
+        """Those of the documents that can be published; the others are told, or issued anew."""
+        sound = []
+        for row in rows:
+            try:
+                scope_topic(row.scope, row.kind)
+                row.needs()
+            except WireError:
+                await issue.mark_dirty(session, [row.scope], row.kind, now)
+            except ValueError as error:
+                name = f"{row.scope}/{row.kind}"
+                if name not in await failures.waiting(session, "publish", now):
+                    await failures.record(session, "publish", name, error, now)
+            else:
+                sound.append(row)
+        return sound
 
     async def _send(self, documents: Sequence[Outgoing], now: datetime) -> None:
         outcomes = await asyncio.gather(

@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.programmes.model import Document
 from broadcast.programmes.reconcile import behind
 from broadcast.wire.documents import DOCUMENT_KINDS
+
+log = structlog.get_logger()
 
 REFRESH_EVERY = timedelta(seconds=10)
 TIME_TO_TELL = timedelta(seconds=120)
@@ -69,7 +72,13 @@ class Wanted:
             self._revisions[f"{scope}/{kind}"] = news
             self._newest = max(self._newest or published_at, published_at)
             if config is not None:
-                self._followed[scope.removeprefix("device/")] = _documents(scope, config)
+                try:
+                    followed = _documents(scope, config)
+                except (ValueError, IndexError, msgspec.MsgspecError) as error:
+                    # It is issued anew when it is looked through; what was known stands till then.
+                    log.error("programmes.config.unreadable", scope=scope, error=str(error))  # noqa: TRY400
+                else:
+                    self._followed[scope.removeprefix("device/")] = followed
         self._sent = {k: at for k, at in self._sent.items() if now < at + SAME_AGAIN_AFTER}
 
     def missing(self, device_code: str, held: Mapping[str, int], now: datetime) -> list[str]:

@@ -8,7 +8,7 @@ first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -142,6 +142,20 @@ async def materialise(
     if count:
         await wake(session)
     return count
+
+
+async def dirty(session: AsyncSession, limit: int, but: Iterable[UUID]) -> list[UUID]:
+    """Occurrences whose plays and documents are to be derived, the soonest first.
+
+    `but`: not these.
+    """
+    rows = sa.select(Occurrence.id).where(Occurrence.dirty, Occurrence.id.not_in(list(but)))
+    return list(await session.scalars(rows.order_by(Occurrence.starts_at).limit(limit)))
+
+
+async def mark_dirty(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Have the plays and documents of these occurrences derived again."""
+    await session.execute(sa.update(Occurrence).where(Occurrence.id.in_(ids)).values(dirty=True))
 
 
 async def cancel_coming(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -34,6 +35,7 @@ class Name(StrEnum):
     LISTENING = "listening"
     DEVICES = "devices"
     DISK = "disk"
+    STEPS = "steps"
 
 
 class Check(BaseModel):
@@ -44,6 +46,15 @@ class Check(BaseModel):
     alarm: bool = False
     """Somebody has to act, although work goes on; always true when `ok` is false."""
     detail: str = ""
+
+
+class Failed(NamedTuple):
+    """What a step cannot do at present; `subject` is empty where it fails as a whole."""
+
+    step: str
+    subject: str
+    error: str
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Facts:
         expected: Devices that were heard within `HEARD_WITHIN`, or count as online.
         heard_at: When any device was last heard.
         listened_until: Up to when the server heard all that was sent; None before the first time.
+        failed: What steps cannot do, the oldest first.
     """
 
     partitions: frozenset[str]
@@ -71,6 +83,7 @@ class Facts:
     expected: int
     heard_at: datetime | None
     listened_until: datetime | None
+    failed: tuple[Failed, ...] = ()
 
 
 def away(detail: str) -> Check:
@@ -102,6 +115,7 @@ def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
         _outbox(facts, settings, now),
         _listening(facts, settings, now),
         _devices(facts, settings, now),
+        _steps(facts, now),
     ]
 
 
@@ -166,6 +180,47 @@ def _devices(facts: Facts, settings: Upkeep, now: datetime) -> Check:
         f"Không thiết bị nào trong {facts.expected} thiết bị gửi tin {_ago(now - facts.heard_at)}:"
         " kiểm tra broker, quyền truy cập (mosquitto.acl) và đường truyền của nhà mạng.",
     )
+
+
+def _steps(facts: Facts, now: datetime) -> Check:
+    if not facts.failed:
+        return Check(name=Name.STEPS, ok=True)
+    whole = [each for each in facts.failed if not each.subject]
+    if whole:
+        first = whole[0]
+        return _bad(
+            Name.STEPS,
+            f"Máy chủ không {_STEPS.get(first.step, f'làm được việc “{first.step}”')}"
+            f" {_ago(now - first.since)} (lỗi: {first.error}); các việc khác vẫn chạy và máy"
+            " chủ tự thử lại. Gửi nhật ký `dispatch.step.failed` cho bên phát triển.",
+        )
+    said = "; ".join(
+        f"{each.subject} (không {_STEPS.get(each.step, each.step)} {_ago(now - each.since)},"
+        f" lỗi: {each.error})"
+        for each in facts.failed[:5]
+    )
+    return Check(
+        name=Name.STEPS,
+        ok=True,
+        alarm=True,
+        detail=f"{len(facts.failed)} mục bị để riêng, mọi mục khác vẫn chạy: {said}. Sửa hoặc thu"
+        " hồi lịch phát, thiết bị đó; máy chủ tự thử lại, chi tiết ở nhật ký `failures.recorded`.",
+    )
+
+
+_STEPS = {
+    "horizon": "tính được các lần phát của lịch",
+    "occurrences": "lập được sổ phát của lần phát",
+    "items": "đưa được vào chương trình lần phát",
+    "documents": "ký được chương trình",
+    "publish": "gửi được tới broker",
+    "commands": "gửi được lệnh",
+    "settle": "kết luận được lượt phát",
+    "presence": "xét được trạng thái của thiết bị",
+    "incidents": "xét được sự cố",
+    "fold": "tổng hợp được ngày của chỉ tiêu",
+}
+"""What a step does, after “không”."""
 
 
 def disk(rooms: Sequence[Room], settings: Upkeep) -> Check:

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.clock import LOCAL
 from broadcast.devices import sweep
+from broadcast.failures import Failure
 from broadcast.upkeep import lifetimes, partitions
-from broadcast.upkeep.checks import HEARD_WITHIN, Facts
+from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
@@ -54,7 +55,15 @@ async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) 
         expected=expected,
         heard_at=heard_at,
         listened_until=await sweep.listened_until(session),
+        failed=tuple(Failed(*row) for row in await session.execute(_FAILED)),
     )
+
+
+_FAILED = (
+    sa.select(Failure.step, Failure.subject, Failure.error, Failure.failed_since)
+    .order_by(Failure.subject != "", Failure.failed_since)
+    .limit(1000)
+)
 
 
 def undropped(present: list[Partition], settings: config.Upkeep, now: datetime) -> list[Partition]:

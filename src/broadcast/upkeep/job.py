@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db
+from broadcast import clock, config, db, failures
 from broadcast.clock import LOCAL
 from broadcast.devices import health
 from broadcast.upkeep import gauges, partitions, retention
@@ -85,18 +86,34 @@ class House:
                 continue
             try:
                 await work(now)
-            except AWAY as error:
+            except Exception as error:  # noqa: BLE001 — whatever it is, the others go on
                 FAILURES.labels(name).inc()
+                bug = not isinstance(error, AWAY)
                 if name not in self._failing:
                     self._failing.add(name)
                     level = log.info if partitions.is_busy(error) else log.warning
-                    level("upkeep.chore.failed", chore=name, error=db.brief(error))
+                    level(
+                        "upkeep.chore.failed",
+                        chore=name,
+                        error=db.brief(error),
+                        exc_info=error if bug else None,
+                    )
+                if bug:
+                    await self._record(name, error, now)
             else:
                 self._due[name] = now + every
                 if name in self._failing:
                     self._failing.discard(name)
                     log.info("upkeep.chore.recovered", chore=name)
+                    with suppress(Exception):
+                        async with db.transaction(self._engine) as session:
+                            await failures.forget(session, _step(name), [""])
         LAST_ROUND.set(now.timestamp())
+
+    async def _record(self, chore: str, error: Exception, now: datetime) -> None:
+        with suppress(Exception):  # the database may be away by now
+            async with db.transaction(self._engine) as session:
+                await failures.record(session, _step(chore), "", error, now)
 
     async def _make_ahead(self, now: datetime) -> None:
         today = now.astimezone(LOCAL).date()
@@ -137,3 +154,8 @@ class House:
     async def _report(self, now: datetime) -> Report:
         async with db.transaction(self._engine) as session:
             return await report(session, self._settings, now)
+
+
+def _step(chore: str) -> str:
+    """What a chore is called in the records of failures."""
+    return f"upkeep.{chore}"
