@@ -18,6 +18,7 @@ from broadcast.errors import InvalidInput
 from broadcast.schedules.recurrence import (
     LOOK_AHEAD,
     Planned,
+    carry_bounds,
     carry_over,
     check,
     first_after,
@@ -371,6 +372,138 @@ def test_an_exception_on_a_day_that_no_longer_fires_is_forgotten() -> None:
     new = parse("FREQ=WEEKLY;BYDAY=MO", LOCAL), local("2026-01-05T05:00")
     out = {local("2026-01-07T05:00"): None, local("2026-01-12T05:00"): None}
     assert carry_over(out, old, new, LOCAL) == {local("2026-01-12T05:00"): None}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "out", "kept"),
+    [
+        ("5,17", "17", "07T05", None),
+        ("17", "5,17", "07T17", "07T17"),
+        ("5,17", "5,17,20", "07T17", "07T17"),
+        ("5,17", "5,18", "07T17", "07T18"),
+        ("5,17", "6,17", "07T17", "07T17"),
+        ("5,11,17", "6,17", "07T11", None),
+        ("17", "5,11", "07T17", "07T05"),
+    ],
+)
+def test_a_start_that_both_rules_have_keeps_its_own_exception(
+    old: str, new: str, out: str, kept: str | None
+) -> None:
+    rules_ = [
+        (parse(f"FREQ=DAILY;BYHOUR={hours}", LOCAL), local("2026-01-05T05:00"))
+        for hours in (old, new)
+    ]
+    found = carry_over({local(f"2026-01-{out}:00"): None}, *rules_, LOCAL)
+    assert found == ({} if kept is None else {local(f"2026-01-{kept}:00"): None})
+
+
+@given(rules(), rules(), moments, moments, st.data())
+def test_exceptions_through_any_edit(
+    old_text: str, new_text: str, wall: datetime, other: datetime, data: st.DataObject
+) -> None:
+    old = parse(old_text, LOCAL), wall.replace(tzinfo=LOCAL)
+    new = parse(new_text, LOCAL), data.draw(st.sampled_from([wall, other])).replace(tzinfo=LOCAL)
+    before, after = (
+        [each.recurrence_at for each in occurrences_between(
+            rule, begin, {}, wall.replace(tzinfo=LOCAL) - DAY,
+            wall.replace(tzinfo=LOCAL) + 90 * DAY, LOCAL,
+        )]
+        for rule, begin in (old, new)
+    )  # fmt: skip
+    assume(before)
+    out = data.draw(st.lists(st.sampled_from(before), unique=True))
+    moves = {at: data.draw(st.sampled_from([None, at + 3 * DAY])) for at in out}
+    kept = carry_over(moves, old, new, LOCAL)
+    assert kept.keys() <= {*after}
+    for at in {*before} & {*after}:
+        assert (at in kept, kept.get(at)) == (at in moves, moves.get(at)), "its own, or none"
+    # Every other start: as many of its day are before it among those that came or went.
+    gone, came = sorted({*before} - {*after}), sorted({*after} - {*before})
+
+    def place(at: datetime, among: list[datetime]) -> tuple[date, int]:
+        day = at.astimezone(LOCAL).date()
+        return day, [x for x in among if x.astimezone(LOCAL).date() == day].index(at)
+
+    places = {place(at, came): at for at in came}
+    expected = {places[place(at, gone)]: moves[at] for at in gone
+                if at in moves and place(at, gone) in places}  # fmt: skip
+    assert {at: to for at, to in kept.items() if at not in before} == expected
+
+
+def test_a_single_start_that_is_meant_for_another_time_is_not_where_it_was_moved() -> None:
+    old, new = (None, local("2026-01-05T17:00")), (None, local("2026-01-05T19:00"))
+    assert carry_over({old[1]: local("2026-01-05T18:00")}, old, new, LOCAL) == {}
+    assert carry_over({old[1]: None}, old, new, LOCAL) == {new[1]: None}
+
+
+@pytest.mark.parametrize(
+    ("old", "until", "new", "carried"),
+    [
+        ("17", "20260110T100000Z", "18", "20260110T235959"),
+        ("17", "20260110T170000", "6", "20260110T170000"),
+        ("17", "20260110", "18", "20260110T235959"),
+        ("5,17", "20260110T100000Z", "17", "20260110T170000"),
+        ("17", "20260110T120000", "8", "20260109T235959"),
+        ("17", "20260110T120000", "18", "20260110T120000"),
+        ("17", "20260110T165959", "16", "20260109T235959"),
+        ("5,17", "20260110T050000", "6,18", "20260110T060000"),
+        ("5,17", "20260110T050000", "17", "20260110T050000"),
+        ("5,17", "20260110T050000", "5,18", "20260110T050000"),
+        ("17", "20260110T170000", "17", "20260110T170000"),
+        ("17", "20260109T220000Z", "5,17", "20260110T050000"),
+        ("17", "20260110T000000", "5,17", "20260110T000000"),
+    ],
+)
+def test_the_last_day_that_was_meant_stays_when_the_time_changes(
+    old: str, until: str, new: str, carried: str
+) -> None:
+    began = local("2026-01-05T00:00")
+    was, asked = (parse(f"FREQ=DAILY;UNTIL={until};BYHOUR={hours}", LOCAL) for hours in (old, new))
+    rule, begins = carry_bounds((was, began), (asked, began), LOCAL)
+    assert (str(rule), begins) == (f"FREQ=DAILY;BYHOUR={new};UNTIL={carried}", began)
+
+
+def test_a_bound_that_was_named_anew_stays_as_named() -> None:
+    began = local("2026-01-05T17:00")
+    was = parse("FREQ=DAILY;UNTIL=20260110T170000", LOCAL)
+    asked = parse("FREQ=DAILY;BYHOUR=16;UNTIL=20260109T100000", LOCAL), local("2026-01-06T17:00")
+    assert carry_bounds((was, began), asked, LOCAL) == asked
+
+
+def test_the_first_day_that_was_meant_stays_when_the_time_changes() -> None:
+    began = local("2026-01-05T17:00")
+    was = parse("FREQ=DAILY;BYHOUR=17;COUNT=3", LOCAL)
+    asked = parse("FREQ=DAILY;BYHOUR=5;COUNT=3", LOCAL)
+    rule, begins = carry_bounds((was, began), (asked, began), LOCAL)
+    assert (rule, begins) == (asked, local("2026-01-05T05:00"))
+    twice = parse("FREQ=DAILY;BYHOUR=5,17", LOCAL), parse("FREQ=DAILY;BYHOUR=5", LOCAL)
+    assert carry_bounds((twice[0], began), (twice[1], began), LOCAL)[1] == began
+
+
+hours = st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True)
+
+
+@given(hours, hours, st.integers(0, 86_399))
+def test_days_stay_whole_at_both_bounds(old: list[int], new: list[int], second: int) -> None:
+    """However the hours change: a bound day of which all (none) sounded has all (none) again."""
+    bound = local("2026-01-10T00:00") + timedelta(seconds=second)
+    text = f"UNTIL={bound:%Y%m%dT%H%M%S}"
+    was, asked = (
+        parse(f"FREQ=DAILY;BYHOUR={','.join(map(str, each))};{text}", LOCAL) for each in (old, new)
+    )
+    began = local("2026-01-01T00:00")
+    rule, begins = carry_bounds((was, began), (asked, began), LOCAL)
+    sounded, sounds = (
+        {int(at[-5:-3]) for at in starts(str(each), began) if at.startswith("2026-01-10")}
+        for each in (was, rule)
+    )
+    assert begins == began
+    assert len(starts(str(rule), began)) == 9 * len(new) + len(sounds), "the days before are whole"
+    assert sounded & {*new} <= sounds, "what both rules have is not lost"
+    if sounded == {*old}:
+        assert sounds == {*new}
+    if not sounded and {*new} <= {*old}:
+        assert not sounds
 
 
 def test_a_split_leaves_the_count_to_what_follows() -> None:

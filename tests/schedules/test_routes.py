@@ -386,13 +386,51 @@ async def test_this_and_all_following_become_another_schedule(web: Web) -> None:
         "FREQ=DAILY;UNTIL=20241230T165959"
     )
     assert await web.starts() == [
-        "12-28 17:00", "12-29 17:00", "01-01 06:00", "01-02 06:00",
+        "12-28 17:00", "12-29 17:00", "12-30 06:00", "01-01 06:00", "01-02 06:00",
         "01-03 06:00", "01-04 06:00", "01-05 06:00",
     ]  # fmt: skip
     first = await web.call(
         "POST", f"/schedules/{following['id']}/split", {"from": "2024-12-28T00:00:00", "volume": 9}
     )
     assert (first.json()["id"], first.json()["volume"]) == (following["id"], 9)
+
+
+async def test_a_start_keeps_its_exception_and_the_series_its_last_day(web: Web) -> None:
+    made = await web.schedule(rrule="FREQ=DAILY;BYHOUR=5,17;UNTIL=20250101T100000Z")
+    rows = {as_local(row["starts_at"]): row for row in (await web.get("/occurrences"))["items"]}
+    await web.call("PATCH", f"/occurrences/{rows['12-29 05:00']['id']}", {"cancelled": True})
+    path = f"/schedules/{made['id']}"
+    once = "FREQ=DAILY;BYHOUR=17;UNTIL=20250101T100000Z"
+    assert (await web.call("PATCH", path, {"rrule": once})).status_code == 200
+    days = ["12-28", "12-29", "12-30", "12-31", "01-01"]
+    assert await web.starts() == [f"{day} 17:00" for day in days]
+    same = {row["id"] for row in (await web.get("/occurrences?state=planned"))["items"]}
+    assert same <= {row["id"] for row in rows.values()}
+    later = await web.call("PATCH", path, {"rrule": once.replace("17;", "18;")})
+    assert later.json()["rrule"] == "FREQ=DAILY;BYHOUR=18;UNTIL=20250101T235959"
+    assert await web.starts() == [f"{day} 18:00" for day in days]
+    twice = {"rrule": "FREQ=DAILY;BYHOUR=6,18;UNTIL=20250101T235959"}
+    assert (await web.call("PATCH", path, twice)).json()["plan"]["warnings"] == []
+    assert "12-29 18:00" in await web.starts()
+
+
+async def test_both_halves_of_a_split_keep_their_last_day(web: Web) -> None:
+    made = await web.schedule(rrule="FREQ=DAILY;UNTIL=20250101T100000Z")
+    head = f"/schedules/{made['id']}"
+    body = {"from": "2024-12-30T00:00:00", "rrule": "FREQ=DAILY;BYHOUR=18;UNTIL=20250101T100000Z"}
+    tail = await web.call("POST", f"{head}/split", body)
+    assert tail.status_code == 201, tail.text
+    assert await web.starts() == [
+        "12-28 17:00", "12-29 17:00", "12-30 18:00", "12-31 18:00", "01-01 18:00",
+    ]  # fmt: skip
+    earlier = await web.call("PATCH", head, {"starts_at": "2024-12-28T16:00"})
+    assert earlier.json()["plan"]["warnings"] == []
+    assert (await web.starts())[:3] == ["12-28 16:00", "12-29 16:00", "12-30 18:00"]
+
+
+async def test_a_last_day_that_is_cut_is_said(web: Web) -> None:
+    made = await web.schedule(rrule="FREQ=DAILY;BYHOUR=18;UNTIL=20250101T100000Z")
+    assert "UNTIL=20250101" in made["plan"]["warnings"][-1]
 
 
 async def test_a_single_start_cannot_be_split(web: Web) -> None:

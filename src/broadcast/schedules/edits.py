@@ -160,7 +160,8 @@ async def change(
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
-    new = rule_of(schedule), schedule.starts_at
+    new = recurrence.carry_bounds(old, (rule_of(schedule), schedule.starts_at), LOCAL)
+    schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
     if new != old:
         exceptions = recurrence.carry_over(exceptions, old, new, LOCAL)
         of_schedule = ScheduleException.schedule_id == schedule.id

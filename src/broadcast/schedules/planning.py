@@ -247,6 +247,13 @@ def _warnings(
             f"starts_at không khớp quy tắc lặp; lần phát đầu là "
             f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
         )
+    if rule is not None:
+        lost = recurrence.lost_at_the_end(rule, starts_at, LOCAL)
+        said += [
+            f"UNTIL kết thúc lúc {rule.until:%H:%M} nên ngày cuối {at:%d/%m/%Y} không phát lúc "
+            f"{at:%H:%M}; muốn phát cả ngày đó hãy ghi UNTIL={at:%Y%m%d}"
+            for at in lost
+        ]
     for each in reached:
         name = next(iter(each.target.values()))
         if not each.cluster_count:

@@ -12,12 +12,11 @@ province's own zone has neither.
 from __future__ import annotations
 
 from calendar import isleap, monthrange
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from broadcast.schedules.rrule import WEEKDAYS, Rule, invalid
@@ -31,6 +30,10 @@ the latest."""
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+LAST = time(23, 59, 59)
+"""Of a day."""
+
+T = TypeVar("T", time, datetime)
 
 
 class Planned(NamedTuple):
@@ -128,6 +131,19 @@ def last_start(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> dateti
     return _instant(walls[-1], zone) if len(walls) == rule.count else None
 
 
+def lost_at_the_end(rule: Rule, starts_at: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Wall times on the day of UNTIL that lie after it: perhaps that day was meant.
+
+    One second after it begins what a schedule was divided from.
+    """
+    if rule.until is None:
+        return []
+    end = datetime.combine(rule.until.date(), LAST)
+    walls = _expansion(replace(rule, until=None), _wall(starts_at, zone), rule.until - DAY, end)
+    found = [wall for wall in walls if wall > rule.until]
+    return [] if rule.until + SECOND in found else found
+
+
 def split(
     rule: Rule, starts_at: datetime, at: datetime, zone: ZoneInfo
 ) -> tuple[Rule | None, Rule]:
@@ -154,8 +170,10 @@ def carry_over(
 ) -> dict[datetime, datetime | None]:
     """Exceptions of a schedule under its changed rule: what was left out stays left out.
 
-    The n-th start of a local day stays the n-th start of that day. An exception whose day the
-    new rule does not know has nothing left to except.
+    A start that both rules have keeps its own exception. Of the others of a local day, the n-th
+    that the old rule had goes on as the n-th that the new one has. An exception whose start goes
+    on as none has nothing left to except; neither has the move of a single start that is now
+    meant for another time.
 
     Args:
         exceptions: By `recurrence_at` of the old rule.
@@ -163,21 +181,73 @@ def carry_over(
         new: Rule and first start after it.
         zone: Where the wall times are.
     """
-    by_day: dict[date, dict[datetime, datetime | None]] = defaultdict(dict)
-    for at, moved_to in exceptions.items():
-        by_day[_wall(at, zone).date()][at] = moved_to
     kept: dict[datetime, datetime | None] = {}
-    for day, excepted in by_day.items():
+    for day in {_wall(at, zone).date() for at in exceptions}:
         begin = _instant(datetime.combine(day, time.min), zone)
         before, after = (
-            sorted(_starts(rule, starts_at, begin, begin + DAY, zone))
-            for rule, starts_at in (old, new)
+            _starts(rule, starts_at, begin, begin + DAY, zone) for rule, starts_at in (old, new)
         )
-        for at, moved_to in excepted.items():
-            place = before.index(at) if at in before else len(after)
-            if place < len(after):
-                kept[after[place]] = moved_to
+        for at, goes_on_as in _counterparts(before, after).items():
+            is_asked_anew = new[0] is None and at != goes_on_as
+            if at in exceptions and not (is_asked_anew and exceptions[at] is not None):
+                kept[goes_on_as] = exceptions[at]
     return kept
+
+
+def carry_bounds(
+    old: tuple[Rule | None, datetime], new: tuple[Rule | None, datetime], zone: ZoneInfo
+) -> tuple[Rule | None, datetime]:
+    """A changed rule with the first and the last day that were meant.
+
+    UNTIL and the first start are instants; once the times of day change, a day at one of them
+    would be lost or won without a word. A bound that the change did not name goes on to take in
+    what the starts that it took in have become.
+
+    Args:
+        old: Rule and first start before the change.
+        new: Rule and first start after it, as asked for.
+        zone: Where the wall times are.
+
+    Returns:
+        Rule and first start to be stored.
+    """
+    (was, began), (rule, begins) = old, new
+    if was is None or rule is None:
+        return new
+    before, after = times_of_day(was, began, zone), times_of_day(rule, begins, zone)
+    if before == after:
+        return new
+    until = rule.until
+    if until is not None and until == was.until:
+        last = until.time()
+        kept = _still_in(before, after, lambda at: at <= last)
+        if kept != [at for at in after if at <= last]:
+            day = until.date() if kept else until.date() - DAY
+            is_whole = not kept or kept == after
+            rule = replace(rule, until=datetime.combine(day, LAST if is_whole else kept[-1]))
+    first = _wall(begins, zone)
+    if begins == began:
+        kept = _still_in(before, after, lambda at: at >= first.time())
+        begins = _instant(datetime.combine(first.date(), min([*kept, first.time()])), zone)
+    return rule, begins
+
+
+def _still_in(
+    before: Collection[time], after: Collection[time], is_in: Callable[[time], bool]
+) -> list[time]:
+    """Which of the new times of a day lie within a bound, told by the old ones that did."""
+    if all(map(is_in, before)):
+        return sorted(after)
+    came_of = {new: old for old, new in _counterparts(before, after).items()}
+    return sorted(at for at in after if is_in(came_of.get(at, at)))
+
+
+def _counterparts(before: Collection[T], after: Collection[T]) -> dict[T, T]:
+    """As which a start of a day goes on: as itself where it stays, the others by their order."""
+    gone = sorted(each for each in before if each not in after)
+    came = sorted(each for each in after if each not in before)
+    stay = {each: each for each in before if each in after}
+    return stay | dict(zip(gone, came, strict=False))
 
 
 def fires(rule: Rule | None, starts_at: datetime, at: datetime, zone: ZoneInfo) -> bool:
