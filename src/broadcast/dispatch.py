@@ -388,6 +388,8 @@ class Dispatcher:
         issued, count = False, issue.AT_ONCE
         while count == issue.AT_ONCE and not budget.spent():
             async with self._transaction() as session:
+                again = await failures.due(session, issue.OVERFULL, now)
+                await issue.mark_dirty(session, again, "programme", now)
                 but = await failures.waiting(session, "documents", now)
                 names = await issue.dirty(session, but)
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import db
 from broadcast.devices.model import Device, DevicePresence, ListeningSpan, Presence
 from broadcast.failures import Failure
+from broadcast.programmes import compile as compile_module
 from broadcast.schedules import occurrences
 from broadcast.upkeep import checks, facts
 from broadcast.upkeep.checks import Name
@@ -238,3 +239,24 @@ async def test_a_step_with_a_bug_starves_no_other_and_is_said(
         assert (said.ok, "unapproved" in said.detail) == (False, True)
     await world.turn(after=timedelta(minutes=1))
     assert (await ready(world)).ok is True
+
+
+async def test_what_a_programme_does_not_hold_is_said_until_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused when a schedule is saved; a merger of areas can come to it all the same."""
+    sound = await world.bulletin()
+    first = await world.schedule(sound, {"area": "V1"}, hours=2)
+    await world.schedule(sound, {"area": "V1"}, hours=3)
+    monkeypatch.setattr(compile_module, "MOST_ITEMS", 1)
+    await world.turn()
+    assert len(world.items()["area/V1"]) == 1
+    said = await ready(world)
+    assert (said.ok, said.alarm, "area/V1" in said.detail) == (True, True, True)
+    assert "1 lần phát ưu tiên thấp nhất" in said.detail
+    await world.turn(after=timedelta(minutes=40))
+    assert await failed(world) == {("overfull", "area/V1")}, "it is looked at again and again"
+    await world.withdraw(first)
+    await world.turn()
+    assert len(world.items()["area/V1"]) == 1
+    assert await failed(world) == set()

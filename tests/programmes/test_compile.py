@@ -30,7 +30,7 @@ from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
-from broadcast.wire.limits import DOCUMENT_BYTES, MOST_ITEMS
+from broadcast.wire.limits import DOCUMENT_BYTES, ITEM_BYTES, MOST_ITEMS
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SPAN = timedelta(days=7)
@@ -120,6 +120,11 @@ def test_five_thousand_items_with_the_longest_vietnamese_titles_are_signed_and_r
     read = Verifier([key.public()]).document(key.sign(document))
     assert isinstance(read, Programme)
     assert len(read.items) == MOST_ITEMS
+
+
+def test_no_item_is_longer_than_the_schedules_reckon_with() -> None:
+    [item] = items([replace(carried(1), **WORST, title="")], NOW, UNTIL)
+    assert len(encode(item)) + len('"title":"",') < ITEM_BYTES
 
 
 def test_items_that_are_longer_than_that_are_left_out_until_the_document_is_read() -> None:

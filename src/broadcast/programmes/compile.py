@@ -18,7 +18,7 @@ import msgspec
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Document, Item, Programme
 from broadcast.wire.fields import BulletinClass, OnPreempt
-from broadcast.wire.limits import DOCUMENT_BYTES, MOST_ITEMS, payload_bytes
+from broadcast.wire.limits import ITEMS_BYTES, MOST_ITEMS
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
@@ -28,9 +28,6 @@ CONFIG_REISSUE = timedelta(days=7)
 """Ten thousand configs a week are nothing; a box that was in a drawer for a month still joins."""
 
 D = TypeVar("D", Programme, Config, Document)
-
-ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512
-"""What the items of a programme may come to, in JSON; the rest is for its other fields."""
 
 
 @dataclass(frozen=True)

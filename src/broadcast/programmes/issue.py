@@ -338,9 +338,25 @@ async def _programmes(
         for scope in row.scopes:
             carried[scope].append(occurrence)
     await _tell_refused(session, {row.id for row in rows}, refused, now)
-    return [
-        rule.programme(scope, rule.items(carried[scope], now, until), 1, now) for scope in scopes
-    ]
+    wanted = {scope: rule.items(carried[scope], now, until) for scope in scopes}
+    left_out = {
+        scope: Overfull(len(carried[scope]) - len(items))
+        for scope, items in wanted.items()
+        if len(items) < len(carried[scope])
+    }
+    await _tell(session, OVERFULL, set(scopes), left_out, now)
+    return [rule.programme(scope, items, 1, now) for scope, items in wanted.items()]
+
+
+OVERFULL = "overfull"
+"""Step under which scopes are recorded whose programme does not hold all that it should."""
+
+
+class Overfull(Exception):
+    """Saving a schedule refuses it; a merger of areas can come to it all the same."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} lần phát ưu tiên thấp nhất không gửi được: chương trình đã đầy")
 
 
 ITEMS = "items"
@@ -354,12 +370,22 @@ async def _tell_refused(
     refused: Mapping[UUID, WireError],
     now: datetime,
 ) -> None:
-    known = set(await session.scalars(failures.names(ITEMS)))
-    for id_, error in refused.items():
-        await failures.record(session, ITEMS, str(id_), error, now)
-    await failures.forget(
-        session, ITEMS, known & {str(id_) for id_ in compiled if id_ not in refused}
-    )
+    named = {str(id_): error for id_, error in refused.items()}
+    await _tell(session, ITEMS, {str(id_) for id_ in compiled}, named, now)
+
+
+async def _tell(
+    session: AsyncSession,
+    step: str,
+    looked_at: Collection[str],
+    failed: Mapping[str, Exception],
+    now: datetime,
+) -> None:
+    """Record what failed of what was looked at, and forget what did not."""
+    known = set(await session.scalars(failures.names(step)))
+    for name, error in failed.items():
+        await failures.record(session, step, name, error, now)
+    await failures.forget(session, step, known & set(looked_at) - failed.keys())
 
 
 async def _configs(

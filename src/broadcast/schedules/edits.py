@@ -22,7 +22,7 @@ from broadcast.bulletins.revisions import get_revision
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.errors import Conflict, InvalidInput, NotFound
-from broadcast.schedules import grid, planning, recurrence, rrule, targets
+from broadcast.schedules import capacity, grid, planning, recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
     OccurrenceState,
@@ -131,6 +131,7 @@ async def create(
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
+    await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.person)
     return schedule, plan
@@ -172,6 +173,7 @@ async def change(
     await session.flush()
     plan = await planning.plan(session, schedule, revision, rules, now, exceptions)
     planning.refuse_clashes(plan.overlaps)
+    await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.person)
     return plan
@@ -270,6 +272,7 @@ async def move(
     )
     schedule.state = ScheduleState.ACTIVE
     await _except(session, schedule.id, row.recurrence_at, to, caller, now)
+    await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
 

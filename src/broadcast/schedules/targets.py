@@ -171,6 +171,11 @@ class Ground:
         """How many of these clusters have a device on a day."""
         return len(cluster_ids & (await self._day(on)).devices.keys())
 
+    def days_of_change(self, first: date, last: date) -> list[date]:
+        """The first day and those up to the last from which something is different."""
+        changes = self._changes[bisect_right(self._changes, first) :]
+        return [first, *(day for day in changes if day <= last)]
+
     def _as_of(self, on: date) -> date:
         """First day that was like this one."""
         index = bisect_right(self._changes, on)

@@ -213,6 +213,7 @@ _STEPS = {
     "occurrences": "lập được sổ phát của lần phát",
     "items": "đưa được vào chương trình lần phát",
     "documents": "ký được chương trình",
+    "overfull": "giữ được hết các lần phát trong chương trình",
     "publish": "gửi được tới broker",
     "commands": "gửi được lệnh",
     "settle": "kết luận được lượt phát",

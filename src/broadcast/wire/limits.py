@@ -20,6 +20,10 @@ PACKET_BYTES = 12 * 2**20
 """An MQTT packet: a command, its topic and the header. For `max_packet_size` of brokers."""
 
 
+ITEM_BYTES = 640
+"""What the server writes of an item beside its title, in JSON, at most."""
+
+
 def payload_bytes(token_bytes: int) -> int:
     """Largest payload whose token, with its header and signature, has at most so many bytes.
 
@@ -31,3 +35,6 @@ def payload_bytes(token_bytes: int) -> int:
 
 HEADER_AND_SIGNATURE = 1024
 """Room for what a token has beside its payload: 200 bytes, if the header names no more."""
+
+ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512
+"""What the items of a programme may come to, in JSON; the rest is for its other fields."""
