@@ -17,6 +17,7 @@ import pytest
 from pydantic_core.core_schema import ErrorType
 
 import broadcast
+import broadcast.cli  # imports whatever defines an error
 from broadcast import errors
 from broadcast.errors import BroadcastError
 from broadcast.web.validation import invalid
@@ -49,11 +50,13 @@ def _text(node: ast.expr) -> str | None:
     return None
 
 
-ERRORS = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, BroadcastError)
-}
+def _below(kind: type[BroadcastError]) -> Iterator[type[BroadcastError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _below(below)
+
+
+ERRORS = {kind.__name__: kind for kind in _below(BroadcastError)}
 
 
 def _detail(call: ast.Call) -> tuple[ast.expr, type[BroadcastError]] | None:

@@ -148,7 +148,7 @@ class Bounded(Request):
             try:
                 self._parsed = json.loads(await self.body(), parse_constant=_no_constant)
             except RecursionError:
-                raise InvalidInput("body", "JSON lồng nhau quá sâu; hãy bớt cấp") from None
+                raise InvalidInput("body", "các mục JSON lồng nhau quá sâu; hãy bớt cấp") from None
             except ValueError:
                 raise InvalidInput("body", "không phải JSON hợp lệ") from None
         return self._parsed
