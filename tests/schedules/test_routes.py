@@ -582,3 +582,28 @@ async def test_the_day_under_whose_units_it_was_meant_is_stored(web: Web) -> Non
     async with db.transaction(web.engine) as session:
         schedule = await session.get_one(Schedule, UUID(made["id"]))
     assert str(schedule.targets_on) == "2024-12-31"
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new"),
+    [
+        ("area=51", True, True), ("area=21253", True, True), ("area=T-1", True, True),
+        ("cluster=C-1", True, True), ("area=21262", False, True), ("area=T-2", False, True),
+        ("cluster=C-2", False, True), ("area=21142", False, False), ("cluster=C-4", False, False),
+    ],
+)  # fmt: skip
+async def test_a_span_over_a_merger_has_the_units_of_each_day(
+    web: Web, place: str, old: bool, new: bool
+) -> None:
+    """On 1 January 21253 goes into 21262; what was meant for it goes on to its village."""
+    await web.schedule(starts_at="2024-12-30T17:00", rrule="FREQ=DAILY;COUNT=4")
+    for day in ("01", "02", "03"):
+        await web.schedule(targets=[{"area": "21262"}], starts_at=f"2025-01-{day}T18:00")
+    items = (await web.get(f"/occurrences?{place}"))["items"]
+    series = [f"{day} 17:00" for day in ("12-30", "12-31", "01-01", "01-02")]
+    singles = [f"{day} 18:00" for day in ("01-01", "01-02", "01-03")]
+    if place == "area=21262":
+        series, old = series[2:], True  # its village hears it once it lies there
+    assert sorted(as_local(row["starts_at"]) for row in items) == sorted(
+        [*series * old, *singles * new]
+    )

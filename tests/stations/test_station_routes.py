@@ -313,6 +313,23 @@ async def test_outages_are_declared_corrected_and_withdrawn(client: httpx.AsyncC
 
 
 @pytest.mark.parametrize(
+    ("area", "found"),
+    [("51", ["21253", "21262"]), ("21253", ["21253"]), ("21262", ["21262"]), ("21142", [])],
+)
+async def test_outages_are_found_under_the_units_of_their_day(
+    client: httpx.AsyncClient, area: str, found: list[str]
+) -> None:
+    for code, day in (("21253", "2024-12-30"), ("21262", "2025-01-02")):
+        body = {
+            "kind": "power_cut", "area_code": code,
+            "starts_at": f"{day}T07:00", "ends_at": f"{day}T11:00",
+        }  # fmt: skip
+        assert (await client.post("/outages", json=body)).status_code == 201
+    items = (await client.get("/outages", params={"area": area})).json()["items"]
+    assert [item["area_code"] for item in items] == found
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"cluster_code": "C-1"}, "cluster_code"),

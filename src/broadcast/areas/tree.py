@@ -195,6 +195,11 @@ class Lineage:
         end = len(self._days) if until is None else bisect_right(self._days, until)
         return self._days[bisect_right(self._days, after) : end]
 
+    def changes(self, after: date, until: date) -> list[date]:
+        """Days later than `after`, up to `until`, on which the tree or the lineage changes."""
+        begun = {unit.valid_from for spans in self._spans.values() for unit in spans}
+        return sorted({*self.days(after, until), *(day for day in begun if after < day <= until)})
+
     def steps(self, code: str, day: date) -> list[Step]:
         """What the acts of a day made of a unit that existed the day before."""
         return list(self._out.get((code, day), ()))

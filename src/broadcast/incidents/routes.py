@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.areas.units import require_unit
 from broadcast.devices.model import Device
 from broadcast.errors import NotFound
 from broadcast.incidents import words
@@ -21,9 +20,9 @@ from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident, IncidentFall
 from broadcast.incidents.words import State
-from broadcast.stations.clusters import clusters_serving
 from broadcast.stations.fields import example
 from broadcast.stations.model import Cluster
+from broadcast.stations.spans import EVER, Days, area_over, clusters_over, days_of, heard_by
 from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
@@ -154,7 +153,7 @@ async def incidents_statement(
     """Statement for incidents; those that others took over are left out.
 
     Raises:
-        InvalidInput: No such area on this day.
+        InvalidInput: No such area on any day up to this one.
     """
     statement = sa.select(Incident).where(~Incident.superseded)
     if is_open is not None:
@@ -166,10 +165,11 @@ async def incidents_statement(
     if since is not None:
         statement = statement.where(Incident.opened_at >= since)
     if area is not None:
-        await require_unit(session, "area", area, on)
-        inside = (await clusters_serving(session, [area], on))[area]
+        begin = EVER.first_on if since is None else days_of(since, since).first_on
+        days = Days(min(begin, on), on)
+        inside = await clusters_over(session, await area_over(session, "area", area, days))
         touched = sa.select(IncidentFall.incident_id).where(
-            IncidentFall.cluster_id == sa.any_(sa.literal(sorted(inside), sa.ARRAY(sa.Integer())))
+            heard_by(inside, IncidentFall.cluster_id, IncidentFall.fell_at)
         )
         statement = statement.where(Incident.id.in_(touched))
     return statement
@@ -184,7 +184,8 @@ async def list_incidents(
         bool | None, Query(alias="open", description="chỉ sự cố chưa đóng, hoặc chỉ đã đóng")
     ] = None,
     area: Annotated[
-        str | None, Query(description="mã đơn vị có cụm loa trong sự cố, theo địa giới hôm nay")
+        str | None,
+        Query(description="mã đơn vị có cụm loa trong sự cố, địa giới ngày đó"),
     ] = None,
     cause: Annotated[Cause | None, Query(description="nguyên nhân có thể nhất")] = None,
     since: Annotated[Moment | None, Query(description="xảy ra từ")] = None,

@@ -9,11 +9,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.areas.units import require_unit
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.plays import words
 from broadcast.plays.explain import Explanation, explain
@@ -21,8 +21,9 @@ from broadcast.plays.model import Play, PlayState
 from broadcast.plays.settle import Grade
 from broadcast.plays.summary import Summary, summary
 from broadcast.schedules.model import Occurrence
-from broadcast.stations.clusters import clusters_serving, find_cluster
+from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
+from broadcast.stations.spans import Days, area_over, clusters_over, days_of, heard_by
 from broadcast.times import Moment
 from broadcast.web.rest import Page, PageQuery, Session, paged
 
@@ -92,7 +93,7 @@ async def list_plays(
     until: To = None,
     occurrence: Annotated[UUID | None, Query(description="một lần phát, ở mọi cụm")] = None,
     cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
-    area: Annotated[str | None, Query(description="mã đơn vị, theo địa giới ngày `to`")] = None,
+    area: Annotated[str | None, Query(description="mã đơn vị, địa giới của từng ngày")] = None,
     state: Annotated[list[PlayState] | None, Query(description="một hay nhiều trạng thái")] = None,
     reason: Annotated[str | None, Query(examples=["offline"])] = None,
     evidence: Annotated[list[Grade] | None, Query(description="một hay nhiều bậc")] = None,
@@ -103,11 +104,10 @@ async def list_plays(
         .join(Cluster, Cluster.id == Play.cluster_id)
         .join(Occurrence, Occurrence.id == Play.occurrence_id)
     )
-    on = (until or clock.now()).astimezone(clock.LOCAL).date()
     if occurrence is not None:
         statement = statement.where(Play.occurrence_id == occurrence)
+    start, end = _span(since, until)
     if occurrence is None or since is not None or until is not None:
-        start, end = _span(since, until)
         statement = statement.where(Play.starts_at >= start, Play.starts_at < end)
     if cluster is not None:
         found = await find_cluster(session, cluster)
@@ -115,9 +115,9 @@ async def list_plays(
             raise NotFound(f"Không có cụm loa mã “{cluster}”.")
         statement = statement.where(Play.cluster_id == found.id)
     if area is not None:
-        await require_unit(session, "area", area, on)
-        inside = (await clusters_serving(session, [area], on))[area]
-        statement = statement.where(Play.cluster_id.in_(inside))
+        days = days_of(start, end) if occurrence is None else await _days(session, occurrence)
+        inside = await clusters_over(session, await area_over(session, "area", area, days))
+        statement = statement.where(heard_by(inside, Play.cluster_id, Play.starts_at))
     if state:
         statement = statement.where(Play.state.in_(state))
     if reason is not None:
@@ -127,6 +127,13 @@ async def list_plays(
     key = [Play.starts_at, Play.occurrence_id, Play.cluster_id]
     rows, following = await paged(session, statement, key, paging)
     return Page(items=[_view(*row) for row in rows], next=following)
+
+
+async def _days(session: AsyncSession, occurrence_id: UUID) -> Days:
+    """The day of an occurrence."""
+    row = await session.get(Occurrence, occurrence_id)
+    at = clock.now() if row is None else row.starts_at
+    return days_of(at, at)
 
 
 def _span(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router
-from broadcast.areas.units import load_tree, require_unit
-from broadcast.clock import LOCAL
-from broadcast.devices.enrolment import installed
-from broadcast.errors import InvalidInput
-from broadcast.schedules import edits
+from broadcast.schedules import edits, heard
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.representations import (
     LATE_LIMIT_SECONDS,
@@ -35,7 +29,7 @@ from broadcast.schedules.representations import (
     show_planned,
     show_schedule,
 )
-from broadcast.stations.clusters import clusters_serving, find_cluster, followed_areas
+from broadcast.stations.spans import days_of
 from broadcast.times import Moment
 from broadcast.web import rest
 from broadcast.web.once import Created, Once
@@ -200,22 +194,19 @@ async def list_occurrences(
 ) -> Page[OccurrenceOut]:
     """By start. `area` and `cluster` show what people there hear, whoever scheduled it."""
     begin = since or clock.now()
+    end = until or begin + settings.rules.horizon
     statement = sa.select(Occurrence).where(
-        Occurrence.starts_at >= begin,
-        Occurrence.starts_at < (until or begin + settings.rules.horizon),
+        Occurrence.starts_at >= begin, Occurrence.starts_at < end
     )
     if schedule is not None:
         statement = statement.where(Occurrence.schedule_id == schedule)
     if state is not None:
         statement = statement.where(Occurrence.state == state)
+    days = days_of(begin, end)
     if area is not None:
-        statement = statement.where(
-            Occurrence.scopes.overlap(await _heard_in(session, area, begin))
-        )
+        statement = statement.where(await heard.in_area(session, area, days))
     if cluster is not None:
-        statement = statement.where(
-            Occurrence.scopes.overlap(await _heard_at(session, cluster, begin))
-        )
+        statement = statement.where(await heard.at_cluster(session, cluster, days))
     key = [Occurrence.starts_at, Occurrence.id]
     rows, following = await rest.paged(session, statement, key, paging)
     return Page(items=[show_occurrence(row) for row in rows], next=following)
@@ -247,26 +238,3 @@ async def change_occurrence(
     else:
         await edits.move(session, row, body.starts_at, caller, settings.rules, now)
     return show_occurrence(row)
-
-
-async def _heard_in(session: AsyncSession, area: str, at: datetime) -> list[str]:
-    """Scopes of which somebody in an area hears: of the area, all above it and all in it."""
-    on = at.astimezone(LOCAL).date()
-    await require_unit(session, "area", area, on)
-    tree = await load_tree(session, on)
-    codes = [unit.code for unit in (*tree.chain(area), *tree.under(area))]
-    serving = await clusters_serving(session, [area], on)
-    devices = await installed(session, at, serving[area])
-    return [f"area/{code}" for code in codes] + [f"device/{d.code}" for d in devices.values()]
-
-
-async def _heard_at(session: AsyncSession, code: str, at: datetime) -> list[str]:
-    """Scopes that the device on a cluster follows."""
-    cluster = await find_cluster(session, code)
-    if cluster is None:
-        raise InvalidInput("cluster", f"không có cụm loa “{code}”; kiểm tra lại mã")
-    areas = await followed_areas(session, at.astimezone(LOCAL).date(), [cluster.id])
-    devices = await installed(session, at, [cluster.id])
-    return [f"area/{each}" for each in areas.get(cluster.id, ())] + [
-        f"device/{device.code}" for device in devices.values()
-    ]

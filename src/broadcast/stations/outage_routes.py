@@ -7,17 +7,19 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router
-from broadcast.areas.units import codes_under, require_unit
+from broadcast.areas.units import require_unit
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
+from broadcast.stations.spans import EVER, Days, area_over, during
 from broadcast.text import Note, Reference
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
@@ -120,7 +122,16 @@ async def list_outages(
     if cluster is not None:
         statement = statement.where(Cluster.code == cluster)
     if area is not None:
-        statement = statement.where(Outage.area_code.in_(codes_under(area, clock.today())))
+        # Under the units of the day on which it began, however long it lasts.
+        found = await area_over(session, "area", area, EVER)
+        named = {Days(*each.stretch[:2]): each.inside() for each in found}
+        statement = statement.where(
+            during(
+                named,
+                Outage.starts_at,
+                lambda codes: Outage.area_code == sa.any_(sa.literal(codes, ARRAY(sa.Text()))),
+            )
+        )
     rows, following = await paged(session, statement, [Outage.id], paging)
     return Page(items=[_outage_view(*row) for row in rows], next=following)
 
