@@ -161,7 +161,8 @@ async def test_any_order_repetition_and_loss_end_in_the_same_ledger(
     occurrence = await world.planned(recurrence_at=EIGHT + next(numbers) * SECOND)
     name = occurrence.id.hex
     in_order = [make(occurrence) for make in journal]
-    await world.report(*in_order, journal=name)
+    told_by = CLOSED - MINUTE
+    await world.report(*in_order, journal=name, at=told_by)
 
     messages = data.draw(st.lists(st.lists(st.sampled_from(in_order), min_size=1), max_size=4))
     lost = data.draw(st.sets(st.integers(0, 3)))
@@ -170,7 +171,7 @@ async def test_any_order_repetition_and_loss_end_in_the_same_ledger(
         if place == close_after:
             await close_due(world.session, CLOSED, WAIT)
         if place not in lost:
-            at = CLOSED + MINUTE if place >= close_after else EIGHT + 3 * MINUTE
+            at = CLOSED + MINUTE if place >= close_after else told_by
             await world.report(*records, device="D-2", journal=name, at=at)
     again = await world.report(
         *data.draw(st.permutations(in_order)), device="D-2", journal=name, at=CLOSED + MINUTE

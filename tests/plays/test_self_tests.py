@@ -141,8 +141,11 @@ async def test_grade_is_the_same_in_any_order(order: Any, world: World) -> None:
     for act in order:
         if act == "report":
             name = occurrence.id.hex
-            records = (started_record(1, occurrence, at), ended_record(2, occurrence, at + MINUTE))
-            await world.report(*records, journal=name, at=at + 2 * MINUTE)
+            records = (
+                started_record(1, occurrence, at),
+                ended_record(2, occurrence, at + 2 * MINUTE),
+            )
+            await world.report(*records, journal=name, at=at + 3 * MINUTE)
         elif act == "close":
             await close_due(world.session, at + HOUR, WAIT)
         else:

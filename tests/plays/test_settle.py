@@ -46,13 +46,14 @@ def ended(
     return report("ended", seq, second, played_seconds=played, reason=reason, **more)
 
 
-def skipped(seq: int, reason: str, second: float = 60) -> Report:
-    return report("skipped", seq, second, reason=reason)
+def skipped(seq: int, reason: str, second: float = 60, **more: Any) -> Report:
+    return report("skipped", seq, second, reason=reason, **more)
 
 
 def report(event: str, seq: int, second: float, **more: Any) -> Report:
-    fields: dict[str, Any] = {"device_id": 7, "journal_id": "j"} | more
-    return Report(event=event, seq=seq, at=EIGHT + second * SECOND, **fields)
+    at = EIGHT + second * SECOND
+    fields: dict[str, Any] = {"device_id": 7, "journal_id": "j", "received_at": at} | more
+    return Report(event=event, seq=seq, at=at, **fields)
 
 
 def outcome(*reports: Report, now: Any = SOON, **more: Any) -> tuple[PlayState, str]:
@@ -205,7 +206,7 @@ UNHEARD = {"received": False, "readiness": None}
         ({"readiness": "no_codec"}, Reason.NO_CODEC),
         ({"readiness": "storage_full"}, Reason.STORAGE_FULL),
         ({"faults": frozenset({"clock_untrusted"})}, Reason.CLOCK_UNTRUSTED),
-        ({"faults": frozenset({"clock_wrong"})}, Reason.CLOCK_UNTRUSTED),
+        ({"faults": frozenset({"clock_wrong"})}, Reason.CLOCK_WRONG),
         ({"faults": frozenset({"local_override"})}, Reason.LOCAL_OVERRIDE),
         ({"faults": frozenset({"hot", "line_open"})}, Reason.UNEXPLAINED),
     ],

@@ -91,14 +91,17 @@ class Journals:
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str, int], Record] = {}
+        self.received_at: dict[tuple[str, str, int], datetime] = {}
         self._upto: dict[tuple[str, str], int] = {}
 
-    def take(self, device_id: str, message: Playback) -> int:
+    def take(self, device_id: str, message: Playback, now: datetime) -> int:
         """Store what is new; the number up to which nothing is missing."""
         journal = (device_id, message.journal_id)
         for record in message.records:
             held = self.records.setdefault((*journal, record.seq), record)
             assert held == record, "a record was told in two ways"
+            first = self.received_at.get((*journal, record.seq), now)
+            self.received_at[(*journal, record.seq)] = min(first, now)
         upto = max(self._upto.get(journal, 0), (message.oldest_seq or 1) - 1)
         while (*journal, upto + 1) in self.records:
             upto += 1
@@ -116,6 +119,7 @@ class Journals:
                     seq=seq,
                     event=EVENTS[type(record)],
                     at=record.at,
+                    received_at=self.received_at[device_id, journal_id, seq],
                     reason="" if isinstance(record, Started) else record.reason.value,
                     offset_seconds=getattr(record, "offset_seconds", 0.0),
                     played_seconds=getattr(record, "played_seconds", 0.0),
@@ -145,7 +149,7 @@ class Server:
         self.tokens: dict[str, tuple[int, bytes, datetime]] = {}
         """`{scope}/{kind}` → revision, document, and when it was published."""
         self.journals = Journals()
-        self.playbacks: list[tuple[str, Playback]] = []
+        self.playbacks: list[tuple[str, Playback, datetime]] = []
         self.away_since: datetime | None = None
         self._away: list[tuple[datetime, datetime]] = []
         self._blocks: dict[str, bytes] = {}
@@ -360,8 +364,8 @@ class Server:
                 self._boots[device_id].append((now, reason))
                 self._receive(device_id, held, now)
             case Playback():
-                self.playbacks.append((device_id, message))
-                upto = self.journals.take(device_id, message)
+                self.playbacks.append((device_id, message, now))
+                upto = self.journals.take(device_id, message, now)
                 self._order(
                     JournalAck(
                         command_id=f"ack {now}",

@@ -307,8 +307,8 @@ def assert_independent_of_delivery(world: World, ledger: dict[Play, Settlement])
     messages = world.server.playbacks * 2
     world.chance.shuffle(messages)
     again = Journals()
-    for device_id, message in messages:
-        again.take(device_id, message)
+    for device_id, message, received_at in messages:
+        again.take(device_id, message, received_at)
     assert world.server.ledger(again) == ledger
 
 

@@ -6,7 +6,7 @@ heartbeats prove nothing, so they may be stored beside, in a transaction of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -197,6 +197,33 @@ async def _keep_presence(
     flips = [flip for flip in flips if flip[0] in known or flip[0] in first]
     await presence_rows.keep_flips(session, flips, received_at)
     await faults.keep(session, clocks)
+
+
+_CLOCK_IS_WRONG = sa.text("""
+    WITH wrong AS MATERIALIZED (
+        SELECT device_id FROM device_presence
+        WHERE device_id = ANY(CAST(:ids AS integer[])) AND NOT clock_wrong
+        ORDER BY device_id
+        FOR UPDATE
+    )
+    UPDATE device_presence AS p SET clock_wrong = true
+    FROM wrong WHERE p.device_id = wrong.device_id
+    RETURNING p.device_id
+""")
+
+
+async def clock_is_wrong(session: AsyncSession, device_ids: Collection[int], at: datetime) -> None:
+    """Open the fault of devices of which something else than a heartbeat has proved it.
+
+    The next heartbeat that bears a time that can be true ends it.
+    """
+    if not device_ids:
+        return
+    rows = await session.execute(_CLOCK_IS_WRONG, {"ids": sorted(device_ids)})
+    await faults.keep(
+        session,
+        [faults.Report(i, CLOCK_WRONG, True, at, _CLOCK_DETAIL) for i in rows.scalars()],
+    )
 
 
 _UNSAID = Lifelines(None, None)

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 MINUTES = 1440
 
-AHEAD = timedelta(minutes=2)
-"""How far a trusted clock may be ahead of the server's: more than the network's delay and a
-coarse NTP make up, less than would put a heartbeat into the wrong broadcast."""
+AHEAD = timedelta(seconds=10)
+"""How far a trusted clock may be ahead of the server's: more than a coarse NTP makes up (a message
+only ever comes later), less than anybody would call punctual."""
 
 BEHIND = timedelta(days=7)
 """How long a heartbeat may have waited, on the device or at the broker, to count for its time."""

@@ -17,7 +17,9 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.arrival import Arrival
+from broadcast.devices.heartbeats import clock_is_wrong
 from broadcast.devices.readiness import parse_id
+from broadcast.plays.records import comes_before_it_happens
 from broadcast.plays.settling import settle_plays
 from broadcast.plays.surroundings import Key
 from broadcast.wire.codec import encode
@@ -94,7 +96,12 @@ async def record(
     RECORDS.labels("stored").inc(len(places))
     RECORDS.labels("repeated").inc(len(repeated))
     RECORDS.labels("conflicting").inc(len(conflicts))
-    await _settle(session, records, places, received_at, settle_after)
+    planned = await _settle(session, records, places, received_at, settle_after)
+    await clock_is_wrong(
+        session,
+        {key[0] for key in planned if _is_mistimed(records[key], received_at)},
+        received_at,
+    )
     confirmed = [
         Confirmed(codes[device_id], journal_id, upto_seq)
         for device_id, journal_id, upto_seq in await _confirm(session, arrivals)
@@ -188,7 +195,12 @@ async def _settle(
     places: Mapping[_Id, int | None],
     now: datetime,
     settle_after: timedelta,
-) -> None:
+) -> list[_Id]:
+    """Settle the plays that new records tell of.
+
+    Returns:
+        The records that tell of a play.
+    """
     wanted: set[Key] = set()
     ids: dict[str, UUID | None] = {}
     for key, cluster_id in places.items():
@@ -199,14 +211,23 @@ async def _settle(
     found: set[Key] = set()
     if wanted:
         found = await settle_plays(session, wanted, now, settle_after, "report")
-    unplanned = sum(
-        (ids[records[key].occurrence_id], cluster_id) not in found
+    planned = [
+        key
         for key, cluster_id in places.items()
-        if not isinstance(records[key], Lost)
-    )
+        if (ids[records[key].occurrence_id], cluster_id) in found
+    ]
+    unplanned = sum(not isinstance(records[key], Lost) for key in places) - len(planned)
     if unplanned:
         UNPLANNED.inc(unplanned)
         log.warning("plays.records.unplanned", count=unplanned)
+    return planned
+
+
+def _is_mistimed(record: Record, received_at: datetime) -> bool:
+    if isinstance(record, Lost):
+        return False
+    reason = record.reason.value if isinstance(record, Ended | Skipped) else ""
+    return comes_before_it_happens(NAMES[type(record)], reason, record.at, received_at)
 
 
 _CONFIRM = sa.text("""

@@ -9,10 +9,12 @@ what is known around the play.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from broadcast.plays.records import Evidence, weighed
+from broadcast.plays.records import Report as Report  # noqa: PLC0414 — re-exported
 from broadcast.wire.events import EndReason
 from broadcast.wire.fields import OnPreempt
 
@@ -67,6 +69,8 @@ class Reason(StrEnum):
     PREEMPTED = "preempted"
     LOCAL_OVERRIDE = "local_override"
     POWERED_OFF = "powered_off"
+    # Missed, or partial: what the device says of the time cannot be true.
+    CLOCK_WRONG = "clock_wrong"
     # Missed: no word of the device; inferred from what is known around it.
     NO_DEVICE = "no_device"
     NOT_PUBLISHED = "not_published"
@@ -97,22 +101,6 @@ SELF_TEST_COUNTS = timedelta(hours=24)
 once a night leaves the evening out. Longer: horns that were stolen meanwhile still count."""
 
 MAX_ERROR_MS = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One record of a journal, about this play."""
-
-    device_id: int
-    journal_id: str
-    seq: int
-    event: str
-    """`started`, `ended` or `skipped`."""
-    at: datetime
-    reason: str = ""
-    offset_seconds: float = 0.0
-    played_seconds: float = 0.0
-    evidence: str = "device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,31 +187,57 @@ def settle(facts: Facts, now: datetime, settle_after: timedelta) -> Settlement:
         settle_after: How long after `ends_by` a report may still be on its way.
     """
     waiting = now < facts.ends_by + settle_after
-    sound = [report for report in facts.reports if report.event != "skipped"]
-    if sound:
-        return _sounded(facts, sound, waiting=waiting)
+    evidence = weighed(facts.reports)
+    if _sound(evidence.believed):
+        return _sounded(facts, evidence.believed, waiting=waiting)
+    if _sound(evidence.mistimed):
+        found = _sounded(facts, _sound(evidence.mistimed), waiting=waiting)
+        if found.state in OPEN:
+            return found
+        return replace(found, state=PlayState.PARTIAL, reason=Reason.CLOCK_WRONG.value)
+    return _unheard(facts, evidence, waiting=waiting)
+
+
+def _unheard(facts: Facts, evidence: Evidence, *, waiting: bool) -> Settlement:
+    """Settle what did not sound, as far as anybody knows."""
     device_id = facts.around.device_id if facts.around else None
     if facts.cancelled is not None:
         return Settlement(state=PlayState.CANCELLED, reason=facts.cancelled, device_id=device_id)
-    if facts.reports:
-        skipped = max(facts.reports, key=_age)
-        return Settlement(
-            state=PlayState.MISSED, reason=skipped.reason, device_id=skipped.device_id
-        )
-    if waiting:
+    skipped = max(evidence.believed, key=_age, default=None)
+    if skipped is not None:
+        reason = skipped.reason
+    elif waiting:
         return Settlement(state=PlayState.PLANNED, device_id=device_id)
-    reason = Reason.UNEXPLAINED if facts.around is None else why_silent(facts.around)
-    return Settlement(state=PlayState.MISSED, reason=reason.value, device_id=device_id)
+    elif evidence.mistimed:
+        skipped = max(evidence.mistimed, key=_age)
+        reason = Reason.CLOCK_WRONG.value
+    else:
+        reason = Reason.UNEXPLAINED if facts.around is None else why_silent(facts.around)
+    if skipped is not None:
+        device_id = skipped.device_id
+    return Settlement(state=PlayState.MISSED, reason=str(reason), device_id=device_id)
 
 
 def _age(report: Report) -> tuple[datetime, str, int]:
     return report.at, report.journal_id, report.seq
 
 
-def _sounded(facts: Facts, sound: Sequence[Report], *, waiting: bool) -> Settlement:
+def _sound(reports: Iterable[Report]) -> list[Report]:
+    return [report for report in reports if report.event != "skipped"]
+
+
+def _sounded(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> Settlement:
+    """Settle by what sounded.
+
+    Args:
+        facts: The play. Of its reports only the beginnings are counted.
+        reports: Those that count.
+        waiting: More may be on its way.
+    """
+    sound = _sound(reports)
     ends = [report for report in sound if report.event == "ended"]
     starts = [report for report in sound if report.event == "started"]
-    last = _newest_journal(facts.reports)[-1]
+    last = _newest_journal(reports)[-1]
     seconds = max((end.played_seconds for end in ends), default=0.0)
     started_at = min((start.at for start in starts), default=None)
     state, reason = _sound_state(facts, ends, last, seconds, waiting=waiting)
@@ -235,7 +249,7 @@ def _sounded(facts: Facts, sound: Sequence[Report], *, waiting: bool) -> Settlem
         ended_at=max((end.at for end in ends), default=None),
         played_seconds=seconds,
         start_error_ms=None if started_at is None else _error_ms(started_at - facts.starts_at),
-        fresh_starts=fresh_starts(sound),
+        fresh_starts=fresh_starts(_sound(facts.reports)),
         evidence=grade(sound, facts.self_tests),
     )
 
@@ -247,9 +261,8 @@ def _newest_journal(reports: Sequence[Report]) -> list[Report]:
     or its flash, was replaced in the middle.
     """
     newest = max(reports, key=lambda report: (report.at, report.device_id, report.journal_id))
-    journal = (newest.device_id, newest.journal_id)
     return sorted(
-        (report for report in reports if (report.device_id, report.journal_id) == journal),
+        (report for report in reports if report.journal == newest.journal),
         key=lambda report: report.seq,
     )
 
@@ -356,7 +369,7 @@ _UNREADY = {
 }
 _FAULTS = {
     "clock_untrusted": Reason.CLOCK_UNTRUSTED,
-    "clock_wrong": Reason.CLOCK_UNTRUSTED,
+    "clock_wrong": Reason.CLOCK_WRONG,
     "local_override": Reason.LOCAL_OVERRIDE,
     "bad_content": Reason.BAD_AUDIO,
     "storage_full": Reason.STORAGE_FULL,

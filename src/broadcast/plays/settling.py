@@ -156,6 +156,7 @@ def _columns(keys: Collection[Key]) -> dict[str, list[Any]]:
 
 _REPORTS = sa.text("""
     SELECT n.occurrence_id, n.cluster_id, j.device_id, j.journal_id, j.seq, j.event, j.at,
+           j.received_at,
            COALESCE(j.body->>'reason', '') AS reason,
            COALESCE((j.body->>'offset_seconds')::float, 0) AS offset_seconds,
            COALESCE((j.body->>'played_seconds')::float, 0) AS played_seconds,
@@ -172,8 +173,8 @@ async def _reports(session: AsyncSession, keys: Collection[Key]) -> dict[Key, li
     found: defaultdict[Key, list[Report]] = defaultdict(list)
     for occurrence_id, cluster_id, *rest in await session.execute(_REPORTS, _columns(keys)):
         names = (
-            "device_id", "journal_id", "seq", "event", "at", "reason", "offset_seconds",
-            "played_seconds", "evidence",
+            "device_id", "journal_id", "seq", "event", "at", "received_at", "reason",
+            "offset_seconds", "played_seconds", "evidence",
         )  # fmt: skip
         report = Report(**dict(zip(names, rest, strict=True)))
         found[occurrence_id, cluster_id].append(report)

@@ -20,7 +20,7 @@ class Summary(BaseModel):
         since="2025-07-01T00:00:00+07:00", until="2025-07-02T00:00:00+07:00", expected=6000,
         played=5821,
         partial=40, preempted=12, missed=127, missed_by_reason={"powered_off": 88, "offline": 39},
-        unexplained=0, waiting=0, cancelled=4, restated=17, duplicates=0, late=0,
+        unexplained=0, waiting=0, cancelled=4, clock_wrong=3, restated=17, duplicates=0, late=0,
         start_error_ms_p50=40, start_error_ms_p99=310,
     )  # fmt: skip
 
@@ -35,6 +35,9 @@ class Summary(BaseModel):
     unexplained: int
     waiting: int = Field(description="planned or playing")
     cancelled: int
+    clock_wrong: int = Field(
+        description="of partial and missed: told with a time that cannot be true"
+    )
     restated: int = Field(description="changed by later evidence after they were settled")
     duplicates: int = Field(description="sounded from the beginning more than once")
     late: int = Field(description="began after the late limit")
@@ -50,6 +53,8 @@ _COUNTS = sa.text("""
            count(*) FILTER (WHERE p.state = 'missed') AS missed,
            count(*) FILTER (WHERE p.state IN ('planned', 'playing')) AS waiting,
            count(*) FILTER (WHERE p.state = 'cancelled') AS cancelled,
+           count(*) FILTER (WHERE p.reason = 'clock_wrong' AND p.state IN ('partial', 'missed'))
+               AS clock_wrong,
            count(*) FILTER (WHERE p.restated > 0) AS restated,
            count(*) FILTER (WHERE p.fresh_starts > 1 AND o.on_preempt <> 'restart')
                AS duplicates,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.sweep import heard
 from broadcast.plays import words
+from broadcast.plays.records import comes_before_it_happens
 from broadcast.plays.settle import PlayState
 from broadcast.times import Moment
 
@@ -115,12 +116,17 @@ def _deaf(row: Told) -> str:
 
 
 def _journal(row: Told) -> str:
-    if row["event"] == "started":
-        return "Bắt đầu phát" if not row["offset_seconds"] else "Phát tiếp"
     told = f": {words.reason(row['reason'])}" if row["reason"] not in {"", "completed"} else ""
-    if row["event"] == "ended":
-        return f"Kết thúc sau {words.seconds(row['played_seconds'])} giây{told}"
-    return f"Bỏ qua{told}"
+    if row["event"] == "started":
+        text = "Bắt đầu phát" if not row["offset_seconds"] else "Phát tiếp"
+    elif row["event"] == "ended":
+        text = f"Kết thúc sau {words.seconds(row['played_seconds'])} giây{told}"
+    else:
+        text = f"Bỏ qua{told}"
+    said_at: datetime = row["said_at"]
+    if comes_before_it_happens(row["event"], row["reason"], said_at, row["received_at"]):
+        text += f" (đồng hồ thiết bị sai: báo {words.clock_time(said_at)})"
+    return text
 
 
 def _self_test(row: Told) -> str:
@@ -222,7 +228,8 @@ SOURCES = (
         ORDER BY f.opened_at LIMIT 100
     """),
     _source("journal", _journal, """
-        SELECT j.at, j.event, j.received_at, d.code AS device, j.journal_id, j.seq,
+        SELECT LEAST(j.at, j.received_at) AS at, j.at AS said_at,
+               j.event, j.received_at, d.code AS device, j.journal_id, j.seq,
                COALESCE(j.body->>'reason', '') AS reason,
                COALESCE((j.body->>'offset_seconds')::float, 0) AS offset_seconds,
                COALESCE((j.body->>'played_seconds')::float, 0) AS played_seconds,

@@ -28,6 +28,7 @@ REASONS = {
     Reason.PREEMPTED: "nội dung ưu tiên hơn chiếm loa",
     Reason.LOCAL_OVERRIDE: "loa đang được dùng hoặc tắt tại chỗ",
     Reason.POWERED_OFF: "thiết bị mất điện",
+    Reason.CLOCK_WRONG: "đồng hồ thiết bị sai, giờ thiết bị báo không thể đúng",
     Reason.NO_DEVICE: "cụm loa chưa lắp thiết bị",
     Reason.NOT_PUBLISHED: "chương trình chưa được gửi lên broker trước giờ phát",
     Reason.REFUSED: "thiết bị từ chối chương trình",
@@ -122,7 +123,8 @@ def seconds(value: float) -> str:
 
 def verdict(play: Settlement, audio_seconds: float | None) -> str:
     """One sentence on what became of a play."""
-    parts = [STATES[play.state]]
+    mistimed = play.state is PlayState.PARTIAL and play.reason == Reason.CLOCK_WRONG
+    parts = ["Đã phát, không đúng giờ,"] if mistimed else [STATES[play.state]]
     if play.started_at is not None:
         parts.append(f"lúc {clock_time(play.started_at)}")
         if play.start_error_ms is not None:
