@@ -17,6 +17,7 @@ import broadcast.failures
 import broadcast.incidents.model
 import broadcast.plays.model
 import broadcast.programmes.model
+import broadcast.roles
 import broadcast.schedules.model
 import broadcast.stations.model
 import broadcast.web.model  # noqa: F401  the imports above and this one fill Base.metadata

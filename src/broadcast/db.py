@@ -18,7 +18,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -108,6 +108,10 @@ def _server_settings(settings: config.Postgres, application_name: str) -> dict[s
         "statement_timeout": str(int(settings.statement_timeout * 1000)),
         "timezone": "UTC",
         "jit": "off",
+        # Locks of a host that has vanished are free after half a minute, not two hours.
+        "tcp_keepalives_idle": "15",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
     }
 
 
@@ -298,10 +302,30 @@ def is_partition_missing(error: Exception) -> bool:
 
 def sqlstate(error: Exception) -> str | None:
     """PostgreSQL's code of an error, where it has given one."""
-    if not isinstance(error, DBAPIError):
-        return None
-    code: str | None = getattr(error.orig, "sqlstate", None)
+    # While connecting, asyncpg's own errors come as they are.
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code: str | None = getattr(cause, "sqlstate", None)
     return code
+
+
+AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a statement, or the way to it, may fail of without being a bug: PostgreSQL is away, full,
+busy, or refuses. OSError covers TimeoutError and a connection that cannot be opened."""
+
+FULL = {
+    "53100": "đĩa của PostgreSQL đã đầy; hãy giải phóng hoặc mở rộng đĩa",
+    "53200": "máy PostgreSQL hết bộ nhớ; hãy giảm tải hoặc thêm bộ nhớ",
+    "53300": "PostgreSQL hết kết nối; hãy tăng max_connections, hoặc giảm BROADCAST_POSTGRES__*_POOL",
+    "57P03": "PostgreSQL đang khởi động; hãy chờ",
+}
+"""SQLSTATE of a database that is there and can take nothing more → what to do. It passes, or
+somebody makes room: whoever meets it waits."""
+
+
+def explain(error: Exception) -> str:
+    """What is wrong with the database and what to do, for the person on duty."""
+    state = sqlstate(error)
+    return f"{FULL[state]} ({state})" if state in FULL else brief(error)
 
 
 def brief(error: Exception) -> str:

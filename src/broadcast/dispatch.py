@@ -24,8 +24,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+<<<<<<< HEAD
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+=======
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+>>>>>>> e7062c1 (wip)
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -34,10 +39,13 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+<<<<<<< HEAD
 from broadcast import clock, config, db, failures
+=======
+from broadcast import clock, config, db, roles
+>>>>>>> e7062c1 (wip)
 from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding
@@ -57,6 +65,7 @@ from broadcast.programmes.mirror import Broker, Mirror, mirrored
 from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.tasks import until_one_ends
 from broadcast.upkeep import job as upkeep
 from broadcast.web.once import forget_idempotency_keys
 
@@ -83,8 +92,14 @@ week that a new leader plans."""
 QUIET = timedelta(seconds=2)
 """When nothing came for so long the broker has told all that it retains: thousands a second."""
 
+<<<<<<< HEAD
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=1)
 """After a step failed of something else than an absence, and at most; doubling in between."""
+=======
+AWAY = (*db.AWAY, BroadcastError)
+"""What a step may fail of without being a bug: database, broker or disk away, or a row that the
+database refuses. OSError covers TimeoutError and a connection that cannot be opened."""
+>>>>>>> e7062c1 (wip)
 
 
 async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> None:
@@ -103,8 +118,9 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 ) as link,
             ):
                 dispatcher = Dispatcher(engine, link, settings, keys)
-                await _until_one_ends(
+                await until_one_ends(
                     lead.hold(),
+                    roles.report(engine, "dispatch", lambda: link.trouble),
                     dispatcher.watch(),
                     dispatcher.run(lead.wake),
                     upkeep.run(settings),
@@ -118,20 +134,6 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 exc_info=None if known else error,
             )
         await asyncio.sleep(POLL_SECONDS)
-
-
-async def _until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends; the others are stopped, and its error is raised as it is."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended = [task for task in tasks if task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in ended:
-        task.result()
 
 
 class Step(NamedTuple):

@@ -69,12 +69,38 @@ FLOODING = "flooding"
 """Fault that the server opens: the device sends more than any device may."""
 
 
+@dataclass(slots=True)
+class Condition:
+    """How the inbound path is, for whoever reports it."""
+
+    database: str = ""
+    """Why nothing can be stored, and what to do; empty: it can."""
+    echoed_over: int | None = None
+    """Connection over which an echo last came back."""
+
+
 async def take(
-    engine: AsyncEngine, link: Broker, settings: Settings, keys: Keys, share: Share | None = None
+    engine: AsyncEngine,
+    link: Broker,
+    settings: Settings,
+    keys: Keys,
+    share: Share | None = None,
+    condition: Condition | None = None,
 ) -> None:
-    """Take what comes over a link, for ever."""
+    """Take what comes over a link, for ever.
+
+    Args:
+        engine: The database.
+        link: To the broker.
+        settings: Of this process.
+        keys: To sign what devices are answered.
+        share: Which devices are ours; all of them by default.
+        condition: Kept up to date.
+    """
     orders = Orders(link, settings.mqtt.prefix, keys.programme)
-    work = _Ingest(engine, settings, orders, link, share or Share("alone"))
+    work = _Ingest(
+        engine, settings, orders, link, share or Share("alone"), condition or Condition()
+    )
     async with asyncio.TaskGroup() as group:
         group.create_task(orders.run())
         group.create_task(work.intake.echo.run())
@@ -102,8 +128,11 @@ class _Ingest:
         orders: Orders,
         link: Broker,
         share: Share,
+        condition: Condition,
     ) -> None:
         self._engine = engine
+        self._link = link
+        self._condition = condition
         self._settings = settings
         self._patience = heartbeats.patience(settings.rules)
         self._share = share
@@ -126,6 +155,8 @@ class _Ingest:
             while True:
                 batch = await coming
                 coming = asyncio.create_task(self.intake.batch())
+                if batch.echoes:
+                    self._condition.echoed_over = self._link.connection
                 BATCH.set(len(batch.messages))
                 await self._keep(batch.messages, batch.received_at, batch.probe)
                 for echo in batch.echoes:
@@ -204,7 +235,7 @@ class _Ingest:
         wait = FIRST_RETRY
         while True:
             try:
-                return await self._commit(batch, received_at, probe)
+                told = await self._commit(batch, received_at, probe)
             except Exception as error:
                 slow = len(batch) > 1 and db.sqlstate(error) == db.QUERY_CANCELED
                 if slow or not db.is_outage(error):
@@ -212,6 +243,10 @@ class _Ingest:
                 if db.is_partition_missing(error):
                     self._day = None
                 log.warning("ingest.database.away", error=db.brief(error), messages=len(batch))
+                self._condition.database = db.explain(error)
+            else:
+                self._condition.database = ""
+                return told
             RETRIES.inc()
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)

@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import random
+<<<<<<< HEAD
 import time
+=======
+from contextlib import suppress
+>>>>>>> e7062c1 (wip)
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+<<<<<<< HEAD
 from broadcast import db
 from broadcast.config import Mqtt, Settings
+=======
+from broadcast import db, roles
+from broadcast.config import Settings
+>>>>>>> e7062c1 (wip)
 from broadcast.devices import sweep
 from broadcast.devices.sharing import Share
-from broadcast.ingest import FIRST_RETRY, LONGEST_RETRY, take
+from broadcast.ingest import FIRST_RETRY, LONGEST_RETRY, Condition, take
 from broadcast.mqtt import Link
 from broadcast.mqtt_features import end_session, shares_subscriptions
 from broadcast.programmes.keys import Keys
+from broadcast.tasks import until_one_ends
 from broadcast.wire.topics import DEVICE_EVENT, SERVER_ECHO
 
 log = structlog.get_logger()
 
+ECHOED_WITHIN = 15.0
+"""Seconds from the connection to the first echo. A broker may take us and let nothing through: one
+of MQTT 3.1.1 need not say that a subscription, and cannot say that a message, was refused."""
+
 
 async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
-    """Take what devices send, for ever.
+    """Take what devices send, for ever, whenever no other process is this worker.
 
     Args:
         engine: The database.
@@ -31,6 +45,7 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
         keys: To sign what devices are answered.
         worker: Which of the workers this is.
     """
+<<<<<<< HEAD
     share = await _share(settings, worker)
     prefix = settings.mqtt.prefix
     follow, forget = share.filters(f"{prefix}/{DEVICE_EVENT.filter()}")
@@ -57,6 +72,94 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
             wait = FIRST_RETRY
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
         wait = min(2 * wait, LONGEST_RETRY)
+=======
+    name = role_name(worker)
+    while True:
+        work = _Worker(engine, settings, keys, worker)
+        try:
+            async with roles.claimed(engine, name) as claim:
+                await until_one_ends(
+                    claim.hold(), roles.report(engine, name, work.trouble), work.run()
+                )
+        except roles.TakenOver as error:
+            log.warning("roles.role.lost", role=name, detail=str(error))
+
+
+def role_name(worker: int) -> str:
+    """Name under which a worker claims its role and reports."""
+    return f"ingest-{worker}"
+
+
+class _Worker:
+    """One worker while its role is ours."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, keys: Keys, worker: int) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._keys = keys
+        self._worker = worker
+        self._starting = roles.STARTING
+        self._link: Link | None = None
+        self._condition = Condition()
+
+    def trouble(self) -> str:
+        """Why it cannot work, and what to do; empty: it works."""
+        link = self._link
+        if link is None:
+            return self._starting
+        if link.trouble or self._condition.database:
+            return link.trouble or self._condition.database
+        if link.stood_seconds > ECHOED_WITHIN and self._condition.echoed_over != link.connection:
+            return (
+                "broker MQTT nhận kết nối nhưng không chuyển lại tín hiệu thử của chính máy chủ"
+                f" ({self._echo}); kiểm tra quyền đọc và ghi của người dùng này (mosquitto.acl)"
+            )
+        return ""
+
+    @property
+    def _echo(self) -> str:
+        return f"{self._settings.mqtt.prefix}/{SERVER_ECHO.build(worker=str(self._worker))}"
+
+    async def run(self) -> None:
+        """Connect, and take what comes, for ever."""
+        settings, worker = self._settings, self._worker
+        share = await self._share()
+        follow, forget = share.filters(f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}")
+        if worker == 1:
+            await _end_left_over(self._engine, settings)
+        log.info(
+            "ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind
+        )
+        async with Link(
+            settings.mqtt,
+            subscriptions=[(follow, 1), (self._echo, 1)],
+            forget=[forget],
+            client_id=_session(settings, worker),
+            mqtt5=share.kind == "shared",
+        ) as link:
+            self._link = link
+            await take(self._engine, link, settings, self._keys, share, self._condition)
+
+    async def _share(self) -> Share:
+        workers, sharing = self._settings.ingest.workers, self._settings.ingest.sharing
+        if workers == 1:
+            return Share("alone")
+        if sharing != "auto":
+            return Share(sharing, self._worker, workers)
+        wait = FIRST_RETRY
+        while True:
+            try:
+                shared = await shares_subscriptions(self._settings.mqtt)
+                return Share("shared" if shared else "shards", self._worker, workers)
+            except OSError as error:
+                log.warning("ingest.broker.away", error=str(error))
+                self._starting = (
+                    f"không kết nối được broker MQTT ({error}); kiểm tra broker đang chạy và"
+                    " BROADCAST_MQTT__HOST, __PORT"
+                )
+            await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+            wait = min(2 * wait, LONGEST_RETRY)
+>>>>>>> e7062c1 (wip)
 
 
 def session_of(mqtt: Mqtt, worker: int) -> str:
@@ -64,21 +167,23 @@ def session_of(mqtt: Mqtt, worker: int) -> str:
     return mqtt.session(None if worker == 1 else str(worker))
 
 
-async def _share(settings: Settings, worker: int) -> Share:
-    workers, sharing = settings.ingest.workers, settings.ingest.sharing
-    if workers == 1:
-        return Share("alone")
-    if sharing != "auto":
-        return Share(sharing, worker, workers)
-    wait = FIRST_RETRY
+async def _most_workers(engine: AsyncEngine) -> int:
     while True:
         try:
+<<<<<<< HEAD
             shared = await shares_subscriptions(settings.mqtt, session_of(settings.mqtt, worker))
             return Share("shared" if shared else "shards", worker, workers)
         except OSError as error:
             log.warning("ingest.broker.away", error=str(error))
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
         wait = min(2 * wait, LONGEST_RETRY)
+=======
+            async with db.transaction(engine) as session:
+                return await sweep.most_workers(session)
+        except db.AWAY as error:
+            log.warning("ingest.database.away", error=db.brief(error))
+        await asyncio.sleep(FIRST_RETRY)
+>>>>>>> e7062c1 (wip)
 
 
 async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
@@ -86,9 +191,12 @@ async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
 
     A broker goes on handing a session that persists its part, whether or not anybody comes for it.
     """
-    async with db.transaction(engine) as session:
-        most = await sweep.most_workers(session)
-    for number in range(settings.ingest.workers + 1, most + 1):
+    most = await _most_workers(engine)
+    gone = range(settings.ingest.workers + 1, most + 1)
+    with suppress(*db.AWAY):
+        async with db.transaction(engine) as session:
+            await roles.forget(session, [role_name(number) for number in gone])
+    for number in gone:
         try:
             await end_session(settings.mqtt, session_of(settings.mqtt, number))
         except OSError as error:

@@ -47,6 +47,10 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds between attempts to connect, doubling from the one to the other, each drawn between
 nothing and that: clients of a restarted broker must not return in step."""
 
+LASTED, FEW = 10.0, 3
+"""Seconds that a connection lasts, and how many in a row may last less: two clients of one id
+throw each other out for ever."""
+
 SESSION_SECONDS = 7 * 24 * 3600
 """How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
 of its own."""
@@ -115,10 +119,15 @@ class Link:
         self._pending: dict[int, asyncio.Future[None]] = {}
         self._told_unacked = 0
         self._idle_since: float | None = None
+        self._why = "đang kết nối"
+        self._broke_at_once = 0
+        """Times in a row that a connection broke as soon as it stood."""
+        self._stood_at = 0.0
         self._paused = False
         self._writing = False
         self._socket: Stream | None = None
-        self._client = self._make_client(settings, client_id or settings.client_id, mqtt5=mqtt5)
+        self._client_id = client_id or settings.client_id
+        self._client = self._make_client(settings, self._client_id, mqtt5=mqtt5)
 
     async def __aenter__(self) -> Link:
         self._loop = asyncio.get_running_loop()
@@ -170,6 +179,22 @@ class Link:
                 await self._arrived.wait()
         finally:
             self._idle_since = None
+
+    @property
+    def trouble(self) -> str:
+        """Why the link does not stand, and what to do, for the person on duty; empty: it does."""
+        if self._broke_at_once >= FEW:
+            return (
+                f"broker MQTT {self._address} ngắt ngay sau mỗi lần kết nối: có chương trình khác"
+                f" dùng cùng client id {self._client_id}; hãy dừng nó, hoặc đặt"
+                " BROADCAST_MQTT__CLIENT_ID khác"
+            )
+        return "" if self.connected else f"broker MQTT {self._address}: {self._why}"
+
+    @property
+    def stood_seconds(self) -> float:
+        """For how long the link has stood; 0 while it does not."""
+        return time.monotonic() - self._stood_at if self.connected else 0.0
 
     @property
     def idle_seconds(self) -> float:
@@ -263,10 +288,16 @@ class Link:
                 await self._open()
             except OSError as error:
                 log.warning("mqtt.link.failed", broker=self._address, error=str(error))
+                self._why = (
+                    f"không kết nối được ({error}); kiểm tra broker đang chạy,"
+                    " BROADCAST_MQTT__HOST, __PORT và __TLS_CA_FILE"
+                )
                 self._broken.set_result(None)
             while not self._broken.done():
                 await asyncio.wait([self._broken], timeout=1)
                 self._client.loop_misc()
+                if self.stood_seconds > LASTED:
+                    self._broke_at_once = 0
             # Held for a moment only counts as failed: a broker may accept us and kick us out.
             held = time.monotonic() - since > LONGEST_RETRY
             retry = FIRST_RETRY if held else min(2 * retry, LONGEST_RETRY)
@@ -374,6 +405,10 @@ class Link:
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, *___: Any) -> None:
         if reason.is_failure:
             log.error("mqtt.link.refused", broker=self._address, reason=str(reason))
+            self._why = (
+                f"từ chối đăng nhập ({reason}); kiểm tra BROADCAST_MQTT__USERNAME và"
+                " __PASSWORD_FILE"
+            )
         elif self._subscriptions:
             if self._forget:
                 client.unsubscribe(self._forget)
@@ -385,12 +420,18 @@ class Link:
         answers = zip(self._subscriptions, reasons, strict=False)
         if refused := [topic for (topic, _), reason in answers if reason.is_failure]:
             log.error("mqtt.subscription.refused", broker=self._address, topics=refused)
+            self._why = (
+                f"không cho nghe {', '.join(refused)}; kiểm tra quyền của người dùng này"
+                " (mosquitto.acl)"
+            )
             client.disconnect()
         else:
             self._stand()
 
     def _stand(self) -> None:
         self.connected = True
+        self._stood_at = time.monotonic()
+        self._why = "mất kết nối, đang kết nối lại"
         self._standing.set()
         CONNECTED.inc()
         log.info("mqtt.link.connected", broker=self._address)
@@ -399,6 +440,8 @@ class Link:
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, *____: Any) -> None:
         if self.connected:
+            at_once = reason.is_failure and self.stood_seconds < LASTED
+            self._broke_at_once = self._broke_at_once + 1 if at_once else 0
             self.connected = False
             self._standing.clear()
             CONNECTED.dec()

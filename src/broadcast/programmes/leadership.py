@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from broadcast import roles
 from broadcast.areas.topology import CHANNEL
 
 log = structlog.get_logger()
@@ -74,7 +75,11 @@ async def leadership(engine: AsyncEngine) -> AsyncIterator[Leadership]:
     try:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         locking = sa.text(f"SELECT pg_try_advisory_lock({LOCK})")
-        while not await connection.scalar(locking):  # noqa: ASYNC110  another process holds it
+        told = False
+        while not await connection.scalar(locking):
+            if not told:
+                told = True
+                log.warning("roles.role.standby", **await roles.standby(engine, "dispatch"))
             await asyncio.sleep(TRY_SECONDS)
         lead = Leadership(connection)
         await lead.listen()

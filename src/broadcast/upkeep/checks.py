@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from broadcast.clock import LOCAL
 from broadcast.config import Upkeep
 from broadcast.upkeep import lifetimes
 from broadcast.upkeep.storage import Room
@@ -31,6 +32,7 @@ class Name(StrEnum):
     SCHEMA = "schema"
     PARTITIONS = "partitions"
     RETENTION = "retention"
+    ROLES = "roles"
     OUTBOX = "outbox"
     LISTENING = "listening"
     DEVICES = "devices"
@@ -117,6 +119,34 @@ def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
         _devices(facts, settings, now),
         _steps(facts, now),
     ]
+
+
+QUIET_ROLE = timedelta(seconds=45)
+"""A role that has said nothing for longer is done by nobody; it says so every ten seconds."""
+
+
+class Role(NamedTuple):
+    """How a role was when it last said so."""
+
+    name: str
+    where: str
+    """Host and process."""
+    trouble: str
+    at: datetime
+
+
+def roles(said: Sequence[Role], now: datetime) -> Check:
+    """Every role that any process has done is done, and works."""
+    bad = []
+    for role in said:
+        if now - role.at > QUIET_ROLE:
+            bad.append(
+                f"{role.name} ({role.where}) không còn báo tin từ {role.at.astimezone(LOCAL):%H:%M:%S}:"
+                " tiến trình đã dừng hoặc treo; kiểm tra systemctl status và khởi động lại."
+            )
+        elif role.trouble:
+            bad.append(f"{role.name} ({role.where}): {role.trouble}.")
+    return _bad(Name.ROLES, " ".join(bad)) if bad else Check(name=Name.ROLES, ok=True)
 
 
 def _partitions(facts: Facts) -> Check:

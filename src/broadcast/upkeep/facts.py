@@ -10,9 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.clock import LOCAL
 from broadcast.devices import sweep
+<<<<<<< HEAD
 from broadcast.failures import Failure
 from broadcast.upkeep import lifetimes, partitions
 from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
+=======
+from broadcast.roles import states
+from broadcast.upkeep import checks, lifetimes, partitions
+from broadcast.upkeep.checks import HEARD_WITHIN, Facts
+>>>>>>> e7062c1 (wip)
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
@@ -76,3 +82,11 @@ async def limit_time(session: AsyncSession, at_most: timedelta) -> None:
     """Have the statements of this transaction end within a time, also their waits for locks."""
     milliseconds = int(at_most / timedelta(milliseconds=1))
     await session.execute(sa.text(f"SET LOCAL statement_timeout = {milliseconds}"))
+
+
+async def roles(session: AsyncSession) -> list[checks.Role]:
+    """What the roles of all processes said last."""
+    return [
+        checks.Role(state.name, f"máy {state.host}, tiến trình {state.pid}", state.trouble, state.at)
+        for state in await states(session)
+    ]

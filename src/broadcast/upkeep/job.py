@@ -12,10 +12,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, config, db, failures
@@ -36,9 +34,6 @@ LAST_ROUND = Gauge(
 
 ROUND_SECONDS = 30.0
 """Between two rounds: how soon what failed is tried again."""
-
-AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a chore may fail of without being a bug: the database is away, busy, or refuses."""
 
 
 class Chore(NamedTuple):
@@ -86,7 +81,11 @@ class House:
                 continue
             try:
                 await work(now)
+<<<<<<< HEAD
             except Exception as error:  # noqa: BLE001 — whatever it is, the others go on
+=======
+            except db.AWAY as error:
+>>>>>>> e7062c1 (wip)
                 FAILURES.labels(name).inc()
                 bug = not isinstance(error, AWAY)
                 if name not in self._failing:

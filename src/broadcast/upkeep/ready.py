@@ -9,9 +9,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-import asyncpg
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config, db
@@ -80,17 +78,14 @@ class Prober:
                 if schema.ok:
                     work = await facts.gather(session, self._settings.upkeep, now)
                     found += checks.work(work, self._settings.upkeep, now)
+                    if said := await facts.roles(session):
+                        found.append(checks.roles(said, now))
                 directory = await storage.data_directory(session)
                 size = None
                 if self._settings.upkeep.database_capacity_bytes is not None:
                     size = await storage.database_bytes(session)
-        except (
-            SQLAlchemyError,
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-        ) as error:
-            return _Answer.away(f"Cơ sở dữ liệu không dùng được ({db.brief(error)})")
+        except db.AWAY as error:
+            return _Answer.away(f"Cơ sở dữ liệu không dùng được ({db.explain(error)})")
         return _Answer(found, directory, size)
 
 
