@@ -72,3 +72,8 @@ async def _read(dsn: str) -> list[tuple[int, date, str, int]]:
         found = [(row[0], row[1], row[2], row[3]) for row in rows]
     await engine.dispose()
     return found
+
+
+def test_the_newest_revision_is_that_of_alembic() -> None:
+    script = ScriptDirectory.from_config(db.alembic_config("postgresql://x@127.0.0.1/x"))
+    assert db.newest_revision() == script.get_current_head()

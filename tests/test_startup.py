@@ -168,7 +168,7 @@ WRONG = {
         "database",
         "BROADCAST_POSTGRES__DSN",
     ),
-    "BROADCAST_POSTGRES__POOL_SIZE=50": ("database", "max_connections"),
+    "BROADCAST_POSTGRES__POOL_SIZE=100": ("database", "max_connections"),
     "BROADCAST_MQTT__PORT=1": ("broker", "BROADCAST_MQTT__PORT"),
     "BROADCAST_MQTT__HOST=no-such-host.invalid": ("broker", "BROADCAST_MQTT__HOST"),
     "BROADCAST_UPKEEP__DISK_FREE_BYTES=999999999999999": ("disk", "RAW_DAYS"),

@@ -14,6 +14,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,7 @@ import broadcast.schedules.routes
 import broadcast.stations.routes
 import broadcast.upkeep.routes
 from broadcast import clock, config, db, dispatch, ingest_worker, mqtt_login, startup
+from broadcast import roles as role_states
 from broadcast.accounts.routing import Router
 from broadcast.config import Role
 from broadcast.errors import Unavailable
@@ -47,6 +49,9 @@ log = structlog.get_logger()
 WORKERS = Gauge(
     "broadcast_ingest_workers", "Of a process with the role ingest: how many ought to share it"
 )
+
+FULL_SECONDS = 2.0
+"""Between two looks at a database that can take nothing more."""
 
 GRACE_SECONDS = 7.0
 """From being told to end to the end of the process: requests have five of them to finish."""
@@ -74,8 +79,17 @@ async def _metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
-    """The REST interface."""
+def create_app(
+    settings: config.Settings, engine: AsyncEngine, watcher: AsyncEngine | None = None
+) -> FastAPI:
+    """The REST interface.
+
+    Args:
+        settings: Of this process.
+        engine: Where requests are worked off.
+        watcher: Where `/readyz` looks: readers that take all of the former's connections must not
+            look like a database that is away.
+    """
     app = FastAPI(
         title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
         summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
@@ -91,7 +105,7 @@ def create_app(settings: config.Settings, engine: AsyncEngine) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
 
-    app.include_router(_watching(Prober(engine, settings)))
+    app.include_router(_watching(Prober(watcher or engine, settings)))
     return app
 
 
@@ -151,23 +165,25 @@ async def _run(
     worker: int,
     listeners: Mapping[str, socket.socket],
 ) -> None:
-    engine = db.create_engine(settings.postgres)
+    # A pool for each: a thousand readers must not cost a heartbeat its connection.
+    engines = {role: _engine(settings, role) for role in roles}
+    watcher = db.create_engine(settings.postgres, "broadcast.readiness", config.READINESS_POOL)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _spare_collector()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with db.transaction(engine) as session:
-            await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
+        await _begin(engines[roles[0]], roles, worker, stop)
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_role(role, settings, engine, worker), name=role)
+                group.create_task(_role(role, settings, engines[role], worker), name=role)
                 for role in roles
                 if role is not Role.WEB
             ]
             for name, listener in listeners.items():
-                app = create_app(settings, engine) if name == Role.WEB else create_watched()
+                web = name == Role.WEB
+                app = create_app(settings, engines[Role.WEB], watcher) if web else create_watched()
                 tasks.append(
                     group.create_task(
                         server.serve(app, listener, settings.web.connections), name=name
@@ -181,8 +197,44 @@ async def _run(
             for task in tasks:
                 task.cancel()
     finally:
-        await engine.dispose()
+        for engine in (*engines.values(), watcher):
+            await engine.dispose()
     log.info("app.process.stopped")
+
+
+def _engine(settings: config.Settings, role: Role) -> AsyncEngine:
+    postgres = settings.postgres
+    pools = {Role.INGEST: postgres.ingest_pool, Role.DISPATCH: postgres.dispatch_pool}
+    return db.create_engine(postgres, f"broadcast.{role}", pools.get(role))
+
+
+async def _begin(
+    engine: AsyncEngine, roles: Sequence[Role], worker: int, stop: asyncio.Event
+) -> None:
+    """Make the partitions of today and say which roles are to be done.
+
+    Waits for a database that is full: whoever restarts us meanwhile makes it no emptier.
+
+    Raises:
+        Exception: It cannot be used otherwise.
+    """
+    names = {Role.INGEST: ingest_worker.role_name(worker), Role.DISPATCH: dispatch.ROLE}
+    while not stop.is_set():
+        try:
+            async with db.transaction(engine) as session:
+                await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
+                for role in roles:
+                    if role in names:
+                        await role_states.announce(session, names[role], clock.now())
+        except db.AWAY as error:
+            if db.sqlstate(error) not in db.FULL:
+                raise
+            log.warning("app.database.full", error=db.explain(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FULL_SECONDS):
+                    await stop.wait()
+        else:
+            return
 
 
 def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 1) -> None:

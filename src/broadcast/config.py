@@ -54,9 +54,20 @@ class Postgres(Group):
         description="postgresql://user[:password]@host[:port]/database, or a socket with ?host=",
     )
     pool_size: int = Field(
-        10, ge=3, description="connections each process may hold; the leader one more, for upkeep"
+        10, ge=3, description="connections the role web may hold, and any other but the next two"
+    )
+    ingest_pool: int = Field(6, ge=4, description="connections each ingest worker may hold")
+    dispatch_pool: int = Field(
+        5, ge=3, description="connections the role dispatch may hold, and one more for upkeep"
     )
     statement_timeout: PositiveFloat = Field(30.0, description="seconds")
+
+
+READINESS_POOL = 2
+"""Connections by which `/readyz` looks, of each process that answers it."""
+
+UPKEEP = 2
+"""Connections of the leader's upkeep, which has no pool."""
 
 
 SESSION = "{session}"
@@ -250,6 +261,19 @@ class Settings(BaseSettings):
     province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
     content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def connections(self) -> int:
+        """What PostgreSQL must allow: every role at the most, and somebody with psql."""
+        postgres = self.postgres
+        return (
+            len(set(Role) - {Role.INGEST, Role.DISPATCH}) * postgres.pool_size
+            + READINESS_POOL
+            + self.ingest.workers * postgres.ingest_pool
+            + postgres.dispatch_pool
+            + UPKEEP
+            + 3
+        )
 
 
 def environment_file() -> Path | None:

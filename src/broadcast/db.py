@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import msgspec
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -24,6 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase
 
 from broadcast import config
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -69,7 +71,9 @@ MARGIN_SECONDS = 2.0
 """How much longer than the server's statement timeout we wait for its word that it has run out."""
 
 
-def create_engine(settings: config.Postgres, application_name: str = "broadcast") -> AsyncEngine:
+def create_engine(
+    settings: config.Postgres, application_name: str = "broadcast", pool_size: int | None = None
+) -> AsyncEngine:
     """Engine on asyncpg; every connection carries `application_name` and a statement timeout.
 
     A server that has not said so when a statement ran into it hangs, or its host has vanished,
@@ -79,7 +83,7 @@ def create_engine(settings: config.Postgres, application_name: str = "broadcast"
     """
     return create_async_engine(
         async_url(settings.dsn.get_secret_value()),
-        pool_size=settings.pool_size,
+        pool_size=settings.pool_size if pool_size is None else pool_size,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={
@@ -139,9 +143,11 @@ def _migrations_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "migrations"
 
 
-def alembic_config(dsn: str) -> AlembicConfig:
+def alembic_config(dsn: str) -> Config:
     """Alembic's configuration, built in code so that no ini file can disagree with it."""
-    cfg = AlembicConfig()
+    from alembic.config import Config  # noqa: PLC0415  a tenth of the time that a server starts
+
+    cfg = Config()
     cfg.set_main_option("script_location", str(_migrations_dir()))
     cfg.attributes["url"] = async_url(dsn)
     return cfg
@@ -149,12 +155,19 @@ def alembic_config(dsn: str) -> AlembicConfig:
 
 async def migrate(dsn: str) -> None:
     """Bring the schema to the newest revision; harmless to repeat, one process at a time."""
+    from alembic import command  # noqa: PLC0415  as above
+
     await asyncio.to_thread(command.upgrade, alembic_config(dsn), "head")
 
 
+@cache
 def newest_revision() -> str | None:
     """Revision of the schema that this code was written for."""
-    return ScriptDirectory(str(_migrations_dir())).get_current_head()
+    named: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
+    for path in (_migrations_dir() / "versions").glob("*.py"):
+        for name, revision in re.findall(r"(?m)^(\w+) = [\"'](\w+)[\"']", path.read_text()):
+            named.get(name, set()).add(revision)
+    return next(iter(named["revision"] - named["down_revision"]), None)
 
 
 PARTITIONED = {
@@ -315,7 +328,8 @@ busy, or refuses. OSError covers TimeoutError and a connection that cannot be op
 FULL = {
     "53100": "đĩa của PostgreSQL đã đầy; hãy giải phóng hoặc mở rộng đĩa",
     "53200": "máy PostgreSQL hết bộ nhớ; hãy giảm tải hoặc thêm bộ nhớ",
-    "53300": "PostgreSQL hết kết nối; hãy tăng max_connections, hoặc giảm BROADCAST_POSTGRES__*_POOL",
+    "53300": "PostgreSQL hết kết nối; hãy tăng max_connections, hoặc giảm"
+    " BROADCAST_POSTGRES__POOL_SIZE",
     "57P03": "PostgreSQL đang khởi động; hãy chờ",
 }
 """SQLSTATE of a database that is there and can take nothing more → what to do. It passes, or

@@ -24,15 +24,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-<<<<<<< HEAD
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-=======
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
->>>>>>> e7062c1 (wip)
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,11 +36,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-<<<<<<< HEAD
-from broadcast import clock, config, db, failures
-=======
-from broadcast import clock, config, db, roles
->>>>>>> e7062c1 (wip)
+from broadcast import clock, config, db, failures, roles
 from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding
@@ -76,6 +67,9 @@ FAILURES = Counter(
 )
 TURN = Gauge("broadcast_dispatch_last_turn_timestamp", "Unix time of the last finished turn")
 
+ROLE = "dispatch"
+"""Name under which the leader reports how it is."""
+
 POLL_SECONDS = 1.0
 SCHEDULES_AT_ONCE = 100
 """Schedules of one transaction: a third of a second in a province of 10,000 clusters."""
@@ -92,14 +86,8 @@ week that a new leader plans."""
 QUIET = timedelta(seconds=2)
 """When nothing came for so long the broker has told all that it retains: thousands a second."""
 
-<<<<<<< HEAD
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=1)
 """After a step failed of something else than an absence, and at most; doubling in between."""
-=======
-AWAY = (*db.AWAY, BroadcastError)
-"""What a step may fail of without being a bug: database, broker or disk away, or a row that the
-database refuses. OSError covers TimeoutError and a connection that cannot be opened."""
->>>>>>> e7062c1 (wip)
 
 
 async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> None:
@@ -120,14 +108,14 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 dispatcher = Dispatcher(engine, link, settings, keys)
                 await until_one_ends(
                     lead.hold(),
-                    roles.report(engine, "dispatch", lambda: link.trouble),
+                    roles.report(engine, ROLE, lambda: link.trouble),
                     dispatcher.watch(),
                     dispatcher.run(lead.wake),
                     upkeep.run(settings),
                 )
         except Exception as error:
             # Never the end of the process: whatever it is, the next leader may do better.
-            known = isinstance(error, SQLAlchemyError) or failures.is_away(error)
+            known = isinstance(error, db.AWAY) or failures.is_away(error)
             log.warning(
                 "dispatch.leadership.lost",
                 error=db.brief(error),

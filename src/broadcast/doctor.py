@@ -198,7 +198,7 @@ async def _ask(connection: AsyncConnection, settings: config.Settings) -> AsyncI
 
 def _connections(most: int, settings: config.Settings) -> Finding:
     """Web, ingest and dispatch are a process each, with a pool each; the leader has one more."""
-    needed = 3 * settings.postgres.pool_size + settings.ingest.workers + 5
+    needed = settings.connections
     if most < needed:
         return wrong(
             "database",

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-<<<<<<< HEAD
 import time
-=======
 from contextlib import suppress
->>>>>>> e7062c1 (wip)
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-<<<<<<< HEAD
-from broadcast import db
-from broadcast.config import Mqtt, Settings
-=======
 from broadcast import db, roles
-from broadcast.config import Settings
->>>>>>> e7062c1 (wip)
+from broadcast.config import Mqtt, Settings
 from broadcast.devices import sweep
 from broadcast.devices.sharing import Share
 from broadcast.ingest import FIRST_RETRY, LONGEST_RETRY, Condition, take
@@ -45,36 +37,9 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
         keys: To sign what devices are answered.
         worker: Which of the workers this is.
     """
-<<<<<<< HEAD
-    share = await _share(settings, worker)
-    prefix = settings.mqtt.prefix
-    follow, forget = share.filters(f"{prefix}/{DEVICE_EVENT.filter()}")
-    echo = f"{prefix}/{SERVER_ECHO.build(worker=str(worker))}"
-    if worker == 1:
-        await _end_left_over(engine, settings)
-    log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
-    wait = FIRST_RETRY
+    name, wait = role_name(worker), FIRST_RETRY
     while True:
         began = time.monotonic()
-        try:
-            async with Link(
-                settings.mqtt,
-                subscriptions=[(follow, 1), (echo, 1)],
-                forget=[forget],
-                client_id=session_of(settings.mqtt, worker),
-                mqtt5=share.kind == "shared",
-            ) as link:
-                await take(engine, link, settings, keys, share)
-        except Exception:
-            # A bug of ours; what is not acknowledged comes again over the next link.
-            log.exception("ingest.worker.failed", worker=worker)
-        if time.monotonic() - began > LONGEST_RETRY:
-            wait = FIRST_RETRY
-        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
-        wait = min(2 * wait, LONGEST_RETRY)
-=======
-    name = role_name(worker)
-    while True:
         work = _Worker(engine, settings, keys, worker)
         try:
             async with roles.claimed(engine, name) as claim:
@@ -83,6 +48,13 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
                 )
         except roles.TakenOver as error:
             log.warning("roles.role.lost", role=name, detail=str(error))
+        except Exception:
+            # A bug of ours; what is not acknowledged comes again over the next link.
+            log.exception("ingest.worker.failed", worker=worker)
+        if time.monotonic() - began > LONGEST_RETRY:
+            wait = FIRST_RETRY
+        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+        wait = min(2 * wait, LONGEST_RETRY)
 
 
 def role_name(worker: int) -> str:
@@ -127,14 +99,12 @@ class _Worker:
         follow, forget = share.filters(f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}")
         if worker == 1:
             await _end_left_over(self._engine, settings)
-        log.info(
-            "ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind
-        )
+        log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
         async with Link(
             settings.mqtt,
             subscriptions=[(follow, 1), (self._echo, 1)],
             forget=[forget],
-            client_id=_session(settings, worker),
+            client_id=session_of(settings.mqtt, worker),
             mqtt5=share.kind == "shared",
         ) as link:
             self._link = link
@@ -149,7 +119,9 @@ class _Worker:
         wait = FIRST_RETRY
         while True:
             try:
-                shared = await shares_subscriptions(self._settings.mqtt)
+                shared = await shares_subscriptions(
+                    self._settings.mqtt, session_of(self._settings.mqtt, self._worker)
+                )
                 return Share("shared" if shared else "shards", self._worker, workers)
             except OSError as error:
                 log.warning("ingest.broker.away", error=str(error))
@@ -159,7 +131,6 @@ class _Worker:
                 )
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)
->>>>>>> e7062c1 (wip)
 
 
 def session_of(mqtt: Mqtt, worker: int) -> str:
@@ -170,20 +141,11 @@ def session_of(mqtt: Mqtt, worker: int) -> str:
 async def _most_workers(engine: AsyncEngine) -> int:
     while True:
         try:
-<<<<<<< HEAD
-            shared = await shares_subscriptions(settings.mqtt, session_of(settings.mqtt, worker))
-            return Share("shared" if shared else "shards", worker, workers)
-        except OSError as error:
-            log.warning("ingest.broker.away", error=str(error))
-        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
-        wait = min(2 * wait, LONGEST_RETRY)
-=======
             async with db.transaction(engine) as session:
                 return await sweep.most_workers(session)
         except db.AWAY as error:
             log.warning("ingest.database.away", error=db.brief(error))
         await asyncio.sleep(FIRST_RETRY)
->>>>>>> e7062c1 (wip)
 
 
 async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -55,7 +55,7 @@ class RoleState(db.Base):
     """When it was last said."""
 
 
-class TakenOver(ConnectionError):
+class TakenOver(Exception):
     """Another process does the role now."""
 
 
@@ -168,6 +168,13 @@ async def say(session: AsyncSession, name: str, trouble: str) -> None:
     """Say how a role of this process is."""
     us = {"host": socket.gethostname(), "pid": os.getpid(), "at": clock.now()}
     await session.execute(_SAY, {"name": name, "trouble": trouble, **us})
+
+
+async def announce(session: AsyncSession, name: str, now: datetime) -> None:
+    """Say that a role is about to be done, unless some process is doing it."""
+    state = await session.get(RoleState, name)
+    if state is None or state.trouble or now - state.at > 2 * timedelta(seconds=REPORT_SECONDS):
+        await say(session, name, STARTING)
 
 
 async def report(engine: AsyncEngine, name: str, trouble: Callable[[], str]) -> None:

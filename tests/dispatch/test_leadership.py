@@ -19,6 +19,7 @@ from broadcast.embedded.broker import Broker
 from broadcast.errors import Unavailable
 from broadcast.mqtt import Link
 from broadcast.programmes import leadership
+from broadcast.tasks import until_one_ends
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import Verifier
 from tests.dispatch.world import KEYS, PREFIX, World
@@ -219,5 +220,5 @@ async def test_an_error_ends_all_that_runs_beside_it() -> None:
         raise Unavailable("gone")
 
     with pytest.raises(Unavailable):
-        await dispatch._until_one_ends(endless("a"), failing(), endless("b"))
+        await until_one_ends(endless("a"), failing(), endless("b"))
     assert sorted(ended) == ["a", "b"]

@@ -140,8 +140,9 @@ def roles(said: Sequence[Role], now: datetime) -> Check:
     bad = []
     for role in said:
         if now - role.at > QUIET_ROLE:
+            last = f"{role.at.astimezone(LOCAL):%H:%M:%S %d/%m/%Y}"
             bad.append(
-                f"{role.name} ({role.where}) không còn báo tin từ {role.at.astimezone(LOCAL):%H:%M:%S}:"
+                f"{role.name} ({role.where}) không còn báo tin từ {last}:"
                 " tiến trình đã dừng hoặc treo; kiểm tra systemctl status và khởi động lại."
             )
         elif role.trouble:

@@ -10,15 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.clock import LOCAL
 from broadcast.devices import sweep
-<<<<<<< HEAD
 from broadcast.failures import Failure
-from broadcast.upkeep import lifetimes, partitions
-from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
-=======
 from broadcast.roles import states
 from broadcast.upkeep import checks, lifetimes, partitions
-from broadcast.upkeep.checks import HEARD_WITHIN, Facts
->>>>>>> e7062c1 (wip)
+from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
@@ -87,6 +82,8 @@ async def limit_time(session: AsyncSession, at_most: timedelta) -> None:
 async def roles(session: AsyncSession) -> list[checks.Role]:
     """What the roles of all processes said last."""
     return [
-        checks.Role(state.name, f"máy {state.host}, tiến trình {state.pid}", state.trouble, state.at)
+        checks.Role(
+            state.name, f"máy {state.host}, tiến trình {state.pid}", state.trouble, state.at
+        )
         for state in await states(session)
     ]

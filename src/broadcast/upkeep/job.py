@@ -81,13 +81,9 @@ class House:
                 continue
             try:
                 await work(now)
-<<<<<<< HEAD
             except Exception as error:  # noqa: BLE001 — whatever it is, the others go on
-=======
-            except db.AWAY as error:
->>>>>>> e7062c1 (wip)
                 FAILURES.labels(name).inc()
-                bug = not isinstance(error, AWAY)
+                bug = not isinstance(error, db.AWAY)
                 if name not in self._failing:
                     self._failing.add(name)
                     level = log.info if partitions.is_busy(error) else log.warning

@@ -1,0 +1,293 @@
+"""One process does a role, and /readyz of any process tells how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from broadcast import clock, config, db, dispatch, ingest_worker, mqtt, roles
+from broadcast.app import create_app
+from broadcast.config import Mqtt
+from broadcast.embedded.broker import Broker
+from broadcast.programmes.keys import Keys
+from broadcast.wire.envelope import SigningKey
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with shorter waits."""
+    for module, name, seconds in (
+        (roles, "TRY_SECONDS", 0.05), (roles, "HOLD_SECONDS", 0.2), (roles, "LOOK_SECONDS", 0.02),
+        (roles, "RETAKE_SECONDS", 0.5), (mqtt, "FIRST_RETRY", 0.05), (mqtt, "LONGEST_RETRY", 0.2),
+        (ingest_worker, "FIRST_RETRY", 0.05), (ingest_worker, "ECHOED_WITHIN", 2.0),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, seconds)
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(15):
+        while not await condition():  # noqa: ASYNC110 — a database tells none
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(*work: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield tasks
+        assert not [task for task in tasks if task.done()], "a role has ended"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+# --- one process a role -------------------------------------------------------------------------
+
+
+async def test_a_second_process_waits_and_names_the_first(engine: AsyncEngine) -> None:
+    async with roles.claimed(engine, "ingest-1"):
+        async with db.transaction(engine) as session:
+            await roles.say(session, "ingest-1", "")
+        second = roles.Claim(engine, "ingest-1")
+        with capture_logs() as said:
+            waiting = asyncio.create_task(second.wait())
+            await asyncio.sleep(0.5)
+        assert not waiting.done()
+        (standby,) = [line for line in said if line["event"] == "roles.role.standby"]
+        assert f"máy {socket.gethostname()}, tiến trình {os.getpid()}" in standby["detail"]
+    await asyncio.wait_for(waiting, 5)
+    await second.release()
+
+
+async def test_a_role_is_kept_when_its_lock_is_lost_and_nobody_took_it(
+    engine: AsyncEngine,
+) -> None:
+    async with roles.claimed(engine, "ingest-1") as claim, running(claim.hold()):
+        for _ in range(3):
+            assert await _kill_locks(engine) == 1
+            await until(lambda: _locks(engine))
+
+
+async def test_a_role_that_another_process_took_is_given_up(engine: AsyncEngine) -> None:
+    async with roles.claimed(engine, "ingest-1") as claim:
+        second = roles.Claim(engine, "ingest-1")
+        waiting = asyncio.create_task(second.wait())
+        await _kill_locks(engine)
+        await asyncio.wait_for(waiting, 5)
+        with pytest.raises(roles.TakenOver):
+            await asyncio.wait_for(claim.hold(), 10)
+        await second.release()
+
+
+_HOLDERS = "FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+
+async def _locks(engine: AsyncEngine) -> int:
+    async with db.transaction(engine) as session:
+        return await session.scalar(sa.text(f"SELECT count(*) {_HOLDERS}")) or 0
+
+
+async def _kill_locks(engine: AsyncEngine) -> int:
+    async with db.transaction(engine) as session:
+        killed = await session.execute(sa.text(f"SELECT pg_terminate_backend(pid) {_HOLDERS}"))
+        return len(killed.all())
+
+
+# --- /readyz ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def ask(
+    engine: AsyncEngine, postgres_dsn: str, tmp_path: Path
+) -> AsyncIterator[Callable[[], Awaitable[tuple[int, str]]]]:
+    """Status of /readyz, and what it says of the roles."""
+    settings = config.Settings(
+        postgres=config.Postgres(dsn=SecretStr(postgres_dsn)),
+        content_dir=tmp_path / "content",
+        upkeep=config.Upkeep(disk_free_bytes=1),
+    )
+    async with db.transaction(engine) as session:
+        await db.ensure_partitions(session, clock.today())
+    transport = httpx.ASGITransport(create_app(settings, engine))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+
+        async def asking() -> tuple[int, str]:
+            answer = await client.get("/readyz")
+            details = {check["name"]: check["detail"] for check in answer.json()["checks"]}
+            return answer.status_code, details.get("roles", "")
+
+        yield asking
+
+
+async def test_a_role_that_says_nothing_any_more_is_told(engine: AsyncEngine, ask: Any) -> None:
+    async with db.transaction(engine) as session:
+        await roles.say(session, "ingest-1", "")
+    assert await ask() == (200, "")
+    async with db.transaction(engine) as session:
+        await session.execute(
+            sa.update(roles.RoleState).values(at=clock.now() - timedelta(minutes=1))
+        )
+    status, said = await ask()
+    assert status == 503
+    assert "ingest-1" in said
+    assert "systemctl" in said
+
+
+def nowhere() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("role", ["ingest", "dispatch"])
+async def test_a_broker_that_is_down_at_the_start_is_told_and_so_is_its_return(
+    engine: AsyncEngine, ask: Any, keys: Keys, tmp_path: Path, role: str
+) -> None:
+    port = nowhere()
+    settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
+    run = ingest_worker.run if role == "ingest" else dispatch.run
+    async with running(run(engine, settings, keys)):
+
+        async def told() -> bool:
+            status, said = await ask()
+            return status == 503 and "BROADCAST_MQTT__HOST" in said
+
+        async def well() -> bool:
+            return (await ask())[0] == 200
+
+        await until(told)
+        with Broker(tmp_path / "broker", kind="mosquitto", port=port):
+            await until(well)
+        await until(told)
+    assert (await ask())[0] == 503, "nobody does the role any more"
+
+
+async def test_a_refused_login_is_told(
+    engine: AsyncEngine, ask: Any, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"\x20\x02\x00\x05")  # CONNACK, not authorised
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refusing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
+    async with server, running(ingest_worker.run(engine, settings, keys)):
+
+        async def told() -> bool:
+            status, said = await ask()
+            return status == 503 and "BROADCAST_MQTT__USERNAME" in said
+
+        await until(told)
+
+
+@pytest.mark.parametrize("grants", [True, False])
+async def test_a_broker_that_lets_nothing_through_is_told(
+    engine: AsyncEngine, ask: Any, keys: Keys, grants: bool
+) -> None:
+    """The subscription is refused; or it is granted and nothing ever comes, as by Mosquitto."""
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"\x20\x02\x00\x00")
+        with suppress(OSError):
+            while packet := await reader.read(4000):
+                if packet[0] == 0x82 or b"$share" in packet:
+                    at = packet.index(b"\x82")
+                    codes = b"\x01\x01" if grants else b"\x80\x80"
+                    writer.write(b"\x90\x04" + packet[at + 2 : at + 4] + codes)
+        writer.close()
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
+    async with server, running(ingest_worker.run(engine, settings, keys)):
+
+        async def told() -> bool:
+            status, said = await ask()
+            return status == 503 and "mosquitto.acl" in said
+
+        await until(told)
+
+
+# --- a database that can take nothing more ------------------------------------------------------
+
+
+@asynccontextmanager
+async def no_connection_left(dsn: str) -> AsyncIterator[Exception]:
+    """Everybody else has taken all connections of the server; yields what PostgreSQL says."""
+    taken = []
+    try:
+        while True:
+            try:
+                taken.append(await asyncpg.connect(dsn))
+            except asyncpg.TooManyConnectionsError as error:
+                yield error
+                return
+    finally:
+        for connection in taken:
+            connection.terminate()
+
+
+async def test_without_a_free_connection_the_roles_wait_and_go_on(
+    engine: AsyncEngine, postgres_dsn: str, ask: Any, keys: Keys, mqtt: Mqtt
+) -> None:
+    settings = config.Settings(mqtt=mqtt)
+    theirs = db.create_engine(config.Postgres(dsn=SecretStr(postgres_dsn)))
+    async with no_connection_left(postgres_dsn) as error:
+        assert "max_connections" in db.explain(error)
+        work = ingest_worker.run(theirs, settings, keys), dispatch.run(theirs, settings, keys)
+        tasks = [asyncio.create_task(each) for each in work]
+        await asyncio.sleep(1)
+        assert not [task for task in tasks if task.done()]
+
+    async def at_work() -> bool:
+        async with db.transaction(engine) as session:
+            states = await roles.states(session)
+        return [state.trouble for state in states] == ["", ""]
+
+    await until(at_work)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await theirs.dispose()
+
+
+async def test_a_server_without_connections_says_so_and_what_to_do(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    settings = config.Settings(
+        postgres=config.Postgres(dsn=SecretStr(postgres_dsn)), content_dir=tmp_path
+    )
+    fresh = db.create_engine(settings.postgres)
+    transport = httpx.ASGITransport(create_app(settings, fresh))
+    async with (
+        no_connection_left(postgres_dsn),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        answer = await client.get("/readyz")
+    await fresh.dispose()
+    assert answer.status_code == 503
+    assert "max_connections" in answer.text
