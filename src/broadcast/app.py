@@ -32,6 +32,7 @@ import broadcast.devices.routes
 import broadcast.devices.telemetry_routes
 import broadcast.incidents.routes
 import broadcast.plays.routes
+import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
 import broadcast.upkeep.routes
@@ -65,6 +66,7 @@ ROUTERS = (
     broadcast.devices.health_routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
+    broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,
     broadcast.coverage.routes.router,
     broadcast.upkeep.routes.router,

@@ -26,6 +26,7 @@ from broadcast.bulletins import sandbox
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.bulletins.routes import REFUSED, router
 from broadcast.errors import InvalidInput
+from broadcast.schedules import revision_routes
 from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins.make import bulletin, prepared, revision
@@ -69,6 +70,7 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
     app = FastAPI()
     rest.install(app)
     app.include_router(router)
+    app.include_router(revision_routes.router)
     app.state.engine = engine
     app.state.settings = config.Settings(
         content_dir=tmp_path / "content",
@@ -349,6 +351,7 @@ async def test_what_does_not_exist_is_not_found(web: Web) -> None:
 def test_both_kinds_of_body_are_documented() -> None:
     app = FastAPI()
     app.include_router(router)
+    app.include_router(revision_routes.router)
     document = app.openapi()
     content = document["paths"]["/api/v1/bulletins"]["post"]["requestBody"]["content"]
     assert set(content["application/json"]["schema"]["required"]) == {"title", "area_code", "text"}

@@ -20,11 +20,13 @@ from broadcast import db
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.areas.topology import touch
+from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
 from broadcast.devices.enrolment import DeviceFacts
-from broadcast.schedules import edits
+from broadcast.schedules import edits, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec
+from tests.bulletins import make
 from tests.dispatch.interleaving import Held, held
 from tests.dispatch.world import World
 
@@ -77,7 +79,21 @@ async def split(world: World, session: AsyncSession, schedule_id: UUID) -> None:
     await edits.split(session, schedule, at, {"volume": 11}, LAN, world.settings.rules, world.now)
 
 
-EDITS = [withdraw, leave_out, move, change, aim_elsewhere, split]
+async def withdraw_the_revision(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await session.get_one(Schedule, schedule_id)
+    await revision_use.withdraw(session, (schedule.bulletin_id, 1), LAN, "", world.now)
+
+
+async def go_on_with_revision_2(world: World, session: AsyncSession, schedule_id: UUID) -> None:
+    schedule = await session.get_one(Schedule, schedule_id)
+    key = (schedule.bulletin_id, 2)
+    await revision_use.move_here(session, key, None, LAN, world.settings.rules, world.now)
+
+
+EDITS = [
+    withdraw, leave_out, move, change, aim_elsewhere, split, withdraw_the_revision,
+    go_on_with_revision_2,
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -108,6 +124,7 @@ async def rows_of(engine: AsyncEngine, schedules: set[UUID]) -> Rows:
         return {
             f"{row.schedule_id} {row.recurrence_at}": (
                 row.starts_at, row.state, row.cancel_reason, row.scopes, row.volume,
+                row.bulletin_revision,
             )
             for row in rows
         }  # fmt: skip
@@ -144,14 +161,21 @@ async def deciding(world: World) -> None:
         world.dispatcher.steps = every
 
 
+@pytest.mark.timeout(600)  # hundreds of turns
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 async def test_an_edit_stands_wherever_in_a_turn_it_falls(
     interleaved: tuple[World, Held], edit: Edit
 ) -> None:
     world, steps = interleaved
     bulletin_id = await world.bulletin()
+    async with db.transaction(world.engine) as session:
+        bulletin = await session.get_one(Bulletin, bulletin_id)
+        sound = make.prepared(world.content_dir, opus=b"anew" * 20_000)
+        await make.revision(session, bulletin, sound, RevisionState.APPROVED)
     at, reached = 0, True
     while reached:
+        async with db.transaction(world.engine) as session:
+            await session.execute(sa.update(Revision).values(state=RevisionState.APPROVED))
         schedule_id = await world.schedule(bulletin_id, {"area": "21001"}, rrule=DAILY)
         await world.turn()
         async with db.transaction(world.engine) as session:

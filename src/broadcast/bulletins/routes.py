@@ -25,7 +25,6 @@ from broadcast.accounts.routing import Router, reads_its_body
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.bulletins import content, revisions, sandbox
-from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, SourceKind
 from broadcast.bulletins.representations import (
@@ -33,7 +32,6 @@ from broadcast.bulletins.representations import (
     BulletinIn,
     BulletinOut,
     BulletinSummary,
-    NoteIn,
     RevisionIn,
     RevisionOut,
     facts,
@@ -353,29 +351,6 @@ async def _add(
         by=caller.person,
         now=clock.now(),
     )
-
-
-# --- approval ----------------------------------------------------------------------------------
-
-
-@api.post(
-    "/bulletins/{bulletin_id}/revisions/{number}/{action}",
-    summary="Gửi duyệt, duyệt, trả lại hoặc rút một phiên bản",
-)
-async def move_revision(
-    session: Session,
-    caller: Author,
-    bulletin_id: UUID,
-    number: Number,
-    action: Action,
-    why: NoteIn | None = None,
-) -> RevisionOut:
-    """One step of the approval; `allowed` of a revision names the steps it permits."""
-    note = why.note if why else ""
-    revision = await revisions.move(
-        session, (bulletin_id, number), action, caller, note, clock.now()
-    )
-    return await show_revision(session, revision)
 
 
 router = Router()

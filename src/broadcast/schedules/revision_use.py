@@ -1,0 +1,213 @@
+"""Which schedules use a revision: what its withdrawal cancels, and moving them to another one.
+
+Whoever withdraws or moves locks the schedules first, by their ids, then the grid, then the
+revision: the order in which a single schedule is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller
+from broadcast.areas.topology import wake
+from broadcast.bulletins import revisions
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.model import Revision
+from broadcast.bulletins.revisions import Key
+from broadcast.clock import LOCAL
+from broadcast.config import Rules
+from broadcast.errors import BroadcastError, Conflict
+from broadcast.schedules import capacity, grid, planning, recurrence
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
+from broadcast.schedules.occurrences import (
+    LONGEST,
+    WITHDRAWN,
+    Exceptions,
+    exceptions_of,
+    materialise,
+    rule_of,
+)
+from broadcast.schedules.planning import Plan
+
+log = structlog.get_logger()
+
+
+class Use(NamedTuple):
+    """A schedule, and those of its planned starts that have not ended."""
+
+    schedule: Schedule
+    starts: list[datetime]
+
+
+async def of_revision(session: AsyncSession, key: Key, now: datetime) -> list[Use]:
+    """What is still to sound of a revision, by its schedules; the soonest first."""
+    occurrences = list(await session.scalars(_coming(key, now).order_by(Occurrence.starts_at)))
+    starts: dict[UUID, list[datetime]] = {}
+    for row in occurrences:
+        starts.setdefault(row.schedule_id, []).append(row.starts_at)
+    rows = await session.scalars(
+        sa.select(Schedule).where(
+            sa.or_(_uses(key), Schedule.id.in_(starts)), Schedule.bulletin_id == key[0]
+        )
+    )
+    found = [Use(row, starts.get(row.id, [])) for row in rows]
+    return sorted(found, key=lambda use: (not use.starts, use.starts[:1], use.schedule.id))
+
+
+async def left_behind(session: AsyncSession, key: Key, now: datetime) -> list[Use]:
+    """Schedules that go on with an earlier revision of the bulletin."""
+    numbers = await session.scalars(
+        sa.select(Schedule.bulletin_revision)
+        .where(
+            Schedule.bulletin_id == key[0],
+            Schedule.bulletin_revision < key[1],
+            Schedule.state == ScheduleState.ACTIVE,
+        )
+        .distinct()
+    )
+    return [use for n in sorted(numbers) for use in await of_revision(session, (key[0], n), now)]
+
+
+async def withdraw(
+    session: AsyncSession, key: Key, caller: Caller, note: str, now: datetime
+) -> tuple[Revision, list[Use]]:
+    """Withdraw a revision, and cancel all that is to sound of it, with it.
+
+    Returns:
+        The revision, and what was cancelled.
+
+    Raises:
+        BroadcastError: As `revisions.move`.
+    """
+    await _hold(session, Schedule.bulletin_id == key[0])
+    revision = await revisions.move(session, key, Action.WITHDRAW, caller, note, now)
+    cancelled = await of_revision(session, key, now)
+    for use in cancelled:
+        schedule = use.schedule
+        if schedule.state is ScheduleState.ACTIVE and schedule.bulletin_revision == key[1]:
+            schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
+    await session.flush()
+    rows = sa.select(Occurrence.id).where(_coming_of(key, now)).order_by(Occurrence.id)
+    ids = list(await session.scalars(rows.with_for_update()))
+    await session.execute(
+        sa.update(Occurrence)
+        .where(Occurrence.id.in_(ids))
+        .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
+    )
+    await wake(session)
+    log.info(
+        "schedules.revision.withdrawn",
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.person,
+    )  # fmt: skip
+    return revision, cancelled
+
+
+async def move_here(
+    session: AsyncSession,
+    key: Key,
+    earlier: int | None,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> list[tuple[Schedule, Plan | None]]:
+    """Have all schedules of a bulletin go on with this revision, or none of them.
+
+    Every check of a change is made for each: length, quiet hours, clashes, room. What has started
+    stays with the revision that it began with.
+
+    Args:
+        session: Open transaction.
+        key: The bulletin and the approved revision to go on with.
+        earlier: Only schedules of this revision; of every other one by default.
+        caller: Who asks.
+        rules: Quiet hours and the horizon.
+        now: Present.
+
+    Returns:
+        The schedules that were moved, and what each comes to; None where only moved starts remain.
+
+    Raises:
+        Conflict: The revision is not approved; or a schedule cannot be moved: says which and why.
+        BroadcastError: As `planning.airable`.
+    """
+    chosen = Schedule.bulletin_revision != key[1]
+    if earlier is not None:
+        chosen = sa.and_(chosen, Schedule.bulletin_revision == earlier)
+    of_bulletin = sa.and_(Schedule.bulletin_id == key[0], Schedule.state == ScheduleState.ACTIVE)
+    schedules = await _hold(session, sa.and_(of_bulletin, chosen))
+    await planning.alone(session)
+    _, revision = await planning.airable(session, *key, caller)
+    for schedule in schedules:
+        schedule.bulletin_revision, schedule.changed_at = revision.number, now
+    await session.flush()
+    exceptions = await exceptions_of(session, [schedule.id for schedule in schedules])
+    moved = []
+    for schedule in schedules:
+        try:
+            plan = await _check(session, schedule, revision, exceptions[schedule.id], rules, now)
+            await capacity.refuse_overfull(session, schedule, rules, now)
+        except BroadcastError as error:
+            raise Conflict(
+                f"Không chuyển được lịch “{schedule.title}” sang phiên bản {revision.number}, nên"
+                f" chưa lịch nào được chuyển: {error.detail}",
+                **{**error.extra, "schedule_id": str(schedule.id)},
+            ) from None
+        moved.append((schedule, plan))
+    await materialise(session, now, rules.horizon, [schedule.id for schedule in schedules])
+    log.info(
+        "schedules.schedules.moved",
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(schedules), by=caller.person,
+    )  # fmt: skip
+    return moved
+
+
+async def _check(
+    session: AsyncSession,
+    schedule: Schedule,
+    revision: Revision,
+    exceptions: Exceptions,
+    rules: Rules,
+    now: datetime,
+) -> Plan | None:
+    moved = [at for at in exceptions.values() if at is not None and at > now]
+    grid.check_quiet(moved, revision.seconds, rules.quiet_hours, LOCAL)
+    if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
+        return None
+    plan = await planning.plan(session, schedule, revision, rules, now, exceptions)
+    planning.refuse_clashes(plan.overlaps)
+    return plan
+
+
+async def _hold(session: AsyncSession, where: sa.ColumnElement[bool]) -> Sequence[Schedule]:
+    """Lock schedules until the end of the transaction, in the order of their ids."""
+    rows = sa.select(Schedule).where(where).order_by(Schedule.id).with_for_update()
+    return (await session.scalars(rows.execution_options(populate_existing=True))).all()
+
+
+def _uses(key: Key) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Schedule.bulletin_id == key[0],
+        Schedule.bulletin_revision == key[1],
+        Schedule.state == ScheduleState.ACTIVE,
+    )
+
+
+def _coming_of(key: Key, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Occurrence.bulletin_id == key[0],
+        Occurrence.bulletin_revision == key[1],
+        Occurrence.state == OccurrenceState.PLANNED,
+        Occurrence.starts_at > now - LONGEST,
+        Occurrence.ends_by > now,
+    )
+
+
+def _coming(key: Key, now: datetime) -> sa.Select[Occurrence]:
+    return sa.select(Occurrence).where(_coming_of(key, now))
