@@ -44,6 +44,7 @@ from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
 from broadcast.upkeep.ready import Prober, Readiness
 from broadcast.web import problems, rest, server
+from broadcast.web.describe import described
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ def create_app(
         app.include_router(router)
 
     app.include_router(_watching(Prober(watcher or engine, settings)))
-    return app
+    return described(app)
 
 
 def _watching(prober: Prober) -> Router:

@@ -47,6 +47,19 @@ class InvalidInput(BroadcastError):
         self.reason = detail
 
 
+class Malformed(InvalidInput):
+    """A request that the description of the interface does not allow, whatever is stored."""
+
+    slug = "malformed-input"
+
+
+class Unknown(InvalidInput):
+    """A field names something that does not exist.
+
+    In the address of a request (RFC 3986 §3.4) that is 404, as for a path.
+    """
+
+
 class NotFound(BroadcastError):
     """The thing that a path or a field names does not exist."""
 

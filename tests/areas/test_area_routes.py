@@ -70,7 +70,7 @@ async def test_a_unit_that_is_no_more_is_not_found_and_names_its_replacements(
     assert answer.json()["replaced_by"] == ["21034"]
     assert "nay là 21034 Xã An Phú" in answer.json()["detail"]
     answer = await official.get("/areas", params={"under": "522"})
-    assert answer.status_code == 422
+    assert answer.status_code == 404
 
 
 async def test_lineage_is_traced_both_ways(official: httpx.AsyncClient) -> None:

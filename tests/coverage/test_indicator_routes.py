@@ -175,7 +175,7 @@ async def test_an_unchanged_figure_is_not_sent_again(http: httpx.AsyncClient) ->
         ("/indicators/1.3/TH", {}, 404, "Không có chỉ tiêu 1.3/TH"),
         ("/indicators", {"as_of": "2025-12-02"}, 422, "chưa tới"),
         ("/indicators", {"as_of": "hôm qua"}, 422, ""),
-        ("/indicators", {"scope": "21999"}, 422, "kiểm tra lại mã"),
+        ("/indicators", {"scope": "21999"}, 404, "kiểm tra lại mã"),
         ("/indicators/1.1/TH", {"scope": "t1"}, 422, "là thôn"),
     ],
 )

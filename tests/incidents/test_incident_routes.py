@@ -112,7 +112,7 @@ async def test_incident_shows_its_devices_in_pages(client: httpx.AsyncClient) ->
 async def test_what_does_not_exist_is_said(client: httpx.AsyncClient) -> None:
     assert (await client.get("/incidents/999")).status_code == 404
     answer = await client.get("/incidents", params={"area": "99999"})
-    assert (answer.status_code, answer.json()["field"]) == (422, "area")
+    assert (answer.status_code, answer.json()["field"]) == (404, "area")
     assert (await client.get("/incidents", params={"since": "hôm qua"})).status_code == 422
 
 

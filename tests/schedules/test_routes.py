@@ -549,7 +549,7 @@ async def test_what_an_area_or_a_cluster_hears_includes_what_comes_from_above(we
     assert len(await heard("area=51")) == 5
     for query in ("area=99999", "cluster=C-9"):
         response = await web.call("GET", f"/occurrences?{query}")
-        assert response.status_code == 422
+        assert response.status_code == 404
 
 
 async def test_lists_are_paged_and_filtered(web: Web) -> None:

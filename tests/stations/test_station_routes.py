@@ -90,7 +90,7 @@ async def test_stations_are_found_by_day_area_and_status(client: httpx.AsyncClie
     assert codes(await client.get("/stations", params=city | {"status": "degraded"})) == ["S-1"]
     assert codes(await client.get("/stations", params=DAY_2024 | {"area": "536"})) == ["S-4"]
     gone = await client.get("/stations", params={"as_of": "2025-07-01", "area": "21253"})
-    assert gone.status_code == 422
+    assert gone.status_code == 404
     assert gone.json()["replaced_by"] == ["21034"]
 
 

@@ -279,4 +279,4 @@ async def test_pages_join_to_the_whole_list(
 )
 async def test_a_foreign_cursor_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
     answer = await client.get("/things", params={"cursor": cursor})
-    assert (answer.status_code, answer.json()["field"]) == (422, "cursor")
+    assert (answer.status_code, answer.json()["field"]) == (404, "cursor")

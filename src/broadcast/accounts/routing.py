@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response, Security, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 
 from broadcast.accounts.auth import BEARER, OPEN, Admitted, authenticate
 from broadcast.web import asked
+from broadcast.web.paths import check_rivals
 
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -41,15 +43,18 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         is_open = self.path in OPEN
         admitted = list(_admitted(self.dependant))
-        queries = asked.query_names(self.dependant)
+        queries = asked.query_parameters(self.dependant)
+        paths = asked.path_parameters(self.dependant)
         load = self._loader()
 
         async def ask(request: Request) -> Response:
+            check_rivals(request, self)
             if not is_open:
                 caller = await authenticate(request)
                 for admits in admitted:
                     admits(caller)
-            asked.check_names(request.query_params, queries)
+            asked.check_path(request.path_params, paths)
+            asked.check_parameters(request.query_params, queries)
             return await handle(await load(request))
 
         return ask
@@ -57,7 +62,11 @@ class Route(APIRoute):
     def _loader(self) -> Callable[[Request], Coroutine[Any, Any, Request]]:
         """How the body is received before FastAPI asks for it."""
         takes = self.body_field.field_info if self.body_field is not None else None
-        fields = asked.form_names(self.dependant)
+        fields = asked.form_parameters(self.dependant)
+
+        kind: TypeAdapter[Any] | None = None
+        if takes is not None and not isinstance(takes, params.Form):
+            kind = TypeAdapter(Annotated[takes.annotation, takes])  # type: ignore[arg-type]
 
         async def nothing(request: Request) -> Request:
             return request
@@ -66,7 +75,7 @@ class Route(APIRoute):
             bounded = asked.Bounded(request, asked.FORM_BYTES)
             given = await bounded.load_form(asked.FORM_SECONDS)
             try:
-                asked.check_names(given, fields)
+                asked.check_parameters(given, fields)
             except Exception:
                 await given.close()
                 raise
@@ -74,8 +83,8 @@ class Route(APIRoute):
 
         async def body(request: Request) -> Request:
             bounded = asked.Bounded(request, asked.JSON_BYTES)
-            if await bounded.load(asked.JSON_SECONDS) and takes is not None:
-                await bounded.json()
+            if await bounded.load(asked.JSON_SECONDS) and kind is not None:
+                asked.check_strictly(await bounded.json(), kind)
             return bounded
 
         if set(self.methods or ()) <= {"GET", "HEAD"} or self.endpoint in _READ_THEIR_BODY:

@@ -21,7 +21,7 @@ from broadcast.areas.tree import Lineage, Successor
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.text import FILLED_LINE, FilledLine, clean_filled_line
 from broadcast.times import Day
-from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 from broadcast.wire.topics import CODE
 
 router = Router(prefix="/api/v1", tags=["areas"])
@@ -237,7 +237,7 @@ Kind = Annotated[
 ]
 
 
-class RegisterRow(BaseModel):
+class RegisterRow(Body):
     """From `valid_from` on, the village lies in this commune; afterwards it follows it."""
 
     model_config = ConfigDict(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, Level
 from broadcast.areas.tree import DAY, Lineage, Step, Tree, Unit
-from broadcast.errors import InvalidInput
+from broadcast.errors import Unknown
 
 COLUMNS = (
     Area.code,
@@ -74,13 +74,13 @@ async def require_unit(session: AsyncSession, field: str, code: str, on: date) -
     """The unit that has this code on a day.
 
     Raises:
-        InvalidInput: There is none; says which units replaced it (`replaced_by`) or that the
+        Unknown: There is none; says which units replaced it (`replaced_by`) or that the
             code is unknown.
     """
     unit = await find_unit(session, code, on)
     if unit is None:
         detail, codes = missing(await load_lineage(session), code, on)
-        raise InvalidInput(field, detail, replaced_by=codes)
+        raise Unknown(field, detail, replaced_by=codes)
     return unit
 
 

@@ -21,7 +21,7 @@ from broadcast.stations.fields import Code
 from broadcast.text import Reference
 from broadcast.times import Day
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import AppSettings, Session, if_match
+from broadcast.web.rest import AppSettings, Body, Session, if_match
 
 router = Router(prefix="/api/v1", tags=["coverage"])
 
@@ -128,7 +128,7 @@ class VillageExclusionView(BaseModel):
     declared_by: str
 
 
-class NewVillageExclusion(BaseModel):
+class NewVillageExclusion(Body):
     """Which village, from when, by which document."""
 
     village_code: Code
@@ -137,7 +137,7 @@ class NewVillageExclusion(BaseModel):
     document: Reference = Field(description="văn bản xác nhận", examples=["Công văn 12/UBND"])
 
 
-class EndOfExclusion(BaseModel):
+class EndOfExclusion(Body):
     """Last day on which the village does not count."""
 
     valid_to: Day

@@ -27,12 +27,12 @@ from broadcast.stations.clusters import find_cluster, serves_on, stands_on
 from broadcast.stations.fields import Code, Technician, example
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Plant, PlantState, Station
 from broadcast.times import Moment
-from broadcast.web.rest import Page, PageQuery, Session, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged
 
 router = Router()
 
 
-class InstallationBody(BaseModel):
+class InstallationBody(Body):
     """A device to hang on a cluster."""
 
     model_config = example(device="QN-000417", move=False)

@@ -20,7 +20,7 @@ from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import Technician, example
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Body, Page, PageQuery, Session, paged
 
 router = Router()
 
@@ -28,7 +28,7 @@ SPAN = timedelta(days=1)
 """What is listed where no time is asked for."""
 
 
-class CommandBody(BaseModel):
+class CommandBody(Body):
     """Something that a device is to do once."""
 
     model_config = example(kind="self_test")

@@ -24,7 +24,7 @@ from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import Cluster
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 from broadcast.wire.fields import Codec
 
 router = Router(prefix="/api/v1", tags=["devices"])
@@ -32,7 +32,7 @@ router.include_router(cluster_routes.router)
 router.include_router(command_routes.router)
 
 
-class DeviceBody(BaseModel):
+class DeviceBody(Body):
     """What is known of a device."""
 
     model_config = example(

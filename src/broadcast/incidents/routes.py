@@ -24,7 +24,7 @@ from broadcast.stations.fields import example
 from broadcast.stations.model import Cluster
 from broadcast.stations.spans import EVER, Days, area_over, clusters_over, days_of, heard_by
 from broadcast.times import Moment
-from broadcast.web.rest import Page, PageQuery, Session, paged
+from broadcast.web.rest import Id, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["incidents"])
 
@@ -201,7 +201,7 @@ async def list_incidents(
 
 @router.get("/incidents/{incident_id}", summary="Một sự cố và các cụm loa của nó")
 async def show_incident(
-    session: Session, caller: CallerDep, incident_id: int, paging: PageQuery
+    session: Session, caller: CallerDep, incident_id: Id, paging: PageQuery
 ) -> IncidentDetail:
     """An incident with what fell, by device; `cursor` and `limit` are of the devices."""
     incident = await session.get(Incident, incident_id)

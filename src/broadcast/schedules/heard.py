@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import InvalidInput
+from broadcast.errors import Unknown
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.spans import EVER, Days, area_over, clusters_over, during, followed_over
@@ -35,7 +35,7 @@ async def at_cluster(session: AsyncSession, code: str, days: Days) -> sa.ColumnE
     """
     cluster = await find_cluster(session, code)
     if cluster is None:
-        raise InvalidInput("cluster", f"không có cụm loa “{code}”; kiểm tra lại mã")
+        raise Unknown("cluster", f"không có cụm loa “{code}”; kiểm tra lại mã")
     followed = await followed_over(session, cluster.id, days)
     scopes = {span: {f"area/{unit}" for unit in units} for span, units in followed.items()}
     return _carried(scopes, await _devices(session, {days: {cluster.id}}))

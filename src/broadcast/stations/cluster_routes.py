@@ -10,7 +10,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
@@ -31,19 +31,19 @@ from broadcast.stations.model import (
 from broadcast.stations.registry import Registry, remove
 from broadcast.times import Day
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Session, if_match
+from broadcast.web.rest import Body, Session, if_match
 
 router = Router()
 
 
-class ServedVillage(BaseModel):
+class ServedVillage(Body):
     """A village that a cluster serves."""
 
     village_code: Code
     grade: Grade = Grade.PRIMARY
 
 
-class ClusterBody(BaseModel):
+class ClusterBody(Body):
     """What can be said of a cluster, apart from the villages it serves."""
 
     model_config = example(
@@ -89,7 +89,7 @@ class ClusterView(ClusterBody):
     villages: list[ServedVillage]
 
 
-class VillagesBody(BaseModel):
+class VillagesBody(Body):
     """The villages that a cluster serves from a day on, all of them."""
 
     model_config = example(

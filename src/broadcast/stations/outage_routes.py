@@ -6,7 +6,6 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +14,7 @@ from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router
 from broadcast.areas.units import require_unit
-from broadcast.errors import InvalidInput, NotFound
+from broadcast.errors import InvalidInput, NotFound, Unknown
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
@@ -23,14 +22,14 @@ from broadcast.stations.spans import EVER, Days, area_over, during
 from broadcast.text import Note, Reference
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Id, Page, PageQuery, Session, if_match, paged
 
 router = Router()
 
 Staff = Annotated[Caller, Depends(require(Role.TECHNICIAN, Role.BROADCASTER))]
 
 
-class OutageBody(BaseModel):
+class OutageBody(Body):
     """A declared maintenance or power cut of one cluster, or of all clusters of an area."""
 
     model_config = example(
@@ -75,7 +74,7 @@ async def _outage_facts(session: AsyncSession, body: OutageBody) -> dict[str, ob
 async def _cluster(session: AsyncSession, code: str) -> Cluster:
     cluster = await find_cluster(session, code)
     if cluster is None:
-        raise InvalidInput("cluster_code", f"không có cụm loa mã “{code}”")
+        raise Unknown("cluster_code", f"không có cụm loa mã “{code}”")
     return cluster
 
 
@@ -137,7 +136,7 @@ async def list_outages(
 
 
 @router.get("/outages/{outage_id}", summary="Một lần ngừng")
-async def show_outage(session: Session, caller: CallerDep, outage_id: int) -> OutageView:
+async def show_outage(session: Session, caller: CallerDep, outage_id: Id) -> OutageView:
     """One declared outage."""
     return (await _outage(session, outage_id))[1]
 
@@ -160,7 +159,7 @@ async def declare_outage(
 
 @router.put("/outages/{outage_id}", summary="Sửa lần ngừng")
 async def change_outage(
-    request: Request, session: Session, caller: Staff, outage_id: int, body: OutageBody
+    request: Request, session: Session, caller: Staff, outage_id: Id, body: OutageBody
 ) -> OutageView:
     """Correct an outage, for example its end."""
     outage, view = await _outage(session, outage_id)
@@ -174,7 +173,7 @@ async def change_outage(
 
 @router.delete("/outages/{outage_id}", status_code=204, summary="Bỏ lần ngừng khai nhầm")
 async def delete_outage(
-    request: Request, session: Session, caller: Staff, outage_id: int
+    request: Request, session: Session, caller: Staff, outage_id: Id
 ) -> Response:
     """Delete an outage that did not happen."""
     outage, view = await _outage(session, outage_id)
@@ -186,7 +185,7 @@ async def delete_outage(
 # --- attestations --------------------------------------------------------------------------------
 
 
-class AttestationBody(BaseModel):
+class AttestationBody(Body):
     """Somebody's word that a cluster without telemetry works, with photo or recording."""
 
     model_config = example(
@@ -254,7 +253,7 @@ async def list_attestations(
 
 @router.get("/attestations/{attestation_id}", summary="Một xác nhận")
 async def show_attestation(
-    session: Session, caller: CallerDep, attestation_id: int
+    session: Session, caller: CallerDep, attestation_id: Id
 ) -> AttestationView:
     """One attestation."""
     return (await _attestation(session, attestation_id))[1]
@@ -290,7 +289,7 @@ async def attest(
 
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")
 async def delete_attestation(
-    request: Request, session: Session, caller: Staff, attestation_id: int
+    request: Request, session: Session, caller: Staff, attestation_id: Id
 ) -> Response:
     """Delete an attestation that was entered by mistake."""
     attestation, view = await _attestation(session, attestation_id)

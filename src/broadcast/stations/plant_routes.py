@@ -29,12 +29,12 @@ from broadcast.stations.model import (
 from broadcast.stations.registry import Registry, remove
 from broadcast.times import Day
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 
 router = Router()
 
 
-class PlantBody(BaseModel):
+class PlantBody(Body):
     """What a plant is from a day on."""
 
     model_config = example(
@@ -67,13 +67,13 @@ class PlantView(BaseModel):
     valid_from: Day
 
 
-class Renamed(BaseModel):
+class Renamed(Body):
     """A new name."""
 
     name: Name
 
 
-class BaselineBody(BaseModel):
+class BaselineBody(Body):
     """A station of the list that the plan began with."""
 
     model_config = example(listed_on="2024-07-09", technologies=["wired"], document="148/KH-UBND")

@@ -31,7 +31,7 @@ from broadcast.stations.model import (
 from broadcast.stations.registry import Registry, remove
 from broadcast.times import Day
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 
 router = Router(prefix="/api/v1", tags=["stations"])
 router.include_router(plant_routes.router)
@@ -39,7 +39,7 @@ router.include_router(cluster_routes.router)
 router.include_router(outage_routes.router)
 
 
-class StationBody(BaseModel):
+class StationBody(Body):
     """What can be said of a station."""
 
     model_config = example(
@@ -52,7 +52,7 @@ class StationBody(BaseModel):
     valid_to: Day | None = None
 
 
-class StateBody(BaseModel):
+class StateBody(Body):
     """Status of a station from a day on, why, and by which document."""
 
     model_config = example(

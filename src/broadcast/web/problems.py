@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
 from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DBAPIError
@@ -28,8 +27,10 @@ from broadcast.errors import (
     MethodNotAllowed,
     NotFound,
     Unavailable,
+    Unknown,
 )
-from broadcast.web.validation import invalid
+from broadcast.web.paths import allowed
+from broadcast.web.validation import malformed
 
 log = structlog.get_logger()
 
@@ -221,29 +222,18 @@ def _of_framework(request: Request, error: HTTPException) -> BroadcastError:
     return ours
 
 
-def allowed(request: Request) -> list[str]:
-    """Methods that the path of a request has, whichever route answers each."""
-    path = request.scope["path"]
-    return sorted(
-        {
-            method
-            for route in iter_route_contexts(request.app.routes)
-            if (pattern := getattr(route, "path_regex", None)) is not None and pattern.match(path)
-            for method in route.methods or ()
-        }
-    )
-
-
 def install(app: FastAPI) -> None:
     """Give an application the answers of this module."""
 
     @app.exception_handler(BroadcastError)
-    async def _ours(_: Request, error: BroadcastError) -> Response:
+    async def _ours(request: Request, error: BroadcastError) -> Response:
+        if isinstance(error, Unknown) and error.field in request.query_params:
+            error.status, error.slug, error.title = 404, NotFound.slug, NotFound.title
         return problem(error)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem(invalid(error.errors(), skip=1))
+        return problem(malformed(error.errors(), skip=1))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -257,6 +247,12 @@ def install(app: FastAPI) -> None:
     async def _gone(_: Request, error: ClientDisconnect) -> Response:
         PROBLEMS.labels("client-gone").inc()
         return Response(status_code=400)  # to nobody
+
+    _install_outages(app)
+
+
+def _install_outages(app: FastAPI) -> None:
+    """What is said of the database and of the machine."""
 
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(asyncpg.PostgresError)

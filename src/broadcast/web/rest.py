@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
-from fastapi import Depends, FastAPI, Query, Request
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI, Path, Query, Request
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config, db
-from broadcast.errors import InvalidInput, PreconditionFailed
+from broadcast.errors import PreconditionFailed, Unknown
 from broadcast.web import problems
 from broadcast.web.http1 import SECURITY_HEADERS
 
@@ -104,7 +104,16 @@ async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
 Session = Annotated[AsyncSession, Depends(_transaction, scope="function")]
 """One transaction, committed before the response leaves; any error rolls it back."""
 
+Id = Annotated[int, Path(ge=1, le=2**31 - 1, description="số, từ danh sách")]
+"""The number of a row, as lists give it."""
+
 AppSettings = Annotated[config.Settings, Depends(settings)]
+
+
+class Body(BaseModel):
+    """What a request says in JSON; a field that there is not is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 # --- cursor paging -----------------------------------------------------------------------------
@@ -149,7 +158,7 @@ async def paged(
     that inserts and deletes between two pages neither repeat nor skip what stays.
 
     Raises:
-        InvalidInput: The cursor was not made by this list.
+        Unknown: The cursor was not made by this list.
     """
     statement = statement.add_columns(*key).order_by(*key).limit(paging.limit + 1)
     if paging.cursor is not None:
@@ -176,9 +185,7 @@ def _cursor_values(
         types = [attribute.expression.type for attribute in key]
         values = [_parse(text, type_) for text, type_ in zip(plain, types, strict=True)]
     except (ValueError, TypeError, RecursionError):
-        raise InvalidInput(
-            "cursor", "con trỏ trang không hợp lệ; hãy gọi lại từ trang đầu"
-        ) from None
+        raise Unknown("cursor", "con trỏ trang không hợp lệ; hãy gọi lại từ trang đầu") from None
     return [sa.literal(v, type_) for v, type_ in zip(values, types, strict=True)]
 
 

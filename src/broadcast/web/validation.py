@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from broadcast.errors import InvalidInput
+from broadcast.errors import InvalidInput, Malformed
 
 _SAID = {
     "missing": "thiếu trường này",
@@ -57,6 +57,19 @@ def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
     """
     found = [{"field": _field(error, skip), "detail": _said(error)} for error in errors]
     return InvalidInput(found[0]["field"], found[0]["detail"], errors=found)
+
+
+_RULES = {"value_error", "assertion_error"}
+"""Error types of validators of ours: what the description of the interface cannot say."""
+
+
+def malformed(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
+    """As `invalid`, and told apart: what the description forbids from what a rule refuses."""
+    told = invalid(errors, skip=skip)
+    if all(error["type"] in _RULES for error in errors):
+        return told
+    found = told.extra["errors"]
+    return Malformed(told.field, told.detail.removeprefix(f"{told.field}: "), errors=found)
 
 
 def _field(error: Any, skip: int) -> str:

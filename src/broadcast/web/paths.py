@@ -1,0 +1,53 @@
+"""Which path of the description an address is: the one with the fewest parameters that fits.
+
+`/schedules/preview` is no schedule named `preview`, whatever the method.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.exceptions import HTTPException
+
+
+class _Path(NamedTuple):
+    template: str
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+
+
+def _paths(app: FastAPI) -> list[_Path]:
+    """Every path with its methods, kept with the application: routes do not change."""
+    kept: list[_Path] | None = getattr(app.state, "paths", None)
+    if kept is None:
+        found: dict[str, _Path] = {}
+        for route in iter_route_contexts(app.routes):
+            pattern = getattr(route, "path_regex", None)
+            if pattern is not None and route.path is not None:
+                before = found.get(route.path)
+                methods = frozenset(route.methods or ()) | (before.methods if before else set())
+                found[route.path] = _Path(route.path, pattern, methods)
+        kept = app.state.paths = sorted(found.values(), key=lambda each: each.template.count("{"))
+    return kept
+
+
+def allowed(request: Request) -> list[str]:
+    """Methods of the path that the address of a request is."""
+    path = request.scope["path"]
+    for each in _paths(request.app):
+        if each.pattern.match(path):
+            return sorted(each.methods)
+    return []
+
+
+def check_rivals(request: Request, route: APIRoute) -> None:
+    """Refuse a request whose address is another path, which lacks its method.
+
+    Raises:
+        HTTPException: 405.
+    """
+    if "{" in route.path and request.method not in allowed(request):
+        raise HTTPException(405)

@@ -1,0 +1,116 @@
+"""The description of the interface tells the truth: schemathesis finds nothing, whoever asks.
+
+Bounded: a deep look as administrator, a short one as everybody else and without a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from broadcast import clock, db
+from broadcast.accounts.auth import create_token
+from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Route
+from broadcast.areas.imports import import_areas, official_files
+from broadcast.demo.world import _free_port
+from broadcast.embedded.postgres import EmbeddedPostgres
+from tests.web.routes import application
+
+ROOT = Path(__file__).parents[2]
+SEED = "8"
+EXAMPLES = {Role.ADMIN: 4}
+FEW = 1
+
+
+class Served(NamedTuple):
+    """A server with the areas of a province, and a token of each role."""
+
+    url: str
+    tokens: dict[Role, str]
+
+
+@pytest.fixture(scope="module")
+def served(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    dsn = postgres.create_database("described", template="template")
+    tokens = asyncio.run(fill(dsn))
+    url = f"http://127.0.0.1:{_free_port()}"
+    environment = {
+        "BROADCAST_POSTGRES__DSN": dsn,
+        "BROADCAST_WEB__PORT": url.rpartition(":")[2],
+        "BROADCAST_CONTENT_DIR": str(folder / "content"),
+        "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
+        "BROADCAST_LOG_LEVEL": "ERROR",
+    }
+    command = [sys.executable, "-m", "broadcast", "serve", "--role", "web"]
+    with subprocess.Popen(command, env={**os.environ, **environment}) as server:
+        try:
+            yield Served(url, tokens)
+        finally:
+            server.kill()
+
+
+async def fill(dsn: str) -> dict[Role, str]:
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        await import_areas(session, *official_files())
+        tokens = {role: await create_token(session, role, role, clock.now()) for role in Role}
+    await engine.dispose()
+    return tokens
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("role", [None, *Role])
+def test_nothing_is_found(served: Served, role: Role | None, tmp_path: Path) -> None:
+    bearer = [] if role is None else ["-H", f"Authorization: Bearer {served.tokens[role]}"]
+    phases = "examples,coverage,fuzzing" if role is Role.ADMIN else "examples,fuzzing"
+    ended = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "schemathesis.cli",
+                "--config-file",
+                ROOT / "schemathesis.toml",
+            ),
+            *("run", f"{served.url}/openapi.json", *bearer),
+            *(
+                "--checks",
+                "all",
+                "--phases",
+                phases,
+                "--max-examples",
+                str(EXAMPLES.get(role, FEW)),
+            ),
+            *("--wait-for-schema", "60", "--continue-on-failure", "--no-color", "--seed", SEED),
+            *("--warnings", "off", "--no-shrink"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_every_route_is_of_the_strict_kind() -> None:
+    plain = {
+        route.path
+        for route in iter_route_contexts(application().routes)
+        if not isinstance(route.original_route, Route)
+    }
+    assert plain == {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
