@@ -51,6 +51,11 @@ def test_the_station_of_a_divided_commune_is_left_to_a_person() -> None:
     )
 
 
+def test_before_the_first_day_of_the_register_nothing_follows() -> None:
+    # Found by schemathesis: the heir was a commune that there was not yet.
+    assert decided(date(1900, 1, 1), "21253", since=date(1900, 1, 1)) == Plan([], [])
+
+
 def test_a_station_that_the_new_commune_has_already_takes_over() -> None:
     old = OpenStation("S-1", "21253", SINCE_2020)
     new = OpenStation("S-2", "21262", ACT_1279)

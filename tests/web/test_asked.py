@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated
 
 import httpx
@@ -18,6 +19,13 @@ from tests.web.calling import MONITOR, called_by
 
 class Thing(BaseModel):
     name: object
+
+
+class Sized(rest.Body):
+    size: int
+    ratio: float = 0.0
+    on: date | None = None
+    is_loud: bool = False
 
 
 def near(lat: float | None = None) -> float | None:
@@ -42,6 +50,10 @@ def application() -> FastAPI:
     @router.post("/things")
     async def put(thing: Thing) -> Thing:
         return thing
+
+    @router.put("/things/{number}")
+    async def resize(number: int, sized: Sized, loud: bool = False) -> Sized:
+        return sized
 
     @router.post("/things/import")
     async def take(
@@ -139,3 +151,53 @@ async def test_a_part_with_a_thousand_headers_is_refused(client: httpx.AsyncClie
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     answer = await client.post("/things/import", content=body, headers=headers)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"size": 7}, None),
+        ({"size": 7.0, "ratio": 1, "on": "2025-03-08", "is_loud": True}, None),
+        ({"size": "7"}, "size"),
+        ({"size": True}, "size"),
+        ({"size": 7.5}, "size"),
+        ({"size": None}, "size"),
+        ({"size": 7, "ratio": "1"}, "ratio"),
+        ({"size": 7, "on": 0}, "on"),
+        ({"size": 7, "is_loud": 1}, "is_loud"),
+        ({"size": 7, "is_loud": "true"}, "is_loud"),
+        ({"size": 7, "sise": 7}, "sise"),
+    ],
+)
+async def test_json_is_taken_as_it_is_described(
+    client: httpx.AsyncClient, body: dict[str, object], field: str | None
+) -> None:
+    answer = await client.put("/things/5", json=body)
+    assert answer.status_code == (422 if field else 200), answer.text
+    assert answer.json().get("field") == field
+    if field:
+        assert answer.json()["type"] == "urn:broadcast:problem:malformed-input"
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [("5?loud=true", 200), ("5?loud=1", 422), ("5?loud=True", 422), ("5?loud=", 422),
+     ("+5", 422), ("5.0", 422), ("5_0", 422), ("%205", 422), ("\u0665", 422)],
+)  # fmt: skip
+async def test_addresses_are_written_in_one_way(
+    client: httpx.AsyncClient, address: str, status: int
+) -> None:
+    assert (await client.put(f"/things/{address}", json={"size": 1})).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [("PUT", "/things/import", "POST"), ("DELETE", "/things/5", "PUT"),
+     ("DELETE", "/things", "GET, POST"), ("TRACE", "/things", "GET, POST")],
+)  # fmt: skip
+async def test_an_address_is_the_path_with_the_fewest_parameters(
+    client: httpx.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+    assert allow in answer.json()["detail"]

@@ -10,7 +10,8 @@ from broadcast.accounts.auth import OPEN, OPEN_ON_ITS_OWN_PORT
 from broadcast.app import create_watched
 from tests.web.routes import Operation, application, operations
 
-ALL = list(operations(application()))
+APP = application()
+ALL = list(operations(APP))
 
 
 async def answer(app: FastAPI, operation: Operation) -> httpx.Response:
@@ -21,7 +22,7 @@ async def answer(app: FastAPI, operation: Operation) -> httpx.Response:
 
 @pytest.mark.parametrize("operation", ALL, ids=lambda each: f"{each.method} {each.path}")
 async def test_a_token_is_needed_unless_the_table_says_otherwise(operation: Operation) -> None:
-    status = (await answer(application(), operation)).status_code
+    status = (await answer(APP, operation)).status_code
     assert (status != 401) == (operation.path in OPEN)
 
 

@@ -77,7 +77,11 @@ def plan(stations: Sequence[OpenStation], lineage: Lineage, on: date) -> Plan:
        while that unit exists, and when nothing but its name or parent changed.
     2. If all of the unit went into one commune, that commune's station takes over.
     3. Otherwise a person decides.
+
+    Before the first day of the register there is nothing to follow.
     """
+    if on < lineage.first_day:
+        return Plan([], [])
     undecided: list[Undecided] = []
     staying: dict[str, str] = {}
     going: dict[str, list[str]] = {}
