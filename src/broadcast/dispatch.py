@@ -12,7 +12,8 @@ Each turn, in this order, every step in transactions of its own:
    one incident;
 6. what the indicators keep of past days is brought up to date.
 
-Beside the turns it keeps the house: `upkeep`.
+Beside the turns it keeps the house (`upkeep`), and the broker free
+of what devices left (`retained`).
 
 A step that fails is tried again and never stops the others, whatever it fails of; a row that
 cannot be worked on is set aside and said (`failures`), and the others of its step go on. NOTIFY
@@ -41,6 +42,7 @@ from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding
 from broadcast.coverage.definitions import operating_rule
+from broadcast.devices.retained import Retained, followed
 from broadcast.devices.sweep import sweep
 from broadcast.incidents.watch import Watch
 from broadcast.mqtt import Link
@@ -102,14 +104,17 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 Link(
                     settings.mqtt,
                     subscriptions=mirrored(settings.mqtt.prefix),
+                    forget=[followed(settings.mqtt.prefix)],
                     client_id=settings.mqtt.session("dispatch"),
                 ) as link,
             ):
-                dispatcher = Dispatcher(engine, link, settings, keys)
+                retained = Retained(link, settings.mqtt.prefix)
+                dispatcher = Dispatcher(engine, link, settings, keys, retained)
                 await until_one_ends(
                     lead.hold(),
                     roles.report(engine, ROLE, lambda: link.trouble),
                     dispatcher.watch(),
+                    retained.run(engine),
                     dispatcher.run(lead.wake),
                     upkeep.run(settings),
                 )
@@ -162,7 +167,12 @@ class Dispatcher:
     """The steps of a leader, and when each is due."""
 
     def __init__(
-        self, engine: AsyncEngine, link: Broker, settings: config.Settings, keys: Keys
+        self,
+        engine: AsyncEngine,
+        link: Broker,
+        settings: config.Settings,
+        keys: Keys,
+        retained: Retained | None = None,
     ) -> None:
         self._engine = engine
         self._link = link
@@ -171,6 +181,7 @@ class Dispatcher:
         self._keys = keys
         self._outbox = Outbox(engine, link, settings.mqtt.prefix, settings.content_dir)
         self._mirror = Mirror(settings.mqtt.prefix)
+        self._retained = retained
         self._watch = Watch(self._rules)
         self._told = -1, 0
         """Connection and number of messages at which the mirror last grew, and when that was."""
@@ -271,6 +282,10 @@ class Dispatcher:
         """Take what the broker sends, for ever: after every connect all that it retains."""
         while True:
             for message in await self._link.receive():
+                if self._retained is not None and self._retained.takes(
+                    message.topic, len(message.payload), stored=message.retain
+                ):
+                    continue
                 self._mirror.saw(
                     message.connection, message.topic, message.payload, stored=message.retain
                 )

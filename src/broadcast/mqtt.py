@@ -113,6 +113,8 @@ class Link:
         self._queue: deque[Message] = deque()
         self._queue_size = queue_size
         self._queued_bytes = 0
+        self._looks: set[int] = set()
+        """Subscriptions on their way that say nothing of whether the link stands."""
         self._arrived = asyncio.Event()
         self._standing = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.inflight)
@@ -200,6 +202,14 @@ class Link:
     def idle_seconds(self) -> float:
         """For how long the consumer has waited for the next message; 0 while it does not wait."""
         return 0.0 if self._idle_since is None else time.monotonic() - self._idle_since
+
+    def look(self, topic_filter: str) -> None:
+        """Subscribe for a moment, to what the broker retains; at QoS 0, and not after a break."""
+        self._looks.add(self._client.subscribe(topic_filter, 0)[1] or 0)
+
+    def look_away(self, topic_filter: str) -> None:
+        """End what `look` began."""
+        self._client.unsubscribe(topic_filter)
 
     def renew(self) -> None:
         """Break the connection, so that it is made anew; what was not acknowledged comes again."""
@@ -306,6 +316,7 @@ class Link:
     async def _open(self) -> None:
         # What was on its way when the last connection broke has been refused to its publisher.
         self._client.drop_out_messages()
+        self._looks.clear()
         self._broken = self._loop.create_future()
         opening = self._loop.run_in_executor(None, self._client.reconnect)
         try:
@@ -416,7 +427,10 @@ class Link:
         else:
             self._stand()
 
-    def _on_subscribe(self, client: paho.Client, _: Any, __: Any, reasons: Any, *___: Any) -> None:
+    def _on_subscribe(self, client: paho.Client, _: Any, mid: int, reasons: Any, *__: Any) -> None:
+        if mid in self._looks:
+            self._looks.discard(mid)
+            return
         answers = zip(self._subscriptions, reasons, strict=False)
         if refused := [topic for (topic, _), reason in answers if reason.is_failure]:
             log.error("mqtt.subscription.refused", broker=self._address, topics=refused)
