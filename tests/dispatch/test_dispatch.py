@@ -69,6 +69,25 @@ async def test_a_schedule_becomes_a_signed_document_with_its_audio_before_it(
     assert await world.plays() == [(PlayState.PLANNED, "")] * 2
 
 
+async def test_a_programme_of_23_daily_items_is_read_by_devices_and_by_its_author(
+    world: World,
+) -> None:
+    """Above 129,536 bytes the JOSE library signs what it refuses to read."""
+    bulletin_id = await world.bulletin()
+    for number in range(30):
+        await world.schedule(
+            bulletin_id, {"area": "21001"}, hours=2 + number / 10, rrule="FREQ=DAILY"
+        )
+    await world.turn()
+    topic = "area/21001/state/programme"
+    assert len(world.broker.retained[topic]) > 129_536
+    assert len(world.broker.document(topic).items) == 30 * 8
+    await world.withdraw(await world.schedule(bulletin_id, {"area": "21001"}))
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=1)
+    await world.turn()
+    assert len(world.broker.document(topic).items) == 30 * 8 + 1
+
+
 async def test_every_device_gets_the_config_that_names_what_it_follows(world: World) -> None:
     await world.turn()
     document = world.broker.document("device/D-V1/state/config")
