@@ -7,14 +7,18 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast import clock, config
+from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.devices.model import Presence
 from broadcast.plays import words
 from broadcast.plays.closer import close_due
 from broadcast.plays.routes import router
 from broadcast.plays.settle import PlayState, Reason
+from broadcast.stations.model import ClusterVillage, Grade
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, skipped, started
@@ -29,6 +33,7 @@ async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     rest.install(app)
     app.include_router(router)
+    app.state.settings = config.Settings()
     app.dependency_overrides[rest._transaction] = lambda: session
     called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
@@ -66,6 +71,47 @@ async def test_plays_are_found_by_everything_people_ask_for(
         items = (await get(client, "/plays", **TO, **query))["items"]
         assert [item["cluster"] for item in items] == found, query
     assert len((await get(client, "/plays", occurrence=str(occurrence.id)))["items"]) == 2
+
+
+async def test_plays_over_a_merger_are_those_of_each_day(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    """On the second day the commune goes into another, and its villages get new codes."""
+    first, second = EIGHT.date(), EIGHT.date() + timedelta(days=1)
+    for day in range(2):
+        await world.planned(starts_at=EIGHT + timedelta(days=day))
+    session = world.session
+    await session.execute(
+        sa.update(Area).where(Area.code.in_([COMMUNE, "V-1", "V-2"])).values(valid_to=first)
+    )
+    for code, level, parent in (
+        ("N", Level.COMMUNE, "51"), ("W-1", Level.VILLAGE, "N"), ("W-2", Level.VILLAGE, "N"),
+    ):  # fmt: skip
+        session.add(Area(code=code, level=level, kind="xã", name=code, parent_code=parent,
+                         valid_from=second, valid_to=None))  # fmt: skip
+    for old, new in ((COMMUNE, "N"), ("V-1", "W-1"), ("V-2", "W-2")):
+        session.add(AreaLineage(old_code=old, new_code=new, effective_on=second, part=Part.WHOLE,
+                                legal_act="NQ"))  # fmt: skip
+    await session.execute(sa.update(ClusterVillage).values(valid_to=first))
+    for number in "12":
+        session.add(ClusterVillage(cluster_id=world.clusters[f"C-{number}"].id,
+                                   village_code=f"W-{number}", valid_from=second,
+                                   valid_to=None, grade=Grade.PRIMARY))  # fmt: skip
+    await session.flush()
+    span = {"from": EIGHT.isoformat(), "to": (EIGHT + timedelta(days=2)).isoformat()}
+    for area, count in (("51", 4), (COMMUNE, 4), ("N", 4), ("V-1", 2), ("W-2", 2)):
+        items = (await get(client, "/plays", area=area, **span))["items"]
+        assert len(items) == count, area
+
+
+async def test_clashes_of_the_coming_days_are_listed(
+    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: EIGHT)
+    assert await get(client, "/plays/clashes") == []
+    pair = [await world.planned(starts_at=EIGHT + at * SECOND) for at in (60, 90)]
+    [found] = await get(client, "/plays/clashes")
+    assert [found["occurrence_id"], found["other_occurrence_id"]] == [str(o.id) for o in pair]
 
 
 async def test_plays_are_paged_by_cursor(client: httpx.AsyncClient, world: World) -> None:

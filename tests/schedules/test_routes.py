@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import clock, config, db
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
-from broadcast.bulletins.model import RevisionState
+from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.routes import router
@@ -607,3 +607,53 @@ async def test_a_span_over_a_merger_has_the_units_of_each_day(
     assert sorted(as_local(row["starts_at"]) for row in items) == sorted(
         [*series * old, *singles * new]
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "status"),
+    [
+        ("FREQ=MONTHLY;BYMONTHDAY=10", "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", 409),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", "FREQ=WEEKLY;BYDAY=TU", 409),
+        ("FREQ=WEEKLY;BYDAY=MO", "FREQ=WEEKLY;BYDAY=TU", 201),
+        ("FREQ=WEEKLY;BYDAY=MO", "FREQ=MONTHLY;BYMONTHDAY=10;UNTIL=20250209", 201),
+        ("FREQ=MONTHLY;BYDAY=1MO", "FREQ=MONTHLY;BYMONTHDAY=7;COUNT=12", 409),
+    ],
+)
+async def test_a_clash_is_refused_in_either_order(
+    web: Web, one: str, two: str, status: int
+) -> None:
+    for first, second in ((one, two), (two, one)):
+        made = await web.schedule(rrule=first)
+        answer = await web.call("POST", "/schedules", web.body(rrule=second))
+        assert answer.status_code == status, answer.text
+        for schedule in (made, answer.json()):
+            if "id" in schedule:
+                await web.call("POST", f"/schedules/{schedule['id']}/withdraw")
+
+
+async def test_a_start_that_was_moved_far_ahead_clashes_in_either_order(web: Web) -> None:
+    made = await web.schedule()
+    row = (await web.get("/occurrences"))["items"][0]
+    moved = {"starts_at": "2025-06-01T18:00"}
+    assert (await web.call("PATCH", f"/occurrences/{row['id']}", moved)).status_code == 200
+    await web.refused(409, "18:00 01/06/2025", starts_at="2024-12-29T18:00", rrule="FREQ=DAILY")
+    await web.call("POST", f"/schedules/{made['id']}/withdraw")
+    await web.schedule(starts_at="2024-12-29T18:00", rrule="FREQ=DAILY")
+    made = await web.schedule()
+    row = (await web.get(f"/occurrences?schedule={made['id']}"))["items"][0]
+    refused = await web.call("PATCH", f"/occurrences/{row['id']}", moved)
+    assert (refused.status_code, "18:00 01/06/2025" in refused.json()["detail"]) == (409, True)
+
+
+async def test_a_longer_revision_must_fit_where_starts_were_moved(web: Web) -> None:
+    made = await web.schedule(rrule="FREQ=DAILY;COUNT=3")
+    row = (await web.get("/occurrences"))["items"][1]
+    path = f"/occurrences/{row['id']}"
+    assert (await web.call("PATCH", path, {"starts_at": "2024-12-29T21:58"})).status_code == 200
+    async with db.transaction(web.engine) as session:
+        bulletin = await session.get_one(Bulletin, UUID(web.bulletin))
+        sound = make.prepared(web.content_dir, b"opus long", b"mp3 long")
+        longer = await make.revision(session, bulletin, sound, RevisionState.APPROVED)
+        longer.seconds = 600.0
+    refused = await web.call("PATCH", f"/schedules/{made['id']}", {"bulletin_revision": 2})
+    assert (refused.status_code, "giờ yên tĩnh" in refused.json()["detail"]) == (422, True)

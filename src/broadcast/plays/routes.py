@@ -16,6 +16,7 @@ from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.errors import InvalidInput, NotFound
 from broadcast.plays import words
+from broadcast.plays.clashes import Clash, clashes
 from broadcast.plays.explain import Explanation, explain
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.settle import Grade
@@ -25,7 +26,7 @@ from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.stations.spans import Days, area_over, clusters_over, days_of, heard_by
 from broadcast.times import Moment
-from broadcast.web.rest import Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["plays"])
 
@@ -164,6 +165,13 @@ def _view(play: Play, cluster: str, title: str) -> PlayView:
         settled_at=play.settled_at,
         restated=play.restated,
     )
+
+
+@router.get("/plays/clashes", summary="Lần phát sắp tới trùng giờ, cùng mức ưu tiên")
+async def show_clashes(session: Session, settings: AppSettings, caller: CallerDep) -> list[Clash]:
+    """Of the days that are planned (eight), by start; empty when all is well."""
+    now = clock.now()
+    return await clashes(session, now, now + settings.rules.horizon)
 
 
 @router.get("/plays/summary", summary="Sổ phát tóm tắt: bao nhiêu đã phát, không phát vì sao")

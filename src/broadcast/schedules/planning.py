@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.errors import Conflict, Forbidden, InvalidInput
-from broadcast.schedules import grid, recurrence, targets
+from broadcast.schedules import clashes, grid, recurrence, targets
+from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException, ScheduleState
 from broadcast.schedules.occurrences import (
@@ -28,7 +29,7 @@ from broadcast.schedules.occurrences import (
     rule_of,
     starts_of,
 )
-from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.recurrence import DAY, Planned
 from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Ground
 from broadcast.wire.fields import BulletinClass
@@ -37,12 +38,9 @@ LOCK = 0x74_74_6E_03
 """Advisory lock of whoever adds to the grid: two who ask at once must not both find it free."""
 
 LOOK_AHEAD = timedelta(days=35)
-"""From the first start: once round every weekly and nearly every monthly rule."""
+"""From the first start: what is shown of all that it meets. Clashes are sought much further."""
 
 MOST_SLOTS = 200
-
-LONGEST = timedelta(hours=2)
-"""No audio is longer; bounds the search for what overlaps a start."""
 
 
 class Reached(NamedTuple):
@@ -124,15 +122,23 @@ async def plan(
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _check_quiet(rule, schedule.starts_at, first, revision.seconds, rules)
+    _check_moved(schedule, exceptions or {}, revision.seconds, rules, now)
     until = max(now + rules.horizon, first + LOOK_AHEAD)
     coming = starts_of(schedule, exceptions or {}, now, until)
     ground = await targets.ground(session)
     slots = await _slots(ground, schedule, revision.seconds, coming[:MOST_SLOTS])
     met = grid.overlaps(slots, [*slots, *await _others(session, ground, slots, schedule)])
+    mine = clashes.series(schedule, revision.seconds, exceptions or {})
+    seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
+    later = [
+        pair
+        for pair in await clashes.find(session, ground, mine, now)
+        if (pair.new.occurrence_id, pair.other.occurrence_id) not in seen
+    ]
     reached = await _reached(ground, schedule, first)
     return Plan(
         slots=slots,
-        overlaps=met,
+        overlaps=[*met, *later],
         checked_until=slots[-1].starts_at if len(coming) > MOST_SLOTS else until,
         reached=reached,
         warnings=[
@@ -148,14 +154,14 @@ def refuse_clashes(overlaps: Iterable[Overlap]) -> None:
     Raises:
         Conflict: With `clashes`: what is in the way, when and at how many clusters.
     """
-    clashes = [pair for pair in overlaps if pair.outcome is Outcome.CLASH]
-    if clashes:
-        first = clashes[0]
+    refused = [pair for pair in overlaps if pair.outcome is Outcome.CLASH]
+    if refused:
+        first = refused[0]
         raise Conflict(
             f"Trùng giờ với “{first.other.title}” lúc "
             f"{first.other.starts_at.astimezone(LOCAL):%H:%M %d/%m/%Y} tại "
             f"{first.cluster_count} cụm loa cùng mức ưu tiên; hãy đổi giờ hoặc mức ưu tiên.",
-            clashes=[grid.described(pair) for pair in clashes[:50]],
+            clashes=[grid.described(pair) for pair in refused[:50]],
         )
 
 
@@ -166,6 +172,25 @@ def _check_quiet(
     times = recurrence.times_of_day(rule, starts_at, LOCAL)
     starts = (datetime.combine(day, each, LOCAL) for each in times)
     grid.check_quiet(starts, seconds, rules.quiet_hours, LOCAL)
+
+
+def _check_moved(
+    schedule: Schedule, exceptions: Exceptions, seconds: float, rules: Rules, now: datetime
+) -> None:
+    """What was moved is of the length of the revision, too, and counts on its day."""
+    moved = sorted(at for at in exceptions.values() if at is not None and at >= now)
+    grid.check_quiet(moved, seconds, rules.quiet_hours, LOCAL)
+    for day in sorted({at.astimezone(LOCAL).date() for at in moved}):
+        begin = datetime.combine(day, time(), LOCAL)
+        starts = recurrence.occurrences_between(
+            rule_of(schedule), schedule.starts_at, exceptions, begin, begin + DAY, LOCAL
+        )
+        if len(starts) > recurrence.MOST_PER_DAY:
+            raise InvalidInput(
+                "starts_at",
+                f"ngày {day:%d/%m/%Y} có {len(starts)} lần phát, kể cả lần đã dời; nhiều nhất"
+                f" {recurrence.MOST_PER_DAY} lần mỗi ngày, hãy dời sang ngày khác",
+            )
 
 
 async def _slots(
@@ -287,8 +312,9 @@ async def collisions(
     assert moved.moved_to is not None
     if moved.moved_to <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    grid.check_quiet([moved.moved_to], revision.seconds, rules.quiet_hours, LOCAL)
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    changed = exceptions | {moved.recurrence_at: moved.moved_to}
+    _check_moved(schedule, changed, revision.seconds, rules, now)
     siblings = starts_of(
         schedule,
         exceptions | {moved.recurrence_at: None},

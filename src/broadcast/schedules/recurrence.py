@@ -15,6 +15,7 @@ from calendar import isleap, monthrange
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -102,6 +103,28 @@ def occurrences_between(
         ):
             planned.append(Planned(recurrence_at, moved_to))
     return sorted(planned, key=lambda each: (each.starts_at, each.recurrence_at))
+
+
+@lru_cache(maxsize=4096)
+def days_by_time(
+    rule: Rule | None, starts_at: datetime, first: date, count: int, zone: ZoneInfo
+) -> Mapping[time, int]:
+    """On which of `count` days from `first` on it fires at each time of day, as bits.
+
+    Kept, because whoever saves a schedule compares it with the same others again and again.
+    """
+    if rule is None:
+        walls = iter([_wall(starts_at, zone)])
+    else:
+        last = datetime.combine(first + (count - 1) * DAY, LAST)
+        begin = datetime.combine(first, time.min)
+        walls = _expansion(rule, _wall(starts_at, zone), begin, last)
+    days: dict[time, bytearray] = {}
+    for wall in walls:
+        number = (wall.date() - first).days
+        if 0 <= number < count:
+            days.setdefault(wall.time(), bytearray(count // 8 + 1))[number // 8] |= 1 << number % 8
+    return {at: int.from_bytes(bits, "little") for at, bits in days.items()}
 
 
 def first_after(

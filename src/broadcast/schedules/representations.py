@@ -202,7 +202,9 @@ class Preview(BaseModel):
     cluster_count: int
     reached: list[ReachedOut]
     overlaps: list[OverlapOut]
-    checked_until: Moment = Field(description="đã xét trùng lịch đến thời điểm này")
+    checked_until: Moment = Field(
+        description="overlaps liệt kê đến lúc này; trùng cùng mức ưu tiên được xét mười năm"
+    )
     warnings: list[str]
 
     @classmethod

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -175,6 +176,11 @@ class Ground:
         """The first day and those up to the last from which something is different."""
         changes = self._changes[bisect_right(self._changes, first) :]
         return [first, *(day for day in changes if day <= last)]
+
+    def periods(self, first_on: date) -> Iterator[tuple[date, date]]:
+        """Begin and end (not included) of spans of days that are alike, from a day on."""
+        later = self._changes[bisect_right(self._changes, first_on) :]
+        return pairwise([first_on, *later, date.max])
 
     def _as_of(self, on: date) -> date:
         """First day that was like this one."""

@@ -37,6 +37,9 @@ UNEXPLAINED = Gauge(
     "broadcast_plays_unexplained", "Plays of the last 24 hours missed without an explanation"
 )
 FAULTS_OPEN = Gauge("broadcast_faults_open", "Faults that have not ended", ["kind"])
+CLASHES = Gauge(
+    "broadcast_clashes_coming", "Coming occurrences that meet one of equal priority at a cluster"
+)
 HEARD = Gauge("broadcast_heard_timestamp", "Unix time at which any device was last heard")
 
 _PRESENCE = sa.text("""
@@ -96,5 +99,5 @@ def forget() -> None:
         PARTITIONS_AHEAD, PARTITION_OLDEST, PARTITION_BYTES, FREE, ALARM, PRESENCE, FAULTS_OPEN,
     ):  # fmt: skip
         labelled.clear()
-    for single in (DATABASE, OUTBOX_AGE, OVERDUE, UNEXPLAINED, HEARD):
+    for single in (DATABASE, OUTBOX_AGE, OVERDUE, UNEXPLAINED, HEARD, CLASHES):
         single.set(0)

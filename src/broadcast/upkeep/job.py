@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import clock, config, db, failures
 from broadcast.clock import LOCAL
 from broadcast.devices import health
+from broadcast.plays.clashes import clashes
 from broadcast.upkeep import gauges, partitions, retention
 from broadcast.upkeep.checks import Name
 from broadcast.upkeep.report import Report, report
@@ -64,11 +66,13 @@ class House:
         self._due: dict[str, datetime] = {}
         self._failing: set[str] = set()
         self._alarms: set[Name] = set()
+        self._clashing: set[tuple[UUID, UUID]] = set()
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         self.chores = [
             Chore("partitions", minute, self._make_ahead),
             Chore("drop", hour, self._drop),
             Chore("look", minute, self._look),
+            Chore("clashes", hour, self._clashes),
             Chore("health", 5 * minute, self._health),
             Chore("retention", 6 * hour, self._retain),
             Chore("pack", 6 * hour, self._pack),
@@ -133,6 +137,21 @@ class House:
     async def _health(self, now: datetime) -> None:
         keep = timedelta(days=self._settings.upkeep.raw_days)
         await health.summarise(self._engine, now, keep)
+
+    async def _clashes(self, now: datetime) -> None:
+        async with db.transaction(self._engine) as session:
+            found = await clashes(session, now, now + self._settings.rules.horizon)
+        gauges.CLASHES.set(len(found))
+        told = {(each.occurrence_id, each.other_occurrence_id): each for each in found}
+        for pair in told.keys() - self._clashing:
+            each = told[pair]
+            log.warning(
+                "upkeep.clash.found",
+                at=each.starts_at.isoformat(),
+                occurrence_ids=[str(id_) for id_ in pair],
+                clusters=each.cluster_count,
+            )
+        self._clashing = set(told)
 
     async def _look(self, now: datetime) -> None:
         seen = await self._report(now)

@@ -1,0 +1,184 @@
+"""Where two schedules of equal priority want one loudspeaker at once, years ahead.
+
+The answer is the same whichever of the two is saved last: one span of days, from today, for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from heapq import merge
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.bulletins.model import Revision, RevisionState
+from broadcast.clock import LOCAL
+from broadcast.schedules import grid, recurrence
+from broadcast.schedules.grid import Outcome, Overlap, Slot
+from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.occurrences import (
+    Exceptions,
+    exceptions_of,
+    occurrence_id,
+    of_revision,
+    rule_of,
+)
+from broadcast.schedules.recurrence import DAY
+from broadcast.schedules.rrule import Rule
+from broadcast.schedules.targets import Ground
+
+DAYS = 3653
+"""Ten years: twice round the leap years, and round any two rules whose intervals divide that.
+
+What meets later still is told by the standing check (`plays.clashes`)."""
+
+LONGEST = timedelta(hours=2)
+"""No audio is longer."""
+
+
+class Series(NamedTuple):
+    """The starts of one schedule."""
+
+    schedule: Schedule
+    rule: Rule | None
+    seconds: float
+    exceptions: Exceptions
+
+    def slots(self, begin: datetime, end: datetime, clusters: frozenset[int]) -> list[Slot]:
+        """What its starts in a span take of the grid."""
+        starts = recurrence.occurrences_between(
+            self.rule, self.schedule.starts_at, self.exceptions, begin, end, LOCAL
+        )
+        return [
+            Slot(
+                occurrence_id(self.schedule.id, each.recurrence_at),
+                self.schedule.title,
+                each.starts_at,
+                each.starts_at + timedelta(seconds=self.seconds),
+                self.schedule.priority,
+                clusters,
+            )
+            for each in starts
+        ]
+
+    def moved(self, now: datetime) -> set[date]:
+        """Days to which starts were moved, as far as they are to come."""
+        return {
+            at.astimezone(LOCAL).date()
+            for at in self.exceptions.values()
+            if at is not None and at >= now
+        }
+
+
+def series(schedule: Schedule, seconds: float, exceptions: Exceptions) -> Series:
+    """The starts of a schedule whose revision is so long."""
+    return Series(schedule, rule_of(schedule), seconds, exceptions)
+
+
+async def find(
+    session: AsyncSession, ground: Ground, mine: Series, now: datetime
+) -> list[Overlap]:
+    """The first clash with each other schedule, and those of starts that were moved with others.
+
+    Args:
+        session: Open transaction.
+        ground: What targets are resolved against.
+        mine: The schedule that is to be saved; a stored state of it is not looked at.
+        now: What starts before is not looked at.
+    """
+    found = [await _clash(ground, mine, mine, now)]
+    for other in await _rivals(session, mine.schedule):
+        theirs = recurrence.times_of_day(other.rule, other.schedule.starts_at, LOCAL)
+        times = recurrence.times_of_day(mine.rule, mine.schedule.starts_at, LOCAL)
+        if (
+            mine.moved(now)
+            or other.moved(now)
+            or grid.may_meet(times, mine.seconds, theirs, other.seconds)
+        ):
+            found.append(await _clash(ground, mine, other, now))
+    return [clash for clash in found if clash is not None]
+
+
+async def _clash(ground: Ground, mine: Series, other: Series, now: datetime) -> Overlap | None:
+    """The first clash of two schedules; of one with itself, where starts were moved."""
+    begun = (now, mine.schedule.starts_at, other.schedule.starts_at)
+    # The day before, because what sounds may reach over midnight; from today on, so that the days
+    # of a rule are worked out once, unless both begin so much later.
+    first, later = (at.astimezone(LOCAL).date() - DAY for at in (now, max(begun)))
+    if later > first + DAYS // 2 * DAY:
+        first = later
+    moved = _around(mine.moved(now) | other.moved(now))
+    bits: int | None = None if other is not mine else 0
+    for begin, end in ground.periods(min([first, *moved])):
+        ours, theirs = [await _reached(ground, each, begin) for each in (mine, other)]
+        if ours.isdisjoint(theirs):
+            continue
+        if bits is None:
+            bits = meeting_days(mine, other, first)
+        for day in merge(days_from(bits, first), sorted(moved)):
+            if not begin <= day < end:
+                continue
+            midnight = datetime.combine(day, time(), LOCAL)
+            new = mine.slots(max(midnight, now), midnight + DAY, ours)
+            others = other.slots(midnight - LONGEST, midnight + DAY + LONGEST, theirs)
+            for pair in grid.overlaps(new, others):
+                if pair.outcome is Outcome.CLASH:
+                    return pair
+    return None
+
+
+async def _reached(ground: Ground, each: Series, on: date) -> frozenset[int]:
+    schedule = each.schedule
+    return (await ground.resolve(schedule.targets, schedule.targets_on, on)).cluster_ids
+
+
+def meeting_days(mine: Series, other: Series, first: date) -> int:
+    """Days on which a start by one rule overlaps one by the other, as bits from `first` on."""
+    ours, theirs = (
+        recurrence.days_by_time(each.rule, each.schedule.starts_at, first, DAYS, LOCAL)
+        for each in (mine, other)
+    )
+    bits = 0
+    for at, days in ours.items():
+        for their, their_days in theirs.items():
+            for later in (-1, 0, 1):
+                gap = _seconds(their) - _seconds(at) + later * 86_400
+                if -other.seconds < gap < mine.seconds:
+                    bits |= days & (their_days >> 1 if later > 0 else their_days << -later)
+    return bits
+
+
+def days_from(bits: int, first: date) -> Iterator[date]:
+    """The days of a set of bits, ascending."""
+    while bits:
+        lowest = bits & -bits
+        yield first + (lowest.bit_length() - 1) * DAY
+        bits ^= lowest
+
+
+def _around(days: set[date]) -> set[date]:
+    return {day + step * DAY for day in days for step in (-1, 0, 1)}
+
+
+async def _rivals(session: AsyncSession, schedule: Schedule) -> list[Series]:
+    """Other schedules of equal priority, as long as they come to anything."""
+    rows = (
+        await session.execute(
+            sa.select(Schedule, Revision.seconds)
+            .join(Revision, of_revision())
+            .where(
+                Schedule.state == ScheduleState.ACTIVE,
+                Schedule.priority == schedule.priority,
+                Schedule.id != schedule.id,
+                Revision.state == RevisionState.APPROVED,
+            )
+        )
+    ).all()
+    exceptions = await exceptions_of(session, [other.id for other, _ in rows])
+    return [series(other, seconds, exceptions[other.id]) for other, seconds in rows]
+
+
+def _seconds(at: time) -> int:
+    return at.hour * 3600 + at.minute * 60 + at.second
