@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from broadcast import config, db, logs, startup
 from broadcast.accounts.commands import app as accounts
 from broadcast.areas.commands import app as areas
+from broadcast.bulletins.speech.commands import app as speech
 from broadcast.coverage.commands import indicators
 from broadcast.devices.commands import app as devices
 from broadcast.embedded.broker import Kind
@@ -94,6 +95,7 @@ app.add_typer(stations, name="stations")
 app.add_typer(devices, name="devices")
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
+app.add_typer(speech, name="speech")
 app.command("indicators")(indicators)
 app.command("incidents")(incidents)
 app.command("upkeep")(upkeep)

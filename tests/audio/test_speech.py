@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from broadcast.bulletins import speech
-from broadcast.bulletins.lexicon import ABBREVIATIONS, LETTERS, SIGNS, UNITS
-from broadcast.bulletins.number_words import cardinal
-from broadcast.bulletins.vietnamese import passages
+from broadcast.bulletins.speech import synthesis as speech
+from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS
+from broadcast.bulletins.speech.numbers import cardinal
+from broadcast.bulletins.speech.reading import passages
+from broadcast.bulletins.speech.units import LETTERS, UNITS
 from broadcast.errors import InvalidInput, Unavailable
 from tests.audio import piper_voice
 
 HERE = Path(__file__).parent
+TEXTS = HERE.parent / "speech"
 
 
 def heard(path: Path) -> tuple[npt.NDArray[np.int16], int]:
@@ -52,7 +54,7 @@ def test_speech_is_heard(tmp_path: Path) -> None:
 
 def test_speech_is_slow_enough_for_horns(tmp_path: Path) -> None:
     """150 to 170 syllables a minute; espeak-ng by itself says 230."""
-    text = (HERE / "plan_section_ii.txt").read_text(encoding="utf-8").splitlines()
+    text = (TEXTS / "plan_section_ii.txt").read_text(encoding="utf-8").splitlines()
     line = next(line for line in text if line.startswith("Tỉnh có Hệ thống"))
     (passage,) = passages(line)
     syllables = len(re.findall(r"\w+", passage.words))
@@ -60,7 +62,7 @@ def test_speech_is_slow_enough_for_horns(tmp_path: Path) -> None:
 
 
 def test_section_two_of_the_plan_takes_under_three_minutes(tmp_path: Path) -> None:
-    text = (HERE / "plan_section_ii.txt").read_text(encoding="utf-8")
+    text = (TEXTS / "plan_section_ii.txt").read_text(encoding="utf-8")
     assert 140 < seconds_of(text, tmp_path) < 180
 
 
@@ -90,7 +92,7 @@ def phonemes(text: str) -> str:
 def test_the_voice_knows_every_word_it_is_given() -> None:
     """espeak-ng marks a switch to English with `(en)`; what it spells out has no such stress."""
     assert "(en)" in phonemes("facebook")
-    agreed = (HERE / "plan_section_ii_spoken.txt").read_text(encoding="utf-8")
+    agreed = (TEXTS / "plan_section_ii_spoken.txt").read_text(encoding="utf-8")
     given = [
         *agreed.splitlines(),
         *(ABBREVIATIONS | SIGNS | UNITS | LETTERS).values(),

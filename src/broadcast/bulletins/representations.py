@@ -18,7 +18,7 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
-from broadcast.bulletins.speech import LONGEST_TEXT
+from broadcast.bulletins.speech.synthesis import LONGEST_TEXT
 from broadcast.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
 from broadcast.times import Moment
 from broadcast.wire.fields import BulletinClass, Codec

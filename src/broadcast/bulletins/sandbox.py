@@ -26,9 +26,10 @@ from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 
 from broadcast import clock, config
-from broadcast.bulletins import audio, speech
+from broadcast.bulletins import audio
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.loudness import RATE
+from broadcast.bulletins.speech import synthesis
 from broadcast.errors import BroadcastError, InvalidInput, Unavailable
 
 log = structlog.get_logger()
@@ -221,7 +222,7 @@ def _work(job: _Job) -> _Outcome:
         source = job.source
         if source is None:
             source = job.scratch / "speech.wav"
-            speech.speak(job.text, source, piper_voice=job.settings.piper_voice)
+            synthesis.speak(job.text, source, piper_voice=job.settings.piper_voice)
         return _Outcome(
             prepared=audio.prepare(source, job.content_dir, job.settings, scratch=job.scratch)
         )

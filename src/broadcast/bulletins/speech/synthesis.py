@@ -15,7 +15,7 @@ from pathlib import Path
 
 import espeakng_loader
 
-from broadcast.bulletins.vietnamese import passages
+from broadcast.bulletins.speech.reading import passages
 from broadcast.errors import InvalidInput, Unavailable
 
 LONGEST_TEXT = 30_000

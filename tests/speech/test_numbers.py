@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.bulletins.number_words import cardinal, decimal, digits, whole
+from broadcast.bulletins.speech.numbers import cardinal, decimal, digits, whole
 
 ONES = {
     "không": 0, "một": 1, "mốt": 1, "hai": 2, "ba": 3, "bốn": 4, "năm": 5, "lăm": 5,

@@ -65,13 +65,44 @@ def whole(number: str) -> str:
     return cardinal(int(number))
 
 
-def decimal(number: str) -> str:
-    """A number as it is written here: dots between thousands, a comma before decimals."""
-    integer, _, decimals = number.partition(",")
-    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", integer):
-        said = whole(integer.replace(".", ""))
+def quantity(number: str) -> str:
+    """A run of digits that counts something: *02 hộ* are two."""
+    return cardinal(int(number)) if len(number) <= _LONGEST else digits(number)
+
+
+NUMBER = (
+    r"\d{1,3}(?:\.\d{3})+(?:,\d+)?(?!\.?\d)|\d{1,3}(?:,\d{3})+(?:\.\d+)(?!\d)"
+    r"|\d{1,3}(?:,\d{3}){2,}(?!\d)|\d+,\d+|\d+(?:\.\d+)*"
+)
+"""Pattern of a number as it is written here, or as a spreadsheet writes it."""
+
+
+def decimal(number: str, *, measured: bool = False, counted: bool = False) -> str:
+    """A number as it is written: dots between thousands and a comma before decimals, or reversed.
+
+    Args:
+        number: What `NUMBER` matches.
+        measured: A unit follows, so that a lone dot stands before decimals: 1.5 km.
+        counted: What follows comes whole, so that a lone comma parts thousands: 1,500 hộ.
+    """
+    read = quantity if measured or counted else whole
+    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?", number):
+        integer, _, decimals = number.replace(".", "").partition(",")
+    elif re.fullmatch(r"[1-9]\d{0,2}(?:(?:,\d{3}){2,}|(?:,\d{3})+\.\d+)", number) or (
+        counted and re.fullmatch(r"[1-9]\d{0,2},\d{3}", number)
+    ):
+        integer, _, decimals = number.replace(",", "").partition(".")
+    elif re.fullmatch(r"0\.\d+", number) or (measured and re.fullmatch(r"\d+\.\d+", number)):
+        integer, _, decimals = number.partition(".")
+    elif re.fullmatch(r"\d+(?:\.\d+)*,\d+", number):
+        integer, _, decimals = number.partition(",")
+        if "." not in integer:
+            read = quantity
     else:
-        said = " chấm ".join(whole(part) for part in integer.split("."))
+        integer, decimals = number, ""
+    said = " chấm ".join(
+        (read if "." not in integer else whole)(part) for part in integer.split(".")
+    )
     if not decimals:
         return said
     by_digit = decimals[0] == "0" or len(decimals) > 2

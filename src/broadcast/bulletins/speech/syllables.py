@@ -20,7 +20,7 @@ def is_syllable(word: str) -> bool:
     marked = unicodedata.normalize("NFD", word)
     toneless = "".join(letter for letter in marked if letter not in _TONES)
     found = _SYLLABLE.fullmatch(unicodedata.normalize("NFC", toneless))
-    if not found:
+    if not found or sum(letter in _TONES for letter in marked) > 1:
         return False
     stopped = (found["end"] or "").lower() in {"c", "ch", "p", "t"}
     return not stopped or "\u0301" in marked or "\u0323" in marked
@@ -29,3 +29,17 @@ def is_syllable(word: str) -> bool:
 def has_vowel(word: str) -> bool:
     """Tell whether a word has anything to sing."""
     return not set("aeiouy").isdisjoint(unicodedata.normalize("NFD", word).lower())
+
+
+_HIGHLAND = re.compile(
+    r"(?:(?:[bcdđghjklmnprstvxyw]|[cgknpt]h|ng|ngh|qu|tr|[bcdđghkmpst][lr]|[bhmrpk][jvyx]?|rv|px|mn"
+    r"|mđr|mdr|hđr)?[aăâeêioôơuưy]{1,3}(?:[chkmnprstl]|ch|ng|nh|ih|h)?){1,2}",
+    re.IGNORECASE,
+)
+
+
+def is_highland(word: str) -> bool:
+    """Tell whether a word could be a name of the highlands, *Plông* or *Gleh*."""
+    marked = unicodedata.normalize("NFD", word)
+    toneless = "".join(letter for letter in marked if letter not in _TONES)
+    return _HIGHLAND.fullmatch(unicodedata.normalize("NFC", toneless)) is not None

@@ -1,0 +1,1 @@
+"""Texts read aloud: cleaned, turned into the words a newsreader says, and synthesised."""

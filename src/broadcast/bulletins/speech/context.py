@@ -1,0 +1,30 @@
+"""What stands around a match on its line; never more than a few words of it."""
+
+from __future__ import annotations
+
+import re
+
+_NEAR = 60
+"""Characters on either side that a reading may depend on; keeps reading linear in its length."""
+
+
+def text_before(found: re.Match[str], chars: int = _NEAR) -> str:
+    """The text directly before a match, in lower case."""
+    return found.string[max(found.start() - chars, 0) : found.start()].lower()
+
+
+def text_after(found: re.Match[str], chars: int = _NEAR) -> str:
+    """The text directly after a match, in lower case."""
+    return found.string[found.end() : found.end() + chars].lower()
+
+
+def word_before(found: re.Match[str]) -> str:
+    """The word that stands directly before a match, in lower case."""
+    word = re.search(r"([^\W_]+)[\s:]*$", text_before(found, 20))
+    return word[1] if word else ""
+
+
+def word_after(found: re.Match[str]) -> str:
+    """The word that stands directly after a match, in lower case."""
+    word = re.match(r"\s*\(?([^\W_]+)", text_after(found, 20))
+    return word[1] if word else ""
