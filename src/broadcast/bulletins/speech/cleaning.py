@@ -62,6 +62,18 @@ def clean(text: str) -> str:
         InvalidInput: The text is in an encoding other than Unicode; says which line.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    _refuse_other_encodings(text)
+    for _ in range(_DISGUISES):
+        bare = "\n".join(map(_plain, _LINE_END.split(_without_markup(text))))
+        if bare == text:
+            break
+        text = bare
+    # Entities may have hidden letters of another encoding.
+    _refuse_other_encodings(text)
+    return "\n\n".join(_joined(text.split("\n")))
+
+
+def _refuse_other_encodings(text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         found = other_encoding(line)
         if found:
@@ -73,12 +85,6 @@ def clean(text: str) -> str:
                 " hoặc gõ lại dòng đó.",
                 line=number,
             )
-    for _ in range(_DISGUISES):
-        bare = "\n".join(map(_plain, _LINE_END.split(_without_markup(text))))
-        if bare == text:
-            break
-        text = bare
-    return "\n\n".join(_joined(text.split("\n")))
 
 
 def _without_markup(text: str) -> str:

@@ -21,8 +21,10 @@ _PERSON = re.compile(
 
 
 def letters(word: str) -> str:
-    """A word by the names of its letters."""
-    return " ".join(LETTERS.get(letter, letter) for letter in word.upper())
+    """A word by the names of its letters, and of digits among them."""
+    return " ".join(
+        digits(sign) if sign.isdecimal() else LETTERS.get(sign, sign) for sign in word.upper()
+    )
 
 
 def abbreviation(found: re.Match[str]) -> str | None:

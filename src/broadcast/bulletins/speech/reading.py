@@ -117,8 +117,8 @@ def _own_rule(readings: Readings) -> Rule | None:
 
 def _tidy(said: str) -> str:
     """Single spaces, one mark where several met, the strongest of them."""
-    said = re.sub(r"\s+", " ", said).lower()
-    said = re.sub(r"[^\w\s,.?!]|_", "", said)
+    said = re.sub(r"[^\w\s,.?!]|_", "", said.lower())
+    said = re.sub(r"\s+", " ", said)
     said = re.sub(
         r"\s?[,.?!](?:[\s,.?!]*[,.?!])?",
         lambda marks: next(mark for mark in "?!.," if mark in marks[0]) + " ",
