@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from broadcast.accounts.auth import BEARER, OPEN, Admitted, authenticate
-from broadcast.web import asked
+from broadcast.web import asked, preconditions
 from broadcast.web.paths import check_rivals
 
 E = TypeVar("E", bound=Callable[..., Any])
@@ -45,6 +45,7 @@ class Route(APIRoute):
         admitted = list(_admitted(self.dependant))
         queries = asked.query_parameters(self.dependant)
         paths = asked.path_parameters(self.dependant)
+        changes = not set(self.methods or ()) <= {"GET", "HEAD"}
         load = self._loader()
 
         async def ask(request: Request) -> Response:
@@ -55,6 +56,8 @@ class Route(APIRoute):
                     admits(caller)
             asked.check_path(request.path_params, paths)
             asked.check_parameters(request.query_params, queries)
+            if changes:
+                await preconditions.check(request)
             return await handle(await load(request))
 
         return ask

@@ -23,6 +23,7 @@ from broadcast.accounts.routing import Router
 from broadcast.bulletins.audio import content_path
 from broadcast.bulletins.model import Rendition, Revision, RevisionState
 from broadcast.errors import NotFound
+from broadcast.web.preconditions import listed
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.fields import Codec
 
@@ -74,10 +75,7 @@ def answer(request: Request, content_dir: Path, sha256: str, codec: Codec) -> Re
     """
     tag = f'"{sha256}"'
     headers = {"ETag": tag, "Cache-Control": "private, max-age=31536000, immutable"}
-    known = request.headers.get("if-none-match", "")
-    if known.strip() == "*" or tag in {
-        part.strip().removeprefix("W/") for part in known.split(",")
-    }:
+    if listed(request.headers.get("if-none-match", ""), tag, weakly=True):
         return Response(status_code=304, headers=headers)
     path = content_path(content_dir, sha256)
     if not path.is_file():

@@ -36,11 +36,31 @@ def _paths(app: FastAPI) -> list[_Path]:
 
 def allowed(request: Request) -> list[str]:
     """Methods of the path that the address of a request is."""
-    path = request.scope["path"]
+    return sorted(_methods(request, request.scope["path"]))
+
+
+def _methods(request: Request, path: str) -> frozenset[str]:
     for each in _paths(request.app):
         if each.pattern.match(path):
-            return sorted(each.methods)
-    return []
+            return each.methods
+    return frozenset()
+
+
+def readable(request: Request, *, above: bool) -> str | None:
+    """The address of a request where it can be read.
+
+    Args:
+        request: What is asked.
+        above: Whether the nearest address above it will do, too.
+    """
+    path: str = request.scope["path"]
+    while path:
+        if "GET" in _methods(request, path):
+            return path
+        if not above:
+            break
+        path = path.rpartition("/")[0]
+    return None
 
 
 def check_rivals(request: Request, route: APIRoute) -> None:

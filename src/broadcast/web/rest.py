@@ -16,12 +16,14 @@ from fastapi import Depends, FastAPI, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config, db
 from broadcast.errors import PreconditionFailed, Unknown
 from broadcast.web import problems
 from broadcast.web.http1 import SECURITY_HEADERS
+from broadcast.web.preconditions import listed
 
 
 def install(app: FastAPI) -> None:
@@ -216,17 +218,18 @@ def if_match(request: Request, representation: BaseModel) -> None:
         PreconditionFailed: `If-Match` is given and names another version.
     """
     wanted = request.headers.get("if-match")
-    if wanted is None or wanted.strip() == "*":
-        return
     present = etag(as_json(representation))
-    if present not in {tag.strip() for tag in wanted.split(",")}:
+    if wanted is not None and not listed(wanted, present, weakly=False):
         raise PreconditionFailed(
             "Dữ liệu đã được người khác thay đổi; hãy tải lại rồi sửa.", etag=present
         )
 
 
 class EntityTags:
-    """Adds `ETag` to JSON answers of GET, and answers 304 to a client that has the same."""
+    """Adds `ETag` to JSON answers of GET, and answers 304 to a client that has the same.
+
+    412 to one that asks for a version that is gone (`If-Match`).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -236,13 +239,8 @@ class EntityTags:
         if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
             await self.app(scope, receive, send)
             return
-        # Compared weakly (RFC 9110 §13.1.2): a proxy that compresses weakens our tags.
-        known = {
-            tag.strip().removeprefix("W/")
-            for name, value in scope["headers"]
-            if name == b"if-none-match"
-            for tag in value.decode("latin-1").split(",")
-        }
+        headers_in = Headers(scope=scope)
+        match, none_match = headers_in.get("if-match"), headers_in.get("if-none-match")
         start: Message | None = None
         chunks: list[bytes] = []
 
@@ -265,7 +263,11 @@ class EntityTags:
             body = b"".join(chunks)
             tag = etag(body)
             headers_out = [*start["headers"], (b"etag", tag.encode())]
-            if tag in known:
+            if match is not None and not listed(match, tag, weakly=False):
+                changed = PreconditionFailed("Dữ liệu đã thay đổi; hãy tải lại.", etag=tag)
+                await problems.problem(changed)(scope, receive, send)
+                return
+            if none_match is not None and listed(none_match, tag, weakly=True):
                 headers_out = [(n, v) for n, v in headers_out if n != b"content-length"]
                 start, body = {**start, "status": 304}, b""
             await send({**start, "headers": headers_out})

@@ -1,0 +1,90 @@
+"""Preconditions of a change (RFC 9110 §13): nobody overwrites or revives what they did not see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import Request
+from starlette.types import Message
+
+from broadcast.errors import PreconditionFailed
+from broadcast.web.paths import readable
+
+_TAG = re.compile(r'(W/)?("[^"]*")')
+
+
+def listed(header: str, tag: str, *, weakly: bool) -> bool:
+    """Tell whether a header with entity tags names this one, or any by `*`.
+
+    >>> listed('W/"a", "b"', '"a"', weakly=True), listed('W/"a", "b"', '"a"', weakly=False)
+    (True, False)
+
+    Args:
+        header: Value of `If-Match` or `If-None-Match`.
+        tag: Strong tag of the present representation.
+        weakly: Whether a weakened tag counts (RFC 9110 §8.8.3.2): a proxy that compresses
+            weakens ours.
+    """
+    if header.strip() == "*":
+        return True
+    return any(name == tag and (weakly or not weakness) for weakness, name in _TAG.findall(header))
+
+
+async def check(request: Request) -> None:
+    """Hold the preconditions of a change against what its address shows now.
+
+    A route that reads its row under a lock compares once more (`rest.if_match`).
+
+    Raises:
+        PreconditionFailed: `If-Match` on what there is not, or not any more, or that has changed;
+            `If-None-Match` on what there is.
+    """
+    match = request.headers.get("if-match")
+    none_match = request.headers.get("if-none-match")
+    if match is None and none_match is None:
+        return
+    # An action such as …/withdraw changes what stands above it.
+    path = readable(request, above=request.method == "POST")
+    status, tag = (404, "") if path is None else await _look(request, path)
+    if status not in {200, 404}:
+        return  # whoever may not read it, is told so by the route
+    if match is not None and (status == 404 or not listed(match, tag, weakly=False)):
+        if status == 404:
+            raise PreconditionFailed(
+                "Dữ liệu này không còn hoặc chưa có, nên không so được với If-Match; hãy tải lại"
+                " danh sách."
+            )
+        raise PreconditionFailed(
+            "Dữ liệu đã được người khác thay đổi; hãy tải lại rồi sửa.", etag=tag
+        )
+    is_there = status == 200 and path == request.scope["path"]
+    if none_match is not None and is_there and listed(none_match, tag, weakly=True):
+        raise PreconditionFailed(
+            "Dữ liệu này đã có (If-None-Match); hãy tải lại rồi sửa, hoặc đặt mã khác.", etag=tag
+        )
+
+
+async def _look(request: Request, path: str) -> tuple[int, str]:
+    """Status and entity tag that this caller would be answered by GET."""
+    status, tag = 0, ""
+
+    async def nothing() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def noticing(message: Message) -> None:
+        nonlocal status, tag
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            headers: Iterable[tuple[bytes, bytes]] = message["headers"]
+            tag = dict(headers).get(b"etag", b"").decode("latin-1")
+
+    kept = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "state")
+    scope: dict[str, Any] = {name: request.scope[name] for name in kept if name in request.scope}
+    scope |= {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope["headers"] = [
+        each for each in request.scope["headers"] if each[0] in {b"authorization", b"host"}
+    ]
+    await request.app(scope, nothing, noticing)
+    return status, tag

@@ -1,0 +1,182 @@
+"""If-Match and If-None-Match on every route, for what is there and for what is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Response
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import config
+from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
+from broadcast.app import create_app
+from broadcast.errors import NotFound
+from broadcast.web import rest
+from tests.web.calling import MONITOR, called_by
+from tests.web.routes import Operation, application, operations
+
+ADMIN = MONITOR._replace(role=Role.ADMIN)
+
+CHANGES = [each for each in operations(application()) if each.method not in {"GET", "HEAD"}]
+
+UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
+PLACES = {
+    "{schedule_id}": UUID, "{occurrence_id}": UUID, "{bulletin_id}": UUID, "{outage_id}": "7",
+    "{attestation_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
+}  # fmt: skip
+
+
+def address(operation: Operation) -> str:
+    """The path with something that does not exist in place of each parameter."""
+    path = operation.path
+    for name, value in PLACES.items():
+        path = path.replace(name, value)
+    return path.replace("{", "Z-").replace("}", "")
+
+
+@pytest.fixture
+async def whole(engine: AsyncEngine, postgres_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole application on an empty database."""
+    app = create_app(
+        config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine
+    )
+    called_by(app, ADMIN)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        yield client
+
+
+async def test_nothing_that_is_not_there_is_changed_from_a_version(
+    whole: httpx.AsyncClient,
+) -> None:
+    """A walk over all routes: whatever their body, a version of nothing is refused."""
+    assert len(CHANGES) > 30
+    for operation in CHANGES:
+        path = address(operation)
+        answer = await whole.request(operation.method, path, headers={"If-Match": '"x"'})
+        assert answer.status_code == 412, (operation, answer.text)
+        if operation.method != "POST":
+            answer = await whole.request(operation.method, path, headers={"If-Match": "*"})
+            assert answer.status_code == 412, (operation, answer.text)
+            headers = {"If-None-Match": "*"}
+            answer = await whole.request(operation.method, path, headers=headers)
+            assert answer.status_code != 412, (operation, answer.text)
+
+
+# --- each precondition, on a resource of its own -------------------------------------------------
+
+
+class Name(rest.Body):
+    name: str
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    rest.install(app)
+    called_by(app, ADMIN)
+    router = Router()
+    things = {"a": "A"}
+
+    @router.get("/things/{code}")
+    async def show(code: str) -> Name:
+        if code not in things:
+            raise NotFound("Không có.")
+        return Name(name=things[code])
+
+    @router.put("/things/{code}")
+    async def put(code: str, body: Name) -> Name:
+        things[code] = body.name
+        return body
+
+    @router.delete("/things/{code}", status_code=204)
+    async def delete(code: str) -> Response:
+        del things[code]
+        return Response(status_code=204)
+
+    @router.post("/things/{code}/shut")
+    async def shut(code: str) -> str:
+        return things.get(code, "")
+
+    app.include_router(router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        yield client
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+@pytest.mark.parametrize(
+    ("code", "header", "passes"),
+    [
+        ("a", {}, True),
+        ("a", {"If-Match": "{tag}"}, True),
+        ("a", {"If-Match": '"x", {tag}'}, True),
+        ("a", {"If-Match": "*"}, True),
+        ("a", {"If-Match": '"x"'}, False),
+        ("a", {"If-Match": "W/{tag}"}, False),
+        ("a", {"If-Match": "nonsense"}, False),
+        ("a", {"If-Match": ""}, False),
+        ("a", {"If-None-Match": "*"}, False),
+        ("a", {"If-None-Match": "{tag}"}, False),
+        ("a", {"If-None-Match": "W/{tag}"}, False),
+        ("a", {"If-None-Match": '"x"'}, True),
+        ("a", {"If-Match": "{tag}", "If-None-Match": '"x"'}, True),
+        ("b", {}, True),
+        ("b", {"If-Match": "*"}, False),
+        ("b", {"If-Match": '"x"'}, False),
+        ("b", {"If-None-Match": "*"}, True),
+        ("b", {"If-None-Match": '"x"'}, True),
+    ],
+)
+async def test_a_change_holds_to_its_preconditions(
+    client: httpx.AsyncClient, method: str, code: str, header: dict[str, str], passes: bool
+) -> None:
+    if (method, code, passes) == ("DELETE", "b", True):
+        return  # there is nothing to delete
+    tag = (await client.get("/things/a")).headers["etag"]
+    headers = {name: value.format(tag=tag) for name, value in header.items()}
+    path = f"/things/{code}" if method != "POST" else f"/things/{code}/shut"
+    body = {"json": {"name": "B"}} if method == "PUT" else {}
+    if method == "POST":  # an action is no representation that could be there
+        passes = passes or "If-None-Match" in header
+    answer = await client.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
+    assert (answer.status_code != 412) is passes, answer.text
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ({"If-None-Match": "{tag}"}, 304),
+        ({"If-None-Match": "W/{tag}"}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"x"'}, 200),
+        ({"If-Match": "{tag}"}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"x"'}, 412),
+        ({"If-Match": "W/{tag}"}, 412),
+    ],
+)
+async def test_reading_holds_to_its_preconditions(
+    client: httpx.AsyncClient, header: dict[str, str], status: int
+) -> None:
+    tag = (await client.get("/things/a")).headers["etag"]
+    headers = {name: value.format(tag=tag) for name, value in header.items()}
+    assert (await client.get("/things/a", headers=headers)).status_code == status
+    assert (await client.get("/things/b", headers=headers)).status_code == 404
+
+
+async def test_what_was_deleted_is_not_revived(client: httpx.AsyncClient) -> None:
+    fresh = {"If-Match": (await client.get("/things/a")).headers["etag"]}
+    assert (await client.delete("/things/a")).status_code == 204
+    answer = await client.put("/things/a", json={"name": "A"}, headers=fresh)
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        412,
+        "application/problem+json",
+    )
+    assert "không còn" in answer.json()["detail"]
