@@ -41,7 +41,7 @@ from broadcast import clock, config, db, failures, roles
 from broadcast.areas.model import Topology
 from broadcast.clock import LOCAL
 from broadcast.coverage import folding
-from broadcast.coverage.definitions import operating_rule
+from broadcast.coverage.definitions import OperatingRule, operating_rule
 from broadcast.devices.retained import Retained, followed
 from broadcast.devices.sweep import sweep
 from broadcast.incidents.watch import Watch
@@ -476,17 +476,45 @@ class Dispatcher:
         async with self._transaction() as session:
             waiting = await folding.waiting(session)
         if waiting.marked:
-            async with self._transaction() as session:
-                await folding.take_up(session, date.min, date.max, rule, now)
+            await self._take_up(rule, now)
         if waiting.announced:
             async with self._transaction() as session:
                 await folding.note_horizon(session)
         budget = _Budget()
+
+        async def work(session: AsyncSession, some: Sequence[date]) -> None:
+            await folding.fold_announced(session, some, rule, now)
+
         while waiting.unfolded and not budget.spent():
             async with self._transaction() as session:
-                if not await folding.fold_ripe(session, rule, now):
-                    return False
+                but = await failures.waiting(session, "fold", now) - {""}
+                days = await folding.ripe(session, rule, but=map(date.fromisoformat, but))
+            if not days:
+                return False
+            await failures.one_by_one(self._engine, "fold", days, date.isoformat, work, now)
         return waiting.unfolded
+
+    async def _take_up(self, rule: OperatingRule, now: datetime) -> None:
+        """Fold marked days anew: all at once, and each by itself where one of them cannot be."""
+
+        async def work(session: AsyncSession, some: Sequence[date]) -> None:
+            for day in some:
+                await folding.take_up(session, day, day, rule, now)
+
+        async with self._transaction() as session:
+            but = await failures.waiting(session, "marks", now)
+        if not but:
+            try:
+                async with self._transaction() as session:
+                    await folding.take_up(session, date.min, date.max, rule, now)
+            except Exception as error:
+                if failures.is_away(error):
+                    raise
+            else:
+                return
+        async with self._transaction() as session:
+            days = [day for day in await folding.marked(session) if day.isoformat() not in but]
+        await failures.one_by_one(self._engine, "marks", days, date.isoformat, work, now)
 
 
 async def _topology(session: AsyncSession) -> tuple[int, int, date | None]:

@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import db
-from broadcast.devices.model import Device, DevicePresence, ListeningSpan, Presence
+from broadcast.coverage import folding
+from broadcast.coverage.model import EvidenceMark, FoldedDay
+from broadcast.devices.model import (
+    Device,
+    DevicePresence,
+    Installation,
+    ListeningSpan,
+    Presence,
+)
 from broadcast.failures import Failure
 from broadcast.programmes import compile as compile_module
 from broadcast.schedules import occurrences
@@ -260,3 +268,45 @@ async def test_what_a_programme_does_not_hold_is_said_until_it_does(
     await world.turn()
     assert len(world.items()["area/V1"]) == 1
     assert await failed(world) == set()
+
+
+async def test_a_day_that_cannot_be_folded_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = folding._fold
+    bad = (NOW - timedelta(days=4)).date()
+
+    async def picky(session: AsyncSession, days: Any, clusters: Any, rule: Any) -> Any:
+        if bad in days:
+            raise ValueError("a row of that day")
+        return await fold(session, days, clusters, rule)
+
+    async with db.transaction(world.engine) as session:
+        began = NOW - timedelta(days=9)
+        await session.execute(sa.update(Installation).values(installed_at=began))
+    with monkeypatch.context() as patch:
+        patch.setattr(folding, "_fold", picky)
+        for _ in range(4):
+            await world.turn()
+        folded = sa.select(FoldedDay.day).where(FoldedDay.folded_at.is_not(None))
+        async with db.transaction(world.engine) as session:
+            days = set(await session.scalars(folded))
+        assert len(days) >= 7
+        assert bad not in days
+        assert await failed(world) == {("fold", bad.isoformat())}
+        for marked in (bad, bad + timedelta(days=1)):
+            async with db.transaction(world.engine) as session:
+                session.add(EvidenceMark(day=marked, cause="x"))
+                await session.execute(
+                    sa.update(FoldedDay).where(FoldedDay.day == bad).values(folded_at=NOW)
+                )
+        await world.turn()
+        async with db.transaction(world.engine) as session:
+            assert list(await session.scalars(sa.select(EvidenceMark.day))) == [bad]
+        assert ("marks", bad.isoformat()) in await failed(world)
+    for _ in range(4):
+        await world.turn(after=timedelta(minutes=3))
+    async with db.transaction(world.engine) as session:
+        assert list(await session.scalars(sa.select(EvidenceMark.day))) == []
+    await world.turn(after=timedelta(hours=2))
+    assert await failed(world) == set(), "what is not there any more is forgotten"

@@ -11,7 +11,7 @@ Marks are taken up before a figure is computed, and every second by the dispatch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -318,7 +318,7 @@ WHERE horizon IS NULL OR horizon > pg_snapshot_xmax(pg_current_snapshot())::text
 
 _RIPE = sa.text("""
 SELECT day FROM folded_days
-WHERE folded_at IS NULL AND hours = :hours
+WHERE folded_at IS NULL AND hours = :hours AND day <> ALL (CAST(:but AS date[]))
 AND horizon <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY day DESC LIMIT :days
 """)
@@ -335,13 +335,42 @@ async def note_horizon(session: AsyncSession) -> None:
 
 
 async def fold_ripe(
-    session: AsyncSession, rule: OperatingRule, now: datetime, limit: int = DAYS_AT_ONCE
+    session: AsyncSession,
+    rule: OperatingRule,
+    now: datetime,
+    limit: int = DAYS_AT_ONCE,
+    but: Iterable[date] = (),
 ) -> list[date]:
     """Fold announced days that no running transaction can change unmarked, the newest first."""
     await session.execute(_LOCK)
-    days = list(await session.scalars(_RIPE, {"hours": hours_of(rule), "days": limit}))
+    days = await ripe(session, rule, limit, but)
     await fold_days(session, days, rule, now)
     return days
+
+
+async def ripe(
+    session: AsyncSession,
+    rule: OperatingRule,
+    limit: int = DAYS_AT_ONCE,
+    but: Iterable[date] = (),
+) -> list[date]:
+    """Days that `fold_ripe` would fold; `but`: not these."""
+    parameters = {"hours": hours_of(rule), "days": limit, "but": list(but)}
+    return list(await session.scalars(_RIPE, parameters))
+
+
+async def fold_announced(
+    session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
+) -> None:
+    """Fold these days, that were ripe a moment ago: a ripe day stays ripe until it is folded."""
+    await session.execute(_LOCK)
+    await fold_days(session, days, rule, now)
+
+
+async def marked(session: AsyncSession) -> list[date]:
+    """Days with marks; for those of the register alone the first day of the calendar."""
+    days = await session.scalars(sa.select(EvidenceMark.day).distinct())
+    return sorted({day or date.min for day in days})
 
 
 async def fold_days(

@@ -251,6 +251,7 @@ _STEPS = {
     "presence": "xét được trạng thái của thiết bị",
     "incidents": "xét được sự cố",
     "fold": "tổng hợp được ngày của chỉ tiêu",
+    "marks": "tính lại được ngày của chỉ tiêu",
 }
 """What a step does, after “không”."""
 
