@@ -96,6 +96,8 @@ def create_app(
     app = FastAPI(
         title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
         summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
+        description="Thời điểm không ghi múi giờ là giờ Việt Nam, chỉ ghi ngày là 0 giờ ngày đó;"
+        " trả lời luôn ghi +07:00. Trong địa chỉ URL viết dấu + là %2B.",
         version=version("broadcast"),
         redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -428,6 +428,19 @@ async def test_both_halves_of_a_split_keep_their_last_day(web: Web) -> None:
     assert (await web.starts())[:3] == ["12-28 16:00", "12-29 16:00", "12-30 18:00"]
 
 
+async def test_a_count_that_is_sent_back_as_it_was_ends_with_the_whole(web: Web) -> None:
+    for asked, last in (("4", "12-31 18:00"), ("3", "01-01 18:00"), (None, "12-31 18:00")):
+        made = await web.schedule(rrule="FREQ=DAILY;COUNT=4")
+        body = {"from": "2024-12-30T00:00:00", "starts_at": "2024-12-30T18:00"}
+        if asked is not None:
+            body["rrule"] = f"FREQ=DAILY;COUNT={asked}"
+        tail = await web.call("POST", f"/schedules/{made['id']}/split", body)
+        assert tail.status_code == 201, tail.text
+        assert (await web.starts())[-1] == last
+        for each in (made, tail.json()):
+            await web.call("POST", f"/schedules/{each['id']}/withdraw")
+
+
 async def test_a_last_day_that_is_cut_is_said(web: Web) -> None:
     made = await web.schedule(rrule="FREQ=DAILY;BYHOUR=18;UNTIL=20250101T100000Z")
     assert "UNTIL=20250101" in made["plan"]["warnings"][-1]

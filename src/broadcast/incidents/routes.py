@@ -22,7 +22,7 @@ from broadcast.incidents.model import Incident, IncidentFall
 from broadcast.incidents.words import State
 from broadcast.stations.fields import example
 from broadcast.stations.model import Cluster
-from broadcast.stations.spans import EVER, Days, area_over, clusters_over, days_of, heard_by
+from broadcast.stations.spans import area_over, clusters_over, days_with, heard_by
 from broadcast.times import Moment
 from broadcast.web.rest import Id, Page, PageQuery, Session, paged
 
@@ -165,8 +165,7 @@ async def incidents_statement(
     if since is not None:
         statement = statement.where(Incident.opened_at >= since)
     if area is not None:
-        begin = EVER.first_on if since is None else days_of(since, since).first_on
-        days = Days(min(begin, on), on)
+        days = await days_with(session, IncidentFall.fell_at, on)
         inside = await clusters_over(session, await area_over(session, "area", area, days))
         touched = sa.select(IncidentFall.incident_id).where(
             heard_by(inside, IncidentFall.cluster_id, IncidentFall.fell_at)

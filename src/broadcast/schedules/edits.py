@@ -6,6 +6,7 @@ What has started is never changed. What was left out stays left out, whatever el
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -216,6 +217,10 @@ async def split(
     head, tail = recurrence.split(rule, schedule.starts_at, cut, LOCAL)
     if head is None:
         return schedule, await change(session, schedule, wanted, caller, rules, now)
+    asked = rrule.parse(wanted["rrule"], LOCAL) if wanted.get("rrule") else None
+    if asked is not None and asked.count is not None and asked.count == rule.count:
+        # The number of the whole, sent back as it was, is meant to end when the whole did.
+        wanted = {**wanted, "rrule": str(replace(asked, count=tail.count))}
     columns = sa.inspect(Schedule).columns
     following = Schedule(**{column.key: getattr(schedule, column.key) for column in columns})
     following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)

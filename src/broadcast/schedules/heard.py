@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,7 +14,7 @@ from broadcast.devices.model import Device, Installation
 from broadcast.errors import Unknown
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import find_cluster
-from broadcast.stations.spans import EVER, Days, area_over, clusters_over, during, followed_over
+from broadcast.stations.spans import Days, area_over, clusters_over, during, followed_over
 
 
 async def in_area(session: AsyncSession, code: str, days: Days) -> sa.ColumnElement[bool]:
@@ -55,7 +56,7 @@ async def _devices(
         (
             row.cluster_id,
             row.installed_at.astimezone(LOCAL).date(),
-            EVER.last_on if row.removed_at is None else row.removed_at.astimezone(LOCAL).date(),
+            date.max if row.removed_at is None else row.removed_at.astimezone(LOCAL).date(),
             f"device/{device}",
         )
         for row, device in rows

@@ -18,7 +18,7 @@ from broadcast.errors import InvalidInput, NotFound, Unknown
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
-from broadcast.stations.spans import EVER, Days, area_over, during
+from broadcast.stations.spans import Days, area_over, days_with, during
 from broadcast.text import Note, Reference
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
@@ -122,7 +122,9 @@ async def list_outages(
         statement = statement.where(Cluster.code == cluster)
     if area is not None:
         # Under the units of the day on which it began, however long it lasts.
-        found = await area_over(session, "area", area, EVER)
+        found = await area_over(
+            session, "area", area, await days_with(session, Outage.starts_at, clock.today())
+        )
         named = {Days(*each.stretch[:2]): each.inside() for each in found}
         statement = statement.where(
             during(

@@ -26,9 +26,6 @@ class Days(NamedTuple):
     last_on: date
 
 
-EVER = Days(date(2000, 1, 1), date(2099, 12, 31))
-"""All days that a moment can name."""
-
 ByDays = Mapping[Days, Collection[T]]
 """What holds on which days; days may overlap."""
 
@@ -37,6 +34,13 @@ def days_of(since: datetime, until: datetime) -> Days:
     """The local days of a span of time; `until` is not in it."""
     last = max(since, until - datetime.resolution)
     return Days(since.astimezone(LOCAL).date(), last.astimezone(LOCAL).date())
+
+
+async def days_with(session: AsyncSession, at: Any, on: date) -> Days:
+    """From the first day of which there is a row to the last one; `on` is among them."""
+    bounds = (await session.execute(sa.select(sa.func.min(at), sa.func.max(at)))).one()
+    days = [on, *(bound.astimezone(LOCAL).date() for bound in bounds if bound is not None)]
+    return Days(min(days), max(days))
 
 
 def during(
