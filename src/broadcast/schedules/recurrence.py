@@ -327,8 +327,9 @@ def _periods(rule: Rule, start: date, after: date, until: date) -> Iterator[list
             start -= (start.weekday() - WEEKDAYS.index(rule.get("WKST") or "MO")) % 7 * DAY
         step = length * interval * DAY
         start += (after - start) // step * step
+        offsets = [offset * DAY for offset in range(length)]
         while start <= until:
-            yield [start + offset * DAY for offset in range(length)]
+            yield [start + offset for offset in offsets]
             start += step
     else:
         months = 12 if frequency == "YEARLY" else 1
@@ -362,6 +363,12 @@ def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
                 months = months or [start.month]
     within_month = frequency == "MONTHLY" or months is not None
 
+    every = {weekday for number, weekday in weekdays if number == 0}
+    some = {weekday for number, weekday in weekdays if number != 0}
+
+    def is_numbered(day: date) -> bool:
+        return any((number, day.weekday()) in weekdays for number in _numbers(day, within_month))
+
     def is_due(day: date) -> bool:
         if months is not None and day.month not in months:
             return False
@@ -369,9 +376,8 @@ def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
             length = monthrange(day.year, day.month)[1]
             if day.day not in month_days and day.day - length - 1 not in month_days:
                 return False
-        return not weekdays or any(
-            day.weekday() == weekday and (number == 0 or number in _numbers(day, within_month))
-            for number, weekday in weekdays
+        return (
+            not weekdays or day.weekday() in every or (day.weekday() in some and is_numbered(day))
         )
 
     return is_due
