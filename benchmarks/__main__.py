@@ -1,7 +1,8 @@
 """`make bench`: a table for people, then one JSON object as the last line.
 
 Every benchmark module has `run() -> list[Result]`. A ratio is ours divided by what it is held
-against; `limit` says how large (or small) it may become, None when it is only reported.
+against; `limit` says how large (or small) it may become, None when it is only reported. The exit code
+is 1 when a limit was missed or a benchmark failed; what was skipped, and what it lacks, is said last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import json
 import logging
 import sys
+import traceback
 from pathlib import Path
 
 from rich.console import Console
@@ -18,8 +20,8 @@ from rich.table import Table
 from benchmarks.result import Result, Skipped
 
 
-def main(names: list[str]) -> None:
-    """Run the named benchmarks, all of them by default."""
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, all of them by default; returns the exit code."""
     logging.disable(logging.WARNING)
     known = sorted(
         path.stem
@@ -31,12 +33,17 @@ def main(names: list[str]) -> None:
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     console = Console(width=120)
     results: list[Result] = []
+    wrong: list[str] = []
+    skipped: list[str] = []
     for name in names or known:
         console.print(f"[dim]{name} …[/]")
         try:
             results += importlib.import_module(f"benchmarks.{name}").run()
         except Skipped as reason:
-            console.print(f"[yellow]{name} skipped: {reason}[/]")
+            skipped.append(f"{name}: {reason}")
+        except Exception as error:  # noqa: BLE001 — the others are measured all the same
+            traceback.print_exc()
+            wrong.append(f"{name} failed: {error!r}")
     table = Table("benchmark", "ours", "against", "ratio", "unit", "limit")
     for result in results:
         table.add_row(
@@ -48,6 +55,15 @@ def main(names: list[str]) -> None:
             result.limit or "–",
         )
     console.print(table)
+    wrong += [
+        f"{r.name} misses its limit: {r.limit}, but {r.ours:,.3g} {r.unit}, ratio {r.ratio:.2f}"
+        for r in results
+        if r.missed
+    ]
+    for line in skipped:
+        console.print(f"[yellow]skipped[/] {line}")
+    for line in wrong:
+        console.print(f"[red]{line}[/]")
     print(
         json.dumps(
             {
@@ -57,11 +73,14 @@ def main(names: list[str]) -> None:
                     "ratio": round(r.ratio, 3),
                     "unit": r.unit,
                     "limit": r.limit,
+                    "missed": r.missed,
                 }
                 for r in results
             }
         )
     )
+    return 1 if wrong else 0
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -30,7 +30,7 @@ def run() -> list[Result]:
     """Median of three runs each."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise Skipped("ffmpeg is not on PATH; install it to compare")
+        raise Skipped("ffmpeg is not on PATH; apt install ffmpeg")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         source = _source(folder)

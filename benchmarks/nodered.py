@@ -81,7 +81,7 @@ def _install() -> list[str | Path]:
     """Packages as locked, unless they are there; returns how to start Node-RED."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        raise Skipped("npm is not on PATH; install Node.js to compare with Node-RED")
+        raise Skipped("npm is not on PATH; apt install npm")
     lock = (SOURCE / "package-lock.json").read_bytes()
     mark = INSTALLED / "node_modules" / "installed-lock.json"
     if not mark.exists() or mark.read_bytes() != lock:

@@ -14,7 +14,11 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table: ours beside what it is held against, in the same unit."""
+    """One line of the table: ours beside what it is held against, in the same unit.
+
+    Attributes:
+        limit: `≤ 1.2` of the ratio; with a unit, `≤ 300 MB`, of ours. None: it is only reported.
+    """
 
     name: str
     ours: float
@@ -26,6 +30,23 @@ class Result:
     def ratio(self) -> float:
         """Ours divided by the other."""
         return self.ours / self.against
+
+    @property
+    def missed(self) -> bool:
+        """The limit is not kept.
+
+        >>> Result("a", 3, 2, "s", "≤ 2").missed, Result("a", 3, 2, "s", "≤ 2 s").missed
+        (False, True)
+        >>> Result("a", 1, 2, "msg/s", "≥ 0.6").missed, Result("a", 1, 2, "s").missed
+        (True, False)
+        """
+        if self.limit is None:
+            return False
+        sign, number, *unit = self.limit.split(maxsplit=2)
+        if unit and unit[0] != self.unit:
+            raise ValueError(f"{self.name}: limit {self.limit} of a figure in {self.unit}")
+        value = self.ours if unit else self.ratio
+        return value > float(number) if sign == "≤" else value < float(number)
 
 
 def median_seconds(work: Callable[[], object], runs: int = 3) -> float:

@@ -41,7 +41,7 @@ def run() -> list[Result]:
         ours = [_start([sys.executable, "-m", "broadcast", "serve"], port) for _ in range(RUNS)]
         bare = [_start([sys.executable, "-c", BARE, port], port) for _ in range(RUNS)]
     return [
-        Result("server_start", *_medians(ours, bare, 0), "s"),
+        Result("server_start", *_medians(ours, bare, 0), "s", "≤ 2.5"),
         Result("server_memory", *_medians(ours, bare, 1), "MB", "≤ 300 MB"),
     ]
 

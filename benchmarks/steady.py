@@ -88,7 +88,7 @@ async def _measure(system: System) -> list[Result]:
     small, large = steps[min(STEPS)], steps[MOST]
     grown = (large.memory - small.memory) / (MOST - min(STEPS))
     return [
-        Result("steady_cpu", _share(large), 0.15, "of a core", "≤ 0.15"),
+        Result("steady_cpu", _share(large), 0.15, "of a core", "≤ 0.15 of a core"),
         Result("steady_memory", large.memory / 1e6, 300, "MB", "≤ 300 MB"),
         Result("steady_p99", p99, 1.0, "s", "≤ 1 s"),
         Result(

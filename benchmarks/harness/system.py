@@ -60,7 +60,7 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         if mosquitto() is None:
-            raise Skipped("mosquitto is not installed")
+            raise Skipped("mosquitto is not on PATH; apt install mosquitto")
         folder = folder.resolve()
         self.postgres = EmbeddedPostgres(folder / "postgres")
         self.broker = Broker(folder / "broker", kind="mosquitto", autosave_seconds=60)
