@@ -2,8 +2,8 @@
 
 Every benchmark module has `run() -> list[Result]`. A ratio is ours divided by what it is held
 against; `limit` says how large (or small) it may become, None when it is only reported. The exit
-code is 1 when a limit was missed or a benchmark failed; what was skipped, and what it lacks, is said
-last.
+code is 1 when a limit was missed or a benchmark failed; what was skipped, and what it lacks, is
+said last.
 """
 
 from __future__ import annotations
