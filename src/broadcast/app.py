@@ -210,7 +210,11 @@ async def _run(
 def _engine(settings: config.Settings, role: Role) -> AsyncEngine:
     postgres = settings.postgres
     pools = {Role.INGEST: postgres.ingest_pool, Role.DISPATCH: postgres.dispatch_pool}
-    return db.create_engine(postgres, f"broadcast.{role}", pools.get(role))
+    # Asking a connection whether it lives costs each transaction a round trip; who tries again by
+    # himself finds out.
+    return db.create_engine(
+        postgres, f"broadcast.{role}", pools.get(role), pre_ping=role not in pools
+    )
 
 
 async def _begin(

@@ -72,7 +72,11 @@ MARGIN_SECONDS = 2.0
 
 
 def create_engine(
-    settings: config.Postgres, application_name: str = "broadcast", pool_size: int | None = None
+    settings: config.Postgres,
+    application_name: str = "broadcast",
+    pool_size: int | None = None,
+    *,
+    pre_ping: bool = True,
 ) -> AsyncEngine:
     """Engine on asyncpg; every connection carries `application_name` and a statement timeout.
 
@@ -85,7 +89,7 @@ def create_engine(
         async_url(settings.dsn.get_secret_value()),
         pool_size=settings.pool_size if pool_size is None else pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         connect_args={
             "timeout": CHECKOUT_SECONDS,
             "command_timeout": settings.statement_timeout + MARGIN_SECONDS,

@@ -188,6 +188,8 @@ class Dispatcher:
         self._told_at: datetime | None = None
         self._mended: int | None = None
         """Connection over which the mirror has been compared."""
+        self._set_aside: set[str] = set()
+        """Steps of which anything was set aside when the turn began."""
         self._begun = False
         self._pass: _Pass | None = None
         self._horizon_due: datetime | None = None
@@ -305,6 +307,7 @@ class Dispatcher:
 
     async def _unapproved(self, now: datetime) -> None:
         async with self._transaction() as session:
+            self._set_aside = await failures.steps(session)
             await occurrences.cancel_unapproved(session, now)
 
     async def _horizon(self, now: datetime) -> bool:
@@ -345,6 +348,8 @@ class Dispatcher:
         await failures.one_by_one(self._engine, "horizon", schedule_ids, str, work, now)
 
     async def _due_again(self, step: str, now: datetime) -> list[UUID]:
+        if step not in self._set_aside:
+            return []
         async with self._transaction() as session:
             return [UUID(name) for name in await failures.due(session, step, now)]
 

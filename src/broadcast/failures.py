@@ -73,6 +73,11 @@ async def waiting(session: AsyncSession, step: str, now: datetime) -> set[str]:
     return set(await session.scalars(rows))
 
 
+async def steps(session: AsyncSession) -> set[str]:
+    """Steps of which anything is set aside."""
+    return set(await session.scalars(sa.select(Failure.step).distinct()))
+
+
 async def due(session: AsyncSession, step: str, now: datetime) -> list[str]:
     """Names of what was set aside and is to be tried again."""
     rows = sa.select(Failure.subject).where(
@@ -109,8 +114,17 @@ async def one_by_one(
     """
     if not rows:
         return
-    async with db.transaction(engine) as session:
-        known = set(await session.scalars(names(step)))
+    known: set[str] = set()
+    try:
+        # One transaction for the ordinary case, in which nothing is set aside and nothing fails.
+        async with db.transaction(engine) as session:
+            known = set(await session.scalars(names(step)))
+            if known.isdisjoint(map(name, rows)):
+                await work(session, rows)
+                return
+    except Exception as error:
+        if is_away(error):
+            raise
     whole = [row for row in rows if name(row) not in known]
     stack = [*([row] for row in rows if name(row) in known), *([whole] if whole else ())]
     while stack:

@@ -19,7 +19,7 @@ from prometheus_client import Counter
 from broadcast import clock
 from broadcast.devices.dead_letters import LETTERS, Letter, Why
 from broadcast.devices.echo import Echo, Probe, Speaker
-from broadcast.devices.inbound import Event, Reader, sender
+from broadcast.devices.inbound import Event, Reader, Senders
 from broadcast.devices.sharing import Share
 from broadcast.devices.throttle import Flood, Throttle
 from broadcast.programmes.orders import Orders
@@ -113,7 +113,7 @@ class Intake:
     ) -> None:
         self.echo = Echo(link, f"{prefix}/{SERVER_ECHO.build(worker=str(share.worker))}")
         self._link = link
-        self._prefix = prefix
+        self._senders = Senders(prefix)
         self._share = share
         self._orders = orders
         self._is_known = is_known
@@ -159,7 +159,7 @@ class Intake:
                 batch.echoes.append(message)
                 batch.probe = self.echo.came_back(message.payload) or batch.probe
                 continue
-            known = sender(message.topic, self._prefix)
+            known = self._senders.of(message.topic)
             if known is not None and not self._admit(known, now, len(message.payload)):
                 message.ack()
                 continue

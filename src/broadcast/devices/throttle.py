@@ -17,7 +17,9 @@ drop honest minutes, more would let a broken box fill a partition."""
 PER_SECOND = 1.0
 """Heartbeats for good: sixty times an honest device's, 86,400 raw rows a day."""
 REMEMBERED = 100_000
-"""Senders; above it those that are quiet are forgotten."""
+"""Senders; above it everything but the floods is forgotten."""
+LOOK_OVER = 2000
+"""Senders of a bucket from which on those whose bucket is full again are forgotten: nearly all."""
 
 ROUNDING = 1e-6
 
@@ -42,6 +44,7 @@ class Throttle:
     def __init__(self) -> None:
         self._full_at: dict[str, dict[str, float]] = {group: {} for group in _ALLOWED}
         """Bucket → sender → when it will be full again, if nothing more is taken from it."""
+        self._look_over = dict.fromkeys(_ALLOWED, LOOK_OVER)
         self._flooding: set[tuple[str, str]] = set()
         self._named: set[str] = set()
         """Senders whose flood has been told and not its end."""
@@ -66,7 +69,7 @@ class Throttle:
             self._flooding.add((code, group))
             return False
         buckets[code] = full_at + cost / per_second
-        if len(buckets) > REMEMBERED:
+        if len(buckets) > self._look_over[group]:
             self._forget(group, now)
         return True
 
@@ -88,9 +91,10 @@ class Throttle:
         return self._full_at[group].get(code, now) <= now + half
 
     def _forget(self, group: str, now: float) -> None:
-        """Drop what is full again; if that is little, everything but the floods."""
+        """Drop what is full again; if too many are left, everything but the floods."""
         busy = {code: at for code, at in self._full_at[group].items() if at > now}
         if len(busy) > REMEMBERED // 2:
             flooding = {code for code, of in self._flooding if of == group}
             busy = {code: at for code, at in busy.items() if code in flooding}
         self._full_at[group] = busy
+        self._look_over[group] = min(max(LOOK_OVER, 2 * len(busy)), REMEMBERED)
