@@ -6,6 +6,7 @@ a `broadcast.wire.WireError` goes to the dead-letter table and never looks like 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -126,6 +127,15 @@ class DiskFull(BroadcastError):
     status = 507
     slug = "disk-full"
     title = "Đĩa đã đầy"
+
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What the operating system says of a disk without room."""
+
+CONTENT_DISK_FULL = (
+    "Đĩa chứa âm thanh (BROADCAST_CONTENT_DIR) đã đầy, nên không lưu được; hãy báo quản trị"
+    " giải phóng đĩa rồi gửi lại."
+)
 
 
 class Unauthenticated(BroadcastError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 
 from broadcast.bulletins import audio, sandbox
 from broadcast.config import Audio
-from broadcast.errors import BroadcastError, InvalidInput, Unavailable
+from broadcast.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
 from tests.audio.sources import noise, sine, write
 
 QUICK = Audio(chime=False)
@@ -215,3 +216,28 @@ async def test_what_a_dead_server_left_behind_is_removed(tmp_path: Path) -> None
         await sandbox.prepare_text("", tmp_path, QUICK)
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 KB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
+    if subprocess.run(mounting, check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not mount")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+async def test_a_full_disk_is_named_and_nothing_is_left_on_it(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "noise.wav"
+    write(source, noise(20))
+    with pytest.raises(DiskFull, match="BROADCAST_CONTENT_DIR"):
+        await sandbox.prepare_upload(source, small_disk, QUICK)
+    left = await asyncio.to_thread(
+        lambda: [each for each in small_disk.rglob("*") if each.is_file()]
+    )
+    assert left == []

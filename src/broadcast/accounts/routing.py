@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response, Security, params
@@ -67,9 +68,10 @@ class Route(APIRoute):
         takes = self.body_field.field_info if self.body_field is not None else None
         fields = asked.form_parameters(self.dependant)
 
-        kind: TypeAdapter[Any] | None = None
-        if takes is not None and not isinstance(takes, params.Form):
-            kind = TypeAdapter(Annotated[takes.annotation, takes])  # type: ignore[arg-type]
+        @cache
+        def kind() -> TypeAdapter[Any]:  # when first asked: a hundred of them slow the start
+            assert takes is not None
+            return TypeAdapter(Annotated[takes.annotation, takes])  # type: ignore[arg-type]
 
         async def nothing(request: Request) -> Request:
             return request
@@ -86,8 +88,8 @@ class Route(APIRoute):
 
         async def body(request: Request) -> Request:
             bounded = asked.Bounded(request, asked.JSON_BYTES)
-            if await bounded.load(asked.JSON_SECONDS) and kind is not None:
-                asked.check_strictly(await bounded.json(), kind)
+            if await bounded.load(asked.JSON_SECONDS) and takes is not None:
+                asked.check_strictly(await bounded.json(), kind())
             return bounded
 
         if set(self.methods or ()) <= {"GET", "HEAD"} or self.endpoint in _READ_THEIR_BODY:

@@ -30,7 +30,14 @@ from broadcast.bulletins import audio
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.loudness import RATE
 from broadcast.bulletins.speech import synthesis
-from broadcast.errors import BroadcastError, InvalidInput, Unavailable
+from broadcast.errors import (
+    CONTENT_DISK_FULL,
+    DISK_FULL,
+    BroadcastError,
+    DiskFull,
+    InvalidInput,
+    Unavailable,
+)
 
 log = structlog.get_logger()
 
@@ -64,6 +71,7 @@ class _Refusal(BaseModel):
     """An error that the person who asked can understand."""
 
     is_input: bool
+    is_disk_full: bool = False
     detail: str
     extra: dict[str, str | int | float | None] = {}
 
@@ -177,6 +185,8 @@ async def _run(field: Field, job: _Job) -> Prepared:
     outcome = _Outcome.model_validate_json(said)
     if outcome.refusal:
         refused = outcome.refusal
+        if refused.is_disk_full:
+            raise DiskFull(refused.detail)
         raise (
             InvalidInput(field, refused.detail, **refused.extra)
             if refused.is_input
@@ -237,6 +247,9 @@ def _work(job: _Job) -> _Outcome:
     except (MemoryError, OSError) as error:
         if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
             return _Outcome(refusal=_Refusal(is_input=True, detail=_TOO_HEAVY))
+        if error.errno in DISK_FULL:
+            refused = _Refusal(is_input=False, is_disk_full=True, detail=CONTENT_DISK_FULL)
+            return _Outcome(refusal=refused)
         detail = f"Không ghi được âm thanh ({error.strerror}). Hãy báo quản trị xem ổ đĩa."
         return _Outcome(refusal=_Refusal(is_input=False, detail=detail))
 

@@ -21,6 +21,8 @@ from starlette.requests import ClientDisconnect
 
 from broadcast import db, times
 from broadcast.errors import (
+    CONTENT_DISK_FULL,
+    DISK_FULL,
     BroadcastError,
     DiskFull,
     InvalidInput,
@@ -166,7 +168,6 @@ def no_value() -> InvalidInput:
     )
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -175,11 +176,8 @@ def of_system(error: OSError) -> BroadcastError:
 
     Files that a request touches lie in `content_dir`; every other one is a socket to the database.
     """
-    if error.errno in _FULL:
-        return DiskFull(
-            "Đĩa chứa âm thanh (BROADCAST_CONTENT_DIR) đã đầy, nên không lưu được; hãy báo quản"
-            " trị giải phóng đĩa rồi gửi lại."
-        )
+    if error.errno in DISK_FULL:
+        return DiskFull(CONTENT_DISK_FULL)
     if error.filename is not None and error.errno in _REFUSED:
         return Unavailable(
             "Máy chủ không được đọc hoặc ghi thư mục âm thanh (BROADCAST_CONTENT_DIR); hãy báo"
