@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typer.testing import CliRunner
 
 from broadcast import clock, db
+from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.cli import app as command
 from broadcast.clock import LOCAL
 from broadcast.incidents import words
@@ -185,3 +187,33 @@ def test_command_lists_open_incidents(province: str, monkeypatch: pytest.MonkeyP
     assert '"code":"F-3"' in as_json.output
     none = CliRunner().invoke(command, ["incidents", "--cause", "network"])
     assert none.output == "Không có sự cố nào.\n"
+
+
+@pytest.mark.parametrize(
+    ("area", "codes"),
+    [
+        ("51", ["F-0", "F-3", "D-70"]),
+        ("V-21003-2", ["D-70"]),
+        ("W-1", ["D-70"]),
+        ("N", ["D-70"]),
+    ],
+)
+async def test_incidents_are_found_under_the_units_of_the_day_they_fell(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    monkeypatch: pytest.MonkeyPatch,
+    area: str,
+    codes: list[str],
+) -> None:
+    """The day after, a village goes into a new commune under a new code."""
+    tomorrow = TODAY + timedelta(days=1)
+    monkeypatch.setattr(clock, "today", lambda: tomorrow)
+    await session.execute(sa.update(Area).where(Area.code == "V-21003-2").values(valid_to=TODAY))
+    for code, level, parent in (("N", Level.COMMUNE, "51"), ("W-1", Level.VILLAGE, "N")):
+        session.add(Area(code=code, level=level, kind="xã", name=code, parent_code=parent,
+                         valid_from=tomorrow, valid_to=None))  # fmt: skip
+    session.add(AreaLineage(old_code="V-21003-2", new_code="W-1", effective_on=tomorrow,
+                            part=Part.WHOLE, legal_act="NQ"))  # fmt: skip
+    await session.flush()
+    items = (await get(client, "/incidents", area=area))["items"]
+    assert [item["code"] for item in items] == codes
