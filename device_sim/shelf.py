@@ -31,6 +31,8 @@ class Merged:
     """Items that only documents past their `not_after` name: not to begin, but to be told."""
     lapse_at: datetime | None
     """When the next document lapses."""
+    not_before: datetime | None
+    """What was to start before is another device's, and not among the items."""
 
 
 class Refused(Exception):
@@ -144,10 +146,14 @@ class Shelf:
                 (all_items.keys() | all_alerts.keys()) - (items.keys() | alerts.keys())
             )
             items, alerts = all_items | items, all_alerts | alerts
+        config = self._box.config
+        since = config.not_before if config else None
+        if since is not None:
+            items = {name: item for name, item in items.items() if item.starts_at >= since}
         items |= alerts
         # A config stays in force: no quiet hours at all would be worse than old ones.
         ends = [document.not_after for document in live if not isinstance(document, Config)]
-        return Merged(items, frozenset(alerts), lapsed, min(ends, default=None))
+        return Merged(items, frozenset(alerts), lapsed, min(ends, default=None), since)
 
     def _scopes(self) -> set[str]:
         return {self._box.identity.scope, *(f"area/{code}" for code in self.areas)}

@@ -101,7 +101,8 @@ class Stage:
         memory = self._box.memory
         for item in self.undecided():
             renewed = items.get(item.occurrence_id)
-            if renewed is None and latest_start(item) < issued_at:
+            ours = merged.not_before is None or item.starts_at >= merged.not_before
+            if renewed is None and ours and latest_start(item) < issued_at:
                 self._skip(item, now)
             elif renewed is None or renewed.starts_at != item.starts_at:
                 self._reasons.pop(item.occurrence_id, None)

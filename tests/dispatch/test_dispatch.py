@@ -95,6 +95,13 @@ async def test_every_device_gets_the_config_that_names_what_it_follows(world: Wo
     assert document.areas == ["V1", "21001", "51"]
     assert [key.kid for key in document.keys] == [key.kid for key in KEYS]
     assert [(q.from_, q.until) for q in document.quiet_hours] == [("22:00", "05:00")]
+    async with db.transaction(world.engine) as session:
+        hung = await session.scalar(
+            sa.select(Installation.installed_at)
+            .join(Device, Device.id == Installation.device_id)
+            .where(Device.code == "D-V1")
+        )
+    assert document.not_before == hung
 
 
 async def test_nothing_new_is_published_twice(world: World) -> None:

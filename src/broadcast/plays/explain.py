@@ -187,7 +187,7 @@ _DEVICES = sa.text("""
     SELECT d.id, d.code FROM devices AS d
     WHERE d.id IN (
         SELECT i.device_id FROM installations AS i
-        WHERE i.cluster_id = :cluster_id AND i.installed_at <= :ends_by
+        WHERE i.cluster_id = :cluster_id AND i.installed_at <= :starts_at
           AND (i.removed_at IS NULL OR i.removed_at > :starts_at)
         UNION
         SELECT j.device_id FROM journal_records AS j
@@ -202,7 +202,6 @@ async def _devices(session: AsyncSession, play: _Play) -> dict[int, str]:
         {
             "cluster_id": play.cluster_id,
             "starts_at": play.starts_at,
-            "ends_by": play.ends_by,
             "occurrence": str(play.occurrence_id),
         },
     )

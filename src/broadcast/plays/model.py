@@ -95,7 +95,7 @@ class JournalRecord(Base):
     occurrence_id: Mapped[str]
     """As the device names it; an alert's id, or one this server never issued, is kept too."""
     cluster_id: Mapped[int | None]
-    """Where the device hung at `at`."""
+    """Where the device hung at the planned start; null where it hung nowhere."""
     event: Mapped[str]
     at: Mapped[datetime]
     received_at: Mapped[datetime]

@@ -113,25 +113,24 @@ _INSERT = sa.text("""
     INSERT INTO journal_records (device_id, journal_id, seq, occurrence_id, cluster_id, event, at,
                                  received_at, body)
     SELECT n.device_id, n.journal_id, n.seq, n.occurrence_id,
-           COALESCE(
-               (SELECT i.cluster_id FROM installations AS i
-                WHERE i.device_id = n.device_id AND i.installed_at <= n.at
-                  AND (i.removed_at IS NULL OR i.removed_at > n.at) LIMIT 1),
-               (SELECT i.cluster_id FROM installations AS i
-                WHERE i.device_id = n.device_id AND i.installed_at <= :received_at
-                ORDER BY i.installed_at DESC LIMIT 1)
-           ),
+           (SELECT i.cluster_id FROM installations AS i
+            WHERE i.device_id = n.device_id
+              AND i.installed_at <= COALESCE(o.starts_at, LEAST(n.at, :received_at))
+              AND (i.removed_at IS NULL
+                   OR i.removed_at > COALESCE(o.starts_at, LEAST(n.at, :received_at)))
+            ORDER BY i.installed_at DESC LIMIT 1),
            n.event, n.at, :received_at, n.body::jsonb
     FROM unnest(CAST(:ids AS integer[]), CAST(:journals AS text[]), CAST(:seqs AS bigint[]),
                 CAST(:occurrences AS text[]), CAST(:events AS text[]),
-                CAST(:at AS timestamptz[]), CAST(:bodies AS text[]))
-        AS n (device_id, journal_id, seq, occurrence_id, event, at, body)
+                CAST(:at AS timestamptz[]), CAST(:bodies AS text[]), CAST(:planned AS uuid[]))
+        AS n (device_id, journal_id, seq, occurrence_id, event, at, body, planned)
+    LEFT JOIN occurrences AS o ON o.id = n.planned
     ORDER BY n.device_id, n.journal_id, n.seq
     ON CONFLICT DO NOTHING
     RETURNING device_id, journal_id, seq, cluster_id
 """)
-"""A record belongs to the cluster on which the device hung at that moment; by a clock that was
-wrong then, to the one it hung on last."""
+"""A record belongs to the cluster on which the device hung at the planned start, whatever its
+clock says; to none, if it hung nowhere then: what sounded there is for another device to tell."""
 
 
 async def _insert(
@@ -152,6 +151,7 @@ async def _insert(
                 received_at if isinstance(item, Lost) else item.at for item in records.values()
             ],
             "bodies": [encode(item).decode() for item in records.values()],
+            "planned": [parse_id(item.occurrence_id) for item in records.values()],
             "received_at": received_at,
         },
     )

@@ -121,7 +121,7 @@ class Around:
     """
 
     device_id: int | None
-    """Device that hung at the cluster in the window."""
+    """Device that hung at the cluster at the planned start: it alone is judged."""
     published: bool
     """A programme with the item was published before the window closed."""
     received: bool

@@ -161,17 +161,28 @@ _REPORTS = sa.text("""
            COALESCE((j.body->>'offset_seconds')::float, 0) AS offset_seconds,
            COALESCE((j.body->>'played_seconds')::float, 0) AS played_seconds,
            COALESCE(j.body->>'evidence', 'device') AS evidence
-    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]))
-        AS n (occurrence_id, cluster_id)
+    FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
+                CAST(:starts_at AS timestamptz[]))
+        AS n (occurrence_id, cluster_id, starts_at)
     JOIN journal_records AS j
         ON j.occurrence_id = n.occurrence_id::text AND j.cluster_id = n.cluster_id
        AND j.event <> 'lost'
+    WHERE EXISTS (
+        SELECT FROM installations AS i
+        WHERE i.device_id = j.device_id AND i.cluster_id = n.cluster_id
+          AND i.installed_at <= n.starts_at
+          AND (i.removed_at IS NULL OR i.removed_at > n.starts_at
+               AND (j.event <> 'started' OR i.removed_at > j.at))
+    )
 """)
+"""Of the device that hung there at the planned start, and of none that came later or had gone; nor
+what it began after it had been taken down."""
 
 
-async def _reports(session: AsyncSession, keys: Collection[Key]) -> dict[Key, list[Report]]:
+async def _reports(session: AsyncSession, plays: Mapping[Key, _Row]) -> dict[Key, list[Report]]:
     found: defaultdict[Key, list[Report]] = defaultdict(list)
-    for occurrence_id, cluster_id, *rest in await session.execute(_REPORTS, _columns(keys)):
+    columns = {**_columns(plays), "starts_at": [row.starts_at for row in plays.values()]}
+    for occurrence_id, cluster_id, *rest in await session.execute(_REPORTS, columns):
         names = (
             "device_id", "journal_id", "seq", "event", "at", "received_at", "reason",
             "offset_seconds", "played_seconds", "evidence",

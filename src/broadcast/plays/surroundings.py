@@ -110,7 +110,7 @@ _AROUND = sa.text(f"""
     FROM n
     LEFT JOIN LATERAL (
         SELECT i.device_id FROM installations AS i
-        WHERE i.cluster_id = n.cluster_id AND i.installed_at <= n.latest_at
+        WHERE i.cluster_id = n.cluster_id AND i.installed_at <= n.starts_at
           AND (i.removed_at IS NULL OR i.removed_at > n.starts_at)
         ORDER BY i.installed_at DESC LIMIT 1
     ) AS d ON true

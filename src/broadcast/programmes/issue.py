@@ -400,12 +400,12 @@ async def _configs(
     codes = [scope.removeprefix("device/") for scope in scopes]
     hangs = sa.and_(Installation.device_id == Device.id, Installation.removed_at.is_(None))
     rows = await session.execute(
-        sa.select(Device, Installation.cluster_id)
+        sa.select(Device, Installation.cluster_id, Installation.installed_at)
         .outerjoin(Installation, hangs)
         .where(Device.code.in_(codes))
     )
     devices = rows.all()
-    places = [cluster_id for _, cluster_id in devices if cluster_id is not None]
+    places = [cluster_id for _, cluster_id, _ in devices if cluster_id is not None]
     areas = await followed_areas(session, now.astimezone(LOCAL).date(), places)
     quiet = [
         QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
@@ -424,6 +424,7 @@ async def _configs(
             volume=device.volume,
             alert_volume=device.alert_volume,
             heartbeat_seconds=settings.rules.heartbeat_seconds,
+            not_before=installed_at,
         )
-        for device, cluster_id in devices
+        for device, cluster_id, installed_at in devices
     ]

@@ -157,6 +157,9 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     """Most the device may spend on audio; its own limit when absent."""
     content_url: Url | None = None
     """Where `/{sha256}` can be had with HTTP Range, for devices that prefer it."""
+    not_before: Instant | None = None
+    """When the device came to this place. What was planned to start before is another device's,
+    which hung there then: it is neither played nor skipped."""
 
 
 Document = Programme | Alerts | Config
