@@ -12,6 +12,7 @@ import gc
 import json
 import resource
 import signal
+import ssl
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,6 +60,7 @@ async def _run(options: argparse.Namespace, enrolment: Enrolment) -> dict[str, A
             keep=options.keep,
             recordings=options.record,
             truth=truth,
+            tls=ssl.create_default_context(cafile=options.ca) if options.ca else None,
         )
         loop.add_signal_handler(signal.SIGUSR1, commons.calm)
         fleet = Fleet(commons, options.keep)
@@ -80,6 +82,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="of the broker")
     add("--port", type=int, default=1883, help="of the broker")
+    add("--ca", type=Path, metavar="FILE", help="speak TLS; whom to trust for it")
     add("--prefix", default="ttn/v1", help="first levels of every topic")
     add("--devices-file", type=Path, required=True, metavar="FILE", help="enrolment, JSON")
     add(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,7 @@ class Commons:
         keep: Folder where flash and content outlive the process.
         recordings: Folder for what is sounded.
         truth: Where the ground truth goes, one JSON object a line.
+        tls: What devices trust, where the broker speaks TLS.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Commons:
         keep: Path | None = None,
         recordings: Path | None = None,
         truth: TextIO | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address = address
         self.prefix = prefix
+        self.tls = tls
         self.faults = faults
         self.store = Store(keep / "content" if keep else None)
         self.sounds = Sounds() if recordings else Sounds(keep_bytes=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -58,6 +59,7 @@ class Link:
         address: Host and port of the broker.
         prefix: First levels of every topic.
         login: User name and password, when the broker wants one.
+        tls: What to trust, when the broker speaks TLS.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Link:
         address: tuple[str, int],
         prefix: str,
         login: tuple[str, str] | None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.up = False
         self._listener: Listener | None = listener
         self._address = address
         self._prefix = prefix
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._opening: asyncio.Task[None] | None = None
         self._inbox: deque[tuple[str, bytes]] = deque()
@@ -158,6 +162,11 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._loop.sock_connect(sock, self._address)
+                if self._tls is not None:
+                    sock = secure = self._tls.wrap_socket(
+                        sock, server_hostname=self._address[0], do_handshake_on_connect=False
+                    )
+                    await self._shake_hands(secure)
             # Or an acknowledgement and the next publish wait 40 ms for each other.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
@@ -174,6 +183,23 @@ class Link:
         self._loop.add_reader(sock, self._read)
         client.reconnect()
 
+    async def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        while True:
+            try:
+                sock.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._wait_readable(sock)
+            else:
+                return
+
+    async def _wait_readable(self, sock: socket.socket) -> None:
+        readable = asyncio.Event()
+        self._loop.add_reader(sock, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(sock)
+
     def _read(self) -> None:
         for _ in range(PACKETS_AT_ONCE):
             before = len(self._inbox)
@@ -183,6 +209,9 @@ class Link:
         while self._inbox and self._listener is not None:
             topic, payload = self._inbox.popleft()
             self._listener.link_message(topic, payload)
+        sock = self._client.socket()
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            self._loop.call_soon(self._read)  # read from the network already: no event will tell
 
     def _tell_up(self) -> None:
         if self._listener is not None and self.up:

@@ -128,6 +128,7 @@ class Unit:
             self._commons.address,
             self._commons.prefix,
             self._login,
+            self._commons.tls,
         )
         self._tell("power_on", reason=reason)
         self._do(self.player.power_on(self._now()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import ssl
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,11 @@ import pytest
 from broadcast.config import Mqtt
 from broadcast.errors import Unavailable
 from broadcast.mqtt import Link
+from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import EVENTS
+from device_sim.commons import Commons
+from device_sim.faults import NONE, Faults
+from device_sim.fleet import Enrolled, Fleet
 from tests.deploy.broker import DEPLOY, NAME, Deployed, certificates, deployed, needs_mosquitto
 
 pytestmark = needs_mosquitto
@@ -141,3 +147,45 @@ async def test_each_session_can_be_a_user_of_its_own(tmp_path: Path, by: str) ->
         }
         nobody = {"username": None, "password_file": None}
         await both_sessions(broker.user("broadcast", broker.remote, **{**nobody, **files}))
+
+
+async def test_simulated_devices_connect_as_real_ones_do(
+    deployment: Deployed, tmp_path: Path
+) -> None:
+    """Over TLS with a password; what the server says in one breath is read to its end."""
+    truth = (tmp_path / "truth.jsonl").open("w+", buffering=1)
+    tls = ssl.create_default_context(cafile=deployment.folder / "certs/ca.crt")
+    address = ("127.0.0.1", deployment.outside)
+    commons = Commons(address, "ttn/v1", Faults(NONE), truth=truth, tls=tls)
+    fleet = Fleet(commons)
+    key = SigningKey.generate("programme")
+    device = Enrolled(device_id="QN-1", username="QN-1", password="secret of QN-1")
+    fleet.add((key.public(),), device)
+    stop = asyncio.Event()
+    hears_all = [("ttn/v1/device/QN-1/event/+", 1)]
+    async with Link(deployment.server(), subscriptions=hears_all) as server:
+        await server.wait_connected()
+        running = asyncio.create_task(fleet.run(stop))
+        kinds: Counter[str] = Counter()
+
+        async def until(kind: str, count: int) -> None:
+            async with asyncio.timeout(20):
+                while kinds[kind] < count:
+                    for message in await server.receive():
+                        kinds[message.topic.rpartition("/")[2]] += 1
+                        message.ack()
+
+        await until("boot", 1)
+        topic = "ttn/v1/device/QN-1/command/identify"
+        await asyncio.gather(
+            *(server.publish(topic, b"%d" % number + bytes(3_000)) for number in range(50))
+        )
+        # Neither is signed: each is refused, so each has been read.
+        await until("refusal", 1)
+        async with asyncio.timeout(20):
+            while fleet.units[0]._received < 50:  # noqa: ASYNC110  counted, not told
+                await asyncio.sleep(0.05)
+    stop.set()
+    await running
+    fleet.shut_down()
+    truth.close()
