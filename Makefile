@@ -12,14 +12,14 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate test chaos check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate test install-test chaos check fmt format lint types imports generated bench golden lock clean
 
 ##@ Start
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment .venv, exactly as locked; nothing to do when unchanged
 
@@ -46,6 +46,9 @@ config: setup ## every setting with its default and meaning
 
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ONLY)
+
+install-test: setup ## docs/operations.md, executed on a bare Debian (root, debootstrap)
+	$(BIN)/pytest --install --numprocesses 0 --exitfirst tests/install
 
 chaos: setup ## kill everything at random, then judge; SECONDS=600 SEED=1 ARGS="--devices 300"
 	$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -20,7 +20,7 @@
 /* A journal of seven days, said at once; then a heartbeat a minute and a play now and then. */
 #define MESSAGES_AT_ONCE 5000.0
 #define MESSAGES_A_SECOND 2.0
-#define BYTES_AT_ONCE (4.0 * 1024 * 1024)
+#define BYTES_AT_ONCE (8.0 * 1024 * 1024)
 #define BYTES_A_SECOND (8.0 * 1024)
 
 #define ALLOWANCES 65536

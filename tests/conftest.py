@@ -44,6 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=[*POSTGRES, "both"],
         help="for all tests; by default both where a test is marked, else the wheel's",
     )
+    parser.addoption(
+        "--install", action="store_true", help="execute docs/operations.md on a bare Debian"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     config.addinivalue_line("markers", "postgres: runs on every PostgreSQL of this machine")
+    config.addinivalue_line("markers", "install: the install page, executed; minutes long")
     config.addinivalue_line("markers", "broker: runs on every broker of this machine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--install"):
+        left_out = [item for item in items if item.get_closest_marker("install")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

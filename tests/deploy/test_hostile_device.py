@@ -25,7 +25,7 @@ pytestmark = needs_mosquitto
 AT_ONCE = 5000
 """Messages that a device may say at once: MESSAGES_AT_ONCE of mosquitto-device-limits.c."""
 
-BYTES_AT_ONCE = 4 * 2**20
+BYTES_AT_ONCE = 8 * 2**20
 A_SECOND = 2
 
 

@@ -13,6 +13,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 import broadcast.app  # noqa: F401  registers the metrics of every role
+from broadcast.config import Role
+from broadcast.doctor import FILES
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
@@ -102,10 +104,30 @@ def test_an_alert_names_the_process_that_is_missing() -> None:
     (down,) = (rule for rule in RULES if rule["alert"] == "BroadcastDown")
     assert "{{ $labels.unit }}" in down["annotations"]["summary"]
     service = (ROOT / "deploy/systemd/broadcast-ingest@.service").read_text()
-    (port,) = re.findall(r"BROADCAST_METRICS__PORT=(\d+)%i ", service)
+    (port,) = re.findall(r"BROADCAST_METRICS__PORT=(\d+)%i$", service, re.MULTILINE)
     assert all(1024 <= int(f"{port}{worker}") < 32768 for worker in range(1, 100))
     example = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
     assert f'"127.0.0.1:{port}2"' in example
+
+
+UNITS = sorted((ROOT / "deploy/systemd").glob("broadcast-*.service"))
+
+
+def test_every_role_has_a_unit_with_a_port_of_its_own_and_files_enough() -> None:
+    roles, ports = [], []
+    for unit in UNITS:
+        text = unit.read_text()
+        roles += re.findall(r"--role (\w+)", text)
+        ports += re.findall(r"^Environment=BROADCAST_METRICS__PORT=(\S+)$", text, re.MULTILINE)
+        assert f"LimitNOFILE={FILES}" in text
+        assert "PartOf=broadcast.target" in text
+        assert "EnvironmentFile" not in text, "the program reads it; two readers would disagree"
+    assert sorted(roles) == sorted(Role)
+    assert len(set(ports)) == len(ports) == len(UNITS)
+    targets = {group["targets"][0] for group in SCRAPE["scrape_configs"][0]["static_configs"]}
+    assert targets == {f"127.0.0.1:{port.replace('%i', '1')}" for port in ports}
+    drop_in = (ROOT / "deploy/systemd/mosquitto.service.d/limits.conf").read_text()
+    assert f"LimitNOFILE={FILES}" in drop_in
 
 
 def test_operations_names_only_metrics_that_exist() -> None:

@@ -201,3 +201,12 @@ def test_starting_again_takes_less_than_two_seconds(server: EmbeddedPostgres) ->
     began = time.monotonic()
     server.start()
     assert time.monotonic() - began < 2
+
+
+def test_a_first_start_that_was_killed_before_its_database_was_there_is_finished(
+    tmp_path: Path,
+) -> None:
+    with EmbeddedPostgres(tmp_path / "data", durable=False) as server:
+        server.drop_database("broadcast")
+    with EmbeddedPostgres(tmp_path / "data", durable=False) as server:
+        assert ask(server.dsn, "SELECT current_database()") == "broadcast"

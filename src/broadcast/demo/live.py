@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock
+from broadcast.coverage.figures import percent
 from broadcast.devices.model import Device, DevicePresence, Presence
 from broadcast.plays.model import Play, PlayState
 from broadcast.schedules.model import Occurrence, OccurrenceState
@@ -37,7 +39,6 @@ class View(NamedTuple):
     presence: dict[Presence, int]
     items: list[tuple[str, datetime, dict[PlayState, int]]]
     indicators: dict[str, Any]
-    urls: list[tuple[str, str]]
     note: str
 
 
@@ -46,7 +47,6 @@ async def look(
     since: datetime,
     now: datetime,
     indicators: dict[str, Any],
-    urls: list[tuple[str, str]],
     note: str,
 ) -> View:
     """Read one moment from the database."""
@@ -78,7 +78,6 @@ async def look(
         {row[0]: row[1] for row in presence},
         list(items.values())[-12:],
         indicators,
-        urls,
         note,
     )
 
@@ -90,31 +89,23 @@ def draw(view: View) -> RenderableType:
     fleet = Table.grid(padding=(0, 2))
     fleet.add_row(
         "Cụm loa có kết nối",
-        ProgressBar(total=view.devices or 1, completed=online, width=40),
+        ProgressBar(total=view.devices or 1, completed=online, width=30),
         f"{online}/{view.devices}",
     )
-    plays = Table("Lần phát", "Giờ", *[word for word, _ in STATE_WORDS.values()], expand=True)
+    plays = Table("Lần phát", "Giờ", "Cụm loa", expand=True)
     for title, starts_at, states in view.items:
-        cells = [
-            Text(
-                str(states[state]) if state in states else "·", style if state in states else "dim"
-            )
-            for state, (_, style) in STATE_WORDS.items()
-        ]
-        plays.add_row(title, f"{starts_at.astimezone(clock.LOCAL):%H:%M:%S}", *cells)
+        told = Text(" · ").join(
+            Text(f"{word} {states[state]}", style)
+            for state, (word, style) in STATE_WORDS.items()
+            if state in states
+        )
+        plays.add_row(title, f"{starts_at.astimezone(clock.LOCAL):%H:%M:%S}", told)
     figures = Table("Chỉ tiêu", "Cách tính", "Giá trị", "Tử số / mẫu số", expand=True)
     for code, variants in view.indicators.items():
         for variant, result in variants.items():
-            value = result["value"]
-            figures.add_row(
-                code,
-                variant,
-                "–" if value is None else f"{100 * value:.1f} %".replace(".", ","),
-                f"{result['numerator']}/{result['denominator']}",
-            )
-    links = Table.grid(padding=(0, 2))
-    for name, url in view.urls:
-        links.add_row(name, f"[link={url}]{url}[/]")
+            numerator, denominator = result["numerator"], result["denominator"]
+            share = Fraction(numerator, denominator) if denominator else None
+            figures.add_row(code, variant, percent(share), f"{numerator}/{denominator}")
     return Group(
         Panel(
             Group(fleet, Text(view.note, "bold")),
@@ -122,5 +113,4 @@ def draw(view: View) -> RenderableType:
         ),
         plays,
         figures,
-        links,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +42,9 @@ RULES = {
 
 LATE_LIMIT_SECONDS = 30
 
+INTERRUPTED = 130
+"""Exit code where somebody has ended it before anything was on air, as of a shell."""
+
 NEWS = """\
 Ủy ban nhân dân tỉnh Quảng Ngãi thông báo. Theo Kế hoạch 148/KH-UBND, đến năm 2025, 100% xã, \
 phường có hệ thống truyền thanh hoạt động đến thôn, tổ dân phố."""
@@ -64,27 +69,45 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run the demo; returns the exit code: 0 only if nothing is unexplained or duplicated."""
+    """Run the demo; returns the exit code: 0 only if nothing is unexplained or duplicated.
+
+    SIGTERM ends it as Ctrl-C does: once the programme is on air with a summary, and always with
+    every child.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = options.keep or Path(tempfile.mkdtemp(prefix="broadcast-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with World(folder, options.broker) as world:
-            return asyncio.run(_Demo(options, world).run())
-    except KeyboardInterrupt:
-        return 0
+        # People read stderr while --json keeps stdout for programs.
+        console = Console(file=sys.stderr if options.json else sys.stdout)
+        console.print(_at(0.0, "đang khởi động PostgreSQL và broker MQTT …"))
+        with World(folder, options.broker, anew=True) as world:
+            try:
+                return asyncio.run(_Demo(options, world, console).run())
+            finally:
+                # The children are ended in order, however impatient somebody is.
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
     finally:
         if options.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _at(seconds: float, text: str) -> str:
+    return f"[dim]{seconds:5.1f} s[/]  {text}"
+
+
 class _Demo:
     """One demo: what it made, and how far it is."""
 
-    def __init__(self, options: Options, world: World) -> None:
+    def __init__(self, options: Options, world: World, console: Console) -> None:
         self._options = options
         self._world = world
-        # People read stderr while --json keeps stdout for programs.
-        self._console = Console(file=sys.stderr if options.json else sys.stdout)
+        self._console = console
+        self._stopping = asyncio.Event()
+        self._on_air = False
         self._began = time.monotonic()
         self._note = ""
         self._figures: dict[str, Any] = {}
@@ -92,19 +115,27 @@ class _Demo:
     async def run(self) -> int:
         """Do it all; returns the exit code."""
         options, world = self._options, self._world
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # An exception out of a handler would be lost now and then, in a callback or a thread.
+            loop.add_signal_handler(number, self._end, asyncio.current_task())
         settings = world.configure(RULES)
-        self._say(f"PostgreSQL và MQTT ({world.broker.kind}) đã chạy")
+        self._say(f"PostgreSQL và broker MQTT ({world.broker.kind}) đã chạy")
+        self._say("đang lập lược đồ cơ sở dữ liệu …")
         await db.migrate(world.postgres.dsn)
         create_keys(settings.keys)
         engine = db.create_engine(settings.postgres, "broadcast.demo")
         try:
+            self._say("đang lập tỉnh mẫu: đơn vị hành chính từ 2020, thôn, đài, cụm loa …")
             seeded = await seed(engine, settings, options.devices, clock.now())
             self._say(
                 f"đã lập tỉnh mẫu: {seeded.communes} xã, {seeded.villages} thôn, "
                 f"{len(seeded.devices)} thiết bị"
             )
-            await asyncio.to_thread(world.start_server)
+            self._say("đang khởi động máy chủ …")
+            world.start_server()
             self._say(f"máy chủ: {world.url}/docs")
+            self._show_doors(seeded)
             world.start_fleet(
                 seeded.devices,
                 load_keys(settings.keys).public(),
@@ -122,12 +153,30 @@ class _Demo:
             print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201  the result
         else:
             self._console.print_json(json.dumps(result, ensure_ascii=False))
-        sound = result["expected_plays"] > 0
+        sound = result["expected_plays"] > 0 or not options.once
         return 0 if sound and result["unexplained"] == result["duplicates"] == 0 else 1
+
+    def _end(self, work: asyncio.Task[Any] | None) -> None:
+        """Somebody has had enough: with a summary, if there is anything to sum up."""
+        if self._on_air:
+            self._stopping.set()
+        elif work is not None and not work.cancelling():
+            work.cancel()
+
+    def _show_doors(self, seeded: Seeded) -> None:
+        """What a guest needs to look behind the picture."""
+        broker = self._world.broker
+        doors = {
+            **{f"mã truy cập {role.value}": token for role, token in seeded.tokens.items()},
+            "PostgreSQL": self._world.postgres.dsn,
+            "broker MQTT": f"{broker.host}:{broker.port}, ai trên máy này cũng vào được",
+        }
+        for name, what in doors.items():
+            self._console.print(f"{'':9}{name:25}{what}", soft_wrap=True)
 
     def _say(self, text: str) -> None:
         self._note = text
-        self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/]  {text}")
+        self._console.print(_at(time.monotonic() - self._began, text))
 
     async def _broadcast(self, api: Api, seeded: Seeded) -> datetime:
         """Put three items on air; returns when the first one starts."""
@@ -177,10 +226,8 @@ class _Demo:
         since: datetime,
         on_air: datetime,
     ) -> None:
-        """Draw until everything is settled; without `--once`, until somebody stops it."""
-        urls = [
-            ("REST", f"{self._world.url}/docs"),
-        ]
+        """Draw until all is settled; without `--once`, until somebody stops it (a signal)."""
+        self._on_air = True
         crash_at = on_air + timedelta(seconds=4) if self._options.faults == "all" else None
         with Live(console=self._console, auto_refresh=False, screen=False) as live:
             while True:
@@ -190,12 +237,12 @@ class _Demo:
                     crash_at = None
                     self._note = "máy chủ bị ngắt đột ngột và khởi động lại"
                     self._world.crash_server()
-                    await asyncio.to_thread(self._world.start_server)
+                    self._world.start_server()
                 async with db.transaction(engine) as session:
                     self._figures = figures(
                         await compute(session, clock.today(), seeded.province, now)
                     )
-                    view = await look(session, since, now, self._figures, urls, self._note)
+                    view = await look(session, since, now, self._figures, self._note)
                     waiting = await session.scalar(
                         sa.select(sa.func.count())
                         .select_from(Play)
@@ -205,7 +252,10 @@ class _Demo:
                     live.update(draw(view), refresh=True)
                 if now > on_air and not waiting and self._options.once:
                     return
-                await asyncio.sleep(1)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._stopping.wait()
+                        return
 
     async def _judge(self, engine: AsyncEngine, since: datetime) -> dict[str, Any]:
         async with db.transaction(engine) as session:

@@ -66,8 +66,27 @@ class Seeded(NamedTuple):
     devices: list[str]
     clusters: list[str]
     """Clusters with a device, in the order of `devices`."""
-    broadcaster: str
-    approver: str
+    tokens: dict[Role, str]
+    """One of every role."""
+
+    @property
+    def broadcaster(self) -> str:
+        """Token of who writes bulletins."""
+        return self.tokens[Role.BROADCASTER]
+
+    @property
+    def approver(self) -> str:
+        """Token of who approves and schedules them."""
+        return self.tokens[Role.APPROVER]
+
+
+PEOPLE = {
+    Role.ADMIN: "Nguyễn Thị Quản",
+    Role.BROADCASTER: "Lê Thị Biên",
+    Role.APPROVER: "Phạm Văn Duyệt",
+    Role.TECHNICIAN: "Trần Văn Kỹ",
+    Role.MONITOR: "Võ Thị Xem",
+}
 
 
 async def seed(
@@ -108,8 +127,10 @@ async def seed(
             villages=len(served),
             devices=codes,
             clusters=[cluster.code for _, cluster in clusters[:devices]],
-            broadcaster=await create_token(session, "Lê Thị Biên", Role.BROADCASTER, now),
-            approver=await create_token(session, "Phạm Văn Duyệt", Role.APPROVER, now),
+            tokens={
+                role: await create_token(session, person, role, now)
+                for role, person in PEOPLE.items()
+            },
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -30,7 +31,15 @@ class World:
         url: Base address of the server.
     """
 
-    def __init__(self, folder: Path, broker: Kind | None = None) -> None:
+    def __init__(self, folder: Path, broker: Kind | None = None, *, anew: bool = False) -> None:
+        """Describe the world.
+
+        Args:
+            folder: May hold an earlier world, however that ended.
+            broker: Insist on one.
+            anew: What an earlier world left is not gone on with: its database, its broker's
+                memory and its recordings are removed. Keys and audio stay.
+        """
         self.folder = folder = folder.resolve()
         self.postgres = EmbeddedPostgres(folder / "postgres")
         self.broker = Broker(folder / "broker", kind=broker)
@@ -40,11 +49,25 @@ class World:
         self._processes: dict[str, Child] = {}
         self._fleet = Child("device_sim", folder / "fleet.log")
         self._port = port
+        self._anew = anew
 
     def __enter__(self) -> World:
-        self.postgres.start()
-        self.broker.start()
+        try:
+            self.postgres.start()  # waits for what a killed world has left
+            if self._anew:
+                self._forget()
+            self.broker.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
+
+    def _forget(self) -> None:
+        self.postgres.renew_database()
+        for left in ("broker", "recordings"):
+            shutil.rmtree(self.folder / left, ignore_errors=True)
+        for left in ("truth.jsonl", "server.log", "fleet.log"):
+            (self.folder / left).unlink(missing_ok=True)
 
     def __exit__(
         self,
@@ -62,6 +85,7 @@ class World:
         """Point this process and its children at the world; returns the settings they see."""
         os.environ.update(
             {
+                "BROADCAST_ENV_FILE": "",  # the settings of an installation are not ours
                 "BROADCAST_POSTGRES__DSN": self.postgres.dsn,
                 "BROADCAST_MQTT__HOST": self.broker.host,
                 "BROADCAST_MQTT__PORT": str(self.broker.port),
@@ -75,7 +99,10 @@ class World:
         return config.Settings()
 
     def start_server(self) -> None:
-        """Start the server and return when it is ready."""
+        """Start the server and return when it is ready.
+
+        Call it in the main thread: a child that another one has started outlives us (`Child`).
+        """
         self._server.start([sys.executable, "-m", "broadcast", "serve"], self.ready)
 
     def process(self, name: str) -> Child:

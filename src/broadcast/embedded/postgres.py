@@ -117,7 +117,7 @@ class EmbeddedPostgres:
         self._admit_ourselves()
         self._forget_dead_server()
         self._launch()
-        if fresh:
+        if fresh or not self._has(DATABASE):  # an earlier first start may have been killed
             self.create_database(DATABASE)
 
     def stop(self) -> None:
@@ -148,6 +148,17 @@ class EmbeddedPostgres:
     def drop_database(self, name: str) -> None:
         """Drop a database, disconnecting whoever uses it; harmless when it is gone."""
         self._run("dropdb", "--if-exists", "--force", name)
+
+    def renew_database(self, name: str = DATABASE) -> None:
+        """Have a database that is empty, whatever it held."""
+        self.drop_database(name)
+        self.create_database(name)
+
+    def _has(self, database: str) -> bool:
+        query = f"SELECT FROM pg_database WHERE datname = '{database}'"
+        address = ("--host", str(self._socket_dir()), "--port", "5432", "--username", ROLE)
+        said = run([self.bin_dir / "psql", *address, "--command", query, "postgres"])
+        return "(1 row)" in said
 
     def _run(self, tool: str, *arguments: str) -> None:
         address = ("--host", str(self._socket_dir()), "--port", "5432", "--username", ROLE)

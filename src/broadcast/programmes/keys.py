@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,12 +87,18 @@ def _load(path: Path, use: Use) -> SigningKey:
 
 def _create(path: Path, use: Use) -> bool:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        return False
+    # Beside its place and then linked to it: nobody finds half a key, and none is overwritten.
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(SigningKey.generate(use).to_jwk() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w") as file:
-        file.write(SigningKey.generate(use).to_jwk() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        Path(draft).unlink()
     return True

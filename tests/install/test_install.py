@@ -1,0 +1,253 @@
+"""docs/operations.md on a bare Debian, line by line: from nothing to bulletins heard, and on.
+
+`make install-test`; minutes long, needs root and packages, so `make test` leaves it out. The tests
+are the steps of one story, in order: each goes on with the machine as the last one left it.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.install import page
+from tests.install.debian import ROOT, Machine, why_not
+
+DEVICES = ["QN-000001", "QN-000002", "QN-000003"]
+
+pytestmark = [pytest.mark.install, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(f"the install page is not executed: {reason}")
+    with Machine(tmp_path_factory.mktemp("debian")) as machine:
+        yield machine
+
+
+def previous() -> str | None:
+    """The release before: the last tag, else the commit before, if it installs by this page."""
+
+    def git(*words: str) -> list[str]:
+        done = subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return done.stdout.split() if done.returncode == 0 else []
+
+    for revision in [
+        *git("describe", "--tags", "--abbrev=0", "HEAD^"),
+        *git("rev-parse", "HEAD^"),
+    ]:
+        if git("ls-tree", "--name-only", revision, "deploy/systemd/broadcast.target"):
+            return revision
+    return None
+
+
+def test_every_part_of_the_page_is_executed() -> None:
+    assert page.steps("Install") == [1, 2, 3, 4, 5, 6, 7, 8]
+    for part in page.EXECUTED:
+        assert page.commands(part)
+
+
+def test_install(machine: Machine) -> None:
+    machine.unpack()
+    machine.run(page.commands("Install", 1), network=True, seconds=400)
+    for step in (2, 3, 4):
+        machine.run(page.commands("Install", step), seconds=400)
+    assert "broadcast 0" in machine.say("broadcast --version")
+
+
+def test_settings_are_read_by_every_command(machine: Machine) -> None:
+    machine.run(page.commands("Install", 5))
+    # The only line that is not the page's: the test may run at night.
+    machine.run("echo 'BROADCAST_RULES__QUIET_HOURS=[]' >> /etc/broadcast/broadcast.env")
+    machine.run(page.commands("Install", 6))
+    keys = machine.say(
+        "stat -c '%U %a' /var/lib/broadcast/keys/programme.jwk /etc/broadcast/broadcast.env"
+    )
+    assert keys.split() == ["broadcast", "600", "root", "640"]
+    assert "broadcast.env" not in machine.say(
+        "runuser -u nobody -- ls /etc/broadcast 2>&1 || true"
+    )
+
+
+def test_services_run_as_their_units_say(machine: Machine) -> None:
+    said = machine.run(page.commands("Install", 7))
+    assert "SAI" not in said
+    limits = machine.say("grep 'open files' /proc/$(cat /run/units/mosquitto.service)/limits")
+    assert int(limits.split()[3]) == min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    users = machine.say(
+        "ps -o user:20= -p $(cat /run/units/broadcast-*.service | paste -sd,)"
+        " 2>/dev/null || stat -c %U $(sed 's,^,/proc/,;s,$,,' /run/units/broadcast-*)"
+    )
+    assert set(users.split()) == {"broadcast"}
+
+
+def test_three_devices_are_enrolled_connect_and_play(machine: Machine) -> None:
+    machine.run(page.commands("Install", 8))
+    start_devices(machine)
+    assert api(machine, "GET", "/areas?level=commune&as_of=2024-07-09")
+    play(machine)
+
+
+SPOILT = [
+    # What is done, what is done about it, and what the doctor says in between.
+    (
+        "chmod 644 $keys/alert.jwk",
+        "chmod 600 $keys/alert.jwk",
+        "chmod 600 /var/lib/broadcast/keys",
+    ),
+    ("chmod 600 $etc/mqtt.password", "chmod 640 $etc/mqtt.password", "MQTT__PASSWORD_FILE"),
+    ("chown root $lib/content", "chown broadcast $lib/content", "BROADCAST_CONTENT_DIR"),
+    ("chmod 600 $etc/broadcast.env", "chmod 640 $etc/broadcast.env", "broadcast.env: người dùng"),
+    (
+        "prlimit --nofile=1024: --pid $broker",
+        "prlimit --nofile=$most: --pid $broker",
+        "LimitNOFILE",
+    ),
+]
+PLACES = (
+    "lib=/var/lib/broadcast keys=$lib/keys etc=/etc/broadcast most=$(ulimit -n)"
+    " broker=$(cat /run/units/mosquitto.service)\n"
+)
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(machine: Machine) -> None:
+    doctor = "cd / && runuser -u broadcast -- broadcast doctor"
+    for spoil, mend, says in SPOILT:
+        machine.run(PLACES + spoil)
+        said = machine.say(f"{doctor} || [ $? = 1 ]")
+        machine.run(PLACES + mend)
+        wrong = [line for line in said.splitlines() if line.startswith("SAI")]
+        assert any(says in line for line in wrong), said
+    assert "SAI" not in machine.say(doctor)
+
+
+def test_what_was_lost_is_restored(machine: Machine) -> None:
+    machine.run(page.commands("Back up"))
+    before = counts(machine)
+    machine.run(
+        "systemctl stop broadcast.target\n"
+        "rm -r /var/lib/broadcast/keys /var/lib/broadcast/content /etc/broadcast/broadcast.env\n"
+        "cd / && runuser -u postgres -- psql broadcast -c 'DROP SCHEMA public CASCADE'"
+    )
+    machine.run(page.commands("Restore"))
+    ready(machine)
+    after = counts(machine)
+    assert after["devices"] == before["devices"] == 3
+    assert after["played"] >= before["played"] >= 3
+    play(machine)
+
+
+def test_upgrade_from_the_previous_release_and_roll_back(machine: Machine) -> None:
+    revision = previous()
+    machine.run("systemctl stop broadcast.target")
+    machine.unpack(revision)
+    machine.run(page.commands("Install", 2), seconds=400)
+    machine.run(
+        "cd / && runuser -u postgres -- dropdb --force broadcast\n"
+        "runuser -u postgres -- createdb --owner broadcast --encoding UTF8 --locale C.UTF-8"
+        " --template template0 broadcast"
+    )
+    machine.run(page.commands("Install", 6) + page.commands("Install", 7))
+    registry = page.commands("Install", 8).partition("for device in")[0]
+    machine.run(registry)
+    old = machine.say("readlink /opt/broadcast; runuser -u postgres -- psql -At broadcast"
+                      " -c 'SELECT version_num FROM alembic_version'").split()  # fmt: skip
+    machine.run(page.commands("Back up"))
+    machine.unpack()
+    machine.run(page.commands("Install", 2), seconds=400)
+    assert "SAI" not in machine.run(page.commands("Upgrade"))
+    ready(machine)
+    play(machine)
+    new = machine.say("readlink /opt/broadcast").split()
+    assert new != old[:1]
+    machine.run(page.commands("Roll back"))
+    machine.run(page.commands("Restore"))
+    ready(machine)
+    back = machine.say("readlink /opt/broadcast; runuser -u postgres -- psql -At broadcast"
+                       " -c 'SELECT version_num FROM alembic_version'").split()  # fmt: skip
+    assert back == old
+    assert counts(machine)["devices"] == 3
+
+
+def ready(machine: Machine) -> None:
+    machine.run(
+        "curl --silent --show-error --retry 30 --retry-delay 1 --retry-all-errors --fail"
+        " http://127.0.0.1:8080/readyz"
+    )
+
+
+def start_devices(machine: Machine) -> None:
+    """Boxes with what the installer types in; real connections, over TLS, to the broker's name."""
+    registry = machine.root / "etc/broadcast/registry"
+    passwords = dict(
+        line.split(",") for line in (registry / "passwords.csv").read_text().splitlines()
+    )
+    assert sorted(passwords) == DEVICES
+    boxes = {
+        "keys": json.loads((registry / "public-keys.json").read_text()),
+        "devices": [
+            {"device_id": code, "username": code, "password": password}
+            for code, password in passwords.items()
+        ],
+    }
+    (machine.root / "root/boxes.json").write_text(json.dumps(boxes))
+    machine.run(
+        "cd /root\n"
+        "setsid /opt/broadcast/bin/python -m device_sim --host $(hostname) --port 8883"
+        " --ca /etc/mosquitto/certs/ca.crt --devices-file boxes.json --keep /root/boxes"
+        " >boxes.log 2>&1 </dev/null &\n"
+    )
+
+
+def play(machine: Machine) -> None:
+    """A bulletin from typed text to all three loudspeakers, and the proof back."""
+    machine.run(
+        "cd / && for role in broadcaster approver; do runuser -u broadcast -- broadcast accounts"
+        ' create-token "Người $role" --role $role > /root/$role.token; done'
+    )
+    written = api(machine, "POST", "/bulletins", {
+        "title": "Thử loa", "text": "Thông báo thử loa.", "area_code": "21172", "class": "normal",
+    }, "broadcaster")  # fmt: skip
+    revision = f"/bulletins/{written['id']}/revisions/1"
+    api(machine, "POST", f"{revision}/submit", {}, "broadcaster")
+    api(machine, "POST", f"{revision}/approve", {"note": "Đã nghe."}, "approver")
+    at = machine.say("date -u -d '+15 seconds' +%Y-%m-%dT%H:%M:%SZ").strip()
+    api(machine, "POST", "/schedules", {
+        "bulletin_id": written["id"], "targets": [{"area": "21172"}], "starts_at": at,
+    }, "approver")  # fmt: skip
+    query = (
+        'runuser -u postgres -- psql -At broadcast -c "SELECT count(*) FROM plays'
+        f" WHERE state = 'played' AND starts_at = '{at}'\""
+    )
+    machine.run(
+        f"cd /; for _ in $(seq 90); do [ $({query}) = 3 ] && exit 0; sleep 1; done; exit 1"
+    )
+
+
+def counts(machine: Machine) -> dict[str, int]:
+    said = machine.say(
+        'cd / && runuser -u postgres -- psql -At broadcast -c "SELECT (SELECT count(*) FROM'
+        " devices), (SELECT count(*) FROM plays WHERE state = 'played')\""
+    )
+    devices, played = said.strip().split("|")
+    return {"devices": int(devices), "played": int(played)}
+
+
+def api(machine: Machine, method: str, path: str, body: Any = None, who: str = "broadcast") -> Any:
+    """An answer of REST inside of the machine."""
+    (machine.root / "root/body.json").write_text(json.dumps(body))
+    data = "" if body is None else "--data @/root/body.json -H 'Content-Type: application/json'"
+    said = machine.say(
+        f"curl --silent --show-error --fail-with-body -X {method} {data}"
+        f' -H "Authorization: Bearer $(cat /root/{who}.token)"'
+        f" 'http://127.0.0.1:8080/api/v1{path}'"
+    )
+    return json.loads(said)
