@@ -506,3 +506,55 @@ async def test_a_flood_that_nobody_counts_any_more_is_over(
     await acked(inbox.put("A", "heartbeat", beat()))
     async with db.transaction(engine) as session:
         assert (await session.scalars(sa.select(Fault))).one().closed_at is not None
+
+
+async def test_message_of_which_no_dead_letter_can_be_stored_ends_nothing(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = dead_letters.keep
+
+    async def picky(session: Any, found: Any, *rest: Any) -> None:
+        if any(letter.device_code == "B" for letter in found):
+            raise KeyError("unforeseen")
+        await keep(session, found, *rest)
+
+    monkeypatch.setattr(dead_letters, "keep", picky)
+    lost = ingest.LOST._value.get()
+    await acked(*(inbox.put(device, "readiness", b"{}") for device in "ABC"))
+    assert ingest.LOST._value.get() == lost + 1
+    assert [letter.device_code for letter in await letters(engine)] == ["A", "C"]
+    await acked(inbox.put("B", "heartbeat", beat(1)))
+    assert await count(engine, Heartbeat) == 1
+
+
+async def test_message_that_wakes_a_bug_of_the_reader_is_a_dead_letter(
+    engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = intake.Reader.read
+
+    def buggy(self: Any, topic: str, *rest: Any, **more: Any) -> Any:
+        if "/B/" in topic:
+            raise RecursionError("unforeseen")
+        return read(self, topic, *rest, **more)
+
+    monkeypatch.setattr(intake.Reader, "read", buggy)
+    await acked(*(inbox.put(device, "heartbeat", beat(1)) for device in "ABC"))
+    (letter,) = await letters(engine)
+    assert (letter.device_code, "unforeseen" in letter.reason) == ("B", True)
+    assert await count(engine, Heartbeat) == 2
+
+
+async def test_order_that_cannot_be_said_ends_no_other(
+    inbox: Inbox, keys: Keys, until: Until, acked: Acked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsayable(*_: object) -> Any:
+        raise ValueError("a document of nine megabytes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "JournalAck", unsayable)
+        lost = orders.LOST._value.get()
+        inbox.put("A", "playback", playback(1))
+        await until(lambda: orders.LOST._value.get() > lost)
+    await acked(inbox.put("A", "playback", playback(1)))
+    await until(lambda: inbox.published)
+    assert acks(inbox, keys) == [1]
