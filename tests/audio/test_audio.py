@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broadcast.bulletins import audio, chime, loudness, speech
+from broadcast.bulletins import audio, chime, loudness
 from broadcast.bulletins.decoding import FOR_AIR, Source
 from broadcast.bulletins.loudness import Meter
+from broadcast.bulletins.speech import synthesis
+from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from tests.audio.sources import (
     VOICE,
@@ -83,7 +85,8 @@ def test_every_recording_comes_out_alike(
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Synthetic speech, whose pulses stand 20 dB over its loudness: work for the limiter."""
     path = tmp_path_factory.mktemp("speech") / "speech.wav"
-    speech.speak("Bà con chú ý. UBND xã họp lúc 19h30 ngày 15/12.", path, piper_voice=None)
+    script = script_of("Bà con chú ý. UBND xã họp lúc 19h30 ngày 15/12.")
+    synthesis.speak(script, path, piper_voice=None)
     return path
 
 

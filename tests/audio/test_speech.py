@@ -18,6 +18,7 @@ from broadcast.bulletins.speech import synthesis as speech
 from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS
 from broadcast.bulletins.speech.numbers import cardinal
 from broadcast.bulletins.speech.reading import passages
+from broadcast.bulletins.speech.script import LONGEST_TEXT, script_of
 from broadcast.bulletins.speech.units import LETTERS, UNITS
 from broadcast.errors import InvalidInput, Unavailable
 from tests.audio import piper_voice
@@ -33,7 +34,7 @@ def heard(path: Path) -> tuple[npt.NDArray[np.int16], int]:
 
 
 def seconds_of(text: str, tmp_path: Path) -> float:
-    speech.speak(text, tmp_path / "speech.wav", piper_voice=None)
+    speech.speak(script_of(text), tmp_path / "speech.wav", piper_voice=None)
     sound, rate = heard(tmp_path / "speech.wav")
     return len(sound) / rate
 
@@ -45,7 +46,7 @@ def pauses(sound: npt.NDArray[np.int16], rate: int) -> list[float]:
 
 
 def test_speech_is_heard(tmp_path: Path) -> None:
-    speech.speak("Xin chào bà con.", tmp_path / "a.wav", piper_voice=None)
+    speech.speak(script_of("Xin chào bà con."), tmp_path / "a.wav", piper_voice=None)
     sound, rate = heard(tmp_path / "a.wav")
     assert rate == 22_050
     assert 1.2 < len(sound) / rate < 2.6
@@ -69,7 +70,7 @@ def test_section_two_of_the_plan_takes_under_three_minutes(tmp_path: Path) -> No
 def test_a_reader_pauses_between_sentences_lines_and_longest_after_headings(
     tmp_path: Path,
 ) -> None:
-    speech.speak("THÔNG BÁO\nMột. Hai.\nBa.", tmp_path / "a.wav", piper_voice=None)
+    speech.speak(script_of("THÔNG BÁO\nMột. Hai.\nBa."), tmp_path / "a.wav", piper_voice=None)
     heading, sentence, line, end = pauses(*heard(tmp_path / "a.wav"))
     assert heading > line > sentence
     assert heading == pytest.approx(speech.HEADING_PAUSE_SECONDS, abs=0.12)
@@ -104,7 +105,7 @@ def test_the_voice_knows_every_word_it_is_given() -> None:
 
 def test_a_full_text_is_read_and_a_longer_one_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="tối đa 30000") as caught:
-        seconds_of("a" * (speech.LONGEST_TEXT + 1), tmp_path)
+        seconds_of("a" * (LONGEST_TEXT + 1), tmp_path)
     assert caught.value.field == "text"
 
 
@@ -166,7 +167,7 @@ def test_a_machine_without_piper_says_what_to_install(
 )
 def test_a_piper_voice_reads_the_text(tmp_path: Path) -> None:
     voice = piper_voice.write(tmp_path / "voice.onnx")
-    speech.speak("THÔNG BÁO\nHọp lúc 7h. Hết.", tmp_path / "a.wav", piper_voice=voice)
+    speech.speak(script_of("THÔNG BÁO\nHọp lúc 7h. Hết."), tmp_path / "a.wav", piper_voice=voice)
     sound, rate = heard(tmp_path / "a.wav")
     assert rate == piper_voice.RATE
     assert np.abs(sound.astype(np.int32)).max() > 5000

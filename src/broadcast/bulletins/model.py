@@ -58,6 +58,8 @@ class Revision(Base):
     source_kind: Mapped[SourceKind] = mapped_column(enum_type(SourceKind))
     source_name: Mapped[str] = mapped_column(default="")
     text: Mapped[str | None]
+    spoken: Mapped[str | None]
+    """Script of `speech.script` that the sound was made of; None of an upload, or before 0013."""
     seconds: Mapped[float]
     loudness_lufs: Mapped[float]
     true_peak_dbtp: Mapped[float]
@@ -65,6 +67,18 @@ class Revision(Base):
     """What preparation measured and did."""
     created_by: Mapped[str]
     created_at: Mapped[datetime]
+
+
+class LexiconEntry(Base):
+    """How the station of a unit says a word; a commune's entry comes before the province's."""
+
+    __tablename__ = "lexicon_entries"
+
+    area_code: Mapped[str] = mapped_column(primary_key=True)
+    written: Mapped[str] = mapped_column(primary_key=True)
+    spoken: Mapped[str]
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime]
 
 
 class Rendition(Base):

@@ -18,7 +18,7 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
-from broadcast.bulletins.speech.synthesis import LONGEST_TEXT
+from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
 from broadcast.times import Moment
 from broadcast.wire.fields import BulletinClass, Codec
@@ -110,6 +110,9 @@ class RevisionOut(BaseModel):
     source_kind: SourceKind
     source_name: str
     text: str | None
+    spoken: str | None = Field(
+        description="Lời sẽ đọc lên, mỗi đoạn một dòng, # trước tiêu đề; hãy xem trước khi duyệt"
+    )
     seconds: float
     loudness_lufs: float
     true_peak_dbtp: float

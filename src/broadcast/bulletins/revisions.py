@@ -122,6 +122,7 @@ async def add(
     kind: SourceKind,
     name: str = "",
     text: str | None = None,
+    spoken: str | None = None,
     by: str,
     now: datetime,
 ) -> Revision:
@@ -133,7 +134,8 @@ async def add(
         prepared: Its sound.
         kind: Where the sound came from.
         name: Name of the uploaded file, for people.
-        text: What was read aloud.
+        text: What was read aloud, as it was typed.
+        spoken: The script of it.
         by: Who made it.
         now: When.
     """
@@ -150,6 +152,7 @@ async def add(
         source_kind=kind,
         source_name=name,
         text=text,
+        spoken=spoken,
         seconds=prepared.seconds,
         loudness_lufs=prepared.loudness_lufs,
         true_peak_dbtp=prepared.true_peak_dbtp,

@@ -22,9 +22,7 @@ from broadcast import clock, config, db
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router, reads_its_body
-from broadcast.areas.model import Level
-from broadcast.areas.units import require_unit
-from broadcast.bulletins import content, revisions, sandbox
+from broadcast.bulletins import content, lexicon_routes, revisions, sandbox, station_lexicon
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, SourceKind
 from broadcast.bulletins.representations import (
@@ -38,6 +36,8 @@ from broadcast.bulletins.representations import (
     show_bulletin,
     show_revision,
 )
+from broadcast.bulletins.speech.script import script_of
+from broadcast.bulletins.station_lexicon import require_station
 from broadcast.bulletins.upload import Upload, received
 from broadcast.errors import BroadcastError, InvalidInput, NotFound, TooLarge
 from broadcast.web.once import Created, Once
@@ -188,8 +188,9 @@ async def create_bulletin(
             if earlier is not None:
                 return earlier
             _check_language(wanted.language, sound)
-            await _check_speaker(reading, wanted.area_code)
-        prepared = await _prepare(sound, settings)
+            await require_station(reading, wanted.area_code, clock.today())
+            spoken = await _spoken(reading, wanted.area_code, sound)
+        prepared = await _prepare(sound, spoken, settings)
     async with db.transaction(engine(request)) as writing:
 
         async def make() -> Created:
@@ -204,7 +205,7 @@ async def create_bulletin(
             )
             writing.add(bulletin)
             await writing.flush()
-            await _add(writing, bulletin, sound, prepared, caller)
+            await _add(writing, bulletin, sound, spoken, prepared, caller)
             shown = await show_bulletin(writing, bulletin)
             return Created(f"/api/v1/bulletins/{bulletin.id}", shown)
 
@@ -237,12 +238,13 @@ async def create_revision(
                 return earlier
             bulletin = await revisions.get_bulletin(reading, bulletin_id)
             _check_language(bulletin.language, sound)
-        prepared = await _prepare(sound, settings)
+            spoken = await _spoken(reading, bulletin.area_code, sound)
+        prepared = await _prepare(sound, spoken, settings)
     async with db.transaction(engine(request)) as writing:
 
         async def make() -> Created:
             bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)
-            revision = await _add(writing, bulletin, sound, prepared, caller)
+            revision = await _add(writing, bulletin, sound, spoken, prepared, caller)
             return Created(
                 f"/api/v1/bulletins/{bulletin_id}/revisions/{revision.number}",
                 await show_revision(writing, revision),
@@ -321,20 +323,28 @@ def _check_language(language: str, sound: Sound) -> None:
         )
 
 
-async def _check_speaker(session: AsyncSession, area_code: str) -> None:
-    unit = await require_unit(session, "area_code", area_code, clock.today())
-    if unit.level not in {Level.PROVINCE, Level.COMMUNE}:
-        raise InvalidInput("area_code", f"{unit.name} không có đài; hãy ghi mã tỉnh hoặc mã xã")
+async def _spoken(session: AsyncSession, area_code: str, sound: Sound) -> str | None:
+    """The script of a text by the lexicon of the unit whose station speaks; None of a file."""
+    if not isinstance(sound, str):
+        return None
+    readings = await station_lexicon.readings(session, area_code, clock.today())
+    return await asyncio.to_thread(script_of, sound, readings)
 
 
-async def _prepare(sound: Sound, settings: config.Settings) -> Prepared:
-    if isinstance(sound, str):
-        return await sandbox.prepare_text(sound, settings.content_dir, settings.audio)
+async def _prepare(sound: Sound, spoken: str | None, settings: config.Settings) -> Prepared:
+    if spoken is not None:
+        return await sandbox.prepare_text(spoken, settings.content_dir, settings.audio)
+    assert isinstance(sound, Upload)
     return await sandbox.prepare_upload(sound.path, settings.content_dir, settings.audio)
 
 
 async def _add(
-    session: AsyncSession, bulletin: Bulletin, sound: Sound, prepared: Prepared, caller: Caller
+    session: AsyncSession,
+    bulletin: Bulletin,
+    sound: Sound,
+    spoken: str | None,
+    prepared: Prepared,
+    caller: Caller,
 ) -> Revision:
     kind, name, text = (
         (SourceKind.TEXT, "", sound)
@@ -348,6 +358,7 @@ async def _add(
         kind=kind,
         name=name,
         text=text,
+        spoken=spoken,
         by=caller.person,
         now=clock.now(),
     )
@@ -355,4 +366,5 @@ async def _add(
 
 router = Router()
 router.include_router(api)
+router.include_router(lexicon_routes.api)
 router.include_router(content.router)

@@ -93,7 +93,7 @@ async def prepare_upload(source: Path, content_dir: Path, settings: config.Audio
 
 
 async def prepare_text(text: str, content_dir: Path, settings: config.Audio) -> Prepared:
-    """Read a text aloud and prepare the recording; see `speech.speak`.
+    """Read a text aloud and prepare the recording; `text` is the script of `speech.script`.
 
     Raises:
         InvalidInput: The field `text` cannot be used, and why.

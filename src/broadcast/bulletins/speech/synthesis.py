@@ -15,14 +15,8 @@ from pathlib import Path
 
 import espeakng_loader
 
-from broadcast.bulletins.speech.reading import passages
-from broadcast.errors import InvalidInput, Unavailable
-
-LONGEST_TEXT = 30_000
-"""Characters; about 45 minutes of plain speech."""
-
-MOST_WORDS = 9_000
-"""About an hour: figures and addresses grow when they are read out."""
+from broadcast.bulletins.speech.script import passages_of
+from broadcast.errors import Unavailable
 
 VOICE = "vi-vn-x-central"
 """The accent of Quảng Ngãi."""
@@ -48,33 +42,18 @@ Say = Callable[[str], bytes]
 """From words to 16-bit mono samples."""
 
 
-def speak(text: str, target: Path, *, piper_voice: Path | None) -> None:
-    """Read a text aloud into a WAV file.
+def speak(script: str, target: Path, *, piper_voice: Path | None) -> None:
+    """Say a script into a WAV file.
 
     Args:
-        text: As a person typed it; one paragraph or heading a line.
+        script: Of `speech.script`.
         target: File to write, 16-bit mono at the voice's own rate.
         piper_voice: Piper voice (.onnx beside its .onnx.json), or None for espeak-ng.
 
     Raises:
-        InvalidInput: The text is too long, or holds nothing that can be read in Vietnamese.
         Unavailable: The configured Piper voice cannot be used.
     """
-    if len(text) > LONGEST_TEXT:
-        raise InvalidInput(
-            "text",
-            f"Văn bản dài {len(text)} ký tự, tối đa {LONGEST_TEXT}. Hãy chia thành nhiều bản tin.",
-        )
-    lines = passages(text)
-    words = sum(len(line.words.split()) for line in lines)
-    if words > MOST_WORDS:
-        raise InvalidInput(
-            "text", f"Văn bản đọc lên dài {words / 150:.0f} phút. Hãy chia thành nhiều bản tin."
-        )
-    if not lines:
-        raise InvalidInput(
-            "text", "Văn bản không có chữ nào đọc được. Hãy nhập nội dung bằng chữ Việt."
-        )
+    lines = passages_of(script)
     rate, say = _piper(piper_voice) if piper_voice else _espeak()
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)

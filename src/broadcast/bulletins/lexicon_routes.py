@@ -1,0 +1,130 @@
+"""Lexicons of stations over REST, and the words of a text before it becomes a bulletin."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Query
+from pydantic import AfterValidator, BaseModel, Field
+
+from broadcast import clock
+from broadcast.accounts.auth import Caller, CallerDep, require
+from broadcast.accounts.model import Role
+from broadcast.accounts.routing import Router
+from broadcast.bulletins import station_lexicon
+from broadcast.bulletins.representations import AreaCode, Asked, FromRow, Script
+from broadcast.bulletins.speech.script import script_of
+from broadcast.text import FILLED_LINE, clean_filled_line
+from broadcast.times import Moment
+from broadcast.web.rest import Session
+
+log = structlog.get_logger()
+
+api = Router(prefix="/api/v1", tags=["bulletins"])
+
+Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
+
+_WORDS = r"^\s*[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+([ ,]+[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+)*\s*$"
+
+
+def _spoken(text: str) -> str:
+    line = clean_filled_line(text).lower()
+    if not re.fullmatch(r"[^\W\d_]+(?:,? [^\W\d_]+)*", line):
+        raise ValueError("chỉ gồm chữ, cách nhau bằng dấu cách; số và ký hiệu hãy viết thành chữ")
+    return line
+
+
+Written = Annotated[
+    str,
+    Field(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
+    AfterValidator(clean_filled_line),
+]
+Spoken = Annotated[
+    str,
+    Field(min_length=1, max_length=200, json_schema_extra={"pattern": _WORDS}),
+    AfterValidator(_spoken),
+]
+
+
+class EntryIn(Asked):
+    """How a station says a word."""
+
+    area_code: AreaCode = Field(description="Tỉnh hoặc xã", examples=["21034"])
+    written: Written = Field(
+        description="Như viết trong văn bản; viết thường thì áp dụng cho cả chữ hoa",
+        examples=["Đăk Rve"],
+    )
+    spoken: Spoken = Field(description="Như đọc lên, bằng chữ", examples=["đắc rơ ve"])
+
+
+class EntryOut(FromRow):
+    """An entry, and whose it is."""
+
+    area_code: str
+    written: str
+    spoken: str
+    changed_by: str
+    changed_at: Moment
+
+
+class LexiconOut(BaseModel):
+    """Entries that hold for a unit: its own, and the province's that it does not override."""
+
+    items: list[EntryOut]
+
+
+class TextIn(Asked):
+    """A text, and whose station would read it."""
+
+    text: Script
+    area_code: AreaCode = Field(examples=["21034"])
+
+
+class SpokenOut(BaseModel):
+    """The words of a text."""
+
+    spoken: str = Field(description="Mỗi đoạn một dòng, # trước tiêu đề")
+
+
+@api.get("/lexicon", summary="Từ điển đọc của một đơn vị, gồm cả mục của tỉnh")
+async def show_lexicon(
+    session: Session, _: CallerDep, area: Annotated[AreaCode, Query()]
+) -> LexiconOut:
+    """Entries that hold for a province or commune today."""
+    rows = await station_lexicon.entries(session, area, clock.today())
+    return LexiconOut(items=[EntryOut.model_validate(row) for row in rows])
+
+
+@api.put("/lexicon", summary="Thêm hoặc sửa một mục của từ điển đọc")
+async def put_entry(session: Session, caller: Author, entry: EntryIn) -> EntryOut:
+    """An entry; sound that exists is not changed by it."""
+    await station_lexicon.require_station(session, entry.area_code, clock.today())
+    row = await station_lexicon.put(
+        session, entry.area_code, entry.written, entry.spoken, caller.person, clock.now()
+    )
+    log.info(
+        "bulletins.lexicon.put", area=entry.area_code, written=entry.written, by=caller.person
+    )
+    return EntryOut.model_validate(row)
+
+
+@api.delete("/lexicon", status_code=204, summary="Xóa một mục của từ điển đọc")
+async def remove_entry(
+    session: Session,
+    caller: Author,
+    area: Annotated[AreaCode, Query()],
+    written: Annotated[Written, Query()],
+) -> None:
+    """No such entry any more; sound that exists is not changed by it."""
+    await station_lexicon.remove(session, area, written)
+    log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.person)
+
+
+@api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
+async def preview_words(session: Session, _: CallerDep, asked: TextIn) -> SpokenOut:
+    """What the station of a unit would say; nothing is stored."""
+    readings = await station_lexicon.readings(session, asked.area_code, clock.today())
+    return SpokenOut(spoken=await asyncio.to_thread(script_of, asked.text, readings))
