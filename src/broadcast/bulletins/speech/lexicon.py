@@ -132,7 +132,16 @@ ABBREVIATIONS = {
     "CTy": "công ty",
     "CTY": "công ty",
     "cty": "công ty",
+    "CTĐ": "chữ thập đỏ",
+    "LLDQ": "lực lượng dân quân",
+    "TT&BVTV": "trồng trọt và bảo vệ thực vật",
+    "TT Y tế": "trung tâm y tế",
+    "TT VH": "trung tâm văn hóa",
+    "ĐH": "đại học",
+    "CĐ": "cao đẳng",
     # People
+    "CBCNV": "cán bộ, công nhân viên",
+    "TTg Chính phủ": "thủ tướng chính phủ",
     "HS": "học sinh",
     "BCV": "báo cáo viên",
     "BT": "bí thư",
@@ -414,7 +423,12 @@ ABBREVIATIONS = {
     "SX": "sản xuất",
     "HIV/AIDS": "hát i vê, ết",
     "AIDS": "ết",
+    "VH": "văn hóa",
+    "NN": "nông nghiệp",
+    "KD": "kinh doanh",
+    "dầu DO": "dầu đê o",
     # Kinds of document
+    "GKS": "giấy khai sinh",
     "HĐ": "hợp đồng",
     "VB": "văn bản",
     "BB": "biên bản",
@@ -544,6 +558,10 @@ ABBREVIATIONS = {
 }
 
 SIGNS = {
+    "KT": "kinh tế",
+    "NC": "nội chính",
+    "TH": "tổng hợp",
+    "VX": "văn xã",
     "BCH": "ban chỉ huy",
     "BC": "báo cáo",
     "BCA": "bộ công an",

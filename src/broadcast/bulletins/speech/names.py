@@ -30,9 +30,22 @@ def letters(word: str) -> str:
 def abbreviation(found: re.Match[str]) -> str | None:
     """An abbreviation of the lexicon, unless it is a word of a heading: *ĐẦU TƯ*."""
     written = found[0]
+    if written == "TƯ" and not _TU_IN_WORDS.search(_beside(found)):
+        return ABBREVIATIONS[written]
     if is_syllable(written) and written.isupper() and _in_heading(found):
         return None
     return ABBREVIATIONS[written]
+
+
+_TU_IN_WORDS = re.compile(
+    r"(?:ĐẦU|THÔNG|VẬT|TỔ|RIÊNG|KHU|LINH|SUY|TÂM|THỨ|CHỮ|ƯU) TƯ|TƯ (?:VẤN|PHÁP|NHÂN|TƯỞNG|LIỆU"
+    r"|LỆNH|CÁCH|THỤC|DUY|SẢN|TRANG|GIA|THẾ|NGHĨA)"
+)
+"""Words in capitals that hold the syllable TƯ, which by itself is short for *trung ương*."""
+
+
+def _beside(found: re.Match[str]) -> str:
+    return found.string[max(found.start() - 8, 0) : found.end() + 8]
 
 
 def _in_heading(found: re.Match[str]) -> bool:
@@ -129,7 +142,7 @@ def _run(run: str) -> str:
     known = ABBREVIATIONS.get(run)
     if known and run in _BEFORE_FIGURES:
         return known
-    is_word = len(run) > 2 and (is_syllable(run) or has_vowel(run)) and not run.isupper()
+    is_word = len(run) > 2 and (is_syllable(run) or (has_vowel(run) and not run.isupper()))
     return run if is_word else letters(run)
 
 

@@ -143,6 +143,16 @@ def per(found: re.Match[str]) -> str | None:
     return ", " if word_before(found) in {"hộ", "thôn", "xã", "người", "trường"} else " trên "
 
 
+_MONEY_BEFORE = re.compile(
+    r"(?:\d\s?|(?<![^\W_]))(?:đ|k|tr|triệu|nghìn|ngàn|tỷ|tỉ|đồng|vnđ|vnd)(?:\s?/\s?\w+)*\s?$"
+)
+
+
+def priced(found: re.Match[str]) -> str | None:
+    """A stroke after money, whatever there is one of: *đồng/lượng*."""
+    return " một " if _MONEY_BEFORE.search(text_before(found, 30)) else None
+
+
 def ends_in_number(found: re.Match[str]) -> bool:
     """Tell whether a dash follows a number with its unit or mark: 15%-20%, 7h30-9h."""
     return bool(

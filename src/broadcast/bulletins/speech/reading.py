@@ -208,7 +208,7 @@ _CODE = _rule(
 _UNIT = rf"(?:\s?(?P<unit>{_any_of(UNITS)})(?!\w|[²³]))?"
 _AMOUNT = _rule(
     rf"(?P<minus>(?<![\w)%])-)?(?P<number>\d{{1,3}}(?:\s\d{{3}}){{1,4}}(?=\s?(?:đ|đồng|VNĐ|VND)(?!\w))|{NUMBER})"
-    rf"(?:{_UNIT}(?!\w)|(?=[x×*]\s?\d)|(?!\w))",
+    rf"(?:{_UNIT}(?!\w)|(?=[x×*]\s?\d)|(?!\w|,\d))",
     quantities.amount,
 )
 _PER = _rule(
@@ -278,6 +278,7 @@ _AT_DIGIT: tuple[Rule, ...] = (
     _rule(r"(?P<number>\d{1,2})(?P<unit>m)(?P<rest>\d{1,2})(?!\w)", quantities.with_remainder),
     _rule(r"(?P<number>\d{1,3})(?P<unit>tr)(?P<rest>\d{1,3})(?!\w)", quantities.with_remainder),
     _AMOUNT,
+    _rule(r"\d+,\d+(?=[^\W\d_])", lambda found: f"{decimal(found[0])} "),
     _rule(r"[^\W_]+", names.mixed),
 )
 
@@ -346,6 +347,7 @@ _AT_MARK: tuple[Rule, ...] = (
     _rule(r"\s?-{1,3}\s?(?=\d)", _dash),
     _rule(r"\s?[x×*]\s?(?=\d|dài|rộng|cao|sâu)", quantities.times),
     _AMOUNT,
+    _rule(r"\s?/\s?(?=[^\W\d_])", quantities.priced),
     _rule(r"(?<=\w)\s?/\s?(?=\w)", _always(" hoặc ")),
     _rule(r"\s+-+\s+|[;:()\[\]{}|]|\.\.\.|-+>|=+>|→|\s-+(?=[^\W\d_])|-+(?=\s)", _always(", ")),
     _rule(r"[,.?!\s]", lambda found: found[0]),

@@ -208,7 +208,6 @@ PER = (
     "tàu",
     "thuyền",
     "ghe",
-    "bao 50kg",
     "thửa",
     "lô",
     "phiếu",
