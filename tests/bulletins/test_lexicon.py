@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -53,8 +54,7 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> httpx.AsyncClient:
 
 
 async def put(web: httpx.AsyncClient, area: str, written: str, spoken: str) -> httpx.Response:
-    entry = {"area_code": area, "written": written, "spoken": spoken}
-    return await web.put("/lexicon", json=entry)
+    return await web.put(f"/lexicon/{area}/{quote(written, safe='')}", json={"spoken": spoken})
 
 
 async def words(web: httpx.AsyncClient, area: str) -> str:
@@ -75,9 +75,11 @@ async def test_a_commune_comes_before_the_province_and_that_before_the_reader(
     assert [(e["area_code"], e["written"], e["changed_by"]) for e in shown] == [
         ("21034", "Đăk Rve", "Lan")
     ]
-    gone = {"area": "21034", "written": "Đăk Rve"}
-    assert (await web.delete("/lexicon", params=gone)).status_code == 204
-    assert (await web.delete("/lexicon", params=gone)).status_code == 404
+    gone = f"/lexicon/21034/{quote('Đăk Rve')}"
+    assert (await web.get(gone)).json()["spoken"] == "đắc ve"
+    assert (await web.delete(gone)).status_code == 204
+    assert (await web.delete(gone)).status_code == 404
+    assert (await put(web, "21034", "đ/c", "đồng chí")).json()["written"] == "đ/c"
     assert "xã đắc rơ ve họp" in await words(web, "21034")
 
 
@@ -108,8 +110,8 @@ async def test_what_was_approved_is_what_is_spoken(web: httpx.AsyncClient) -> No
 async def test_a_bad_entry_is_refused_by_field(
     web: httpx.AsyncClient, changes: dict[str, str], field: str
 ) -> None:
-    entry = {"area_code": "21034", "written": "Đăk Rve", "spoken": "đắc rơ ve"}
-    answer = await web.put("/lexicon", json=entry | changes)
+    entry = {"area_code": "21034", "written": "Đăk Rve", "spoken": "đắc rơ ve"} | changes
+    answer = await put(web, entry["area_code"], entry["written"], entry["spoken"])
     assert answer.status_code == 422
     assert field in answer.text
 

@@ -7,7 +7,7 @@ import re
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 
 from broadcast import clock
@@ -37,9 +37,9 @@ def _spoken(text: str) -> str:
     return line
 
 
-Written = Annotated[
+WrittenPath = Annotated[
     str,
-    Field(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
+    Path(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
     AfterValidator(clean_filled_line),
 ]
 Spoken = Annotated[
@@ -52,11 +52,6 @@ Spoken = Annotated[
 class EntryIn(Asked):
     """How a station says a word."""
 
-    area_code: AreaCode = Field(description="Tỉnh hoặc xã", examples=["21034"])
-    written: Written = Field(
-        description="Như viết trong văn bản; viết thường thì áp dụng cho cả chữ hoa",
-        examples=["Đăk Rve"],
-    )
     spoken: Spoken = Field(description="Như đọc lên, bằng chữ", examples=["đắc rơ ve"])
 
 
@@ -98,25 +93,32 @@ async def show_lexicon(
     return LexiconOut(items=[EntryOut.model_validate(row) for row in rows])
 
 
-@api.put("/lexicon", summary="Thêm hoặc sửa một mục của từ điển đọc")
-async def put_entry(session: Session, caller: Author, entry: EntryIn) -> EntryOut:
-    """An entry; sound that exists is not changed by it."""
-    await station_lexicon.require_station(session, entry.area_code, clock.today())
+@api.get("/lexicon/{area}/{written:path}", summary="Một mục của từ điển đọc")
+async def get_entry(
+    session: Session, _: CallerDep, area: AreaCode, written: WrittenPath
+) -> EntryOut:
+    """An entry of this unit's own."""
+    return EntryOut.model_validate(await station_lexicon.get(session, area, written))
+
+
+@api.put("/lexicon/{area}/{written:path}", summary="Thêm hoặc sửa một mục của từ điển đọc")
+async def put_entry(
+    session: Session, caller: Author, area: AreaCode, written: WrittenPath, entry: EntryIn
+) -> EntryOut:
+    """An entry; written in small letters it holds for capitals too. Sound that exists stays."""
+    await station_lexicon.require_station(session, area, clock.today())
     row = await station_lexicon.put(
-        session, entry.area_code, entry.written, entry.spoken, caller.person, clock.now()
+        session, area, written, entry.spoken, caller.person, clock.now()
     )
-    log.info(
-        "bulletins.lexicon.put", area=entry.area_code, written=entry.written, by=caller.person
-    )
+    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.person)
     return EntryOut.model_validate(row)
 
 
-@api.delete("/lexicon", status_code=204, summary="Xóa một mục của từ điển đọc")
+@api.delete(
+    "/lexicon/{area}/{written:path}", status_code=204, summary="Xóa một mục của từ điển đọc"
+)
 async def remove_entry(
-    session: Session,
-    caller: Author,
-    area: Annotated[AreaCode, Query()],
-    written: Annotated[Written, Query()],
+    session: Session, caller: Author, area: AreaCode, written: WrittenPath
 ) -> None:
     """No such entry any more; sound that exists is not changed by it."""
     await station_lexicon.remove(session, area, written)

@@ -55,6 +55,18 @@ async def readings(session: AsyncSession, area_code: str, on: date) -> dict[str,
     return {row.written: row.spoken for row in await entries(session, area_code, on)}
 
 
+async def get(session: AsyncSession, area_code: str, written: str) -> LexiconEntry:
+    """An entry of a unit's own.
+
+    Raises:
+        NotFound: There is none.
+    """
+    row = await session.get(LexiconEntry, (area_code, written))
+    if row is None:
+        raise NotFound(f"Từ điển của đơn vị {area_code} không có mục “{written}”.")
+    return row
+
+
 async def put(
     session: AsyncSession, area_code: str, written: str, spoken: str, by: str, now: datetime
 ) -> LexiconEntry:
@@ -88,10 +100,5 @@ async def remove(session: AsyncSession, area_code: str, written: str) -> None:
     Raises:
         NotFound: There is none.
     """
-    removed = await session.scalar(
-        sa.delete(LexiconEntry)
-        .where(LexiconEntry.area_code == area_code, LexiconEntry.written == written)
-        .returning(LexiconEntry.written)
-    )
-    if removed is None:
-        raise NotFound(f"Từ điển của đơn vị {area_code} không có mục “{written}”.")
+    await session.delete(await get(session, area_code, written))
+    await session.flush()

@@ -207,8 +207,8 @@ _CODE = _rule(
 )
 _UNIT = rf"(?:\s?(?P<unit>{_any_of(UNITS)})(?!\w|[²³]))?"
 _AMOUNT = _rule(
-    rf"(?P<minus>(?<![\w)%])-)?(?P<number>\d{{1,3}}(?:\s\d{{3}}){{1,4}}(?=\s?(?:đ|đồng|VNĐ|VND)(?!\w))|{NUMBER})"
-    rf"(?:{_UNIT}(?!\w)|(?=[x×*]\s?\d)|(?!\w|,\d))",
+    rf"(?P<minus>(?<![\w)%])-)?(?P<number>\d{{1,3}}(?:\s\d{{3}}){{1,4}}(?=\s?(?:đ|đồng|VNĐ|VND)(?!\w))|{NUMBER})(?!,\d)"
+    rf"(?:{_UNIT}(?!\w)|(?=[x×*]\s?\d)|(?!\w))",
     quantities.amount,
 )
 _PER = _rule(
