@@ -301,8 +301,8 @@ def _limits_of(name: str) -> set[int]:
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if folder.name == str(os.getpid()):
-                continue
+            if folder.name == str(os.getpid()) or not (folder / "cmdline").read_bytes():
+                continue  # ourselves, or one that has ended and waits for its parent
             if (folder / "comm").read_text().strip() == name:
                 [line] = [
                     line
