@@ -7,6 +7,8 @@ a `broadcast.wire.WireError` goes to the dead-letter table and never looks like 
 from __future__ import annotations
 
 import errno
+import socket
+import ssl
 from collections.abc import Sequence
 
 
@@ -160,3 +162,37 @@ class Unavailable(BroadcastError):
     status = 503
     slug = "unavailable"
     title = "Tạm thời không phục vụ được"
+
+
+def because(error: OSError) -> str:
+    """Why the operating system refused, in Vietnamese, to stand in brackets behind what it was."""
+    if isinstance(error, socket.gaierror):
+        return "không tìm thấy tên máy"
+    if isinstance(error, ssl.SSLError):
+        return "chứng chỉ hoặc TLS không hợp"
+    if isinstance(error, TimeoutError):
+        return "không trả lời kịp"
+    return _REASONS.get(error.errno or 0, f"lỗi {error.errno} của hệ điều hành")
+
+
+_REASONS = {
+    errno.ENOENT: "không có tệp hoặc thư mục này",
+    errno.EACCES: "không có quyền",
+    errno.EPERM: "không có quyền",
+    errno.EROFS: "ổ đĩa chỉ cho đọc",
+    errno.ENOSPC: "đĩa đầy",
+    errno.EDQUOT: "hết hạn mức đĩa",
+    errno.EMFILE: "mở quá nhiều tệp",
+    errno.ENFILE: "mở quá nhiều tệp",
+    errno.ENOMEM: "hết bộ nhớ",
+    errno.EISDIR: "là thư mục, không phải tệp",
+    errno.ENOTDIR: "đường dẫn đi qua một tệp không phải thư mục",
+    errno.EADDRINUSE: "chương trình khác đang dùng cổng này",
+    errno.EADDRNOTAVAIL: "máy này không có địa chỉ đó",
+    errno.ECONNREFUSED: "máy kia từ chối kết nối",
+    errno.ECONNRESET: "máy kia ngắt kết nối",
+    errno.EHOSTUNREACH: "không tới được máy kia",
+    errno.ENETUNREACH: "không có đường mạng tới máy kia",
+    errno.EPIPE: "máy kia đã ngắt kết nối",
+    errno.EIO: "lỗi ổ đĩa",
+}

@@ -14,6 +14,7 @@ from broadcast import db, roles
 from broadcast.config import Mqtt, Settings
 from broadcast.devices import sweep
 from broadcast.devices.sharing import Share
+from broadcast.errors import because
 from broadcast.ingest import FIRST_RETRY, LONGEST_RETRY, Condition, take
 from broadcast.mqtt import Link
 from broadcast.mqtt_features import end_session, shares_subscriptions
@@ -126,8 +127,8 @@ class _Worker:
             except OSError as error:
                 log.warning("ingest.broker.away", error=str(error))
                 self._starting = (
-                    f"không kết nối được broker MQTT ({error}); kiểm tra broker đang chạy và"
-                    " BROADCAST_MQTT__HOST, __PORT"
+                    f"không kết nối được broker MQTT ({because(error)}); kiểm tra broker đang chạy"
+                    " và BROADCAST_MQTT__HOST, __PORT"
                 )
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)

@@ -28,7 +28,7 @@ from paho.mqtt.properties import Properties
 from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
-from broadcast.errors import Unavailable
+from broadcast.errors import Unavailable, because
 from broadcast.mqtt_login import log_in
 from broadcast.mqtt_packets import Malformed, Message, Stream
 
@@ -299,7 +299,7 @@ class Link:
             except OSError as error:
                 log.warning("mqtt.link.failed", broker=self._address, error=str(error))
                 self._why = (
-                    f"không kết nối được ({error}); kiểm tra broker đang chạy,"
+                    f"không kết nối được ({because(error)}); kiểm tra broker đang chạy,"
                     " BROADCAST_MQTT__HOST, __PORT và __TLS_CA_FILE"
                 )
                 self._broken.set_result(None)

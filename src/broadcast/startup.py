@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from broadcast import config, db
+from broadcast.errors import because
 
 DSN = "BROADCAST_POSTGRES__DSN"
 
@@ -69,13 +70,10 @@ def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def file(error: OSError) -> str:
     """A file that cannot be read or written."""
-    said = {
-        errno.ENOENT: "không có tệp này",
-        errno.EACCES: "người dùng chạy lệnh không được đọc hoặc ghi; hãy chạy bằng người dùng"
-        " broadcast, hoặc sửa quyền",
-        errno.ENOSPC: "đĩa đầy",
-    }.get(error.errno or 0, error.strerror or str(error))
-    return f"{error.filename}: {said}."
+    remedy = ""
+    if error.errno == errno.EACCES:
+        remedy = "; hãy chạy bằng người dùng broadcast, hoặc sửa quyền đọc và ghi"
+    return f"{error.filename}: {because(error)}{remedy}."
 
 
 def database(error: Exception, dsn: str) -> str:
@@ -140,4 +138,4 @@ def broker(error: Exception, mqtt: config.Mqtt) -> str:
 
 def folder(setting: str, path: Path, error: OSError) -> str:
     """A folder that cannot be used."""
-    return f"{setting}: không ghi được vào {path} ({error.strerror}); giao thư mục cho broadcast."
+    return f"{setting}: không ghi được vào {path} ({because(error)}); giao thư mục cho broadcast."

@@ -37,6 +37,7 @@ from broadcast.errors import (
     DiskFull,
     InvalidInput,
     Unavailable,
+    because,
 )
 
 log = structlog.get_logger()
@@ -250,7 +251,7 @@ def _work(job: _Job) -> _Outcome:
         if error.errno in DISK_FULL:
             refused = _Refusal(is_input=False, is_disk_full=True, detail=CONTENT_DISK_FULL)
             return _Outcome(refusal=refused)
-        detail = f"Không ghi được âm thanh ({error.strerror}). Hãy báo quản trị xem ổ đĩa."
+        detail = f"Không ghi được âm thanh ({because(error)}). Hãy báo quản trị xem ổ đĩa."
         return _Outcome(refusal=_Refusal(is_input=False, detail=detail))
 
 

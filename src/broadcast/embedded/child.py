@@ -21,7 +21,7 @@ from typing import TypedDict
 
 import structlog
 
-from broadcast.errors import Unavailable
+from broadcast.errors import Unavailable, because
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ def run(command: Sequence[str | Path], user: str | None = None) -> str:
         )
     except OSError as error:
         raise Unavailable(
-            f"Không chạy được {name} ({error.strerror}); hãy cài lại hoặc kiểm tra quyền chạy."
+            f"Không chạy được {name} ({because(error)}); hãy cài lại hoặc kiểm tra quyền chạy."
         ) from error
     except subprocess.CalledProcessError as error:
         raise _failure(name, error.stderr or error.stdout) from error

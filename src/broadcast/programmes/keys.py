@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from broadcast import config
-from broadcast.errors import BroadcastError, Unavailable
+from broadcast.errors import BroadcastError, Unavailable, because
 from broadcast.wire.documents import PublicKey
 from broadcast.wire.envelope import SigningKey, Use
 
@@ -72,7 +72,7 @@ def _load(path: Path, use: Use) -> SigningKey:
         raise Unavailable(f"Chưa có khóa ký {name}; hãy chạy `{CREATE}`.") from None
     except OSError as error:
         raise UnusableKey(
-            f"Không đọc được khóa ký {name}: {error.strerror}; hãy cho tài khoản chạy chương "
+            f"Không đọc được khóa ký {name}: {because(error)}; hãy cho tài khoản chạy chương "
             "trình quyền đọc tệp này."
         ) from None
     except UnicodeDecodeError:

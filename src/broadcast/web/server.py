@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from broadcast.errors import Unavailable
+from broadcast.errors import Unavailable, because
 from broadcast.web.http1 import FULL, IDLE_SECONDS, Connections, Protocol
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise Unavailable(
-            f"Không mở được {host}:{port} ({error.strerror}); hãy dừng chương trình đang "
+            f"Không mở được {host}:{port} ({because(error)}); hãy dừng chương trình đang "
             f"dùng cổng này hoặc đặt {setting} khác."
         ) from None
     # Connections inherit it. asyncio sets it only on sockets that name their protocol, which these

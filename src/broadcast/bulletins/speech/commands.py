@@ -50,7 +50,7 @@ def _input(file: Path | None) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
             "FILE",
-            f"dòng {line} không phải UTF-8. Hãy lưu văn bản dạng Unicode (UTF-8) rồi làm lại.",
+            f"dòng {line} không phải UTF-8; hãy lưu văn bản dạng Unicode (UTF-8) rồi làm lại",
         ) from None
 
 
@@ -65,7 +65,7 @@ def _words_of_each(written: str) -> list[str | None]:
     try:
         texts = json.loads(written)
     except ValueError as error:
-        raise InvalidInput("--json", f"không phải JSON: {error}") from None
+        raise InvalidInput("--json", f"không phải JSON: dòng {error.lineno}, cột {error.colno}") from None
     if not isinstance(texts, list):
         raise InvalidInput("--json", "cần một danh sách văn bản: [“…”, “…”]")
     said: list[str | None] = []
