@@ -64,8 +64,10 @@ def _words_of_each(written: str) -> list[str | None]:
     """Words of each text of a JSON list."""
     try:
         texts = json.loads(written)
-    except ValueError as error:
-        raise InvalidInput("--json", f"không phải JSON: dòng {error.lineno}, cột {error.colno}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            "--json", f"không phải JSON: dòng {error.lineno}, cột {error.colno}"
+        ) from None
     if not isinstance(texts, list):
         raise InvalidInput("--json", "cần một danh sách văn bản: [“…”, “…”]")
     said: list[str | None] = []
