@@ -52,7 +52,7 @@ RULES = {
 judge; what is promised does not depend on how long it is."""
 
 PROCESSES: dict[Target, tuple[tuple[Role, ...], int]] = {
-    "server": ((Role.WEB, Role.INGEST), 1),
+    "server": ((Role.WEB, Role.INGEST, Role.PREPARE), 1),
     "worker": ((Role.INGEST,), 2),
     "dispatcher": ((Role.DISPATCH,), 1),
     "standby": ((Role.DISPATCH,), 1),

@@ -39,6 +39,7 @@ import broadcast.upkeep.routes
 from broadcast import clock, config, db, dispatch, ingest_worker, mqtt_login, startup
 from broadcast import roles as role_states
 from broadcast.accounts.routing import Router
+from broadcast.bulletins import prepare_worker
 from broadcast.config import Role
 from broadcast.errors import Unavailable
 from broadcast.programmes.keys import Keys, load_keys
@@ -326,6 +327,9 @@ def _listeners(settings: config.Settings, roles: Sequence[Role]) -> dict[str, so
 
 
 async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, worker: int) -> None:
+    if role is Role.PREPARE:
+        await prepare_worker.run(engine, settings)
+        return
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
         WORKERS.set(settings.ingest.workers)

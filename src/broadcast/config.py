@@ -152,6 +152,9 @@ class Audio(Group):
     longest_seconds: PositiveInt = Field(3600, description="a longer source is refused")
     chime: bool = Field(True, description="attention chime before and after the bulletin")
     piper_voice: Path | None = Field(None, description="Piper voice (.onnx); espeak-ng otherwise")
+    at_once: PositiveInt = Field(
+        2, description="preparations at the same time; an emergency waits for none of them"
+    )
     work_seconds: PositiveInt = Field(600, description="CPU time one preparation may take")
     work_bytes: PositiveInt = Field(2 * 2**30, description="memory one preparation may take")
 
@@ -222,6 +225,7 @@ class Role(StrEnum):
     WEB = "web"
     INGEST = "ingest"
     DISPATCH = "dispatch"
+    PREPARE = "prepare"
 
 
 class Settings(BaseSettings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from typing import TypeVar
 import pytest
 from structlog.testing import capture_logs
 
-from broadcast.bulletins import audio, sandbox
+from broadcast.bulletins import audio, sandbox, scratch
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from broadcast.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
@@ -187,33 +188,17 @@ async def test_a_store_that_cannot_be_written_is_the_servers_fault(tmp_path: Pat
         await sandbox.prepare_upload(write(tmp_path / "a.wav", sine(2)), content_dir, QUICK)
 
 
-async def test_no_more_work_at_once_than_there_are_slots(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    working, most = 0, 0
-
-    async def run(field: str, job: object) -> None:
-        nonlocal working, most
-        working += 1
-        most = max(most, working)
-        await asyncio.sleep(0.01)
-        working -= 1
-
-    monkeypatch.setattr(sandbox, "_run", run)
-    await asyncio.gather(*(sandbox.prepare_text("a", tmp_path, QUICK) for _ in range(7)))
-    assert most == sandbox.AT_ONCE
-
-
-async def test_what_a_dead_server_left_behind_is_removed(tmp_path: Path) -> None:
-    old, new = tmp_path / ".prepare-old", tmp_path / ".prepare-new"
-    for left in (old, new):
-        left.mkdir()
-        (left / "sound.f32").touch()
-    os.utime(old, (time.time() - 100_000, time.time() - 100_000))
-    with pytest.raises(InvalidInput):
-        await sandbox.prepare_text("", tmp_path, QUICK)
-    assert not old.exists()
-    assert new.exists()
+def test_what_a_killed_server_left_is_removed_and_what_is_at_work_is_not(tmp_path: Path) -> None:
+    for name in (".prepare-old", ".upload-old"):
+        (tmp_path / name).mkdir() if "prepare" in name else (tmp_path / name).touch()
+    (tmp_path / ".prepare-old" / "sound.f32").touch()
+    descriptor, receiving = scratch.upload(tmp_path)
+    with scratch.folder(tmp_path) as working:
+        assert scratch.clear(tmp_path) == 2
+        assert set(tmp_path.iterdir()) == {working, receiving}
+    os.close(descriptor)
+    assert scratch.clear(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
@@ -239,3 +224,82 @@ async def test_a_full_disk_is_named_and_nothing_is_left_on_it(
         lambda: [each for each in small_disk.rglob("*") if each.is_file()]
     )
     assert left == []
+
+
+async def test_a_paused_child_stands_still_and_its_time_with_it(tmp_path: Path) -> None:
+    source, content_dir = tmp_path / "pipe", tmp_path / "content"
+    os.mkfifo(source)
+    child = sandbox.Child()
+    task = asyncio.create_task(child.prepare_upload(source, content_dir, Audio(work_seconds=2)))
+    process_id = (await eventually(lambda: children(content_dir)))[0]
+    child.pause()
+    await eventually(lambda: state(process_id) == "T")
+    await asyncio.sleep(4.2)  # its own time is four seconds
+    assert not task.done()
+    child.resume()
+    await eventually(lambda: state(process_id) != "T")
+    with pytest.raises(InvalidInput, match="Xử lý quá lâu"):
+        await task
+
+
+def state(process_id: int) -> str:
+    """Of a process: R running, S sleeping, T stopped, gone when it is."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "gone"
+
+
+async def test_a_child_dies_with_the_server_even_while_it_stands_still(tmp_path: Path) -> None:
+    source, content_dir = tmp_path / "pipe", tmp_path / "content"
+    os.mkfifo(source)
+    program = f"""
+import asyncio
+from pathlib import Path
+from broadcast.bulletins import sandbox
+from broadcast.config import Audio
+child = sandbox.Child()
+async def main():
+    work = asyncio.create_task(
+        child.prepare_upload(Path({str(source)!r}), Path({str(content_dir)!r}), Audio())
+    )
+    await asyncio.sleep(0.2)
+    while input() != "pause": pass
+    child.pause()
+    print("paused", flush=True)
+    await work
+asyncio.run(main())
+"""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    process_id = (await eventually(lambda: children(content_dir)))[0]
+    await eventually(lambda: limits(process_id)["Max cpu time"] == "600")
+    server.stdin.write(b"pause\n")
+    assert await server.stdout.readline() == b"paused\n"
+    await eventually(lambda: state(process_id) == "T")
+    server.kill()
+    await server.wait()
+    await eventually(lambda: state(process_id) in {"gone", "Z"})
+
+
+async def test_progress_is_told(tmp_path: Path) -> None:
+    child = sandbox.Child()
+    seen = {0}
+    task = asyncio.create_task(
+        child.prepare_text("Xin chào bà con. " * 40, tmp_path / "content", QUICK)
+    )
+    while not task.done():
+        seen.add(child.percent)
+        await asyncio.sleep(0.005)
+    await task
+    assert child.percent == 100
+    assert len(seen) >= 5
+    assert all(0 <= percent <= 100 for percent in seen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -131,17 +130,6 @@ async def test_a_declared_length_above_the_limit_is_refused_before_anything_is_r
     with pytest.raises(TooLarge, match="MB"):
         async with received(Request({"type": "http", "headers": headers}, never), tmp_path, LIMIT):
             pass
-
-
-async def test_what_a_server_that_died_has_left_is_removed(post: Post, tmp_path: Path) -> None:
-    left, fresh = (tmp_path / "in" / f".upload-{age}" for age in ("old", "new"))
-    left.parent.mkdir()
-    for path in (left, fresh):
-        path.write_bytes(b"half")
-    os.utime(left, (1e9, 1e9))
-    await post(content=FILE + END, headers=FORM)
-    assert (left.exists(), fresh.exists()) == (False, True)
-    fresh.unlink()
 
 
 async def test_a_file_of_exactly_the_limit_is_taken(post: Post) -> None:

@@ -56,13 +56,17 @@ _APPROVERS = frozenset((Role.APPROVER, Role.ADMIN))
 _AUTHORS = frozenset((Role.BROADCASTER, Role.APPROVER, Role.ADMIN))
 
 
-def allowed(state: RevisionState) -> list[Action]:
-    """Actions that the state permits, whoever asks.
+def allowed(state: RevisionState, *, is_prepared: bool = True) -> list[Action]:
+    """Actions that the state permits, whoever asks; without its sound only the withdrawal.
 
     >>> [action.value for action in allowed(RevisionState.SUBMITTED)]
     ['approve', 'return', 'withdraw']
     """
-    return [action for action in Action if (state, action) in TRANSITIONS]
+    return [
+        action
+        for action in Action
+        if (state, action) in TRANSITIONS and (is_prepared or action is Action.WITHDRAW)
+    ]
 
 
 def decide(
@@ -74,6 +78,7 @@ def decide(
     actor: str,
     role: Role,
     note: str = "",
+    is_prepared: bool = True,
 ) -> RevisionState:
     """State that the action leads to.
 
@@ -85,6 +90,7 @@ def decide(
         actor: Who asks.
         role: Role of `actor`.
         note: Reason, which a return must give.
+        is_prepared: Whether its sound is ready; what nobody can hear is not decided on.
 
     Raises:
         Forbidden: This person may not do this, in any state.
@@ -100,6 +106,13 @@ def decide(
             f"Không thể {_ACTIONS[action]}: phiên bản này {_STATES[state]}. Có thể: {words}.",
             state=state.value,
             allowed=[step.value for step in possible],
+        )
+    if action not in allowed(state, is_prepared=is_prepared):
+        raise Conflict(
+            f"Không thể {_ACTIONS[action]}: âm thanh của phiên bản này chưa có. Hãy chờ chuẩn bị"
+            " xong rồi nghe thử; nếu việc chuẩn bị bị từ chối, hãy tạo phiên bản mới.",
+            state=state.value,
+            allowed=[step.value for step in allowed(state, is_prepared=is_prepared)],
         )
     if action is Action.RETURN and not note.strip():
         raise InvalidInput("note", "trả lại phải nêu lý do để người soạn biết cần sửa gì")

@@ -18,7 +18,7 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
+VERSION = 2
+"""Of what comes out of the same source and settings; raise it with every change of that."""
+
 SILENCE_LU = 30.0
 """This far below the bulletin's own loudness is silence: breath stays, room noise goes."""
 
@@ -57,6 +60,9 @@ TOLERANCE_LU = 0.4
 
 CODEC_MARGIN_DB = 1.6
 """What a codec at these rates may add to a peak; where it adds more, it costs another encoding."""
+
+_DECODING, _ENCODING = 0.3, 0.7
+"""For progress: decoding's part of the whole, and encoding's part of the rest."""
 
 _ATTEMPTS = 6
 _HEADROOM = 16.0
@@ -118,7 +124,12 @@ class Prepared:
 
 
 def prepare(
-    source: Path, content_dir: Path, settings: config.Audio, *, scratch: Path | None = None
+    source: Path,
+    content_dir: Path,
+    settings: config.Audio,
+    *,
+    scratch: Path | None = None,
+    report: Callable[[float], None] = lambda _: None,
 ) -> Prepared:
     """Prepare one bulletin and store its renditions.
 
@@ -128,6 +139,7 @@ def prepare(
         settings: Loudness, bit rates, limits.
         scratch: Empty directory on the file system of `content_dir`; needs 192 kB a second of
             sound. One is made and removed when None.
+        report: Told now and then which part of the whole is done.
 
     Raises:
         InvalidInput: The file is no recording, is silent, too short, too long or too broken, or
@@ -136,9 +148,11 @@ def prepare(
     if scratch is None:
         content_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".prepare-", dir=content_dir) as made:
-            return prepare(source, content_dir, settings, scratch=Path(made))
+            return prepare(source, content_dir, settings, scratch=Path(made), report=report)
 
-    sound, meter, damaged_frames = _decode(source, scratch / "sound.f32", settings.longest_seconds)
+    sound, meter, damaged_frames = _decode(
+        source, scratch / "sound.f32", settings.longest_seconds, report
+    )
     powers, peaks = meter.finish()
     first, last = _trim(powers, settings.loudness_lufs)
     source_seconds = meter.samples / RATE
@@ -148,9 +162,20 @@ def prepare(
         peaks[first * 100 : last * 100],
         settings,
     )
+    done = dict.fromkeys(_CODECS, 0.0)
+
+    def progress(codec: str, share: float) -> None:
+        done[codec] = max(done[codec], share)
+        report(_DECODING + (1 - _DECODING) * min(done.values()))
+
     with ThreadPoolExecutor(len(_CODECS)) as pool:
         rendered = list(
-            pool.map(lambda codec: programme.render(codec, scratch, settings), _CODECS)
+            pool.map(
+                lambda codec: programme.render(
+                    codec, scratch, settings, lambda share: progress(codec, share)
+                ),
+                _CODECS,
+            )
         )
     worst = max(rendered, key=lambda r: abs(r[1].loudness_lufs - settings.loudness_lufs))
     return Prepared(
@@ -207,7 +232,9 @@ def _measured(meter: Meter) -> Measured:
     )
 
 
-def _decode(source: Path, scratch: Path, longest_seconds: float) -> tuple[Samples, Meter, int]:
+def _decode(
+    source: Path, scratch: Path, longest_seconds: float, report: Callable[[float], None]
+) -> tuple[Samples, Meter, int]:
     """Sound of the source, mapped from the scratch file it is written to, and its measures."""
     meter = Meter()
     reader = Source(source, FOR_AIR, longest_seconds)
@@ -215,6 +242,8 @@ def _decode(source: Path, scratch: Path, longest_seconds: float) -> tuple[Sample
         for sound, weighted in reader:
             meter.add(sound, weighted)
             file.write(sound.tobytes())
+            whole = max(reader.stated_seconds or 0, reader.heard_seconds, 1)
+            report(_DECODING * meter.samples / RATE / whole)
         file.write(bytes(-meter.samples % STEP * 4))
     reader.refuse_broken()
     if not meter.samples:
@@ -270,15 +299,18 @@ class _Programme:
             gain_db=gain_db,
         )
 
-    def _sound(self, envelope: Samples) -> Iterator[Samples]:
+    def _sound(self, envelope: Samples, report: Callable[[float], None]) -> Iterator[Samples]:
         tick = 0
         for samples, gain in self.parts:
             for at in range(0, len(samples), CHUNK):
                 piece = np.asarray(samples[at : at + CHUNK]) * np.float32(gain)
                 yield loudness.apply(piece, envelope, tick)
                 tick += len(piece) // TICK
+                report(_ENCODING * tick / len(self.powers))
 
-    def render(self, codec: str, scratch: Path, settings: config.Audio) -> tuple[Path, Measured]:
+    def render(
+        self, codec: str, scratch: Path, settings: config.Audio, report: Callable[[float], None]
+    ) -> tuple[Path, Measured]:
         """Encode until what comes out of the decoder keeps the target and the limit.
 
         Raises:
@@ -293,7 +325,7 @@ class _Programme:
                 envelope = loudness.shape(self.powers, self.peaks, aim, ceiling)
             except ValueError:
                 break
-            _encode(self._sound(envelope), path, codec, bit_rate)
+            _encode(self._sound(envelope, report), path, codec, bit_rate)
             measured = measure(path)
             off = measured.loudness_lufs - settings.loudness_lufs
             over = measured.true_peak_dbtp - settings.true_peak_dbtp

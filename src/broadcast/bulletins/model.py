@@ -31,6 +31,17 @@ class SourceKind(StrEnum):
     TEXT = "text"
 
 
+class PreparationState(StrEnum):
+    """Waiting → running → done, refused (the source is at fault) or failed (we are); cancelled."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Bulletin(Base):
     """A piece of content; what it says is in its revisions."""
 
@@ -47,10 +58,60 @@ class Bulletin(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class Preparation(Base):
+    """The work of making a source ready for air: a row of the queue, one per content and settings.
+
+    Whoever works on it holds it until `locked_until`; after that somebody else may take it.
+    """
+
+    __tablename__ = "preparations"
+    __table_args__ = (
+        sa.Index(
+            "ix_preparations_queue",
+            sa.text("priority DESC"),
+            "id",
+            postgresql_where=sa.text("state IN ('waiting', 'running')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    content_sha256: Mapped[str] = mapped_column(unique=True)
+    """Of the source, and of all settings that change what comes out."""
+    source_file: Mapped[str | None]
+    """Name of the uploaded file among the kept sources; None for a text, or once it is done."""
+    text: Mapped[str | None]
+    """The script that is read aloud."""
+    settings: Mapped[dict[str, Any]]
+    """`config.Audio` of the moment in which it was asked for."""
+    priority: Mapped[int] = mapped_column(sa.SmallInteger)
+    """The highest of all bulletins that wait for it: 2 emergency, 1 priority, 0 normal."""
+    state: Mapped[PreparationState] = mapped_column(
+        enum_type(PreparationState, check="preparation_state")
+    )
+    percent: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
+    detail: Mapped[str] = mapped_column(default="")
+    """Why it was refused, has failed, or is tried again, and what to do."""
+    attempts_count: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
+    due_at: Mapped[datetime]
+    """Not to be begun earlier: a failed attempt is repeated later and later."""
+    locked_by: Mapped[UUID | None]
+    locked_until: Mapped[datetime | None]
+    asked_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    """`audio.Prepared`, once it is done."""
+
+
 class Revision(Base):
     """One immutable version of a bulletin's sound; only its approval state moves."""
 
     __tablename__ = "bulletin_revisions"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "state IN ('draft', 'withdrawn') OR seconds IS NOT NULL", name="prepared"
+        ),
+        sa.Index("ix_bulletin_revisions_preparation", "preparation_id"),
+    )
 
     bulletin_id: Mapped[UUID] = mapped_column(sa.ForeignKey("bulletins.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -60,9 +121,11 @@ class Revision(Base):
     text: Mapped[str | None]
     spoken: Mapped[str | None]
     """Script of `speech.script` that the sound was made of; None of an upload, or before 0013."""
-    seconds: Mapped[float]
-    loudness_lufs: Mapped[float]
-    true_peak_dbtp: Mapped[float]
+    preparation_id: Mapped[int | None] = mapped_column(sa.ForeignKey("preparations.id"))
+    # Null until the sound is prepared; whatever was submitted has them, which a CHECK keeps.
+    seconds: Mapped[float] = mapped_column(nullable=True)
+    loudness_lufs: Mapped[float] = mapped_column(nullable=True)
+    true_peak_dbtp: Mapped[float] = mapped_column(nullable=True)
     facts: Mapped[dict[str, Any]]
     """What preparation measured and did."""
     created_by: Mapped[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
+import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,8 @@ from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
+    Preparation,
+    PreparationState,
     Rendition,
     Revision,
     RevisionState,
@@ -101,6 +104,60 @@ class StepOut(FromRow):
     note: str
 
 
+class PreparationOut(BaseModel):
+    """How far the preparation of a revision's sound is."""
+
+    state: PreparationState = Field(
+        description="waiting chờ, running đang làm, done xong, refused nguồn không dùng được, "
+        "failed máy chủ lỗi, cancelled đã hủy"
+    )
+    percent: int = Field(ge=0, le=100)
+    detail: str = Field(description="Đang ở đâu, vì sao, và cần làm gì")
+    asked_at: Moment | None
+    finished_at: Moment | None
+    url: str = Field(description="GET: hỏi lại; DELETE: hủy")
+
+    @classmethod
+    def of(cls, revision: Revision, row: Preparation | None) -> Self:
+        """Of a revision; one without a row was prepared before there was a queue."""
+        url = f"/api/v1/bulletins/{revision.bulletin_id}/revisions/{revision.number}/preparation"
+        if row is None:
+            at = revision.created_at
+            done = PreparationState.DONE
+            return cls(
+                state=done,
+                percent=100,
+                detail=_DETAILS[done],
+                asked_at=at,
+                finished_at=at,
+                url=url,
+            )
+        state = row.state
+        if revision.state is RevisionState.WITHDRAWN and revision.seconds is None:
+            state = PreparationState.CANCELLED
+        elif revision.seconds is not None:
+            # The queue may have begun it anew for somebody else, because its file was lost.
+            state = PreparationState.DONE
+        return cls(
+            state=state,
+            percent=100 if state is PreparationState.DONE else row.percent,
+            detail=" ".join(filter(None, (row.detail, _DETAILS[state]))),
+            asked_at=row.asked_at,
+            finished_at=row.finished_at,
+            url=url,
+        )
+
+
+_DETAILS = {
+    PreparationState.WAITING: "Đang chờ tới lượt chuẩn bị âm thanh; hãy hỏi lại sau ít giây.",
+    PreparationState.RUNNING: "Đang chuẩn bị âm thanh; hãy hỏi lại sau ít giây.",
+    PreparationState.DONE: "Âm thanh đã sẵn sàng; hãy nghe thử rồi gửi duyệt.",
+    PreparationState.REFUSED: "Phiên bản này không phát được; hãy tạo phiên bản mới.",
+    PreparationState.FAILED: "Hãy báo quản trị, rồi tạo phiên bản mới.",
+    PreparationState.CANCELLED: "Đã hủy; nếu vẫn cần, hãy tạo phiên bản mới.",
+}
+
+
 class RevisionOut(BaseModel):
     """An immutable version of a bulletin's sound, and how far its approval has come."""
 
@@ -113,9 +170,10 @@ class RevisionOut(BaseModel):
     spoken: str | None = Field(
         description="Lời sẽ đọc lên, mỗi đoạn một dòng, # trước tiêu đề; hãy xem trước khi duyệt"
     )
-    seconds: float
-    loudness_lufs: float
-    true_peak_dbtp: float
+    preparation: PreparationOut
+    seconds: float | None = Field(description="null khi âm thanh chưa chuẩn bị xong")
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
     facts: dict[str, Any]
     created_by: str
     created_at: Moment
@@ -124,13 +182,18 @@ class RevisionOut(BaseModel):
 
     @classmethod
     def of(
-        cls, revision: Revision, renditions: list[Rendition], steps: list[ApprovalStep]
+        cls,
+        revision: Revision,
+        preparation: Preparation | None,
+        renditions: list[Rendition],
+        steps: list[ApprovalStep],
     ) -> Self:
         """From its rows."""
-        columns = cls.model_fields.keys() - {"allowed", "renditions", "steps"}
+        columns = cls.model_fields.keys() - {"allowed", "preparation", "renditions", "steps"}
         return cls(
             **{name: getattr(revision, name) for name in columns},
-            allowed=approval.allowed(revision.state),
+            allowed=approval.allowed(revision.state, is_prepared=revision.seconds is not None),
+            preparation=PreparationOut.of(revision, preparation),
             renditions=[RenditionOut.model_validate(row) for row in renditions],
             steps=[StepOut.model_validate(row) for row in steps],
         )
@@ -168,22 +231,35 @@ def facts(bulletin: Bulletin) -> dict[str, Any]:
 
 
 async def show_revision(session: AsyncSession, revision: Revision) -> RevisionOut:
-    """A revision with its renditions and steps."""
-    key = (revision.bulletin_id, revision.number)
-    renditions = await revisions.renditions(session, [key])
-    steps = await revisions.steps(session, revision.bulletin_id)
-    return RevisionOut.of(revision, renditions.get(key, []), steps.get(revision.number, []))
+    """A revision with its preparation, renditions and steps."""
+    (shown,) = await _show(session, revision.bulletin_id, [revision])
+    return shown
 
 
 async def show_bulletin(session: AsyncSession, bulletin: Bulletin) -> BulletinOut:
-    """A bulletin with its revisions, their renditions and steps."""
+    """A bulletin with its revisions, their preparations, renditions and steps."""
     found = await revisions.of_bulletin(session, bulletin.id)
-    renditions = await revisions.renditions(session, [(bulletin.id, r.number) for r in found])
-    steps = await revisions.steps(session, bulletin.id)
-    return BulletinOut(
-        **facts(bulletin),
-        revisions=[
-            RevisionOut.of(r, renditions.get((bulletin.id, r.number), []), steps.get(r.number, []))
-            for r in found
-        ],
-    )
+    return BulletinOut(**facts(bulletin), revisions=await _show(session, bulletin.id, found))
+
+
+async def _show(
+    session: AsyncSession, bulletin_id: UUID, found: list[Revision]
+) -> list[RevisionOut]:
+    asked = {r.preparation_id for r in found if r.preparation_id is not None}
+    rows = await session.scalars(sa.select(Preparation).where(Preparation.id.in_(asked)))
+    preparations = {row.id: row for row in rows}
+    for r in found:
+        row = preparations.get(r.preparation_id or 0)
+        if r.seconds is None and row is not None and row.state is PreparationState.DONE:
+            await session.refresh(r)  # the preparation ended between the two statements
+    renditions = await revisions.renditions(session, [(bulletin_id, r.number) for r in found])
+    steps = await revisions.steps(session, bulletin_id)
+    return [
+        RevisionOut.of(
+            r,
+            preparations.get(r.preparation_id or 0),
+            renditions.get((bulletin_id, r.number), []),
+            steps.get(r.number, []),
+        )
+        for r in found
+    ]

@@ -29,6 +29,7 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
+from broadcast.bulletins.sound import give_sound, release
 from broadcast.errors import NotFound
 from broadcast.wire.fields import Codec
 
@@ -117,12 +118,13 @@ async def renditions(session: AsyncSession, keys: Collection[Key]) -> dict[Key, 
 async def add(
     session: AsyncSession,
     bulletin: Bulletin,
-    prepared: Prepared,
+    prepared: Prepared | None,
     *,
     kind: SourceKind,
     name: str = "",
     text: str | None = None,
     spoken: str | None = None,
+    preparation_id: int | None = None,
     by: str,
     now: datetime,
 ) -> Revision:
@@ -131,11 +133,12 @@ async def add(
     Args:
         session: Open transaction; the bulletin's row is locked, so that numbers have no gap.
         bulletin: What it belongs to.
-        prepared: Its sound.
+        prepared: Its sound; None while that is being prepared.
         kind: Where the sound came from.
         name: Name of the uploaded file, for people.
         text: What was read aloud, as it was typed.
         spoken: The script of it.
+        preparation_id: The preparation that its sound comes from.
         by: Who made it.
         now: When.
     """
@@ -153,36 +156,20 @@ async def add(
         source_name=name,
         text=text,
         spoken=spoken,
-        seconds=prepared.seconds,
-        loudness_lufs=prepared.loudness_lufs,
-        true_peak_dbtp=prepared.true_peak_dbtp,
-        facts={
-            "source_seconds": prepared.source_seconds,
-            "trimmed_seconds": prepared.trimmed_seconds,
-            "gain_db": prepared.gain_db,
-            "damaged_frames": prepared.damaged_frames,
-        },
+        preparation_id=preparation_id,
+        facts={},
         created_by=by,
         created_at=now,
     )
     session.add(revision)
     await session.flush()
-    session.add_all(
-        Rendition(
-            bulletin_id=bulletin.id,
-            revision=revision.number,
-            codec=Codec(made.codec),
-            sha256=made.sha256,
-            size_bytes=made.size_bytes,
-            seconds=made.seconds,
-        )
-        for made in prepared.renditions
-    )
+    if prepared is not None:
+        give_sound(session, revision, prepared)
     session.add(_step(revision, by, now, ""))
     await session.flush()
     log.info(
         "bulletins.revision.created",
-        bulletin_id=str(bulletin.id), revision=revision.number, seconds=prepared.seconds, by=by,
+        bulletin_id=str(bulletin.id), revision=revision.number, by=by,
     )  # fmt: skip
     return revision
 
@@ -195,7 +182,7 @@ async def move(
     Raises:
         NotFound: There is no such revision.
         Forbidden: `caller` may not.
-        Conflict: The revision's state does not permit it.
+        Conflict: The revision's state does not permit it, or it has no sound yet.
         InvalidInput: A return without a reason.
     """
     revision = await get_revision(session, *key, lock=True)
@@ -208,8 +195,12 @@ async def move(
         actor=caller.person,
         role=caller.role,
         note=note,
+        is_prepared=revision.seconds is not None,
     )
     session.add(_step(revision, caller.person, now, note.strip()))
+    if action is Action.WITHDRAW:
+        await session.flush()
+        await release(session, revision, now)
     await session.flush()
     log.info(
         "bulletins.revision.moved",

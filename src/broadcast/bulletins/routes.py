@@ -1,14 +1,15 @@
 """REST: bulletins from text or upload, their revisions, and the steps to approval.
 
-Receiving and preparing sound takes minutes, so no transaction is open meanwhile: the request's own
-ends once the caller is known, and what came out is written in another.
+Receiving sound takes minutes, so no transaction is open meanwhile: the request's own ends once the
+caller is known, and what came is written in another. Preparing it is work for the role `prepare`:
+the answer is 202, and the revision says how far its preparation is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -16,30 +17,49 @@ import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import clock, config, db
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router, reads_its_body
-from broadcast.bulletins import content, lexicon_routes, revisions, sandbox, station_lexicon
-from broadcast.bulletins.audio import Prepared
-from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, SourceKind
+from broadcast.bulletins import (
+    approval,
+    content,
+    lexicon_routes,
+    preparations,
+    revisions,
+    scratch,
+    station_lexicon,
+)
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.model import (
+    Bulletin,
+    PreparationState,
+    Rendition,
+    Revision,
+    RevisionState,
+    SourceKind,
+)
+from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.representations import (
     AreaCode,
     BulletinIn,
     BulletinOut,
     BulletinSummary,
+    PreparationOut,
     RevisionIn,
     RevisionOut,
     facts,
     show_bulletin,
     show_revision,
 )
+from broadcast.bulletins.sound import UNFINISHED
 from broadcast.bulletins.speech.script import script_of
 from broadcast.bulletins.station_lexicon import require_station
 from broadcast.bulletins.upload import Upload, received
-from broadcast.errors import BroadcastError, InvalidInput, NotFound, TooLarge
+from broadcast.errors import BroadcastError, Conflict, InvalidInput, NotFound, TooLarge
 from broadcast.web.once import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged
 from broadcast.web.validation import invalid
@@ -125,7 +145,10 @@ async def preview(
     """The sound as loudspeakers will play it, in any state; for people."""
     rendition = await session.get(Rendition, (bulletin_id, number, codec))
     if rendition is None:
-        raise NotFound(f"Bản tin {bulletin_id} không có phiên bản {number} dạng {codec.value}.")
+        raise NotFound(
+            f"Bản tin {bulletin_id} không có âm thanh của phiên bản {number} dạng {codec.value};"
+            " nếu vừa tạo, hãy chờ chuẩn bị xong."
+        )
     return await asyncio.to_thread(
         content.answer, request, settings.content_dir, rendition.sha256, codec
     )
@@ -166,8 +189,9 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 
 @api.post(
     "/bulletins",
-    status_code=201,
+    status_code=202,
     response_model=BulletinOut,
+    responses={201: {"model": BulletinOut, "description": "âm thanh đã có sẵn"}},
     summary="Tạo bản tin từ văn bản (JSON) hoặc tệp âm thanh (multipart)",
     openapi_extra=_body(BulletinIn),
 )
@@ -179,7 +203,10 @@ async def create_bulletin(
     caller: Author,
     once: Annotated[Once, Depends()],
 ) -> Response:
-    """A bulletin and its revision 1, a draft, once its sound is prepared."""
+    """A bulletin and its revision 1, a draft whose sound is being prepared.
+
+    202 while that goes on, 201 where the same sound was prepared before.
+    """
     await session.commit()
     async with _asked(request, settings, BulletinIn) as (wanted, sound):
         said = _said(wanted, sound)
@@ -190,8 +217,9 @@ async def create_bulletin(
             _check_language(wanted.language, sound)
             await require_station(reading, wanted.area_code, clock.today())
             spoken = await _spoken(reading, wanted.area_code, sound)
-        prepared = await _prepare(sound, spoken, settings)
-    async with db.transaction(engine(request)) as writing:
+        source = await _keep(sound, spoken, settings)
+
+    async with _writing(request, settings, source) as writing:
 
         async def make() -> Created:
             bulletin = Bulletin(
@@ -205,17 +233,18 @@ async def create_bulletin(
             )
             writing.add(bulletin)
             await writing.flush()
-            await _add(writing, bulletin, sound, spoken, prepared, caller)
+            revision = await _add(writing, bulletin, sound, source, settings, caller)
             shown = await show_bulletin(writing, bulletin)
-            return Created(f"/api/v1/bulletins/{bulletin.id}", shown)
+            return Created(f"/api/v1/bulletins/{bulletin.id}", shown, _status(revision))
 
         return await once.run(writing, caller.credential, make, content=said)
 
 
 @api.post(
     "/bulletins/{bulletin_id}/revisions",
-    status_code=201,
+    status_code=202,
     response_model=RevisionOut,
+    responses={201: {"model": RevisionOut, "description": "âm thanh đã có sẵn"}},
     summary="Thêm phiên bản mới; phiên bản cũ không đổi",
     openapi_extra=_body(RevisionIn),
 )
@@ -228,7 +257,7 @@ async def create_revision(
     once: Annotated[Once, Depends()],
     bulletin_id: UUID,
 ) -> Response:
-    """The next revision, a draft; approval starts anew."""
+    """The next revision, a draft; approval starts anew. 202 and 201 as for a bulletin."""
     await session.commit()
     async with _asked(request, settings, RevisionIn) as (wanted, sound):
         said = _said(wanted, sound)
@@ -239,15 +268,17 @@ async def create_revision(
             bulletin = await revisions.get_bulletin(reading, bulletin_id)
             _check_language(bulletin.language, sound)
             spoken = await _spoken(reading, bulletin.area_code, sound)
-        prepared = await _prepare(sound, spoken, settings)
-    async with db.transaction(engine(request)) as writing:
+        source = await _keep(sound, spoken, settings)
+
+    async with _writing(request, settings, source) as writing:
 
         async def make() -> Created:
             bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)
-            revision = await _add(writing, bulletin, sound, spoken, prepared, caller)
+            revision = await _add(writing, bulletin, sound, source, settings, caller)
             return Created(
                 f"/api/v1/bulletins/{bulletin_id}/revisions/{revision.number}",
                 await show_revision(writing, revision),
+                _status(revision),
             )
 
         return await once.run(writing, caller.credential, make, content=said)
@@ -265,7 +296,7 @@ async def _asked(
 ) -> AsyncIterator[tuple[M, Sound]]:
     """What the request says, and its sound; an uploaded file lives as long as the context.
 
-    Whatever is refused in here, by the preparation too, is counted by its reason.
+    Whatever is refused in here is counted by its reason.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -331,37 +362,107 @@ async def _spoken(session: AsyncSession, area_code: str, sound: Sound) -> str | 
     return await asyncio.to_thread(script_of, sound, readings)
 
 
-async def _prepare(sound: Sound, spoken: str | None, settings: config.Settings) -> Prepared:
+async def _keep(sound: Sound, spoken: str | None, settings: config.Settings) -> Source:
+    """What is to be prepared, where it outlives the request."""
     if spoken is not None:
-        return await sandbox.prepare_text(spoken, settings.content_dir, settings.audio)
+        return Source.of_text(spoken)
     assert isinstance(sound, Upload)
-    return await sandbox.prepare_upload(sound.path, settings.content_dir, settings.audio)
+    name = await asyncio.to_thread(scratch.keep, settings.content_dir, sound.path)
+    return Source(sound.sha256, file=name)
+
+
+@asynccontextmanager
+async def _writing(
+    request: Request, settings: config.Settings, source: Source
+) -> AsyncIterator[AsyncSession]:
+    """The transaction of a creation; a kept source that no preparation took is removed again."""
+    try:
+        async with db.transaction(engine(request)) as writing:
+            yield writing
+    finally:
+        if source.file is not None:
+            # Where this fails, the role `prepare` removes it a quarter of an hour later.
+            with suppress(SQLAlchemyError, OSError):
+                async with db.transaction(engine(request)) as looking:
+                    needed = await preparations.kept_sources(looking)
+                if source.file not in needed:
+                    await asyncio.to_thread(scratch.forget, settings.content_dir, source.file)
 
 
 async def _add(
     session: AsyncSession,
     bulletin: Bulletin,
     sound: Sound,
-    spoken: str | None,
-    prepared: Prepared,
+    source: Source,
+    settings: config.Settings,
     caller: Caller,
 ) -> Revision:
-    kind, name, text = (
-        (SourceKind.TEXT, "", sound)
-        if isinstance(sound, str)
-        else (SourceKind.UPLOAD, sound.name, None)
+    now = clock.now()
+    asked = await preparations.ask(
+        session, source, settings.audio, settings.content_dir, bulletin.class_, now
     )
+    is_done = asked.state is PreparationState.DONE
     return await revisions.add(
         session,
         bulletin,
-        prepared,
-        kind=kind,
-        name=name,
-        text=text,
-        spoken=spoken,
+        preparations.outcome(asked) if is_done else None,
+        kind=SourceKind.TEXT if isinstance(sound, str) else SourceKind.UPLOAD,
+        name="" if isinstance(sound, str) else sound.name,
+        text=sound if isinstance(sound, str) else None,
+        spoken=source.text,
+        preparation_id=asked.id,
         by=caller.person,
-        now=clock.now(),
+        now=now,
     )
+
+
+def _status(revision: Revision) -> int:
+    return 202 if revision.seconds is None else 201
+
+
+# --- preparation -------------------------------------------------------------------------------
+
+_PREPARATION = "/bulletins/{bulletin_id}/revisions/{number}/preparation"
+
+
+@api.get(
+    "/bulletins/{bulletin_id}/revisions/{number}",
+    summary="Một phiên bản",
+)
+async def get_revision(
+    session: Session, _: CallerDep, bulletin_id: UUID, number: Number
+) -> RevisionOut:
+    """One revision with its preparation, renditions and approval steps."""
+    return await show_revision(session, await revisions.get_revision(session, bulletin_id, number))
+
+
+@api.get(_PREPARATION, summary="Việc chuẩn bị âm thanh đã tới đâu")
+async def get_preparation(
+    session: Session, response: Response, _: CallerDep, bulletin_id: UUID, number: Number
+) -> PreparationOut:
+    """State, percent and what to do; `Retry-After` while it goes on."""
+    revision = await revisions.get_revision(session, bulletin_id, number)
+    shown = await show_revision(session, revision)
+    if shown.preparation.state in UNFINISHED:
+        response.headers["Retry-After"] = "1"
+    return shown.preparation
+
+
+@api.delete(_PREPARATION, summary="Hủy việc chuẩn bị âm thanh; phiên bản bị rút")
+async def cancel_preparation(
+    session: Session, caller: Author, bulletin_id: UUID, number: Number
+) -> PreparationOut:
+    """Withdraw a revision whose sound is not ready; its preparation ends unless others need it."""
+    revision = await revisions.get_revision(session, bulletin_id, number, lock=True)
+    if revision.seconds is not None:
+        raise Conflict(
+            "Âm thanh đã chuẩn bị xong; nếu không dùng phiên bản này, hãy rút nó.",
+            allowed=[step.value for step in approval.allowed(revision.state)],
+        )
+    if revision.state is not RevisionState.WITHDRAWN:
+        key = (bulletin_id, number)
+        revision = await revisions.move(session, key, Action.WITHDRAW, caller, "", clock.now())
+    return (await show_revision(session, revision)).preparation
 
 
 router = Router()

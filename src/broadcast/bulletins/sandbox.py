@@ -1,23 +1,24 @@
 """Preparation of bulletins in a child process that may crash, hang or swell without harm.
 
 Whatever decodes untrusted bytes or reads text aloud runs as the module itself: a job comes as
-JSON on standard input, an outcome goes as JSON to standard output. The child has limits on CPU
-time, memory and file size, writes no core, sees none of the server's environment, and is killed
-with everything it started when its time is up or the caller goes away.
+JSON on standard input; progress and at last an outcome go as lines of JSON to standard output. The
+child has limits on CPU time, memory and file size, writes no core, sees none of the server's
+environment, and is killed with everything it started when its time is up, the caller goes away or
+the server dies.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import os
 import resource
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +26,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 
-from broadcast import clock, config
-from broadcast.bulletins import audio
+from broadcast import config
+from broadcast.bulletins import audio, scratch
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.loudness import RATE
 from broadcast.bulletins.speech import synthesis
@@ -45,15 +46,18 @@ log = structlog.get_logger()
 PREPARATIONS = Counter("broadcast_audio_preparations", "Bulletins prepared", ["outcome"])
 SECONDS = Histogram(
     "broadcast_audio_preparation_seconds",
-    "From a free slot to the outcome",
+    "From the start of the work to its outcome",
     buckets=(1, 3, 10, 30, 100, 300, 1000),
 )
 
-AT_ONCE = 2
-"""Children that may work at the same time; the others wait their turn."""
+NICENESS = 10
+"""Of work that nobody's life hangs on: web, ingest and dispatch come first."""
 
-_ABANDONED = timedelta(days=1)
-_SLOTS = asyncio.Semaphore(AT_ONCE)
+SPEECH_SHARE = 0.4
+"""Part of the work that reading aloud is, for progress."""
+
+LONGEST_LINE = 2**20
+"""Bytes of an outcome with all its warnings."""
 
 Field = Literal["file", "text"]
 
@@ -66,6 +70,7 @@ class _Job(BaseModel):
     content_dir: Path
     scratch: Path
     settings: config.Audio
+    niceness: int = NICENESS
 
 
 class _Refusal(BaseModel):
@@ -78,114 +83,200 @@ class _Refusal(BaseModel):
 
 
 class _Outcome(BaseModel):
+    percent: int = 0
     prepared: Prepared | None = None
     refusal: _Refusal | None = None
 
 
-async def prepare_upload(source: Path, content_dir: Path, settings: config.Audio) -> Prepared:
-    """Prepare an uploaded recording; see `audio.prepare`.
+class Child:
+    """One preparation at work in a child process.
 
-    Raises:
-        InvalidInput: The field `file` cannot be used, and why.
-        Unavailable: There is no room on the disk.
-        BroadcastError: The preparation failed for no fault of the file.
+    Attributes:
+        percent: How far it is.
+        urgent: Whether it works with the priority of the server itself.
     """
-    return await _prepare("file", source, "", content_dir, settings)
 
+    def __init__(self, *, urgent: bool = False) -> None:
+        self.percent = 0
+        self.urgent = urgent
+        self._process: asyncio.subprocess.Process | None = None
+        self._timeout: asyncio.Timeout | None = None
+        self._left_seconds: float | None = None
+        self._is_ready = False
 
-async def prepare_text(text: str, content_dir: Path, settings: config.Audio) -> Prepared:
-    """Read a text aloud and prepare the recording; `text` is the script of `speech.script`.
+    async def prepare_upload(
+        self, source: Path, content_dir: Path, settings: config.Audio
+    ) -> Prepared:
+        """Prepare an uploaded recording; see `audio.prepare`.
 
-    Raises:
-        InvalidInput: The field `text` cannot be used, and why.
-        Unavailable: There is no room on the disk, or the configured voice is not there.
-        BroadcastError: The preparation failed for no fault of the text.
-    """
-    return await _prepare("text", None, text, content_dir, settings)
+        Raises:
+            InvalidInput: The field `file` cannot be used, and why.
+            Unavailable: There is no room on the disk.
+            BroadcastError: The preparation failed for no fault of the file.
+        """
+        return await self._prepare("file", source, "", content_dir, settings)
 
+    async def prepare_text(self, text: str, content_dir: Path, settings: config.Audio) -> Prepared:
+        """Read a text aloud and prepare the recording; `text` is the script of `speech.script`.
 
-async def _prepare(
-    field: Field, source: Path | None, text: str, content_dir: Path, settings: config.Audio
-) -> Prepared:
-    async with _SLOTS:
+        Raises:
+            InvalidInput: The field `text` cannot be used, and why.
+            Unavailable: There is no room on the disk, or the configured voice is not there.
+            BroadcastError: The preparation failed for no fault of the text.
+        """
+        return await self._prepare("text", None, text, content_dir, settings)
+
+    def pause(self) -> None:
+        """Have it stand still; its time does not run meanwhile."""
+        if self._left_seconds is not None:
+            return
+        self._left_seconds = 0.0
+        if self._timeout is not None and (ends := self._timeout.when()) is not None:
+            self._left_seconds = ends - asyncio.get_running_loop().time()
+            self._timeout.reschedule(None)
+        if self._is_ready:
+            self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._left_seconds is None:
+            return
+        if self._timeout is not None:
+            now = asyncio.get_running_loop().time()
+            self._timeout.reschedule(now + self._left_seconds)
+        self._left_seconds = None
+        self._signal(signal.SIGCONT)
+
+    def hurry(self) -> None:
+        """Give it the priority of the server itself, as far as the system permits."""
+        self.urgent = True
+        if self._process is not None:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PGRP, self._process.pid, 0)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    async def _prepare(
+        self, field: Field, source: Path | None, text: str, content_dir: Path,
+        settings: config.Audio,
+    ) -> Prepared:  # fmt: skip
         began = time.monotonic()
         outcome = "failed"
-        scratch = await asyncio.to_thread(_scratch, content_dir)
+        work = scratch.folder(content_dir)
+        folder = await asyncio.to_thread(work.__enter__)
         try:
             job = _Job(
                 source=source,
                 text=text,
                 content_dir=content_dir,
-                scratch=scratch,
+                scratch=folder,
                 settings=settings,
+                niceness=0 if self.urgent else NICENESS,
             )
-            prepared = await _run(field, job)
+            prepared = await self._run(field, job)
             outcome = "prepared"
         except InvalidInput:
             outcome = "refused"
             raise
         finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            await asyncio.to_thread(work.__exit__, None, None, None)
             took = time.monotonic() - began
             PREPARATIONS.labels(outcome).inc()
             SECONDS.observe(took)
             log.info("bulletins.audio.prepared", field=field, outcome=outcome, took=round(took, 2))
-    return prepared
+        return prepared
 
+    async def _run(self, field: Field, job: _Job) -> Prepared:
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "broadcast.bulletins.sandbox",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+            start_new_session=True,
+            env={
+                "LANG": "C.UTF-8",
+                "PATH": os.defpath,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "TMPDIR": str(job.scratch),
+                # Threads that only wait for each other cost what they were to save.
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+        )
+        try:
+            async with asyncio.timeout(2 * job.settings.work_seconds) as self._timeout:
+                if self._left_seconds is not None:  # paused before it began
+                    self._left_seconds = None
+                    self.pause()
+                said, complained = await self._converse(process, job.model_dump_json().encode())
+        except TimeoutError:
+            raise InvalidInput(field, _TOO_HEAVY) from None
+        finally:
+            if process.returncode is None:
+                self._signal(signal.SIGKILL)
+                await process.wait()
+        return _judge(field, process.returncode or 0, said, complained)
 
-def _scratch(content_dir: Path) -> Path:
-    """A directory for one preparation; those of a server that died are removed."""
-    content_dir.mkdir(parents=True, exist_ok=True)
-    long_ago = (clock.now() - _ABANDONED).timestamp()
-    for left in content_dir.glob(".prepare-*"):
-        if left.stat().st_mtime < long_ago:
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=".prepare-", dir=content_dir))
-
-
-async def _run(field: Field, job: _Job) -> Prepared:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "broadcast.bulletins.sandbox",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={
-            "LANG": "C.UTF-8",
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "TMPDIR": str(job.scratch),
-        },
-    )
-    try:
-        async with asyncio.timeout(2 * job.settings.work_seconds):
-            said, complained = await process.communicate(job.model_dump_json().encode())
-    except TimeoutError:
-        raise InvalidInput(field, _TOO_HEAVY) from None
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+    async def _converse(
+        self, process: asyncio.subprocess.Process, job: bytes
+    ) -> tuple[_Outcome, bytes]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        complaints = asyncio.create_task(process.stderr.read())
+        with suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write(job)
+            process.stdin.close()
+        said = _Outcome()
+        try:
+            async for line in process.stdout:
+                said = _Outcome.model_validate_json(line)
+                self.percent = said.percent
+                if not self._is_ready:
+                    # Not before it has made sure that it dies with us.
+                    self._is_ready = True
+                    if self._left_seconds is not None:
+                        self._signal(signal.SIGSTOP)
             await process.wait()
-    if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+            return said, await complaints
+        finally:
+            complaints.cancel()
+
+
+async def prepare_upload(source: Path, content_dir: Path, settings: config.Audio) -> Prepared:
+    """`Child.prepare_upload` of a child of its own."""
+    return await Child().prepare_upload(source, content_dir, settings)
+
+
+async def prepare_text(text: str, content_dir: Path, settings: config.Audio) -> Prepared:
+    """`Child.prepare_text` of a child of its own."""
+    return await Child().prepare_text(text, content_dir, settings)
+
+
+def _judge(field: Field, returncode: int, said: _Outcome, complained: bytes) -> Prepared:
+    """What the child's end means."""
+    if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise InvalidInput(field, _TOO_HEAVY)
-    if process.returncode and process.returncode < 0:
+    if returncode < 0:
         raise InvalidInput(field, _CRASHED)
-    if process.returncode != 0:
+    if returncode != 0:
         log.error(
             "bulletins.audio.failed",
             field=field,
-            returncode=process.returncode,
+            returncode=returncode,
             stderr=complained[-2000:].decode(errors="replace"),
         )
         raise BroadcastError(
             "Không chuẩn bị được âm thanh do lỗi của máy chủ, đã ghi nhật ký. Hãy báo quản trị."
         )
-    outcome = _Outcome.model_validate_json(said)
-    if outcome.refusal:
-        refused = outcome.refusal
+    if said.refusal:
+        refused = said.refusal
         if refused.is_disk_full:
             raise DiskFull(refused.detail)
         raise (
@@ -193,9 +284,9 @@ async def _run(field: Field, job: _Job) -> Prepared:
             if refused.is_input
             else Unavailable(refused.detail, **refused.extra)
         )
-    if outcome.prepared is None:
+    if said.prepared is None:
         raise BroadcastError("Bộ chuẩn bị âm thanh không trả lời.")
-    return outcome.prepared
+    return said.prepared
 
 
 _TOO_HEAVY = "Xử lý quá lâu hoặc quá nặng. Hãy xuất lại thành MP3 hoặc WAV, hoặc chia nhỏ bản tin."
@@ -206,13 +297,24 @@ _CRASHED = "Nội dung này làm hỏng bộ giải mã. Hãy xuất lại thàn
 
 
 def _main() -> None:
+    # Killed when the server dies, also while standing still.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # The outcome keeps the real standard output; libraries that print write to standard error.
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     job = _Job.model_validate_json(sys.stdin.buffer.read())
     _limit(job.settings)
-    answer.write(_work(job).model_dump_json())
+    os.nice(job.niceness)
+
+    def report(share: float) -> None:
+        answer.write(_Outcome(percent=int(99 * share)).model_dump_json(exclude_none=True) + "\n")
+
+    report(0.0)
+    answer.write(_work(job, report).model_dump_json() + "\n")
     answer.close()
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def _limit(settings: config.Audio) -> None:
@@ -228,14 +330,26 @@ def _limit(settings: config.Audio) -> None:
         resource.setrlimit(limit, (allowed, allowed))
 
 
-def _work(job: _Job) -> _Outcome:
+def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
     try:
-        source = job.source
+        source, spoken = job.source, 0.0
         if source is None:
-            source = job.scratch / "speech.wav"
-            synthesis.speak(job.text, source, piper_voice=job.settings.piper_voice)
+            source, spoken = job.scratch / "speech.wav", SPEECH_SHARE
+            synthesis.speak(
+                job.text,
+                source,
+                piper_voice=job.settings.piper_voice,
+                report=lambda share: report(spoken * share),
+            )
         return _Outcome(
-            prepared=audio.prepare(source, job.content_dir, job.settings, scratch=job.scratch)
+            percent=100,
+            prepared=audio.prepare(
+                source,
+                job.content_dir,
+                job.settings,
+                scratch=job.scratch,
+                report=lambda share: report(spoken + (1 - spoken) * share),
+            ),
         )
     except (InvalidInput, Unavailable) as error:
         field = str(error.extra.pop("field", ""))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from fastapi import Request
@@ -16,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from broadcast import clock
+from broadcast.bulletins import scratch
 from broadcast.errors import BroadcastError, InvalidInput, TooLarge
 
 SECONDS = 900.0
@@ -25,8 +24,6 @@ connections on purpose."""
 
 FIELD_BYTES = 64 * 1024
 """All fields beside the file, and what multipart itself adds."""
-
-_ABANDONED = timedelta(days=1)
 
 
 class TooSlow(BroadcastError):
@@ -43,7 +40,7 @@ class Upload:
 
     Attributes:
         fields: Text fields by name.
-        path: The file, gone when the context ends.
+        path: The file; gone when the context ends, unless it was moved away.
         name: File name as sent, its last component, for people only.
         sha256: Of the file.
     """
@@ -107,9 +104,8 @@ class _Form:
     """Takes the parser's callbacks: bytes of the file to disk, the short rest to memory."""
 
     def __init__(self, boundary: bytes, folder: Path, limit_bytes: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        _clear(folder)
-        self._file = tempfile.NamedTemporaryFile(dir=folder, prefix=".upload-")  # noqa: SIM115  closed by discard
+        descriptor, self._path = scratch.upload(folder)
+        self._file = os.fdopen(descriptor, "wb")
         self._limit_bytes = limit_bytes
         self._received = self._file_bytes = self._field_bytes = 0
         self._sha256 = hashlib.sha256()
@@ -153,14 +149,17 @@ class _Form:
         self._file.flush()
         return Upload(
             {name: _text(value) for name, value in self._fields.items()},
-            Path(self._file.name),
+            self._path,
             self._file_name,
             self._sha256.hexdigest(),
         )
 
     def discard(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        with suppress(OSError):  # a full disk
+            self._file.close()
 
     def _part_began(self) -> None:
         self._disposition = self._header = self._value = b""
@@ -209,15 +208,6 @@ class _Form:
 
     def _ended(self) -> None:
         self._complete = True
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a server that died while receiving has left."""
-    long_ago = (clock.now() - _ABANDONED).timestamp()
-    for left in folder.glob(".upload-*"):
-        with suppress(FileNotFoundError):
-            if left.stat().st_mtime < long_ago:
-                left.unlink()
 
 
 def _text(raw: bytes | bytearray) -> str:

@@ -22,6 +22,8 @@ class Refused(BroadcastError):
 
 
 RETRY_SECONDS = 0.5
+PREPARING_SECONDS = 0.2
+"""Between two questions whether a bulletin's sound is ready."""
 
 
 class Api:
@@ -67,6 +69,7 @@ class Api:
             self._broadcaster,
         )
         revision = f"/bulletins/{created['id']}/revisions/1"
+        await self._prepared(revision)
         await self._post(f"{revision}/submit", {}, self._broadcaster, reached="submitted")
         consent = {"note": "Đã nghe, đồng ý phát."}
         await self._post(f"{revision}/approve", consent, self._approver, reached="approved")
@@ -88,15 +91,33 @@ class Api:
         }
         return await self._post("/schedules", body, self._approver)
 
+    async def _prepared(self, revision: str) -> None:
+        """Wait until the sound of a revision is ready."""
+        while True:
+            state = await self._get(f"{revision}/preparation", self._broadcaster)
+            if state["state"] == "done":
+                return
+            if state["state"] not in {"waiting", "running"}:
+                raise Refused(f"{revision}: {state['detail']}")
+            await asyncio.sleep(PREPARING_SECONDS)
+
+    async def _get(self, path: str, who: dict[str, str]) -> dict[str, Any]:
+        return await self._ask("GET", path, None, who)
+
     async def _post(
         self, path: str, body: object, who: dict[str, str], reached: str | None = None
+    ) -> dict[str, Any]:
+        return await self._ask("POST", path, body, who, reached)
+
+    async def _ask(
+        self, method: str, path: str, body: object, who: dict[str, str], reached: str | None = None
     ) -> dict[str, Any]:
         """Ask until there is an answer; who asks again for a step may be told that it is done."""
         headers = who | {"Idempotency-Key": str(uuid4())}
         deadline = time.monotonic() + self._patience
         for attempt in count():
             try:
-                response = await self._client.post(path, json=body, headers=headers)
+                response = await self._client.request(method, path, json=body, headers=headers)
             except httpx.TransportError as error:
                 status, said = 0, f"{type(error).__name__}: {error}"
             else:

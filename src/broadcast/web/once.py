@@ -27,6 +27,8 @@ class Created(NamedTuple):
 
     location: str
     representation: BaseModel
+    status: int = 201
+    """202 where work on the new thing goes on."""
 
 
 class Once:
@@ -48,7 +50,7 @@ class Once:
         now: datetime | None = None,
         content: str | None = None,
     ) -> Response:
-        """Answer 201 from `make`, or the stored answer of the first request with this key.
+        """Answer from `make`, or the stored answer of the first request with this key.
 
         Args:
             session: Transaction of the creation.
@@ -63,7 +65,7 @@ class Once:
         """
         key = self._key()
         if key is None:
-            return _created(*await make())
+            return _created(await make())
         digest = await self._digest(content)
         inserted = await session.scalar(
             insert(IdempotencyKey)
@@ -74,11 +76,11 @@ class Once:
         if inserted is None:
             return await self._earlier(session, key, caller, digest)
         created = await make()
-        response = _created(*created)
+        response = _created(created)
         await session.execute(
             sa.update(IdempotencyKey)
             .where(IdempotencyKey.key == key, IdempotencyKey.caller == caller)
-            .values(status=201, location=created.location, body=bytes(response.body))
+            .values(status=created.status, location=created.location, body=bytes(response.body))
         )
         return response
 
@@ -125,9 +127,12 @@ class Once:
         return digest.hexdigest()
 
 
-def _created(location: str, representation: BaseModel) -> Response:
+def _created(created: Created) -> Response:
     return Response(
-        as_json(representation), 201, headers={"Location": location}, media_type="application/json"
+        as_json(created.representation),
+        created.status,
+        headers={"Location": created.location},
+        media_type="application/json",
     )
 
 

@@ -42,13 +42,20 @@ Say = Callable[[str], bytes]
 """From words to 16-bit mono samples."""
 
 
-def speak(script: str, target: Path, *, piper_voice: Path | None) -> None:
+def speak(
+    script: str,
+    target: Path,
+    *,
+    piper_voice: Path | None,
+    report: Callable[[float], None] = lambda _: None,
+) -> None:
     """Say a script into a WAV file.
 
     Args:
         script: Of `speech.script`.
         target: File to write, 16-bit mono at the voice's own rate.
         piper_voice: Piper voice (.onnx beside its .onnx.json), or None for espeak-ng.
+        report: Told, line by line, which part of the whole is done.
 
     Raises:
         Unavailable: The configured Piper voice cannot be used.
@@ -59,7 +66,8 @@ def speak(script: str, target: Path, *, piper_voice: Path | None) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        for line in lines:
+        for number, line in enumerate(lines):
+            report(number / len(lines))
             # One sentence at a time: espeak-ng ends none before a lower-case letter.
             for sentence in re.split(r"(?<=[.?!]) ", line.words):
                 file.writeframes(say(sentence) + _pause(SENTENCE_PAUSE_SECONDS, rate))
