@@ -73,7 +73,7 @@ class Api:
         await self._post(f"{revision}/submit", {}, self._broadcaster, reached="submitted")
         consent = {"note": "Đã nghe, đồng ý phát."}
         await self._post(f"{revision}/approve", consent, self._approver, reached="approved")
-        return created
+        return await self._get(f"/bulletins/{created['id']}", self._broadcaster)
 
     async def schedule(
         self,
