@@ -191,7 +191,8 @@ def test_facts_about_the_source_are_told(tmp_path: Path) -> None:
     prepared = audio.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
     assert prepared.source_seconds == pytest.approx(8.6, abs=0.001)
     assert prepared.trimmed_seconds == pytest.approx(8.6 - 4.2, abs=0.21)
-    louder = audio.prepare(write(tmp_path / "b.wav", VOICE), tmp_path / "content", PLAIN)
+    sound = np.concatenate([silence(2), VOICE, silence(3)])
+    louder = audio.prepare(write(tmp_path / "b.wav", sound), tmp_path / "content", PLAIN)
     assert prepared.gain_db - louder.gain_db == pytest.approx(20, abs=0.3)
 
 

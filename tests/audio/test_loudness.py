@@ -107,7 +107,7 @@ def test_pieces_measure_as_the_whole() -> None:
 def test_silence_has_no_loudness_and_nothing_audible(tmp_path: Path) -> None:
     measured = measure(write(tmp_path / "silence.wav", silence(3)))
     assert measured.loudness_lufs == measured.true_peak_dbtp == -math.inf
-    assert loudness.audible(np.zeros(3000, np.float32), 30) == (0, 0)
+    assert loudness.audible(np.zeros(3000, np.float32), np.full(30, -np.inf), 30) == (0, 0)
 
 
 def spiky(draw: np.random.Generator) -> tuple[Samples, Samples]:

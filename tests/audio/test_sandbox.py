@@ -294,7 +294,7 @@ async def test_progress_is_told(tmp_path: Path) -> None:
     child = sandbox.Child()
     seen = {0}
     task = asyncio.create_task(
-        child.prepare_text("Xin chào bà con. " * 40, tmp_path / "content", QUICK)
+        child.prepare_text(script_of("Xin chào bà con. " * 40), tmp_path / "content", QUICK)
     )
     while not task.done():
         seen.add(child.percent)

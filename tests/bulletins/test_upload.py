@@ -110,6 +110,21 @@ async def test_a_bad_form_is_refused_and_leaves_no_file(
     assert (answer.status_code, answer.json().get("field")) == (status, field)
 
 
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        "name=\"file\"; filename*=UTF-8''b%E1%BA%A3n%20tin.mp3",
+        'name="file"; filename="x.mp3"; filename*=utf-8\'vi\'b%E1%BA%A3n%20tin.mp3',
+        'name="file"; FILENAME* = "UTF-8\'\'b%E1%BA%A3n%20tin.mp3"',
+    ],
+)
+async def test_a_part_named_only_by_its_extended_name_is_a_file(
+    post: Post, disposition: str
+) -> None:
+    answer = await post(content=part(disposition, b"sound") + END, headers=FORM)
+    assert answer.json()["name"] == "bản tin.mp3"
+
+
 async def test_a_form_without_a_boundary_is_refused(tmp_path: Path) -> None:
     request = Request({"type": "http", "headers": [(b"content-type", b"multipart/form-data")]})
     with pytest.raises(InvalidInput):

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self, cast
 
@@ -31,8 +32,17 @@ from av.audio.stream import AudioStream
 
 from broadcast import config
 from broadcast.bulletins import chime, loudness
-from broadcast.bulletins.decoding import CHUNK, FOR_AIR, UNREADABLE, Chain, Source
-from broadcast.bulletins.loudness import RATE, STEP, TICK, Meter, Samples
+from broadcast.bulletins.decoding import CHUNK, FOR_AIR, UNREADABLE, Source
+from broadcast.bulletins.faults import Warned, of_levels
+from broadcast.bulletins.loudness import (
+    RATE,
+    STEP,
+    TICK,
+    Filters,
+    Meter,
+    Samples,
+    Series,
+)
 from broadcast.errors import InvalidInput
 
 with warnings.catch_warnings():
@@ -40,7 +50,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
-VERSION = 2
+VERSION = 3
 """Of what comes out of the same source and settings; raise it with every change of that."""
 
 SILENCE_LU = 30.0
@@ -64,12 +74,26 @@ CODEC_MARGIN_DB = 1.6
 _DECODING, _ENCODING = 0.3, 0.7
 """For progress: decoding's part of the whole, and encoding's part of the rest."""
 
+_NO_SPEECH = (
+    "Không đưa được bản ghi về độ to chuẩn: chỉ có tiếng lách tách hoặc tiếng nổ ngắn."
+    " Hãy ghi lại bằng giọng nói rõ."
+)
+
 _ATTEMPTS = 6
 _HEADROOM = 16.0
 """pydub clips at full scale; what it assembles is kept this much lower, in 32 bits."""
 
-_CODECS = {"opus": ("libopus", "ogg", "flt", 0.2), "mp3": ("libmp3lame", "mp3", "fltp", 0.3)}
+_CODECS = {
+    "opus": ("libopus", "ogg", "flt", 0.2),
+    "mp3": ("libmp3lame", "mp3", "fltp", 0.3),
+}
 """Encoder, container, sample format, and LU that a voice loses with its highest sibilants."""
+
+_EFFORT = {
+    "opus": {"compression_level": "6", "vbr": "constrained"},
+    "mp3": {"compression_level": "7"},
+}
+"""What costs a third of the processor time and makes no difference on a horn."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +135,7 @@ class Prepared:
         gain_db: Gain that the source got.
         damaged_frames: Pieces of the source that could not be decoded and were skipped.
         renditions: Opus first, then MP3.
+        warnings: What its author ought to hear before it is submitted.
     """
 
     seconds: float
@@ -121,6 +146,7 @@ class Prepared:
     gain_db: float
     damaged_frames: int
     renditions: tuple[Rendition, ...]
+    warnings: tuple[Warned, ...] = ()
 
 
 def prepare(
@@ -150,18 +176,23 @@ def prepare(
         with tempfile.TemporaryDirectory(prefix=".prepare-", dir=content_dir) as made:
             return prepare(source, content_dir, settings, scratch=Path(made), report=report)
 
-    sound, meter, damaged_frames = _decode(
-        source, scratch / "sound.f32", settings.longest_seconds, report
-    )
+    stored = scratch / "sound.f32"
+    reader, meter = _decode(source, stored, settings.longest_seconds, report)
     powers, peaks = meter.finish()
-    first, last = _trim(powers, settings.loudness_lufs)
+    levels = loudness.speech_levels(powers)
+    first, last = _trim(powers, levels, settings.loudness_lufs)
     source_seconds = meter.samples / RATE
     programme = _Programme.around(
-        sound[first * STEP : last * STEP],
+        _Stored(stored, first * STEP, last * STEP),
         powers[first * 100 : last * 100],
         peaks[first * 100 : last * 100],
+        levels[first:last],
         settings,
     )
+    warnings = [
+        *reader.faults.warnings(),
+        *_told(powers, levels, programme, first, last, settings.loudness_lufs),
+    ]
     done = dict.fromkeys(_CODECS, 0.0)
 
     def progress(codec: str, share: float) -> None:
@@ -185,7 +216,8 @@ def prepare(
         source_seconds=round(source_seconds, 3),
         trimmed_seconds=round(max(source_seconds - (last - first) / 10, 0.0), 3),
         gain_db=round(programme.gain_db, 2),
-        damaged_frames=damaged_frames,
+        damaged_frames=reader.damaged,
+        warnings=tuple(warnings),
         renditions=tuple(
             _publish(codec, path, measured.seconds, content_dir)
             for codec, (path, measured) in zip(_CODECS, rendered, strict=True)
@@ -234,41 +266,94 @@ def _measured(meter: Meter) -> Measured:
 
 def _decode(
     source: Path, scratch: Path, longest_seconds: float, report: Callable[[float], None]
-) -> tuple[Samples, Meter, int]:
-    """Sound of the source, mapped from the scratch file it is written to, and its measures."""
-    meter = Meter()
-    reader = Source(source, FOR_AIR, longest_seconds)
-    with scratch.open("wb") as file:
-        for sound, weighted in reader:
-            meter.add(sound, weighted)
-            file.write(sound.tobytes())
-            whole = max(reader.stated_seconds or 0, reader.heard_seconds, 1)
-            report(_DECODING * meter.samples / RATE / whole)
-        file.write(bytes(-meter.samples % STEP * 4))
-    reader.refuse_broken()
-    if not meter.samples:
-        raise InvalidInput("file", UNREADABLE, damaged_frames=reader.damaged)
-    return np.memmap(scratch, np.float32, "r"), meter, reader.damaged
+) -> tuple[Source, Meter]:
+    """Write the sound of the source to a scratch file; its reader and its measures."""
+    channel = None
+    while True:
+        meter = Meter()
+        reader = Source(source, FOR_AIR, longest_seconds, channel)
+        with scratch.open("wb") as file:
+            for sound, weighted in reader:
+                meter.add(sound, weighted)
+                file.write(sound.tobytes())
+                whole = max(reader.stated_seconds or 0, reader.heard_seconds, 1)
+                report(_DECODING * meter.samples / RATE / whole)
+            file.write(bytes(-meter.samples % STEP * 4))
+        reader.refuse_broken()
+        if not meter.samples:
+            raise InvalidInput("file", UNREADABLE, damaged_frames=reader.damaged)
+        if channel is not None or (channel := reader.faults.better_channel()) is None:
+            return reader, meter
 
 
-def _trim(powers: Samples, target_lufs: float) -> tuple[int, int]:
+def _trim(powers: Samples, levels: Series, target_lufs: float) -> tuple[int, int]:
     """First and one-past-last 100 ms to keep."""
-    first, last = loudness.audible(powers, SILENCE_LU)
+    first, last = loudness.audible(powers, levels, SILENCE_LU)
     if loudness.integrated(powers) < target_lufs - MOST_GAIN_DB:
         raise InvalidInput(
             "file",
             "Bản ghi không có tiếng hoặc quá nhỏ. Hãy kiểm tra micro, ghi lại gần miệng hơn.",
         )
+    if first == last:
+        raise InvalidInput("file", _NO_SPEECH)
     if last - first < SHORTEST_SECONDS * 10:
         raise InvalidInput("file", "Bản ghi ngắn hơn 1 giây. Hãy ghi lại rồi tải lên.")
     return max(first - LEAD_STEPS, 0), min(last + TAIL_STEPS, len(powers) // 100)
 
 
+def _told(
+    powers: Samples,
+    levels: Series,
+    programme: _Programme,
+    first: int,
+    last: int,
+    target: float,
+) -> list[Warned]:
+    """What the levels before and after tell."""
+    inner = slice((first + 1) * 100, (last - 1) * 100)
+    after = loudness.speech_levels(powers[inner] * programme.gains**2)
+    before = loudness.each_tenth(powers[inner])
+    spoken = levels[first + 1 : last - 1]
+    return of_levels(before, spoken, after, target, (first + 1) / 10)
+
+
+class _Stored:
+    """Part of the scratch file; read piece by piece, because a map of it would count as ours."""
+
+    def __init__(self, path: Path, first: int, last: int) -> None:
+        self._path, self._first, self._last = path, first, last
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def inner(self) -> _Stored:
+        """All but its first and last tenth of a second."""
+        return _Stored(self._path, self._first + STEP, self._last - STEP)
+
+    def read(self, first: int, last: int) -> Samples:
+        """Samples of a part of this part."""
+        last = min(last, len(self))
+        return np.fromfile(self._path, np.float32, last - first, offset=4 * (self._first + first))
+
+
 @dataclass(frozen=True)
 class _Programme:
-    """Everything that sounds, as parts with their gains, and the measures of the whole."""
+    """Everything that sounds, and its measures before the limiter.
 
-    parts: tuple[tuple[Samples, float], ...]
+    Attributes:
+        opening: Chime, pause and the faded first tenth of a second.
+        body: What was recorded, without its first and last tenth of a second.
+        closing: The faded last tenth, pause and chime.
+        gains: Of every millisecond of the body.
+        powers: K-weighted mean squares after these gains.
+        peaks: True peaks after these gains.
+        gain_db: Median gain of the body.
+    """
+
+    opening: Samples
+    body: _Stored
+    closing: Samples
+    gains: Samples
     powers: Samples
     peaks: Samples
     gain_db: float
@@ -279,37 +364,53 @@ class _Programme:
 
     @classmethod
     def around(
-        cls, body: Samples, powers: Samples, peaks: Samples, settings: config.Audio
+        cls,
+        body: _Stored,
+        powers: Samples,
+        peaks: Samples,
+        levels: Series,
+        settings: config.Audio,
     ) -> Self:
         """Chime, pause, body, pause, chime; the body's edges faded."""
-        gain_db = settings.loudness_lufs - loudness.integrated(powers)
-        gain = 10 ** (gain_db / 20)
-        lead = AudioSegment.silent(400, RATE) + _segment(body[:STEP] * gain).fade_in(30)
-        tail = _segment(body[-STEP:] * gain).fade_out(80) + AudioSegment.silent(600, RATE)
+        gains = loudness.level(powers, levels, settings.loudness_lufs, MOST_GAIN_DB)
+        head = loudness.apply(body.read(0, STEP), gains, 0)
+        foot = loudness.apply(body.read(len(body) - STEP, len(body)), gains, len(gains) - 100)
+        lead = AudioSegment.silent(400, RATE) + _segment(head).fade_in(30)
+        tail = _segment(foot).fade_out(80) + AudioSegment.silent(600, RATE)
         if settings.chime:
             lead = _segment(_at_loudness(chime.attention(), settings.loudness_lufs)) + lead
             tail = tail + _segment(_at_loudness(chime.closing(), settings.loudness_lufs))
         opening, closing = _samples(lead), _samples(tail)
         opening_powers, opening_peaks = _meter(opening).finish()
         closing_powers, closing_peaks = _meter(closing).finish()
+        inner = gains[100:-100]
         return cls(
-            parts=((opening, 1.0), (body[STEP:-STEP], gain), (closing, 1.0)),
-            powers=np.concatenate((opening_powers, powers[100:-100] * gain**2, closing_powers)),
-            peaks=np.concatenate((opening_peaks, peaks[100:-100] * gain, closing_peaks)),
-            gain_db=gain_db,
+            opening=opening,
+            body=body.inner(),
+            closing=closing,
+            gains=inner,
+            powers=np.concatenate((opening_powers, powers[100:-100] * inner**2, closing_powers)),
+            peaks=np.concatenate((opening_peaks, peaks[100:-100] * inner, closing_peaks)),
+            gain_db=loudness.decibels(float(np.median(gains))),
         )
 
     def _sound(self, envelope: Samples, report: Callable[[float], None]) -> Iterator[Samples]:
         tick = 0
-        for samples, gain in self.parts:
-            for at in range(0, len(samples), CHUNK):
-                piece = np.asarray(samples[at : at + CHUNK]) * np.float32(gain)
-                yield loudness.apply(piece, envelope, tick)
-                tick += len(piece) // TICK
-                report(_ENCODING * tick / len(self.powers))
+        for piece in chain((self.opening,), self._levelled(), (self.closing,)):
+            yield loudness.apply(piece, envelope, tick)
+            tick += len(piece) // TICK
+            report(_ENCODING * tick / len(self.powers))
+
+    def _levelled(self) -> Iterator[Samples]:
+        for at in range(0, len(self.body), CHUNK):
+            yield loudness.apply(self.body.read(at, at + CHUNK), self.gains, at // TICK)
 
     def render(
-        self, codec: str, scratch: Path, settings: config.Audio, report: Callable[[float], None]
+        self,
+        codec: str,
+        scratch: Path,
+        settings: config.Audio,
+        report: Callable[[float], None],
     ) -> tuple[Path, Measured]:
         """Encode until what comes out of the decoder keeps the target and the limit.
 
@@ -333,11 +434,7 @@ class _Programme:
                 return path, measured
             aim -= off
             ceiling -= over + 0.1 if over > 0 else 0
-        raise InvalidInput(
-            "file",
-            "Không đưa được bản ghi về độ to chuẩn: chỉ có tiếng lách tách hoặc tiếng nổ ngắn."
-            " Hãy ghi lại bằng giọng nói rõ.",
-        )
+        raise InvalidInput("file", _NO_SPEECH)
 
 
 def _segment(sound: Samples) -> AudioSegment:
@@ -353,12 +450,9 @@ def _samples(segment: AudioSegment) -> Samples:
 
 
 def _meter(sound: Samples) -> Meter:
-    meter, chain = Meter(), Chain(())
-    frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-    frame.sample_rate = RATE
-    for last in (frame, None):
-        for piece in chain.push(last):
-            meter.add(*piece)
+    meter, filters = Meter(), Filters(())
+    for at in range(0, len(sound), CHUNK):
+        meter.add(*filters.push(sound[at : at + CHUNK]))
     return meter
 
 
@@ -371,9 +465,15 @@ def _encode(sound: Iterator[Samples], path: Path, codec: str, bit_rate: int) -> 
     encoder, container_format, sample_format, _ = _CODECS[codec]
     # Without bitexact, Ogg draws a random serial number and both name the library's version.
     with av.open(
-        str(path), "w", format=container_format, container_options={"fflags": "bitexact"}
+        str(path),
+        "w",
+        format=container_format,
+        container_options={"fflags": "bitexact"},
     ) as container:
-        stream = cast("AudioStream", container.add_stream(encoder, rate=RATE, layout="mono"))
+        stream = cast(
+            "AudioStream",
+            container.add_stream(encoder, rate=RATE, layout="mono", options=_EFFORT[codec]),
+        )
         stream.bit_rate = bit_rate
         at = 0
         for piece in sound:

@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from fractions import Fraction
-from itertools import pairwise
+from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import av
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from broadcast.bulletins.loudness import K_WEIGHTING, RATE, STEP, Samples
+from broadcast.bulletins.containers import Part, id3_size, is_whole_mpeg_frame, parts
+from broadcast.bulletins.faults import Faults
+from broadcast.bulletins.loudness import (
+    RATE,
+    STEP,
+    Biquad,
+    Filters,
+    Samples,
+    allpass,
+    highpass,
+)
 from broadcast.errors import InvalidInput
 
-SOUND = (("aformat", "sample_fmts=s32p"), ("aformat", "sample_fmts=fltp"))
-"""Filters that keep every sample within full scale: a damaged file may decode to infinities."""
-
 FOR_AIR = (
-    *SOUND,
-    *(("highpass", f"f=100:width_type=q:width={q}") for q in (0.541, 1.307)),
-    *(
-        ("allpass", f"f={hertz}:order=2:width_type=q:width=1")
-        for hertz in (120, 180, 270, 400, 600, 900, 1350, 2000, 3000, 4500)
-    ),
+    *(highpass(100, q) for q in (0.541, 1.307)),
+    *(allpass(hertz, 1) for hertz in (120, 180, 270, 400, 600, 900, 1350, 2000, 3000, 4500)),
 )
 """Filters for what a horn will play.
 
@@ -51,6 +53,17 @@ _FORMATS = (
 _STATING = frozenset(("aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav"))
 """Formats whose header states the length; for the others libav guesses it from the bit rate."""
 
+_FULL_SCALE = 8.0
+"""Largest sample that is believed: 18 dB above what fits into whole numbers."""
+
+_LEAST_BYTES_A_SECOND = 300
+"""Of the thinnest codec of a telephone: less than half of this cannot be sound."""
+
+_TRIAL_SECONDS = 30.0
+
+_SCALES = {"u8": 2**7, "s16": 2**15, "s32": 2**31}
+"""Full scale of the sample formats that are whole numbers."""
+
 _GAP_SECONDS = 0.01
 """A jump of the time line by more than rounding."""
 
@@ -58,50 +71,6 @@ UNREADABLE = (
     "Không đọc được tệp này: không phải âm thanh, bị hỏng hoặc bị cụt."
     " Hãy nghe thử trên máy, xuất lại thành MP3 hoặc WAV rồi tải lên."
 )
-
-
-class Chain:
-    """Filter graph over 48 kHz mono: the sound itself beside its K-weighted twin."""
-
-    def __init__(self, filters: tuple[tuple[str, str], ...]) -> None:
-        graph = av.filter.Graph()
-        source = graph.add_abuffer(
-            format="fltp", sample_rate=RATE, layout="mono", time_base=Fraction(1, RATE)
-        )
-        split = graph.add("asplit")
-        stages = [source, *(graph.add(*stage) for stage in filters), split]
-        shelf, rumble = (graph.add("biquad", weights) for weights in K_WEIGHTING)
-        pair = graph.add("amerge", "inputs=2")
-        pieces = graph.add("asetnsamples", f"n={CHUNK}:p=0")
-        planar = graph.add("aformat", "sample_fmts=fltp")
-        sink = graph.add("abuffersink")
-        split.link_to(pair, 0, 0)
-        split.link_to(shelf, 1, 0)
-        shelf.link_to(rumble)
-        rumble.link_to(pair, 0, 1)
-        for before, after in (*pairwise(stages), *pairwise((pair, pieces, planar, sink))):
-            before.link_to(after)
-        graph.configure()
-        # The graph owns its filters, so it must outlive their use.
-        self._graph, self._source, self._sink = graph, source, sink
-        self._waiting = 0
-
-    def push(self, frame: av.AudioFrame | None) -> Iterator[tuple[Samples, Samples]]:
-        """Take a frame, or None at the end, and yield what became ready."""
-        if frame is not None:
-            frame.pts = None
-            self._waiting += frame.samples
-        self._source.push(frame)
-        if frame is not None and self._waiting < CHUNK:
-            return
-        self._waiting %= CHUNK
-        while True:
-            try:
-                pulled = cast("av.AudioFrame", self._sink.pull())
-            except (av.BlockingIOError, av.EOFError):
-                return
-            sound, weighted = pulled.to_ndarray()
-            yield sound, weighted
 
 
 class Source:
@@ -113,49 +82,79 @@ class Source:
         stated_seconds: Length that the header states, None when it does not.
         reached_seconds: Where on the file's own time line the last frame ended.
         heard_seconds: Sound decoded.
+        faults: What was found in the sound as it was recorded.
     """
 
     def __init__(
         self,
         path: Path,
-        filters: tuple[tuple[str, str], ...] = (),
+        filters: tuple[Biquad, ...] = (),
         longest_seconds: float = math.inf,
+        channel: int | None = None,
     ) -> None:
+        """Describe what is to be read.
+
+        Args:
+            path: The file.
+            filters: What the sound is put through.
+            longest_seconds: More is refused.
+            channel: Of two, the one to be taken; None for both together.
+        """
         self._path = path
         self._filters = filters
+        self._channel = channel
+        self._ends_whole = False
+        self.faults = Faults()
         self._longest_seconds = longest_seconds
         self.damaged = 0
         self.stated_seconds: float | None = None
         self.reached_seconds = self.heard_seconds = 0.0
 
     def __iter__(self) -> Iterator[tuple[Samples, Samples]]:
+        filters = Filters(self._filters)
+        first: Samples | None = None
         try:
-            with av.open(
-                str(self._path),
-                metadata_errors="replace",
-                container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
-            ) as container:
+            for piece in _in_seconds(_even(self._all_frames())):
+                # A damaged file may decode to infinities.
+                sound = np.clip(np.nan_to_num(piece, copy=False), -_FULL_SCALE, _FULL_SCALE)
+                self.faults.look(sound)
+                if first is None:
+                    first = sound.mean(axis=1, keepdims=True)
+                sound -= first  # a constant offset would begin with a bump
+                yield filters.push(self._mono(sound))
+        except (av.FFmpegError, FileNotFoundError) as error:
+            raise InvalidInput("file", UNREADABLE, reason=error.strerror) from error
+
+    def _all_frames(self) -> Iterator[av.AudioFrame]:
+        for part in parts(self._path):
+            with _opened(part) as container:
                 if not container.streams.audio:
                     raise InvalidInput(
                         "file", "Tệp chỉ có hình, không có tiếng. Hãy chọn một tệp âm thanh."
                     )
-                self.stated_seconds = _stated_seconds(self._path, container)
-                self._refuse_long(self.stated_seconds or 0)
-                yield from self._pieces(container, container.streams.audio[0])
-        except av.FFmpegError as error:
-            raise InvalidInput("file", UNREADABLE, reason=error.strerror) from error
+                stated = _stated_seconds(self._path, part, container)
+                if stated is not None:
+                    self.stated_seconds = (self.stated_seconds or 0) + stated
+                    # What a header claims and the file cannot hold is no reason to refuse it.
+                    if part.size / max(stated, 1) > _LEAST_BYTES_A_SECOND:
+                        self._refuse_long(self.stated_seconds)
+                count = len(container.streams.audio)
+                chosen = _best_track(part, count) if count > 1 else 0
+                if count > 1:
+                    self.faults.tracks = (chosen + 1, count)
+                yield from self._frames(container, container.streams.audio[chosen])
 
-    def _pieces(
-        self, container: InputContainer, stream: AudioStream
-    ) -> Iterator[tuple[Samples, Samples]]:
-        chain = Chain(self._filters)
-        for frame in _even(self._frames(container, stream)):
-            yield from chain.push(frame)
-        yield from chain.push(None)
+    def _mono(self, sound: Samples) -> Samples:
+        if len(sound) == 2 and self._channel is not None:
+            return np.asarray(sound[self._channel])
+        return np.asarray(sound.mean(axis=0))
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
-        starts = float((stream.start_time or 0) * (stream.time_base or 0))
+        starts = float((stream.start_time or 0) * (stream.time_base or 0)) - self.reached_seconds
+        is_mpeg = container.format.name == "mp3"
         for packet in container.demux(stream):
+            if is_mpeg and packet.size:
+                self._ends_whole = is_whole_mpeg_frame(bytes(packet))
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -193,6 +192,9 @@ class Source:
         stated = self.stated_seconds or 0.0
         whole = max(stated, self.heard_seconds)
         cut = stated - self.reached_seconds
+        if self._ends_whole:
+            # The header is older than the file: whoever cuts a file off cuts a frame.
+            cut, whole = 0.0, self.reached_seconds
         if cut > 2.0 or whole - self.heard_seconds > whole / 10:
             raise InvalidInput(
                 "file",
@@ -203,22 +205,44 @@ class Source:
 
 
 def _even(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Frames as 48 kHz mono, whatever they are made of and however often that changes."""
+    """Frames at 48 kHz, of one channel or two, however often what they are made of changes."""
     make: tuple[str, str, int] | None = None
-    resampler = _mono()
+    resampler: av.AudioResampler | None = None
     for frame in frames:
         made = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if made != make:
+        if resampler is None or made != make:
             _refuse_odd(frame)
-            yield from filter(None, resampler.resample(None))
-            resampler, make = _mono(), made
+            if resampler is not None:
+                yield from filter(None, resampler.resample(None))
+            layout = "stereo" if frame.layout.nb_channels == 2 else "mono"
+            # Without the option loud channels add up past full scale and are clipped.
+            options = {"rematrix_maxval": "1"}
+            resampler, make = (
+                av.AudioResampler("fltp", layout, RATE, options=options),
+                made,
+            )
         yield from resampler.resample(frame)
-    yield from filter(None, resampler.resample(None))
+    if resampler is not None:
+        yield from filter(None, resampler.resample(None))
 
 
-def _mono() -> av.AudioResampler:
-    # Without the option two loud channels add up past full scale and are clipped.
-    return av.AudioResampler("fltp", "mono", RATE, options={"rematrix_maxval": "1"})
+def _in_seconds(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:
+    """Samples by channel, in pieces of one second and a shorter last one."""
+    waiting: list[Samples] = []
+    count = 0
+    for frame in frames:
+        sound = np.asarray(frame.to_ndarray(), np.float32)
+        if waiting and len(waiting[0]) != len(sound):
+            # From one channel to two or back: what comes later is made like what came first.
+            sound = np.broadcast_to(sound.mean(axis=0), waiting[0].shape[:1] + sound.shape[1:])
+        waiting.append(sound)
+        count += sound.shape[1]
+        while count >= CHUNK:
+            whole = np.concatenate(waiting, axis=1)
+            yield whole[:, :CHUNK].copy()
+            waiting, count = [whole[:, CHUNK:]], count - CHUNK
+    if count:
+        yield np.concatenate(waiting, axis=1)
 
 
 def _refuse_odd(frame: av.AudioFrame) -> None:
@@ -230,21 +254,64 @@ def _refuse_odd(frame: av.AudioFrame) -> None:
         )
 
 
-def _stated_seconds(path: Path, container: InputContainer) -> float | None:
+def _opened(part: Part) -> InputContainer:
+    return av.open(
+        part.url,
+        metadata_errors="replace",
+        options=part.options,
+        container_options={
+            "format_whitelist": _FORMATS,
+            "protocol_whitelist": "file,subfile",
+            **part.options,
+        },
+    )
+
+
+def _best_track(part: Part, count: int) -> int:
+    """Which of several tracks is speech: the first that comes and goes, else the first heard."""
+    heard: list[tuple[int, float]] = []
+    for track in range(count):
+        levels = []
+        with suppress(av.FFmpegError), _opened(part) as container:
+            seconds = 0.0
+            for frame in container.decode(container.streams.audio[track]):
+                sound = frame.to_ndarray().astype(np.float64)
+                scale = {"u8": 128, "s16": 2**15, "s32": 2**31}.get(
+                    frame.format.name[:3].strip("p"), 1
+                )
+                levels.append(float(((sound - sound.mean()) ** 2).mean()) / scale**2)
+                seconds += frame.samples / frame.sample_rate
+                if seconds > _TRIAL_SECONDS:
+                    break
+        if not levels:
+            continue
+        loud, soft = np.percentile(levels, (85, 20))
+        if loud > 1e-7:
+            if loud > 10 * soft:
+                return track
+            heard.append((track, loud))
+    return heard[0][0] if heard else 0
+
+
+def _stated_seconds(path: Path, part: Part, container: InputContainer) -> float | None:
     """Length that the header states, not one that libav derived from what is left of the file."""
     if not container.duration or _STATING.isdisjoint(container.format.name.split(",")):
         return None
+    if part.options:
+        return None  # known to be wrong
     seconds = container.duration / av.time_base
     with path.open("rb") as file:
+        file.seek(part.begins)
         head = file.read(10)
         if head[:4] == b"RIFF":
             size = int.from_bytes(head[4:8], "little") + 8
             # A recorder that writes to a pipe states the largest number there is.
-            return seconds * max(size / container.size, 1.0) if size < 2**31 - 2**16 else None
+            return seconds * max(size / part.size, 1.0) if size < 2**31 - 2**16 else None
         if container.format.name != "mp3":
             return seconds
         if head[:3] == b"ID3":
-            # Four times seven bits, ID3v2 §3.1.
-            file.seek(10 + sum(byte << 7 * (3 - at) for at, byte in enumerate(head[6:])))
+            file.seek(part.begins + 10 + id3_size(head[6:]))
+        else:
+            file.seek(part.begins)
         frame = file.read(200)
     return seconds if b"Xing" in frame or b"Info" in frame else None

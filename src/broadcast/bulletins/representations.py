@@ -158,6 +158,15 @@ _DETAILS = {
 }
 
 
+class WarningOut(BaseModel):
+    """Something about a recording that its author ought to hear before submitting it."""
+
+    kind: str = Field(description="clipping, hum, dead_air, soft, channel, tracks")
+    at_seconds: float | None = Field(description="chỗ bắt đầu trong bản gốc; null: suốt bản ghi")
+    seconds: float | None
+    detail: str
+
+
 class RevisionOut(BaseModel):
     """An immutable version of a bulletin's sound, and how far its approval has come."""
 
@@ -175,6 +184,7 @@ class RevisionOut(BaseModel):
     loudness_lufs: float | None
     true_peak_dbtp: float | None
     facts: dict[str, Any]
+    warnings: list[WarningOut] = Field(description="Điều cần nghe lại trước khi gửi duyệt")
     created_by: str
     created_at: Moment
     renditions: list[RenditionOut]
@@ -189,11 +199,18 @@ class RevisionOut(BaseModel):
         steps: list[ApprovalStep],
     ) -> Self:
         """From its rows."""
-        columns = cls.model_fields.keys() - {"allowed", "preparation", "renditions", "steps"}
+        columns = cls.model_fields.keys() - {
+            "allowed",
+            "preparation",
+            "renditions",
+            "steps",
+            "warnings",
+        }
         return cls(
             **{name: getattr(revision, name) for name in columns},
             allowed=approval.allowed(revision.state, is_prepared=revision.seconds is not None),
             preparation=PreparationOut.of(revision, preparation),
+            warnings=revision.facts.get("warnings", []),
             renditions=[RenditionOut.model_validate(row) for row in renditions],
             steps=[StepOut.model_validate(row) for row in steps],
         )

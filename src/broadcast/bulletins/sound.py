@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ def give_sound(session: AsyncSession, revision: Revision, prepared: Prepared) ->
         "trimmed_seconds": prepared.trimmed_seconds,
         "gain_db": prepared.gain_db,
         "damaged_frames": prepared.damaged_frames,
+        "warnings": [dataclasses.asdict(each) for each in prepared.warnings],
     }
     session.add_all(
         Rendition(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -24,6 +26,10 @@ connections on purpose."""
 
 FIELD_BYTES = 64 * 1024
 """All fields beside the file, and what multipart itself adds."""
+
+
+_EXTENDED = re.compile(rb";\s*filename\*\s*=\s*\"?([\w.:-]*)'[^']*'([^;]*)", re.IGNORECASE)
+"""RFC 5987."""
 
 
 class TooSlow(BroadcastError):
@@ -178,11 +184,12 @@ class _Form:
     def _headers_ended(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         name = _text(options.get(b"name", b""))
-        if b"filename" in options:
+        sent = _file_name(self._disposition, options)
+        if sent is not None:
             if name != "file" or self._file_name is not None:
                 raise InvalidInput("file", "chỉ nhận một tệp, ở trường “file”")
             self._field = None
-            self._file_name = _printable(PurePosixPath(_text(options[b"filename"])).name)[:200]
+            self._file_name = _printable(PurePosixPath(sent).name)[:200]
             return
         if name in self._fields:
             raise InvalidInput(name, "trường này gửi hai lần")
@@ -208,6 +215,21 @@ class _Form:
 
     def _ended(self) -> None:
         self._complete = True
+
+
+def _file_name(disposition: bytes, options: dict[bytes, bytes]) -> str | None:
+    """Name of a part's file, None for a field.
+
+    RFC 7578 forbids `filename*`, and some clients send nothing else.
+    """
+    extended = _EXTENDED.search(disposition)
+    if extended is None:
+        return _text(options[b"filename"]) if b"filename" in options else None
+    charset, encoded = extended.group(1).decode("latin-1"), extended.group(2)
+    try:
+        return unquote_to_bytes(encoded.strip(b' "')).decode(charset, "replace")
+    except LookupError:
+        return _text(unquote_to_bytes(encoded))
 
 
 def _text(raw: bytes | bytearray) -> str:
