@@ -70,6 +70,7 @@ class _Worker:
         self._audio = settings.audio
         self._name: UUID = uuid4()
         self._working: dict[int, _Work] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -84,10 +85,9 @@ class _Worker:
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             tending.cancel()
-            for work in list(self._working.values()):
-                work.task.cancel()
-            tasks = [work.task for work in self._working.values()]
-            await asyncio.gather(tending, *tasks, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(tending, *self._tasks, return_exceptions=True)
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
@@ -128,6 +128,9 @@ class _Worker:
             return False
         child = Child(urgent=row.priority >= EMERGENCY)
         task = asyncio.create_task(self._do(row, child))
+        # Also those that were stopped: their children are waited for.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._working[row.id] = _Work(row.id, row.priority, child, task)
         self._give_way()
         return True
