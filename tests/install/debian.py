@@ -87,7 +87,7 @@ class Machine:
             mount --bind {archives} {root}/var/cache/apt/archives
             ip link set lo up
             echo booted
-            exec sleep infinity
+            exec bash -c 'while :; do sleep 60; done'  # which buries orphans, as init does
         """
         self._init = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--net",
