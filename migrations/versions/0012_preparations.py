@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0012"
-down_revision = "0013"
+down_revision = "0011"
 
 MEASURES = ("seconds", "loudness_lufs", "true_peak_dbtp")
 
