@@ -215,6 +215,10 @@ def play(machine: Machine) -> None:
         "title": "Thử loa", "text": "Thông báo thử loa.", "area_code": "21172", "class": "normal",
     }, "broadcaster")  # fmt: skip
     revision = f"/bulletins/{written['id']}/revisions/1"
+    for _ in range(60):
+        if api(machine, "GET", f"{revision}/preparation", who="broadcaster")["state"] == "done":
+            break
+        machine.say("sleep 1")
     api(machine, "POST", f"{revision}/submit", {}, "broadcaster")
     api(machine, "POST", f"{revision}/approve", {"note": "Đã nghe."}, "approver")
     at = machine.say("date -u -d '+15 seconds' +%Y-%m-%dT%H:%M:%SZ").strip()
