@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI, Response
+import sqlalchemy as sa
+from fastapi import Depends, FastAPI, Request, Response
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -180,3 +182,41 @@ async def test_what_was_deleted_is_not_revived(client: httpx.AsyncClient) -> Non
         "application/problem+json",
     )
     assert "không còn" in answer.json()["detail"]
+
+
+async def test_of_two_changes_from_one_version_one_is_made(engine: AsyncEngine) -> None:
+    """All pass the question before their body; they meet again where the change is made."""
+    app = FastAPI()
+    app.state.engine = engine
+    rest.install(app)
+    called_by(app, ADMIN)
+    router = Router()
+    things = {"a": "A"}
+    asked = asyncio.Barrier(4)
+
+    @router.get("/things/{code}")
+    async def show(session: rest.Session, code: str) -> Name:
+        await session.execute(sa.select(1))
+        return Name(name=things[code])
+
+    async def both(request: Request) -> None:
+        if request.method != "GET":
+            await asked.wait()
+
+    @router.put("/things/{code}", dependencies=[Depends(both)])
+    async def put(session: rest.Session, code: str, body: Name) -> Name:
+        await session.execute(sa.select(1))
+        things[code] = body.name
+        return body
+
+    app.include_router(router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        fresh = {"If-Match": (await client.get("/things/a")).headers["etag"]}
+        answers = await asyncio.gather(
+            *(client.put("/things/a", json={"name": str(n)}, headers=fresh) for n in range(4))
+        )
+        said = (await client.get("/things/a")).json()["name"]
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    assert answers[int(said)].status_code == 200

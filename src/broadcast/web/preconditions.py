@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message
 
 from broadcast.errors import PreconditionFailed
@@ -35,7 +37,7 @@ def listed(header: str, tag: str, *, weakly: bool) -> bool:
 async def check(request: Request) -> None:
     """Hold the preconditions of a change against what its address shows now.
 
-    A route that reads its row under a lock compares once more (`rest.if_match`).
+    Before the body has come; `hold` compares once more when the change is made.
 
     Raises:
         PreconditionFailed: `If-Match` on what there is not, or not any more, or that has changed;
@@ -50,6 +52,7 @@ async def check(request: Request) -> None:
     status, tag = (404, "") if path is None else await _look(request, path)
     if status not in {200, 404}:
         return  # whoever may not read it, is told so by the route
+    request.state.is_conditional = True
     if match is not None and (status == 404 or not listed(match, tag, weakly=False)):
         if status == 404:
             raise PreconditionFailed(
@@ -64,6 +67,38 @@ async def check(request: Request) -> None:
         raise PreconditionFailed(
             "Dữ liệu này đã có (If-None-Match); hãy tải lại rồi sửa, hoặc đặt mã khác.", etag=tag
         )
+
+
+async def hold(request: Request, session: AsyncSession) -> None:
+    """Let one change of an address be made at a time, from what it shows then.
+
+    Of two who send the same version at once, the second would else overwrite the first: between
+    `check` and the change lie the body and every wait for the database.
+
+    Args:
+        request: A change, or anything else.
+        session: The transaction in which it is made, before anything else is done there.
+
+    Raises:
+        PreconditionFailed: As `check`.
+    """
+    is_conditional = getattr(request.state, "is_conditional", False)
+    if request.method in {"GET", "HEAD"} or (request.method == "POST" and not is_conditional):
+        return
+    path = readable(request, above=request.method == "POST")
+    if path is None:
+        return
+    await session.execute(
+        sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(path, 1)))
+    )
+    if is_conditional:
+        request.state.session = session  # a second connection could be the last
+        try:
+            await check(request)
+        finally:
+            del request.state.session
+        # The route reads anew: its locks come after this look.
+        session.expunge_all()
 
 
 async def _look(request: Request, path: str) -> tuple[int, str]:

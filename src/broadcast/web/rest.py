@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config, db
 from broadcast.errors import PreconditionFailed, Unknown
-from broadcast.web import problems
+from broadcast.web import preconditions, problems
 from broadcast.web.http1 import SECURITY_HEADERS
 from broadcast.web.preconditions import listed
 
@@ -99,7 +99,12 @@ def settings(request: Request) -> config.Settings:
 
 
 async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    looking: AsyncSession | None = getattr(request.state, "session", None)
+    if looking is not None:
+        yield looking
+        return
     async with db.transaction(engine(request)) as session:
+        await preconditions.hold(request, session)
         yield session
 
 
