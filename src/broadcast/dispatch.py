@@ -1,5 +1,9 @@
 """The whole outbound path: what changed → ledger and documents → broker. One leader does it.
 
+A change that people wait for, of a few occurrences whose audio the broker has, goes the short way:
+plays, dirty scopes and signed documents in one transaction, and at once to the broker. Whatever
+does not go that way, because it is more, or fails, is done by the steps, and so is the rest.
+
 Each turn, in this order, every step in transactions of its own:
 
 1. what is no longer approved is withdrawn; a change of topology, a new local day or an hour
@@ -52,12 +56,14 @@ from broadcast.plays.surroundings import Key
 from broadcast.programmes import content, issue
 from broadcast.programmes.command_outbox import publish_commands
 from broadcast.programmes.compile import held_until
+from broadcast.programmes.issue import Issued
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.leadership import leadership
 from broadcast.programmes.mirror import Broker, Mirror, mirrored
 from broadcast.programmes.publish import Outbox
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.schedules.targets import Ground
 from broadcast.tasks import until_one_ends
 from broadcast.upkeep import job as upkeep
 from broadcast.web.once import forget_idempotency_keys
@@ -77,6 +83,9 @@ SCHEDULES_AT_ONCE = 100
 """Schedules of one transaction: a third of a second in a province of 10,000 clusters."""
 OCCURRENCES_AT_ONCE = 50
 """Occurrences of one transaction; each may come to thousands of plays."""
+
+FEW = 10
+"""Occurrences that go the short way together: a bulletin for the days to come, or an alert."""
 
 STANDSTILL = timedelta(days=31)
 """Up to when a new leader makes the occurrences that were due while nobody dispatched."""
@@ -194,6 +203,8 @@ class Dispatcher:
         self._pass: _Pass | None = None
         self._horizon_due: datetime | None = None
         self._content_due: datetime | None = None
+        self._ground: Ground | None = None
+        """What targets were last resolved against."""
         self._announced_on: date | None = None
         """Newest day announced to be folded."""
         self._failing: dict[str, int] = {}
@@ -237,6 +248,7 @@ class Dispatcher:
     async def turn(self, now: datetime) -> bool:
         """Do every step that is due; returns whether more is waiting."""
         more = False
+        await self._at_once(now)
         for name, every, work in self.steps:
             wait = max(every, self._patience.get(name, every))
             if not clock.is_due(self._due.get(name), now, wait):
@@ -254,6 +266,45 @@ class Dispatcher:
                     await self._recovered(name)
         TURN.set(now.timestamp())
         return more
+
+    async def _at_once(self, now: datetime) -> None:
+        """Bring the documents of a few changed occurrences to the broker in one transaction.
+
+        What cannot go this way, and what fails on it, is left to the steps as it was.
+        """
+        if not (self._begun and self._link.connected) or self._pass is not None:
+            return
+        issued: list[Issued] = []
+        try:
+            async with self._transaction() as session:
+                ids = await self._changed(session, now)
+                if not ids:
+                    return
+                names = await self._hand_on(session, ids, now)
+                issued = await issue.issue(session, names, self._keys, self._settings, now)
+                audio = [one for each in issued for one in each.audio()]
+                ready = await content.are_there(session, audio, now)
+            # Before the next look at what nothing needs: these may need it for longer.
+            self._content_due = now
+            if ready:
+                await self._outbox.publish_issued(issued, now)
+        except Exception as error:  # noqa: BLE001 — the steps find out what it is
+            log.info("dispatch.change.left", error=db.brief(error))
+
+    async def _changed(self, session: AsyncSession, now: datetime) -> list[UUID]:
+        """Dirty occurrences, if the steps have nothing to say about them first."""
+        today = now.astimezone(LOCAL).date()
+        unchanged = sa.exists().where(
+            Topology.revision == Topology.applied_revision, Topology.applied_on == today
+        )
+        dirty = (
+            sa.select(Occurrence.id)
+            .where(Occurrence.dirty, unchanged, ~sa.exists(sa.select(failures.Failure)))
+            .order_by(Occurrence.starts_at)
+            .limit(FEW + 1)
+        )
+        ids = list(await session.scalars(dirty))
+        return ids if len(ids) <= FEW else []
 
     async def _failed(self, step: str, error: Exception, now: datetime) -> None:
         """Have a step tried again: at once while something is away, else after a while."""
@@ -365,6 +416,7 @@ class Dispatcher:
             if not changed and not clock.is_due(self._horizon_due, now, issue.ROLL_EVERY):
                 return None
             left = await occurrences.active_ids(session)
+        self._ground = None  # whoever corrects the tables by hand is heeded within the hour
         return _Pass(revision, today, changed, left)
 
     async def _roll(self, now: datetime) -> None:
@@ -386,12 +438,37 @@ class Dispatcher:
                 dirty = await occurrences.dirty(session, OCCURRENCES_AT_ONCE, map(UUID, but))
 
             async def work(session: AsyncSession, some: Sequence[UUID]) -> None:
-                await _hand_on(session, some, now)
+                await self._hand_on(session, some, now)
 
             await failures.one_by_one(self._engine, "occurrences", dirty, str, work, now)
             if len(dirty) < OCCURRENCES_AT_ONCE:
                 return False
         return True
+
+    async def _hand_on(
+        self, session: AsyncSession, ids: Sequence[UUID], now: datetime
+    ) -> list[issue.Name]:
+        """Derive plays and dirty scopes from these occurrences, as far as they are dirty.
+
+        Returns:
+            The documents to be issued anew.
+        """
+        statement = (
+            sa.select(Occurrence)
+            .where(Occurrence.dirty, Occurrence.id.in_(ids))
+            .order_by(Occurrence.starts_at)
+            .with_for_update(skip_locked=True)
+        )
+        dirty = list(await session.scalars(statement))
+        if not dirty:
+            return []
+        self._ground = await ledger.plan(session, [row.id for row in dirty], now, self._ground)
+        scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
+        await issue.mark_dirty(session, scopes, "programme", now)
+        for row in dirty:
+            row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
+            row.dirty = False
+        return [issue.Name(scope, "programme") for scope in sorted(scopes)]
 
     async def _documents(self, now: datetime) -> bool:
         budget = _Budget()
@@ -536,24 +613,6 @@ async def _applied(session: AsyncSession, revision: int, on: date) -> None:
     values = {"applied_revision": revision, "applied_on": on}
     statement = insert(Topology).values(id=1, revision=revision, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
-
-
-async def _hand_on(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> None:
-    """Derive plays and dirty scopes from these occurrences, as far as they are dirty."""
-    statement = (
-        sa.select(Occurrence)
-        .where(Occurrence.dirty, Occurrence.id.in_(ids))
-        .order_by(Occurrence.starts_at)
-        .with_for_update(skip_locked=True)
-    )
-    dirty = list(await session.scalars(statement))
-    if dirty:
-        await ledger.plan(session, [row.id for row in dirty], now)
-        scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
-        await issue.mark_dirty(session, scopes, "programme", now)
-    for row in dirty:
-        row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
-        row.dirty = False
 
 
 def _name_of(key: Key) -> str:

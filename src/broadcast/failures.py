@@ -8,7 +8,7 @@ recorded under no name.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -76,6 +76,15 @@ async def waiting(session: AsyncSession, step: str, now: datetime) -> set[str]:
 async def steps(session: AsyncSession) -> set[str]:
     """Steps of which anything is set aside."""
     return set(await session.scalars(sa.select(Failure.step).distinct()))
+
+
+async def known(session: AsyncSession, of: Iterable[str]) -> dict[str, set[str]]:
+    """Names of what is set aside, for each of these steps."""
+    named: dict[str, set[str]] = {step: set() for step in of}
+    rows = sa.select(Failure.step, Failure.subject).where(Failure.step.in_(named))
+    for step, subject in await session.execute(rows):
+        named[step].add(subject)
+    return named
 
 
 async def due(session: AsyncSession, step: str, now: datetime) -> list[str]:

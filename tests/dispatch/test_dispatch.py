@@ -713,3 +713,69 @@ async def test_past_days_are_folded_for_the_indicators_and_kept_up_to_date(world
     await world.turn()
     async with world.engine.connect() as connection:
         assert await connection.scalar(marked) == 0
+
+
+async def test_a_change_of_known_audio_is_at_the_broker_before_any_step(world: World) -> None:
+    """Withdrawals and bulletins whose audio is there wait for no round of the steps."""
+    bulletin_id = await world.bulletin()
+    await world.schedule(bulletin_id, {"area": "21001"})
+    await world.turn()
+    later = await world.schedule(bulletin_id, {"area": "21001"}, hours=4)
+    world.dispatcher.steps.clear()
+    await world.turn()
+    assert [item.starts_at for item in world.items()["area/21001"]] == [
+        NOW + timedelta(hours=2), NOW + timedelta(hours=4, seconds=1)
+    ]  # fmt: skip
+    assert await world.plays() == [(PlayState.PLANNED, "")] * 4
+    await world.withdraw(later)
+    await world.turn()
+    assert len(world.items()["area/21001"]) == 1
+    assert (PlayState.CANCELLED, "withdrawn") in await world.plays()
+
+
+async def test_a_change_of_new_audio_is_issued_at_once_and_waits_for_its_audio(
+    world: World,
+) -> None:
+    await world.schedule(await world.bulletin(b"first"), {"area": "21001"})
+    await world.turn()
+    steps = list(world.dispatcher.steps)
+    world.dispatcher.steps.clear()
+    await world.schedule(await world.bulletin(b"other"), {"area": "21001"}, hours=4)
+    await world.turn()
+    assert len(world.items()["area/21001"]) == 1, "published before its audio"
+    world.dispatcher.steps.extend(steps)
+    await world.turn()
+    assert len(world.items()["area/21001"]) == 2
+
+
+async def test_audio_that_is_about_to_be_removed_stays_for_what_needs_it_again(
+    world: World,
+) -> None:
+    bulletin_id = await world.bulletin()
+    await world.schedule(bulletin_id, {"area": "21001"})
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        soon = world.now + timedelta(seconds=2)
+        await session.execute(sa.update(PublishedContent).values(wanted_until=soon))
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=30)
+    await world.turn()
+    await world.turn(after=timedelta(seconds=5))
+    assert len(world.broker.files()) == 1
+
+
+async def test_targets_are_resolved_anew_after_the_topology_was_touched(world: World) -> None:
+    """What they were resolved against is kept between transactions."""
+    bulletin_id = await world.bulletin()
+    await world.schedule(bulletin_id, {"area": "21001"})
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        gone = sa.update(Cluster).where(Cluster.code == "C-V2")
+        await session.execute(gone.values(removed_on=NOW.astimezone(LOCAL).date()))
+        await touch(session)
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=4)
+    await world.turn()
+    async with db.transaction(world.engine) as session:
+        planned = sa.select(Play.cluster_id).where(Play.state == PlayState.PLANNED)
+        clusters = set(await session.scalars(planned))
+        left = await session.scalar(sa.select(Cluster.id).where(Cluster.code == "C-V1"))
+    assert clusters == {left}

@@ -16,23 +16,32 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import db
 from broadcast.clock import LOCAL
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.targets import ground
+from broadcast.schedules.targets import Ground, ground
 
 NOT_TARGETED = "not_targeted"
 """Why a play is cancelled whose cluster has left the targets before the start."""
 
 
-async def plan(session: AsyncSession, occurrence_ids: Collection[UUID], now: datetime) -> None:
+async def plan(
+    session: AsyncSession,
+    occurrence_ids: Collection[UUID],
+    now: datetime,
+    kept: Ground | None = None,
+) -> Ground:
     """Make the ledger hold what these occurrences come to.
 
     Args:
         session: Transaction of the caller.
         occurrence_ids: New or changed occurrences, or all of them after a change of targets.
         now: Decides what has started.
+        kept: What targets were resolved against before.
+
+    Returns:
+        What they were resolved against now.
     """
     wanted = sa.select(Occurrence, Schedule).join(Schedule, Schedule.id == Occurrence.schedule_id)
     rows = await session.execute(wanted.where(Occurrence.id.in_(occurrence_ids)))
-    whom = await ground(session)
+    whom = await ground(session, kept)
     months: set[date] = set()
     for occurrence, schedule in rows:
         month = month_of(occurrence.recurrence_at)
@@ -55,6 +64,7 @@ async def plan(session: AsyncSession, occurrence_ids: Collection[UUID], now: dat
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
         clusters = sorted(reached.cluster_ids)
         await _plan(session, {**parameters, "clusters": clusters, "latest_at": latest_at})
+    return whom
 
 
 def month_of(recurrence_at: datetime) -> date:
@@ -63,15 +73,21 @@ def month_of(recurrence_at: datetime) -> date:
 
 
 _INSERT = sa.text("""
-    INSERT INTO plays (occurrence_id, cluster_id, month, starts_at, ends_by, state, reason,
-                       played_seconds, fresh_starts, evidence, restated)
-    SELECT :occurrence_id, cluster_id, :month, :starts_at, :ends_by, 'planned', '',
-           0, 0, 'none', 0
-    FROM unnest(CAST(:clusters AS integer[])) AS n (cluster_id)
-    WHERE :starts_at > :now OR NOT EXISTS (
-        SELECT FROM plays WHERE occurrence_id = :occurrence_id AND month = :month
+    WITH had AS MATERIALIZED (
+        SELECT EXISTS (
+            SELECT FROM plays WHERE occurrence_id = :occurrence_id AND month = :month
+        ) AS plays
+    ),
+    new AS (
+        INSERT INTO plays (occurrence_id, cluster_id, month, starts_at, ends_by, state, reason,
+                           played_seconds, fresh_starts, evidence, restated)
+        SELECT :occurrence_id, cluster_id, :month, :starts_at, :ends_by, 'planned', '',
+               0, 0, 'none', 0
+        FROM had, unnest(CAST(:clusters AS integer[])) AS n (cluster_id)
+        WHERE :starts_at > :now OR NOT had.plays
+        ON CONFLICT DO NOTHING
     )
-    ON CONFLICT DO NOTHING
+    SELECT plays FROM had
 """).bindparams(
     sa.bindparam("occurrence_id", type_=sa.Uuid()),
     sa.bindparam("month", type_=sa.Date()),
@@ -125,7 +141,8 @@ _REVIVE = sa.text("""
 
 
 async def _plan(session: AsyncSession, parameters: Mapping[str, Any]) -> None:
-    await session.execute(_INSERT, parameters)
+    if not await session.scalar(_INSERT, parameters):
+        return  # all of them are new
     await session.execute(_MOVE, parameters)
     if parameters["starts_at"] > parameters["now"]:
         dropped = {"reason": NOT_TARGETED, "cause": "targets"}

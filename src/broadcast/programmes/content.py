@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.devices.model import Device
 from broadcast.programmes.model import PublishedContent
 from broadcast.schedules.occurrences import LONGEST
+from broadcast.wire.documents import Audio
 from broadcast.wire.fields import Codec
 
 KEEP = timedelta(days=1)
@@ -92,6 +93,21 @@ async def needed_codecs(session: AsyncSession) -> set[Codec]:
 
 def _first(known: Collection[str]) -> list[Codec]:
     return [codec for codec in Codec if codec in known][:1]
+
+
+async def are_there(session: AsyncSession, wanted: Collection[Audio], now: datetime) -> bool:
+    """Tell whether the broker has confirmed what devices need of this audio, and keeps it."""
+    if not wanted:
+        return True
+    codecs = await needed_codecs(session)
+    files = {audio.sha256 for audio in wanted if audio.codec in codecs}
+    there = sa.select(sa.func.count()).where(
+        PublishedContent.sha256.in_(files),
+        PublishedContent.published_at.is_not(None),
+        PublishedContent.removed_at.is_(None),
+        PublishedContent.wanted_until > now,
+    )
+    return await session.scalar(there) == len(files)
 
 
 async def missing(session: AsyncSession) -> list[File]:

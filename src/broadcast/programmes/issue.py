@@ -115,6 +115,24 @@ async def forget_revisions(session: AsyncSession, now: datetime) -> None:
     )
 
 
+class Issued(NamedTuple):
+    """A document as it was signed and stored."""
+
+    document: Document
+    token: bytes
+
+    @property
+    def kind(self) -> str:
+        """Last level of its topic."""
+        return _kind(self.document)
+
+    def audio(self) -> list[Audio]:
+        """What its items sound of."""
+        if not isinstance(self.document, Programme):
+            return []
+        return [audio for item in self.document.items for audio in item.audio]
+
+
 class Name(NamedTuple):
     """Which document."""
 
@@ -143,10 +161,13 @@ async def issue(
     keys: Keys,
     settings: config.Settings,
     now: datetime,
-) -> None:
+) -> list[Issued]:
     """Compile those of these documents that are dirty; store what says something new.
 
     A mark that somebody sets at this moment is left to the next time.
+
+    Returns:
+        What was stored.
     """
     dirty = (
         await session.execute(
@@ -174,7 +195,7 @@ async def issue(
         for held in (stored.get((document.scope, _kind(document))),)
         if _is_news(document, held, keys, now)
     ]
-    await _store(session, changed, keys, now)
+    return await _store(session, changed, keys, now)
 
 
 async def issue_above(
@@ -237,32 +258,31 @@ def _read(stored: Stored) -> Document | None:
 
 async def _store(
     session: AsyncSession, documents: Iterable[tuple[Document, int]], keys: Keys, now: datetime
-) -> None:
+) -> list[Issued]:
     """Sign documents and store them, each under a revision above the one given with it.
 
     Raises:
         WireError: One of them is nothing that a device would accept.
     """
-    issued = [
-        rule.issued(document, rule.next_revision(previous, now), now)
-        for document, previous in documents
-    ]
-    if not issued:
-        return
-    for document in issued:
+    issued = []
+    for unnumbered, previous in documents:
+        document = rule.issued(unnumbered, rule.next_revision(previous, now), now)
         decode(encode(document), type(document))
+        issued.append(Issued(document, keys.programme.sign(document)))
+    if not issued:
+        return issued
     statement = insert(Stored).values(
         [
             {
                 "scope": document.scope,
                 "kind": _kind(document),
                 "revision": document.revision,
-                "token": keys.programme.sign(document),
+                "token": token,
                 "issued_at": document.issued_at,
                 "not_after": document.not_after,
                 "published_revision": 0,
             }
-            for document in issued
+            for document, token in issued
         ]
     )
     changed = ("revision", "token", "issued_at", "not_after")
@@ -280,11 +300,12 @@ async def _store(
             published_at=None,
             occurrence_ids=[UUID(item.occurrence_id) for item in document.items],
         )
-        for document in issued
+        for document, _ in issued
         if isinstance(document, Programme)
     )
-    for document in issued:
-        ISSUED.labels(_kind(document)).inc()
+    for each in issued:
+        ISSUED.labels(each.kind).inc()
+    return issued
 
 
 async def _programmes(
@@ -337,14 +358,18 @@ async def _programmes(
             continue
         for scope in row.scopes:
             carried[scope].append(occurrence)
-    await _tell_refused(session, {row.id for row in rows}, refused, now)
     wanted = {scope: rule.items(carried[scope], now, until) for scope in scopes}
     left_out = {
         scope: Overfull(len(carried[scope]) - len(items))
         for scope, items in wanted.items()
         if len(items) < len(carried[scope])
     }
-    await _tell(session, OVERFULL, set(scopes), left_out, now)
+    await _tell(
+        session,
+        {ITEMS: {str(row.id) for row in rows}, OVERFULL: set(scopes)},
+        {ITEMS: {str(id_): error for id_, error in refused.items()}, OVERFULL: left_out},
+        now,
+    )
     return [rule.programme(scope, items, 1, now) for scope, items in wanted.items()]
 
 
@@ -364,28 +389,18 @@ ITEMS = "items"
 programmes go on."""
 
 
-async def _tell_refused(
-    session: AsyncSession,
-    compiled: Collection[UUID],
-    refused: Mapping[UUID, WireError],
-    now: datetime,
-) -> None:
-    named = {str(id_): error for id_, error in refused.items()}
-    await _tell(session, ITEMS, {str(id_) for id_ in compiled}, named, now)
-
-
 async def _tell(
     session: AsyncSession,
-    step: str,
-    looked_at: Collection[str],
-    failed: Mapping[str, Exception],
+    looked_at: Mapping[str, Collection[str]],
+    failed: Mapping[str, Mapping[str, Exception]],
     now: datetime,
 ) -> None:
-    """Record what failed of what was looked at, and forget what did not."""
-    known = set(await session.scalars(failures.names(step)))
-    for name, error in failed.items():
-        await failures.record(session, step, name, error, now)
-    await failures.forget(session, step, known & set(looked_at) - failed.keys())
+    """Record, by step, what failed of what was looked at, and forget what did not."""
+    known = await failures.known(session, looked_at)
+    for step, names in looked_at.items():
+        for name, error in failed[step].items():
+            await failures.record(session, step, name, error, now)
+        await failures.forget(session, step, known[step] & set(names) - failed[step].keys())
 
 
 async def _configs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -23,6 +23,7 @@ from broadcast.bulletins.audio import content_path
 from broadcast.errors import Unavailable
 from broadcast.programmes import content, issue
 from broadcast.programmes.content import File
+from broadcast.programmes.issue import Issued
 from broadcast.programmes.model import Document
 from broadcast.wire import WireError
 from broadcast.wire.documents import Programme
@@ -101,6 +102,21 @@ class Outbox:
         self._prefix = prefix
         self._content_dir = content_dir
         self._unreadable: set[str] = set()
+
+    async def publish_issued(self, issued: Iterable[Issued], now: datetime) -> None:
+        """Publish documents that have just been stored and whose audio is there.
+
+        Raises:
+            Unavailable: The broker is away; what was confirmed is marked.
+        """
+        await self._send(
+            [
+                Outgoing(document.scope, each.kind, document.revision, each.token)
+                for each in issued
+                for document in (each.document,)
+            ],
+            now,
+        )
 
     async def publish(self, now: datetime) -> bool:
         """Publish what is wanted and not confirmed, and remove what nothing needs.

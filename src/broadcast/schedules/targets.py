@@ -83,14 +83,21 @@ async def resolve(session: AsyncSession, targets: Targets, targets_on: date, on:
     return await (await ground(session)).resolve(targets, targets_on, on)
 
 
-async def ground(session: AsyncSession) -> Ground:
-    """What targets are resolved against, kept with the session until the topology is touched."""
+async def ground(session: AsyncSession, kept: Ground | None = None) -> Ground:
+    """What targets are resolved against, kept with the session until the topology is touched.
+
+    Args:
+        session: Open transaction.
+        kept: Of an earlier transaction, to be gone on with if the topology is still the same.
+    """
     revision = await session.scalar(sa.select(Topology.revision))
-    known: Ground | None = session.info.get(Ground)
+    known: Ground | None = session.info.get(Ground, kept)
     if known is None or known.revision != revision:
-        known = session.info[Ground] = Ground(
+        known = Ground(
             session, revision, await load_lineage(session), await _days_of_change(session)
         )
+    known.session = session
+    session.info[Ground] = known
     return known
 
 
@@ -145,6 +152,7 @@ class Ground:
 
     Attributes:
         revision: Of the topology it was read from.
+        session: Where days are read that nobody has asked for yet.
     """
 
     def __init__(
@@ -155,7 +163,7 @@ class Ground:
         changes: Sequence[date],
     ) -> None:
         self.revision = revision
-        self._session = session
+        self.session = session
         self._lineage = lineage
         self._changes = changes
         self._days: dict[date, _Day] = {}
@@ -213,7 +221,7 @@ class Ground:
         return self._days[on]
 
     async def _load_day(self, on: date) -> _Day:
-        rows = await self._session.execute(
+        rows = await self.session.execute(
             sa.select(Cluster.code, Cluster.id).where(
                 Cluster.evidence == Evidence.TELEMETRY, stands_on(on)
             )
@@ -221,7 +229,7 @@ class Ground:
         # As of the end of the day: a device that is swapped in today gets its document today.
         # By columns, because ten thousand objects take a third of a second.
         end = datetime.combine(on, time.max, LOCAL)
-        devices = await self._session.execute(
+        devices = await self.session.execute(
             sa.select(Installation.cluster_id, Device.code)
             .join(Device, Device.id == Installation.device_id)
             .where(
@@ -231,7 +239,7 @@ class Ground:
         )
         codes: Collection[str] = [unit.code for unit in self._lineage.tree_on(on)]
         return _Day(
-            serving=await clusters_serving(self._session, codes, on),
+            serving=await clusters_serving(self.session, codes, on),
             clusters=dict(rows.all()),
             devices=dict(devices.all()),
         )
