@@ -106,7 +106,7 @@ SPOILT = [
     ),
     ("chmod 600 $etc/mqtt.password", "chmod 640 $etc/mqtt.password", "MQTT__PASSWORD_FILE"),
     ("chown root $lib/content", "chown broadcast $lib/content", "BROADCAST_CONTENT_DIR"),
-    ("chmod 600 $etc/broadcast.env", "chmod 640 $etc/broadcast.env", "broadcast.env: người dùng"),
+    ("chmod 600 $etc/broadcast.env", "chmod 640 $etc/broadcast.env", "broadcast.env: "),
     (
         f"sed -i s/65536/1024/ {DROP_IN}; systemctl restart mosquitto",
         f"sed -i s/1024/65536/ {DROP_IN}; systemctl restart mosquitto",
