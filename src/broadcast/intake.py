@@ -154,30 +154,51 @@ class Intake:
 
     def _take(self, taken: Sequence[Taken], batch: Batch) -> None:
         now = time.monotonic()
+        echo, sender, admit = self.echo.topic, self._senders.of, self._throttle.admit
+        ours = None if self._share.kind != "shards" else self._share.is_ours
+        append, size = batch.messages.append, 0
         for message in taken:
-            if message.topic == self.echo.topic:
+            topic, payload = message.topic, message.payload
+            if topic == echo:
                 batch.echoes.append(message)
-                batch.probe = self.echo.came_back(message.payload) or batch.probe
+                batch.probe = self.echo.came_back(payload) or batch.probe
                 continue
-            known = self._senders.of(message.topic)
-            if known is not None and not self._admit(known, now, len(message.payload)):
-                message.ack()
-                continue
+            known = sender(topic)
+            if known is not None:
+                if ours is not None and not ours(known[0]):
+                    message.ack()
+                    continue
+                if not payload:
+                    # What the broker retained was removed, by us or by somebody at a keyboard.
+                    LETTERS.labels(Why.EMPTY.value).inc()
+                    message.ack()
+                    continue
+                if not admit(known, now):
+                    self._hold_up(known[1])
+                    message.ack()
+                    continue
             found = self._read(message, known)
-            if isinstance(found, Event) and found.rows and not self._charge(found, now):
-                message.ack()
-            elif (
-                isinstance(found, Event)
-                and isinstance(found.message, TimeRequest)
-                and self._is_known(found.device_code)
-            ):
-                # The device halves the round trip: no batch and no commit may lie in between.
-                self._orders.reply_time(found.device_code, found.message.token)
-                MESSAGES.labels(found.kind).inc()
-                message.ack()
-            else:
-                batch.messages.append(Inbound(message, found))
-                batch.size_bytes += len(message.payload)
+            if isinstance(found, Event):
+                if found.rows and not self._charge(found, now):
+                    message.ack()
+                    continue
+                if found.kind == "time_request" and self._answered(found):
+                    message.ack()
+                    continue
+            append(Inbound(message, found))
+            size += len(payload)
+        batch.size_bytes += size
+
+    def _answered(self, event: Event) -> bool:
+        """Answer a question for the time; tell whether the device is known and was answered.
+
+        The device halves the round trip: no batch and no commit may lie in between.
+        """
+        if not (isinstance(event.message, TimeRequest) and self._is_known(event.device_code)):
+            return False
+        self._orders.reply_time(event.device_code, event.message.token)
+        MESSAGES.labels(event.kind).inc()
+        return True
 
     def _read(self, message: Taken, known: tuple[str, str] | None) -> Event | Letter:
         try:
@@ -187,16 +208,6 @@ class Intake:
             log.exception("ingest.message.unreadable", topic=message.topic)
             code = None if known is None else known[0]
             return Letter(Why.UNREADABLE, message.topic, code, message.payload, repr(error))
-
-    def _admit(self, key: tuple[str, str], now: float, size: int) -> bool:
-        """Tell whether a message is our share, says anything, and is no flood."""
-        if not self._share.is_ours(key[0]):
-            return False
-        if size == 0:
-            # What the broker retained has been removed, by us or by somebody at a keyboard.
-            LETTERS.labels(Why.EMPTY.value).inc()
-            return False
-        return self._throttle.admit(key, now) or self._hold_up(key[1])
 
     def _charge(self, event: Event, now: float) -> bool:
         """Tell whether a device may have the rows that one message of it makes."""

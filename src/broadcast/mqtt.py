@@ -395,13 +395,15 @@ class Link:
         if not messages:
             return
         RECEIVED.inc(len(messages))
+        append, size = self._queue.append, 0
         for message in messages:
             if message.topic:
-                self._queue.append(message)
-                self._queued_bytes += len(message.payload)
+                append(message)
+                size += len(message.payload)
             else:
                 log.warning("mqtt.message.refused", reason="topic is not UTF-8")
                 message.ack()
+        self._queued_bytes += size
         if self._queue:
             self._arrived.set()
         self._tell_unacked()

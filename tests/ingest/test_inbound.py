@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.harness import heartbeats
 from broadcast.devices.dead_letters import Letter, Why
 from broadcast.devices.inbound import Event, Reader, sender
-from broadcast.wire.codec import MAX_EVENT_BYTES
-from broadcast.wire.events import CommandResult, Gone
+from broadcast.wire.codec import MAX_EVENT_BYTES, encode
+from broadcast.wire.events import CommandResult, Gone, Playback, Skipped, SkipReason
 from tests.ingest.inbox import PREFIX
 
 TOPIC = f"{PREFIX}/device/QN-1/event/gone"
@@ -85,3 +88,24 @@ def test_nul_is_taken_out_before_the_database_sees_it(text: bytes, storable: Any
 def test_nothing_that_comes_raises(topic: Any, payload: Any, retain: Any) -> None:
     for full in (topic, f"{PREFIX}/device/A/event/{topic}", TOPIC):
         assert isinstance(read(full, payload, retain=retain), Event | Letter)
+
+
+def test_a_journal_costs_its_records_and_a_boot_what_is_newly_held() -> None:
+    """What `Intake` takes from the device's budget; it was 0 for all but heartbeats once."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    missed = SkipReason.POWERED_OFF
+    records = [Skipped(seq=n, at=at, occurrence_id=str(uuid4()), reason=missed) for n in (1, 2)]
+    journal = encode(Playback(sent_at=at, journal_id="j1", records=list(records)))
+    found = read(f"{PREFIX}/device/QN-1/event/playback", journal, retain=False)
+    assert isinstance(found, Event)
+    assert found.rows == 2
+    reader, costs = Reader(lambda _: True), []
+    for payload, kind in (
+        (heartbeats.boot(1, at), "boot"),
+        (heartbeats.heartbeat(1, 1, at), "heartbeat"),
+        (heartbeats.boot(1, at), "boot"),
+    ):
+        event = reader.read("", ("QN-1", kind), payload, retain=False)
+        assert isinstance(event, Event)
+        costs.append(event.rows)
+    assert costs == [len(heartbeats.held(1)), 0, 0], "what is held is told once"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
@@ -92,6 +93,8 @@ class Reader:
     def _decoded(self, code: str, kind: str, payload: bytes) -> Event:
         """The message, without optional fields that cannot be taken: they are counted."""
         try:
+            if kind == "heartbeat" and b"\\" not in payload:
+                return self._heartbeat(code, payload)
             return self._strictly(code, kind, payload)
         except WireError as error:
             if kind not in EVENTS or len(payload) > MAX_EVENT_BYTES:
@@ -108,7 +111,8 @@ class Reader:
         if kind == "heartbeat":
             event = self._heartbeat(code, payload)
         else:
-            event = Event(code, kind, decode_event(kind, payload))
+            message = decode_event(kind, payload)
+            event = Event(code, kind, message, rows=self._rows(code, message))
         if b"\\" in payload and b"\\u0000" in payload:
             _refuse_nul(event.message)
         return event
@@ -118,19 +122,24 @@ class Reader:
         message, body, told = decode_heartbeat(payload, last)
         if told is last:
             return Event(code, "heartbeat", message, body)
+        return Event(code, "heartbeat", message, body, self._newly_held(code, told))
+
+    def _rows(self, code: str, message: Wire) -> int:
+        if isinstance(message, Playback):
+            return len(message.records)
+        if isinstance(message, Boot):
+            return self._newly_held(
+                code, Told(msgspec.Raw(msgspec.json.encode(message.held)), message.held)
+            )
+        return 0
+
+    def _newly_held(self, code: str, told: Told) -> int:
+        """How many documents a device says that it holds and did not say last; remembered."""
+        last = self._told.get(code)
         new = told.held.items() - (last.held.items() if last is not None else ())
         if self._is_known(code) and len(bytes(told.raw)) <= LONGEST_KEPT:
             self._told[code] = told
-        return Event(code, "heartbeat", message, body, len(new))
-
-
-def _event(code: str, kind: str, message: Wire) -> Event:
-    rows = 0
-    if isinstance(message, Playback):
-        rows = len(message.records)
-    elif isinstance(message, Boot):
-        rows = len(message.held)
-    return Event(code, kind, message, rows=rows)
+        return len(new)
 
 
 def sender(topic: str, prefix: str) -> tuple[str, str] | None:
