@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
@@ -151,7 +152,7 @@ def alembic_config(dsn: str) -> Config:
     """Alembic's configuration, built in code so that no ini file can disagree with it."""
     from alembic.config import Config  # noqa: PLC0415  a tenth of the time that a server starts
 
-    cfg = Config()
+    cfg = Config(stdout=sys.stdout)
     cfg.set_main_option("script_location", str(_migrations_dir()))
     cfg.attributes["url"] = async_url(dsn)
     return cfg
