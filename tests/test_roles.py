@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from broadcast import clock, config, db, dispatch, ingest_worker, mqtt, roles
 from broadcast.app import create_app
+from broadcast.bulletins import prepare_worker
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker
 from broadcast.programmes.keys import Keys
@@ -151,6 +152,29 @@ async def test_a_role_that_says_nothing_any_more_is_told(engine: AsyncEngine, as
     assert status == 503
     assert "ingest-1" in said
     assert "systemctl" in said
+
+
+async def test_whoever_prepares_says_so_and_when_he_stops(
+    engine: AsyncEngine, tmp_path: Path, ask: Any
+) -> None:
+    settings = config.Settings(content_dir=tmp_path / "content")
+
+    async def said() -> str | None:
+        async with db.transaction(engine) as session:
+            state = await session.get(roles.RoleState, "prepare")
+            return None if state is None else state.trouble
+
+    async with running(prepare_worker.run(engine, settings)):
+        await until(lambda: _is(said, ""))
+        assert await ask() == (200, "")
+    await until(lambda: _is(said, roles.STOPPED))
+    status, told = await ask()
+    assert status == 503
+    assert "prepare" in told
+
+
+async def _is(asked: Callable[[], Awaitable[str | None]], wanted: str) -> bool:
+    return await asked() == wanted
 
 
 def nowhere() -> int:

@@ -228,7 +228,11 @@ async def _begin(
     Raises:
         Exception: It cannot be used otherwise.
     """
-    names = {Role.INGEST: ingest_worker.role_name(worker), Role.DISPATCH: dispatch.ROLE}
+    names = {
+        Role.INGEST: ingest_worker.role_name(worker),
+        Role.DISPATCH: dispatch.ROLE,
+        Role.PREPARE: prepare_worker.ROLE,
+    }
     while not stop.is_set():
         try:
             async with db.transaction(engine) as session:

@@ -45,6 +45,10 @@ def test_all_is_well() -> None:
         ({"undropped": ("heartbeats_20250101",)}, Name.RETENTION, True, "heartbeats_20250101"),
         ({"unpublished": 3, "unpublished_since": EIGHT - 11 * MINUTE}, Name.OUTBOX, False,
          "3 tài liệu"),
+        ({"unprepared": 3, "unprepared_since": EIGHT - 11 * MINUTE}, Name.PREPARATION, False,
+         "broadcast-prepare"),
+        ({"unprepared": 3, "unprepared_since": EIGHT - 11 * MINUTE, "preparing": 2},
+         Name.PREPARATION, True, "2 bản đang làm"),
         ({"listened_until": EIGHT - 16 * MINUTE}, Name.LISTENING, False, "16 phút"),
         ({"listened_until": None}, Name.LISTENING, False, "chưa từng"),
         ({"heard_at": EIGHT - 3 * timedelta(hours=1)}, Name.DEVICES, False, "3 giờ"),
@@ -61,6 +65,7 @@ def test_one_thing_is_wrong(changes: dict[str, Any], name: Name, ok: bool, says:
     "changes",
     [
         {"unpublished": 3, "unpublished_since": EIGHT - 9 * MINUTE},
+        {"unprepared": 3, "unprepared_since": EIGHT - 9 * MINUTE},
         {"listened_until": EIGHT - 14 * MINUTE},
         {"heard_at": EIGHT - 14 * MINUTE},
         # Nobody is expected: a new installation, or one whose devices are all long gone.

@@ -18,10 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import clock, config, db
 from broadcast.app import create_app
+from broadcast.bulletins import preparations
+from broadcast.bulletins.preparations import Source
 from broadcast.devices.model import DevicePresence, ListeningSpan
 from broadcast.devices.presence import Presence
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.programmes.model import Document
+from broadcast.wire.fields import BulletinClass
 from tests.devices.fleet import enrol
 
 HOUR = timedelta(hours=1)
@@ -59,8 +62,8 @@ async def test_a_new_installation_is_ready(client: httpx.AsyncClient) -> None:
     answer = await client.get("/readyz")
     assert answer.status_code == 200, answer.text
     assert [check["name"] for check in answer.json()["checks"]] == [
-        "database", "schema", "partitions", "retention", "outbox", "listening", "devices", "steps",
-        "disk",
+        "database", "schema", "partitions", "retention", "outbox", "preparation", "listening",
+        "devices", "steps", "disk",
     ]  # fmt: skip
 
 
@@ -107,6 +110,35 @@ async def test_documents_that_nobody_publishes_are_told(
         )  # fmt: skip
     status, failed = await ask(client)
     assert (status, list(failed)) == (503, ["outbox"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("", {}),
+        ("due_at = due_at - interval '11 minutes'", {"preparation": "1 bản tin"}),
+        # Held by a worker that is gone.
+        (("due_at = due_at - interval '11 minutes', state = 'running', attempts_count = 1,"
+         " locked_until = due_at"), {"preparation": "1 bản tin"}),
+        (("due_at = due_at - interval '11 minutes', state = 'running',"
+         " locked_until = now() + interval '1 minute'"), {}),
+        ("due_at = due_at - interval '11 minutes', state = 'done'", {}),
+    ],
+)  # fmt: skip
+async def test_sound_that_nobody_prepares_is_told(
+    client: httpx.AsyncClient, engine: AsyncEngine, settings: config.Settings, change: str,
+    told: dict[str, str],
+) -> None:  # fmt: skip
+    async with db.transaction(engine) as session:
+        await preparations.ask(
+            session, Source.of_text("Xin chào."), settings.audio, settings.content_dir,
+            BulletinClass.NORMAL, clock.now(),
+        )  # fmt: skip
+    if change:
+        await write(engine, f"UPDATE preparations SET {change}")
+    _, failed = await ask(client)
+    assert failed.keys() == told.keys()
+    assert all(said in failed[name] for name, said in told.items())
 
 
 async def test_a_process_without_ingest_knows_that_nobody_listens(

@@ -20,7 +20,7 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db
+from broadcast import clock, config, db, roles
 from broadcast.bulletins import preparations, scratch
 from broadcast.bulletins.audio import Prepared
 from broadcast.bulletins.model import Preparation
@@ -28,10 +28,14 @@ from broadcast.bulletins.preparations import EMERGENCY
 from broadcast.bulletins.sandbox import Child
 from broadcast.bulletins.sound import CHANNEL
 from broadcast.errors import BroadcastError, InvalidInput
+from broadcast.tasks import until_one_ends
 
 log = structlog.get_logger()
 
 WORKING = Gauge("broadcast_preparations_working", "Preparations under way in this process")
+
+ROLE = "prepare"
+"""Name under which whoever prepares reports; several machines may, and each says that one does."""
 
 POLL_SECONDS = 2.0
 """NOTIFY wakes at once; this is how late a lost one, an expired lease or a retry is noticed."""
@@ -50,7 +54,8 @@ AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 async def run(engine: AsyncEngine, settings: config.Settings) -> None:
     """Prepare whatever is asked for, until cancelled; what is under way is then left to others."""
-    await _Worker(engine, settings).run()
+    worker = _Worker(engine, settings)
+    await until_one_ends(roles.report(engine, ROLE, lambda: worker.trouble), worker.run())
 
 
 @dataclass
@@ -64,6 +69,12 @@ class _Work:
 
 
 class _Worker:
+    """One process that prepares.
+
+    Attributes:
+        trouble: Why it cannot take work, and what to do; empty: it works.
+    """
+
     def __init__(self, engine: AsyncEngine, settings: config.Settings) -> None:
         self._engine = engine
         self._content_dir = settings.content_dir
@@ -72,6 +83,7 @@ class _Worker:
         self._working: dict[int, _Work] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self.trouble = roles.STARTING
 
     async def run(self) -> None:
         tending = asyncio.create_task(self._tend())
@@ -79,8 +91,10 @@ class _Worker:
             while True:
                 try:
                     async with self._listening():
+                        self.trouble = ""
                         await self._take_for_ever()
                 except AWAY as error:
+                    self.trouble = db.explain(error)
                     log.warning("bulletins.preparation.database_away", error=db.brief(error))
                 await asyncio.sleep(POLL_SECONDS)
         finally:

@@ -34,6 +34,7 @@ class Name(StrEnum):
     RETENTION = "retention"
     ROLES = "roles"
     OUTBOX = "outbox"
+    PREPARATION = "preparation"
     LISTENING = "listening"
     DEVICES = "devices"
     DISK = "disk"
@@ -73,6 +74,9 @@ class Facts:
         expected: Devices that were heard within `HEARD_WITHIN`, or count as online.
         heard_at: When any device was last heard.
         listened_until: Up to when the server heard all that was sent; None before the first time.
+        unprepared: Recordings and texts whose sound nobody is preparing.
+        unprepared_since: Since when the oldest of them could have been begun.
+        preparing: Those that are being prepared.
         failed: What steps cannot do, the oldest first.
     """
 
@@ -85,6 +89,9 @@ class Facts:
     expected: int
     heard_at: datetime | None
     listened_until: datetime | None
+    unprepared: int = 0
+    unprepared_since: datetime | None = None
+    preparing: int = 0
     failed: tuple[Failed, ...] = ()
 
 
@@ -115,6 +122,7 @@ def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
         _partitions(facts),
         _retention(facts),
         _outbox(facts, settings, now),
+        _preparation(facts, now),
         _listening(facts, settings, now),
         _devices(facts, settings, now),
         _steps(facts, now),
@@ -185,6 +193,30 @@ def _outbox(facts: Facts, settings: Upkeep, now: datetime) -> Check:
         Name.OUTBOX,
         f"{facts.unpublished} tài liệu chưa phát được tới thiết bị, cũ nhất {_ago(now - since)}:"
         " kiểm tra broker MQTT và tiến trình dispatch (nhật ký `dispatch.step.failed`).",
+    )
+
+
+PREPARED_WITHIN = timedelta(minutes=10)
+"""By when a recording is begun; the longest that may lie before it takes a few minutes."""
+
+
+def _preparation(facts: Facts, now: datetime) -> Check:
+    since = facts.unprepared_since
+    if since is None or now - since <= PREPARED_WITHIN:
+        return Check(name=Name.PREPARATION, ok=True)
+    waiting = f"{facts.unprepared} bản tin chờ chuẩn bị âm thanh, cũ nhất {_ago(now - since)}"
+    if not facts.preparing:
+        return _bad(
+            Name.PREPARATION,
+            f"{waiting}, mà không tiến trình nào làm: khởi động broadcast-prepare"
+            " (vai trò prepare) và xem nhật ký `bulletins.preparation.database_away`.",
+        )
+    return Check(
+        name=Name.PREPARATION,
+        ok=True,
+        alarm=True,
+        detail=f"{waiting}; {facts.preparing} bản đang làm. Bản tin khẩn vẫn được làm trước. Nếu"
+        " kéo dài: tăng BROADCAST_AUDIO__AT_ONCE hoặc chạy broadcast-prepare trên máy nữa.",
     )
 
 

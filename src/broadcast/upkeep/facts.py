@@ -17,7 +17,8 @@ from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
-    SELECT unpublished.count, unpublished.since, heard.expected, heard.at
+    SELECT unpublished.count, unpublished.since, heard.expected, heard.at,
+           unprepared.count, unprepared.since, unprepared.held
     FROM (
         SELECT count(*) AS count, min(issued_at) AS since FROM documents
         WHERE published_revision < revision
@@ -27,7 +28,16 @@ _WORK = sa.text("""
                    AS expected,
                max(last_seen_at) AS at
         FROM device_presence
-    ) AS heard
+    ) AS heard,
+    (
+        SELECT count(*) FILTER (WHERE NOT held) AS count,
+               min(due_at) FILTER (WHERE NOT held AND due_at <= :now) AS since,
+               count(*) FILTER (WHERE held) AS held
+        FROM (
+            SELECT due_at, state = 'running' AND locked_until > :now AS held
+            FROM preparations WHERE state IN ('waiting', 'running')
+        ) AS queue
+    ) AS unprepared
 """)
 
 
@@ -43,18 +53,20 @@ async def schema_revision(session: AsyncSession) -> str | None:
 async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) -> Facts:
     """What `checks.work` judges."""
     present = await partitions.existing(session)
-    row = (await session.execute(_WORK, {"heard_since": now - HEARD_WITHIN})).one()
-    unpublished, unpublished_since, expected, heard_at = row
+    row = (await session.execute(_WORK, {"heard_since": now - HEARD_WITHIN, "now": now})).one()
     today = now.astimezone(LOCAL).date()
     return Facts(
         partitions=frozenset(partition.name for partition in present),
         wanted=tuple(partitions.due(today, WANTED.days)),
         ahead=tuple(partitions.due(today, settings.partition_days_ahead - 1)),
         undropped=tuple(partition.name for partition in undropped(present, settings, now)),
-        unpublished=unpublished,
-        unpublished_since=unpublished_since,
-        expected=expected,
-        heard_at=heard_at,
+        unpublished=row[0],
+        unpublished_since=row[1],
+        expected=row[2],
+        heard_at=row[3],
+        unprepared=row[4],
+        unprepared_since=row[5],
+        preparing=row[6],
         listened_until=await sweep.listened_until(session),
         failed=tuple(Failed(*row) for row in await session.execute(_FAILED)),
     )
