@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from broadcast.bulletins import loudness
 from broadcast.bulletins.audio import measure
-from broadcast.bulletins.loudness import STEP, TICK, Meter, Samples
+from broadcast.bulletins.loudness import STEP, TICK, Filters, Meter, Overall, Samples
 from tests.audio.sources import RATE, Sound, noise, silence, sine, write
 
 ONE_CHANNEL_LU = 3.01
@@ -161,3 +161,23 @@ def test_a_single_click_cannot_be_made_loud() -> None:
     peaks[1500] = 0.9
     with pytest.raises(ValueError, match="out of reach"):
         loudness.shape(powers, peaks, -16, -2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_overall_measures_are_those_of_the_series(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sound = random.standard_normal(48_000 * 3 + 1_000 * seed).astype(np.float32)
+    sound *= np.repeat(10 ** random.uniform(-3, 0, 40), 48_000 // 10).astype(np.float32)[
+        : len(sound)
+    ]
+    # Steep at the seams between pieces and at the very end, where a peak is easily overlooked.
+    sound[random.choice([48_000, 96_000, len(sound) - 2], 1)] = 4.0
+    meter, overall, filters = Meter(), Overall(), Filters(())
+    for at in range(0, len(sound), 48_000):
+        piece, weighted = filters.push(sound[at : at + 48_000])
+        meter.add(piece, weighted)
+        overall.add(piece, weighted)
+    powers, peaks = meter.finish()
+    assert overall.loudness() == pytest.approx(loudness.integrated(powers), abs=1e-3)
+    assert overall.peak == pytest.approx(float(peaks.max()), rel=1e-5)
+    assert overall.samples == meter.samples == len(sound)

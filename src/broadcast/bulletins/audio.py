@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Self, cast
 
 import av
@@ -32,7 +33,7 @@ from av.audio.stream import AudioStream
 
 from broadcast import config
 from broadcast.bulletins import chime, loudness
-from broadcast.bulletins.decoding import CHUNK, FOR_AIR, UNREADABLE, Source
+from broadcast.bulletins.decoding import CHUNK, FOR_AIR, UNREADABLE, Source, plain
 from broadcast.bulletins.faults import Warned, of_levels
 from broadcast.bulletins.loudness import (
     RATE,
@@ -40,6 +41,7 @@ from broadcast.bulletins.loudness import (
     TICK,
     Filters,
     Meter,
+    Overall,
     Samples,
     Series,
 )
@@ -50,7 +52,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
-VERSION = 3
+VERSION = 4
 """Of what comes out of the same source and settings; raise it with every change of that."""
 
 SILENCE_LU = 30.0
@@ -68,9 +70,6 @@ MOST_GAIN_DB = 40.0
 TOLERANCE_LU = 0.4
 """Accepted distance of a rendition from the target; the promise is 0.5."""
 
-CODEC_MARGIN_DB = 1.6
-"""What a codec at these rates may add to a peak; where it adds more, it costs another encoding."""
-
 _DECODING, _ENCODING = 0.3, 0.7
 """For progress: decoding's part of the whole, and encoding's part of the rest."""
 
@@ -78,6 +77,9 @@ _NO_SPEECH = (
     "Không đưa được bản ghi về độ to chuẩn: chỉ có tiếng lách tách hoặc tiếng nổ ngắn."
     " Hãy ghi lại bằng giọng nói rõ."
 )
+
+_SHAPING = Lock()
+"""An hour's envelope takes a hundred megabytes while it is made; one at a time."""
 
 _ATTEMPTS = 6
 _HEADROOM = 16.0
@@ -88,6 +90,9 @@ _CODECS = {
     "mp3": ("libmp3lame", "mp3", "fltp", 0.3),
 }
 """Encoder, container, sample format, and LU that a voice loses with its highest sibilants."""
+
+CODEC_MARGIN_DB = {"opus": 3.0, "mp3": 1.6}
+"""What a codec at these rates may add to a peak; where it adds more, it costs another encoding."""
 
 _EFFORT = {
     "opus": {"compression_level": "6", "vbr": "constrained"},
@@ -193,6 +198,7 @@ def prepare(
         *reader.faults.warnings(),
         *_told(powers, levels, programme, first, last, settings.loudness_lufs),
     ]
+    del powers, peaks, meter, levels
     done = dict.fromkeys(_CODECS, 0.0)
 
     def progress(codec: str, share: float) -> None:
@@ -231,10 +237,14 @@ def measure(path: Path) -> Measured:
     Raises:
         InvalidInput: libav does not read it.
     """
-    meter = Meter()
-    for sound, weighted in Source(path):
-        meter.add(sound, weighted)
-    return _measured(meter)
+    overall, filters = Overall(), Filters(())
+    for sound in plain(path):
+        overall.add(*filters.push(sound))
+    return Measured(
+        loudness_lufs=overall.loudness(),
+        true_peak_dbtp=loudness.decibels(overall.peak),
+        seconds=overall.samples / RATE,
+    )
 
 
 def decode_pcm(path: Path) -> npt.NDArray[np.int16]:
@@ -253,15 +263,6 @@ def decode_pcm(path: Path) -> npt.NDArray[np.int16]:
 def content_path(content_dir: Path, sha256: str) -> Path:
     """Where the store keeps content of that SHA-256 (64 hexadecimal digits)."""
     return content_dir / sha256[:2] / sha256
-
-
-def _measured(meter: Meter) -> Measured:
-    powers, peaks = meter.finish()
-    return Measured(
-        loudness_lufs=loudness.integrated(powers),
-        true_peak_dbtp=loudness.decibels(float(peaks.max(initial=0))),
-        seconds=meter.samples / RATE,
-    )
 
 
 def _decode(
@@ -420,10 +421,11 @@ class _Programme:
         path = scratch / codec
         bit_rate = settings.opus_bitrate if codec == "opus" else settings.mp3_bitrate
         aim = settings.loudness_lufs + _CODECS[codec][3]
-        ceiling = settings.true_peak_dbtp - CODEC_MARGIN_DB
+        ceiling = settings.true_peak_dbtp - CODEC_MARGIN_DB[codec]
         for _ in range(_ATTEMPTS):
             try:
-                envelope = loudness.shape(self.powers, self.peaks, aim, ceiling)
+                with _SHAPING:
+                    envelope = loudness.shape(self.powers, self.peaks, aim, ceiling)
             except ValueError:
                 break
             _encode(self._sound(envelope, report), path, codec, bit_rate)

@@ -204,6 +204,20 @@ class Source:
             )
 
 
+def plain(path: Path) -> Iterator[Samples]:
+    """Sound of a file that we have made, in pieces of one second and a shorter last one.
+
+    Raises:
+        InvalidInput: libav does not read it.
+    """
+    try:
+        with av.open(str(path)) as container:
+            for piece in _in_seconds(_even(container.decode(container.streams.audio[0]))):
+                yield np.asarray(piece.mean(axis=0))
+    except (av.FFmpegError, FileNotFoundError) as error:
+        raise InvalidInput("file", UNREADABLE, reason=error.strerror) from error
+
+
 def _even(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
     """Frames at 48 kHz, of one channel or two, however often what they are made of changes."""
     make: tuple[str, str, int] | None = None

@@ -70,6 +70,9 @@ _BATCH = 10
 
 _INTERPOLATORS = _interpolators()
 
+_FURTHEST = float(np.abs(_INTERPOLATORS).sum(axis=0).max())
+"""A point between samples is no higher than this times the highest of those around it."""
+
 
 def highpass(hertz: float, q: float) -> Biquad:
     """High-pass of the second order (R. Bristow-Johnson's cookbook)."""
@@ -184,15 +187,64 @@ class Meter:
         return np.concatenate(self._powers), np.concatenate(self._peaks)
 
 
+class Overall:
+    """Integrated loudness and highest true peak of sound that arrives in pieces.
+
+    What a `Meter` finds, for less: milliseconds whose samples cannot come to a new highest peak
+    are not oversampled, and no series of milliseconds is kept.
+
+    Attributes:
+        samples: Samples measured so far.
+        peak: Highest true peak so far, linear; complete only after `loudness`.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.peak = 0.0
+        self._steps: list[Series] = []
+        self._pending: Samples = np.zeros(_MARGIN, np.float32)
+
+    def add(self, sound: Samples, weighted: Samples) -> None:
+        """Measure the next piece; see `Meter.add`."""
+        self.samples += len(sound)
+        short = -len(sound) % STEP
+        if short:
+            sound, weighted = np.pad(sound, (0, short)), np.pad(weighted, (0, short))
+        steps = weighted.reshape(-1, STEP)
+        self._steps.append(np.einsum("ij,ij->i", steps, steps).astype(np.float64) / STEP)
+        self._look(sound)
+
+    def _look(self, sound: Samples) -> None:
+        pending = np.concatenate((self._pending, sound))
+        ticks = (len(pending) - 2 * _MARGIN) // TICK
+        windows = np.lib.stride_tricks.sliding_window_view(pending, TICK + 2 * _MARGIN)
+        windows = windows[: ticks * TICK : TICK]
+        highest = np.maximum(windows.max(axis=1), -windows.min(axis=1))
+        for row in np.argsort(-highest)[:1], np.arange(ticks):
+            points = windows[row[_FURTHEST * highest[row] > self.peak]] @ _INTERPOLATORS
+            self.peak = max(self.peak, float(np.abs(points).max(initial=0)))
+        self._pending = pending[ticks * TICK :]
+
+    def loudness(self) -> float:
+        """Integrated loudness of the whole in LUFS, after the last piece; -inf for silence."""
+        self._look(np.zeros(_MARGIN, np.float32))
+        return _gated(np.concatenate(self._steps)) if self._steps else -math.inf
+
+
 def integrated(powers: Samples | Series) -> float:
     """Integrated loudness in LUFS; -inf when no 400 ms rise above -70 LUFS.
 
     Args:
         powers: K-weighted mean squares of every millisecond, a multiple of 100.
     """
-    if len(powers) < 400:
+    return _gated(_steps(powers))
+
+
+def _gated(steps: Series) -> float:
+    """Integrated loudness of the mean squares of every 100 ms."""
+    if len(steps) < 4:
         return -math.inf
-    blocks = np.convolve(_steps(powers), np.full(4, 0.25), "valid")
+    blocks = np.convolve(steps, np.full(4, 0.25), "valid")
     heard = blocks[blocks > _power(-70)]
     if not len(heard):
         return -math.inf
