@@ -11,13 +11,17 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 
 from benchmarks.result import Result, Skipped, median_seconds
-from broadcast.bulletins import audio, sandbox, speech
+from broadcast.bulletins import sandbox
+from broadcast.bulletins.decoding import plain
+from broadcast.bulletins.loudness import RATE, Samples
+from broadcast.bulletins.speech import synthesis
 from broadcast.config import Audio
 
 SECONDS = 300
@@ -33,7 +37,7 @@ def run() -> list[Result]:
         raise Skipped("ffmpeg is not on PATH; apt install ffmpeg")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        source = _source(folder)
+        source = make_source(folder, SECONDS)
         command = _command(ffmpeg, source, folder)
         ours = median_seconds(
             lambda: asyncio.run(sandbox.prepare_upload(source, folder / "content", Audio()))
@@ -42,17 +46,26 @@ def run() -> list[Result]:
     return [Result("audio_prepare_5_minutes", ours, theirs, "s", "≤ 1.5")]
 
 
-def _source(folder: Path) -> Path:
-    speech.speak(LINE * 60, folder / "speech.wav", piper_voice=None)
-    sound = np.resize(audio.decode_pcm(folder / "speech.wav"), SECONDS * 48_000)
-    source = folder / "source.mp3"
+def make_source(folder: Path, seconds: int) -> Path:
+    """Speech of that length, MP3 in stereo."""
+    synthesis.speak(LINE * 60, folder / "speech.wav", piper_voice=None)
+    source = folder / f"source-{seconds}.mp3"
     with av.open(str(source), "w") as container:
-        stream = container.add_stream("libmp3lame", rate=48_000, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(np.repeat(sound, 2)[None], "s16", "stereo")
-        frame.sample_rate = 48_000
-        container.mux(stream.encode(frame))
+        stream = container.add_stream("libmp3lame", rate=RATE, layout="stereo")
+        for at, piece in enumerate(_for_ever(folder / "speech.wav")):
+            if at == seconds:
+                break
+            frame = av.AudioFrame.from_ndarray(np.repeat(piece, 2)[None], "flt", "stereo")
+            frame.sample_rate, frame.pts = RATE, at * RATE
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return source
+
+
+def _for_ever(speech: Path) -> Iterator[Samples]:
+    """Its whole seconds, again and again."""
+    while True:
+        yield from (piece for piece in plain(speech) if len(piece) == RATE)
 
 
 def _command(ffmpeg: str, source: Path, folder: Path) -> list[str]:
