@@ -14,12 +14,13 @@ from broadcast import clock
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router
+from broadcast.areas.model import Area
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.representations import AreaCode, Asked, FromRow, Script
 from broadcast.bulletins.speech.script import script_of
 from broadcast.text import FILLED_LINE, clean_filled_line
 from broadcast.times import Moment
-from broadcast.web.rest import Session
+from broadcast.web.rest import Session, require_known
 
 log = structlog.get_logger()
 
@@ -89,6 +90,7 @@ async def show_lexicon(
     session: Session, _: CallerDep, area: Annotated[AreaCode, Query()]
 ) -> LexiconOut:
     """Entries that hold for a province or commune today."""
+    await require_known(session, "area", Area.code, area)
     rows = await station_lexicon.entries(session, area, clock.today())
     return LexiconOut(items=[EntryOut.model_validate(row) for row in rows])
 

@@ -24,6 +24,7 @@ from broadcast import clock, config, db
 from broadcast.accounts.auth import Caller, CallerDep, require
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router, reads_its_body
+from broadcast.areas.model import Area
 from broadcast.bulletins import (
     approval,
     content,
@@ -61,7 +62,7 @@ from broadcast.bulletins.station_lexicon import require_station
 from broadcast.bulletins.upload import Upload, received
 from broadcast.errors import BroadcastError, Conflict, InvalidInput, NotFound, TooLarge
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged, require_known
 from broadcast.web.validation import invalid
 from broadcast.wire.fields import BulletinClass, Codec
 
@@ -110,6 +111,7 @@ async def list_bulletins(
     if state is not None:
         statement = statement.where(newest.c.state == state)
     if area is not None:
+        await require_known(session, "area", Area.code, area)
         statement = statement.where(Bulletin.area_code == area)
     if class_ is not None:
         statement = statement.where(Bulletin.class_ == class_)

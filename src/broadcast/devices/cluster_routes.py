@@ -27,7 +27,7 @@ from broadcast.stations.clusters import find_cluster, serves_on, stands_on
 from broadcast.stations.fields import Code, Technician, example
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Plant, PlantState, Station
 from broadcast.times import Moment
-from broadcast.web.rest import Body, Page, PageQuery, Session, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged, require_known
 
 router = Router()
 
@@ -219,8 +219,10 @@ async def list_clusters(
     if evidence is not None:
         statement = statement.where(Cluster.evidence == evidence)
     if plant is not None:
+        await require_known(session, "plant", Plant.code, plant)
         statement = statement.where(Plant.code == plant)
     if station is not None:
+        await require_known(session, "station", Station.code, station)
         statement = statement.where(Cluster.plant_id.in_(_plants_of(station, on)))
     rows, following = await paged(session, statement, [Cluster.code], paging)
     views = await cluster_views(session, [(row[0], row[1]) for row in rows], on)

@@ -20,7 +20,7 @@ from broadcast.errors import InvalidInput, NotFound
 from broadcast.stations.fields import Technician, example
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import AppSettings, Body, Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Body, Page, PageQuery, Session, paged, require_known
 
 router = Router()
 
@@ -149,6 +149,7 @@ async def list_commands(
     now = clock.now()
     statement = told().where(Command.ordered_at >= (since or now - SPAN))
     if device is not None:
+        await require_known(session, "device", Device.code, device)
         statement = statement.where(Device.code == device)
     if kind is not None:
         statement = statement.where(Command.kind == kind)

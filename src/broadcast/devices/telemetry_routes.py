@@ -27,7 +27,7 @@ from broadcast.devices.presence import CLOCK_SET, Presence
 from broadcast.errors import NotFound
 from broadcast.stations.fields import example
 from broadcast.times import Moment
-from broadcast.web.rest import Page, PageQuery, Session, paged
+from broadcast.web.rest import Page, PageQuery, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
 
@@ -219,6 +219,7 @@ async def list_faults(
     """Faults in the order in which they were reported."""
     statement = sa.select(Fault, Device.code).join(Device, Device.id == Fault.device_id)
     if device is not None:
+        await require_known(session, "device", Device.code, device)
         statement = statement.where(Device.code == device)
     if kind is not None:
         statement = statement.where(Fault.kind == kind)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.errors import InvalidInput, NotFound
+from broadcast.errors import InvalidInput, Unknown
 from broadcast.plays import words
 from broadcast.plays.clashes import Clash, clashes
 from broadcast.plays.explain import Explanation, explain
@@ -113,7 +113,7 @@ async def list_plays(
     if cluster is not None:
         found = await find_cluster(session, cluster)
         if found is None:
-            raise NotFound(f"Không có cụm loa mã “{cluster}”.")
+            raise Unknown("cluster", f"không có cụm loa “{cluster}”; kiểm tra lại mã")
         statement = statement.where(Play.cluster_id == found.id)
     if area is not None:
         days = days_of(start, end) if occurrence is None else await _days(session, occurrence)

@@ -22,7 +22,7 @@ from broadcast.stations.spans import Days, area_over, days_with, during
 from broadcast.text import Note, Reference
 from broadcast.times import Moment
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Body, Id, Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Id, Page, PageQuery, Session, if_match, paged, require_known
 
 router = Router()
 
@@ -119,6 +119,7 @@ async def list_outages(
     if until is not None:
         statement = statement.where(Outage.starts_at < until)
     if cluster is not None:
+        await require_known(session, "cluster", Cluster.code, cluster)
         statement = statement.where(Cluster.code == cluster)
     if area is not None:
         # Under the units of the day on which it began, however long it lasts.
@@ -248,6 +249,7 @@ async def list_attestations(
     """Attestations in the order they were made."""
     statement = _attestations()
     if cluster is not None:
+        await require_known(session, "cluster", Cluster.code, cluster)
         statement = statement.where(Cluster.code == cluster)
     rows, following = await paged(session, statement, [Attestation.id], paging)
     return Page(items=[_attestation_view(*row) for row in rows], next=following)

@@ -29,7 +29,7 @@ from broadcast.stations.model import (
 from broadcast.stations.registry import Registry, remove
 from broadcast.times import Day
 from broadcast.web.once import Created, Once
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged, require_known
 
 router = Router()
 
@@ -137,6 +137,7 @@ async def list_plants(
     """Plants by code, as they are on a day; those entered for later days are not there yet."""
     statement = _plants_on(as_of or clock.today())
     if station is not None:
+        await require_known(session, "station", Station.code, station)
         statement = statement.where(Station.code == station)
     if technology is not None:
         statement = statement.where(PlantState.technologies.contains([technology.value]))

@@ -123,6 +123,18 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+async def require_known(
+    session: AsyncSession, field: str, column: InstrumentedAttribute[str], code: str
+) -> None:
+    """Refuse a filter by what there is not: an empty list would say that all is well there.
+
+    Raises:
+        Unknown: No row has this code.
+    """
+    if not await session.scalar(sa.select(sa.exists().where(column == code))):
+        raise Unknown(field, f"không có mã “{code}”; kiểm tra lại mã")
+
+
 # --- cursor paging -----------------------------------------------------------------------------
 
 T = TypeVar("T")
