@@ -153,10 +153,6 @@ class World:
         """Nothing goes wrong with the simulated devices any more."""
         os.kill(self._fleet.pid, signal.SIGUSR1)
 
-    def stop_fleet(self) -> None:
-        """Stop the simulated devices in order."""
-        self._fleet.stop(signal.SIGTERM)
-
     def check(self) -> None:
         """Raise `Unavailable` when a child that should run has died."""
         self._server.check()
