@@ -31,6 +31,7 @@ CLIPPED_RATIO = 0.003
 waves of what was flat, so that flatness alone does not tell."""
 
 _HUM_HERTZ = (50, 100, 150)
+_HANN = np.hanning(RATE)
 _SHORTEST = RATE // 10
 
 
@@ -83,7 +84,8 @@ class Faults:
         powers = (tenths.reshape(len(both), -1, _SHORTEST - 1) ** 2).mean(axis=2)
         self._levels.append(powers.astype(np.float64))
         if sound.shape[1] == RATE:
-            spectrum = np.abs(np.fft.rfft(sound.mean(axis=0) * np.hanning(RATE))) ** 2
+            spectrum = np.fft.rfft(sound.mean(axis=0) * _HANN)[: max(_HUM_HERTZ) + 13]
+            spectrum = np.abs(spectrum) ** 2
             for hertz in _HUM_HERTZ:
                 at = float(spectrum[hertz - 1 : hertz + 2].sum())
                 beside = (
