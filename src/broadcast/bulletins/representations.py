@@ -108,8 +108,8 @@ class PreparationOut(BaseModel):
     """How far the preparation of a revision's sound is."""
 
     state: PreparationState = Field(
-        description="waiting chờ, running đang làm, done xong, refused nguồn không dùng được, "
-        "failed máy chủ lỗi, cancelled đã hủy"
+        description="“waiting” chờ, “running” đang làm, “done” xong, “refused” nguồn không dùng "
+        "được, “failed” máy chủ lỗi, “cancelled” đã hủy"
     )
     percent: int = Field(ge=0, le=100)
     detail: str = Field(description="Đang ở đâu, vì sao, và cần làm gì")
