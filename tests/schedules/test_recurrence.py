@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time as clock_time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,6 +22,7 @@ from broadcast.schedules.recurrence import (
     carry_bounds,
     carry_over,
     check,
+    fires,
     first_after,
     last_start,
     occurrences_between,
@@ -367,34 +369,104 @@ def test_what_was_left_out_stays_left_out_when_the_time_changes() -> None:
     assert kept == {local("2026-01-07T18:00"): None, local("2026-01-08T06:00"): moved}
 
 
-def test_an_exception_on_a_day_that_no_longer_fires_is_forgotten() -> None:
+def test_on_a_day_that_no_longer_fires_what_was_left_out_waits_and_what_was_moved_goes() -> None:
     old = parse("FREQ=DAILY", LOCAL), local("2026-01-05T05:00")
     new = parse("FREQ=WEEKLY;BYDAY=MO", LOCAL), local("2026-01-05T05:00")
     out = {local("2026-01-07T05:00"): None, local("2026-01-12T05:00"): None}
-    assert carry_over(out, old, new, LOCAL) == {local("2026-01-12T05:00"): None}
+    moved = {local("2026-01-08T05:00"): local("2026-01-08T11:00")}
+    assert carry_over(out | moved, old, new, LOCAL) == out
+
+
+@pytest.mark.parametrize(
+    ("edits", "out", "silent"),
+    [
+        (["DAILY", "WEEKLY;BYDAY=MO", "DAILY"], "07T05", ["07T05"]),
+        (["DAILY", "WEEKLY;BYDAY=MO", "DAILY;BYHOUR=6"], "07T05", ["07T06"]),
+        (["DAILY;BYHOUR=5,17", "DAILY;BYHOUR=17", "DAILY;BYHOUR=5,17"], "07T05", ["07T05"]),
+        (["DAILY;BYHOUR=5,17", "DAILY;BYHOUR=17", "DAILY;BYHOUR=18"], "07T05", []),
+        (["DAILY", "DAILY;UNTIL=20260106", "DAILY;UNTIL=20260110"], "07T05", ["07T05"]),
+        (["DAILY", "DAILY;INTERVAL=3", "DAILY;COUNT=2", "DAILY"], "06T05", ["06T05"]),
+    ],
+)
+def test_what_was_left_out_stays_so_when_it_returns(
+    edits: list[str], out: str, silent: list[str]
+) -> None:
+    series = [(parse(f"FREQ={rule}", LOCAL), local("2026-01-05T05:00")) for rule in edits]
+    kept = {local(f"2026-01-{out}:00"): None}
+    for old, new in pairwise(series):
+        kept = carry_over(kept, old, new, LOCAL)
+    found = [at for at in kept if fires(*series[-1], at, LOCAL)]
+    assert found == [local(f"2026-01-{at}:00") for at in silent]
+
+
+@given(st.lists(rules(), min_size=2, max_size=6), moments, st.data())
+def test_what_was_left_out_through_any_sequence_of_edits(
+    texts: list[str], wall: datetime, data: st.DataObject
+) -> None:
+    """It is silent whenever its start is there and was never meant for another time since.
+
+    And no edit ever silences more starts of a day than a person has left out of that day.
+    """
+    begin = wall.replace(tzinfo=LOCAL)
+    series = [(parse(text, LOCAL), begin) for text in texts]
+
+    def starts(of: tuple[Rule, datetime]) -> list[datetime]:
+        planned = occurrences_between(*of, {}, begin - DAY, begin + 60 * DAY, LOCAL)
+        return [each.recurrence_at for each in planned]
+
+    assume(starts(series[0]))
+    kept: dict[datetime, datetime | None] = {}
+    asked: list[date] = []
+    for number, (old, new) in enumerate(pairwise(series)):
+        choice = [at for at in starts(old) if at not in kept]
+        for at in data.draw(st.lists(st.sampled_from(choice), unique=True)) if choice else ():
+            kept[at] = None
+            asked.append(at.astimezone(LOCAL).date())
+        before = kept
+        kept = carry_over(kept, old, new, LOCAL)
+        days = Counter(at.astimezone(LOCAL).date() for at in kept)
+        assert days == Counter(asked), "none is forgotten, none is invented"
+        for at in before:
+            assert at in kept or not fires(*new, at, LOCAL), f"{at} sounds again at {number}"
+        if not any(at.astimezone(LOCAL).date() in asked for at in starts(new)):
+            assert kept == before, "on days without a start it waits as it is"
+        assert carry_over(before, old, old, LOCAL) == before
+
+
+@given(rules(), rules(), moments, st.data())
+def test_an_edit_that_is_taken_back_leaves_out_what_was_left_out(
+    there: str, elsewhere: str, wall: datetime, data: st.DataObject
+) -> None:
+    begin = wall.replace(tzinfo=LOCAL)
+    old, new = (parse(there, LOCAL), begin), (parse(elsewhere, LOCAL), begin)
+    starts = occurrences_between(*old, {}, begin - DAY, begin + 60 * DAY, LOCAL)
+    assume(starts)
+    out = data.draw(st.lists(st.sampled_from([at for at, _ in starts]), unique=True))
+    left: dict[datetime, datetime | None] = dict.fromkeys(out)
+    assert carry_over(carry_over(left, old, new, LOCAL), new, old, LOCAL) == left
 
 
 @pytest.mark.parametrize(
     ("old", "new", "out", "kept"),
     [
-        ("5,17", "17", "07T05", None),
+        ("5,17", "17", "07T05", "07T05"),
         ("17", "5,17", "07T17", "07T17"),
         ("5,17", "5,17,20", "07T17", "07T17"),
         ("5,17", "5,18", "07T17", "07T18"),
         ("5,17", "6,17", "07T17", "07T17"),
-        ("5,11,17", "6,17", "07T11", None),
+        ("5,11,17", "6,17", "07T11", "07T11"),
         ("17", "5,11", "07T17", "07T05"),
     ],
 )
 def test_a_start_that_both_rules_have_keeps_its_own_exception(
-    old: str, new: str, out: str, kept: str | None
+    old: str, new: str, out: str, kept: str
 ) -> None:
     rules_ = [
         (parse(f"FREQ=DAILY;BYHOUR={hours}", LOCAL), local("2026-01-05T05:00"))
         for hours in (old, new)
     ]
     found = carry_over({local(f"2026-01-{out}:00"): None}, *rules_, LOCAL)
-    assert found == ({} if kept is None else {local(f"2026-01-{kept}:00"): None})
+    assert found == {local(f"2026-01-{kept}:00"): None}
 
 
 @given(rules(), rules(), moments, moments, st.data())
@@ -414,7 +486,8 @@ def test_exceptions_through_any_edit(
     out = data.draw(st.lists(st.sampled_from(before), unique=True))
     moves = {at: data.draw(st.sampled_from([None, at + 3 * DAY])) for at in out}
     kept = carry_over(moves, old, new, LOCAL)
-    assert kept.keys() <= {*after}
+    waiting = {at for at in moves if moves[at] is None and at in kept and at not in after}
+    assert kept.keys() <= {*after} | waiting
     for at in {*before} & {*after}:
         assert (at in kept, kept.get(at)) == (at in moves, moves.get(at)), "its own, or none"
     # Every other start: as many of its day are before it among those that came or went.
@@ -427,7 +500,7 @@ def test_exceptions_through_any_edit(
     places = {place(at, came): at for at in came}
     expected = {places[place(at, gone)]: moves[at] for at in gone
                 if at in moves and place(at, gone) in places}  # fmt: skip
-    assert {at: to for at, to in kept.items() if at not in before} == expected
+    assert {at: to for at, to in kept.items() if at not in {*before, *waiting}} == expected
 
 
 def test_a_single_start_that_is_meant_for_another_time_is_not_where_it_was_moved() -> None:

@@ -410,8 +410,11 @@ async def test_a_start_keeps_its_exception_and_the_series_its_last_day(web: Web)
     assert later.json()["rrule"] == "FREQ=DAILY;BYHOUR=18;UNTIL=20250101T235959"
     assert await web.starts() == [f"{day} 18:00" for day in days]
     twice = {"rrule": "FREQ=DAILY;BYHOUR=6,18;UNTIL=20250101T235959"}
-    assert (await web.call("PATCH", path, twice)).json()["plan"]["warnings"] == []
-    assert "12-29 18:00" in await web.starts()
+    [said] = (await web.call("PATCH", path, twice)).json()["plan"]["warnings"]
+    assert said.startswith("06:00 29/12/2024 vẫn bỏ"), "the morning of that day, at its new hour"
+    starts = await web.starts()
+    assert "12-29 18:00" in starts
+    assert "12-29 06:00" not in starts
 
 
 async def test_both_halves_of_a_split_keep_their_last_day(web: Web) -> None:
@@ -670,3 +673,128 @@ async def test_a_longer_revision_must_fit_where_starts_were_moved(web: Web) -> N
         longer.seconds = 600.0
     refused = await web.call("PATCH", f"/schedules/{made['id']}", {"bulletin_revision": 2})
     assert (refused.status_code, "giờ yên tĩnh" in refused.json()["detail"]) == (422, True)
+
+
+# --- neighbours ---------------------------------------------------------------------------------
+
+
+async def test_a_left_out_day_that_returns_stays_silent_and_is_said(web: Web) -> None:
+    made = await web.schedule(**DAILY)
+    rows = {as_local(row["starts_at"]): row for row in (await web.get("/occurrences"))["items"]}
+    await web.call("PATCH", f"/occurrences/{rows['12-30 17:00']['id']}", {"cancelled": True})
+    moved = {"starts_at": "2025-01-02T19:00"}
+    await web.call("PATCH", f"/occurrences/{rows['01-02 17:00']['id']}", moved)
+    path = f"/schedules/{made['id']}"
+    weekly = await web.call("PATCH", path, {"rrule": "FREQ=WEEKLY;BYDAY=SA"})
+    assert ["19:00 02/01/2025" in each for each in weekly.json()["plan"]["warnings"]] == [True]
+    daily = (await web.call("PATCH", path, DAILY)).json()["plan"]["warnings"]
+    assert ["17:00 30/12/2024 vẫn bỏ" in each for each in daily] == [True]
+    starts = await web.starts()
+    assert "12-30 17:00" not in starts
+    assert {"12-29 17:00", "01-02 17:00"} <= {*starts}
+    again = await web.call("PATCH", path, {"rrule": "FREQ=DAILY;BYHOUR=18"})
+    assert "12-30 18:00" not in await web.starts()
+    assert "18:00 30/12/2024 vẫn bỏ" in again.json()["plan"]["warnings"][-1]
+
+
+async def test_the_half_that_goes_on_leaves_out_what_was_left_out_before_the_cut(web: Web) -> None:
+    made = await web.schedule(rrule="FREQ=DAILY;BYHOUR=9,17")
+    rows = {as_local(row["starts_at"]): row for row in (await web.get("/occurrences"))["items"]}
+    await web.call("PATCH", f"/occurrences/{rows['12-30 09:00']['id']}", {"cancelled": True})
+    body = {"from": "2024-12-30T12:00:00"}
+    tail = (await web.call("POST", f"/schedules/{made['id']}/split", body)).json()
+    await web.call("POST", f"/schedules/{made['id']}/withdraw")
+    earlier = {"starts_at": "2024-12-30T09:00:00"}
+    assert (await web.call("PATCH", f"/schedules/{tail['id']}", earlier)).status_code == 200
+    starts = await web.starts()
+    assert "12-30 17:00" in starts
+    assert "12-30 09:00" not in starts
+
+
+SPOILT = {
+    "rule": "rrule = 'FREQ=NEVER'",
+    "targets": """targets = '[{"area": 7}]'""",
+    "no targets": """targets = '"x"'""",
+    "targets of another kind": "targets = '[[]]'",
+    "start": "starts_at = '9999-12-31 23:59+00'",
+    "start without end": "starts_at = 'infinity'",
+    "late limit": "late_limit_seconds = 2147483647",
+}
+UNKNOWN = {"word": "on_preempt = 'jump'", "priority": "priority = 70000"}
+
+
+async def spoil(web: Web, statement: str, **parameters: Any) -> None:
+    """Change a row in a way that nothing but a bug or a hand at the database could."""
+    async with db.transaction(web.engine) as session:
+        for name in await session.scalars(
+            sa.text("SELECT conname FROM pg_constraint WHERE contype = 'c'"
+                    " AND conrelid = 'schedules'::regclass")
+        ):  # fmt: skip
+            await session.execute(sa.text(f'ALTER TABLE schedules DROP CONSTRAINT "{name}"'))
+        changed: Any = await session.execute(sa.text(statement), parameters)
+        assert changed.rowcount == 1
+
+
+@pytest.mark.parametrize("row", [*SPOILT, *UNKNOWN, "exception", "sound"])
+async def test_a_neighbour_that_cannot_be_read_keeps_nobody_from_saving(
+    web: Web, row: str
+) -> None:
+    bad = await web.schedule(title="Lịch hỏng", targets=[{"area": "21262"}], **DAILY)
+    mine = await web.schedule(
+        bulletin_id=await web.approved(title="B"),
+        targets=[{"cluster": "C-4"}],
+        starts_at="2024-12-28T08:30:00+07:00",
+    )
+    statement = f"UPDATE schedules SET {(SPOILT | UNKNOWN).get(row)} WHERE id = :id"
+    if row == "exception":
+        statement = ("INSERT INTO schedule_exceptions SELECT id, starts_at, 'infinity', 'Lan',"
+                     " now() FROM schedules WHERE id = :id")  # fmt: skip
+    elif row == "sound":
+        statement = ("UPDATE bulletin_revisions SET seconds = 'NaN' WHERE bulletin_id ="
+                     " (SELECT bulletin_id FROM schedules WHERE id = :id)")  # fmt: skip
+    await spoil(web, statement, id=UUID(bad["id"]))
+    said = row not in UNKNOWN
+
+    def is_told(plan: dict[str, Any]) -> bool:
+        return any("Lịch hỏng" in each and bad["id"] in each for each in plan["warnings"])
+
+    body = web.body(
+        bulletin_id=await web.approved(title="C"), starts_at="2024-12-28T19:00:00+07:00"
+    )
+    preview = await web.call("POST", "/schedules/preview", body)
+    assert preview.status_code == 200, preview.text
+    assert is_told(preview.json()) == said
+    made = await web.call("POST", "/schedules", body)
+    assert made.status_code == 201, made.text
+    assert is_told(made.json()["plan"]) == said
+    path = f"/schedules/{mine['id']}"
+    changed = await web.call("PATCH", path, {"rrule": "FREQ=DAILY", "priority": 60})
+    assert changed.status_code == 200, changed.text
+    occurrences = (await web.get(f"/occurrences?schedule={mine['id']}"))["items"]
+    moved = await web.call(
+        "PATCH", f"/occurrences/{occurrences[1]['id']}", {"starts_at": "2024-12-29T11:00"}
+    )
+    assert moved.status_code == 200, moved.text
+    split = await web.call("POST", f"{path}/split", {"from": "2025-01-01T00:00:00"})
+    assert split.status_code == 201, split.text
+
+
+async def test_a_rule_that_cannot_be_read_is_mended_by_naming_it_anew(web: Web) -> None:
+    made = await web.schedule(**DAILY)
+    second = (await web.get("/occurrences"))["items"][1]
+    await web.call("PATCH", f"/occurrences/{second['id']}", {"cancelled": True})
+    await spoil(
+        web, "UPDATE schedules SET rrule = 'FREQ=NEVER' WHERE id = :id", id=UUID(made["id"])
+    )
+    path = f"/schedules/{made['id']}"
+    for method, where, body in (
+        ("PATCH", path, {"volume": 9}),
+        ("POST", f"{path}/split", {"from": "2025-01-01T00:00:00"}),
+    ):
+        refused = await web.call(method, where, body)
+        assert (refused.status_code, "rrule" in refused.json()["detail"]) == (409, True)
+    mended = await web.call("PATCH", path, DAILY)
+    assert mended.status_code == 200, mended.text
+    starts = await web.starts()
+    assert len(starts) == 7
+    assert "12-29 17:00" not in starts

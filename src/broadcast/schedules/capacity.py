@@ -13,24 +13,21 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.errors import Conflict
 from broadcast.schedules import recurrence, targets
-from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.occurrences import (
     LONGEST,
     SLACK,
     Exceptions,
-    exceptions_of,
-    of_revision,
-    rule_of,
     starts_of,
 )
+from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Ground
 from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
 
@@ -45,6 +42,7 @@ class _Sounding(NamedTuple):
     """A schedule with what its items take."""
 
     schedule: Schedule
+    rule: Rule | None
     lasts: timedelta
     """From a start to the latest end."""
     exceptions: Exceptions
@@ -69,8 +67,7 @@ async def refuse_overfull(
     scopes = await _scopes(ground, schedule, now, until)
     sounding = await _sharing(session, ground, scopes, now, until)
     most = [
-        len(recurrence.times_of_day(rule_of(each.schedule), each.schedule.starts_at, LOCAL))
-        * (days + 1)
+        len(recurrence.times_of_day(each.rule, each.schedule.starts_at, LOCAL)) * (days + 1)
         + sum(moved is not None for moved in each.exceptions.values())
         for each in sounding
     ]
@@ -147,25 +144,16 @@ async def _sharing(
     session: AsyncSession, ground: Ground, scopes: set[str], now: datetime, until: datetime
 ) -> list[_Sounding]:
     """Schedules of which some programme of these scopes may hold items."""
-    rows = await session.execute(
-        sa.select(Schedule, Revision.seconds)
-        .join(Revision, of_revision())
-        .where(Schedule.state == ScheduleState.ACTIVE, Revision.state == RevisionState.APPROVED)
-    )
-    found = [
-        (schedule, seconds)
-        for schedule, seconds in rows
-        if not scopes.isdisjoint(await _scopes(ground, schedule, now, until))
-    ]
-    exceptions = await exceptions_of(session, [schedule.id for schedule, _ in found])
     return [
         _Sounding(
             schedule,
+            rule,
             timedelta(seconds=schedule.late_limit_seconds + seconds) + SLACK,
-            exceptions[schedule.id],
+            exceptions,
             ITEM_BYTES + len(schedule.title.encode()),
         )
-        for schedule, seconds in found
+        for schedule, rule, seconds, exceptions in (await neighbours(session)).readable
+        if not scopes.isdisjoint(await _scopes(ground, schedule, now, until))
     ]
 
 

@@ -5,26 +5,17 @@ The answer is the same whichever of the two is saved last: one span of days, fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from heapq import merge
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.clock import LOCAL
 from broadcast.schedules import grid, recurrence
 from broadcast.schedules.grid import Outcome, Overlap, Slot
-from broadcast.schedules.model import Schedule, ScheduleState
-from broadcast.schedules.occurrences import (
-    Exceptions,
-    exceptions_of,
-    occurrence_id,
-    of_revision,
-    rule_of,
-)
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.neighbours import Neighbour
+from broadcast.schedules.occurrences import Exceptions, occurrence_id, rule_of
 from broadcast.schedules.recurrence import DAY
 from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Ground
@@ -78,18 +69,24 @@ def series(schedule: Schedule, seconds: float, exceptions: Exceptions) -> Series
 
 
 async def find(
-    session: AsyncSession, ground: Ground, mine: Series, now: datetime
+    ground: Ground, mine: Series, neighbours: Iterable[Neighbour], now: datetime
 ) -> list[Overlap]:
     """The first clash with each other schedule, and those of starts that were moved with others.
 
     Args:
-        session: Open transaction.
         ground: What targets are resolved against.
         mine: The schedule that is to be saved; a stored state of it is not looked at.
+        neighbours: All that is stored; only those of equal priority are looked at.
         now: What starts before is not looked at.
     """
     found = [await _clash(ground, mine, mine, now)]
-    for other in await _rivals(session, mine.schedule):
+    for each in neighbours:
+        if (
+            each.schedule.priority != mine.schedule.priority
+            or each.schedule.id == mine.schedule.id
+        ):
+            continue
+        other = Series(*each)
         theirs = recurrence.times_of_day(other.rule, other.schedule.starts_at, LOCAL)
         times = recurrence.times_of_day(mine.rule, mine.schedule.starts_at, LOCAL)
         if (
@@ -160,24 +157,6 @@ def days_from(bits: int, first: date) -> Iterator[date]:
 
 def _around(days: set[date]) -> set[date]:
     return {day + step * DAY for day in days for step in (-1, 0, 1)}
-
-
-async def _rivals(session: AsyncSession, schedule: Schedule) -> list[Series]:
-    """Other schedules of equal priority, as long as they come to anything."""
-    rows = (
-        await session.execute(
-            sa.select(Schedule, Revision.seconds)
-            .join(Revision, of_revision())
-            .where(
-                Schedule.state == ScheduleState.ACTIVE,
-                Schedule.priority == schedule.priority,
-                Schedule.id != schedule.id,
-                Revision.state == RevisionState.APPROVED,
-            )
-        )
-    ).all()
-    exceptions = await exceptions_of(session, [other.id for other, _ in rows])
-    return [series(other, seconds, exceptions[other.id]) for other, seconds in rows]
 
 
 def _seconds(at: time) -> int:

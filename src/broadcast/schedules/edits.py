@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
@@ -23,7 +22,7 @@ from broadcast.bulletins.revisions import get_revision
 from broadcast.clock import LOCAL
 from broadcast.config import Rules
 from broadcast.errors import Conflict, InvalidInput, NotFound
-from broadcast.schedules import capacity, grid, planning, recurrence, rrule, targets
+from broadcast.schedules import capacity, exceptions, grid, planning, recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
     OccurrenceState,
@@ -156,28 +155,24 @@ async def change(
     await planning.alone(session)
     number = wanted.get("bulletin_revision", schedule.bulletin_revision)
     bulletin, revision = await planning.airable(session, schedule.bulletin_id, number, caller)
-    old = rule_of(schedule), schedule.starts_at
+    stored = _stored(schedule, wanted)
     _put(schedule, bulletin, {**wanted, "bulletin_revision": revision.number})
     if "targets" in wanted:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
-    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
-    new = recurrence.carry_bounds(old, (rule_of(schedule), schedule.starts_at), LOCAL)
+    asked = rule_of(schedule), schedule.starts_at
+    old = asked if stored is None else stored
+    new = recurrence.carry_bounds(old, asked, LOCAL)
     schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
-    if new != old:
-        exceptions = recurrence.carry_over(exceptions, old, new, LOCAL)
-        of_schedule = ScheduleException.schedule_id == schedule.id
-        await session.execute(sa.delete(ScheduleException).where(of_schedule))
-        for at, moved_to in exceptions.items():
-            await _except(session, schedule.id, at, moved_to, caller, now)
+    excepted, said = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
     schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
     await session.flush()
-    plan = await planning.plan(session, schedule, revision, rules, now, exceptions)
+    plan = await planning.plan(session, schedule, revision, rules, now, excepted)
     planning.refuse_clashes(plan.overlaps)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.person)
-    return plan
+    return plan._replace(warnings=[*plan.warnings, *said])
 
 
 async def split(
@@ -208,7 +203,9 @@ async def split(
         InvalidInput: Nothing comes at or after `at`; otherwise as `change`.
     """
     _require_standing(schedule)
-    rule = rule_of(schedule)
+    stored = _stored(schedule, {})
+    assert stored is not None
+    rule = stored[0]
     if rule is None:
         raise Conflict("Lịch này chỉ phát một lần, không tách được; hãy sửa cả lịch.")
     cut = recurrence.first_after(rule, schedule.starts_at, max(at, now), LOCAL)
@@ -227,10 +224,11 @@ async def split(
     following.created_by, following.created_at = caller.person, now
     session.add(following)
     await session.flush()
-    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
-    for when, moved_to in exceptions.items():
-        if when >= cut:
-            await _except(session, following.id, when, moved_to, caller, now)
+    excepted = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    for when, moved_to in excepted.items():
+        # What was left out before it may return, should the copy begin earlier.
+        if when >= cut or moved_to is None:
+            await exceptions.put(session, following.id, when, moved_to, caller, now)
     schedule.rrule, schedule.changed_at = str(head), now
     await session.flush()
     await materialise(session, now, rules.horizon, [schedule.id])
@@ -276,7 +274,7 @@ async def move(
         await planning.collisions(session, schedule, revision, moved, rules, now)
     )
     schedule.state = ScheduleState.ACTIVE
-    await _except(session, schedule.id, row.recurrence_at, to, caller, now)
+    await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
@@ -289,7 +287,7 @@ async def leave_out(session: AsyncSession, row: Occurrence, caller: Caller, now:
         Conflict: It has ended, or is cancelled.
     """
     schedule = await _open(session, row, now)
-    await _except(session, schedule.id, row.recurrence_at, None, caller, now)
+    await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, LEFT_OUT, True
     await wake(session)
     log.info("schedules.occurrence.left_out", occurrence_id=str(row.id), by=caller.person)
@@ -308,6 +306,23 @@ def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:
                 setattr(schedule, name, value)
 
 
+def _stored(schedule: Schedule, wanted: Wanted) -> exceptions.Series | None:
+    """Rule and first start before a change; None where they cannot be read, and are replaced.
+
+    Raises:
+        Conflict: They cannot be read, and the change does not replace them.
+    """
+    try:
+        return rule_of(schedule), schedule.starts_at
+    except InvalidInput:
+        if "rrule" in wanted:
+            return None
+        raise Conflict(
+            "Quy tắc lặp đã lưu của lịch này bị hỏng; hãy ghi lại quy tắc lặp (rrule) khi sửa, "
+            "hoặc thu hồi lịch rồi lập lịch mới."
+        ) from None
+
+
 def _require_standing(schedule: Schedule) -> None:
     if schedule.state is ScheduleState.WITHDRAWN:
         raise Conflict("Lịch phát đã thu hồi; hãy tạo lịch mới.")
@@ -323,22 +338,3 @@ async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedu
     if row.ends_by <= now:
         raise Conflict("Lần phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
     return schedule
-
-
-async def _except(
-    session: AsyncSession,
-    schedule_id: UUID,
-    recurrence_at: datetime,
-    moved_to: datetime | None,
-    caller: Caller,
-    now: datetime,
-) -> None:
-    values = {"moved_to": moved_to, "changed_by": caller.person, "changed_at": now}
-    statement = insert(ScheduleException).values(
-        schedule_id=schedule_id, recurrence_at=recurrence_at, **values
-    )
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["schedule_id", "recurrence_at"], set_=values
-        )
-    )

@@ -20,12 +20,12 @@ from broadcast.errors import Conflict, Forbidden, InvalidInput
 from broadcast.schedules import clashes, grid, recurrence, targets
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.grid import Outcome, Overlap, Slot
-from broadcast.schedules.model import Schedule, ScheduleException, ScheduleState
+from broadcast.schedules.model import Schedule, ScheduleException
+from broadcast.schedules.neighbours import Neighbour, neighbours
 from broadcast.schedules.occurrences import (
     Exceptions,
     exceptions_of,
     occurrence_id,
-    of_revision,
     rule_of,
     starts_of,
 )
@@ -127,12 +127,14 @@ async def plan(
     coming = starts_of(schedule, exceptions or {}, now, until)
     ground = await targets.ground(session)
     slots = await _slots(ground, schedule, revision.seconds, coming[:MOST_SLOTS])
-    met = grid.overlaps(slots, [*slots, *await _others(session, ground, slots, schedule)])
+    others = await neighbours(session)
+    there = await _others(ground, slots, schedule, others.readable)
+    met = grid.overlaps(slots, [*slots, *there])
     mine = clashes.series(schedule, revision.seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
     later = [
         pair
-        for pair in await clashes.find(session, ground, mine, now)
+        for pair in await clashes.find(ground, mine, others.readable, now)
         if (pair.new.occurrence_id, pair.other.occurrence_id) not in seen
     ]
     reached = await _reached(ground, schedule, first)
@@ -144,6 +146,7 @@ async def plan(
         warnings=[
             *_warnings(rule, schedule.starts_at, first, reached),
             *await _outdated(session, revision),
+            *others.warnings(),
         ],
     )
 
@@ -217,7 +220,10 @@ async def _clusters(ground: Ground, schedule: Schedule, at: datetime) -> frozens
 
 
 async def _others(
-    session: AsyncSession, ground: Ground, slots: Sequence[Slot], schedule: Schedule
+    ground: Ground,
+    slots: Sequence[Slot],
+    schedule: Schedule,
+    neighbours: Iterable[Neighbour],
 ) -> list[Slot]:
     """What other schedules come to around the slots, at clusters that they share.
 
@@ -226,30 +232,18 @@ async def _others(
     if not slots:
         return []
     mine = frozenset().union(*(slot.cluster_ids for slot in slots))
-    rows = await session.execute(
-        sa.select(Schedule, Revision.seconds)
-        .join(Revision, of_revision())
-        .where(
-            Schedule.state == ScheduleState.ACTIVE,
-            Revision.state == RevisionState.APPROVED,
-            Schedule.id != schedule.id,
-        )
-    )
-    sharing = [
-        (other, seconds)
-        for other, seconds in rows
-        if not mine.isdisjoint(await _clusters(ground, other, slots[0].starts_at))
-    ]
-    exceptions = await exceptions_of(session, [other.id for other, _ in sharing])
     length = (slots[0].ends_at - slots[0].starts_at).total_seconds()
     times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
     found: list[Slot] = []
-    for other, seconds in sharing:
-        theirs = recurrence.times_of_day(rule_of(other), other.starts_at, LOCAL)
-        moved = any(exceptions[other.id].values())
+    for other, rule, seconds, exceptions in neighbours:
+        reached = await _clusters(ground, other, slots[0].starts_at)
+        if other.id == schedule.id or mine.isdisjoint(reached):
+            continue
+        theirs = recurrence.times_of_day(rule, other.starts_at, LOCAL)
+        moved = any(exceptions.values())
         if moved or grid.may_meet(times, length, theirs, seconds):
             begin = slots[0].starts_at - timedelta(seconds=seconds)
-            starts = starts_of(other, exceptions[other.id], begin, slots[-1].ends_at)
+            starts = starts_of(other, exceptions, begin, slots[-1].ends_at)
             found += await _slots(ground, other, seconds, starts)
     return found
 
@@ -325,4 +319,5 @@ async def collisions(
     new = [Planned(moved.recurrence_at, moved.moved_to)]
     slots = await _slots(ground, schedule, revision.seconds, new)
     others = await _slots(ground, schedule, revision.seconds, siblings)
-    return grid.overlaps(slots, [*others, *await _others(session, ground, slots, schedule)])
+    readable = (await neighbours(session)).readable
+    return grid.overlaps(slots, [*others, *await _others(ground, slots, schedule, readable)])

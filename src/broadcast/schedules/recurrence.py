@@ -194,9 +194,11 @@ def carry_over(
     """Exceptions of a schedule under its changed rule: what was left out stays left out.
 
     A start that both rules have keeps its own exception. Of the others of a local day, the n-th
-    that the old rule had goes on as the n-th that the new one has. An exception whose start goes
-    on as none has nothing left to except; neither has the move of a single start that is now
-    meant for another time.
+    that the old rule had goes on as the n-th that the new one has. A left-out start that goes on
+    as none is kept for when it returns (docs/decisions/0036): by itself, or by its order in the
+    day where the new rule has room beside what sounds. A move whose start goes on as none has
+    nothing left to move; neither has the move of a single start that is now meant for another
+    time.
 
     Args:
         exceptions: By `recurrence_at` of the old rule.
@@ -210,10 +212,16 @@ def carry_over(
         before, after = (
             _starts(rule, starts_at, begin, begin + DAY, zone) for rule, starts_at in (old, new)
         )
-        for at, goes_on_as in _counterparts(before, after).items():
-            is_asked_anew = new[0] is None and at != goes_on_as
-            if at in exceptions and not (is_asked_anew and exceptions[at] is not None):
-                kept[goes_on_as] = exceptions[at]
+        excepted = {at: to for at, to in exceptions.items() if _wall(at, zone).date() == day}
+        waiting = {at for at, to in excepted.items() if to is None and at not in before}
+        goes_on_as = _counterparts(before, after, waiting)
+        for at, moved_to in excepted.items():
+            goes_on = goes_on_as.get(at)
+            is_asked_anew = new[0] is None and at != goes_on
+            if moved_to is None:
+                kept[goes_on or at] = None
+            elif goes_on is not None and not is_asked_anew:
+                kept[goes_on] = moved_to
     return kept
 
 
@@ -265,12 +273,21 @@ def _still_in(
     return sorted(at for at in after if is_in(came_of.get(at, at)))
 
 
-def _counterparts(before: Collection[T], after: Collection[T]) -> dict[T, T]:
-    """As which a start of a day goes on: as itself where it stays, the others by their order."""
-    gone = sorted(each for each in before if each not in after)
-    came = sorted(each for each in after if each not in before)
+def _counterparts(
+    before: Collection[T], after: Collection[T], waiting: Collection[T] = ()
+) -> dict[T, T]:
+    """As which a start of a day goes on: as itself where it stays, the others by their order.
+
+    Those that are `waiting` to return go on as what is left beside those of `before`.
+    """
     stay = {each: each for each in before if each in after}
-    return stay | dict(zip(gone, came, strict=False))
+    stay.update((each, each) for each in waiting if each in after)
+    came = sorted(each for each in after if each not in stay)
+    gone = sorted(each for each in before if each not in stay)
+    idle = sorted(each for each in waiting if each not in stay)
+    gone += idle[: max(len(came) - len(gone), 0)]
+    stay.update(zip(sorted(gone), came, strict=False))
+    return stay
 
 
 def fires(rule: Rule | None, starts_at: datetime, at: datetime, zone: ZoneInfo) -> bool:

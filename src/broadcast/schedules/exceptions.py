@@ -1,0 +1,100 @@
+"""Single starts of a schedule that a person moved or left out, through every edit of its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller
+from broadcast.clock import LOCAL
+from broadcast.schedules import recurrence
+from broadcast.schedules.model import ScheduleException
+from broadcast.schedules.occurrences import Exceptions, exceptions_of
+from broadcast.schedules.rrule import Rule
+
+MOST_NAMED = 5
+"""Starts that a warning names."""
+
+Series = tuple[Rule | None, datetime]
+"""Rule and first start."""
+
+
+async def put(
+    session: AsyncSession,
+    schedule_id: UUID,
+    recurrence_at: datetime,
+    moved_to: datetime | None,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    """Move a start, or (None) leave it out."""
+    values = {"moved_to": moved_to, "changed_by": caller.person, "changed_at": now}
+    statement = insert(ScheduleException).values(
+        schedule_id=schedule_id, recurrence_at=recurrence_at, **values
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["schedule_id", "recurrence_at"], set_=values
+        )
+    )
+
+
+async def carry_over(
+    session: AsyncSession,
+    schedule_id: UUID,
+    old: Series,
+    new: Series,
+    caller: Caller,
+    now: datetime,
+) -> tuple[Exceptions, list[str]]:
+    """Have the exceptions of a schedule hold for its changed rule.
+
+    Returns:
+        The exceptions, and what whoever makes the change might not expect of them.
+    """
+    before = (await exceptions_of(session, [schedule_id]))[schedule_id]
+    if old == new:
+        return before, []
+    after = recurrence.carry_over(before, old, new, LOCAL)
+    of_schedule = ScheduleException.schedule_id == schedule_id
+    await session.execute(sa.delete(ScheduleException).where(of_schedule))
+    for at, moved_to in after.items():
+        await put(session, schedule_id, at, moved_to, caller, now)
+    return after, _unexpected(before, old, after, new, now)
+
+
+def _unexpected(
+    before: Exceptions, old: Series, after: Exceptions, new: Series, now: datetime
+) -> list[str]:
+    silent = [
+        at
+        for at, moved_to in sorted(after.items())
+        if moved_to is None
+        and at > now
+        and recurrence.fires(*new, at, LOCAL)
+        and not (at in before and recurrence.fires(*old, at, LOCAL))
+    ]
+    moved = sorted(at for at in before.values() if at is not None and at > now)
+    lost = [at for at in moved if at not in after.values()]
+    said = []
+    if silent:
+        said.append(
+            f"{_listed(silent)} vẫn bỏ như đã chọn trước đây; muốn phát, hãy lập lịch riêng cho "
+            "giờ đó"
+        )
+    if lost:
+        said.append(
+            f"lần phát đã dời sang {_listed(lost)} không còn trong lịch sau khi sửa nên không phát"
+        )
+    return said
+
+
+def _listed(starts: Sequence[datetime]) -> str:
+    named = ", ".join(f"{at.astimezone(LOCAL):%H:%M %d/%m/%Y}" for at in starts[:MOST_NAMED])
+    more = len(starts) - MOST_NAMED
+    return f"{named} và {more} lần khác" if more > 0 else named

@@ -1,0 +1,119 @@
+"""The other schedules that are read when one is saved, without those that cannot be read.
+
+No row may keep people from their work (docs/decisions/0032): one that a bug or a hand at the
+database has spoilt is left out of the comparison, and whoever saves is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.bulletins.model import Revision, RevisionState
+from broadcast.clock import LOCAL
+from broadcast.errors import InvalidInput
+from broadcast.schedules import recurrence
+from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.occurrences import (
+    LONGEST,
+    Exceptions,
+    exceptions_of,
+    of_revision,
+    rule_of,
+)
+from broadcast.schedules.rrule import Rule
+
+log = structlog.get_logger()
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Moments that a person can have meant."""
+
+
+class Neighbour(NamedTuple):
+    """A schedule that may still come to something."""
+
+    schedule: Schedule
+    rule: Rule | None
+    seconds: float
+    """Length of its sound."""
+    exceptions: Exceptions
+
+
+class Neighbours(NamedTuple):
+    """All that can be read, and those that cannot."""
+
+    readable: list[Neighbour]
+    unreadable: list[Schedule]
+
+    def warnings(self) -> list[str]:
+        """What whoever saves a schedule is told of those that it was not compared with."""
+        return [
+            f"lịch “{each.title[:80]}” (số {each.id}) lưu trong hệ thống bị hỏng nên chưa so trùng"
+            " giờ được; hãy báo người quản trị, hoặc thu hồi lịch đó rồi lập lại"
+            for each in self.unreadable
+        ]
+
+
+async def neighbours(session: AsyncSession) -> Neighbours:
+    """Active schedules with an approved revision."""
+    # Words that a row of a later release may hold stay unread: they concern nobody else.
+    own = [sa.orm.defer(Schedule.on_preempt), sa.orm.defer(Schedule.state)]
+    found = await session.execute(
+        sa.select(Schedule, Revision.seconds)
+        .join(Revision, of_revision())
+        .where(Schedule.state == ScheduleState.ACTIVE, Revision.state == RevisionState.APPROVED)
+        .options(*own)
+    )
+    rows = found.all()
+    exceptions = await exceptions_of(session, [schedule.id for schedule, _ in rows])
+    others = Neighbours([], [])
+    for schedule, seconds in rows:
+        try:
+            others.readable.append(read(schedule, seconds, exceptions[schedule.id]))
+        except InvalidInput as error:
+            others.unreadable.append(schedule)
+            log.warning(
+                "schedules.neighbour.unreadable", schedule_id=str(schedule.id), error=error.detail
+            )
+    return others
+
+
+def read(schedule: Schedule, seconds: float, exceptions: Exceptions) -> Neighbour:
+    """A stored schedule, once it is sure that everything can be worked out from it.
+
+    Raises:
+        InvalidInput: It cannot; says which column.
+    """
+    rule = rule_of(schedule)
+    recurrence.times_of_day(rule, _in_time("starts_at", schedule.starts_at), LOCAL)
+    for at, moved_to in exceptions.items():
+        _in_time("recurrence_at", at)
+        _in_time("moved_to", at if moved_to is None else moved_to)
+    if not 0 <= seconds <= LONGEST.total_seconds():
+        raise InvalidInput("seconds", f"{seconds} giây")
+    if not 0 <= schedule.late_limit_seconds <= timedelta(days=1).total_seconds():
+        raise InvalidInput("late_limit_seconds", f"{schedule.late_limit_seconds} giây")
+    _check_targets(schedule.targets)
+    return Neighbour(schedule, rule, seconds, exceptions)
+
+
+def _in_time(name: str, at: datetime) -> datetime:
+    if at.tzinfo is None or not EARLIEST <= at <= LATEST:  # without a zone: infinity
+        raise InvalidInput(name, str(at))
+    return at
+
+
+def _check_targets(targets: Any) -> None:
+    if not isinstance(targets, Sequence) or isinstance(targets, str):
+        raise InvalidInput("targets", "không phải danh sách")
+    for index, target in enumerate(targets):
+        if not isinstance(target, dict) or len(target) != 1:
+            raise InvalidInput(f"targets.{index}", str(target))
+        [(kind, code)] = target.items()
+        if kind not in {"area", "cluster"} or not isinstance(code, str):
+            raise InvalidInput(f"targets.{index}", str(target))
