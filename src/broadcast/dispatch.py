@@ -50,7 +50,7 @@ from broadcast.devices.retained import Retained, followed
 from broadcast.devices.sweep import sweep
 from broadcast.incidents.watch import Watch
 from broadcast.mqtt import Link
-from broadcast.plays import closer, ledger
+from broadcast.plays import closer, corrections, ledger
 from broadcast.plays.settling import settle_plays
 from broadcast.plays.surroundings import Key
 from broadcast.programmes import content, issue
@@ -81,6 +81,8 @@ ROLE = "dispatch"
 POLL_SECONDS = 1.0
 SCHEDULES_AT_ONCE = 100
 """Schedules of one transaction: a third of a second in a province of 10,000 clusters."""
+MARKS_AT_ONCE = 20
+"""Corrections of one transaction; each may come to a thousand plays."""
 OCCURRENCES_AT_ONCE = 50
 """Occurrences of one transaction; each may come to thousands of plays."""
 
@@ -224,6 +226,7 @@ class Dispatcher:
             Step("commands", turn, self._commands),
             Step("publish", turn, self._publish),
             Step("settle", often, self._settle),
+            Step("corrections", often, self._corrections),
             Step("presence", often, self._presence),
             Step("incidents", often, self._incidents),
             Step("fold", turn, self._fold),
@@ -539,6 +542,28 @@ class Dispatcher:
                     keys = await closer.due(session, now, wait, but)
                 await failures.one_by_one(self._engine, "settle", keys, _name_of, work, now)
                 count = len(keys)
+
+    async def _corrections(self, now: datetime) -> bool:
+        """Settle again what a correction of the past concerns."""
+        wait = self._rules.settle_after
+        kept = self._settings.upkeep
+        shortest = timedelta(days=min(kept.readiness_days, kept.receipt_days))
+        # What is told of a play begins with the first document that held it.
+        since = now - min(shortest, issue.KEEP_REVISIONS) + self._rules.horizon
+
+        async def work(session: AsyncSession, some: Sequence[int]) -> None:
+            await corrections.take_up(session, some, now, since, wait)
+
+        budget = _Budget()
+        while not budget.spent():
+            async with self._transaction() as session:
+                waiting = await failures.waiting(session, "corrections", now)
+                but = [int(name) for name in waiting if name]
+                ids = await corrections.marked(session, now, since, but, MARKS_AT_ONCE)
+            if not ids:
+                return False
+            await failures.one_by_one(self._engine, "corrections", ids, str, work, now)
+        return True
 
     async def _presence(self, now: datetime) -> None:
         async with self._transaction() as session:

@@ -17,7 +17,7 @@ from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
 from broadcast.coverage.folding import KEPT_DAYS
-from broadcast.devices.enrolment import retire
+from broadcast.devices.enrolment import retire, take_down
 from broadcast.devices.model import (
     Device,
     DevicePresence,
@@ -37,6 +37,7 @@ from broadcast.programmes.model import (
 )
 from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
@@ -713,6 +714,20 @@ async def test_past_days_are_folded_for_the_indicators_and_kept_up_to_date(world
     await world.turn()
     async with world.engine.connect() as connection:
         assert await connection.scalar(marked) == 0
+
+
+async def test_a_correction_of_the_past_settles_its_plays_again(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "V1"}, hours=1)
+    await world.turn()
+    await world.turn(after=timedelta(hours=3))
+    [(state, reason)] = await world.plays()
+    assert (state, reason) == (PlayState.MISSED, "server_away")
+    async with db.transaction(world.engine) as session:
+        cluster = await find_cluster(session, "C-V1")
+        assert cluster is not None
+        await take_down(session, cluster, NOW)
+    await world.turn(after=timedelta(seconds=6))
+    assert await world.plays() == [(PlayState.MISSED, "no_device")]
 
 
 async def test_a_change_of_known_audio_is_at_the_broker_before_any_step(world: World) -> None:

@@ -73,6 +73,22 @@ class PlayChange(Base):
     cause: Mapped[str]
 
 
+class Correction(Base):
+    """Somebody changed what plays of the past are judged by. Written by triggers."""
+
+    __tablename__ = "corrections"
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    cause: Mapped[str]
+    """Table that was written."""
+    device_id: Mapped[int | None]
+    """Whose records may belong to another cluster now."""
+    cluster_id: Mapped[int | None]
+    """Whose plays; null for all."""
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
 class Journal(Base):
     """How far a device's journal is stored without a gap: what may be confirmed to it."""
 

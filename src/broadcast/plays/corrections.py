@@ -1,0 +1,150 @@
+"""Plays settled again because somebody corrected who hung where, who heard what, or an outage.
+
+Triggers leave a mark with every such change, in its transaction, whatever way it came: REST, a
+file, a merger, a hand at the database. Reports that come late need no mark: they settle their
+plays themselves.
+
+What is known around a silent play (receipts, readiness, documents that were published) has an end;
+beyond it only plays are settled of which records went to another place. The others stay as they
+were judged while all of it was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.plays.model import Correction
+from broadcast.plays.settling import settle_plays
+from broadcast.plays.surroundings import Key
+
+BATCH = 1000
+"""Plays of one mark that are settled in one transaction, and those that start with the last."""
+
+_IDLE = sa.text("""
+    DELETE FROM corrections AS m
+    WHERE NOT EXISTS (
+        SELECT FROM plays AS p
+        WHERE p.starts_at >= GREATEST(m.since, :known_since)
+          AND p.starts_at < COALESCE(m.until, 'infinity') AND p.starts_at <= :now
+          AND (m.cluster_id IS NULL OR p.cluster_id = m.cluster_id)
+    ) AND NOT EXISTS (
+        SELECT FROM journal_records AS j
+        WHERE j.device_id = m.device_id AND j.received_at >= m.since - interval '1 day'
+    )
+""").bindparams(
+    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("known_since", type_=sa.DateTime(timezone=True)),
+)
+
+_MOVE = sa.text("""
+    WITH told AS (
+        SELECT j.device_id, j.journal_id, j.seq, j.occurrence_id, j.cluster_id AS was, o.id,
+               (SELECT i.cluster_id FROM installations AS i
+                WHERE i.device_id = j.device_id AND i.installed_at <= started.at
+                  AND (i.removed_at IS NULL OR i.removed_at > started.at)
+                ORDER BY i.installed_at DESC LIMIT 1) AS cluster_id
+        FROM journal_records AS j
+        LEFT JOIN occurrences AS o ON o.id = CASE
+            WHEN j.occurrence_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+            THEN j.occurrence_id::uuid END
+        CROSS JOIN LATERAL (
+            SELECT COALESCE(o.starts_at, LEAST(j.at, j.received_at)) AS at
+        ) AS started
+        WHERE j.device_id = :device_id AND j.received_at >= :since - interval '1 day'
+          AND started.at >= :since AND started.at < COALESCE(:until, 'infinity')
+    )
+    UPDATE journal_records AS j SET cluster_id = told.cluster_id
+    FROM told
+    WHERE (j.device_id, j.journal_id, j.seq) = (told.device_id, told.journal_id, told.seq)
+      AND told.was IS DISTINCT FROM told.cluster_id
+    RETURNING told.id, told.was, told.cluster_id
+""").bindparams(
+    sa.bindparam("device_id", type_=sa.Integer()),
+    sa.bindparam("since", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("until", type_=sa.DateTime(timezone=True)),
+)
+"""As `reports` assigns a record when it comes."""
+
+_CONCERNED = sa.text("""
+    SELECT p.occurrence_id, p.cluster_id, p.starts_at
+    FROM plays AS p
+    WHERE p.starts_at >= GREATEST(:since, :known_since)
+      AND p.starts_at < COALESCE(:until, 'infinity')
+      AND p.starts_at <= :now AND (CAST(:cluster_id AS integer) IS NULL
+                                   OR p.cluster_id = :cluster_id)
+    ORDER BY p.starts_at
+    FETCH FIRST (:batch) ROWS WITH TIES
+""").bindparams(
+    sa.bindparam("cluster_id", type_=sa.Integer()),
+    sa.bindparam("since", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("until", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("known_since", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("batch", type_=sa.Integer()),
+)
+
+
+async def marked(
+    session: AsyncSession, now: datetime, known_since: datetime, but: Collection[int], limit: int
+) -> list[int]:
+    """Marks that are to be taken up, oldest first; those that concern nothing are dropped.
+
+    `but`: not these.
+    """
+    if await session.scalar(sa.select(Correction.id).limit(1)) is None:
+        return []
+    await session.execute(_IDLE, {"now": now, "known_since": known_since})
+    ids = sa.select(Correction.id).where(Correction.id.not_in(list(but)))
+    return list(await session.scalars(ids.order_by(Correction.id).limit(limit)))
+
+
+async def take_up(
+    session: AsyncSession,
+    ids: Iterable[int],
+    now: datetime,
+    known_since: datetime,
+    settle_after: timedelta,
+) -> None:
+    """Settle again what these marks concern, at most `BATCH` plays of each at a time.
+
+    Args:
+        session: Open transaction.
+        ids: Of `marked`.
+        now: Present.
+        known_since: From when on all is known around plays.
+        settle_after: How long after `ends_by` reports are waited for.
+    """
+    marks = sa.select(Correction).where(Correction.id.in_(ids)).order_by(Correction.id)
+    for mark in (await session.scalars(marks.with_for_update(skip_locked=True))).all():
+        span = {"since": mark.since, "until": mark.until}
+        keys: set[Key] = set()
+        if mark.device_id is not None:
+            for occurrence_id, was, is_now in await session.execute(
+                _MOVE, {"device_id": mark.device_id, **span}
+            ):
+                places = {was, is_now} - {None} if occurrence_id is not None else set()
+                keys.update((occurrence_id, cluster_id) for cluster_id in places)
+        concerned = (
+            await session.execute(
+                _CONCERNED,
+                {
+                    "cluster_id": mark.cluster_id,
+                    "now": now,
+                    "known_since": known_since,
+                    "batch": BATCH,
+                    **span,
+                },
+            )
+        ).all()
+        keys.update((row.occurrence_id, row.cluster_id) for row in concerned)
+        if keys:
+            await settle_plays(session, sorted(keys), now, settle_after, mark.cause)
+        if len(concerned) < BATCH:
+            await session.delete(mark)
+        else:
+            mark.since = concerned[-1].starts_at + timedelta.resolution
+        await session.flush()
