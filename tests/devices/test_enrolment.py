@@ -34,7 +34,7 @@ HOUR = timedelta(hours=1)
 
 
 def facts(code: str, volume: int = 70) -> DeviceFacts:
-    return DeviceFacts(code, "TTX-4G", "86000", [Codec.OPUS, Codec.MP3], volume, 100)
+    return DeviceFacts(code, "TTX-4G", f"86000{code}", [Codec.OPUS, Codec.MP3], volume, 100)
 
 
 async def cluster(session: AsyncSession, code: str) -> Cluster:
@@ -247,3 +247,81 @@ async def test_a_wrong_device_is_refused_with_its_place(
     assert [(fault["row"], fault["column"]) for fault in found] == [(3, column)]
     assert says in found[0]["detail"]
     assert await device_ids(session) == before
+
+
+def box(code: str, model: str, serial: str) -> DeviceFacts:
+    return DeviceFacts(code, model, serial, [Codec.OPUS], 70, 100)
+
+
+@pytest.mark.parametrize(
+    ("model", "serial", "taken"),
+    [
+        ("TTX-4G", "0860017", True),
+        ("ttx-4g ", " 0860 017", True),
+        ("TTX-4G", "860017", True),
+        ("TTX-4G", "860017.0", True),
+        ("", "0860017", True),
+        ("VTV-9", "0860017", False),
+        ("TTX-4G", "0860018", False),
+        ("TTX-4G", "", False),
+    ],
+)
+async def test_a_serial_number_is_one_box_of_its_model(
+    session: AsyncSession, model: str, serial: str, taken: bool
+) -> None:
+    await sample.everything(session)
+    await enrol(session, box("A-1", "TTX-4G", "0860017"), MORNING)
+    await enrol(session, box("B-1", "TTX-4G", ""), MORNING)
+    other = await enrol(session, box("B-2", "X", "7"), MORNING)
+    if not taken:
+        await enrol(session, box("C-1", model, serial), MORNING)
+        return
+    with pytest.raises(InvalidInput, match=r"A-1|bảng tính") as refused:
+        await enrol(session, box("C-1", model, serial), MORNING)
+    assert refused.value.field == "serial"
+    with pytest.raises(InvalidInput):
+        await describe(session, other, box("B-2", model, serial))
+
+
+async def test_a_box_that_was_retired_may_be_enrolled_under_a_new_code(
+    session: AsyncSession,
+) -> None:
+    await sample.everything(session)
+    old = await enrol(session, box("A-1", "TTX-4G", "86"), MORNING)
+    await retire(session, old, MORNING + HOUR)
+    await enrol(session, box("A-2", "TTX-4G", "86"), MORNING + HOUR)
+    await describe(session, old, box("A-1", "TTX-4G", "86"))
+
+
+async def test_what_was_stored_twice_before_can_still_be_changed(session: AsyncSession) -> None:
+    await sample.everything(session)
+    one = await enrol(session, box("A-1", "TTX-4G", "86"), MORNING)
+    two = await enrol(session, box("A-2", "TTX-4G", "87"), MORNING)
+    two.serial = "86"
+    await session.flush()
+    await describe(session, one, box("A-1", "TTX-4G", "86")._replace(volume=30))
+    assert one.volume == 30
+    await describe(session, two, box("A-2", "TTX-4G", "87"))
+
+
+HEAD = "code,model,serial,codecs\n"
+
+
+async def test_a_file_has_every_serial_once(session: AsyncSession) -> None:
+    await sample.everything(session)
+    await import_devices(session, HEAD + "A-1,TTX,860001,opus\nA-2,TTX,860002,opus\n")
+    await import_devices(session, HEAD + "A-1,TTX,860002,opus\nA-2,TTX,860001,opus\n")
+    found = dict((await session.execute(sa.select(Device.code, Device.serial))).all())
+    assert found == {"A-1": "860002", "A-2": "860001"}, "they were written the wrong way round"
+    for rows, said in (
+        ("A-3,TTX,860001,opus\n", "A-2"),
+        ("A-3,TTX,860003,opus\nA-4,TTX,860003,opus\n", "A-3"),
+        ("A-1,TTX,860001,opus\n", "A-2"),
+        ("A-3,TTX,8.6E+14,opus\n", "bảng tính"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await import_devices(session, HEAD + rows)
+        faults = refused.value.extra["errors"]
+        assert isinstance(faults, list)
+        [fault] = faults
+        assert (fault["column"], said in fault["detail"]) == ("serial", True), fault

@@ -20,6 +20,7 @@ from broadcast.areas.topology import touch
 from broadcast.clock import LOCAL
 from broadcast.codes import KnownCodes
 from broadcast.devices.model import Device, Installation
+from broadcast.devices.serials import KnownSerials, Plate, known_serials
 from broadcast.errors import Conflict, InvalidInput
 from broadcast.stations.imports import Kind
 from broadcast.stations.model import Cluster, Evidence
@@ -45,12 +46,13 @@ async def enrol(session: AsyncSession, facts: DeviceFacts, now: datetime) -> Dev
 
     Raises:
         Conflict: The code is taken, also by a device that was retired: its reports bear it.
-        InvalidInput: It resembles another.
+        InvalidInput: It resembles another, or another device in use bears its serial number.
     """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
     if await find_device(session, facts.code) is not None:
         raise Conflict(f"Đã có thiết bị mã “{facts.code}”; mã không dùng lại.")
     (await _known_codes(session)).admit(facts.code)
+    (await known_serials(session)).admit(_plate(facts))
     values = facts._asdict() | {"codecs": _codecs(facts)}
     device = Device(**values, enrolled_at=now, retired_at=None)
     session.add(device)
@@ -67,7 +69,14 @@ async def _known_codes(session: AsyncSession) -> KnownCodes:
 async def describe(
     session: AsyncSession, device: Device, facts: DeviceFacts
 ) -> tuple[Action, str]:
-    """Change what is known of a device; its configuration is sent anew when volumes change."""
+    """Change what is known of a device; its configuration is sent anew when volumes change.
+
+    Raises:
+        InvalidInput: Another device in use bears the serial number.
+    """
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    if device.retired_at is None:
+        (await known_serials(session)).admit(_plate(facts), _plate(device))
     outcome = changed(device, facts._asdict() | {"codecs": _codecs(facts)})
     if outcome[0] is not Action.UNCHANGED:
         await touch(session)
@@ -76,6 +85,10 @@ async def describe(
 
 def _codecs(facts: DeviceFacts) -> list[str]:
     return sorted({codec.value for codec in facts.codecs})
+
+
+def _plate(of: DeviceFacts | Device) -> Plate:
+    return Plate(of.code, of.model, of.serial)
 
 
 async def retire(session: AsyncSession, device: Device, now: datetime) -> None:
@@ -263,6 +276,7 @@ class _Enrolment(NamedTuple):
     now: datetime
     devices: dict[str, Device]
     codes: KnownCodes
+    serials: KnownSerials
     clusters: dict[str, Cluster]
     by_device: dict[int, list[Installation]]
     by_cluster: dict[int, list[Installation]]
@@ -285,13 +299,20 @@ def devices_kind(now: datetime) -> Kind[DeviceRow, _Enrolment]:
         await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         codes = [row.code for row in rows]
         named = {row.cluster_code for row in rows if row.cluster_code is not None}
-        devices = await session.scalars(sa.select(Device).where(Device.code.in_(codes)))
+        stored = await session.scalars(sa.select(Device).where(Device.code.in_(codes)))
+        devices = {device.code: device for device in stored}
+        changing = {
+            row.code
+            for row in rows
+            if row.code in devices and Plate(*row[:3]) != _plate(devices[row.code])
+        }
         clusters = await session.scalars(sa.select(Cluster).where(Cluster.code.in_(named)))
         enrolment = _Enrolment(
             session,
             now,
-            {device.code: device for device in devices},
+            devices,
             await _known_codes(session),
+            await known_serials(session, changing),
             {cluster.code: cluster for cluster in clusters},
             {},
             {},
@@ -326,12 +347,14 @@ async def _put_device(enrolment: _Enrolment, row: DeviceRow) -> tuple[Action, st
     device = enrolment.devices.get(row.code)
     if device is None:
         enrolment.codes.admit(row.code)
+        enrolment.serials.admit(_plate(facts))
         device = Device(**values, enrolled_at=enrolment.now, retired_at=None)
         enrolment.session.add(device)
         enrolment.devices[row.code] = device
         return Action.ADDED, row.model
     if device.retired_at is not None:
         raise InvalidInput("code", f"thiết bị {row.code} đã ngừng dùng; mã không dùng lại")
+    enrolment.serials.admit(_plate(facts), _plate(device))
     return changed(device, values)
 
 

@@ -20,6 +20,7 @@ from broadcast.areas.sheets import Action, Report
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.codes import likeness
 from broadcast.stations.model import Plant, PlantState, Station, StationState, StationStatus
 from broadcast.stations.registry import LOCK
 
@@ -179,8 +180,9 @@ async def _open(
     """The new station of a commune, in the best of these statuses."""
     commune = lineage.tree_on(on)[succession.commune_code]
     code = f"DTT-{commune.code}"
+    used = {likeness(each) for each in codes}
     station = Station(
-        code=code if code not in codes else f"{code}-{on:%Y%m%d}",
+        code=code if likeness(code) not in used else f"{code}-{on:%Y%m%d}",
         name=f"Đài truyền thanh {commune.name[:1].lower()}{commune.name[1:]}",
         commune_code=commune.code,
         valid_from=on,
