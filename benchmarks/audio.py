@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.result import Result, Skipped, median_seconds
 from broadcast.bulletins import sandbox
-from broadcast.bulletins.decoding import plain
-from broadcast.bulletins.loudness import RATE, Samples
+from broadcast.bulletins.audio.decoding import plain
+from broadcast.bulletins.audio.loudness import RATE, Samples
 from broadcast.bulletins.speech import synthesis
 from broadcast.config import Audio
 

@@ -16,8 +16,8 @@ import av
 from benchmarks.audio import make_source
 from benchmarks.result import Result
 from broadcast.bulletins import sandbox
-from broadcast.bulletins.decoding import plain
-from broadcast.bulletins.loudness import RATE
+from broadcast.bulletins.audio.decoding import plain
+from broadcast.bulletins.audio.loudness import RATE
 from broadcast.config import Audio
 
 SECONDS = 3600

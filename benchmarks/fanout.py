@@ -15,11 +15,12 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.result import Result, Skipped
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.demo.api import Api
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.embedded.broker import Broker, mosquitto
+from broadcast.kit import clock, db
 from broadcast.programmes.keys import create_keys
 
 DEVICES = 1000

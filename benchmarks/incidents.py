@@ -17,11 +17,11 @@ from time import perf_counter
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.result import Result
-from broadcast import db
-from broadcast.clock import LOCAL
-from broadcast.devices.presence import Listening
-from broadcast.devices.sweep import keep_listening, sweep
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry.presence import Listening
+from broadcast.telemetry.sweep import keep_listening, sweep
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import RULES, World
 

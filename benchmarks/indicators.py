@@ -20,13 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks import province
 from benchmarks.result import Result
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
-from broadcast.clock import LOCAL
-from broadcast.coverage.figures import recompute
-from broadcast.coverage.folding import KEPT_DAYS
 from broadcast.demo.world import World
+from broadcast.indicators.figures import recompute
+from broadcast.indicators.rollup import KEPT_DAYS
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 from broadcast.programmes.keys import create_keys
 
 LIMIT_MS = 50.0

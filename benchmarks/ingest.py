@@ -26,7 +26,7 @@ from benchmarks.harness.bare import Bare
 from benchmarks.harness.publisher import Publisher
 from benchmarks.harness.system import Cpu, System, check_minutes, cpu_seconds, until_committed
 from benchmarks.result import Result, median_pair
-from broadcast import clock
+from broadcast.kit import clock
 
 DEVICES = 10_000
 ROUNDS = 10

@@ -38,8 +38,8 @@ from benchmarks.harness.system import (
     until_committed,
 )
 from benchmarks.result import Result, Skipped, median_pair
-from broadcast import clock
 from broadcast.embedded.child import Child
+from broadcast.kit import clock
 
 DEVICES = 10_000
 ROUNDS = 2

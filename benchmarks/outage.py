@@ -19,7 +19,7 @@ from typing import NamedTuple
 from benchmarks.harness.publisher import Publisher
 from benchmarks.harness.system import System, check_minutes, resident_bytes, until_committed
 from benchmarks.result import Result
-from broadcast import clock
+from broadcast.kit import clock
 
 DEVICES = 10_000
 ROUNDS = 6

@@ -12,9 +12,9 @@ from datetime import date, datetime, time, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
 from broadcast.areas.imports import import_areas, official_files
-from broadcast.clock import LOCAL
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 
 CLUSTERS, VILLAGES_PER_COMMUNE, DAYS = 3000, 16, 365
 PLAYS_A_DAY: Sequence[time] = (time(5, 30), time(11), time(17, 30))

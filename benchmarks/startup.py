@@ -15,8 +15,8 @@ import httpx
 import psutil
 
 from benchmarks.result import Result
-from broadcast import db
 from broadcast.demo.world import World
+from broadcast.kit import db
 from broadcast.programmes.keys import create_keys
 
 BARE = """

@@ -38,8 +38,9 @@ from benchmarks.harness.system import (
     resident_bytes,
 )
 from benchmarks.result import Result
-from broadcast import clock, config, db
-from broadcast.devices.sweep import sweep
+from broadcast import config
+from broadcast.kit import clock, db
+from broadcast.telemetry.sweep import sweep
 
 INTERVAL = 9.0
 STEPS = {1_000: 20.0, 3_000: 20.0, 10_000: 60.0}

@@ -23,12 +23,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from benchmarks.result import Result
-from broadcast import db
-from broadcast.devices import heartbeats
-from broadcast.devices.arrival import Arrival
 from broadcast.devices.model import Device
-from broadcast.devices.presence import Patience
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
+from broadcast.telemetry import heartbeats
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.presence import Patience
 from broadcast.upkeep.partitions import existing, pack_closed
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 

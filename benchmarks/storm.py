@@ -40,7 +40,7 @@ from benchmarks.harness.system import (
     resident_bytes,
 )
 from benchmarks.result import Result
-from broadcast import clock
+from broadcast.kit import clock
 
 DEVICES = 10_000
 INTERVAL = 60.0

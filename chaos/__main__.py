@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from random import SystemRandom
 
-from broadcast import logs
 from broadcast.embedded.broker import mosquitto
+from broadcast.kit import logs
 from chaos.plan import FREEZE_RATIO
 from chaos.run import Options, run
 

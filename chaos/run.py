@@ -27,12 +27,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.config import Role
 from broadcast.demo.api import Api
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
-from broadcast.errors import Unavailable
+from broadcast.kit import clock, db
+from broadcast.kit.errors import Unavailable
 from broadcast.plays.summary import Summary, summary
 from broadcast.programmes.keys import create_keys, load_keys
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare

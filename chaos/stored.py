@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.config import Rules
-from broadcast.devices.heartbeats import patience
+from broadcast.telemetry.heartbeats import patience
 from chaos.verdict import Flip, Occurrence, Play, Stored
 
 _RECORDS = sa.text("""

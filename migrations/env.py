@@ -11,17 +11,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import broadcast.accounts.model
 import broadcast.areas.model
 import broadcast.bulletins.model
-import broadcast.coverage.model
+import broadcast.commands.model
 import broadcast.devices.model
-import broadcast.failures
 import broadcast.incidents.model
+import broadcast.indicators.model
+import broadcast.kit.failures
+import broadcast.kit.roles
 import broadcast.plays.model
 import broadcast.programmes.model
-import broadcast.roles
 import broadcast.schedules.model
 import broadcast.stations.model
-import broadcast.web.model  # noqa: F401  the imports above and this one fill Base.metadata
-from broadcast.db import PARTITIONED, Base
+import broadcast.telemetry.model
+import broadcast.web.idempotency_keys  # noqa: F401  the imports above and this one fill Base.metadata
+from broadcast.kit.db import PARTITIONED, Base
 
 MIGRATION_LOCK = 0x74_74_6E_01
 """Advisory lock key: two processes that start together migrate one after the other."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from alembic import command
 
-from broadcast import db
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
 
 
 def main(message: str) -> None:

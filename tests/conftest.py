@@ -24,10 +24,10 @@ import pytest
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from broadcast import db
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker, Kind, mosquitto
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
 
 DEBIAN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 POSTGRES = {"wheel": None} | ({"debian": DEBIAN} if DEBIAN else {})

@@ -21,12 +21,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import clock, db
 from broadcast.programmes.keys import create_keys
 from broadcast.web.server import bind
 from broadcast.wire.codec import encode

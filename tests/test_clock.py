@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from broadcast import clock
+from broadcast.kit import clock
 from tests.devices.fleet import EIGHT, MINUTE
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast import codes
-from broadcast.codes import KnownCodes, likeness
-from broadcast.errors import InvalidInput
+from broadcast.kit import codes
+from broadcast.kit.codes import KnownCodes, likeness
+from broadcast.kit.errors import InvalidInput
 
 ALIKE = [
     ("00123", "123"),

@@ -8,7 +8,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import db
+from broadcast.kit import db
 
 DAY = date(2031, 5, 5)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from broadcast.logs import EVENTS_TOLD_APART, LINES_PER_MINUTE, Bounded
+from broadcast.kit.logs import EVENTS_TOLD_APART, LINES_PER_MINUTE, Bounded
 
 
 class Watch:

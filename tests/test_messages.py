@@ -18,8 +18,8 @@ from pydantic_core.core_schema import ErrorType
 
 import broadcast
 import broadcast.cli  # imports whatever defines an error
-from broadcast import errors
-from broadcast.errors import BroadcastError
+from broadcast.kit import errors
+from broadcast.kit.errors import BroadcastError
 from broadcast.web.validation import invalid
 
 SOURCES = Path(broadcast.__file__).parent

@@ -11,8 +11,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from broadcast import db
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
 
 
 @pytest.mark.postgres

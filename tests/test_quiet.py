@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
-from broadcast.quiet import next_stretch, quiet_window
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.quiet import next_stretch, quiet_window
 
 Windows = list[tuple[time, time]]
 

@@ -19,11 +19,15 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from broadcast import clock, config, db, dispatch, ingest_worker, mqtt, roles
+from broadcast import config
 from broadcast.app import create_app
 from broadcast.bulletins import prepare_worker
 from broadcast.config import Mqtt
+from broadcast.delivery import dispatcher
 from broadcast.embedded.broker import Broker
+from broadcast.ingest import worker
+from broadcast.kit import clock, db, roles
+from broadcast.mqtt import link
 from broadcast.programmes.keys import Keys
 from broadcast.wire.envelope import SigningKey
 
@@ -33,8 +37,8 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with shorter waits."""
     for module, name, seconds in (
         (roles, "TRY_SECONDS", 0.05), (roles, "HOLD_SECONDS", 0.2), (roles, "LOOK_SECONDS", 0.02),
-        (roles, "RETAKE_SECONDS", 0.5), (mqtt, "FIRST_RETRY", 0.05), (mqtt, "LONGEST_RETRY", 0.2),
-        (ingest_worker, "FIRST_RETRY", 0.05), (ingest_worker, "ECHOED_WITHIN", 2.0),
+        (roles, "RETAKE_SECONDS", 0.5), (link, "FIRST_RETRY", 0.05), (link, "LONGEST_RETRY", 0.2),
+        (worker, "FIRST_RETRY", 0.05), (worker, "ECHOED_WITHIN", 2.0),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, seconds)
 
@@ -188,7 +192,7 @@ async def test_a_broker_that_is_down_at_the_start_is_told_and_so_is_its_return(
 ) -> None:
     port = nowhere()
     settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
-    run = ingest_worker.run if role == "ingest" else dispatch.run
+    run = worker.run if role == "ingest" else dispatcher.run
     async with running(run(engine, settings, keys)):
 
         async def told() -> bool:
@@ -218,7 +222,7 @@ async def test_a_refused_login_is_told(
     server = await asyncio.start_server(refusing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
-    async with server, running(ingest_worker.run(engine, settings, keys)):
+    async with server, running(worker.run(engine, settings, keys)):
 
         async def told() -> bool:
             status, said = await ask()
@@ -247,7 +251,7 @@ async def test_a_broker_that_lets_nothing_through_is_told(
     server = await asyncio.start_server(deaf, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
-    async with server, running(ingest_worker.run(engine, settings, keys)):
+    async with server, running(worker.run(engine, settings, keys)):
 
         async def told() -> bool:
             status, said = await ask()
@@ -282,7 +286,7 @@ async def test_without_a_free_connection_the_roles_wait_and_go_on(
     theirs = db.create_engine(config.Postgres(dsn=SecretStr(postgres_dsn)))
     async with no_connection_left(postgres_dsn) as error:
         assert "max_connections" in db.explain(error)
-        work = ingest_worker.run(theirs, settings, keys), dispatch.run(theirs, settings, keys)
+        work = worker.run(theirs, settings, keys), dispatcher.run(theirs, settings, keys)
         tasks = [asyncio.create_task(each) for each in work]
         await asyncio.sleep(1)
         assert not [task for task in tasks if task.done()]

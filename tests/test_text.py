@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from broadcast.app import create_app
-from broadcast.areas import sheets
-from broadcast.areas.sheets import Column, Faults, File, Sheet
 from broadcast.config import Settings
-from broadcast.db import create_engine
-from broadcast.text import (
+from broadcast.kit import sheets
+from broadcast.kit.db import create_engine
+from broadcast.kit.sheets import Column, Faults, File, Sheet
+from broadcast.kit.text import (
     FILLED_LINE,
     LINE,
     PROSE,

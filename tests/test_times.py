@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from broadcast import times
 from broadcast.app import create_app
 from broadcast.config import Settings
-from broadcast.db import create_engine
-from broadcast.times import Day, Moment
+from broadcast.kit import times
+from broadcast.kit.db import create_engine
+from broadcast.kit.times import Day, Moment
 
 
 class Asked(BaseModel):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import heartbeats, packets
 from benchmarks.harness.helper import Helper
-from broadcast import clock
+from broadcast.kit import clock
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Gone
 from device_sim.player import reconnect_seconds

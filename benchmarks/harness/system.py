@@ -26,10 +26,11 @@ import psutil
 
 from benchmarks.harness import heartbeats, publisher
 from benchmarks.result import Skipped
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import clock, db
 from broadcast.programmes.keys import create_keys
 
 PATIENCE = 60.0

@@ -26,26 +26,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.areas.routes
 import broadcast.bulletins.routes
-import broadcast.coverage.routes
-import broadcast.devices.health_routes
 import broadcast.devices.routes
-import broadcast.devices.telemetry_routes
 import broadcast.incidents.routes
+import broadcast.indicators.routes
 import broadcast.plays.routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
+import broadcast.telemetry.health_routes
+import broadcast.telemetry.routes
 import broadcast.upkeep.routes
-from broadcast import clock, config, db, dispatch, ingest_worker, mqtt_login, startup
-from broadcast import roles as role_states
+from broadcast import config, startup
 from broadcast.accounts.routing import Router
 from broadcast.bulletins import prepare_worker
 from broadcast.config import Role
-from broadcast.errors import Unavailable
+from broadcast.delivery import dispatcher
+from broadcast.ingest import worker as ingest_worker
+from broadcast.kit import clock, db
+from broadcast.kit import roles as role_states
+from broadcast.kit.errors import Unavailable
+from broadcast.mqtt import login
 from broadcast.programmes.keys import Keys, load_keys
 from broadcast.upkeep.ready import Prober, Readiness
 from broadcast.web import problems, rest, server
-from broadcast.web.describe import described
+from broadcast.web.openapi import described
 
 log = structlog.get_logger()
 
@@ -63,14 +67,14 @@ ROUTERS = (
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
-    broadcast.devices.telemetry_routes.router,
+    broadcast.telemetry.routes.router,
     broadcast.incidents.routes.router,
-    broadcast.devices.health_routes.router,
+    broadcast.telemetry.health_routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,
-    broadcast.coverage.routes.router,
+    broadcast.indicators.routes.router,
     broadcast.upkeep.routes.router,
 )
 
@@ -230,7 +234,7 @@ async def _begin(
     """
     names = {
         Role.INGEST: ingest_worker.role_name(worker),
-        Role.DISPATCH: dispatch.ROLE,
+        Role.DISPATCH: dispatcher.ROLE,
         Role.PREPARE: prepare_worker.ROLE,
     }
     while not stop.is_set():
@@ -260,9 +264,9 @@ def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 
     if Role.INGEST in roles or Role.DISPATCH in roles:
         load_keys(settings.keys)
     if Role.INGEST in roles:
-        mqtt_login.check(settings.mqtt, ingest_worker.session_of(settings.mqtt, worker))
+        login.check(settings.mqtt, ingest_worker.session_of(settings.mqtt, worker))
     if Role.DISPATCH in roles:
-        mqtt_login.check(settings.mqtt, settings.mqtt.session("dispatch"))
+        login.check(settings.mqtt, settings.mqtt.session("dispatch"))
     if Role.WEB in roles:
         check_content(settings.content_dir)
 
@@ -339,4 +343,4 @@ async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, work
         WORKERS.set(settings.ingest.workers)
         await ingest_worker.run(engine, settings, keys, worker)
     else:
-        await dispatch.run(engine, settings, keys)
+        await dispatcher.run(engine, settings, keys)

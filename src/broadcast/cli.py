@@ -15,18 +15,19 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from broadcast import config, db, logs, startup
-from broadcast.accounts.commands import app as accounts
-from broadcast.areas.commands import app as areas
-from broadcast.bulletins.speech.commands import app as speech
-from broadcast.coverage.commands import indicators
-from broadcast.devices.commands import app as devices
+from broadcast import config, startup
+from broadcast.accounts.cli import app as accounts
+from broadcast.areas.cli import app as areas
+from broadcast.bulletins.speech.cli import app as speech
+from broadcast.devices.cli import app as devices
 from broadcast.embedded.broker import Kind
-from broadcast.errors import BroadcastError, InvalidInput
-from broadcast.incidents.commands import incidents
-from broadcast.programmes.commands import app as keys
-from broadcast.stations.commands import app as stations
-from broadcast.upkeep.commands import upkeep
+from broadcast.incidents.cli import incidents
+from broadcast.indicators.cli import indicators
+from broadcast.kit import db, logs
+from broadcast.kit.errors import BroadcastError, InvalidInput
+from broadcast.programmes.cli import app as keys
+from broadcast.stations.cli import app as stations
+from broadcast.upkeep.cli import upkeep
 
 Faults = Literal["none", "weak-link", "power", "all"]
 

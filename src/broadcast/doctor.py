@@ -24,10 +24,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from broadcast import clock, config, db, startup
+from broadcast import config, startup
 from broadcast.app import check_content
-from broadcast.errors import BroadcastError
-from broadcast.mqtt_login import log_in
+from broadcast.kit import clock, db
+from broadcast.kit.errors import BroadcastError
+from broadcast.mqtt.login import log_in
 from broadcast.programmes.keys import load_keys
 from broadcast.upkeep import checks, storage
 from broadcast.wire.limits import PACKET_BYTES

@@ -17,8 +17,9 @@ from pydantic_settings import SettingsError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from broadcast import config, db
-from broadcast.errors import because
+from broadcast import config
+from broadcast.kit import db
+from broadcast.kit.errors import because
 
 DSN = "BROADCAST_POSTGRES__DSN"
 

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from fastapi import Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db
 from broadcast.accounts.auth import Caller, CallerDep, create_token, require
 from broadcast.accounts.model import ApiToken, Role
 from broadcast.accounts.routing import Router
-from broadcast.errors import InvalidInput
+from broadcast.kit import clock, db
+from broadcast.kit.errors import InvalidInput
 from broadcast.web import rest
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from broadcast.areas import sheets
 from broadcast.areas.imports import AREAS, LINEAGE, official_files
 from broadcast.areas.tree import Lineage, Step, Unit
+from broadcast.kit import sheets
 
 
 @cache

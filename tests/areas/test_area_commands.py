@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from broadcast.areas import commands
-from broadcast.devices import commands as device_commands
-from broadcast.errors import InvalidInput
-from broadcast.stations import commands as station_commands
+from broadcast.areas import cli
+from broadcast.devices import cli as device_commands
+from broadcast.kit.errors import InvalidInput
+from broadcast.stations import cli as station_commands
 from tests.stations import sample
 
-DATA = Path(commands.__file__).parent / "data"
+DATA = Path(cli.__file__).parent / "data"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def run(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def areas(run: CliRunner, *arguments: str | Path) -> Result:
-    return run.invoke(commands.app, [str(argument) for argument in arguments])
+    return run.invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def test_units_are_imported_counted_and_traced(run: CliRunner) -> None:

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.imports import import_areas, load_current, official_files
 from broadcast.areas.model import Area, AreaLineage, Level, RegisteredVillage, Topology
 from broadcast.areas.placement import Registered
-from broadcast.areas.sheets import File
 from broadcast.areas.units import find_unit, load_lineage, load_tree, require_unit, units_on
 from broadcast.areas.villages import import_villages, register, unplaced, withdraw
-from broadcast.errors import InvalidInput, NotFound
+from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.sheets import File
 
 PLAN_148 = date(2024, 7, 9)
 AFTER_1279 = date(2025, 1, 4)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.areas import sheets
 from broadcast.areas.model import Part
-from broadcast.areas.sheets import Column, Faults, File, Row, Sheet
-from broadcast.errors import InvalidInput, TooLarge
+from broadcast.kit import sheets
+from broadcast.kit.errors import InvalidInput, TooLarge
+from broadcast.kit.sheets import Column, Faults, File, Row, Sheet
 
 
 class Thing(NamedTuple):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broadcast.bulletins import audio, chime, loudness
-from broadcast.bulletins.decoding import FOR_AIR, Source
-from broadcast.bulletins.loudness import Meter
+from broadcast.bulletins.audio import chime, loudness, renditions
+from broadcast.bulletins.audio.decoding import FOR_AIR, Source
+from broadcast.bulletins.audio.loudness import Meter
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
@@ -64,12 +64,12 @@ def test_every_recording_comes_out_alike(
     tmp_path: Path, ending: str, made: dict[str, object], sound: Sound, seconds: float
 ) -> None:
     source = write(tmp_path / f"source.{ending}", sound, **made)  # type: ignore[arg-type]
-    prepared = audio.prepare(source, tmp_path / "content", Audio())
+    prepared = renditions.prepare(source, tmp_path / "content", Audio())
     assert prepared.seconds == pytest.approx(seconds + CHIMES_SECONDS, abs=0.21)
     assert prepared.damaged_frames == 0
     assert [rendition.codec for rendition in prepared.renditions] == ["opus", "mp3"]
     for rendition in prepared.renditions:
-        heard = audio.measure(rendition.path)
+        heard = renditions.measure(rendition.path)
         assert heard.loudness_lufs == pytest.approx(-16, abs=0.5)
         assert heard.true_peak_dbtp <= -1.5
         assert heard.seconds == pytest.approx(prepared.seconds, abs=0.05)
@@ -77,7 +77,7 @@ def test_every_recording_comes_out_alike(
         content = rendition.path.read_bytes()
         assert rendition.size_bytes == len(content)
         assert rendition.sha256 == hashlib.sha256(content).hexdigest()
-        assert rendition.path == audio.content_path(tmp_path / "content", rendition.sha256)
+        assert rendition.path == renditions.content_path(tmp_path / "content", rendition.sha256)
     assert not list((tmp_path / "content").glob(".prepare-*"))
 
 
@@ -107,16 +107,16 @@ def test_a_codec_that_adds_to_peaks_is_given_less(
     spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no margin the first encoding passes the limit; what is stored does not."""
-    measured: list[audio.Measured] = []
+    measured: list[renditions.Measured] = []
 
-    def measure(path: Path) -> audio.Measured:
+    def measure(path: Path) -> renditions.Measured:
         measured.append(measure_really(path))
         return measured[-1]
 
-    measure_really = audio.measure
-    monkeypatch.setattr(audio, "measure", measure)
-    monkeypatch.setattr(audio, "CODEC_MARGIN_DB", {"opus": 0.0, "mp3": 0.0})
-    prepared = audio.prepare(spoken, tmp_path / "content", PLAIN)
+    measure_really = renditions.measure
+    monkeypatch.setattr(renditions, "measure", measure)
+    monkeypatch.setattr(renditions, "CODEC_MARGIN_DB", {"opus": 0.0, "mp3": 0.0})
+    prepared = renditions.prepare(spoken, tmp_path / "content", PLAIN)
     assert max(each.true_peak_dbtp for each in measured) > -1.5
     assert prepared.true_peak_dbtp <= -1.5
     for rendition in prepared.renditions:
@@ -128,37 +128,39 @@ def test_a_codec_that_adds_to_peaks_is_given_less(
 def test_the_target_is_a_setting(tmp_path: Path, target: float) -> None:
     source = write(tmp_path / "source.wav", VOICE)
     settings = Audio(loudness_lufs=target, true_peak_dbtp=-3)
-    prepared = audio.prepare(source, tmp_path / "content", settings)
+    prepared = renditions.prepare(source, tmp_path / "content", settings)
     assert prepared.loudness_lufs == pytest.approx(target, abs=0.5)
     assert prepared.true_peak_dbtp <= -3
 
 
 def test_bit_rates_are_those_asked_for(tmp_path: Path) -> None:
     source = write(tmp_path / "source.wav", noise(10))
-    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
     opus, mp3 = (each.size_bytes * 8 / each.seconds for each in prepared.renditions)
     assert opus == pytest.approx(32_000, rel=0.25)
     assert mp3 == pytest.approx(64_000, rel=0.05)
 
 
 def test_the_same_sound_has_the_same_bytes_whatever_its_name(tmp_path: Path) -> None:
-    first = audio.prepare(write(tmp_path / "a.flac", VOICE, codec="flac"), tmp_path / "1", Audio())
-    again = audio.prepare(write(tmp_path / "b.wav", VOICE), tmp_path / "2", Audio())
+    first = renditions.prepare(
+        write(tmp_path / "a.flac", VOICE, codec="flac"), tmp_path / "1", Audio()
+    )
+    again = renditions.prepare(write(tmp_path / "b.wav", VOICE), tmp_path / "2", Audio())
     assert [r.sha256 for r in first.renditions] == [r.sha256 for r in again.renditions]
     assert first.renditions[0].sha256 != first.renditions[1].sha256
 
 
 def test_preparing_twice_stores_once(tmp_path: Path) -> None:
     source = write(tmp_path / "a.wav", VOICE)
-    first = audio.prepare(source, tmp_path / "content", PLAIN)
-    assert audio.prepare(source, tmp_path / "content", PLAIN) == first
+    first = renditions.prepare(source, tmp_path / "content", PLAIN)
+    assert renditions.prepare(source, tmp_path / "content", PLAIN) == first
     assert sum(path.is_file() for path in (tmp_path / "content").rglob("*")) == 2
 
 
 def test_the_body_lies_between_chimes_and_its_ends_are_faded(tmp_path: Path) -> None:
     source = write(tmp_path / "a.wav", sine(3, 3000))
-    prepared = audio.prepare(source, tmp_path / "content", Audio())
-    heard = audio.decode_pcm(prepared.renditions[1].path).astype(np.float64) / 32768
+    prepared = renditions.prepare(source, tmp_path / "content", Audio())
+    heard = renditions.decode_pcm(prepared.renditions[1].path).astype(np.float64) / 32768
 
     def level(start: float, seconds: float) -> float:
         piece = heard[round(start * 48_000) : round((start + seconds) * 48_000)]
@@ -174,7 +176,7 @@ def test_the_body_lies_between_chimes_and_its_ends_are_faded(tmp_path: Path) -> 
 
 def test_the_chime_can_be_left_out(tmp_path: Path) -> None:
     source = write(tmp_path / "a.wav", VOICE)
-    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
     assert prepared.seconds == pytest.approx(3.6 + 1.0, abs=0.11)
 
 
@@ -188,19 +190,19 @@ def test_the_chimes_are_always_the_same_and_clip_nowhere() -> None:
 
 def test_facts_about_the_source_are_told(tmp_path: Path) -> None:
     sound = np.concatenate([silence(2), 0.1 * VOICE, silence(3)])
-    prepared = audio.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
     assert prepared.source_seconds == pytest.approx(8.6, abs=0.001)
     assert prepared.trimmed_seconds == pytest.approx(8.6 - 4.2, abs=0.21)
     sound = np.concatenate([silence(2), VOICE, silence(3)])
-    louder = audio.prepare(write(tmp_path / "b.wav", sound), tmp_path / "content", PLAIN)
+    louder = renditions.prepare(write(tmp_path / "b.wav", sound), tmp_path / "content", PLAIN)
     assert prepared.gain_db - louder.gain_db == pytest.approx(20, abs=0.3)
 
 
 def test_mains_hum_is_filtered_out(tmp_path: Path) -> None:
     """50 Hz as strong as the voice, two thirds of which are higher: 24 dB weaker afterwards."""
     sound = VOICE + hum(3.6, -12)
-    prepared = audio.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
-    heard = audio.decode_pcm(prepared.renditions[0].path).astype(np.float64)
+    prepared = renditions.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
+    heard = renditions.decode_pcm(prepared.renditions[0].path).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(heard))
     hertz = np.fft.rfftfreq(len(heard), 1 / 48_000)
 
@@ -213,14 +215,14 @@ def test_mains_hum_is_filtered_out(tmp_path: Path) -> None:
 def test_two_loud_channels_are_not_clipped_into_one(tmp_path: Path) -> None:
     """Summed at 3 dB too much, a full-scale tone would come back with odd harmonics."""
     source = write(tmp_path / "a.wav", sine(3, 500, -0.5), channels=2)
-    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
-    heard = audio.decode_pcm(prepared.renditions[1].path)[48_000:96_000].astype(np.float64)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
+    heard = renditions.decode_pcm(prepared.renditions[1].path)[48_000:96_000].astype(np.float64)
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert spectrum[1490:1511].max() < spectrum[490:511].max() / 300
 
 
 def test_decoded_samples_are_those_encoded(tmp_path: Path) -> None:
     sound = sine(1.5, 1000, -6)
-    pcm = audio.decode_pcm(write(tmp_path / "a.wav", sound))
+    pcm = renditions.decode_pcm(write(tmp_path / "a.wav", sound))
     assert pcm.dtype == np.int16
     np.testing.assert_allclose(pcm, sound * 32768, atol=2)

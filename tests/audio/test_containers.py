@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from broadcast.bulletins import audio
-from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.audio import renditions
+from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.config import Audio
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 from tests.audio.sources import RATE, VOICE, Sound, cut, noise, silence, sine, write
 
 PLAIN = Audio(chime=False)
@@ -19,7 +19,7 @@ SECONDS = len(VOICE) / RATE
 
 
 def prepared(path: Path) -> Prepared:
-    return audio.prepare(path, path.parent / "content", PLAIN)
+    return renditions.prepare(path, path.parent / "content", PLAIN)
 
 
 def test_a_tag_before_something_else_than_mp3_is_passed_over(tmp_path: Path) -> None:

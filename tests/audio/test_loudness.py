@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.bulletins import loudness
-from broadcast.bulletins.audio import measure
-from broadcast.bulletins.loudness import STEP, TICK, Filters, Meter, Overall, Samples
+from broadcast.bulletins.audio import loudness
+from broadcast.bulletins.audio.loudness import STEP, TICK, Filters, Meter, Overall, Samples
+from broadcast.bulletins.audio.renditions import measure
 from tests.audio.sources import RATE, Sound, noise, silence, sine, write
 
 ONE_CHANNEL_LU = 3.01

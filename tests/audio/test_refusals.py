@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broadcast.bulletins import audio
+from broadcast.bulletins.audio import renditions
 from broadcast.config import Audio
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 from tests.audio.sources import (
     VOICE,
     Sound,
@@ -32,7 +32,7 @@ PLAIN = Audio(chime=False)
 
 def refused(source: Path, content_dir: Path, settings: Audio = PLAIN) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
-        audio.prepare(source, content_dir, settings)
+        renditions.prepare(source, content_dir, settings)
     assert caught.value.field == "file"
     assert not list(content_dir.rglob(".prepare-*"))
     return caught.value
@@ -143,7 +143,7 @@ def test_damage_in_the_middle_is_skipped_and_counted(
     tmp_path: Path, ending: str, codec: str
 ) -> None:
     whole = write(tmp_path / f"a.{ending}", noise(20), codec=codec)
-    prepared = audio.prepare(
+    prepared = renditions.prepare(
         damaged(whole, slice(len(whole.read_bytes()) // 4, -30_000)), tmp_path / "content", PLAIN
     )
     assert prepared.damaged_frames > 0
@@ -179,7 +179,7 @@ def test_samples_that_are_no_numbers_harm_nobody(tmp_path: Path) -> None:
     sound[9000:9010] = np.inf
     source = tmp_path / "a.wav"
     source.write_bytes(wav_header(3.6, 48_000, bits=32, kind=3) + sound.tobytes())
-    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
     assert prepared.loudness_lufs == pytest.approx(-16, abs=0.5)
     assert prepared.true_peak_dbtp <= -1.5
 
@@ -203,6 +203,6 @@ def test_bytes_of_any_kind_are_prepared_or_refused(tmp_path: Path) -> None:
         source = tmp_path / f"fuzz-{number}"
         source.write_bytes(start + draw.bytes(20_000))
         try:
-            audio.prepare(source, tmp_path / "content", PLAIN)
+            renditions.prepare(source, tmp_path / "content", PLAIN)
         except InvalidInput as error:
             assert error.field == "file"  # noqa: PT017  either end is right

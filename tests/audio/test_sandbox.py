@@ -15,10 +15,11 @@ from typing import TypeVar
 import pytest
 from structlog.testing import capture_logs
 
-from broadcast.bulletins import audio, sandbox, scratch
+from broadcast.bulletins import sandbox, scratch
+from broadcast.bulletins.audio import renditions
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
-from broadcast.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
+from broadcast.kit.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
 from tests.audio.sources import noise, sine, write
 
 QUICK = Audio(chime=False)
@@ -82,7 +83,7 @@ async def stuck(
 
 async def test_the_child_makes_the_bytes_that_the_function_makes(tmp_path: Path) -> None:
     source = write(tmp_path / "a.flac", noise(2), codec="flac")
-    here = audio.prepare(source, tmp_path / "content", QUICK)
+    here = renditions.prepare(source, tmp_path / "content", QUICK)
     assert await sandbox.prepare_upload(source, tmp_path / "content", QUICK) == here
     assert [path.name for path in (tmp_path / "content").glob(".*")] == []
 
@@ -93,7 +94,7 @@ async def test_a_text_becomes_a_bulletin_the_same_one_every_time(tmp_path: Path)
     assert first == await sandbox.prepare_text(text, tmp_path / "content", Audio())
     assert 9 < first.seconds < 16
     for rendition in first.renditions:
-        heard = audio.measure(rendition.path)
+        heard = renditions.measure(rendition.path)
         assert heard.loudness_lufs == pytest.approx(-16, abs=0.5)
         assert heard.true_peak_dbtp <= -1.5
 

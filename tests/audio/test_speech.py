@@ -20,7 +20,7 @@ from broadcast.bulletins.speech.numbers import cardinal
 from broadcast.bulletins.speech.reading import passages
 from broadcast.bulletins.speech.script import LONGEST_TEXT, script_of
 from broadcast.bulletins.speech.units import LETTERS, UNITS
-from broadcast.errors import InvalidInput, Unavailable
+from broadcast.kit.errors import InvalidInput, Unavailable
 from tests.audio import piper_voice
 
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from broadcast.bulletins import audio, loudness
-from broadcast.bulletins.loudness import Filters, Meter, Samples, Series
+from broadcast.bulletins.audio import loudness, renditions
+from broadcast.bulletins.audio.loudness import Filters, Meter, Samples, Series
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
@@ -28,7 +28,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     """A dozen seconds of speech that clip nowhere."""
     path = tmp_path_factory.mktemp("words") / "words.wav"
     synthesis.speak(script_of(TEXT), path, piper_voice=None)
-    return 0.7 * audio.decode_pcm(path).astype(np.float64) / 32768
+    return 0.7 * renditions.decode_pcm(path).astype(np.float64) / 32768
 
 
 def stored(path: Path, *channels: Sound) -> Path:
@@ -53,7 +53,7 @@ def measured(sound: Samples) -> Samples:
 
 def levels(path: Path) -> tuple[Series, Samples]:
     """Levels of speech and samples of what comes out of the decoder."""
-    heard = audio.decode_pcm(path).astype(np.float32) / 32768
+    heard = renditions.decode_pcm(path).astype(np.float32) / 32768
     return loudness.speech_levels(measured(heard)), heard
 
 
@@ -87,7 +87,7 @@ CASES: dict[str, Callable[[Sound], tuple[Sound, ...]]] = {
 def test_every_word_is_there_and_near_the_target(name: str, words: Sound, tmp_path: Path) -> None:
     channels = CASES[name](words)
     source = stored(tmp_path / "a.wav", *channels)
-    prepared = audio.prepare(source, tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
     assert prepared.trimmed_seconds < 1
     assert prepared.loudness_lufs == pytest.approx(-16, abs=0.5)
     assert prepared.true_peak_dbtp <= -1.5
@@ -116,7 +116,9 @@ def _alike(one: Series, other: Series) -> float:
 
 
 def kinds(tmp_path: Path, *channels: Sound) -> dict[str, tuple[float | None, float | None]]:
-    prepared = audio.prepare(stored(tmp_path / "a.wav", *channels), tmp_path / "content", PLAIN)
+    prepared = renditions.prepare(
+        stored(tmp_path / "a.wav", *channels), tmp_path / "content", PLAIN
+    )
     return {each.kind: (each.at_seconds, each.seconds) for each in prepared.warnings}
 
 

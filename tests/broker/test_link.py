@@ -10,12 +10,12 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broadcast import mqtt as link_module
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker
-from broadcast.errors import Unavailable
-from broadcast.mqtt import Link
-from broadcast.mqtt_packets import Message
+from broadcast.kit.errors import Unavailable
+from broadcast.mqtt import link as link_module
+from broadcast.mqtt.link import Link
+from broadcast.mqtt.packets import Message
 from broadcast.wire.limits import COMMAND_BYTES
 
 pytestmark = pytest.mark.broker

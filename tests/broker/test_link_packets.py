@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broadcast import mqtt as link_module
 from broadcast.config import Mqtt
-from broadcast.errors import Unavailable
-from broadcast.mqtt import Link
-from broadcast.mqtt_packets import Message
+from broadcast.kit.errors import Unavailable
+from broadcast.mqtt import link as link_module
+from broadcast.mqtt.link import Link
+from broadcast.mqtt.packets import Message
 
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x40, 0x80, 0xE0
 ACCEPTED, NOT_AUTHORISED = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast import mqtt_packets
-from broadcast.mqtt_packets import Malformed, Message, Stream
+from broadcast.mqtt import packets
+from broadcast.mqtt.packets import Malformed, Message, Stream
 
 ALL = 1_000_000
 
@@ -164,7 +164,7 @@ def test_a_topic_that_is_not_utf8_is_left_empty_and_can_be_acknowledged(peer: Pe
 def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
     peer: Peer, beyond: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mqtt_packets, "LONGEST", 100_000)
+    monkeypatch.setattr(packets, "LONGEST", 100_000)
     long = Publish("t", b"y" * (100_000 + beyond), 3, 1, retain=False, dup=False)
     data = packet(long) + packet(long._replace(payload=b"x", mid=4)) + PINGRESP
     found: list[Message] = []
@@ -231,7 +231,7 @@ def test_what_the_peer_does_not_take_waits(peer: Peer) -> None:
 
 def test_a_broken_line_is_told_to_paho(peer: Peer) -> None:
     peer.far.close()
-    peer.stream.send(bytes(mqtt_packets.READ_BYTES))
+    peer.stream.send(bytes(packets.READ_BYTES))
     assert peer.stream.flush()
     peer.stream.send(b"x")
     assert peer.stream.flush()

@@ -15,7 +15,7 @@ from broadcast.accounts.model import Role
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import TRANSITIONS, Action, allowed, decide
 from broadcast.bulletins.model import RevisionState
-from broadcast.errors import BroadcastError, Conflict, Forbidden, InvalidInput
+from broadcast.kit.errors import BroadcastError, Conflict, Forbidden, InvalidInput
 from broadcast.wire.fields import BulletinClass
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState

@@ -11,13 +11,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.routes import router
-from broadcast.errors import Conflict
+from broadcast.kit import db
+from broadcast.kit.errors import Conflict
 from broadcast.web import rest
 
 TEXT = "UBND xã Đăk Rve họp lúc 19h00."

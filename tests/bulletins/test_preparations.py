@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.bulletins import preparations, prepare_worker, revisions, sandbox, scratch, sound
-from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.model import (
     Preparation,
     PreparationState,
@@ -26,7 +26,8 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.preparations import Source
-from broadcast.errors import BroadcastError, InvalidInput
+from broadcast.kit import db
+from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.wire.fields import BulletinClass
 from tests.audio.sources import noise, write
 from tests.bulletins.make import NOW, bulletin, prepared

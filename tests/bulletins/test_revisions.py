@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import ApprovalStep, RevisionState, SourceKind
-from broadcast.errors import Conflict, Forbidden, NotFound
+from broadcast.kit import db
+from broadcast.kit.errors import Conflict, Forbidden, NotFound
 from broadcast.wire.fields import Codec
 from tests.bulletins.make import NOW, bulletin, prepared, revision
 

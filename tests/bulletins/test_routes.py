@@ -19,13 +19,14 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
 from broadcast.bulletins import prepare_worker
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.bulletins.routes import REFUSED, router
+from broadcast.kit import db
 from broadcast.schedules import revision_routes
 from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from broadcast.bulletins import upload
 from broadcast.bulletins.upload import received
-from broadcast.errors import BroadcastError, InvalidInput, TooLarge
+from broadcast.kit.errors import BroadcastError, InvalidInput, TooLarge
 from broadcast.web import rest
 
 LIMIT = 100_000

@@ -15,21 +15,19 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas import records
 from broadcast.areas.model import Area, Level
-from broadcast.areas.sheets import Report
 from broadcast.areas.tree import Unit
 from broadcast.areas.units import COLUMNS
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.coverage import folding, present, raw
-from broadcast.coverage.definitions import OPERATING_RULES, OperatingRule
-from broadcast.coverage.memory import Memory
-from broadcast.coverage.model import ClusterDay, FoldedDay
-from broadcast.devices import heartbeats
-from broadcast.devices.arrival import Arrival
 from broadcast.devices.model import Installation
+from broadcast.indicators import raw, rollup, snapshot
+from broadcast.indicators.cache import Memory
+from broadcast.indicators.definitions import OPERATING_RULES, OperatingRule
+from broadcast.indicators.model import ClusterDay, FoldedDay
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.sheets import Report
 from broadcast.plays.model import Play, PlayState
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.model import (
@@ -40,6 +38,8 @@ from broadcast.stations.model import (
     Outage,
     OutageKind,
 )
+from broadcast.telemetry import heartbeats
+from broadcast.telemetry.arrival import Arrival
 from broadcast.wire.events import Clock, Heartbeat
 from tests.plays.world import COMMUNE, PROVINCE, make
 
@@ -472,11 +472,11 @@ class Happenings:
         )
 
     async def announce_and_fold(self, days: set[date]) -> None:
-        await folding.announce(self.session, NOW, RULE)
-        await folding.fold_days(self.session, sorted(days), RULE, NOW)
+        await rollup.announce(self.session, NOW, RULE)
+        await rollup.fold_days(self.session, sorted(days), RULE, NOW)
 
     async def take_up(self) -> None:
-        await folding.take_up(self.session, date.min, date.max, RULE, NOW)
+        await rollup.take_up(self.session, date.min, date.max, RULE, NOW)
 
     async def forget(self, day: date) -> None:
         """The cache may be dropped at any time."""
@@ -488,7 +488,7 @@ class Happenings:
     ) -> None:
         """Ask for a day and hold the answer against the raw rows."""
         memory = self.memories[server]
-        ours = await present.load(self.session, as_of, scope, rule, NOW, memory)
+        ours = await snapshot.load(self.session, as_of, scope, rule, NOW, memory)
         assert ours == await raw.load(self.session, as_of, scope, rule, NOW)
 
     async def look_by_other_hours(self, as_of: date) -> None:

@@ -15,15 +15,13 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.coverage.model import VillageExclusion
-from broadcast.devices import heartbeats
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.model import Device, Fault, Installation
+from broadcast.devices.model import Device, Installation
+from broadcast.indicators.model import VillageExclusion
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import JournalRecord, Play, PlayState
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.stations.model import (
@@ -43,6 +41,9 @@ from broadcast.stations.model import (
     StationStatus,
     Technology,
 )
+from broadcast.telemetry import heartbeats
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.model import Fault
 from broadcast.wire.events import Clock, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
 

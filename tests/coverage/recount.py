@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage.definitions import OperatingRule
+from broadcast.indicators.definitions import OperatingRule
 
 ICT = timezone(timedelta(hours=7))
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -10,13 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas.model import Area, Level
-from broadcast.clock import LOCAL
-from broadcast.coverage.definitions import OPERATING_RULES
-from broadcast.coverage.evidence import Window, gather
-from broadcast.devices.model import Device, Fault, Installation, OnlineMinutes
-from broadcast.devices.online_minutes import mask, to_bits
+from broadcast.devices.model import Device, Installation
+from broadcast.indicators.definitions import OPERATING_RULES
+from broadcast.indicators.evidence import Window, gather
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
 from broadcast.stations.model import (
     Cluster,
@@ -27,6 +26,8 @@ from broadcast.stations.model import (
     OutageKind,
     Plant,
 )
+from broadcast.telemetry.model import Fault, OnlineMinutes
+from broadcast.telemetry.online_minutes import mask, to_bits
 from tests.coverage.invented import occurrence, scheduled
 
 LONG_AGO, FIRST, DAY = date(2020, 2, 1), date(2025, 10, 30), date(2025, 11, 1)

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
-from broadcast.clock import LOCAL
-from broadcast.coverage import folding, present, raw
-from broadcast.coverage.memory import Memory
-from broadcast.coverage.model import ClusterDay, EvidenceMark, FoldedDay, Restatement
+from broadcast.indicators import raw, rollup, snapshot
+from broadcast.indicators.cache import Memory
+from broadcast.indicators.model import ClusterDay, EvidenceMark, FoldedDay, Restatement
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import PlayState
 from tests.coverage.happenings import (
     BEFOREHAND,
@@ -74,7 +74,7 @@ async def test_whatever_happens_in_whatever_order_the_days_are_as_if_read_anew(
         tables = await read(commune.session)
         for as_of in (TODAY - DAY, TODAY):
             recount = Recount(tables, as_of, RULE, NOW)
-            ours = await present.load(
+            ours = await snapshot.load(
                 commune.session, as_of, PROVINCE, RULE, NOW, all_of_it.memory
             )
             for cluster in ours.clusters.values():
@@ -97,7 +97,7 @@ async def test_a_late_heartbeat_is_in_the_figure_at_once_and_recorded_as_a_resta
     await all_of_it.beat("D-1", five, 4, late=1)
     cluster = commune.clusters["C-1"]
     for _ in range(2):
-        ours = await present.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
+        ours = await snapshot.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
         assert ours.clusters[cluster].online_minutes == 4
     (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
     assert (row.day, row.restated_on, row.cause) == (TODAY - DAY, TODAY, "online_minutes")
@@ -113,10 +113,10 @@ async def test_a_village_that_lay_elsewhere_when_the_power_was_cut_changes_that_
     await all_of_it.cut(COMMUNE, five, 4)
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
     cluster = commune.clusters["C-1"]
-    before = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    before = await snapshot.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
     await all_of_it.move("V-1", day)
     await all_of_it.look(day)
-    after = await present.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
+    after = await snapshot.load(commune.session, day, PROVINCE, RULE, NOW, all_of_it.memory)
     expected = [each.clusters[cluster].expected_minutes for each in (before, after)]
     assert expected[1] - expected[0] == 4
     (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
@@ -142,7 +142,7 @@ async def test_a_day_folded_once_more_is_not_remembered_as_it_was(commune: Commu
     await all_of_it.look(TODAY)
     await all_of_it.never_hung(0)
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
-    ours = await present.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
+    ours = await snapshot.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
     assert ours.clusters[commune.clusters["C-1"]].expected_minutes == 0
     await all_of_it.look(TODAY)
 
@@ -154,7 +154,7 @@ async def test_a_figure_by_other_hours_leaves_the_marks_of_days_folded_by_these(
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
     await all_of_it.beat("D-1", datetime.combine(TODAY - DAY, time(5), LOCAL), 4, late=1)
     await all_of_it.look_by_other_hours(TODAY - DAY)
-    ours = await present.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
+    ours = await snapshot.load(commune.session, TODAY, PROVINCE, RULE, NOW, all_of_it.memory)
     assert ours.clusters[commune.clusters["C-1"]].online_minutes == 4
     (row,) = (await commune.session.scalars(sa.select(Restatement))).all()
     assert (row.day, row.cause) == (TODAY - DAY, "online_minutes")
@@ -177,9 +177,9 @@ async def test_days_folded_by_other_broadcast_hours_are_not_used_and_folded_anew
     all_of_it = Happenings(commune)
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
     other = replace(RULE, broadcast_hours=((time(5), time(5, 30)),))
-    ours = await present.load(commune.session, TODAY, PROVINCE, other, NOW, all_of_it.memory)
+    ours = await snapshot.load(commune.session, TODAY, PROVINCE, other, NOW, all_of_it.memory)
     assert ours == await raw.load(commune.session, TODAY, PROVINCE, other, NOW)
-    await folding.announce(commune.session, NOW, other)
+    await rollup.announce(commune.session, NOW, other)
     kept = set(await commune.session.scalars(sa.select(FoldedDay.hours)))
     assert kept == {"05:00-05:30"}
 
@@ -188,9 +188,9 @@ async def test_days_that_no_window_needs_are_forgotten(commune: Commune) -> None
     all_of_it = Happenings(commune)
     await all_of_it.announce_and_fold(set(DAYS[:-1]))
     years_later = NOW + timedelta(days=400)
-    await folding.announce(commune.session, years_later, RULE)
+    await rollup.announce(commune.session, years_later, RULE)
     oldest = await commune.session.scalar(sa.select(sa.func.min(FoldedDay.day)))
-    assert oldest == years_later.astimezone(LOCAL).date() - folding.KEPT_DAYS * DAY
+    assert oldest == years_later.astimezone(LOCAL).date() - rollup.KEPT_DAYS * DAY
     assert (await commune.session.scalars(sa.select(ClusterDay))).all() == []
 
 
@@ -214,16 +214,16 @@ async def test_a_day_is_not_folded_past_a_transaction_that_may_have_missed_its_a
         await slow.begin()
         await slow.execute(insert, {"device": device, "day": yesterday})
         async with db.transaction(engine) as session:
-            await folding.announce(session, NOW, RULE)
+            await rollup.announce(session, NOW, RULE)
         async with db.transaction(engine) as session:
-            assert await folding.fold_ripe(session, RULE, NOW, 200) == []
-            await folding.note_horizon(session)
+            assert await rollup.fold_ripe(session, RULE, NOW, 200) == []
+            await rollup.note_horizon(session)
         async with db.transaction(engine) as session:
-            assert await folding.fold_ripe(session, RULE, NOW, 200) == []
+            assert await rollup.fold_ripe(session, RULE, NOW, 200) == []
         await slow.commit()
     async with db.transaction(engine) as session:
-        assert yesterday in await folding.fold_ripe(session, RULE, NOW, 200)
-        ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
+        assert yesterday in await rollup.fold_ripe(session, RULE, NOW, 200)
+        ours = await snapshot.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
         assert ours == await raw.load(session, TODAY, PROVINCE, RULE, NOW)
         assert ours.clusters[commune.clusters["C-1"]].online_minutes == 20
 
@@ -234,20 +234,20 @@ async def test_a_change_between_announcing_and_folding_and_one_after_it_are_both
 ) -> None:
     async with db.transaction(engine) as session:
         commune = await settle_down(session)
-    for step in (folding.announce, None, folding.fold_ripe):
+    for step in (rollup.announce, None, rollup.fold_ripe):
         async with db.transaction(engine) as session:
             all_of_it = Happenings(commune._replace(session=session))
-            all_of_it.seq = minute = {folding.announce: 0, None: 2, folding.fold_ripe: 4}[step]
+            all_of_it.seq = minute = {rollup.announce: 0, None: 2, rollup.fold_ripe: 4}[step]
             at = datetime.combine(TODAY - DAY, time(5, minute), LOCAL)
             await all_of_it.beat("D-1", at, 2, late=1)
         async with db.transaction(engine) as session:
             if step is None:
-                await folding.note_horizon(session)
-            elif step is folding.announce:
-                await folding.announce(session, NOW, RULE)
+                await rollup.note_horizon(session)
+            elif step is rollup.announce:
+                await rollup.announce(session, NOW, RULE)
             else:
-                assert TODAY - DAY in await folding.fold_ripe(session, RULE, NOW, 200)
+                assert TODAY - DAY in await rollup.fold_ripe(session, RULE, NOW, 200)
     async with db.transaction(engine) as session:
-        ours = await present.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
+        ours = await snapshot.load(session, TODAY, PROVINCE, RULE, NOW, Memory())
         assert ours == await raw.load(session, TODAY, PROVINCE, RULE, NOW)
         assert ours.clusters[commune.clusters["C-1"]].online_minutes == 6

@@ -13,13 +13,14 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
 from broadcast.cli import app as cli
-from broadcast.clock import LOCAL
-from broadcast.coverage.routes import router
+from broadcast.indicators.routes import router
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import (
     Attestation,
     Cluster,

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.coverage.definitions import (
+from broadcast.indicators.definitions import (
     DEFINITIONS,
     OPERATING_RULES,
     PLAN,
     definitions,
     operating_rule,
 )
-from broadcast.coverage.figures import REASONS, figures, percent, proven, sentence
-from broadcast.coverage.indicators import evaluate
-from broadcast.coverage.observed import (
+from broadcast.indicators.figures import REASONS, figures, percent, proven, sentence
+from broadcast.indicators.observed import (
     Baseline,
     Cluster,
     Commune,
@@ -29,8 +28,9 @@ from broadcast.coverage.observed import (
     Station,
     Village,
 )
-from broadcast.coverage.reach import Cause, Gap, operation
-from broadcast.coverage.results import DATA_ERRORS, Member, Reason, Result, Results
+from broadcast.indicators.reach import Cause, Gap, operation
+from broadcast.indicators.results import DATA_ERRORS, Member, Reason, Result, Results
+from broadcast.indicators.rules import evaluate
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 AT = datetime(2025, 11, 30, 17, tzinfo=UTC)

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.placement import Registered
 from broadcast.areas.villages import register
-from broadcast.coverage.figures import compute
-from broadcast.coverage.reach import Gap
-from broadcast.coverage.register import homes
-from broadcast.coverage.results import Reason, Result
-from broadcast.errors import InvalidInput
+from broadcast.indicators.figures import compute
+from broadcast.indicators.reach import Gap
+from broadcast.indicators.registry import homes
+from broadcast.indicators.results import Reason, Result
+from broadcast.kit.errors import InvalidInput
 from broadcast.stations.model import (
     Attestation,
     BaselineStation,

@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.coverage import present, raw
-from broadcast.coverage.definitions import OPERATING_RULES
-from broadcast.coverage.indicators import evaluate
-from broadcast.coverage.memory import Memory
-from broadcast.coverage.reach import operation
-from broadcast.coverage.results import Result
+from broadcast.indicators import raw, snapshot
+from broadcast.indicators.cache import Memory
+from broadcast.indicators.definitions import OPERATING_RULES
+from broadcast.indicators.reach import operation
+from broadcast.indicators.results import Result
+from broadcast.indicators.rules import evaluate
 from tests.coverage.invented import (
     BEGIN,
     DISTRICT,
@@ -65,7 +65,7 @@ async def test_figures_equal_a_recount_of_the_raw_evidence(
         recount = Recount(tables, as_of, SMALL, NOW)
         for scope in (PROVINCE, *districts, random.choice(communes)):
             province = await raw.load(session, as_of, scope, SMALL, NOW)
-            by_days = await present.load(session, as_of, scope, SMALL, NOW, Memory())
+            by_days = await snapshot.load(session, as_of, scope, SMALL, NOW, Memory())
             assert by_days == province
             results = evaluate(province, SMALL)
             for cluster in province.clusters.values():

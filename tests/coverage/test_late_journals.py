@@ -15,14 +15,15 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typer.testing import CliRunner
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.cli import app as cli
-from broadcast.clock import LOCAL
-from broadcast.coverage import folding, present
-from broadcast.coverage.definitions import operating_rule
-from broadcast.coverage.figures import compute, recompute
-from broadcast.coverage.memory import Memory
-from broadcast.coverage.routes import router
+from broadcast.indicators import rollup, snapshot
+from broadcast.indicators.cache import Memory
+from broadcast.indicators.definitions import operating_rule
+from broadcast.indicators.figures import compute, recompute
+from broadcast.indicators.routes import router
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.closer import close_due
 from broadcast.plays.model import Play, PlayState
 from broadcast.web import rest
@@ -52,11 +53,11 @@ async def fold_everything(engine: AsyncEngine, now: datetime) -> None:
     """As the dispatcher does, turn by turn."""
     rule = operating_rule(now.date())
     async with db.transaction(engine) as session:
-        await folding.announce(session, now, rule)
+        await rollup.announce(session, now, rule)
     async with db.transaction(engine) as session:
-        await folding.note_horizon(session)
+        await rollup.note_horizon(session)
     async with db.transaction(engine) as session:
-        assert ON - DAY in await folding.fold_ripe(session, rule, now, 200)
+        assert ON - DAY in await rollup.fold_ripe(session, rule, now, 200)
 
 
 @pytest.fixture
@@ -148,13 +149,13 @@ async def test_a_play_moved_from_another_month_is_found_in_its_partition(
     occurrence = await world.planned(recurrence_at=EIGHT - 40 * DAY)
     await close_due(session, CLOSED, WAIT)
     rule, memory = operating_rule(ON), Memory()
-    await folding.announce(session, NOW, rule)
-    await folding.fold_days(session, [ON - DAY, ON], rule, NOW)
+    await rollup.announce(session, NOW, rule)
+    await rollup.fold_days(session, [ON - DAY, ON], rule, NOW)
     cluster = world.clusters["C-1"].id
     for completed in (False, True):
         if completed:
             await world.report(started(1, occurrence), ended(2, occurrence), at=LATE)
-        province = await present.load(session, ON, PROVINCE, rule, NOW, memory)
+        province = await snapshot.load(session, ON, PROVINCE, rule, NOW, memory)
         assert province.clusters[cluster].completed is completed
     months = set(await session.scalars(sa.select(Play.month)))
     assert months == {(ON - 40 * DAY).replace(day=1)}

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from benchmarks import province
-from broadcast import db
-from broadcast.clock import LOCAL
-from broadcast.coverage import evidence, folding
-from broadcast.coverage.days import ROWS, asked
-from broadcast.coverage.definitions import operating_rule
-from broadcast.coverage.figures import compute, recompute
-from broadcast.coverage.memory import Memory
+from broadcast.indicators import evidence, rollup
+from broadcast.indicators.cache import Memory
+from broadcast.indicators.days import ROWS, asked
+from broadcast.indicators.definitions import operating_rule
+from broadcast.indicators.figures import compute, recompute
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 TODAY = NOW.astimezone(LOCAL).date()
@@ -31,13 +31,13 @@ async def filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncE
     """A hundred clusters with a hundred and fifty days behind them, sixty days folded."""
     monkeypatch.setattr(province, "CLUSTERS", 100)
     monkeypatch.setattr(province, "VILLAGES_PER_COMMUNE", 1)
-    monkeypatch.setattr(folding, "KEPT_DAYS", 60)
+    monkeypatch.setattr(rollup, "KEPT_DAYS", 60)
     await province.fill(engine, NOW, days=150)
     await province.beat(engine, TODAY, 1, 5)
     async with db.transaction(engine) as session:
-        await folding.announce(session, NOW, RULE)
+        await rollup.announce(session, NOW, RULE)
         days = list(await session.scalars(sa.text("SELECT day FROM folded_days")))
-        await folding.fold_days(session, days, RULE, NOW)
+        await rollup.fold_days(session, days, RULE, NOW)
     await province.analyze(engine)
     return engine
 

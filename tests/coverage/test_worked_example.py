@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from broadcast.clock import LOCAL
-from broadcast.coverage.definitions import DEFINITIONS
-from broadcast.coverage.figures import sentence
-from broadcast.coverage.indicators import evaluate
-from broadcast.coverage.observed import (
+from broadcast.indicators.definitions import DEFINITIONS
+from broadcast.indicators.figures import sentence
+from broadcast.indicators.observed import (
     Baseline,
     Cluster,
     Commune,
@@ -24,7 +22,9 @@ from broadcast.coverage.observed import (
     Station,
     Village,
 )
-from broadcast.coverage.results import Result, Results
+from broadcast.indicators.results import Result, Results
+from broadcast.indicators.rules import evaluate
+from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 
 DOCUMENT = Path(__file__).parents[2] / "docs/indicators.md"

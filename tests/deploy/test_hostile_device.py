@@ -14,8 +14,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broadcast.config import Mqtt
-from broadcast.mqtt import Link
-from broadcast.mqtt_login import log_in
+from broadcast.mqtt.link import Link
+from broadcast.mqtt.login import log_in
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import EVENTS
 from tests.deploy.broker import Deployed, deployed, needs_mosquitto

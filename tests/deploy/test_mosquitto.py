@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from broadcast.config import Mqtt
-from broadcast.errors import Unavailable
-from broadcast.mqtt import Link
+from broadcast.kit.errors import Unavailable
+from broadcast.mqtt.link import Link
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import EVENTS
 from device_sim.commons import Commons

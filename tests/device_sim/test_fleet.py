@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from broadcast.config import Mqtt
-from broadcast.mqtt import Link
+from broadcast.mqtt.link import Link
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, TimeReply
 from broadcast.wire.documents import Alert, Alerts, Audio, Config, Item, Programme

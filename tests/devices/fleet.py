@@ -9,10 +9,10 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.arrival import Arrival
 from broadcast.devices.model import Device
-from broadcast.devices.presence import Patience
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.presence import Patience
 from broadcast.wire.events import Boot, Clock, Gone, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
 

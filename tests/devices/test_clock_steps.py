@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadcast.devices.online_minutes import happened_at
-from broadcast.devices.presence import (
+from broadcast.telemetry.online_minutes import happened_at
+from broadcast.telemetry.presence import (
     CLOCK_SET,
     LAPSE,
     Flip,

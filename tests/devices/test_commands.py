@@ -14,12 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, times
 from broadcast.accounts.model import Role
-from broadcast.clock import LOCAL
-from broadcast.devices import answers, enrolment
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.command_state import (
+from broadcast.commands import answers
+from broadcast.commands.state import (
     APART,
     AUDIBLE,
     LONGEST_TONE,
@@ -30,9 +27,13 @@ from broadcast.devices.command_state import (
     state_of,
     valid_until,
 )
-from broadcast.devices.command_words import explained, hushed
+from broadcast.commands.texts import explained, hushed
+from broadcast.devices import enrolment
 from broadcast.devices.model import Device
-from broadcast.quiet import Stretch
+from broadcast.kit import clock, db, times
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.quiet import Stretch
+from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
 from tests.dispatch.world import World

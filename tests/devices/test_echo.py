@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.devices import echo as module
-from broadcast.devices.echo import Echo
-from broadcast.devices.presence import Listening
-from broadcast.errors import Unavailable
+from broadcast.ingest import echo as module
+from broadcast.ingest.echo import Echo
+from broadcast.kit.errors import Unavailable
+from broadcast.telemetry.presence import Listening
 from tests.devices.fleet import EIGHT, SECOND
 
 

@@ -22,7 +22,7 @@ from broadcast.devices.enrolment import (
     take_down,
 )
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import Conflict, InvalidInput
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import Cluster

@@ -14,14 +14,15 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
-from broadcast.clock import HOUR, LOCAL
-from broadcast.devices import health, heartbeats
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.health import CLOSED_AFTER, summarise
-from broadcast.devices.health_routes import router
-from broadcast.devices.model import Device, HealthHour, HealthProgress
-from broadcast.devices.online_minutes import happened_at
+from broadcast.devices.model import Device
+from broadcast.kit import db
+from broadcast.kit.clock import HOUR, LOCAL
+from broadcast.telemetry import health, heartbeats
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.health import CLOSED_AFTER, summarise
+from broadcast.telemetry.health_routes import router
+from broadcast.telemetry.model import HealthHour, HealthProgress
+from broadcast.telemetry.online_minutes import happened_at
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol

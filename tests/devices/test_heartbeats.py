@@ -7,22 +7,21 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.devices import heartbeats, sweep
-from broadcast.devices.model import (
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry import heartbeats, sweep
+from broadcast.telemetry.model import (
     Boot,
     DevicePresence,
     Fault,
     Heartbeat,
     OnlineMinutes,
-    Presence,
     PresenceChange,
     Receipt,
 )
-from broadcast.devices.online_minutes import bit, from_bits
-from broadcast.devices.presence import Listening
+from broadcast.telemetry.online_minutes import bit, from_bits
+from broadcast.telemetry.presence import Listening, Presence
 from broadcast.wire.events import Clock, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
-from broadcast.devices import online_minutes as om
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry import online_minutes as om
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 
 

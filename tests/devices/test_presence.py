@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.config import Rules
-from broadcast.devices.heartbeats import patience
-from broadcast.devices.presence import (
+from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.presence import (
     Flip,
     Listening,
     Patience,

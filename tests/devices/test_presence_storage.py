@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from broadcast import db
-from broadcast.devices import heartbeats
+from broadcast.kit import db
+from broadcast.telemetry import heartbeats
 from broadcast.wire.events import Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol
 

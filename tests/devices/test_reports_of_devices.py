@@ -10,13 +10,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices import answers, dead_letters, enrolment, faults, readiness
-from broadcast.devices import roll as roll_module
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.dead_letters import KEPT_BYTES, Budget, Letter, Why
-from broadcast.devices.faults import Report
-from broadcast.devices.model import CommandResult, DeadLetter, Device, Fault, Readiness, Refusal
-from broadcast.devices.roll import Roll
+from broadcast.commands import answers
+from broadcast.commands.model import CommandResult
+from broadcast.devices import enrolment
+from broadcast.devices.model import Device
+from broadcast.ingest import enrolment_cache as roll_module
+from broadcast.ingest.enrolment_cache import Roll
+from broadcast.telemetry import dead_letters, faults, readiness
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.dead_letters import KEPT_BYTES, Budget, Letter, Why
+from broadcast.telemetry.faults import Report
+from broadcast.telemetry.model import DeadLetter, Fault, Readiness, Refusal
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol, planned
 

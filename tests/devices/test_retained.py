@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.config import Mqtt
-from broadcast.devices.model import Fault
-from broadcast.devices.retained import Retained
-from broadcast.mqtt import Link
+from broadcast.delivery.retained import Retained
+from broadcast.mqtt.link import Link
+from broadcast.telemetry.model import Fault
 from tests.devices.fleet import EIGHT, MINUTE, enrol
 
 pytestmark = pytest.mark.broker

@@ -12,20 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.devices import heartbeats, sweep
-from broadcast.devices.model import (
-    Device,
-    DevicePresence,
-    Heartbeat,
-    OnlineMinutes,
-    PresenceChange,
-)
-from broadcast.devices.presence import Listening
-from broadcast.devices.steady import Steady
+from broadcast.devices.model import Device
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry import heartbeats, sweep
+from broadcast.telemetry.fast_path import Steady
+from broadcast.telemetry.model import DevicePresence, Heartbeat, OnlineMinutes, PresenceChange
+from broadcast.telemetry.presence import Listening
 from broadcast.wire.events import Supply
 from tests.conftest import rolled_back
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will

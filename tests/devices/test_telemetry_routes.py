@@ -10,15 +10,15 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
-from broadcast.clock import LOCAL
-from broadcast.devices import dead_letters, faults, heartbeats
-from broadcast.devices.dead_letters import Budget, Letter, Why
-from broadcast.devices.faults import Report
 from broadcast.devices.model import Device
-from broadcast.devices.telemetry_routes import router
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry import dead_letters, faults, heartbeats
+from broadcast.telemetry.dead_letters import Budget, Letter, Why
+from broadcast.telemetry.faults import Report
+from broadcast.telemetry.routes import router
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, boot, enrol
 from tests.web.calling import MONITOR, Known

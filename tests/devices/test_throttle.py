@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.devices import throttle
-from broadcast.devices.throttle import BURST, PER_SECOND, Flood, Throttle
+from broadcast.ingest import throttle
+from broadcast.ingest.throttle import BURST, PER_SECOND, Flood, Throttle
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 400))

@@ -10,19 +10,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
-from broadcast.coverage import folding
-from broadcast.coverage.model import EvidenceMark, FoldedDay
-from broadcast.devices.model import (
-    Device,
-    DevicePresence,
-    Installation,
-    ListeningSpan,
-    Presence,
-)
-from broadcast.failures import Failure
+from broadcast.devices.model import Device, Installation
+from broadcast.indicators import rollup
+from broadcast.indicators.model import EvidenceMark, FoldedDay
+from broadcast.kit import db
+from broadcast.kit.failures import Failure
 from broadcast.programmes import compile as compile_module
 from broadcast.schedules import occurrences
+from broadcast.telemetry.model import DevicePresence, ListeningSpan
+from broadcast.telemetry.presence import Presence
 from broadcast.upkeep import checks, facts
 from broadcast.upkeep.checks import Name
 from tests.dispatch.world import NOW, World
@@ -273,7 +269,7 @@ async def test_what_a_programme_does_not_hold_is_said_until_it_does(
 async def test_a_day_that_cannot_be_folded_holds_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fold = folding._fold
+    fold = rollup._fold
     bad = (NOW - timedelta(days=4)).date()
 
     async def picky(session: AsyncSession, days: Any, clusters: Any, rule: Any) -> Any:
@@ -285,7 +281,7 @@ async def test_a_day_that_cannot_be_folded_holds_up_no_other(
         began = NOW - timedelta(days=9)
         await session.execute(sa.update(Installation).values(installed_at=began))
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "_fold", picky)
+        patch.setattr(rollup, "_fold", picky)
         for _ in range(4):
             await world.turn()
         folded = sa.select(FoldedDay.day).where(FoldedDay.folded_at.is_not(None))

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import db
-from broadcast.devices import commanding
-from broadcast.devices.command_state import VALID, CommandKind
-from broadcast.devices.model import Command
+from broadcast.commands import order as commanding
+from broadcast.commands.model import Command
+from broadcast.commands.state import VALID, CommandKind
+from broadcast.kit import db
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.envelope import Verifier
 from tests.dispatch.world import KEYS, World

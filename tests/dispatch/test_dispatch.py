@@ -12,22 +12,16 @@ import structlog
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
-from broadcast.clock import LOCAL
-from broadcast.coverage.folding import KEPT_DAYS
+from broadcast.delivery import outbox
 from broadcast.devices.enrolment import retire, take_down
-from broadcast.devices.model import (
-    Device,
-    DevicePresence,
-    Installation,
-    ListeningSpan,
-    Presence,
-)
+from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident
+from broadcast.indicators.rollup import KEPT_DAYS
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
-from broadcast.programmes import publish
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import (
     DirtyScope,
@@ -39,6 +33,8 @@ from broadcast.schedules import occurrences
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
+from broadcast.telemetry.model import DevicePresence, ListeningSpan
+from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 from tests.dispatch.world import KEYS, NOW, World
@@ -459,7 +455,7 @@ async def test_a_withdrawal_overtakes_the_audio_of_others(world: World) -> None:
 async def test_audio_is_published_some_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "BYTES_PER_TURN", 100_000)
+    monkeypatch.setattr(outbox, "BYTES_PER_TURN", 100_000)
     for number in range(3):
         await world.schedule(
             await world.bulletin(f"song{number}".encode()), {"area": "V1"}, number + 2

@@ -16,13 +16,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import db
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.areas.topology import touch
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
 from broadcast.devices.enrolment import DeviceFacts
+from broadcast.kit import db
 from broadcast.schedules import edits, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec

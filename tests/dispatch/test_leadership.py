@@ -12,14 +12,16 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from broadcast import clock, config, db, dispatch
-from broadcast import mqtt as link_module
+from broadcast import config
 from broadcast.config import Mqtt
+from broadcast.delivery import dispatcher as dispatch
+from broadcast.delivery import leadership
 from broadcast.embedded.broker import Broker
-from broadcast.errors import Unavailable
-from broadcast.mqtt import Link
-from broadcast.programmes import leadership
-from broadcast.tasks import until_one_ends
+from broadcast.kit import clock, db
+from broadcast.kit.errors import Unavailable
+from broadcast.kit.tasks import until_one_ends
+from broadcast.mqtt import link as link_module
+from broadcast.mqtt.link import Link
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import Verifier
 from tests.dispatch.world import KEYS, PREFIX, World

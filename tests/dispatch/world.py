@@ -13,17 +13,19 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db, dispatch
+from broadcast import config
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
 from broadcast.areas.topology import touch
 from broadcast.bulletins.model import RevisionState
+from broadcast.delivery import dispatcher
+from broadcast.delivery.mirror import Mirror
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import BroadcastError, Unavailable
+from broadcast.kit import db
+from broadcast.kit.errors import BroadcastError, Unavailable
 from broadcast.plays.model import Play, PlayState
 from broadcast.programmes.keys import Keys
-from broadcast.programmes.mirror import Mirror
 from broadcast.schedules import edits, occurrences
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
 from broadcast.stations.model import (
@@ -122,7 +124,7 @@ class World:
 
     def restart(self) -> None:
         """A new leader, that knows nothing of the old one."""
-        self.dispatcher = dispatch.Dispatcher(
+        self.dispatcher = dispatcher.Dispatcher(
             self.engine_of_steps, self.broker, self.settings, self.keys
         )
         self.broker.mirror = self.dispatcher._mirror

@@ -17,10 +17,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from broadcast import clock
 from broadcast.demo.live import View, draw
-from broadcast.devices.model import Presence
+from broadcast.kit import clock
 from broadcast.plays.model import PlayState
+from broadcast.telemetry.presence import Presence
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -16,13 +16,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, dispatch, ingest_worker
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import RevisionState
+from broadcast.commands.model import CommandResult
 from broadcast.config import Mqtt, Rules, Settings
-from broadcast.devices.model import Boot, CommandResult, Installation
+from broadcast.delivery import dispatcher
+from broadcast.devices.model import Installation
+from broadcast.ingest import worker
+from broadcast.kit import clock, db
 from broadcast.plays.model import Play
 from broadcast.plays.settle import Grade, PlayState
+from broadcast.telemetry.model import Boot
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
@@ -85,7 +89,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     truth = io.StringIO()
     fleet = Fleet(Commons((mqtt.host, mqtt.port), mqtt.prefix, Faults(NONE), truth=truth))
     fleet.add(tuple(KEYS.public()), Enrolled(device_id=DEVICE))
-    async with running(ingest_worker.run(engine, settings, KEYS)):
+    async with running(worker.run(engine, settings, KEYS)):
         async with running(fleet.run(asyncio.Event())):
             await until(engine, lambda session: session.scalar(sa.select(Boot.device_id)))
             async with client_of(engine, Role.TECHNICIAN, settings) as client:
@@ -94,7 +98,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
                 )
             command_id = answer.json()["command_id"]
             # Nobody serves REST any more, and nobody has dispatched yet.
-            async with running(dispatch.run(engine, settings, KEYS)):
+            async with running(dispatcher.run(engine, settings, KEYS)):
                 await until(engine, lambda session: session.scalar(sa.select(CommandResult.kind)))
                 world.now = clock.now()
                 await world.schedule(await bulletin(world), {"area": "V2"}, hours=5 / 3600)

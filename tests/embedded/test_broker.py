@@ -9,8 +9,8 @@ import pytest
 
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker, mosquitto
-from broadcast.errors import Unavailable
-from broadcast.mqtt import Link
+from broadcast.kit.errors import Unavailable
+from broadcast.mqtt.link import Link
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from broadcast.embedded.postgres import EmbeddedPostgres
-from broadcast.errors import Unavailable
+from broadcast.kit.errors import Unavailable
 from tests.conftest import POSTGRES
 
 

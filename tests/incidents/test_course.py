@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.incidents.course import Absence, Absent, Course, Key, Open, advance
 from broadcast.incidents.grouping import Group, Kind
+from broadcast.incidents.lifecycle import Absence, Absent, Course, Key, Open, advance
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.incidents.test_grouping import LIMITS, PLACES, devices_in, province
 

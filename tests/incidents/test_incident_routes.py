@@ -13,15 +13,15 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typer.testing import CliRunner
 
-from broadcast import clock, db
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.cli import app as command
-from broadcast.clock import LOCAL
-from broadcast.incidents import words
+from broadcast.incidents import texts
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident
 from broadcast.incidents.routes import router
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import World
@@ -131,11 +131,11 @@ def incident(**changes: Any) -> Incident:
 
 def test_title_names_cause_place_size_and_time() -> None:
     said = "Mất điện tuyến 471-E16.1: 38 cụm loa, 2 xã, từ 14:02"
-    assert words.title(incident(), TODAY) == said
-    later = words.title(incident(), TODAY + timedelta(days=1))
+    assert texts.title(incident(), TODAY) == said
+    later = texts.title(incident(), TODAY + timedelta(days=1))
     assert later == f"{said} ngày 01/07/2025"
     operator = incident(kind=Kind.OPERATOR, name="VIETTEL, xã Nghĩa An", cause=Cause.NETWORK)
-    assert words.title(operator, TODAY).startswith("Mất mạng VIETTEL, xã Nghĩa An: 38 cụm loa")
+    assert texts.title(operator, TODAY).startswith("Mất mạng VIETTEL, xã Nghĩa An: 38 cụm loa")
 
 
 BACK: datetime = EIGHT + 7 * 60 * MINUTE
@@ -161,7 +161,7 @@ BACK: datetime = EIGHT + 7 * 60 * MINUTE
     ],
 )
 def test_advice_says_what_to_do_next(changes: dict[str, Any], said: str) -> None:
-    assert words.advice(incident(**changes), TODAY).startswith(said)
+    assert texts.advice(incident(**changes), TODAY).startswith(said)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas.topology import touch
-from broadcast.clock import LOCAL
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.grouping import Kind
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Cluster
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import World

@@ -10,17 +10,17 @@ import sqlalchemy as sa
 from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas.topology import touch
-from broadcast.clock import LOCAL
-from broadcast.devices import faults
-from broadcast.devices.faults import Report
 from broadcast.devices.model import Installation
 from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident, IncidentFall
 from broadcast.incidents.watch import Watch
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Cluster
+from broadcast.telemetry import faults
+from broadcast.telemetry.faults import Report
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import RULES, World
 

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, Level
 from broadcast.areas.topology import touch
 from broadcast.config import Rules
-from broadcast.devices import heartbeats
-from broadcast.devices.model import Device, DevicePresence, Installation
-from broadcast.devices.presence import Listening
-from broadcast.devices.sweep import keep_listening, sweep
+from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident, IncidentFall
 from broadcast.incidents.watch import Watch
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
+from broadcast.telemetry import heartbeats
+from broadcast.telemetry.model import DevicePresence
+from broadcast.telemetry.presence import Listening
+from broadcast.telemetry.sweep import keep_listening, sweep
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND
 
 BEGAN = date(2020, 1, 1)

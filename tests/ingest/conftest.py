@@ -9,10 +9,10 @@ from contextlib import suppress
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import db, ingest, intake
 from broadcast.config import Settings
-from broadcast.devices import echo
 from broadcast.devices.model import Device
+from broadcast.ingest import batch, echo, intake
+from broadcast.kit import db
 from broadcast.programmes.keys import Keys
 from broadcast.wire.envelope import SigningKey
 from tests.devices.fleet import enrol
@@ -23,8 +23,8 @@ from tests.ingest.inbox import Acked, Inbox, Message, Until
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same path with shorter waits."""
     monkeypatch.setattr(intake, "GATHER_STEP", 0.005)
-    monkeypatch.setattr(ingest, "FIRST_RETRY", 0.02)
-    monkeypatch.setattr(ingest, "LONGEST_RETRY", 0.05)
+    monkeypatch.setattr(batch, "FIRST_RETRY", 0.02)
+    monkeypatch.setattr(batch, "LONGEST_RETRY", 0.05)
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.05)
 
 
@@ -50,7 +50,7 @@ async def running(
     engine: AsyncEngine, inbox: Inbox, keys: Keys, devices: list[Device]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The inbound path, running; A, B and C are enrolled."""
-    task = asyncio.create_task(ingest.take(engine, inbox, Settings(), keys))
+    task = asyncio.create_task(batch.take(engine, inbox, Settings(), keys))
     yield task
     failed = task.done()
     task.cancel()

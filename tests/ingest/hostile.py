@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from broadcast.devices.dead_letters import Why
+from broadcast.telemetry.dead_letters import Why
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import EVENTS
 from tests.ingest.inbox import PREFIX

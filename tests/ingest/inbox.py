@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from broadcast.errors import Unavailable
+from broadcast.kit.errors import Unavailable
 from broadcast.wire.codec import encode
 from broadcast.wire.fields import Wire
 

@@ -13,13 +13,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
-from broadcast.clock import LOCAL
-from broadcast.devices import dead_letters, throttle
-from broadcast.devices.dead_letters import Why
-from broadcast.devices.model import CommandResult, DeadLetter, Device, Installation
-from broadcast.devices.online_minutes import bit, from_bits, minute_of
+from broadcast.commands.model import CommandResult
+from broadcast.devices.model import Device, Installation
+from broadcast.ingest import batch, throttle
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Journal
+from broadcast.telemetry import dead_letters
+from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.model import DeadLetter
+from broadcast.telemetry.online_minutes import bit, from_bits, minute_of
 from broadcast.wire import events
 from broadcast.wire.events import EVENTS
 from tests.devices.fleet import EIGHT, enrol
@@ -40,7 +43,7 @@ def never_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def taken() -> dict[str, float]:
-    return {kind: ingest.MESSAGES.labels(kind)._value.get() for kind in EVENTS}
+    return {kind: batch.MESSAGES.labels(kind)._value.get() for kind in EVENTS}
 
 
 def refused() -> dict[Why, float]:

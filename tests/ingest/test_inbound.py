@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.harness import heartbeats
-from broadcast.devices.dead_letters import Letter, Why
-from broadcast.devices.inbound import Event, Reader, sender
+from broadcast.ingest.decode import Event, Reader, sender
+from broadcast.telemetry.dead_letters import Letter, Why
 from broadcast.wire.codec import MAX_EVENT_BYTES, encode
 from broadcast.wire.events import CommandResult, Gone, Playback, Skipped, SkipReason
 from tests.ingest.inbox import PREFIX

@@ -10,14 +10,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest, intake
-from broadcast.devices import dead_letters, readiness, throttle
-from broadcast.devices.dead_letters import Why
-from broadcast.devices.model import (
+from broadcast.commands.model import CommandResult
+from broadcast.delivery import replies as orders
+from broadcast.devices.model import Device
+from broadcast.ingest import batch, intake, throttle
+from broadcast.kit import clock, db
+from broadcast.plays.model import JournalRecord
+from broadcast.programmes.keys import Keys
+from broadcast.programmes.model import Document
+from broadcast.telemetry import dead_letters, readiness
+from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.model import (
     Boot,
-    CommandResult,
     DeadLetter,
-    Device,
     DevicePresence,
     Fault,
     Heartbeat,
@@ -26,10 +31,6 @@ from broadcast.devices.model import (
     Readiness,
     Refusal,
 )
-from broadcast.plays.model import JournalRecord
-from broadcast.programmes import orders
-from broadcast.programmes.keys import Keys
-from broadcast.programmes.model import Document
 from broadcast.wire import events
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Programme
@@ -221,11 +222,11 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     await acked(first)
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE journal_records RENAME TO away"))
-    retries = ingest.RETRIES._value.get()
+    retries = batch.RETRIES._value.get()
     said = [inbox.put("A", "heartbeat", beat(2)), inbox.put("A", "playback", playback(1))]
-    await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
+    await until(lambda: batch.RETRIES._value.get() >= retries + 3)
     later = [inbox.put(each, "heartbeat", beat(seq)) for seq in range(1, 900) for each in "BC"]
-    await until(lambda: ingest.RETRIES._value.get() >= retries + 5)
+    await until(lambda: batch.RETRIES._value.get() >= retries + 5)
     assert inbox.acked == [first]
     assert inbox.published == []
     assert inbox.waiting >= len(later) - 2 * 100, "more than the next batch was taken"
@@ -243,9 +244,9 @@ async def test_what_waits_for_the_database_is_counted_once(
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE dead_letters RENAME TO away"))
     letters_before = dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get()
-    retries = ingest.RETRIES._value.get()
+    retries = batch.RETRIES._value.get()
     said = inbox.put("A", "heartbeat", b"{")
-    await until(lambda: ingest.RETRIES._value.get() >= retries + 3)
+    await until(lambda: batch.RETRIES._value.get() >= retries + 3)
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE away RENAME TO dead_letters"))
     await acked(said)
@@ -519,9 +520,9 @@ async def test_message_of_which_no_dead_letter_can_be_stored_ends_nothing(
         await keep(session, found, *rest)
 
     monkeypatch.setattr(dead_letters, "keep", picky)
-    lost = ingest.LOST._value.get()
+    lost = batch.LOST._value.get()
     await acked(*(inbox.put(device, "readiness", b"{}") for device in "ABC"))
-    assert ingest.LOST._value.get() == lost + 1
+    assert batch.LOST._value.get() == lost + 1
     assert [letter.device_code for letter in await letters(engine)] == ["A", "C"]
     await acked(inbox.put("B", "heartbeat", beat(1)))
     assert await count(engine, Heartbeat) == 1

@@ -12,13 +12,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest, ingest_worker
 from broadcast.config import Mqtt, Settings
-from broadcast.devices import dead_letters, throttle
-from broadcast.devices.dead_letters import Why
-from broadcast.devices.model import Boot, Device, Heartbeat, OnlineMinutes
-from broadcast.mqtt import Link
+from broadcast.devices.model import Device
+from broadcast.ingest import batch, throttle, worker
+from broadcast.kit import clock, db
+from broadcast.mqtt.link import Link
 from broadcast.programmes.keys import Keys
+from broadcast.telemetry import dead_letters
+from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.model import Boot, Heartbeat, OnlineMinutes
 from broadcast.wire import events
 from broadcast.wire.codec import encode
 from broadcast.wire.envelope import Verifier
@@ -28,7 +30,7 @@ from tests.ingest.inbox import PREFIX
 
 @asynccontextmanager
 async def running(engine: AsyncEngine, settings: Settings, keys: Keys) -> AsyncIterator[None]:
-    task = asyncio.create_task(ingest_worker.run(engine, settings, keys))
+    task = asyncio.create_task(worker.run(engine, settings, keys))
     try:
         yield
     finally:
@@ -79,11 +81,11 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
             await first_word(engine, device)
             async with db.transaction(engine) as session:
                 await session.execute(sa.text("ALTER TABLE device_presence RENAME TO away"))
-            retries = ingest.RETRIES._value.get()
+            retries = batch.RETRIES._value.get()
             for seq in range(40):
                 await device.publish(topic, beat(seq + 1))
             async with asyncio.timeout(20):
-                while ingest.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
+                while batch.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
                     await asyncio.sleep(0.02)
         async with db.transaction(engine) as session:
             await session.execute(sa.text("ALTER TABLE away RENAME TO device_presence"))
@@ -135,7 +137,7 @@ def accounted() -> int:
     """Messages that were taken or refused so far."""
     conflicts = dead_letters.LETTERS.labels(Why.JOURNAL_CONFLICT.value)._value.get()
     return round(
-        sum(ingest.MESSAGES.labels(kind)._value.get() for kind in events.EVENTS)
+        sum(batch.MESSAGES.labels(kind)._value.get() for kind in events.EVENTS)
         + sum(dead_letters.LETTERS.labels(why.value)._value.get() for why in Why)
         - conflicts
     )

@@ -7,8 +7,9 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest
-from broadcast.devices.model import DeadLetter, OnlineMinutes
+from broadcast.ingest import batch
+from broadcast.kit import clock, db
+from broadcast.telemetry.model import DeadLetter, OnlineMinutes
 from broadcast.wire.events import Clock, Heartbeat
 from tests.ingest.inbox import Acked, Inbox
 
@@ -30,10 +31,10 @@ async def test_heartbeats_wait_for_their_partition_and_are_no_dead_letters(
     async with db.transaction(engine) as session:
         name = db.partition_name("online_minutes", clock.today())
         await session.execute(sa.text(f"DROP TABLE {name}"))
-    retries = ingest.RETRIES._value.get()
+    retries = batch.RETRIES._value.get()
     said = [inbox.put(device, "heartbeat", beat(2)) for device in "ABC"]
     await acked(*said)
-    assert ingest.RETRIES._value.get() > retries, "refused once, then made by ourselves"
+    assert batch.RETRIES._value.get() > retries, "refused once, then made by ourselves"
     assert (await count(engine, DeadLetter), await count(engine, OnlineMinutes)) == (0, 3)
 
 

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from broadcast import db
-from broadcast.db import is_outage
+from broadcast.kit import db
+from broadcast.kit.db import is_outage
 
 
 async def error_of(engine: AsyncEngine, *statements: str) -> Exception:

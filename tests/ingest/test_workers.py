@@ -12,15 +12,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db, ingest, ingest_worker
 from broadcast.config import Ingest, Mqtt, Settings
-from broadcast.devices import echo, sweep
-from broadcast.devices.model import Heartbeat, ListeningSpan, PresenceChange
 from broadcast.embedded.broker import Broker
-from broadcast.mqtt import Link
-from broadcast.mqtt_features import shares_subscriptions
+from broadcast.ingest import batch, echo
+from broadcast.ingest import worker as ingest_worker
+from broadcast.kit import clock, db
+from broadcast.mqtt.features import shares_subscriptions
+from broadcast.mqtt.link import Link
 from broadcast.plays.model import Journal, JournalRecord
 from broadcast.programmes.keys import Keys
+from broadcast.telemetry import sweep
+from broadcast.telemetry.model import Heartbeat, ListeningSpan, PresenceChange
 from broadcast.wire import events
 from broadcast.wire.codec import encode
 from tests.devices.fleet import enrol
@@ -36,13 +38,13 @@ ROUNDS = 12
 def worked_off(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How many messages each worker has taken."""
     taken: Counter[int] = Counter()
-    record = ingest._Ingest._record
+    record = batch._Ingest._record
 
-    async def counting(self: ingest._Ingest, session: Any, told: Any, *more: Any) -> None:
+    async def counting(self: batch._Ingest, session: Any, told: Any, *more: Any) -> None:
         await record(self, session, told, *more)
         taken[self._share.worker] += sum(map(len, told.by_kind.values()))
 
-    monkeypatch.setattr(ingest._Ingest, "_record", counting)
+    monkeypatch.setattr(batch._Ingest, "_record", counting)
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.1)
     return taken
 

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from broadcast import db
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
 
 
 class Scan(NamedTuple):

@@ -12,16 +12,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.commands import answers
 from broadcast.config import Rules
-from broadcast.devices import answers, dead_letters, heartbeats, readiness, telemetry_routes
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.dead_letters import Budget, Letter, Why
-from broadcast.devices.model import ListeningSpan
-from broadcast.devices.roll import Roll
-from broadcast.devices.sweep import sweep
+from broadcast.delivery.wanted import Wanted, tokens
+from broadcast.ingest.enrolment_cache import Roll
 from broadcast.plays import closer, explain, reports, routes, self_tests
 from broadcast.plays.model import Play
-from broadcast.programmes.wanted import Wanted, tokens
+from broadcast.telemetry import dead_letters, heartbeats, readiness
+from broadcast.telemetry import routes as telemetry_routes
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.dead_letters import Budget, Letter, Why
+from broadcast.telemetry.model import ListeningSpan
+from broadcast.telemetry.sweep import sweep
 from broadcast.web.rest import Paging
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE

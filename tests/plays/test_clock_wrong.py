@@ -10,15 +10,16 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.heartbeats import record
-from broadcast.devices.model import DevicePresence, Fault, Presence
-from broadcast.plays import words
+from broadcast.plays import texts
 from broadcast.plays.closer import close_due
 from broadcast.plays.explain import explain
 from broadcast.plays.records import weighed
 from broadcast.plays.settle import Facts, PlayState, Report, settle
 from broadcast.plays.summary import summary
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.heartbeats import record
+from broadcast.telemetry.model import DevicePresence, Fault
+from broadcast.telemetry.presence import Presence
 from broadcast.wire.events import Clock, EndReason, Heartbeat, Skipped, SkipReason
 from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND
 from tests.plays.test_settle import FACTS, LATE, SOON, WAIT, ended, outcome, skipped, started
@@ -50,8 +51,8 @@ def test_a_play_told_before_it_can_have_happened_is_never_on_time(seconds: float
     assert settlement.start_error_ms is not None
     assert settlement.start_error_ms <= -(min(seconds, 2_000_000) - 1) * 1000
     assert settlement.played_seconds == 120
-    assert "không đúng giờ" in words.verdict(settlement, 120.0)
-    assert "sớm" in words.verdict(settlement, 120.0)
+    assert "không đúng giờ" in texts.verdict(settlement, 120.0)
+    assert "sớm" in texts.verdict(settlement, 120.0)
 
 
 @pytest.mark.parametrize("seconds", [0, 2, 9.9])

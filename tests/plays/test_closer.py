@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from broadcast.devices.model import Boot, Fault, Installation, Presence, Refusal
+from broadcast.devices.model import Installation
 from broadcast.plays import closer
 from broadcast.plays.closer import close_due
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.model import Outage, OutageKind
+from broadcast.telemetry.model import Boot, Fault, Refusal
+from broadcast.telemetry.presence import Presence
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, PROVINCE, WAIT, World
 

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from broadcast.areas.model import Area
 from broadcast.devices import enrolment
 from broadcast.devices.model import Device, Installation
-from broadcast.devices.presence import Presence
 from broadcast.plays import corrections
 from broadcast.plays.closer import close_due
 from broadcast.plays.model import Correction, JournalRecord
 from broadcast.stations.model import Cluster, ClusterVillage, Grade, Outage, OutageKind
+from broadcast.telemetry.presence import Presence
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, started
 

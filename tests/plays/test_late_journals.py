@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
 from broadcast.devices.model import Installation
+from broadcast.kit.clock import LOCAL
 from broadcast.plays import closer
 from broadcast.plays.closer import OVERDUE, close_due
 from broadcast.plays.ledger import plan

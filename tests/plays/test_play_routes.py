@@ -11,14 +11,15 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock, config
+from broadcast import config
 from broadcast.areas.model import Area, AreaLineage, Level, Part
-from broadcast.devices.model import Presence
-from broadcast.plays import words
+from broadcast.kit import clock
+from broadcast.plays import texts
 from broadcast.plays.closer import close_due
 from broadcast.plays.routes import router
 from broadcast.plays.settle import PlayState, Reason
 from broadcast.stations.model import ClusterVillage, Grade
+from broadcast.telemetry.presence import Presence
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, skipped, started
@@ -59,7 +60,7 @@ async def test_plays_are_found_by_everything_people_ask_for(
     assert [(item["cluster"], item["state"]) for item in items] == [
         ("C-1", "played"), ("C-2", "missed"),
     ]  # fmt: skip
-    assert items[1]["reason_text"] == words.REASONS[Reason(items[1]["reason"])]
+    assert items[1]["reason_text"] == texts.REASONS[Reason(items[1]["reason"])]
     for query, found in (
         ({"cluster": "C-2"}, ["C-2"]),
         ({"area": "V-1"}, ["C-1"]),
@@ -226,7 +227,7 @@ async def test_explanation_of_silence_names_the_cause_and_its_restatement(
 
 
 def test_every_state_and_reason_has_words() -> None:
-    assert set(words.STATES) == set(PlayState)
-    assert set(words.REASONS) == set(Reason)
-    assert words.reason("vì họp xã") == "vì họp xã"
-    assert words.reason("not_targeted") != "not_targeted"
+    assert set(texts.STATES) == set(PlayState)
+    assert set(texts.REASONS) == set(Reason)
+    assert texts.reason("vì họp xã") == "vì họp xã"
+    assert texts.reason("not_targeted") != "not_targeted"

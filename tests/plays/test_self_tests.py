@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broadcast.devices import answers
-from broadcast.devices.arrival import Arrival
+from broadcast.commands import answers
 from broadcast.plays import explain, self_tests
 from broadcast.plays.closer import close_due
 from broadcast.plays.settle import Grade, PlayState, SelfTest, grade, settle
 from broadcast.plays.settling import settle_plays
+from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.test_settle import FACTS, SOON, ended, skipped, started

@@ -10,21 +10,11 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
 from broadcast.areas.model import Area, Level
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
-from broadcast.clock import LOCAL
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.model import (
-    Device,
-    DevicePresence,
-    Installation,
-    ListeningSpan,
-    Presence,
-    PresenceChange,
-    Readiness,
-    Receipt,
-)
+from broadcast.devices.model import Device, Installation
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.plays import reports
 from broadcast.plays.ledger import plan
 from broadcast.plays.model import Play, PlayChange
@@ -36,6 +26,15 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.model import (
+    DevicePresence,
+    ListeningSpan,
+    PresenceChange,
+    Readiness,
+    Receipt,
+)
+from broadcast.telemetry.presence import Presence
 from broadcast.wire import events
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from tests.devices.fleet import EIGHT, MINUTE, SECOND

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.programmes.compile import (
     CONFIG_REISSUE,
     CONFIG_VALID,

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from broadcast import config
-from broadcast.errors import Unavailable
-from broadcast.programmes.commands import app
+from broadcast.kit.errors import Unavailable
+from broadcast.programmes.cli import app
 from broadcast.programmes.keys import UnusableKey, create_keys, load_keys
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
+from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
 from broadcast.wire.commands import NEVER_LATE, Resend
 from broadcast.wire.documents import Alerts, Programme
 from broadcast.wire.envelope import SigningKey, Verifier

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.errors import Unavailable
-from broadcast.programmes import orders
+from broadcast.delivery import replies
+from broadcast.delivery.replies import Orders
+from broadcast.delivery.wanted import SAME_AGAIN_AFTER, TIME_TO_TELL, Wanted, tokens
+from broadcast.kit.errors import Unavailable
 from broadcast.programmes.model import Document
-from broadcast.programmes.orders import Orders
-from broadcast.programmes.wanted import SAME_AGAIN_AFTER, TIME_TO_TELL, Wanted, tokens
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
@@ -155,15 +155,15 @@ async def test_orders_are_signed_for_their_device() -> None:
 async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
     link = Link(away=True)
     queue = Orders(link, "ttn/v1", KEY)
-    lost = orders.LOST._value.get()
+    lost = replies.LOST._value.get()
     queue.reply_time("A", "x")
     queue.reply_time("B", "y")
     await publish_all(queue, link, 2)
-    assert orders.LOST._value.get() == lost + 2
+    assert replies.LOST._value.get() == lost + 2
 
 
 async def test_queue_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "AT_MOST", 2)
+    monkeypatch.setattr(replies, "AT_MOST", 2)
     link = Link()
     queue = Orders(link, "ttn/v1", KEY)
     for number in range(5):

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid5
 
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
+from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
+from broadcast.delivery.wanted import SAME_AGAIN_AFTER
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.quiet import quiet_window
 from broadcast.plays.settle import Around, Facts, Report, Settlement, settle
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
-from broadcast.programmes.reconcile import Kept, behind, compare, resend_command
-from broadcast.programmes.wanted import SAME_AGAIN_AFTER
-from broadcast.quiet import quiet_window
 from broadcast.schedules import grid, recurrence, rrule
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, TimeReply

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
-from broadcast.errors import InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.quiet import quiet_window
 from broadcast.plays.settle import OPEN, PlayState, Reason, Settlement
-from broadcast.quiet import quiet_window
 from broadcast.schedules import grid
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import read_own

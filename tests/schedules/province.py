@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
-from broadcast.clock import LOCAL
 from broadcast.devices.enrolment import DeviceFacts, enrol, install
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.stations.clusters import find_cluster
 from broadcast.wire.fields import BulletinClass, Codec, OnPreempt

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import Bulletin
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.errors import Conflict
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict
 from broadcast.programmes.compile import held_until
 from broadcast.schedules import capacity, edits
 from broadcast.schedules.capacity import Held

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules import clashes
 from broadcast.schedules.clashes import Series
 from broadcast.schedules.model import Schedule

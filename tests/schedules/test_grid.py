@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
-from broadcast.errors import InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
 from broadcast.schedules import grid
 from broadcast.schedules.grid import Outcome, Slot
 from broadcast.wire.fields import BulletinClass

@@ -14,8 +14,8 @@ from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from broadcast.clock import LOCAL
-from broadcast.errors import InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.recurrence import (
     LOOK_AHEAD,
     Planned,

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.kit import clock, db
 from broadcast.schedules.model import Occurrence
 from broadcast.schedules.revision_routes import router as revision_router
 from broadcast.schedules.routes import router

@@ -14,7 +14,7 @@ from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage, Unit
 from broadcast.devices.enrolment import DeviceFacts, enrol, install
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.targets import Resolved, check, resolve, standing
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster

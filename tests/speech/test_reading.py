@@ -15,7 +15,7 @@ from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS, TITLES
 from broadcast.bulletins.speech.reading import Passage, passages, spoken, words_of
 from broadcast.bulletins.speech.syllables import is_syllable
 from broadcast.bulletins.speech.units import LETTERS, RATES, SYMBOLS, UNITS
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 from tests.speech.expected import fits, table
 
 HERE = Path(__file__).parent

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import broadcast.areas.routes
 import broadcast.devices.routes
 import broadcast.stations.routes
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
+from broadcast.kit import clock, db
 from broadcast.web import rest
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.imports import import_areas, official_files
-from broadcast.areas.sheets import File
 from broadcast.areas.villages import import_villages
+from broadcast.kit.sheets import File
 from broadcast.stations.imports import KINDS, import_files
 
 VILLAGES = """\

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 from broadcast.stations.clusters import clusters_serving, followed_areas
 from broadcast.stations.model import Cluster, ClusterVillage
 from broadcast.stations.spans import Days, area_over, clusters_over, followed_over

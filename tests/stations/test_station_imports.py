@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Topology
-from broadcast.areas.sheets import Action, File
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Action, File
 from broadcast.stations.imports import KINDS, import_files, villages_served
 from broadcast.stations.model import (
     BaselineStation,

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db
 from broadcast.accounts.model import Role
 from broadcast.devices.enrolment import device_ids
-from broadcast.devices.model import DevicePresence, PresenceChange
-from broadcast.devices.presence import Presence
+from broadcast.kit import clock, db
+from broadcast.telemetry.model import DevicePresence, PresenceChange
+from broadcast.telemetry.presence import Presence
 from tests.stations import sample
 from tests.stations.client import client_of
 

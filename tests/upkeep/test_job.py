@@ -17,14 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.app import create_app
 from broadcast.cli import app
-from broadcast.clock import LOCAL
-from broadcast.devices import heartbeats
-from broadcast.devices.model import DeadLetter, HealthHour, ListeningSpan
+from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry import heartbeats
+from broadcast.telemetry.model import DeadLetter, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
 from broadcast.upkeep.job import House
 from tests.devices.fleet import EIGHT, PATIENCE, beat, enrol

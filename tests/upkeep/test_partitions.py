@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
-from broadcast.devices.model import OnlineMinutes
+from broadcast import config
+from broadcast.kit import db
+from broadcast.telemetry.model import OnlineMinutes
 from broadcast.upkeep import lifetimes, partitions
 from broadcast.upkeep.partitions import drop_expired, existing, make_ahead, pack_closed
 

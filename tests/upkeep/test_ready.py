@@ -16,14 +16,15 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db
+from broadcast import config
 from broadcast.app import create_app
 from broadcast.bulletins import preparations
 from broadcast.bulletins.preparations import Source
-from broadcast.devices.model import DevicePresence, ListeningSpan
-from broadcast.devices.presence import Presence
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import clock, db
 from broadcast.programmes.model import Document
+from broadcast.telemetry.model import DevicePresence, ListeningSpan
+from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import BulletinClass
 from tests.devices.fleet import enrol
 

@@ -8,18 +8,11 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
-from broadcast.devices.command_state import CommandKind
-from broadcast.devices.model import (
-    Boot,
-    Command,
-    CommandResult,
-    DeadLetter,
-    HealthProgress,
-    Readiness,
-    Receipt,
-    Refusal,
-)
+from broadcast import config
+from broadcast.commands.model import Command, CommandResult
+from broadcast.commands.state import CommandKind
+from broadcast.kit import db
+from broadcast.telemetry.model import Boot, DeadLetter, HealthProgress, Readiness, Receipt, Refusal
 from broadcast.upkeep import retention
 from broadcast.upkeep.retention import delete_old
 from tests.devices.fleet import EIGHT, enrol

@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import db
 from broadcast.web import rest
 from tests.conftest import frozen
 

@@ -17,13 +17,13 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from broadcast import clock, db
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Route
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.kit import clock, db
 from tests.web.routes import application
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from fastapi import FastAPI, Request
 
 from broadcast.accounts import auth
 from broadcast.accounts.routing import Router, reads_its_body
-from broadcast.web import asked, http1, rest, server
+from broadcast.web import http1, rest, server
+from broadcast.web import request as asked
 from broadcast.web.server import bind, raise_file_limit
 from tests.web.calling import MONITOR, called_by
 

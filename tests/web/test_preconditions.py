@@ -16,7 +16,7 @@ from broadcast import config
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Router
 from broadcast.app import create_app
-from broadcast.errors import NotFound
+from broadcast.kit.errors import NotFound
 from broadcast.web import rest
 from tests.web.calling import MONITOR, called_by
 from tests.web.routes import Operation, application, operations

@@ -17,11 +17,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.accounts.model import ApiToken, Role
-from broadcast.errors import Conflict, InvalidInput
+from broadcast.kit import db
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.web import rest
-from broadcast.web.once import Created, Once
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
 
 

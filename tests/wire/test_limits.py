@@ -11,7 +11,7 @@ from joserfc import jws
 from msgspec import structs
 
 from broadcast.embedded.broker import MOSQUITTO_CONF
-from broadcast.mqtt_packets import LONGEST
+from broadcast.mqtt.packets import LONGEST
 from broadcast.wire import WireError
 from broadcast.wire.commands import Resend
 from broadcast.wire.documents import Item, Programme

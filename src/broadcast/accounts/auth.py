@@ -16,10 +16,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock, db
 from broadcast.accounts.model import ApiToken, Role
-from broadcast.errors import Forbidden, InvalidInput, Unauthenticated
-from broadcast.text import clean_person
+from broadcast.kit import clock, db
+from broadcast.kit.errors import Forbidden, InvalidInput, Unauthenticated
+from broadcast.kit.text import clean_person
 from broadcast.web.rest import engine
 
 LONGEST_PERSON = 100
@@ -146,3 +146,9 @@ class Admitted:
 def require(*roles: Role) -> Admitted:
     """Dependency for `caller: Annotated[Caller, Depends(require(Role.APPROVER))]`."""
     return Admitted(*roles)
+
+
+Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]
+Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
+Staff = Annotated[Caller, Depends(require(Role.TECHNICIAN, Role.BROADCASTER))]
+Admin = Annotated[Caller, Depends(require(Role.ADMIN))]

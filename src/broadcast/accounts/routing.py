@@ -12,7 +12,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from broadcast.accounts.auth import BEARER, OPEN, Admitted, authenticate
-from broadcast.web import asked, preconditions
+from broadcast.web import preconditions
+from broadcast.web import request as asked
 from broadcast.web.paths import check_rivals
 
 E = TypeVar("E", bound=Callable[..., Any])

@@ -14,13 +14,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import checks, records, sheets, villages
+from broadcast.areas import checks, records, villages
 from broadcast.areas.model import Area, Level, Part
-from broadcast.areas.sheets import Column, Faults, File, Report, Sheet
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Step, Unit
 from broadcast.areas.units import COLUMNS, load_steps
-from broadcast.errors import InvalidInput
+from broadcast.kit import sheets
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Column, Faults, File, Report, Sheet
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
 from broadcast.areas.placement import Registered
-from broadcast.areas.sheets import Action, Report
 from broadcast.areas.tree import Step, Unit
+from broadcast.kit.sheets import Action, Report
 
 Record = Unit | Step | Registered
 Identity = tuple[Any, ...]

@@ -6,31 +6,27 @@ from datetime import date
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import File, Form, Query, Request, Response, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from broadcast import clock
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast.accounts.auth import Admin, CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.areas import imports, sheets, units, villages
+from broadcast.areas import imports, units, villages
 from broadcast.areas.model import Area, Level, Part
 from broadcast.areas.placement import Registered
-from broadcast.areas.sheets import Report
 from broadcast.areas.tree import Lineage, Successor
-from broadcast.errors import InvalidInput, NotFound
-from broadcast.text import FILLED_LINE, FilledLine, clean_filled_line
-from broadcast.times import Day
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.sheets import Report
+from broadcast.kit.text import FILLED_LINE, FilledLine, clean_filled_line
+from broadcast.kit.times import Day
+from broadcast.web.fields import AsOf, DryRun
+from broadcast.web.files import received
 from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 from broadcast.wire.topics import CODE
 
 router = Router(prefix="/api/v1", tags=["areas"])
 
-Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
-AsOf = Annotated[
-    Day | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
-]
-DryRun = Annotated[bool, Form(description="chỉ cho biết sẽ đổi gì")]
 Replace = Annotated[bool, Form(description="bỏ những dòng đã lưu mà tệp không có")]
 
 
@@ -185,12 +181,6 @@ async def show_history(session: Session, caller: CallerDep, code: str) -> list[A
     if not rows:
         raise NotFound(f"Không có đơn vị nào mang mã “{code}”.")
     return [AreaView.model_validate(row) for row in rows]
-
-
-async def received(upload: UploadFile) -> sheets.File:
-    """An uploaded file, read no further than an import would accept."""
-    data = await upload.read(sheets.MAX_BYTES + 1)
-    return sheets.File(upload.filename or "tệp", data)
 
 
 @router.post("/areas/import", summary="Nhập areas.csv và lineage.csv")

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, Level
 from broadcast.areas.tree import DAY, Lineage, Step, Tree, Unit
-from broadcast.errors import Unknown
+from broadcast.kit.errors import Unknown
 
 COLUMNS = (
     Area.code,

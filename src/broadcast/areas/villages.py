@@ -10,15 +10,16 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import placement, records, sheets
+from broadcast.areas import placement, records
 from broadcast.areas.model import Area, Level, RegisteredVillage
 from broadcast.areas.placement import Registered, Unplaced
-from broadcast.areas.sheets import Column, Faults, File, Report, Row, Sheet
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Unit
 from broadcast.areas.units import COLUMNS, load_lineage, missing
-from broadcast.codes import KnownCodes, likeness
-from broadcast.errors import InvalidInput, NotFound
+from broadcast.kit import sheets
+from broadcast.kit.codes import KnownCodes, likeness
+from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.sheets import Column, Faults, File, Report, Row, Sheet
 
 log = structlog.get_logger()
 

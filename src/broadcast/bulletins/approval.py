@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import RevisionState
-from broadcast.errors import Conflict, Forbidden, InvalidInput
-from broadcast.text import visible
+from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
+from broadcast.kit.text import visible
 from broadcast.wire.fields import BulletinClass
 
 

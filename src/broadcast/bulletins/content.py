@@ -20,9 +20,9 @@ from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from broadcast.accounts.routing import Router
-from broadcast.bulletins.audio import content_path
+from broadcast.bulletins.audio.renditions import content_path
 from broadcast.bulletins.model import Rendition, Revision, RevisionState
-from broadcast.errors import NotFound
+from broadcast.kit.errors import NotFound
 from broadcast.web.preconditions import listed
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.fields import Codec

@@ -7,26 +7,24 @@ import re
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Path, Query
+from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 
-from broadcast import clock
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.areas.model import Area
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.representations import AreaCode, Asked, FromRow, Script
 from broadcast.bulletins.speech.script import script_of
-from broadcast.text import FILLED_LINE, clean_filled_line
-from broadcast.times import Moment
+from broadcast.kit import clock
+from broadcast.kit.text import FILLED_LINE, clean_filled_line
+from broadcast.kit.times import Moment
 from broadcast.web.rest import Session, require_known
 
 log = structlog.get_logger()
 
 api = Router(prefix="/api/v1", tags=["bulletins"])
 
-Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 
 _WORDS = r"^\s*[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+([ ,]+[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+)*\s*$"
 

@@ -20,15 +20,16 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db, roles
+from broadcast import config
 from broadcast.bulletins import preparations, scratch
-from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.model import Preparation
 from broadcast.bulletins.preparations import EMERGENCY
 from broadcast.bulletins.sandbox import Child
 from broadcast.bulletins.sound import CHANNEL
-from broadcast.errors import BroadcastError, InvalidInput
-from broadcast.tasks import until_one_ends
+from broadcast.kit import clock, db, roles
+from broadcast.kit.errors import BroadcastError, InvalidInput
+from broadcast.kit.tasks import until_one_ends
 
 log = structlog.get_logger()
 

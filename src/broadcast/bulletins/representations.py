@@ -22,8 +22,8 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
-from broadcast.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
-from broadcast.times import Moment
+from broadcast.kit.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
+from broadcast.kit.times import Moment
 from broadcast.wire.fields import BulletinClass, Codec
 from broadcast.wire.topics import CODE
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.accounts.auth import Caller
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
-from broadcast.bulletins.audio import Prepared
+from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
@@ -30,7 +30,7 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.sound import give_sound, release
-from broadcast.errors import NotFound
+from broadcast.kit.errors import NotFound
 from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()

@@ -20,9 +20,8 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock, config, db
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast import config
+from broadcast.accounts.auth import Author, Caller, CallerDep
 from broadcast.accounts.routing import Router, reads_its_body
 from broadcast.areas.model import Area
 from broadcast.bulletins import (
@@ -60,8 +59,9 @@ from broadcast.bulletins.sound import UNFINISHED
 from broadcast.bulletins.speech.script import script_of
 from broadcast.bulletins.station_lexicon import require_station
 from broadcast.bulletins.upload import Upload, received
-from broadcast.errors import BroadcastError, Conflict, InvalidInput, NotFound, TooLarge
-from broadcast.web.once import Created, Once
+from broadcast.kit import clock, db
+from broadcast.kit.errors import BroadcastError, Conflict, InvalidInput, NotFound, TooLarge
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged, require_known
 from broadcast.web.validation import invalid
 from broadcast.wire.fields import BulletinClass, Codec
@@ -75,7 +75,6 @@ JSON_BYTES = 256 * 1024
 
 api = Router(prefix="/api/v1", tags=["bulletins"])
 
-Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
 
 

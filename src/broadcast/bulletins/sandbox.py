@@ -27,11 +27,12 @@ from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 
 from broadcast import config
-from broadcast.bulletins import audio, scratch
-from broadcast.bulletins.audio import Prepared
-from broadcast.bulletins.loudness import RATE
+from broadcast.bulletins import scratch
+from broadcast.bulletins.audio import renditions
+from broadcast.bulletins.audio.loudness import RATE
+from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.speech import synthesis
-from broadcast.errors import (
+from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
     BroadcastError,
@@ -343,7 +344,7 @@ def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
             )
         return _Outcome(
             percent=100,
-            prepared=audio.prepare(
+            prepared=renditions.prepare(
                 source,
                 job.content_dir,
                 job.settings,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, Level
 from broadcast.areas.units import find_unit, require_unit
 from broadcast.bulletins.model import LexiconEntry
-from broadcast.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 
 MOST_ENTRIES = 1000
 """Of one station."""

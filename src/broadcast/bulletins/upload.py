@@ -18,7 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from broadcast.bulletins import scratch
-from broadcast.errors import BroadcastError, InvalidInput, TooLarge
+from broadcast.kit.errors import BroadcastError, InvalidInput, TooLarge
 
 SECONDS = 900.0
 """Time one upload may take: 200 MB at 2 Mbit/s. Longer is a link too bad or a client that holds

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 
-from broadcast.errors import BroadcastError
+from broadcast.kit.errors import BroadcastError
 
 
 class Refused(BroadcastError):

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.coverage.figures import percent
-from broadcast.devices.model import Device, DevicePresence, Presence
+from broadcast.devices.model import Device
+from broadcast.indicators.figures import percent
+from broadcast.kit import clock
 from broadcast.plays.model import Play, PlayState
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.telemetry.model import DevicePresence
+from broadcast.telemetry.presence import Presence
 
 STATE_WORDS = {
     PlayState.PLANNED: ("chờ phát", "dim"),

@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.live import Live
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, db
-from broadcast.coverage.figures import compute, figures
 from broadcast.demo.api import Api
 from broadcast.demo.live import draw, look
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.embedded.broker import Kind
+from broadcast.indicators.figures import compute, figures
+from broadcast.kit import clock, db
 from broadcast.plays.model import OPEN, Play
 from broadcast.plays.summary import summary
 from broadcast.programmes.keys import create_keys, load_keys

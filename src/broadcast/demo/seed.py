@@ -16,17 +16,18 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast import config, db
+from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
 from broadcast.areas import villages
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.model import Area, Level
 from broadcast.areas.placement import Registered
-from broadcast.areas.sheets import File
 from broadcast.areas.units import units_on
-from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.sheets import File
 from broadcast.stations.model import (
     Attestation,
     BaselineStation,

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import sheets
-from broadcast.areas.sheets import Action, Column, Sheet
 from broadcast.areas.topology import touch
-from broadcast.clock import LOCAL
-from broadcast.codes import KnownCodes
 from broadcast.devices.model import Device, Installation
 from broadcast.devices.serials import KnownSerials, Plate, known_serials
-from broadcast.errors import Conflict, InvalidInput
+from broadcast.kit import sheets
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.codes import KnownCodes
+from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.kit.sheets import Action, Column, Sheet
 from broadcast.stations.imports import Kind
 from broadcast.stations.model import Cluster, Evidence
 from broadcast.stations.registry import LOCK, changed

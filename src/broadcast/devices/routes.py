@@ -9,27 +9,25 @@ from fastapi import File, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.auth import CallerDep, Technician
 from broadcast.accounts.routing import Router
-from broadcast.areas.routes import DryRun, received
-from broadcast.areas.sheets import Report
-from broadcast.devices import cluster_routes, command_routes, enrolment
-from broadcast.devices.cluster_routes import InstallationView, installations
+from broadcast.devices import enrolment
 from broadcast.devices.enrolment import DeviceFacts
+from broadcast.devices.installations import InstallationView, installations
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import NotFound
-from broadcast.stations.fields import Code, Technician, Text, example
+from broadcast.kit import clock
+from broadcast.kit.errors import NotFound
+from broadcast.kit.sheets import Report
+from broadcast.kit.times import Moment
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import Cluster
-from broadcast.times import Moment
-from broadcast.web.once import Created, Once
+from broadcast.web.fields import Code, DryRun, Text, example
+from broadcast.web.files import received
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 from broadcast.wire.fields import Codec
 
 router = Router(prefix="/api/v1", tags=["devices"])
-router.include_router(cluster_routes.router)
-router.include_router(command_routes.router)
 
 
 class DeviceBody(Body):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.codes import as_in_spreadsheet, refuse_changed
 from broadcast.devices.model import Device
-from broadcast.errors import InvalidInput
+from broadcast.kit.codes import as_in_spreadsheet, refuse_changed
+from broadcast.kit.errors import InvalidInput
 
 
 class Plate(NamedTuple):

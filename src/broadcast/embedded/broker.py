@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from broadcast.embedded.child import Child, hand_over, unprivileged_user
-from broadcast.errors import Unavailable
+from broadcast.kit.errors import Unavailable
 
 Kind = Literal["mosquitto", "amqtt"]
 

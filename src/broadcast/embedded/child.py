@@ -21,7 +21,7 @@ from typing import TypedDict
 
 import structlog
 
-from broadcast.errors import Unavailable, because
+from broadcast.kit.errors import Unavailable, because
 
 log = structlog.get_logger()
 

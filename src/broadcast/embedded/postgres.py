@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from broadcast.embedded.child import Child, hand_over, let_through, run, unprivileged_user
-from broadcast.errors import Unavailable
+from broadcast.kit.errors import Unavailable
 
 ROLE = "broadcast"
 """The one database role, owner of everything in this server."""

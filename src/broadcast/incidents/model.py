@@ -7,9 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.db import Base, enum_type
 from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
+from broadcast.kit.db import Base, enum_type
 
 
 class Incident(Base):

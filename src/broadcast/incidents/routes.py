@@ -10,20 +10,20 @@ from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.devices.model import Device
-from broadcast.errors import NotFound
-from broadcast.incidents import words
+from broadcast.incidents import texts
 from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident, IncidentFall
-from broadcast.incidents.words import State
-from broadcast.stations.fields import example
+from broadcast.incidents.texts import State
+from broadcast.kit import clock
+from broadcast.kit.errors import NotFound
+from broadcast.kit.times import Moment
 from broadcast.stations.model import Cluster
 from broadcast.stations.spans import area_over, clusters_over, days_with, heard_by
-from broadcast.times import Moment
+from broadcast.web.fields import example
 from broadcast.web.rest import Id, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["incidents"])
@@ -121,9 +121,9 @@ def view(incident: Incident, on: date) -> IncidentView:
     """An incident as it is shown on a day."""
     return IncidentView(
         id=incident.id,
-        state=words.state_of(incident),
-        title=words.title(incident, on),
-        advice=words.advice(incident, on),
+        state=texts.state_of(incident),
+        title=texts.title(incident, on),
+        advice=texts.advice(incident, on),
         kind=incident.kind,
         code=incident.code,
         within=incident.within,
@@ -222,7 +222,7 @@ async def show_incident(
             noticed_at=fall.noticed_at,
             returned_at=fall.returned_at,
             evidence=fall.evidence,
-            evidence_text=words.EVIDENCE[fall.evidence],
+            evidence_text=texts.EVIDENCE[fall.evidence],
         )
         for fall, device, cluster in rows
     ]

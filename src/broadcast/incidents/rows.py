@@ -13,13 +13,13 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.presence_rows import as_json
 from broadcast.incidents import causes
 from broadcast.incidents.causes import Evidence
-from broadcast.incidents.course import Absence, Course, Entry, Key, Open, recovered_at
 from broadcast.incidents.grouping import Group, Kind
+from broadcast.incidents.lifecycle import Absence, Course, Entry, Key, Open, recovered_at
 from broadcast.incidents.model import Incident, IncidentFall
 from broadcast.incidents.places import Places
+from broadcast.telemetry.presence_rows import as_json
 
 log = structlog.get_logger()
 

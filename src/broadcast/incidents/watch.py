@@ -8,14 +8,14 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.devices.heartbeats import patience
-from broadcast.devices.sweep import listening
 from broadcast.incidents import rows
-from broadcast.incidents.course import Absent, advance
 from broadcast.incidents.grouping import Group, Limits
+from broadcast.incidents.lifecycle import Absent, advance
 from broadcast.incidents.places import Places, load_places, operator_name
+from broadcast.kit.clock import LOCAL
+from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.sweep import listening
 
 
 def limits_of(rules: Rules) -> Limits:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.times import Moment
+from broadcast.kit.times import Moment
 
 MOST = 500
 

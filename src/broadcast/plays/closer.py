@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.plays.model import OPEN, Play
 from broadcast.plays.settling import settle_plays
-from broadcast.plays.surroundings import Key
+from broadcast.plays.silence import Key
 
 OVERDUE = Gauge(
     "broadcast_plays_overdue", "Plays still open after their wait was over and the closer had been"

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.plays.model import Correction
 from broadcast.plays.settling import settle_plays
-from broadcast.plays.surroundings import Key
+from broadcast.plays.silence import Key
 
 BATCH = 1000
 """Plays of one mark that are settled in one transaction, and those that start with the last."""

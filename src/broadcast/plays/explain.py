@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
-from broadcast.devices.online_minutes import from_bits, span
-from broadcast.errors import NotFound
-from broadcast.plays import words
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import NotFound
+from broadcast.kit.times import Moment
+from broadcast.plays import texts
 from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
 from broadcast.plays.timeline import Entry, around
-from broadcast.stations.fields import example
-from broadcast.times import Moment
+from broadcast.telemetry.online_minutes import from_bits, span
+from broadcast.web.fields import example
 
 AROUND = timedelta(hours=1)
 """How far before and after a play presence, boots and faults are told."""
@@ -139,7 +139,7 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         ends_by=play.ends_by,
         state=settlement.state,
         reason=play.reason,
-        verdict=words.verdict(settlement, play.audio_seconds),
+        verdict=texts.verdict(settlement, play.audio_seconds),
         device=None if hanging is None else devices[hanging],
         started_at=play.started_at,
         ended_at=play.ended_at,
@@ -147,7 +147,7 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         audio_seconds=play.audio_seconds,
         start_error_ms=play.start_error_ms,
         evidence=Grade(play.evidence),
-        evidence_text=words.EVIDENCE[Grade(play.evidence)],
+        evidence_text=texts.EVIDENCE[Grade(play.evidence)],
         window_minutes=expected,
         heard_minutes=heard,
         timeline=timeline,

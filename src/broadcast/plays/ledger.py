@@ -13,8 +13,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import db
-from broadcast.clock import LOCAL
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.targets import Ground, ground
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.db import Base, enum_type
+from broadcast.kit.db import Base, enum_type
 from broadcast.plays.settle import OPEN as OPEN  # noqa: PLC0414 — re-exported
 from broadcast.plays.settle import PlayState as PlayState  # noqa: PLC0414 — re-exported
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from broadcast.devices.online_minutes import AHEAD
+from broadcast.telemetry.online_minutes import AHEAD
 from broadcast.wire.events import SkipReason
 
 Journal = tuple[int, str]

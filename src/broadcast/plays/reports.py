@@ -16,12 +16,12 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.arrival import Arrival
-from broadcast.devices.heartbeats import clock_is_wrong
-from broadcast.devices.readiness import parse_id
 from broadcast.plays.records import comes_before_it_happens
 from broadcast.plays.settling import settle_plays
-from broadcast.plays.surroundings import Key
+from broadcast.plays.silence import Key
+from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.heartbeats import clock_is_wrong
+from broadcast.telemetry.readiness import parse_id
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Ended, Lost, Playback, Record, Skipped, Started
 

@@ -11,11 +11,12 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.errors import InvalidInput, Unknown
-from broadcast.plays import words
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput, Unknown
+from broadcast.kit.times import Moment
+from broadcast.plays import texts
 from broadcast.plays.clashes import Clash, clashes
 from broadcast.plays.explain import Explanation, explain
 from broadcast.plays.model import Play, PlayState
@@ -25,7 +26,6 @@ from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.stations.spans import Days, area_over, clusters_over, days_of, heard_by
-from broadcast.times import Moment
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["plays"])
@@ -154,14 +154,14 @@ def _view(play: Play, cluster: str, title: str) -> PlayView:
         ends_by=play.ends_by,
         state=play.state,
         reason=play.reason,
-        reason_text=words.reason(play.reason),
+        reason_text=texts.reason(play.reason),
         started_at=play.started_at,
         ended_at=play.ended_at,
         played_seconds=play.played_seconds,
         start_error_ms=play.start_error_ms,
         fresh_starts=play.fresh_starts,
         evidence=Grade(play.evidence),
-        evidence_text=words.EVIDENCE[Grade(play.evidence)],
+        evidence_text=texts.EVIDENCE[Grade(play.evidence)],
         settled_at=play.settled_at,
         restated=play.restated,
     )

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.arrival import Arrival
 from broadcast.plays.settle import SELF_TEST_COUNTS, Report, SelfTest
-from broadcast.plays.surroundings import Key
+from broadcast.plays.silence import Key
+from broadcast.telemetry.arrival import Arrival
 from broadcast.wire.events import CommandResult
 
 _NEAR = sa.text("""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.self_tests import near
 from broadcast.plays.settle import (
     OPEN,
@@ -25,7 +25,7 @@ from broadcast.plays.settle import (
     Settlement,
     settle,
 )
-from broadcast.plays.surroundings import Key, Window, look
+from broadcast.plays.silence import Key, Window, look
 from broadcast.wire.fields import OnPreempt
 
 SETTLED = Counter("broadcast_plays_settled", "Plays settled", ["state", "reason"])

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.kit.times import Moment
 from broadcast.plays.settle import Reason
-from broadcast.stations.fields import example
-from broadcast.times import Moment
+from broadcast.web.fields import example
 
 
 class Summary(BaseModel):

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.sweep import heard
-from broadcast.plays import words
+from broadcast.kit.times import Moment
+from broadcast.plays import texts
 from broadcast.plays.records import comes_before_it_happens
 from broadcast.plays.settle import PlayState
-from broadcast.times import Moment
+from broadcast.telemetry.sweep import heard
 
 Told = Mapping[str, Any]
 """A row of one of the statements."""
@@ -91,54 +91,54 @@ def _refused(row: Told) -> str:
 
 
 def _readiness(row: Told) -> str:
-    return str(words.READINESS.get(row["state"], row["state"]))
+    return str(texts.READINESS.get(row["state"], row["state"]))
 
 
 def _presence(row: Told) -> str:
-    return str(words.PRESENCE.get(row["presence"], row["presence"]))
+    return str(texts.PRESENCE.get(row["presence"], row["presence"]))
 
 
 def _boot(row: Told) -> str:
-    return f"Thiết bị {row['device']} kết nối: {words.BOOTS.get(row['reason'], row['reason'])}"
+    return f"Thiết bị {row['device']} kết nối: {texts.BOOTS.get(row['reason'], row['reason'])}"
 
 
 def _fault(row: Told) -> str:
-    ended = f", hết lúc {words.clock_time(row['closed_at'])}" if row["closed_at"] else ", chưa hết"
-    return f"Thiết bị {row['device']} lỗi {words.FAULTS.get(row['kind'], row['kind'])}{ended}"
+    ended = f", hết lúc {texts.clock_time(row['closed_at'])}" if row["closed_at"] else ", chưa hết"
+    return f"Thiết bị {row['device']} lỗi {texts.FAULTS.get(row['kind'], row['kind'])}{ended}"
 
 
 def _outage(row: Told) -> str:
     kind = "mất điện" if row["kind"] == "power_cut" else "bảo trì"
-    return f"Khai báo {kind} đến {words.clock_time(row['ends_at'])}"
+    return f"Khai báo {kind} đến {texts.clock_time(row['ends_at'])}"
 
 
 def _deaf(row: Told) -> str:
-    return f"Máy chủ không nghe được thiết bị đến {words.clock_time(row['until'])}"
+    return f"Máy chủ không nghe được thiết bị đến {texts.clock_time(row['until'])}"
 
 
 def _journal(row: Told) -> str:
-    told = f": {words.reason(row['reason'])}" if row["reason"] not in {"", "completed"} else ""
+    told = f": {texts.reason(row['reason'])}" if row["reason"] not in {"", "completed"} else ""
     if row["event"] == "started":
         text = "Bắt đầu phát" if not row["offset_seconds"] else "Phát tiếp"
     elif row["event"] == "ended":
-        text = f"Kết thúc sau {words.seconds(row['played_seconds'])} giây{told}"
+        text = f"Kết thúc sau {texts.seconds(row['played_seconds'])} giây{told}"
     else:
         text = f"Bỏ qua{told}"
     said_at: datetime = row["said_at"]
     if comes_before_it_happens(row["event"], row["reason"], said_at, row["received_at"]):
-        text += f" (đồng hồ thiết bị sai: báo {words.clock_time(said_at)})"
+        text += f" (đồng hồ thiết bị sai: báo {texts.clock_time(said_at)})"
     return text
 
 
 def _self_test(row: Told) -> str:
     if row["result"] != "done":
         return f"Thiết bị {row['device']} tự thử: không nghe thấy tiếng loa"
-    return f"Thiết bị {row['device']} tự thử: {words.HEARD[row['heard']]}"
+    return f"Thiết bị {row['device']} tự thử: {texts.HEARD[row['heard']]}"
 
 
 def _restated(row: Told) -> str:
-    old, new = (words.STATES[PlayState(state)] for state in (row["old_state"], row["new_state"]))
-    told = f" ({words.reason(row['new_reason'])})" if row["new_reason"] else ""
+    old, new = (texts.STATES[PlayState(state)] for state in (row["old_state"], row["new_state"]))
+    told = f" ({texts.reason(row['new_reason'])})" if row["new_reason"] else ""
     return f"Sổ phát đổi từ “{old}” sang “{new}”{told}"
 
 

@@ -18,10 +18,11 @@ from prometheus_client import Counter
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import config, failures
+from broadcast import config
 from broadcast.bulletins.revisions import approved_keys, renditions
-from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
+from broadcast.kit import failures
+from broadcast.kit.clock import LOCAL
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.programmes.keys import Keys

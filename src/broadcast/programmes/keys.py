@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from broadcast import config
-from broadcast.errors import BroadcastError, Unavailable, because
+from broadcast.kit.errors import BroadcastError, Unavailable, because
 from broadcast.wire.documents import PublicKey
 from broadcast.wire.envelope import SigningKey, Use
 

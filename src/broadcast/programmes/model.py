@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.db import Base
+from broadcast.kit.db import Base
 
 
 class DirtyScope(Base):

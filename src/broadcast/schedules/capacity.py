@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.errors import Conflict
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict
 from broadcast.schedules import recurrence, targets
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import neighbours

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from heapq import merge
 from typing import NamedTuple
 
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules import grid, recurrence
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule

@@ -19,9 +19,9 @@ from broadcast.accounts.auth import Caller
 from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.revisions import get_revision
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.schedules import capacity, exceptions, grid, planning, recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,

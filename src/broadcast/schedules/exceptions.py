@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules import recurrence
 from broadcast.schedules.model import ScheduleException
 from broadcast.schedules.occurrences import Exceptions, exceptions_of

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from broadcast.errors import InvalidInput
-from broadcast.quiet import QuietHours, quiet_window
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.quiet import QuietHours, quiet_window
 from broadcast.wire.fields import BulletinClass
 
 PRIORITIES = {

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import Unknown
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Unknown
 from broadcast.schedules.model import Occurrence
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.spans import Days, area_over, clusters_over, during, followed_over

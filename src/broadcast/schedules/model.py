@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.db import Base, enum_type
+from broadcast.kit.db import Base, enum_type
 from broadcast.wire.fields import BulletinClass, OnPreempt
 
 

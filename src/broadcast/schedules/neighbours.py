@@ -15,8 +15,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Revision, RevisionState
-from broadcast.clock import LOCAL
-from broadcast.errors import InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
 from broadcast.schedules import recurrence
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.schedules.occurrences import (

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.schedules import recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,

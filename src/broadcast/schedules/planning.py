@@ -14,9 +14,9 @@ from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.errors import Conflict, Forbidden, InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
 from broadcast.schedules import clashes, grid, recurrence, targets
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.grid import Outcome, Overlap, Slot

@@ -15,12 +15,12 @@ from pydantic import (
     model_validator,
 )
 
+from broadcast.kit.text import FilledLine
+from broadcast.kit.times import Moment
 from broadcast.schedules import grid
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.rrule import MOST_CHARACTERS
-from broadcast.text import FilledLine
-from broadcast.times import Moment
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.topics import CODE
 

@@ -10,28 +10,26 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import RevisionState
 from broadcast.bulletins.representations import Asked, NoteIn, RevisionOut, show_revision
-from broadcast.errors import InvalidInput
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.times import Moment
 from broadcast.schedules import revision_use
 from broadcast.schedules.representations import Preview, ScheduleOut, show_schedule
 from broadcast.schedules.revision_use import Use
-from broadcast.times import Moment
 from broadcast.web.rest import AppSettings, Session
 
 router = Router(prefix="/api/v1", tags=["bulletins"])
 
-Author = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
 
 MOST_STARTS = 200

@@ -21,9 +21,9 @@ from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision
 from broadcast.bulletins.revisions import Key
-from broadcast.clock import LOCAL
 from broadcast.config import Rules
-from broadcast.errors import BroadcastError, Conflict
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import BroadcastError, Conflict
 from broadcast.schedules import capacity, grid, planning, recurrence
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.occurrences import (

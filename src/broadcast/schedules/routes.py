@@ -8,10 +8,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
 
-from broadcast import clock
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
+from broadcast.kit import clock
+from broadcast.kit.times import Moment
 from broadcast.schedules import edits, heard
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.representations import (
@@ -30,14 +30,12 @@ from broadcast.schedules.representations import (
     show_schedule,
 )
 from broadcast.stations.spans import days_of
-from broadcast.times import Moment
 from broadcast.web import rest
-from broadcast.web.once import Created, Once
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["schedules"])
 
-Planner = Annotated[Caller, Depends(require(Role.BROADCASTER, Role.APPROVER))]
 OnceDep = Annotated[Once, Depends()]
 
 NOT_COLUMNS = {"bulletin_id", "from_"}
@@ -63,7 +61,7 @@ def _named(body: ScheduleChange) -> dict[str, Any]:
     summary="Xếp lịch phát một bản tin đã duyệt",
 )
 async def create(
-    session: Session, settings: AppSettings, caller: Planner, once: OnceDep, body: ScheduleIn
+    session: Session, settings: AppSettings, caller: Author, once: OnceDep, body: ScheduleIn
 ) -> Response:
     """Nothing unapproved, nothing in quiet hours and nothing that clashes is accepted.
 
@@ -83,7 +81,7 @@ async def create(
 
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
 async def preview(
-    session: Session, settings: AppSettings, caller: Planner, body: ScheduleIn
+    session: Session, settings: AppSettings, caller: Author, body: ScheduleIn
 ) -> Preview:
     """What `POST /schedules` would do; saves nothing, and shows clashes instead of refusing."""
     wanted = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
@@ -123,7 +121,7 @@ async def change(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Planner,
+    caller: Author,
     schedule_id: UUID,
     body: ScheduleChange,
 ) -> SchedulePlanned:
@@ -144,7 +142,7 @@ async def split(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Planner,
+    caller: Author,
     once: OnceDep,
     schedule_id: UUID,
     body: SplitIn,
@@ -165,7 +163,7 @@ async def split(
 
 @router.post("/schedules/{schedule_id}/withdraw", summary="Thu hồi lịch phát")
 async def withdraw(
-    request: Request, session: Session, caller: Planner, schedule_id: UUID
+    request: Request, session: Session, caller: Author, schedule_id: UUID
 ) -> ScheduleOut:
     """Cancel all that has not ended; devices that hold it drop it, and stop it if it sounds."""
     schedule = await edits.get_schedule(session, schedule_id, lock=True)
@@ -225,7 +223,7 @@ async def change_occurrence(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Planner,
+    caller: Author,
     occurrence_id: UUID,
     body: OccurrenceChange,
 ) -> OccurrenceOut:

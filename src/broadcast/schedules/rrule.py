@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 
 MOST_CHARACTERS = 500
 

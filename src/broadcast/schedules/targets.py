@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, AreaLineage, Level, Topology
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage, require_unit
-from broadcast.clock import LOCAL
 from broadcast.devices.model import Device, Installation
-from broadcast.errors import InvalidInput
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
 from broadcast.stations.clusters import clusters_serving, stands_on
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence
 

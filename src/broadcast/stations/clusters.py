@@ -11,10 +11,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, Level
-from broadcast.areas.sheets import Action
 from broadcast.areas.tree import DAY, Tree
 from broadcast.areas.units import exists_on, load_lineage, load_tree, missing
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Action
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade
 from broadcast.stations.registry import Registry, changed
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.sheets import Action
 from broadcast.areas.units import missing
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Action
 from broadcast.stations.model import (
     BaselineStation,
     Plant,

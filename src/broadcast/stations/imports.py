@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import sheets
-from broadcast.areas.sheets import Action, Column, Faults, File, Report, Row, Sheet
 from broadcast.areas.topology import touch
-from broadcast.errors import InvalidInput
+from broadcast.kit import sheets
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Action, Column, Faults, File, Report, Row, Sheet
 from broadcast.stations.clusters import ClusterRow, put_cluster, serve
 from broadcast.stations.entries import (
     BaselineRow,

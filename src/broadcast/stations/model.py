@@ -13,7 +13,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.db import Base, enum_type
+from broadcast.kit.db import Base, enum_type
 
 
 class StationStatus(StrEnum):

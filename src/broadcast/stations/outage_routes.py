@@ -5,28 +5,25 @@ from __future__ import annotations
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.accounts.auth import Caller, CallerDep, require
-from broadcast.accounts.model import Role
+from broadcast.accounts.auth import CallerDep, Staff
 from broadcast.accounts.routing import Router
 from broadcast.areas.units import require_unit
-from broadcast.errors import InvalidInput, NotFound, Unknown
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput, NotFound, Unknown
+from broadcast.kit.text import Note, Reference
+from broadcast.kit.times import Moment
 from broadcast.stations.clusters import find_cluster
-from broadcast.stations.fields import Code, Name, Text, example
 from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, OutageKind
 from broadcast.stations.spans import Days, area_over, days_with, during
-from broadcast.text import Note, Reference
-from broadcast.times import Moment
-from broadcast.web.once import Created, Once
+from broadcast.web.fields import Code, Name, Text, example
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Body, Id, Page, PageQuery, Session, if_match, paged, require_known
 
 router = Router()
-
-Staff = Annotated[Caller, Depends(require(Role.TECHNICIAN, Role.BROADCASTER))]
 
 
 class OutageBody(Body):

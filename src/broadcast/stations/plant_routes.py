@@ -10,14 +10,13 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.auth import CallerDep, Technician
 from broadcast.accounts.routing import Router
-from broadcast.areas.routes import AsOf
 from broadcast.areas.topology import touch
-from broadcast.errors import Conflict, NotFound
+from broadcast.kit import clock
+from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.times import Day
 from broadcast.stations.entries import BaselineRow, PlantRow, put_baseline, put_plant
-from broadcast.stations.fields import Code, Name, Technician, Text, example
 from broadcast.stations.model import (
     BaselineStation,
     Plant,
@@ -27,8 +26,8 @@ from broadcast.stations.model import (
     Technology,
 )
 from broadcast.stations.registry import Registry, remove
-from broadcast.times import Day
-from broadcast.web.once import Created, Once
+from broadcast.web.fields import AsOf, Code, Name, Text, example
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged, require_known
 
 router = Router()

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.sheets import Action
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
-from broadcast.codes import KnownCodes
-from broadcast.db import Base
-from broadcast.errors import Conflict, InvalidInput
+from broadcast.kit.codes import KnownCodes
+from broadcast.kit.db import Base
+from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.kit.sheets import Action
 from broadcast.stations.model import Cluster, ClusterVillage, Plant, Station
 
 LOCK = 0x7474_6E01

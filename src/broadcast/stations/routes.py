@@ -11,17 +11,16 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import clock
-from broadcast.accounts.auth import CallerDep
+from broadcast.accounts.auth import CallerDep, Technician
 from broadcast.accounts.routing import Router
-from broadcast.areas.routes import AsOf, DryRun, received
-from broadcast.areas.sheets import Report
 from broadcast.areas.topology import touch
 from broadcast.areas.units import codes_under, require_unit
-from broadcast.errors import Conflict, NotFound
-from broadcast.stations import cluster_routes, entries, outage_routes, plant_routes, succession
+from broadcast.kit import clock
+from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.sheets import Report
+from broadcast.kit.times import Day
+from broadcast.stations import entries, outage_routes, plant_routes, succession
 from broadcast.stations.entries import StationFacts, StationRow
-from broadcast.stations.fields import Code, Name, Technician, Text, example
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import (
     Station,
@@ -29,13 +28,13 @@ from broadcast.stations.model import (
     StationStatus,
 )
 from broadcast.stations.registry import Registry, remove
-from broadcast.times import Day
-from broadcast.web.once import Created, Once
+from broadcast.web.fields import AsOf, Code, DryRun, Name, Text, example
+from broadcast.web.files import received
+from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
 
 router = Router(prefix="/api/v1", tags=["stations"])
 router.include_router(plant_routes.router)
-router.include_router(cluster_routes.router)
 router.include_router(outage_routes.router)
 
 

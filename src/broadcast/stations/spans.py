@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.spans import Standing, Stretch, standings, stretches
 from broadcast.areas.tree import DAY
 from broadcast.areas.units import load_lineage, require_unit
-from broadcast.clock import LOCAL
+from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade
 
 T = TypeVar("T")

@@ -16,11 +16,11 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Part
-from broadcast.areas.sheets import Action, Report
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage
 from broadcast.areas.units import load_lineage
-from broadcast.codes import likeness
+from broadcast.kit.codes import likeness
+from broadcast.kit.sheets import Action, Report
 from broadcast.stations.model import Plant, PlantState, Station, StationState, StationStatus
 from broadcast.stations.registry import LOCK
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from broadcast.clock import LOCAL
 from broadcast.config import Upkeep
+from broadcast.kit.clock import LOCAL
 from broadcast.upkeep import lifetimes
 from broadcast.upkeep.storage import Room
 

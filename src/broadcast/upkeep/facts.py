@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.clock import LOCAL
-from broadcast.devices import sweep
-from broadcast.failures import Failure
-from broadcast.roles import states
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.failures import Failure
+from broadcast.kit.roles import states
+from broadcast.telemetry import sweep
 from broadcast.upkeep import checks, lifetimes, partitions
 from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition

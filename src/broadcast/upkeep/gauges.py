@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.clock import LOCAL
 from broadcast.config import Settings
-from broadcast.devices.presence import Presence
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.closer import OVERDUE
+from broadcast.telemetry.presence import Presence
 from broadcast.upkeep.checks import Name
 from broadcast.upkeep.report import Report
 

@@ -17,10 +17,11 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import clock, config, db, failures
-from broadcast.clock import LOCAL
-from broadcast.devices import health
+from broadcast import config
+from broadcast.kit import clock, db, failures
+from broadcast.kit.clock import LOCAL
 from broadcast.plays.clashes import clashes
+from broadcast.telemetry import health
 from broadcast.upkeep import gauges, partitions, retention
 from broadcast.upkeep.checks import Name
 from broadcast.upkeep.report import Report, report

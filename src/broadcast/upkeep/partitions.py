@@ -17,8 +17,9 @@ from prometheus_client import Counter
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from broadcast import config, db
-from broadcast.devices.online_minutes import BEHIND
+from broadcast import config
+from broadcast.kit import db
+from broadcast.telemetry.online_minutes import BEHIND
 from broadcast.upkeep import lifetimes
 from broadcast.upkeep.lifetimes import Partition
 

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
+from broadcast import config
+from broadcast.kit import db
 from broadcast.upkeep import checks, facts, storage
 from broadcast.upkeep.checks import Check, Name
 

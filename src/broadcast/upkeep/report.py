@@ -7,9 +7,10 @@ from datetime import date, datetime
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import config, db
-from broadcast.clock import LOCAL
-from broadcast.times import Day, Moment
+from broadcast import config
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.times import Day, Moment
 from broadcast.upkeep import checks, facts, partitions, retention, storage
 from broadcast.upkeep.checks import Check
 from broadcast.upkeep.lifetimes import Partition

@@ -15,7 +15,8 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config, db
+from broadcast import config
+from broadcast.kit import db
 
 log = structlog.get_logger()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from broadcast import clock
+from broadcast.accounts.auth import Technician
 from broadcast.accounts.routing import Router
-from broadcast.stations.fields import Technician
+from broadcast.kit import clock
 from broadcast.upkeep.report import Report, report
 from broadcast.web.rest import AppSettings, Session
 

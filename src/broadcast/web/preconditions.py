@@ -11,7 +11,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message
 
-from broadcast.errors import PreconditionFailed
+from broadcast.kit.errors import PreconditionFailed
 from broadcast.web.paths import readable
 
 _TAG = re.compile(r'(W/)?("[^"]*")')

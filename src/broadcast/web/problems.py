@@ -19,8 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from broadcast import db, times
-from broadcast.errors import (
+from broadcast.kit import db, times
+from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
     BroadcastError,

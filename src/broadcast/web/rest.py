@@ -19,8 +19,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from broadcast import config, db
-from broadcast.errors import PreconditionFailed, Unknown
+from broadcast import config
+from broadcast.kit import db
+from broadcast.kit.errors import PreconditionFailed, Unknown
 from broadcast.web import preconditions, problems
 from broadcast.web.http1 import SECURITY_HEADERS
 from broadcast.web.preconditions import listed

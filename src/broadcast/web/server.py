@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from broadcast.errors import Unavailable, because
+from broadcast.kit.errors import Unavailable, because
 from broadcast.web.http1 import FULL, IDLE_SECONDS, Connections, Protocol
 
 log = structlog.get_logger()

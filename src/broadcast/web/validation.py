@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from broadcast.errors import InvalidInput, Malformed
+from broadcast.kit.errors import InvalidInput, Malformed
 
 _SAID = {
     "missing": "thiếu trường này",

@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from broadcast.bulletins.speech.encodings import other_encoding
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 
 _UNSEEN_ELEMENT = re.compile(
     r"<(script|style|head|title)\b[^>]{0,500}>.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE

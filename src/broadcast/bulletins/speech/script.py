@@ -7,7 +7,7 @@ is what is spoken: rules and lexicon may change afterwards, the script of a revi
 from __future__ import annotations
 
 from broadcast.bulletins.speech.reading import Passage, Readings, passages
-from broadcast.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput
 
 LONGEST_TEXT = 30_000
 """Characters; about 45 minutes of plain speech."""

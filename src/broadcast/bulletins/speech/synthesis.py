@@ -16,7 +16,7 @@ from pathlib import Path
 import espeakng_loader
 
 from broadcast.bulletins.speech.script import passages_of
-from broadcast.errors import Unavailable
+from broadcast.kit.errors import Unavailable
 
 VOICE = "vi-vn-x-central"
 """The accent of Quảng Ngãi."""

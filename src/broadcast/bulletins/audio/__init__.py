@@ -1,0 +1,1 @@
+"""Recordings to renditions: decoding, faults, loudness, chimes, encoding."""

@@ -1,0 +1,1 @@
+"""Commands to devices: ordered by people, their state and their answers."""

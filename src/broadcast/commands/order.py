@@ -1,0 +1,180 @@
+"""Ordering a device to do something once. The row is the hand-off: the dispatcher publishes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from broadcast.areas.topology import wake
+from broadcast.commands.model import Command, CommandResult
+from broadcast.commands.state import (
+    REPLAYED,
+    CommandKind,
+    CommandState,
+    next_at,
+    state_of,
+    valid_until,
+)
+from broadcast.commands.texts import KINDS, clock_time, hushed
+from broadcast.devices.model import Device, Installation
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.quiet import QuietHours, next_stretch
+from broadcast.telemetry.model import Refusal
+
+log = structlog.get_logger()
+
+
+class Told(NamedTuple):
+    """A command, the device it is for, and what that said of it."""
+
+    command: Command
+    device_code: str
+    result: CommandResult | None
+    refusal: Refusal | None
+
+    def state(self, now: datetime) -> CommandState:
+        """What became of it."""
+        result = self.result.result if self.result else None
+        refusal = self.refusal.reason if self.refusal else None
+        return state_of(result, refusal, self.command.not_after, now)
+
+
+def told() -> sa.Select[Command, str, CommandResult | None, Refusal | None]:
+    """Commands with what the devices said of them."""
+    other = aliased(Refusal)
+    first = (
+        sa.select(sa.func.min(other.id))
+        .where(
+            other.device_id == Command.device_id,
+            other.command_id == Command.command_id,
+            other.reason != REPLAYED,
+        )
+        .correlate(Command)
+        .scalar_subquery()
+    )
+    return (
+        sa.select(Command, Device.code, CommandResult, Refusal)
+        .join(Device, Device.id == Command.device_id)
+        .outerjoin(
+            CommandResult,
+            sa.and_(
+                CommandResult.device_id == Command.device_id,
+                CommandResult.command_id == Command.command_id,
+            ),
+        )
+        .outerjoin(Refusal, Refusal.id == first)
+    )
+
+
+async def order(
+    session: AsyncSession,
+    device_code: str,
+    kind: CommandKind,
+    volume: int | None,
+    person: str,
+    quiet_hours: QuietHours,
+    now: datetime,
+) -> Command:
+    """A new command, to be signed and published by whoever dispatches.
+
+    Args:
+        session: Transaction.
+        device_code: The device that is to obey.
+        kind: What it is to do.
+        volume: Percent; for `volume` only.
+        person: Who orders it.
+        quiet_hours: Local windows in which no device is made to sound.
+        now: The present.
+
+    Raises:
+        NotFound: There is no such device.
+        Conflict: The device is retired or hangs on no cluster; or it would sound in quiet hours,
+            or a command of this kind waits for its answer or was given a moment ago: `retry_at`
+            says when to order again.
+    """
+    device = await session.scalar(
+        # Two requests at once wait for each other; who only refers to the row is not held up.
+        sa.select(Device).where(Device.code == device_code).with_for_update(key_share=True)
+    )
+    if device is None:
+        raise NotFound(f"Không có thiết bị mã “{device_code}”; hãy kiểm tra mã.")
+    await _require_in_use(session, device)
+    not_after = _audible_until(kind, quiet_hours, now)
+    await _require_calm(session, device, kind, now)
+    command = Command(
+        command_id=str(uuid4()),
+        device_id=device.id,
+        kind=kind,
+        volume=volume,
+        ordered_by=person,
+        ordered_at=now,
+        not_after=not_after,
+        published_at=None,
+    )
+    session.add(command)
+    await session.flush()
+    await wake(session)
+    log.info(
+        "devices.command.ordered",
+        device_id=device_code, kind=kind.value, command_id=command.command_id,
+    )  # fmt: skip
+    return command
+
+
+async def _require_in_use(session: AsyncSession, device: Device) -> None:
+    if device.retired_at is not None:
+        raise Conflict(f"Thiết bị {device.code} đã ngừng dùng; không ra lệnh được nữa.")
+    hangs = await session.scalar(
+        sa.select(Installation.cluster_id).where(
+            Installation.device_id == device.id, Installation.removed_at.is_(None)
+        )
+    )
+    if hangs is None:
+        raise Conflict(
+            f"Thiết bị {device.code} chưa lắp trên cụm loa nào; lắp vào cụm loa rồi ra lệnh lại."
+        )
+
+
+def _audible_until(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> datetime:
+    quiet = next_stretch(now, quiet_hours, LOCAL)
+    not_after = valid_until(kind, now, quiet)
+    if not_after is None:
+        assert quiet is not None
+        raise Conflict(hushed(kind, quiet), retry_at=quiet.ends_at)
+    return not_after
+
+
+async def _require_calm(
+    session: AsyncSession, device: Device, kind: CommandKind, now: datetime
+) -> None:
+    row = (
+        await session.execute(
+            told()
+            .where(Command.device_id == device.id, Command.kind == kind)
+            .order_by(Command.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    if row is None:
+        return
+    last = Told(*row)
+    state = last.state(now)
+    retry_at = next_at(kind, state, last.command.ordered_at, last.command.not_after)
+    if now >= retry_at:
+        return
+    given = f"lệnh {KINDS[kind]} lúc {clock_time(last.command.ordered_at)}"
+    if state is CommandState.WAITING:
+        detail = (
+            f"Thiết bị {device.code} chưa trả lời {given}; chờ trả lời, hoặc ra lệnh lại sau "
+            f"{clock_time(retry_at)}."
+        )
+    else:
+        detail = f"Thiết bị {device.code} vừa nhận {given}; ra lệnh lại từ {clock_time(retry_at)}."
+    raise Conflict(detail, command_id=last.command.command_id, retry_at=retry_at)

@@ -1,0 +1,1 @@
+"""The outbound path: what changed → documents, content and commands → broker."""

@@ -1,0 +1,149 @@
+"""What the broker really retains, and mending what differs from the outbox.
+
+A broker may lose what it retained (no persistence, or a snapshot half an hour old), and so may
+the database (a restored backup). Subscribing to everything tells, after each connect, exactly
+what the broker has; no bookkeeping of ours can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.delivery import content
+from broadcast.delivery.outbox import Publisher
+from broadcast.delivery.reconcile import Kept, compare
+from broadcast.programmes import issue
+from broadcast.programmes.keys import Keys
+from broadcast.programmes.model import Document
+from broadcast.wire.envelope import Verifier
+from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
+
+
+class Taken(Protocol):
+    """One message from the broker."""
+
+    @property
+    def topic(self) -> str:
+        """With the prefix."""
+
+    @property
+    def payload(self) -> bytes:
+        """As stored."""
+
+    @property
+    def retain(self) -> bool:
+        """The broker had stored it when we subscribed."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the connection it came over."""
+
+
+class Broker(Publisher, Protocol):
+    """What the dispatcher needs of the link."""
+
+    @property
+    def connected(self) -> bool:
+        """It stands."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the present connection."""
+
+    async def receive(self) -> Sequence[Taken]:
+        """At least one message."""
+
+
+def mirrored(prefix: str) -> list[tuple[str, int]]:
+    """Subscriptions that show what the broker retains: documents, and the first blocks.
+
+    At QoS 0: nothing is to be queued for us while we are away, and what the broker drops because
+    we are slow counts as lost, which costs no more than publishing it again.
+    """
+    return [
+        (f"{prefix}/{topic}", 0)
+        for topic in (AREA_STATE.filter(), DEVICE_STATE.filter(), CONTENT.filter(index="0"))
+    ]
+
+
+class Mirror:
+    """What the broker said it retains, since the last connect.
+
+    Attributes:
+        count: Stored messages since then; as long as it grows the broker is still telling.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.count = 0
+        self._prefix = f"{prefix}/"
+        self._connection = -1
+        self._documents: dict[str, bytes] = {}
+        self._content: set[str] = set()
+
+    def belong_to(self, connection: int) -> None:
+        """Forget what was seen over another connection: the broker tells again."""
+        if connection > self._connection:
+            self._connection = connection
+            self._documents.clear()
+            self._content.clear()
+            self.count = 0
+
+    def saw(self, connection: int, topic: str, payload: bytes, *, stored: bool) -> None:
+        """Note a message that the broker retains.
+
+        Args:
+            connection: Number of the connection it came over; of older ones nothing is believed.
+            topic: With the prefix.
+            payload: Empty when it is retained no longer.
+            stored: The broker had it when we subscribed; otherwise it was published just now.
+        """
+        self.belong_to(connection)
+        if connection < self._connection:
+            return
+        self.count += stored
+        topic = topic.removeprefix(self._prefix)
+        block = CONTENT.match(topic)
+        if block is not None:
+            if block["index"] == "0":
+                (self._content.add if payload else self._content.discard)(block["sha256"])
+        elif payload:
+            self._documents[topic] = payload
+        else:
+            self._documents.pop(topic, None)
+
+    async def mend(self, session: AsyncSession, keys: Keys, now: datetime) -> tuple[int, int]:
+        """Have published again what the broker lost, and issued anew what it has newer than us.
+
+        Returns:
+            Documents and audio files that will be published again, or removed.
+        """
+        names: dict[str, tuple[str, str]] = {}
+        kept: dict[str, Kept] = {}
+        rows = await session.execute(
+            sa.select(Document.scope, Document.kind, Document.revision, Document.token)
+        )
+        for scope, kind, revision, token in rows:
+            try:
+                topic = scope_topic(scope, kind)
+            except ValueError:
+                continue  # told where it is published
+            names[topic] = scope, kind
+            kept[topic] = Kept(revision, hashlib.sha256(token).digest())
+        differences = compare(kept, self._documents, Verifier(keys.public()))
+        lost = [names[topic] for topic in differences.missing]
+        await session.execute(
+            sa.update(Document)
+            .where(sa.tuple_(Document.scope, Document.kind).in_(lost))
+            .values(published_revision=0)
+        )
+        for topic, revision in differences.newer.items():
+            scope, _, kind = topic.partition("/state/")
+            await issue.issue_above(session, scope, kind, revision, keys, now)
+        files = await content.compare(session, self._content)
+        return len(lost) + len(differences.newer), files

@@ -1,0 +1,251 @@
+"""Indicators as REST and the command line answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from broadcast.indicators.definitions import operating_rule
+from broadcast.indicators.figures import REASONS, ratio, sentence
+from broadcast.indicators.model import Restatement
+from broadcast.indicators.results import Exclusion, Member, Result, Results
+from broadcast.kit.times import Day, Moment
+from broadcast.stations.model import Evidence
+
+
+class ProvenView(BaseModel):
+    """Parts of the value by what they rest on; they add up to it."""
+
+    telemetry: float
+    attested: float
+    none: float
+
+
+class FigureView(BaseModel):
+    """One variant of one indicator on one day. Shares are 0–1."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "code": "1.1", "variant": "TH", "version": 1,
+                "title": "Xã có truyền thanh hoạt động đến mọi thôn, tổ dân phố (chặt)",
+                "value": 0.9375, "numerator": 90, "denominator": 96,
+                "proven": {"telemetry": 0.71875, "attested": 0.21875, "none": 0.0},
+                "text": "93,7 % (thiết bị tự báo 71,9 %, xác nhận 21,8 %, chưa chứng minh 0,0 %)",
+                "target": 1.0, "gap": 0.0625, "excluded": 2, "partly": 0, "data_errors": 1,
+                "numerator_rule": "mọi thôn có cụm loa chính đang hoạt động",
+                "denominator_rule": "mọi xã, phường, thị trấn, đặc khu trong ngày",
+                "legal_basis": "Kế hoạch 148/KH-UBND ngày 09/7/2024, mục II, chỉ tiêu 1.1",
+                "valid_from": "2024-07-09",
+            }
+        }
+    )  # fmt: skip
+
+    code: str
+    variant: str
+    version: int
+    title: str
+    value: float | None
+    """Null when there is nothing to count."""
+    numerator: int
+    denominator: int
+    proven: ProvenView | None
+    text: str
+    target: float | None
+    """Of the year asked about; null when the plan names none."""
+    gap: float | None
+    """Target less value."""
+    excluded: int
+    partly: int
+    data_errors: int
+    numerator_rule: str
+    denominator_rule: str
+    legal_basis: str
+    valid_from: Day
+    """Day from which this version of the definition holds."""
+
+    @classmethod
+    def of(cls, result: Result) -> FigureView:
+        """The figure without its lists."""
+        return cls(**_figure(result))
+
+
+class MemberView(BaseModel):
+    """One unit of the denominator."""
+
+    code: str
+    name: str
+    counted: bool
+    evidence: Evidence
+    reason: str | None
+    """Why it is not in the numerator."""
+    reason_text: str | None
+    share: float | None
+    """1.1: villages reached ÷ villages; 1.2: villages served by converted plants ÷ by any."""
+    causes: list[str]
+    """1.1: villages of the commune that are not reached, or what is wrong with the clusters."""
+
+    @classmethod
+    def of(cls, member: Member) -> MemberView:
+        """The member as answered."""
+        return cls(
+            code=member.code,
+            name=member.name,
+            counted=member.counted,
+            evidence=member.evidence,
+            reason=member.reason,
+            reason_text=None if member.reason is None else REASONS[member.reason],
+            share=ratio(member.share),
+            causes=list(member.causes),
+        )
+
+
+class ExclusionView(BaseModel):
+    """A unit left out of the denominator."""
+
+    code: str
+    name: str
+    reason: str
+    reason_text: str
+    document: str | None
+
+    @classmethod
+    def of(cls, unit: Exclusion) -> ExclusionView:
+        """The unit as answered."""
+        return cls(
+            code=unit.code,
+            name=unit.name,
+            reason=unit.reason,
+            reason_text=REASONS[unit.reason],
+            document=unit.document,
+        )
+
+
+class ResultView(FigureView):
+    """A figure with the lists it is made of."""
+
+    as_of: Day
+    scope: str
+    numerator_list: list[str]
+    denominator_list: list[MemberView]
+    excluded_list: list[ExclusionView]
+    partly_list: list[MemberView]
+    data_error_list: list[MemberView]
+
+    @classmethod
+    def with_lists(cls, result: Result, as_of: date, scope: str) -> ResultView:
+        """The figure and its lists."""
+        return cls(
+            **_figure(result),
+            as_of=as_of,
+            scope=scope,
+            numerator_list=[member.code for member in result.numerator],
+            denominator_list=[MemberView.of(member) for member in result.members],
+            excluded_list=[ExclusionView.of(unit) for unit in result.excluded],
+            partly_list=[MemberView.of(member) for member in result.partly],
+            data_error_list=[MemberView.of(member) for member in result.data_errors],
+        )
+
+
+class IndicatorsView(BaseModel):
+    """All indicators of a day and a scope."""
+
+    as_of: Day
+    scope: str
+    restated_at: Moment | None
+    """When evidence that came after the day last changed what it, or a day of the window before
+    it, says of a cluster; the reason is in `/indicators/restatements`."""
+    indicators: list[FigureView]
+
+    @classmethod
+    def of(
+        cls, results: Results, as_of: date, scope: str, restated_at: datetime | None = None
+    ) -> IndicatorsView:
+        """All figures, without their lists."""
+        figures = [
+            FigureView.of(result) for variants in results.values() for result in variants.values()
+        ]
+        return cls(as_of=as_of, scope=scope, restated_at=restated_at, indicators=figures)
+
+
+CAUSES: Mapping[str, str] = {
+    "online_minutes": "tin báo trạng thái đến muộn",
+    "plays": "nhật ký phát đến muộn hoặc sổ phát được sửa",
+    "installations": "sửa việc lắp, gỡ thiết bị",
+    "outages": "khai báo, sửa mất điện hoặc bảo trì",
+    "cluster_villages": "sửa thôn do cụm loa phục vụ",
+    "areas": "sửa đơn vị hành chính",
+}
+"""Table whose rows changed → what that means."""
+
+
+class RestatementView(BaseModel):
+    """What a past day says of clusters was changed by evidence that came later."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "day": "2026-05-31", "figures_until": "2026-06-29", "restated_on": "2026-07-20",
+                "first_at": "2026-07-20T08:12:07+07:00",
+                "restated_at": "2026-07-20T08:15:42+07:00",
+                "causes": ["plays"], "text": "nhật ký phát đến muộn hoặc sổ phát được sửa",
+                "cluster_days": 14,
+            }
+        }
+    )  # fmt: skip
+
+    day: Day
+    figures_until: Day
+    """The figures of `day` up to this day rest on it, and were computed anew."""
+    restated_on: Day
+    """Local day on which that was."""
+    first_at: Moment
+    restated_at: Moment
+    """The last time on that day."""
+    causes: list[str]
+    text: str
+    cluster_days: int
+    """Clusters of which the day says something else, each time counted."""
+
+    @classmethod
+    def of(cls, row: Restatement) -> RestatementView:
+        """The restatement as answered."""
+        window_days = operating_rule(row.day).window_days
+        causes = row.cause.split(",")
+        return cls(
+            day=row.day,
+            figures_until=row.day + timedelta(days=window_days - 1),
+            restated_on=row.restated_on,
+            first_at=row.first_at,
+            restated_at=row.restated_at,
+            causes=causes,
+            text="; ".join(CAUSES[cause] for cause in causes),
+            cluster_days=row.cluster_days,
+        )
+
+
+def _figure(result: Result) -> dict[str, object]:
+    definition = result.definition
+    proven = {by.value: ratio(result.proven(by)) for by in Evidence}
+    return {
+        "code": definition.code,
+        "variant": definition.variant,
+        "version": definition.version,
+        "title": definition.title,
+        "value": ratio(result.value),
+        "numerator": len(result.numerator),
+        "denominator": len(result.members),
+        "proven": None if result.value is None else proven,
+        "text": sentence(result),
+        "target": ratio(result.target),
+        "gap": ratio(result.gap),
+        "excluded": len(result.excluded),
+        "partly": len(result.partly),
+        "data_errors": len(result.data_errors),
+        "numerator_rule": definition.numerator,
+        "denominator_rule": definition.denominator,
+        "legal_basis": definition.legal_basis,
+        "valid_from": definition.valid_from,
+    }

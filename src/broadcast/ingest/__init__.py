@@ -1,0 +1,1 @@
+"""The inbound path: worker → intake → decode → batch → store → acknowledge."""

@@ -1,0 +1,166 @@
+"""One of the workers that share the inbound path: its link to the broker, and its part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast.config import Mqtt, Settings
+from broadcast.ingest.batch import FIRST_RETRY, LONGEST_RETRY, Condition, take
+from broadcast.ingest.sharding import Share
+from broadcast.kit import db, roles
+from broadcast.kit.errors import because
+from broadcast.kit.tasks import until_one_ends
+from broadcast.mqtt.features import end_session, shares_subscriptions
+from broadcast.mqtt.link import Link
+from broadcast.programmes.keys import Keys
+from broadcast.telemetry import sweep
+from broadcast.wire.topics import DEVICE_EVENT, SERVER_ECHO
+
+log = structlog.get_logger()
+
+ECHOED_WITHIN = 15.0
+"""Seconds from the connection to the first echo. A broker may take us and let nothing through: one
+of MQTT 3.1.1 need not say that a subscription, and cannot say that a message, was refused."""
+
+
+async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
+    """Take what devices send, for ever, whenever no other process is this worker.
+
+    Args:
+        engine: The database.
+        settings: How many workers share the work, and where the broker is.
+        keys: To sign what devices are answered.
+        worker: Which of the workers this is.
+    """
+    name, wait = role_name(worker), FIRST_RETRY
+    while True:
+        began = time.monotonic()
+        work = _Worker(engine, settings, keys, worker)
+        try:
+            async with roles.claimed(engine, name) as claim:
+                await until_one_ends(
+                    claim.hold(), roles.report(engine, name, work.trouble), work.run()
+                )
+        except roles.TakenOver as error:
+            log.warning("roles.role.lost", role=name, detail=str(error))
+        except Exception:
+            # A bug of ours; what is not acknowledged comes again over the next link.
+            log.exception("ingest.worker.failed", worker=worker)
+        if time.monotonic() - began > LONGEST_RETRY:
+            wait = FIRST_RETRY
+        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+        wait = min(2 * wait, LONGEST_RETRY)
+
+
+def role_name(worker: int) -> str:
+    """Name under which a worker claims its role and reports."""
+    return f"ingest-{worker}"
+
+
+class _Worker:
+    """One worker while its role is ours."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, keys: Keys, worker: int) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._keys = keys
+        self._worker = worker
+        self._starting = roles.STARTING
+        self._link: Link | None = None
+        self._condition = Condition()
+
+    def trouble(self) -> str:
+        """Why it cannot work, and what to do; empty: it works."""
+        link = self._link
+        if link is None:
+            return self._starting
+        if link.trouble or self._condition.database:
+            return link.trouble or self._condition.database
+        if link.stood_seconds > ECHOED_WITHIN and self._condition.echoed_over != link.connection:
+            return (
+                "broker MQTT nhận kết nối nhưng không chuyển lại tín hiệu thử của chính máy chủ"
+                f" ({self._echo}); kiểm tra quyền đọc và ghi của người dùng này (mosquitto.acl)"
+            )
+        return ""
+
+    @property
+    def _echo(self) -> str:
+        return f"{self._settings.mqtt.prefix}/{SERVER_ECHO.build(worker=str(self._worker))}"
+
+    async def run(self) -> None:
+        """Connect, and take what comes, for ever."""
+        settings, worker = self._settings, self._worker
+        share = await self._share()
+        follow, forget = share.filters(f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}")
+        if worker == 1:
+            await _end_left_over(self._engine, settings)
+        log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
+        async with Link(
+            settings.mqtt,
+            subscriptions=[(follow, 1), (self._echo, 1)],
+            forget=[forget],
+            client_id=session_of(settings.mqtt, worker),
+            mqtt5=share.kind == "shared",
+        ) as link:
+            self._link = link
+            await take(self._engine, link, settings, self._keys, share, self._condition)
+
+    async def _share(self) -> Share:
+        workers, sharing = self._settings.ingest.workers, self._settings.ingest.sharing
+        if workers == 1:
+            return Share("alone")
+        if sharing != "auto":
+            return Share(sharing, self._worker, workers)
+        wait = FIRST_RETRY
+        while True:
+            try:
+                shared = await shares_subscriptions(
+                    self._settings.mqtt, session_of(self._settings.mqtt, self._worker)
+                )
+                return Share("shared" if shared else "shards", self._worker, workers)
+            except OSError as error:
+                log.warning("ingest.broker.away", error=str(error))
+                self._starting = (
+                    f"không kết nối được broker MQTT ({because(error)}); kiểm tra broker đang chạy"
+                    " và BROADCAST_MQTT__HOST, __PORT"
+                )
+            await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
+            wait = min(2 * wait, LONGEST_RETRY)
+
+
+def session_of(mqtt: Mqtt, worker: int) -> str:
+    """Client id of a worker."""
+    return mqtt.session(None if worker == 1 else str(worker))
+
+
+async def _most_workers(engine: AsyncEngine) -> int:
+    while True:
+        try:
+            async with db.transaction(engine) as session:
+                return await sweep.most_workers(session)
+        except db.AWAY as error:
+            log.warning("ingest.database.away", error=db.brief(error))
+        await asyncio.sleep(FIRST_RETRY)
+
+
+async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
+    """End the sessions of workers that there were and are no more.
+
+    A broker goes on handing a session that persists its part, whether or not anybody comes for it.
+    """
+    most = await _most_workers(engine)
+    gone = range(settings.ingest.workers + 1, most + 1)
+    with suppress(*db.AWAY):
+        async with db.transaction(engine) as session:
+            await roles.forget(session, [role_name(number) for number in gone])
+    for number in gone:
+        try:
+            await end_session(settings.mqtt, session_of(settings.mqtt, number))
+        except OSError as error:
+            log.warning("ingest.session.left", worker=number, error=str(error))

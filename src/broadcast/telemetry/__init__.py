@@ -1,0 +1,1 @@
+"""Telemetry of devices: presence, online minutes, heartbeats, health, faults."""

@@ -1,0 +1,170 @@
+"""Time passing without a word: devices fall silent, then offline.
+
+`ingest` says in `listening_spans` when it heard all that was said; the sweep judges by that time
+only, so it does not matter which process runs it or who of us was away.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.config import Rules
+from broadcast.kit import failures
+from broadcast.telemetry import presence_rows
+from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.presence import (
+    CLOCK_SET,
+    Flip,
+    Listening,
+    Presence,
+    State,
+    believed,
+    lies_ahead,
+    overdue,
+)
+
+_DUE = sa.text("""
+    SELECT device_id, presence, since, session, seq, gone, last_seen_at, silent_after
+    FROM device_presence
+    WHERE (presence = 'online' AND silent_after <= :until)
+       OR (presence = 'silent' AND last_seen_at <= :until - CAST(:offline AS interval))
+       OR last_seen_at > :ahead OR since > :ahead
+    ORDER BY device_id
+    FOR UPDATE SKIP LOCKED
+""")
+
+_TURN = sa.text("""
+    UPDATE device_presence AS p
+    SET presence = n.presence, since = n.since, last_seen_at = n.last_seen_at,
+        silent_after = n.silent_after
+    FROM unnest(CAST(:ids AS integer[]), CAST(:presence AS text[]), CAST(:since AS timestamptz[]),
+                CAST(:seen AS timestamptz[]), CAST(:silent AS timestamptz[]))
+        AS n (device_id, presence, since, last_seen_at, silent_after)
+    WHERE p.device_id = n.device_id
+""")
+
+
+_NEWEST = sa.text("""
+    SELECT span.workers, span.started_at, span.until
+    FROM (SELECT workers FROM listening_spans ORDER BY id DESC LIMIT 1) AS newest
+    CROSS JOIN generate_series(1, newest.workers) AS sharing (worker)
+    CROSS JOIN LATERAL (
+        SELECT workers, started_at, until FROM listening_spans
+        WHERE worker = sharing.worker ORDER BY id DESC LIMIT 1
+    ) AS span
+""")
+
+
+async def listening(session: AsyncSession) -> Listening | None:
+    """The newest span in which the server heard everything; None when there is none.
+
+    With several workers: what the last spans that they began have in common. A worker that is not
+    there, or was started when there were more or fewer of them, leaves nothing in common.
+    """
+    rows = (await session.execute(_NEWEST)).all()
+    started_at = max((row.started_at for row in rows), default=None)
+    until = min((row.until for row in rows), default=None)
+    complete = all(row.workers == len(rows) for row in rows)
+    if started_at is None or until is None or until < started_at or not complete:
+        return None
+    return Listening(started_at, until)
+
+
+async def most_workers(session: AsyncSession) -> int:
+    """How many workers ever shared the work."""
+    most = await session.scalar(sa.text("SELECT max(workers) FROM listening_spans"))
+    return most or 1
+
+
+async def listened_until(session: AsyncSession) -> datetime | None:
+    """Up to when every worker has heard everything; None when one of them never has."""
+    rows = (await session.execute(_NEWEST)).all()
+    complete = all(row.workers == len(rows) for row in rows)
+    return min((row.until for row in rows), default=None) if complete else None
+
+
+def heard(since: str, until: str) -> str:
+    """Query of the spans (`spans`, multiranges) in which the server heard everything.
+
+    One row for each number of workers that shared the work: what the spans of all of them have in
+    common.
+
+    Args:
+        since: SQL of the instant from which on.
+        until: SQL of the instant up to which.
+    """
+    return f"""
+        SELECT range_intersect_agg(spans) AS spans
+        FROM (
+            SELECT workers, range_agg(tstzrange(started_at, until, '[]')) AS spans
+            FROM listening_spans
+            WHERE started_at <= {until} AND until >= {since}
+            GROUP BY workers, worker
+        ) AS each_worker
+        GROUP BY workers
+        HAVING count(*) = workers
+    """  # noqa: S608 — constants of the statements that contain it
+
+
+_LISTENED = sa.text("""
+    INSERT INTO listening_spans (worker, workers, started_at, until)
+    VALUES (:worker, :workers, :started_at, :until)
+    ON CONFLICT (worker, started_at)
+        DO UPDATE SET until = GREATEST(listening_spans.until, excluded.until)
+""")
+
+
+async def keep_listening(
+    session: AsyncSession, span: Listening, worker: int = 1, workers: int = 1
+) -> None:
+    """Store that a worker heard everything in this span, up to its end so far."""
+    await session.execute(
+        _LISTENED,
+        {
+            "worker": worker,
+            "workers": workers,
+            "started_at": span.started_at,
+            "until": span.until,
+        },
+    )
+
+
+async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
+    """Flip the presence of devices that have been silent for too long.
+
+    Returns:
+        How many flips were written.
+    """
+    span = await listening(session)
+    if span is None or lies_ahead(span, now):
+        return 0
+    wait = patience(rules)
+    parameters = {"until": span.until, "offline": wait.offline, "ahead": now + CLOCK_SET}
+    states: dict[int, State] = {}
+    flips: list[tuple[int, Flip]] = []
+    for device_id, presence, *rest in await session.execute(_DUE, parameters):
+        try:
+            held = State(Presence(presence), *rest)
+            state, found = overdue(believed(held, now, wait), span, wait)
+        except Exception as error:  # noqa: BLE001 — this device alone is at fault
+            await failures.record(session, "presence", str(device_id), error, now)
+            continue
+        if state != held:
+            states[device_id] = state
+            flips.extend((device_id, flip) for flip in found)
+    if states:
+        await session.execute(
+            _TURN,
+            {
+                "ids": list(states),
+                "presence": [state.presence.value for state in states.values()],
+                "since": [state.since for state in states.values()],
+                "seen": [state.last_seen_at for state in states.values()],
+                "silent": [state.silent_after for state in states.values()],
+            },
+        )
+        await presence_rows.keep_flips(session, flips, now)
+    return len(flips)

@@ -1,0 +1,26 @@
+"""Fields that REST requests of several features share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form, Query
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonValue
+
+from broadcast.kit.text import FilledLine, Line
+from broadcast.kit.times import Day
+from broadcast.wire.topics import CODE
+
+Code = Annotated[str, Field(pattern=f"^{CODE}$")]
+AsOf = Annotated[
+    Day | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
+]
+DryRun = Annotated[bool, Form(description="chỉ cho biết sẽ đổi gì")]
+Name = FilledLine
+Text = Line
+
+
+def example(**values: JsonValue) -> ConfigDict:
+    """Model configuration with an example for the documentation."""
+    return ConfigDict(json_schema_extra={"example": values})
