@@ -26,6 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.areas.routes
 import broadcast.bulletins.routes
+import broadcast.clusters.routes
+import broadcast.commands.routes
 import broadcast.devices.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
@@ -67,6 +69,8 @@ ROUTERS = (
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
+    broadcast.clusters.routes.router,
+    broadcast.commands.routes.router,
     broadcast.telemetry.routes.router,
     broadcast.incidents.routes.router,
     broadcast.telemetry.health_routes.router,

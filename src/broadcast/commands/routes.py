@@ -23,7 +23,7 @@ from broadcast.web.fields import example
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Body, Page, PageQuery, Session, paged, require_known
 
-router = Router()
+router = Router(prefix="/api/v1", tags=["commands"])
 
 SPAN = timedelta(days=1)
 """What is listed where no time is asked for."""

@@ -1,4 +1,4 @@
-"""REST of devices; below it are `cluster_routes` and `command_routes`, telemetry is elsewhere."""
+"""REST of devices: enrolling them, their facts, where they have been."""
 
 from __future__ import annotations
 
