@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.areas.routes
+import broadcast.clusters.routes
+import broadcast.commands.routes
 import broadcast.devices.routes
 import broadcast.stations.routes
 from broadcast import config
@@ -30,6 +32,8 @@ async def client_of(
     app.include_router(broadcast.areas.routes.router)
     app.include_router(broadcast.stations.routes.router)
     app.include_router(broadcast.devices.routes.router)
+    app.include_router(broadcast.clusters.routes.router)
+    app.include_router(broadcast.commands.routes.router)
     async with db.transaction(engine) as session:
         token = await create_token(session, "Người thử", role, clock.now())
     async with httpx.AsyncClient(

@@ -1,0 +1,24 @@
+"""docs/architecture.md knows every package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import broadcast
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_package_has_its_sentence() -> None:
+    table = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+    package = Path(broadcast.__file__).parent
+    rooms = {p.parent.name for p in package.glob("*/__init__.py")}
+    modules = {p.stem for p in package.glob("*.py")} - {"__init__", "__main__"}
+    assert rooms | modules <= said
+
+
+def test_every_package_says_what_it_is() -> None:
+    for init in Path(broadcast.__file__).parent.rglob("__init__.py"):
+        assert init.read_text(encoding="utf-8").startswith('"""'), init
