@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_package_has_its_sentence() -> None:
     table = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    said = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+    said = set(
+        re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
+    )
     package = Path(broadcast.__file__).parent
     rooms = {p.parent.name for p in package.glob("*/__init__.py")}
     modules = {p.stem for p in package.glob("*.py")} - {"__init__", "__main__"}
