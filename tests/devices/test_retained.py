@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.config import Mqtt
-from broadcast.delivery.retained import Retained
+from broadcast.delivery.retained import NOBODY, Retained
 from broadcast.mqtt.link import Link
 from broadcast.telemetry.model import Fault
 from tests.devices.fleet import EIGHT, MINUTE, enrol
@@ -55,6 +55,7 @@ async def still_there(mqtt: Mqtt) -> set[str]:
 async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> None:
     junk = [f"ttn/v1/device/A/event/{name}" for name in ("heartbeat", "gone", "x" * 60, "a/b/c")]
     junk += [f"ttn/v1/device/B/event/noise{number}" for number in range(500)]
+    junk += ["ttn/v1/device/A/command/reboot", "ttn/v1/device/A/command/x/y"]
     async with Link(mqtt.model_copy(update={"client_id": "A"})) as device:
         await device.wait_connected()
         sends = [device.publish(topic, bytes(1000), retain=True) for topic in junk]
@@ -62,7 +63,7 @@ async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> No
         async with looking(mqtt) as retained:
             found = await retained.remove()
             assert {code: (left.messages, left.size_bytes) for code, left in found.items()} == {
-                "A": (4, 4000), "B": (500, 500_000),
+                "A": (4, 4000), "B": (500, 500_000), NOBODY: (2, 2000),
             }  # fmt: skip
             assert await still_there(mqtt) == {STATE}
             await device.publish("ttn/v1/device/A/event/heartbeat", b"{}")

@@ -37,7 +37,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from tests.dispatch.world import KEYS, NOW, World
+from tests.dispatch.world import KEYS, NOW, PREFIX, World
 
 
 @pytest.fixture
@@ -790,3 +790,59 @@ async def test_targets_are_resolved_anew_after_the_topology_was_touched(world: W
         clusters = set(await session.scalars(planned))
         left = await session.scalar(sa.select(Cluster.id).where(Cluster.code == "C-V1"))
     assert clusters == {left}
+
+
+def somebody_publishes(world: World, topic: str, payload: bytes) -> None:
+    """Whoever knows the broker's password writes where only we do; we hear it as devices do."""
+    world.broker.retained[topic] = payload
+    if not payload:
+        del world.broker.retained[topic]
+    world.dispatcher.heard(f"{PREFIX}/{topic}", payload, stored=False)
+    world.dispatcher._mirror.saw(
+        world.broker.connection, f"{PREFIX}/{topic}", payload, stored=False
+    )
+
+
+@pytest.mark.parametrize("junk", [b"junk", b"", b"e30.e30.e30"])
+async def test_what_somebody_else_writes_over_a_document_is_mended_at_once(
+    world: World, junk: bytes
+) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    topic = "area/21001/state/programme"
+    for _ in range(4):
+        await world.turn()
+    right = world.broker.retained[topic]
+    world.broker.publishes.clear()
+    for _ in range(3):
+        somebody_publishes(world, topic, junk)
+        for _ in range(6):
+            await world.turn()
+        assert world.broker.retained[topic] == right
+    assert world.broker.publishes == [topic] * 3, "and nothing else"
+
+
+async def test_what_lies_where_documents_do_and_is_none_of_ours_is_removed(world: World) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    for _ in range(4):
+        await world.turn()
+    right = dict(world.broker.retained)
+    stranger = SigningKey.generate("programme").sign(world.broker.programme("area/21001"))
+    somebody_publishes(world, "area/99999/state/programme", stranger)
+    somebody_publishes(world, "device/D-V1/state/noise", b"x")
+    for _ in range(6):
+        await world.turn()
+    assert world.broker.retained == right
+    # Left while we were away: told after the next connect.
+    world.broker.retained["area/nowhere/state/alerts"] = b"x"
+    world.broker.reconnect()
+    for _ in range(6):
+        await world.turn()
+    assert world.broker.retained == right
+
+
+async def test_what_we_publish_ourselves_is_no_reason_to_compare(world: World) -> None:
+    for _ in range(4):
+        await world.turn()
+    for topic, payload in world.broker.retained.items():
+        world.dispatcher.heard(f"{PREFIX}/{topic}", payload, stored=False)
+    assert not world.dispatcher._overwritten

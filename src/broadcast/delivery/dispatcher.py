@@ -47,7 +47,7 @@ from broadcast.delivery import content
 from broadcast.delivery.commands import publish_commands
 from broadcast.delivery.leadership import leadership
 from broadcast.delivery.mirror import Broker, Mirror, mirrored
-from broadcast.delivery.outbox import Outbox
+from broadcast.delivery.outbox import STATE, Outbox
 from broadcast.delivery.retained import Retained, followed
 from broadcast.incidents.watch import Watch
 from broadcast.indicators import rollup
@@ -101,6 +101,9 @@ week that a new leader plans."""
 QUIET = timedelta(seconds=2)
 """When nothing came for so long the broker has told all that it retains: thousands a second."""
 
+MEND_EVERY = timedelta(seconds=5)
+"""At most so often the broker is compared while somebody else publishes where only we do."""
+
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=1)
 """After a step failed of something else than an absence, and at most; doubling in between."""
 
@@ -117,7 +120,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 Link(
                     settings.mqtt,
                     subscriptions=mirrored(settings.mqtt.prefix),
-                    forget=[followed(settings.mqtt.prefix)],
+                    forget=followed(settings.mqtt.prefix),
                     client_id=settings.mqtt.session("dispatch"),
                 ) as link,
             ):
@@ -201,6 +204,9 @@ class Dispatcher:
         self._told_at: datetime | None = None
         self._mended: int | None = None
         """Connection over which the mirror has been compared."""
+        self._mend_due: datetime | None = None
+        self._overwritten = False
+        """Somebody else has published under the topic of a document since then."""
         self._set_aside: set[str] = set()
         """Steps of which anything was set aside when the turn began."""
         self._begun = False
@@ -344,9 +350,15 @@ class Dispatcher:
                     message.topic, len(message.payload), stored=message.retain
                 ):
                     continue
+                self.heard(message.topic, message.payload, stored=message.retain)
                 self._mirror.saw(
                     message.connection, message.topic, message.payload, stored=message.retain
                 )
+
+    def heard(self, topic: str, payload: bytes, *, stored: bool) -> None:
+        """Notice that somebody else publishes where only we do; devices hear it, too."""
+        if not stored and STATE in topic and not self._outbox.is_own(topic, payload):
+            self._overwritten = True
 
     def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         return db.transaction(self._engine)
@@ -500,9 +512,13 @@ class Dispatcher:
         return count == issue.AT_ONCE
 
     async def _mend(self, now: datetime) -> None:
-        """Compare what the broker retains, once after each connect, when it has told all."""
+        """Compare what the broker retains, after each connect, when it has told all.
+
+        And when somebody else has published where only we do.
+        """
         connection = self._link.connection
-        if not self._link.connected or self._mended == connection:
+        again = self._overwritten and clock.is_due(self._mend_due, now, MEND_EVERY)
+        if not self._link.connected or (self._mended == connection and not again):
             return
         self._mirror.belong_to(connection)
         told = connection, self._mirror.count
@@ -510,11 +526,18 @@ class Dispatcher:
             self._told, self._told_at = told, now
         if now < self._told_at + QUIET:
             return
+        self._overwritten = False
         async with self._transaction() as session:
-            documents, files = await self._mirror.mend(session, self._keys, now)
-        self._mended = connection
-        if documents or files:
-            log.warning("dispatch.broker.mended", documents=documents, files=files)
+            mended = await self._mirror.mend(session, self._keys, now)
+        self._mended, self._mend_due = connection, now + MEND_EVERY
+        await self._outbox.remove(mended.foreign)
+        if any(mended):
+            log.warning(
+                "dispatch.broker.mended",
+                documents=mended.documents,
+                files=mended.files,
+                foreign=mended.foreign[:5],
+            )
 
     async def _commands(self, now: datetime) -> bool:
         return self._link.connected and await publish_commands(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -72,6 +72,17 @@ def mirrored(prefix: str) -> list[tuple[str, int]]:
     ]
 
 
+class Mended(NamedTuple):
+    """What was found to be different at the broker."""
+
+    documents: int
+    """Will be published again, or issued anew."""
+    files: int
+    """Audio that will be published again, or removed."""
+    foreign: list[str]
+    """Topics, without the prefix, under which there is what we have not signed; to be removed."""
+
+
 class Mirror:
     """What the broker said it retains, since the last connect.
 
@@ -117,12 +128,8 @@ class Mirror:
         else:
             self._documents.pop(topic, None)
 
-    async def mend(self, session: AsyncSession, keys: Keys, now: datetime) -> tuple[int, int]:
-        """Have published again what the broker lost, and issued anew what it has newer than us.
-
-        Returns:
-            Documents and audio files that will be published again, or removed.
-        """
+    async def mend(self, session: AsyncSession, keys: Keys, now: datetime) -> Mended:
+        """Have published again what the broker lost, and issued anew what it has newer than us."""
         names: dict[str, tuple[str, str]] = {}
         kept: dict[str, Kept] = {}
         rows = await session.execute(
@@ -146,4 +153,5 @@ class Mirror:
             scope, _, kind = topic.partition("/state/")
             await issue.issue_above(session, scope, kind, revision, keys, now)
         files = await content.compare(session, self._content)
-        return len(lost) + len(differences.newer), files
+        foreign = self._documents.keys() - kept.keys() - differences.newer.keys()
+        return Mended(len(lost) + len(differences.newer), files, sorted(foreign))

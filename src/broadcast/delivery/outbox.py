@@ -41,6 +41,9 @@ CONTENT_MISSING = Gauge(
     "broadcast_content_unreadable", "Audio files that are wanted and cannot be read"
 )
 
+STATE = "/state/"
+"""In the topic of every document."""
+
 AT_ONCE = 500
 BLOCKS_AT_ONCE = 64
 """1 MiB on its way: a second of a 10 Mbit/s uplink, so documents never wait long behind audio."""
@@ -103,6 +106,22 @@ class Outbox:
         self._prefix = prefix
         self._content_dir = content_dir
         self._unreadable: set[str] = set()
+        self._said: dict[str, tuple[bytes, ...]] = {}
+        """Digests of the last two payloads published under the topic of each document."""
+
+    def is_own(self, topic: str, payload: bytes) -> bool:
+        """Tell whether this was last published here under the topic, prefix included."""
+        return _digest(payload) in self._said.get(topic, ())
+
+    async def remove(self, topics: Sequence[str]) -> None:
+        """Have the broker forget what it retains under these topics of documents.
+
+        Raises:
+            Unavailable: The broker is away.
+        """
+        for first in range(0, len(topics), AT_ONCE):
+            some = topics[first : first + AT_ONCE]
+            _raise_first(await asyncio.gather(*(self._attempt(topic, b"") for topic in some)))
 
     async def publish_issued(self, issued: Iterable[Issued], now: datetime) -> None:
         """Publish documents that have just been stored and whose audio is there.
@@ -203,6 +222,9 @@ class Outbox:
 
     async def _attempt(self, topic: str, payload: bytes) -> Unavailable | None:
         """Publish, and tell what came in the way: one lost message stops no other."""
+        if STATE in topic:
+            name = f"{self._prefix}/{topic}"
+            self._said[name] = (*self._said.get(name, ())[-1:], _digest(payload))
         try:
             await self._link.publish(f"{self._prefix}/{topic}", payload, retain=True)
         except Unavailable as error:
@@ -301,3 +323,7 @@ async def confirm(session: AsyncSession, sent: Sequence[Outgoing], now: datetime
             "now": now,
         },
     )
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=16).digest()

@@ -3,7 +3,8 @@
 Events are published without retain. One that is retained is handed out again to everybody who
 subscribes, stays for ever, and takes the broker's memory; under a kind that nobody follows nobody
 would notice. MQTT 3.1.1 shows the flag at a subscription only, so now and then everything that
-devices may publish is subscribed to for a moment.
+devices may publish is subscribed to for a moment; so are commands, which nobody may retain. What
+lies where documents do is noticed by the dispatcher's mirror, at once (docs/decisions/0039).
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ AT_ONCE = 200
 TOPICS_AT_MOST = 50_000
 """Of a round; the next one finds the rest."""
 
+NOBODY = ""
+"""Sender of what anybody may have left."""
+
 FAULT = "retained"
 """Fault that the server opens: the device leaves messages at the broker."""
 
@@ -68,9 +72,9 @@ class Left:
     size_bytes: int = 0
 
 
-def followed(prefix: str) -> str:
-    """Everything that devices may publish, under whatever name."""
-    return f"{prefix}/device/+/event/#"
+def followed(prefix: str) -> list[str]:
+    """Everything that devices may publish, under whatever name, and commands to them."""
+    return [f"{prefix}/device/+/event/#", f"{prefix}/device/+/command/#"]
 
 
 class Retained:
@@ -83,7 +87,7 @@ class Retained:
 
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
-        self._filter = followed(prefix)
+        self._filters = followed(prefix)
         self._start = f"{prefix}/device/"
         self._topics: dict[str, int] = {}
         self._came_at = 0.0
@@ -91,8 +95,8 @@ class Retained:
         """Senders whose fault is open, with their devices; None: not known."""
 
     def takes(self, topic: str, size: int, *, stored: bool) -> bool:
-        """Take note of a message; false where it is no device's."""
-        if not topic.startswith(self._start) or "/event/" not in topic:
+        """Take note of a message; false where it is neither an event nor a command."""
+        if not topic.startswith(self._start) or not ("/event/" in topic or "/command/" in topic):
             return False
         if stored and size and len(self._topics) < TOPICS_AT_MOST:
             self._topics[topic] = size
@@ -116,14 +120,16 @@ class Retained:
         """Have the broker forget every event that it retains; returns what it was, by sender."""
         self._topics.clear()
         began = self._came_at = time.monotonic()
-        self._link.look(self._filter)
+        for each in self._filters:
+            self._link.look(each)
         try:
             while (now := time.monotonic()) < self._came_at + QUIET_SECONDS:
                 if now > began + LONGEST_SECONDS:
                     break
                 await asyncio.sleep(QUIET_SECONDS / 5)
         finally:
-            self._link.look_away(self._filter)
+            for each in self._filters:
+                self._link.look_away(each)
         found: dict[str, Left] = {}
         topics = list(self._topics.items())
         for first in range(0, len(topics), AT_ONCE):
@@ -133,7 +139,9 @@ class Retained:
             )
             REMOVED.inc(len(some))
             for topic, size in some:
-                left = found.setdefault(topic.removeprefix(self._start).split("/")[0], Left())
+                code, kind = topic.removeprefix(self._start).split("/")[:2]
+                # Whose command it is says nothing of who has left it.
+                left = found.setdefault(code if kind == "event" else NOBODY, Left())
                 left.messages += 1
                 left.size_bytes += size
         if found:
