@@ -74,6 +74,53 @@ def test_a_signal_ends_all_of_it_with_a_summary(tmp_path: Path, number: signal.S
     assert "ai trên máy này cũng vào được" in text
 
 
+def server_of(folder: Path, program: str) -> psutil.Process:
+    """The oldest process of a program that works in the folder of a demo."""
+    found = [
+        process
+        for process in psutil.process_iter(["name", "cmdline", "create_time"])
+        if process.info["name"] == program
+        and any(str(folder) in word for word in process.info["cmdline"] or ())
+    ]
+    return min(found, key=lambda process: float(process.info["create_time"]))
+
+
+@pytest.mark.timeout(300)
+def test_a_server_that_stops_under_a_demo_is_started_again_and_said(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    assert process.stderr is not None
+    waited_for = iter(["phát lúc", "PostgreSQL đã chạy lại", "(mosquitto) đã chạy lại",
+                       "máy chủ broadcast đã chạy lại"])  # fmt: skip
+    ended = iter(["postgres", "mosquitto", "serve"])
+    said, wanted = [], next(waited_for)
+    for line in process.stderr:
+        said.append(line)
+        if wanted not in line:
+            continue
+        match next(ended, None):
+            case None:
+                break
+            case "serve":
+                [server] = [
+                    each for each in psutil.Process(process.pid).children()
+                    if each.cmdline()[-1:] == ["serve"]
+                ]  # fmt: skip
+                server.kill()
+            case program:
+                server_of(tmp_path, program).kill()
+        wanted = next(waited_for)
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    out, rest = process.communicate(timeout=120)
+    text = "".join(said) + rest
+    assert process.returncode == 0, text
+    assert json.loads(out.splitlines()[-1])["unexplained"] == 0
+    for name in ("PostgreSQL", "MQTT (mosquitto)", "máy chủ broadcast"):
+        assert f"{name} đã dừng đột ngột; đang khởi động lại" in text
+    assert "Traceback" not in text
+    assert left(tmp_path) == []
+
+
 @pytest.mark.timeout(600)
 def test_a_demo_that_was_killed_at_any_moment_can_be_started_again(tmp_path: Path) -> None:
     chance = random.Random(8)

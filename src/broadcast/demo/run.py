@@ -16,20 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from rich.console import Console
 from rich.live import Live
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.demo.api import Api
-from broadcast.demo.live import draw, look
+from broadcast.demo.live import View, draw, look
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.embedded.broker import Kind
+from broadcast.embedded.supervisor import Supervisor
 from broadcast.indicators.figures import compute, figures
 from broadcast.kit import clock, db
+from broadcast.kit.errors import Unavailable
 from broadcast.plays.model import OPEN, Play
-from broadcast.plays.summary import summary
+from broadcast.plays.summary import Summary, summary
 from broadcast.programmes.keys import create_keys, load_keys
+
+log = structlog.get_logger()
 
 RULES = {
     "heartbeat_seconds": "5",
@@ -41,6 +46,9 @@ RULES = {
 }
 
 LATE_LIMIT_SECONDS = 30
+
+PATIENCE_SECONDS = 60.0
+"""For which people and the summary wait while a server is started again."""
 
 INTERRUPTED = 130
 """Exit code where somebody has ended it before anything was on air, as of a shell."""
@@ -113,12 +121,31 @@ class _Demo:
         self._figures: dict[str, Any] = {}
 
     async def run(self) -> int:
-        """Do it all; returns the exit code."""
-        options, world = self._options, self._world
+        """Do it all, with its servers kept running; returns the exit code.
+
+        Raises:
+            Unavailable: A server cannot be kept running, or the simulated devices are gone.
+        """
         loop = asyncio.get_running_loop()
+        work = asyncio.create_task(self._work())
+        watch = asyncio.create_task(Supervisor(self._world.servers(), self._say).watch())
         for number in (signal.SIGINT, signal.SIGTERM):
             # An exception out of a handler would be lost now and then, in a callback or a thread.
-            loop.add_signal_handler(number, self._end, asyncio.current_task())
+            loop.add_signal_handler(number, self._end, work)
+        try:
+            await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else watch.result()
+        except db.AWAY as error:
+            raise Unavailable(
+                f"PostgreSQL dừng giữa lúc chuẩn bị ({db.brief(error)}); hãy chạy lại."
+            ) from error
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            await asyncio.wait([work, watch])
+
+    async def _work(self) -> int:
+        options, world = self._options, self._world
         settings = world.configure(RULES)
         self._say(f"PostgreSQL và broker MQTT ({world.broker.kind}) đã chạy")
         self._say("đang lập lược đồ cơ sở dữ liệu …")
@@ -143,7 +170,8 @@ class _Demo:
                 options.seed,
             )
             since = clock.now()
-            async with Api(world.url, seeded.broadcaster, seeded.approver) as api:
+            people = seeded.broadcaster, seeded.approver
+            async with Api(world.url, *people, PATIENCE_SECONDS) as api:
                 on_air = await self._broadcast(api, seeded)
                 await self._watch(engine, seeded, since, on_air)
             result = await self._judge(engine, since)
@@ -232,34 +260,43 @@ class _Demo:
         with Live(console=self._console, auto_refresh=False, screen=False) as live:
             while True:
                 now = clock.now()
-                self._world.check()
+                self._world.check_fleet()
                 if crash_at is not None and now >= crash_at:
                     crash_at = None
                     self._note = "máy chủ bị ngắt đột ngột và khởi động lại"
                     self._world.crash_server()
                     self._world.start_server()
-                async with db.transaction(engine) as session:
-                    self._figures = figures(
-                        await compute(session, clock.today(), seeded.province, now)
-                    )
-                    view = await look(session, since, now, self._figures, self._note)
-                    waiting = await session.scalar(
-                        sa.select(sa.func.count())
-                        .select_from(Play)
-                        .where(Play.state.in_(OPEN), Play.starts_at < since + clock.HOUR)
-                    )
-                if self._console.is_terminal:
-                    live.update(draw(view), refresh=True)
-                if now > on_air and not waiting and self._options.once:
-                    return
+                try:
+                    view, waiting = await self._look(engine, seeded, since, now)
+                except db.AWAY as error:
+                    # The supervisor says what stopped, and starts it again.
+                    log.info("demo.look.failed", error=db.brief(error))
+                else:
+                    if self._console.is_terminal:
+                        live.update(draw(view), refresh=True)
+                    if now > on_air and not waiting and self._options.once:
+                        return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(1):
                         await self._stopping.wait()
                         return
 
-    async def _judge(self, engine: AsyncEngine, since: datetime) -> dict[str, Any]:
+    async def _look(
+        self, engine: AsyncEngine, seeded: Seeded, since: datetime, now: datetime
+    ) -> tuple[View, int]:
+        """What is to be seen now, and how many plays are still open."""
         async with db.transaction(engine) as session:
-            total = await summary(session, since, clock.now())
+            self._figures = figures(await compute(session, clock.today(), seeded.province, now))
+            view = await look(session, since, now, self._figures, self._note)
+            waiting = await session.scalar(
+                sa.select(sa.func.count())
+                .select_from(Play)
+                .where(Play.state.in_(OPEN), Play.starts_at < since + clock.HOUR)
+            )
+        return view, waiting or 0
+
+    async def _judge(self, engine: AsyncEngine, since: datetime) -> dict[str, Any]:
+        total = await self._total(engine, since)
         return {
             "devices": self._options.devices,
             "expected_plays": total.expected,
@@ -274,3 +311,15 @@ class _Demo:
             "indicators": self._figures,
             "seconds": round(time.monotonic() - self._began, 1),
         }
+
+    async def _total(self, engine: AsyncEngine, since: datetime) -> Summary:
+        """The ledger of the demo, once the database is there."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                async with db.transaction(engine) as session:
+                    return await summary(session, since, clock.now())
+            except db.AWAY:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(1)

@@ -20,6 +20,7 @@ from broadcast.config import Role
 from broadcast.embedded.broker import Broker, Kind
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.embedded.supervisor import Server
 from broadcast.wire.documents import PublicKey
 
 
@@ -105,6 +106,10 @@ class World:
         """
         self._server.start([sys.executable, "-m", "broadcast", "serve"], self.ready)
 
+    def servers(self) -> list[Server]:
+        """What is to be kept running, those that others need first; the server once it runs."""
+        return [self.postgres, self.broker, _Serve(self, self._server)]
+
     def process(self, name: str) -> Child:
         """A server process of its own, beside or instead of the one of all roles."""
         return self._processes.setdefault(name, Child(name, self.folder / f"{name}.log"))
@@ -153,11 +158,6 @@ class World:
         """Nothing goes wrong with the simulated devices any more."""
         os.kill(self._fleet.pid, signal.SIGUSR1)
 
-    def check(self) -> None:
-        """Raise `Unavailable` when a child that should run has died."""
-        self._server.check()
-        self.check_fleet()
-
     def check_fleet(self) -> None:
         """Raise `Unavailable` when the simulated devices are gone."""
         self._fleet.check()
@@ -167,6 +167,35 @@ class World:
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
         return False
+
+
+class _Serve:
+    """The server of a world, for the supervisor; before its first start it is not missed."""
+
+    def __init__(self, world: World, child: Child) -> None:
+        self._world = world
+        self._child = child
+
+    @property
+    def name(self) -> str:
+        return "máy chủ broadcast"
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive or not self._child.started
+
+    def answers(self) -> bool:
+        if not self._child.started:
+            return True
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self._world.url}/healthz", timeout=2).is_success
+        return False
+
+    def start(self) -> None:
+        self._world.start_server()
+
+    def destroy(self) -> None:
+        self._child.destroy()
 
 
 def _free_port() -> int:

@@ -129,6 +129,24 @@ class Broker:
         """Kill it as a power cut would."""
         self._child.kill()
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._child.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._child.alive
+
+    def answers(self) -> bool:
+        """Whether it accepts a connection."""
+        return self._is_ready()
+
+    def destroy(self) -> None:
+        """Kill it, whatever state it is in."""
+        self._child.destroy()
+
     def restart(self) -> None:
         """Stop in order and start again on the same port."""
         self.stop()

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -116,6 +117,11 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Process id; the child must have been started."""
         assert self._process is not None
@@ -190,6 +196,16 @@ class Child:
             self._process.kill()
             self._process.wait()
 
+    def destroy(self) -> None:
+        """End it as `kill` does, with all its children: a stopped one would notice nothing."""
+        if self._process is None:
+            return
+        family = _descendants(self._process.pid) if self.alive else []
+        self.kill()
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def log(self) -> str:
         """All that it has ever written."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
@@ -200,6 +216,15 @@ class Child:
             output.seek(self._log_start)
             lines = output.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below one, as Linux knows them; none where it does not tell."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [each for child in map(int, children) for each in (child, *_descendants(child))]
 
 
 def _leash(number: signal.Signals) -> list[str]:

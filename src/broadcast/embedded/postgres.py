@@ -11,9 +11,12 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
+import struct
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,6 +31,10 @@ DATABASE = "broadcast"
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 107
 """Longest path of a Unix socket on Linux (`sun_path`, less its final zero)."""
+
+PROTOCOL = 3 << 16
+"""Version 3.0 of the protocol between client and server."""
+ANSWER_SECONDS = 2.0
 
 TAKEOVER_SECONDS = 10.0
 """How long a start waits for the orphans of a killed server to notice and let go of its memory."""
@@ -130,6 +137,32 @@ class EmbeddedPostgres:
     def kill(self) -> None:
         """Kill the server as a power cut would; `start` recovers from its log."""
         self._child.kill()
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._child.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._child.alive
+
+    def answers(self) -> bool:
+        """Whether it admits us; one that starts, recovers or shuts down does not."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ANSWER_SECONDS)
+            probe.connect(str(self._socket_dir() / SOCKET_NAME))
+            names = b"".join(f"{word}\0".encode() for word in ("user", ROLE, "database", DATABASE))
+            probe.sendall(struct.pack("!ii", 9 + len(names), PROTOCOL) + names + b"\0")
+            said = probe.recv(1024)
+            # 57P03: cannot connect now. Any other refusal, such as too many clients, is an answer.
+            return bool(said) and (said[:1] != b"E" or b"57P03" not in said)
+        return False
+
+    def destroy(self) -> None:
+        """Kill it and its backends, whatever state they are in; `start` recovers from its log."""
+        self._child.destroy()
 
     def restart(self) -> None:
         """Stop in order and start again at the same address."""
