@@ -24,9 +24,7 @@ import broadcast.stations.model
 import broadcast.telemetry.model
 import broadcast.web.idempotency_keys  # noqa: F401  the imports above and this one fill Base.metadata
 from broadcast.kit.db import PARTITIONED, Base
-
-MIGRATION_LOCK = 0x74_74_6E_01
-"""Advisory lock key: two processes that start together migrate one after the other."""
+from broadcast.kit.locks import Lock, acquire
 
 
 def _is_ours(name: str | None, kind: str, parents: object) -> bool:
@@ -42,7 +40,8 @@ def _run(connection: sa.Connection) -> None:
         compare_type=True,
     )
     with context.begin_transaction():
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        # Two processes that start together migrate one after the other.
+        connection.execute(acquire(Lock.MIGRATIONS))
         context.run_migrations()
 
 

@@ -19,6 +19,7 @@ from broadcast.delivery import leadership
 from broadcast.embedded.broker import Broker
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Unavailable
+from broadcast.kit.locks import Lock
 from broadcast.kit.tasks import until_one_ends
 from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
@@ -78,10 +79,10 @@ async def leaders(engine: AsyncEngine) -> dict[str, int]:
             sa.text(
                 "SELECT a.application_name, a.pid FROM pg_locks AS l "
                 "JOIN pg_stat_activity AS a USING (pid) "
-                "WHERE l.locktype = 'advisory' AND l.objid = :lock AND l.granted "
+                "WHERE l.locktype = 'advisory' AND l.classid = :lock AND l.granted "
                 "AND a.datname = current_database()"
             ),
-            {"lock": leadership.LOCK},
+            {"lock": int(Lock.LEADERSHIP)},
         )
         return dict(rows.all())
 

@@ -1,15 +1,12 @@
-"""Counting changes of who hangs where, and waking the dispatcher."""
+"""The revision of the topology: areas, stations, plants, clusters, and the devices on them."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Topology
-
-CHANNEL = "broadcast_outbox"
-"""NOTIFY channel that wakes the dispatcher; its polling guarantees."""
+from broadcast.kit.notify import Channel, notify
 
 
 async def touch(session: AsyncSession) -> None:
@@ -20,9 +17,4 @@ async def touch(session: AsyncSession) -> None:
             index_elements=[Topology.id], set_={"revision": Topology.revision + 1}
         )
     )
-    await wake(session)
-
-
-async def wake(session: AsyncSession) -> None:
-    """Tell the dispatcher, with the commit, that there is work."""
-    await session.execute(sa.text(f"NOTIFY {CHANNEL}"))
+    await notify(session, Channel.DISPATCH)

@@ -23,7 +23,8 @@ from broadcast import config
 from broadcast.bulletins.audio import renditions
 from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.model import Preparation, PreparationState, Revision
-from broadcast.bulletins.sound import UNFINISHED, give_sound, wake
+from broadcast.bulletins.sound import UNFINISHED, give_sound
+from broadcast.kit.notify import Channel, notify
 from broadcast.wire.fields import BulletinClass
 
 LEASE = timedelta(seconds=20)
@@ -117,7 +118,7 @@ async def ask(
     for name, value in anew.items():
         setattr(row, name, value)
     await session.flush()
-    await wake(session)
+    await notify(session, Channel.PREPARE)
     return row
 
 
@@ -282,7 +283,7 @@ async def give_back(
         attempts_count=Preparation.attempts_count - 1,
         due_at=now,
     )
-    await wake(session)
+    await notify(session, Channel.PREPARE)
 
 
 async def _end(session: AsyncSession, preparation_id: int, worker: UUID, **values: object) -> bool:

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
@@ -26,9 +24,9 @@ from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.model import Preparation
 from broadcast.bulletins.preparations import EMERGENCY
 from broadcast.bulletins.sandbox import Child
-from broadcast.bulletins.sound import CHANNEL
 from broadcast.kit import clock, db, roles
 from broadcast.kit.errors import BroadcastError, InvalidInput
+from broadcast.kit.notify import Channel, listen
 from broadcast.kit.tasks import until_one_ends
 
 log = structlog.get_logger()
@@ -48,9 +46,6 @@ EMERGENCIES_AT_ONCE = 2
 """Places that only emergencies take."""
 
 CLEAR_SECONDS = 600.0
-
-AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a statement may fail of without being a bug: the database is away, busy, or refuses."""
 
 
 async def run(engine: AsyncEngine, settings: config.Settings) -> None:
@@ -94,7 +89,7 @@ class _Worker:
                     async with self._listening():
                         self.trouble = ""
                         await self._take_for_ever()
-                except AWAY as error:
+                except db.AWAY as error:
                     self.trouble = db.explain(error)
                     log.warning("bulletins.preparation.database_away", error=db.brief(error))
                 await asyncio.sleep(POLL_SECONDS)
@@ -110,8 +105,7 @@ class _Worker:
         connection = await self._engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            raw: Any = (await connection.get_raw_connection()).driver_connection
-            await raw.add_listener(CHANNEL, lambda *_: self._wake.set())
+            await listen(connection, Channel.PREPARE, self._wake.set)
             yield
         finally:
             # The pool would hand the listener on.
@@ -212,7 +206,7 @@ class _Worker:
                     return bool(
                         await step(session, preparation_id, self._name, *what, clock.now())
                     )
-            except AWAY as error:
+            except db.AWAY as error:
                 log.warning("bulletins.preparation.database_away", error=db.brief(error))
             await asyncio.sleep(POLL_SECONDS)
 
@@ -225,7 +219,7 @@ class _Worker:
                     priority = await preparations.renew(
                         session, preparation_id, self._name, child.percent, clock.now()
                     )
-            except AWAY:
+            except db.AWAY:
                 continue  # the lease outlasts a short outage; a longer one lets others take it
             if preparation_id not in self._working:
                 return
@@ -244,7 +238,7 @@ class _Worker:
     async def _tend(self) -> None:
         """Remove what processes that died have left, at the start and now and then."""
         while True:
-            with suppress(*AWAY):
+            with suppress(*db.AWAY):
                 await asyncio.to_thread(scratch.clear, self._content_dir)
                 async with db.transaction(self._engine) as session:
                     needed = await preparations.kept_sources(session)

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
@@ -383,7 +382,7 @@ async def _writing(
     finally:
         if source.file is not None:
             # Where this fails, the role `prepare` removes it a quarter of an hour later.
-            with suppress(SQLAlchemyError, OSError):
+            with suppress(*db.AWAY):
                 async with db.transaction(engine(request)) as looking:
                     needed = await preparations.kept_sources(looking)
                 if source.file not in needed:

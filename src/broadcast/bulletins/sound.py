@@ -16,10 +16,8 @@ from broadcast.bulletins.model import (
     Revision,
     RevisionState,
 )
+from broadcast.kit.notify import Channel, notify
 from broadcast.wire.fields import Codec
-
-CHANNEL = "broadcast_preparations"
-"""NOTIFY channel that wakes the workers; their polling guarantees."""
 
 UNFINISHED = (PreparationState.WAITING, PreparationState.RUNNING)
 
@@ -64,9 +62,4 @@ async def release(session: AsyncSession, revision: Revision, now: datetime) -> N
         row.finished_at = now
         row.locked_by = row.locked_until = None
         await session.flush()
-        await wake(session)
-
-
-async def wake(session: AsyncSession) -> None:
-    """Tell the workers, with the commit, that there is work or that work is to be stopped."""
-    await session.execute(sa.text(f"NOTIFY {CHANNEL}"))
+        await notify(session, Channel.PREPARE)

@@ -16,6 +16,7 @@ from broadcast.areas.model import Area, Level
 from broadcast.areas.units import find_unit, require_unit
 from broadcast.bulletins.model import LexiconEntry
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.locks import Lock, lock
 
 MOST_ENTRIES = 1000
 """Of one station."""
@@ -75,7 +76,7 @@ async def put(
     Raises:
         Conflict: The station has `MOST_ENTRIES`.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(area_code))))
+    await lock(session, Lock.LEXICON, area_code)
     others = await session.scalar(
         sa.select(sa.func.count()).where(
             LexiconEntry.area_code == area_code, LexiconEntry.written != written

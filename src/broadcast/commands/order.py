@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from broadcast.areas.topology import wake
 from broadcast.commands.model import Command, CommandResult
 from broadcast.commands.state import (
     REPLAYED,
@@ -25,6 +24,7 @@ from broadcast.commands.texts import KINDS, clock_time, hushed
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.notify import Channel, notify
 from broadcast.kit.quiet import QuietHours, next_stretch
 from broadcast.telemetry.model import Refusal
 
@@ -120,7 +120,7 @@ async def order(
     )
     session.add(command)
     await session.flush()
-    await wake(session)
+    await notify(session, Channel.DISPATCH)
     log.info(
         "devices.command.ordered",
         device_id=device_code, kind=kind.value, command_id=command.command_id,

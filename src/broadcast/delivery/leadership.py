@@ -17,14 +17,14 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from broadcast.areas.topology import CHANNEL
 from broadcast.kit import roles
+from broadcast.kit.locks import Lock, try_lock
+from broadcast.kit.notify import Channel, listen
 
 log = structlog.get_logger()
 
 LEADER = Gauge("broadcast_dispatch_leader", "1 while this process dispatches")
 
-LOCK = 0x74_74_6E_02
 TRY_SECONDS = 1.0
 HOLD_SECONDS = 5.0
 """How often the leader asks whether its lock still stands, and how long it waits for an answer: a
@@ -46,7 +46,7 @@ class Leadership:
     async def listen(self) -> None:
         """Hear NOTIFY, and the end of the connection."""
         raw: Any = (await self._connection.get_raw_connection()).driver_connection
-        await raw.add_listener(CHANNEL, lambda *_: self.wake.set())
+        await listen(self._connection, Channel.DISPATCH, self.wake.set)
         raw.add_termination_listener(lambda *_: self._broken.set())
 
     async def hold(self) -> None:
@@ -74,9 +74,8 @@ async def leadership(engine: AsyncEngine) -> AsyncIterator[Leadership]:
     connection = await engine.connect()
     try:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        locking = sa.text(f"SELECT pg_try_advisory_lock({LOCK})")
         told = False
-        while not await connection.scalar(locking):
+        while not await try_lock(connection, Lock.LEADERSHIP):
             if not told:
                 told = True
                 log.warning("roles.role.standby", **await roles.standby(engine, "dispatch"))

@@ -21,10 +21,11 @@ from broadcast.kit import sheets
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.kit.locks import Lock, lock
 from broadcast.kit.sheets import Action, Column, Sheet
 from broadcast.stations.imports import Kind
 from broadcast.stations.model import Cluster, Evidence
-from broadcast.stations.registry import LOCK, changed
+from broadcast.stations.registry import changed
 from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()
@@ -48,7 +49,7 @@ async def enrol(session: AsyncSession, facts: DeviceFacts, now: datetime) -> Dev
         Conflict: The code is taken, also by a device that was retired: its reports bear it.
         InvalidInput: It resembles another, or another device in use bears its serial number.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.REGISTRY)
     if await find_device(session, facts.code) is not None:
         raise Conflict(f"Đã có thiết bị mã “{facts.code}”; mã không dùng lại.")
     (await _known_codes(session)).admit(facts.code)
@@ -74,7 +75,7 @@ async def describe(
     Raises:
         InvalidInput: Another device in use bears the serial number.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.REGISTRY)
     if device.retired_at is None:
         (await known_serials(session)).admit(_plate(facts), _plate(device))
     outcome = changed(device, facts._asdict() | {"codecs": _codecs(facts)})
@@ -123,7 +124,7 @@ async def install(
         Conflict: The device is retired or hangs elsewhere, or something later than `at` is on
             record already.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.REGISTRY)
     await session.refresh(device, ["retired_at"])
     statement = sa.select(Installation).where(
         sa.or_(Installation.device_id == device.id, Installation.cluster_id == cluster.id)
@@ -220,7 +221,7 @@ async def take_down(session: AsyncSession, cluster: Cluster, at: datetime) -> bo
 async def _open_installation(
     session: AsyncSession, where: sa.ColumnElement[bool]
 ) -> Installation | None:
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.REGISTRY)
     found: Installation | None = await session.scalar(
         sa.select(Installation).where(where, Installation.removed_at.is_(None))
     )
@@ -296,7 +297,7 @@ def devices_kind(now: datetime) -> Kind[DeviceRow, _Enrolment]:
     """How devices.csv is stored; a device that hangs on another cluster is not moved by a file."""
 
     async def load(session: AsyncSession, rows: Sequence[DeviceRow]) -> _Enrolment:
-        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        await lock(session, Lock.REGISTRY)
         codes = [row.code for row in rows]
         named = {row.cluster_code for row in rows if row.cluster_code is not None}
         stored = await session.scalars(sa.select(Device).where(Device.code.in_(codes)))

@@ -12,6 +12,7 @@ from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
 from broadcast.indicators.model import VillageExclusion
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.locks import Lock, lock
 
 
 def _overlaps(first: date, last: date | None) -> sa.ColumnElement[bool]:
@@ -52,10 +53,7 @@ async def exclude(
         raise InvalidInput("document", "cần số văn bản xác nhận thôn không có hộ dân")
     if valid_to is not None and valid_to < valid_from:
         raise InvalidInput("valid_to", "ngày cuối phải từ ngày đầu trở đi")
-    await session.execute(
-        sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"village_exclusions/{village_code}"},
-    )
+    await lock(session, Lock.EXCLUSIONS, village_code)
     other = await session.scalar(
         sa.select(VillageExclusion.valid_from).where(
             VillageExclusion.village_code == village_code, _overlaps(valid_from, valid_to)

@@ -26,6 +26,7 @@ from broadcast.indicators.evidence import DAY, statement
 from broadcast.indicators.model import EvidenceMark, FoldedDay, RegisterState
 from broadcast.indicators.restatements import record
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.locks import Lock, lock
 
 FOLDED = Counter("broadcast_days_folded", "Days of the indicators folded for the first time")
 
@@ -38,8 +39,6 @@ FOLD_AFTER = timedelta(hours=1)
 
 DAYS_AT_ONCE = 7
 """Days folded in one transaction: half a second in a province of 3,000 clusters."""
-
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('cluster_days', 0))")
 
 
 def hours_of(rule: OperatingRule) -> str:
@@ -112,7 +111,7 @@ async def take_up(
     Returns:
         How many cluster-days changed.
     """
-    await session.execute(_LOCK)
+    await lock(session, Lock.ROLLUP)
     marks = (
         await session.execute(
             sa.delete(EvidenceMark)
@@ -276,7 +275,7 @@ async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) ->
     Returns:
         How many were announced.
     """
-    await session.execute(_LOCK)
+    await lock(session, Lock.ROLLUP)
     last_on = last_to_fold(now)
     parameters = {
         "first_on": last_on - (KEPT_DAYS - 1) * DAY, "last_on": last_on, "hours": hours_of(rule)
@@ -330,7 +329,7 @@ async def note_horizon(session: AsyncSession) -> None:
     In a transaction that began after the announcement was committed. A number from the future is
     one of another server, out of a backup.
     """
-    await session.execute(_LOCK)
+    await lock(session, Lock.ROLLUP)
     await session.execute(_NOTE_HORIZON)
 
 
@@ -342,7 +341,7 @@ async def fold_ripe(
     but: Iterable[date] = (),
 ) -> list[date]:
     """Fold announced days that no running transaction can change unmarked, the newest first."""
-    await session.execute(_LOCK)
+    await lock(session, Lock.ROLLUP)
     days = await ripe(session, rule, limit, but)
     await fold_days(session, days, rule, now)
     return days
@@ -363,7 +362,7 @@ async def fold_announced(
     session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
 ) -> None:
     """Fold these days, that were ripe a moment ago: a ripe day stays ripe until it is folded."""
-    await session.execute(_LOCK)
+    await lock(session, Lock.ROLLUP)
     await fold_days(session, days, rule, now)
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase
 
 from broadcast import config
+from broadcast.kit.locks import Lock, lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -227,7 +228,7 @@ async def ensure_partition(session: AsyncSession, table: str, day: date) -> None
     if await session.scalar(exists) is not None:
         return
     # Two at once would both find it missing, and one would fail.
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(PARTITION_LOCK)))
+    await lock(session, Lock.PARTITIONS)
     start, end = _span(table, day)
     storage = f" WITH ({STORAGE[table]})" if table in STORAGE else ""
     await session.execute(
@@ -264,10 +265,6 @@ def _span(table: str, day: date) -> tuple[date, date]:
         return day, day + timedelta(days=1)
     start = day.replace(day=1)
     return start, (start + timedelta(days=32)).replace(day=1)
-
-
-PARTITION_LOCK = 0x74_74_6E_04
-"""Advisory lock of whoever makes partitions."""
 
 
 def array(values: Iterable[object]) -> str:

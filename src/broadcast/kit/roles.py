@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.kit import clock, db
+from broadcast.kit.locks import Lock, try_lock
 
 log = structlog.get_logger()
 
@@ -114,8 +115,7 @@ class Claim:
         connection = await self._engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            locking = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 7630958))")
-            taken: bool = await connection.scalar(locking, {"name": f"role {self._name}"}) or False
+            taken = await try_lock(connection, Lock.ROLE, self._name)
         except BaseException:
             await connection.invalidate()
             await connection.close()

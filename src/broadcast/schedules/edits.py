@@ -16,12 +16,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
-from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import capacity, exceptions, grid, planning, recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
@@ -289,7 +289,7 @@ async def leave_out(session: AsyncSession, row: Occurrence, caller: Caller, now:
     schedule = await _open(session, row, now)
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, LEFT_OUT, True
-    await wake(session)
+    await notify(session, Channel.DISPATCH)
     log.info("schedules.occurrence.left_out", occurrence_id=str(row.id), by=caller.person)
 
 

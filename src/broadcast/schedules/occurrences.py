@@ -17,9 +17,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.topology import wake
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import recurrence, rrule, targets
 from broadcast.schedules.model import (
     Occurrence,
@@ -140,7 +140,7 @@ async def materialise(
     await session.flush()
     await _end(session, ids, now)
     if count:
-        await wake(session)
+        await notify(session, Channel.DISPATCH)
     return count
 
 
@@ -172,7 +172,7 @@ async def cancel_coming(
         )
         .values(state=OccurrenceState.CANCELLED, cancel_reason=reason, dirty=True)
     )
-    await wake(session)
+    await notify(session, Channel.DISPATCH)
 
 
 async def cancel_withdrawn(session: AsyncSession, now: datetime) -> int:

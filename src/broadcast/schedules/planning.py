@@ -7,7 +7,6 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
@@ -17,6 +16,7 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
+from broadcast.kit.locks import Lock, lock
 from broadcast.schedules import clashes, grid, recurrence, targets
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.grid import Outcome, Overlap, Slot
@@ -34,7 +34,6 @@ from broadcast.schedules.rrule import Rule
 from broadcast.schedules.targets import Ground
 from broadcast.wire.fields import BulletinClass
 
-LOCK = 0x74_74_6E_03
 """Advisory lock of whoever adds to the grid: two who ask at once must not both find it free."""
 
 LOOK_AHEAD = timedelta(days=35)
@@ -99,7 +98,7 @@ async def airable(
 
 async def alone(session: AsyncSession) -> None:
     """Wait until nobody else adds to the grid; until the end of the transaction."""
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.SCHEDULES)
 
 
 async def plan(

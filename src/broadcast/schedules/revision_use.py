@@ -16,7 +16,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
-from broadcast.areas.topology import wake
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision
@@ -24,6 +23,7 @@ from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict
+from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import capacity, grid, planning, recurrence
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.occurrences import (
@@ -101,7 +101,7 @@ async def withdraw(
         .where(Occurrence.id.in_(ids))
         .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
     )
-    await wake(session)
+    await notify(session, Channel.DISPATCH)
     log.info(
         "schedules.revision.withdrawn",
         bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.person,

@@ -19,11 +19,9 @@ from broadcast.areas.units import load_lineage
 from broadcast.kit.codes import KnownCodes
 from broadcast.kit.db import Base
 from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.kit.locks import Lock, lock
 from broadcast.kit.sheets import Action
 from broadcast.stations.model import Cluster, ClusterVillage, Plant, Station
-
-LOCK = 0x7474_6E01
-"""Advisory lock of whoever changes the registry, so that two do not both add the same code."""
 
 
 @dataclass
@@ -49,7 +47,7 @@ class Registry:
     @classmethod
     async def load(cls, session: AsyncSession, clusters: Collection[str] = ()) -> Registry:
         """All stations and plants, and the clusters with these codes; one changer at a time."""
-        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        await lock(session, Lock.REGISTRY)
         registry = cls(
             session,
             await load_lineage(session),

@@ -20,9 +20,9 @@ from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage
 from broadcast.areas.units import load_lineage
 from broadcast.kit.codes import likeness
+from broadcast.kit.locks import Lock, lock
 from broadcast.kit.sheets import Action, Report
 from broadcast.stations.model import Plant, PlantState, Station, StationState, StationStatus
-from broadcast.stations.registry import LOCK
 
 log = structlog.get_logger()
 
@@ -118,7 +118,7 @@ async def follow(
     Returns:
         What was done, and the stations that a person has to decide about.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await lock(session, Lock.REGISTRY)
     lineage = await load_lineage(session, villages=False)
     stations = {row.code: row for row in await session.scalars(sa.select(Station))}
     open_stations = [

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message
 
 from broadcast.kit.errors import PreconditionFailed
+from broadcast.kit.locks import Lock, lock
 from broadcast.web.paths import readable
 
 _TAG = re.compile(r'(W/)?("[^"]*")')
@@ -88,9 +88,7 @@ async def hold(request: Request, session: AsyncSession) -> None:
     path = readable(request, above=request.method == "POST")
     if path is None:
         return
-    await session.execute(
-        sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(path, 1)))
-    )
+    await lock(session, Lock.RESOURCE, path)
     if is_conditional:
         request.state.session = session  # a second connection could be the last
         try:
