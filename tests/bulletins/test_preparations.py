@@ -29,7 +29,7 @@ from broadcast.bulletins.preparations import Source
 from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.wire.fields import BulletinClass
-from tests.audio.sources import noise, write
+from tests.bulletins.audio.sources import noise, write
 from tests.bulletins.make import NOW, bulletin, prepared
 
 SETTINGS = config.Audio(chime=False, longest_seconds=400)

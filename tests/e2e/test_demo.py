@@ -19,7 +19,7 @@ from broadcast.bulletins.audio.renditions import content_path, measure
 from broadcast.embedded.broker import mosquitto
 from device_sim.sound import decode
 
-PLAN = Path(__file__).parents[1] / "speech" / "plan_section_ii.txt"
+PLAN = Path(__file__).parents[1] / "bulletins/speech" / "plan_section_ii.txt"
 BROKERS = ["mosquitto", "amqtt"] if mosquitto() else ["amqtt"]
 
 

@@ -31,8 +31,8 @@ from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
 from tests.bulletins import make
+from tests.delivery.world import KEYS, World
 from tests.device_sim.test_sound import encoded
-from tests.dispatch.world import KEYS, World
 from tests.stations.client import client_of
 
 DEVICE = "D-V2"

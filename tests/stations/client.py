@@ -1,4 +1,4 @@
-"""A client of an application with the routers of areas, stations and devices."""
+"""A client of an application with every router, on the database of the test."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import broadcast.areas.routes
-import broadcast.clusters.routes
-import broadcast.commands.routes
-import broadcast.devices.routes
-import broadcast.stations.routes
 from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
+from broadcast.app import ROUTERS
 from broadcast.kit import clock, db
 from broadcast.web import rest
 
@@ -29,11 +25,8 @@ async def client_of(
     rest.install(app)
     app.state.engine = engine
     app.state.settings = settings or config.Settings()
-    app.include_router(broadcast.areas.routes.router)
-    app.include_router(broadcast.stations.routes.router)
-    app.include_router(broadcast.devices.routes.router)
-    app.include_router(broadcast.clusters.routes.router)
-    app.include_router(broadcast.commands.routes.router)
+    for router in ROUTERS:
+        app.include_router(router)
     async with db.transaction(engine) as session:
         token = await create_token(session, "Người thử", role, clock.now())
     async with httpx.AsyncClient(

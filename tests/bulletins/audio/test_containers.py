@@ -12,7 +12,7 @@ from broadcast.bulletins.audio import renditions
 from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.config import Audio
 from broadcast.kit.errors import InvalidInput
-from tests.audio.sources import RATE, VOICE, Sound, cut, noise, silence, sine, write
+from tests.bulletins.audio.sources import RATE, VOICE, Sound, cut, noise, silence, sine, write
 
 PLAIN = Audio(chime=False)
 SECONDS = len(VOICE) / RATE

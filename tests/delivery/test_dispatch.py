@@ -37,7 +37,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from tests.dispatch.world import KEYS, NOW, PREFIX, World
+from tests.delivery.world import KEYS, NOW, PREFIX, World
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from broadcast.bulletins.audio.loudness import Meter
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
-from tests.audio.sources import (
+from tests.bulletins.audio.sources import (
     VOICE,
     Sound,
     hum,

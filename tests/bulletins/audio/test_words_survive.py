@@ -14,7 +14,7 @@ from broadcast.bulletins.audio.loudness import Filters, Meter, Samples, Series
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
-from tests.audio.sources import RATE, Sound, silence, sine
+from tests.bulletins.audio.sources import RATE, Sound, silence, sine
 
 PLAIN = Audio(chime=False)
 TEXT = (

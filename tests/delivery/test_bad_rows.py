@@ -21,7 +21,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.upkeep import checks, facts
 from broadcast.upkeep.checks import Name
-from tests.dispatch.world import NOW, World
+from tests.delivery.world import NOW, World
 
 
 @pytest.fixture

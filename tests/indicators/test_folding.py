@@ -18,7 +18,7 @@ from broadcast.indicators.model import ClusterDay, EvidenceMark, FoldedDay, Rest
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import PlayState
-from tests.coverage.happenings import (
+from tests.indicators.happenings import (
     BEFOREHAND,
     DAY,
     DAYS,
@@ -35,7 +35,7 @@ from tests.coverage.happenings import (
     Happenings,
     settle_down,
 )
-from tests.coverage.recount import Recount, read
+from tests.indicators.recount import Recount, read
 from tests.plays.world import COMMUNE, PROVINCE
 
 

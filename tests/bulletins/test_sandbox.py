@@ -20,7 +20,7 @@ from broadcast.bulletins.audio import renditions
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from broadcast.kit.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
-from tests.audio.sources import noise, sine, write
+from tests.bulletins.audio.sources import noise, sine, write
 
 QUICK = Audio(chime=False)
 

@@ -15,7 +15,7 @@ from broadcast.commands.state import VALID, CommandKind
 from broadcast.kit import db
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.envelope import Verifier
-from tests.dispatch.world import KEYS, World
+from tests.delivery.world import KEYS, World
 
 
 @pytest.fixture

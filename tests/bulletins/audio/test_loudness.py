@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from broadcast.bulletins.audio import loudness
 from broadcast.bulletins.audio.loudness import STEP, TICK, Filters, Meter, Overall, Samples
 from broadcast.bulletins.audio.renditions import measure
-from tests.audio.sources import RATE, Sound, noise, silence, sine, write
+from tests.bulletins.audio.sources import RATE, Sound, noise, silence, sine, write
 
 ONE_CHANNEL_LU = 3.01
 """Tech 3341 plays its signals on two channels; on one the same sound is this much softer."""

@@ -28,7 +28,7 @@ from broadcast.stations.model import (
 )
 from broadcast.telemetry.model import Fault, OnlineMinutes
 from broadcast.telemetry.online_minutes import mask, to_bits
-from tests.coverage.invented import occurrence, scheduled
+from tests.indicators.invented import occurrence, scheduled
 
 LONG_AGO, FIRST, DAY = date(2020, 2, 1), date(2025, 10, 30), date(2025, 11, 1)
 LATER = datetime(2026, 1, 1, tzinfo=UTC)

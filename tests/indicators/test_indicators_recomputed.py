@@ -16,7 +16,7 @@ from broadcast.indicators.definitions import OPERATING_RULES
 from broadcast.indicators.reach import operation
 from broadcast.indicators.results import Result
 from broadcast.indicators.rules import evaluate
-from tests.coverage.invented import (
+from tests.indicators.invented import (
     BEGIN,
     DISTRICT,
     END,
@@ -27,7 +27,7 @@ from tests.coverage.invented import (
     PROVINCE,
     invent,
 )
-from tests.coverage.recount import Count, Recount, read
+from tests.indicators.recount import Count, Recount, read
 
 SMALL = replace(
     OPERATING_RULES[0],

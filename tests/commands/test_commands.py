@@ -35,8 +35,8 @@ from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import Stretch
 from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
+from tests.delivery.world import World
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
-from tests.dispatch.world import World
 from tests.stations.client import client_of
 
 TEST = {"kind": "self_test"}

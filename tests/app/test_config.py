@@ -40,5 +40,5 @@ def test_quiet_hours_can_be_given_as_json(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_example_in_deploy_is_what_is_printed() -> None:
-    example = Path(__file__).parents[1] / "deploy/broadcast.env.example"
+    example = Path(__file__).parents[2] / "deploy/broadcast.env.example"
     assert example.read_text() == config.example(), "renew it: .venv/bin/broadcast config"

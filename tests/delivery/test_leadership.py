@@ -25,7 +25,7 @@ from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import Verifier
-from tests.dispatch.world import KEYS, PREFIX, World
+from tests.delivery.world import KEYS, PREFIX, World
 
 pytestmark = pytest.mark.usefixtures("quick")
 

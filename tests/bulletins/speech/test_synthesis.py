@@ -21,10 +21,9 @@ from broadcast.bulletins.speech.reading import passages
 from broadcast.bulletins.speech.script import LONGEST_TEXT, script_of
 from broadcast.bulletins.speech.units import LETTERS, UNITS
 from broadcast.kit.errors import InvalidInput, Unavailable
-from tests.audio import piper_voice
+from tests.bulletins.speech import piper_voice
 
-HERE = Path(__file__).parent
-TEXTS = HERE.parent / "speech"
+TEXTS = Path(__file__).parent
 
 
 def heard(path: Path) -> tuple[npt.NDArray[np.int16], int]:

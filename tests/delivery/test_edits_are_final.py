@@ -27,8 +27,8 @@ from broadcast.schedules import edits, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec
 from tests.bulletins import make
-from tests.dispatch.interleaving import Held, held
-from tests.dispatch.world import World
+from tests.delivery.interleaving import Held, held
+from tests.delivery.world import World
 
 LAN = Caller("Lan", Role.APPROVER, "token/Lan")
 DAILY = "FREQ=DAILY;COUNT=4"

@@ -12,7 +12,7 @@ import pytest
 from broadcast.bulletins.audio import renditions
 from broadcast.config import Audio
 from broadcast.kit.errors import InvalidInput
-from tests.audio.sources import (
+from tests.bulletins.audio.sources import (
     VOICE,
     Sound,
     clicks,

@@ -16,7 +16,7 @@ from broadcast.bulletins.speech.reading import Passage, passages, spoken, words_
 from broadcast.bulletins.speech.syllables import is_syllable
 from broadcast.bulletins.speech.units import LETTERS, RATES, SYMBOLS, UNITS
 from broadcast.kit.errors import InvalidInput
-from tests.speech.expected import fits, table
+from tests.bulletins.speech.expected import fits, table
 
 HERE = Path(__file__).parent
 Y2024 = "năm hai nghìn không trăm hai mươi bốn"
