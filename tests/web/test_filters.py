@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple, get_args
 
 import httpx
 import pytest
@@ -12,12 +13,79 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import config
 from broadcast.accounts.model import Role
 from broadcast.app import create_app
+from broadcast.kit.times import DAY_PATTERN, MOMENT_PATTERN
+from broadcast.plays import texts as words
+from broadcast.telemetry.routes import AnyFault
 from tests.web.calling import MONITOR, called_by
+from tests.web.routes import application
 
-THINGS = {"area", "cluster", "device", "plant", "station"}
+UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 
-OF_ANYBODY = {("/api/v1/dead-letters", "device")}
-"""What came from a device that nobody has enrolled is there, too."""
+NOT_OF_OURS = {
+    ("/api/v1/dead-letters", "device"): "what came from a device that nobody has enrolled",
+}
+"""Text that a query may say and that names nothing of ours; why."""
+
+PLACES = {"{code}/{variant}": "1.1/TH", "{bulletin_id}": UUID, "{number}": "1"}
+
+
+class Filter(NamedTuple):
+    """A query parameter of the description."""
+
+    method: str
+    path: str
+    name: str
+    allowed: tuple[str, ...]
+    """Empty where it names something."""
+    value: str
+    """Well written, and there is no such thing."""
+
+    @property
+    def url(self) -> str:
+        url = self.path
+        for name, value in PLACES.items():
+            url = url.replace(name, value)
+        return url.replace("{", "").replace("}", "")
+
+
+def filters() -> Iterator[Filter]:
+    """Every query parameter but times, numbers, and yes or no."""
+    described = application().openapi()
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            for given in operation.get("parameters", []):
+                kinds = list(_kinds(given["schema"], described))
+                enumerated = [value for kind in kinds for value in _values(kind)]
+                texts = [kind for kind in kinds if kind["type"] == "string"]
+                if given["in"] != "query" or not texts or given["name"] == "cursor":
+                    continue
+                if any(kind.get("pattern") in {DAY_PATTERN, MOMENT_PATTERN} for kind in texts):
+                    continue
+                value = UUID if any(kind.get("format") == "uuid" for kind in texts) else "99999"
+                value = "99" if given["name"] == "province" else value
+                yield Filter(method, path, given["name"], tuple(enumerated), value)
+
+
+def _kinds(schema: dict[str, Any], described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        yield from _kinds(described["components"]["schemas"][name], described)
+    elif "anyOf" in schema:
+        for each in schema["anyOf"]:
+            yield from _kinds(each, described)
+    elif schema["type"] == "array":
+        yield from _kinds(schema["items"], described)
+    else:
+        yield schema
+
+
+def _values(kind: dict[str, Any]) -> list[str]:
+    return kind.get("enum", [kind["const"]] if "const" in kind else [])
+
+
+FILTERS = list(filters())
+ENUMERATIONS = [each for each in FILTERS if each.allowed]
+NAMES = [each for each in FILTERS if not each.allowed]
 
 
 @pytest.fixture
@@ -32,20 +100,34 @@ async def whole(engine: AsyncEngine, postgres_dsn: str) -> AsyncIterator[httpx.A
         yield client
 
 
+async def test_a_value_that_is_none_of_an_enumeration_is_refused(
+    whole: httpx.AsyncClient,
+) -> None:
+    """A walk over the description: the answer names the field and what it may be."""
+    assert len(ENUMERATIONS) > 14
+    for each in ENUMERATIONS:
+        answer = await whole.request(each.method, each.url, params={each.name: "nope"})
+        assert answer.status_code == 422, (each, answer.text)
+        problem = answer.json()
+        assert problem["field"] == each.name, (each, problem)
+        for value in each.allowed:
+            assert value in problem["detail"], (each, problem)
+        assert problem["detail"].startswith(f"{each.name}: phải là một trong: "), problem
+
+
 async def test_a_filter_by_what_there_is_not_is_refused(whole: httpx.AsyncClient) -> None:
-    """A walk over every list."""
-    described = (await whole.get("/openapi.json")).json()["paths"]
-    asked = [
-        (path, given["name"])
-        for path, methods in described.items()
-        if "{" not in path
-        for given in methods.get("get", {}).get("parameters", [])
-        if given["in"] == "query" and given["name"] in THINGS
-    ]
-    assert len(asked) > 12
-    for path, name in asked:
-        if (path, name) in OF_ANYBODY:
+    """A walk over the description: a new parameter that names a thing is among them."""
+    assert len(NAMES) > 17
+    for each in NAMES:
+        if (each.path, each.name) in NOT_OF_OURS:
             continue
-        answer = await whole.get(path, params={name: "99999"})
-        assert answer.status_code == 404, (path, name, answer.text)
-        assert answer.json()["field"] == name, (path, name)
+        answer = await whole.request(each.method, each.url, params={each.name: each.value})
+        assert answer.status_code in {404, 422}, (each, answer.text)
+        problem = answer.json()
+        assert problem["field"] == each.name, (each, problem)
+        assert each.value in problem["detail"], (each, problem)
+    assert NOT_OF_OURS.keys() <= {(each.path, each.name) for each in NAMES}
+
+
+def test_every_kind_of_fault_has_its_words() -> None:
+    assert set(get_args(AnyFault)) == words.FAULTS.keys()

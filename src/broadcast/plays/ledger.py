@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
+from broadcast.plays.settle import Reason
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.targets import Ground, ground
 
-NOT_TARGETED = "not_targeted"
 """Why a play is cancelled whose cluster has left the targets before the start."""
 
 
@@ -145,7 +145,7 @@ async def _plan(session: AsyncSession, parameters: Mapping[str, Any]) -> None:
         return  # all of them are new
     await session.execute(_MOVE, parameters)
     if parameters["starts_at"] > parameters["now"]:
-        dropped = {"reason": NOT_TARGETED, "cause": "targets"}
+        dropped = {"reason": Reason.NOT_TARGETED.value, "cause": "targets"}
         await session.execute(_CANCEL, {**parameters, **dropped})
     if parameters["latest_at"] > parameters["now"]:
         await session.execute(_REVIVE, parameters)

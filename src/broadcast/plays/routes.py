@@ -14,19 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.accounts.auth import CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.kit import clock
-from broadcast.kit.errors import InvalidInput, Unknown
+from broadcast.kit.errors import InvalidInput
 from broadcast.kit.times import Moment
 from broadcast.plays import texts
 from broadcast.plays.clashes import Clash, clashes
 from broadcast.plays.explain import Explanation, explain
 from broadcast.plays.model import Play, PlayState
-from broadcast.plays.settle import Grade
+from broadcast.plays.settle import Grade, Reason
 from broadcast.plays.summary import Summary, summary
 from broadcast.schedules.model import Occurrence
-from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.stations.spans import Days, area_over, clusters_over, days_of, heard_by
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["plays"])
 
@@ -96,7 +95,7 @@ async def list_plays(
     cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
     area: Annotated[str | None, Query(description="mã đơn vị, địa giới của từng ngày")] = None,
     state: Annotated[list[PlayState] | None, Query(description="một hay nhiều trạng thái")] = None,
-    reason: Annotated[str | None, Query(examples=["offline"])] = None,
+    reason: Annotated[Reason | None, Query(description="một lý do", examples=["offline"])] = None,
     evidence: Annotated[list[Grade] | None, Query(description="một hay nhiều bậc")] = None,
 ) -> Page[PlayView]:
     """Plays by planned start. With `occurrence` the span of time may be left out."""
@@ -106,15 +105,14 @@ async def list_plays(
         .join(Occurrence, Occurrence.id == Play.occurrence_id)
     )
     if occurrence is not None:
+        await require_known(session, "occurrence", Occurrence.id, occurrence)
         statement = statement.where(Play.occurrence_id == occurrence)
     start, end = _span(since, until)
     if occurrence is None or since is not None or until is not None:
         statement = statement.where(Play.starts_at >= start, Play.starts_at < end)
     if cluster is not None:
-        found = await find_cluster(session, cluster)
-        if found is None:
-            raise Unknown("cluster", f"không có cụm loa “{cluster}”; kiểm tra lại mã")
-        statement = statement.where(Play.cluster_id == found.id)
+        await require_known(session, "cluster", Cluster.code, cluster)
+        statement = statement.where(Cluster.code == cluster)
     if area is not None:
         days = days_of(start, end) if occurrence is None else await _days(session, occurrence)
         inside = await clusters_over(session, await area_over(session, "area", area, days))

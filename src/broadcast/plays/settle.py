@@ -87,6 +87,8 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     DECODE_ERROR = "decode_error"
     NO_END = "no_end"
+    # Cancelled: its targets were changed. Whoever cancels it by hand gives words of their own.
+    NOT_TARGETED = "not_targeted"
 
 
 ENOUGH_RATIO = 0.95

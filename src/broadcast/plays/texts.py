@@ -43,6 +43,7 @@ REASONS = {
     Reason.WITHDRAWN: "thiết bị dừng khi nhận được tin nội dung đã bị rút",
     Reason.DECODE_ERROR: "lỗi giải mã âm thanh",
     Reason.NO_END: "thiết bị báo bắt đầu nhưng không báo kết thúc",
+    Reason.NOT_TARGETED: "cụm loa không còn trong phạm vi phát",
 }
 
 EVIDENCE = {
@@ -59,8 +60,6 @@ HEARD = {
     "microphone": "micrô nghe thấy tiếng",
 }
 """What noticed the tone of a self-test."""
-
-NOT_TARGETED = "cụm loa không còn trong phạm vi phát"
 
 PRESENCE = {
     "online": "Thiết bị có kết nối",
@@ -103,8 +102,6 @@ FAULTS = {
 
 def reason(text: str) -> str:
     """Words of a reason; free text of a person as it is."""
-    if text == "not_targeted":
-        return NOT_TARGETED
     try:
         return REASONS[Reason(text)]
     except ValueError:

@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request, Response
 
 from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
+from broadcast.bulletins.model import Bulletin
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.schedules import edits, heard
@@ -104,6 +105,7 @@ async def list_schedules(
     if state is not None:
         statement = statement.where(Schedule.state == state)
     if bulletin is not None:
+        await rest.require_known(session, "bulletin", Bulletin.id, bulletin)
         statement = statement.where(Schedule.bulletin_id == bulletin)
     key = [Schedule.created_at, Schedule.id]
     rows, following = await rest.paged(session, statement, key, paging)
@@ -197,6 +199,7 @@ async def list_occurrences(
         Occurrence.starts_at >= begin, Occurrence.starts_at < end
     )
     if schedule is not None:
+        await rest.require_known(session, "schedule", Schedule.id, schedule)
         statement = statement.where(Occurrence.schedule_id == schedule)
     if state is not None:
         statement = statement.where(Occurrence.state == state)

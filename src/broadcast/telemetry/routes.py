@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import Query
@@ -21,8 +21,12 @@ from broadcast.telemetry.online_minutes import BEHIND
 from broadcast.telemetry.presence import CLOCK_SET, Presence
 from broadcast.web.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged, require_known
+from broadcast.wire.events import FaultKind
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
+
+AnyFault = Literal[FaultKind, "clock_wrong"]
+"""Those that devices tell, and one that the server itself opens: a clock far from its own."""
 
 
 class PresenceView(BaseModel):
@@ -204,7 +208,9 @@ async def list_faults(
     caller: CallerDep,
     paging: PageQuery,
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
-    kind: Annotated[str | None, Query(examples=["line_open"])] = None,
+    kind: Annotated[
+        AnyFault | None, Query(description="một loại lỗi", examples=["line_open"])
+    ] = None,
     closed: Annotated[bool, Query(description="cả lỗi đã hết")] = False,
 ) -> Page[FaultView]:
     """Faults in the order in which they were reported."""

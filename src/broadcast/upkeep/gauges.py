@@ -33,6 +33,9 @@ PRESENCE = Gauge("broadcast_devices", "Devices in use by presence", ["presence"]
 OUTBOX_AGE = Gauge(
     "broadcast_outbox_oldest_seconds", "Age of the oldest document the broker has not confirmed"
 )
+PREPARATIONS_WAITING = Gauge(
+    "broadcast_preparations_waiting", "Recordings and texts that wait to be prepared"
+)
 PREPARATION_AGE = Gauge(
     "broadcast_preparations_oldest_seconds",
     "How long the oldest recording or text waits to be prepared, while nobody does it",
@@ -59,7 +62,7 @@ _UNEXPLAINED = sa.text("""
 """)
 _OUTBOX = sa.text("SELECT min(issued_at) FROM documents WHERE published_revision < revision")
 _PREPARATIONS = sa.text("""
-    SELECT min(due_at) FROM preparations
+    SELECT count(*), min(due_at) FROM preparations
     WHERE state = 'waiting' OR (state = 'running' AND locked_until <= :now)
 """)
 _HEARD = sa.text("SELECT max(last_seen_at) FROM device_presence")
@@ -78,7 +81,8 @@ async def measure(session: AsyncSession, settings: Settings, now: datetime) -> N
     UNEXPLAINED.set(await session.scalar(_UNEXPLAINED, parameters) or 0)
     since = await session.scalar(_OUTBOX)
     OUTBOX_AGE.set(0 if since is None else max(0.0, (now - since).total_seconds()))
-    due_at = await session.scalar(_PREPARATIONS, {"now": now})
+    waiting, due_at = (await session.execute(_PREPARATIONS, {"now": now})).one()
+    PREPARATIONS_WAITING.set(waiting)
     PREPARATION_AGE.set(0 if due_at is None else max(0.0, (now - due_at).total_seconds()))
     heard_at = await session.scalar(_HEARD)
     if heard_at is not None:
@@ -109,5 +113,8 @@ def forget() -> None:
         PARTITIONS_AHEAD, PARTITION_OLDEST, PARTITION_BYTES, FREE, ALARM, PRESENCE, FAULTS_OPEN,
     ):  # fmt: skip
         labelled.clear()
-    for single in (DATABASE, OUTBOX_AGE, PREPARATION_AGE, OVERDUE, UNEXPLAINED, HEARD, CLASHES):
+    for single in (
+        DATABASE, OUTBOX_AGE, PREPARATIONS_WAITING, PREPARATION_AGE, OVERDUE, UNEXPLAINED, HEARD,
+        CLASHES,
+    ):  # fmt: skip
         single.set(0)

@@ -118,6 +118,9 @@ Id = Annotated[int, Path(ge=1, le=2**31 - 1, description="số, từ danh sách"
 AppSettings = Annotated[config.Settings, Depends(settings)]
 
 
+T = TypeVar("T")
+
+
 class Body(BaseModel):
     """What a request says in JSON; a field that there is not is refused, not ignored."""
 
@@ -125,12 +128,12 @@ class Body(BaseModel):
 
 
 async def require_known(
-    session: AsyncSession, field: str, column: InstrumentedAttribute[str], code: str
+    session: AsyncSession, field: str, column: InstrumentedAttribute[T], code: T
 ) -> None:
     """Refuse a filter by what there is not: an empty list would say that all is well there.
 
     Raises:
-        Unknown: No row has this code.
+        Unknown: No row has this code or id.
     """
     if not await session.scalar(sa.select(sa.exists().where(column == code))):
         raise Unknown(field, f"không có mã “{code}”; kiểm tra lại mã")
@@ -138,7 +141,6 @@ async def require_known(
 
 # --- cursor paging -----------------------------------------------------------------------------
 
-T = TypeVar("T")
 MAX_PAGE = 500
 
 

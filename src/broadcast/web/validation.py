@@ -74,6 +74,8 @@ def malformed(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
 
 def _field(error: Any, skip: int) -> str:
     steps = () if error["type"] == "json_invalid" else error["loc"][skip:]
+    if error["loc"][:1] == ("query",):
+        steps = steps[:1]  # not which of several values
     return ".".join(str(step) for step in steps) or str((*error["loc"], "body")[0])
 
 

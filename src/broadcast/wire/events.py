@@ -254,15 +254,18 @@ class Readiness(Wire, frozen=True):
     items: Annotated[list[Ready], Meta(min_length=1, max_length=500)]
 
 
+FaultKind = Literal[
+    "line_open", "line_short", "amplifier", "power_lost", "battery_low", "hot",
+    "storage_full", "storage_error", "clock_untrusted", "bad_content", "local_override",
+    "other",
+]  # fmt: skip
+
+
 class Fault(Wire, frozen=True):
     """Something is wrong with the box, or no longer."""
 
     sent_at: Instant
-    kind: Literal[
-        "line_open", "line_short", "amplifier", "power_lost", "battery_low", "hot",
-        "storage_full", "storage_error", "clock_untrusted", "bad_content", "local_override",
-        "other",
-    ]  # fmt: skip
+    kind: FaultKind
     open: bool
     detail: Text = ""
 
