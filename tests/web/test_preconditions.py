@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast
 from broadcast import config
 from broadcast.accounts.model import Role
-from broadcast.accounts.routing import Router
+from broadcast.accounts.routing import Route, Router
 from broadcast.app import create_app
 from broadcast.kit.errors import NotFound
 from broadcast.web import rest
 from tests.web.calling import MONITOR, called_by
 from tests.web.routes import Operation, application, operations
+
+SOURCES = Path(broadcast.__file__).parent
 
 ADMIN = MONITOR._replace(role=Role.ADMIN)
 
@@ -68,6 +74,30 @@ async def test_nothing_that_is_not_there_is_changed_from_a_version(
             headers = {"If-None-Match": "*"}
             answer = await whole.request(operation.method, path, headers=headers)
             assert answer.status_code != 412, (operation, answer.text)
+
+
+def test_every_change_of_what_can_be_read_is_held_to_its_preconditions() -> None:
+    """One mechanism: the transaction of the request asks, and no route does so by itself."""
+    held = 0
+    for context in iter_route_contexts(application().routes):
+        route = context.original_route
+        if not isinstance(route, Route) or route.methods <= {"GET", "HEAD"}:
+            continue
+        assert rest.Session.__metadata__[0].dependency in set(_asked(route.dependant)), route.path
+        held += 1
+    assert held == len(CHANGES)
+    again = {
+        path.relative_to(SOURCES).as_posix()
+        for path in SOURCES.rglob("*.py")
+        if "if_match(" in path.read_text()
+    }
+    assert again == {"web/rest.py", "schedules/routes.py"}
+
+
+def _asked(dependant: Dependant) -> Iterator[object]:
+    for part in dependant.dependencies:
+        yield part.call
+        yield from _asked(part)
 
 
 # --- each precondition, on a resource of its own -------------------------------------------------

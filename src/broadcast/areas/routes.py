@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import File, Form, Query, Request, Response, UploadFile
+from fastapi import File, Form, Query, Response, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from broadcast.accounts.auth import Admin, CallerDep
@@ -22,7 +22,7 @@ from broadcast.kit.text import FILLED_LINE, FilledLine, clean_filled_line
 from broadcast.kit.times import Day
 from broadcast.web.fields import AsOf, DryRun
 from broadcast.web.files import received
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged
 from broadcast.wire.topics import CODE
 
 router = Router(prefix="/api/v1", tags=["areas"])
@@ -312,7 +312,6 @@ async def show_row(
 
 @router.put("/villages/{code}/{valid_from}", summary="Xếp thôn vào xã từ một ngày")
 async def put_row(
-    request: Request,
     session: Session,
     caller: Admin,
     code: str,
@@ -321,18 +320,13 @@ async def put_row(
 ) -> RegisterView:
     """State where a village lies from a day on, new or in place of the row from that day."""
     row = Registered(code, body.kind, body.name, body.commune_code, valid_from, body.valid_to)
-    for present in await villages.load_register(session, [code]):
-        if present.valid_from == valid_from:
-            if_match(request, RegisterView(**present._asdict()))
     await villages.register(session, row)
     return RegisterView(**row._asdict())
 
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")
-async def delete_row(
-    request: Request, session: Session, caller: Admin, code: str, valid_from: Day
-) -> Response:
+async def delete_row(session: Session, caller: Admin, code: str, valid_from: Day) -> Response:
     """Remove a row; the row before it holds again."""
-    if_match(request, await show_row(session, caller, code, valid_from))
+    await show_row(session, caller, code, valid_from)
     await villages.withdraw(session, code, valid_from)
     return Response(status_code=204)

@@ -37,7 +37,7 @@ from broadcast.telemetry.model import DevicePresence, PresenceChange
 from broadcast.telemetry.presence import Presence
 from broadcast.web.fields import AsOf, Code, Name, example
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged, require_known
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["clusters"])
 router.include_router(installation_routes.router)
@@ -315,10 +315,10 @@ async def create_cluster(
 
 @router.put("/clusters/{code}", summary="Sửa hoặc gỡ cụm loa")
 async def change_cluster(
-    request: Request, session: Session, caller: Technician, code: str, body: ClusterBody
+    session: Session, caller: Technician, code: str, body: ClusterBody
 ) -> ClusterView:
     """Change a cluster; `removed_on` is the first day on which it is gone."""
-    if_match(request, await _view(session, code, clock.today()))
+    await _view(session, code, clock.today())
     put_cluster(await Registry.load(session, clusters=[code]), _row(code, body))
     await touch(session)
     await session.flush()
@@ -326,11 +326,9 @@ async def change_cluster(
 
 
 @router.delete("/clusters/{code}", status_code=204, summary="Xóa cụm loa nhập nhầm")
-async def delete_cluster(
-    request: Request, session: Session, caller: Technician, code: str
-) -> Response:
+async def delete_cluster(session: Session, caller: Technician, code: str) -> Response:
     """Delete a cluster that never had a device. One that has worked gets `removed_on`."""
-    if_match(request, await _view(session, code, clock.today()))
+    await _view(session, code, clock.today())
     registry = await Registry.load(session, clusters=[code])
     cluster = registry.clusters[code]
     await remove(

@@ -24,7 +24,7 @@ from broadcast.stations.model import Cluster
 from broadcast.web.fields import Code, DryRun, Text, example
 from broadcast.web.files import received
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged
 from broadcast.wire.fields import Codec
 
 router = Router(prefix="/api/v1", tags=["devices"])
@@ -143,23 +143,19 @@ async def enrol_device(
 
 @router.put("/devices/{code}", summary="Sửa thiết bị")
 async def change_device(
-    request: Request, session: Session, caller: Technician, code: str, body: DeviceBody
+    session: Session, caller: Technician, code: str, body: DeviceBody
 ) -> DeviceView:
     """Change what is known of a device; new volumes reach it with its configuration."""
-    device, view = await _device(session, code)
-    if_match(request, view)
+    device, _ = await _device(session, code)
     await enrolment.describe(session, device, _facts(code, body))
     await session.flush()
     return (await _device(session, code))[1]
 
 
 @router.delete("/devices/{code}", status_code=204, summary="Ngừng dùng thiết bị")
-async def retire_device(
-    request: Request, session: Session, caller: Technician, code: str
-) -> Response:
+async def retire_device(session: Session, caller: Technician, code: str) -> Response:
     """Take a device out of use for good. What it has reported stays."""
-    device, view = await _device(session, code)
-    if_match(request, view)
+    device, _ = await _device(session, code)
     await enrolment.retire(session, device, clock.now())
     return Response(status_code=204)
 

@@ -20,7 +20,7 @@ from broadcast.kit.text import Reference
 from broadcast.kit.times import Day
 from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import AppSettings, Body, Session, if_match
+from broadcast.web.rest import AppSettings, Body, Session
 
 router = Router(prefix="/api/v1", tags=["coverage"])
 
@@ -193,13 +193,11 @@ async def show_exclusion(
 async def end_exclusion(
     session: Session,
     caller: Admin,
-    request: Request,
     village_code: str,
     valid_from: Day,
     body: EndOfExclusion,
 ) -> VillageExclusionView:
     """Set the last day on which the village does not count; it counts again from the next."""
     row = await exclusions.get(session, village_code, valid_from)
-    if_match(request, VillageExclusionView.model_validate(row))
     await exclusions.end(session, row, body.valid_to)
     return VillageExclusionView.model_validate(row)

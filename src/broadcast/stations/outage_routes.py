@@ -21,7 +21,7 @@ from broadcast.stations.model import Attestation, Cluster, Evidence, Outage, Out
 from broadcast.stations.spans import Days, area_over, days_with, during
 from broadcast.web.fields import Code, Name, Text, example
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Body, Id, Page, PageQuery, Session, if_match, paged, require_known
+from broadcast.web.rest import Body, Id, Page, PageQuery, Session, paged, require_known
 
 router = Router()
 
@@ -159,11 +159,10 @@ async def declare_outage(
 
 @router.put("/outages/{outage_id}", summary="Sửa lần ngừng")
 async def change_outage(
-    request: Request, session: Session, caller: Staff, outage_id: Id, body: OutageBody
+    session: Session, caller: Staff, outage_id: Id, body: OutageBody
 ) -> OutageView:
     """Correct an outage, for example its end."""
-    outage, view = await _outage(session, outage_id)
-    if_match(request, view)
+    outage, _ = await _outage(session, outage_id)
     for name, value in (await _outage_facts(session, body)).items():
         setattr(outage, name, value)
     outage.declared_by = caller.person
@@ -172,12 +171,9 @@ async def change_outage(
 
 
 @router.delete("/outages/{outage_id}", status_code=204, summary="Bỏ lần ngừng khai nhầm")
-async def delete_outage(
-    request: Request, session: Session, caller: Staff, outage_id: Id
-) -> Response:
+async def delete_outage(session: Session, caller: Staff, outage_id: Id) -> Response:
     """Delete an outage that did not happen."""
-    outage, view = await _outage(session, outage_id)
-    if_match(request, view)
+    outage, _ = await _outage(session, outage_id)
     await session.delete(outage)
     return Response(status_code=204)
 
@@ -289,11 +285,8 @@ async def attest(
 
 
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")
-async def delete_attestation(
-    request: Request, session: Session, caller: Staff, attestation_id: Id
-) -> Response:
+async def delete_attestation(session: Session, caller: Staff, attestation_id: Id) -> Response:
     """Delete an attestation that was entered by mistake."""
-    attestation, view = await _attestation(session, attestation_id)
-    if_match(request, view)
+    attestation, _ = await _attestation(session, attestation_id)
     await session.delete(attestation)
     return Response(status_code=204)

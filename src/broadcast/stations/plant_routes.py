@@ -28,7 +28,7 @@ from broadcast.stations.model import (
 from broadcast.stations.registry import Registry, remove
 from broadcast.web.fields import AsOf, Code, Name, Text, example
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged, require_known
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged, require_known
 
 router = Router()
 
@@ -184,21 +184,19 @@ async def create_plant(
 
 @router.put("/plants/{code}", summary="Đổi tên hệ thống kỹ thuật")
 async def rename_plant(
-    request: Request, session: Session, caller: Technician, code: str, body: Renamed
+    session: Session, caller: Technician, code: str, body: Renamed
 ) -> PlantView:
     """Rename a plant; what it is changes by its states."""
-    if_match(request, await _plant(session, code, clock.today()))
+    await _plant(session, code, clock.today())
     (await Registry.load(session)).plants[code].name = body.name
     await session.flush()
     return await _plant(session, code, clock.today())
 
 
 @router.delete("/plants/{code}", status_code=204, summary="Xóa hệ thống kỹ thuật nhập nhầm")
-async def delete_plant(
-    request: Request, session: Session, caller: Technician, code: str
-) -> Response:
+async def delete_plant(session: Session, caller: Technician, code: str) -> Response:
     """Delete a plant without clusters. One that has worked gets the status decommissioned."""
-    if_match(request, await _plant(session, code, clock.today()))
+    await _plant(session, code, clock.today())
     plant = (await Registry.load(session)).plants[code]
     states = await session.scalars(sa.select(PlantState).where(PlantState.plant_id == plant.id))
     await remove(

@@ -31,7 +31,7 @@ from broadcast.stations.registry import Registry, remove
 from broadcast.web.fields import AsOf, Code, DryRun, Name, Text, example
 from broadcast.web.files import received
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Body, Page, PageQuery, Session, if_match, paged
+from broadcast.web.rest import Body, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["stations"])
 router.include_router(plant_routes.router)
@@ -186,10 +186,10 @@ async def create_station(
 
 @router.put("/stations/{code}", summary="Sửa hoặc kết thúc đài")
 async def change_station(
-    request: Request, session: Session, caller: Technician, code: str, body: StationBody
+    session: Session, caller: Technician, code: str, body: StationBody
 ) -> StationView:
     """Change a station; `valid_to` is its last day."""
-    if_match(request, await _station(session, code, clock.today()))
+    await _station(session, code, clock.today())
     await entries.put_station_facts(
         await Registry.load(session), StationFacts(code, **body.model_dump())
     )
@@ -199,11 +199,9 @@ async def change_station(
 
 
 @router.delete("/stations/{code}", status_code=204, summary="Xóa đài nhập nhầm")
-async def delete_station(
-    request: Request, session: Session, caller: Technician, code: str
-) -> Response:
+async def delete_station(session: Session, caller: Technician, code: str) -> Response:
     """Delete a station that nothing refers to. One that has worked is closed by `valid_to`."""
-    if_match(request, await _station(session, code, clock.today()))
+    await _station(session, code, clock.today())
     station = (await Registry.load(session)).stations[code]
     states = await session.scalars(
         sa.select(StationState).where(StationState.station_id == station.id)

@@ -234,6 +234,9 @@ def as_json(representation: BaseModel) -> bytes:
 def if_match(request: Request, representation: BaseModel) -> None:
     """Refuse a change that was made from an older representation than the present one.
 
+    `preconditions.hold` does so for every route. Once more, behind a lock on the row, where a row
+    is changed through other addresses too: an occurrence that is moved changes its schedule.
+
     Raises:
         PreconditionFailed: `If-Match` is given and names another version.
     """
