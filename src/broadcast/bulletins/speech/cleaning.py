@@ -25,8 +25,8 @@ _TAG = re.compile(
     r"</?[a-z][a-z0-9:-]{0,30}(?:\s[^<>]{0,2000})?/?>|<![^<>]{0,2000}>", re.IGNORECASE
 )
 _LOOK_ALIKE = str.maketrans(
-    "ÐðƉɖ₫АВЕКМНОРСТХаеорсухіΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
-    "ĐđĐđđABEKMHOPCTXaeopcyxiABEZHIKMNOPTYXo",
+    "ÐðƉɖ₫АВЕКМНОРСТХУІЅЈаеорсухіѕјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
+    "ĐđĐđđABEKMHOPCTXYISJaeopcyxisjABEZHIKMNOPTYXo",
 )
 _HAS_LOOK_ALIKE = re.compile("\\b\\w*[ÐðƉɖ₫Ѐ-ӿͰ-Ͽ]\\w*")
 _QUOTES = str.maketrans(dict.fromkeys("‘’′´`ʼ", "'") | dict.fromkeys("“”„«»″", '"'))
@@ -101,7 +101,8 @@ def _without_markup(text: str) -> str:
 
 
 def _plain(line: str) -> str:
-    line = line.replace("№", "số ")
+    line = unicodedata.normalize("NFC", line).replace("№", "số ")
+    line = re.sub(r"(?<!\d)(\d{1,3})[⁄∕](\d{1,3})(?!\d)", r"\1 phần \2", line)
     line = _FRACTION.sub(_fraction, _DEGREE.sub(r"\1\2°", line))
     line = _FOOTNOTE.sub(_footnote, _POWER.sub(lambda power: f" mũ {power[1]}", line))
     line = _HAS_LOOK_ALIKE.sub(_latin, unicodedata.normalize("NFKC", line)).translate(_QUOTES)

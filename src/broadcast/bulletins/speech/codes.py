@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from broadcast.bulletins.speech.context import text_before
-from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS
+from broadcast.bulletins.speech.context import text_before, word_before
+from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS, STANDARDS
 from broadcast.bulletins.speech.names import letters
 from broadcast.bulletins.speech.numbers import cardinal, digits, quantity, whole
 from broadcast.bulletins.speech.syllables import has_vowel
@@ -51,8 +51,22 @@ def signs(found: re.Match[str]) -> str | None:
 
 def _sign(sign: str) -> str:
     alone = sign.rstrip("0123456789")
-    said = SIGNS.get(alone) or ABBREVIATIONS.get(alone) or letters(alone)
+    said = SIGNS.get(alone) or ABBREVIATIONS.get(alone) or _body(alone) or letters(alone)
     return f"{said} {whole(sign[len(alone) :])}" if alone != sign else said
+
+
+def _body(sign: str) -> str | None:
+    """A ministry or a provincial department by the sector it is of: *BTNMT*, *SNNMT*."""
+    sector, kind = ABBREVIATIONS.get(sign[1:]), {"B": "bộ", "S": "sở"}.get(sign[:1])
+    return f"{kind} {sector}" if kind and sector and len(sign) > 3 else None
+
+
+def standard(found: re.Match[str]) -> str:
+    """*QCVN 01-1:2018/BYT*: kind, number, year and issuer of a standard."""
+    number = " gạch ngang ".join(map(whole, re.findall(r"\d+", found["number"])))
+    year = f", năm {cardinal(int(found['year']))}" if found["year"] else ""
+    issuer = f", {_sign(found['issuer'])}" if found["issuer"] else ""
+    return f"{STANDARDS[found['kind']]} {number}{year}{issuer}"
 
 
 def phone(found: re.Match[str]) -> str | None:
@@ -70,7 +84,7 @@ _ACCOUNT = re.compile(
     r"(?:tài khoản|stk|số tk|tk|mã số thuế|mst|cccd|cmnd|căn cước(?: công dân)?"
     r"|chứng minh nhân dân|mã số bhxh|bảo hiểm xã hội|mã số|mã hồ sơ|mã định danh"
     r"|định danh(?: cá nhân)?|số thẻ|mã thẻ"
-    r"|số hiệu|imei|khách hàng|số sổ|sổ|hộ chiếu|seri|thẻ bhyt|mã vạch|mã bưu chính)"
+    r"|số hiệu|sê-ri|sê ri|imei|khách hàng|số sổ|sổ|hộ chiếu|seri|thẻ bhyt|mã vạch|mã bưu chính)"
     r"(?: số| là)?[\s:.]*(?:[a-zđ]{2} )?$"
 )
 
@@ -95,8 +109,8 @@ def account(found: re.Match[str]) -> str | None:
 
 
 def triple(found: re.Match[str]) -> str:
-    """*NPK 16-16-8*: three numbers that are no range."""
-    return " ".join(map(quantity, re.findall(r"\d+", found[0])))
+    """*NPK 16-16-8-13S*: three numbers or four that are no range."""
+    return f"{' '.join(map(quantity, re.findall(r'[0-9]+', found[0])))} "
 
 
 def plate(found: re.Match[str]) -> str:
@@ -140,7 +154,9 @@ def road_or_phone(found: re.Match[str]) -> str | None:
     """*ĐT* before the number of a road, else a telephone."""
     if re.search(r"(?:giống|lúa|ngô|đậu|lạc|mía)[\s:]*(?:\w+,\s)?$", text_before(found, 14)):
         return None
-    return "điện thoại " if found["road"] is None else "đường tỉnh "
+    if found["road"] is None:
+        return "điện thoại "
+    return "tỉnh " if word_before(found) == "đường" else "đường tỉnh "
 
 
 def order_or_circular(found: re.Match[str]) -> str:

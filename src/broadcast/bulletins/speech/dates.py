@@ -19,12 +19,13 @@ COUNTED = re.compile(
     "|nhân|phần|phiếu"
     "|phòng|phường|quãng|sáng|sản|số|suất|tàu|thành|thôn|thửa|thuyền|tiêu|tiểu|tỉnh|tổ|tổng|trâu"
     "|trạm|trẻ|trường|trụ|tuyến|vị|vịt|vụ|xã|xe|ý|ổ|ha|diện|đồng|chất|sở|cử|mũi|liều|bộ|chương"
-    "|phụ|nội|hạng|thủ|mục|nhiệm|lần|bàn|thẻ|gốc"
+    "|phụ|nội|hạng|thủ|mục|nhiệm|lần|bàn|thẻ|gốc|viên|ống|gói|thìa|muỗng|cốc|bát|tổng|quân|kế"
 )
 """First syllables of what parts and numbers are counted in."""
 
 _PARTS_OF = re.compile(
-    "chiếm|có|còn|dưới|được|gần|giảm|hơn|khoảng|nhất|quá|tăng|thiểu|trên|đạt|bằng|đã|lệ|mất"
+    "chiếm|có|còn|dưới|được|gần|giảm|hơn|khoảng|nhất|quá|tăng|thiểu|trên|đạt|bằng|đã|lệ|mất|độ"
+    "|uống|thành"
 )
 _DAYTIME = frozenset(
     [
@@ -50,7 +51,10 @@ _DAYTIME = frozenset(
     ]
 )
 _EVERY = frozenset(("mỗi", "hàng", "hằng", "một", "trong"))
-_NO_DATE = frozenset(["số", "nhà", "ngõ", "hẻm", "kiệt", "lớp", "ngách", "thửa", "khoản", "hộp"])
+_NO_DATE = frozenset(
+    ["số", "nhà", "ngõ", "hẻm", "kiệt", "lớp", "ngách", "thửa", "khoản", "hộp", "tổ", "phòng",
+     "đoạn", "thứ", "lô", "căn", "tầng", "tờ", "áp"]
+)  # fmt: skip
 _HELD_ON = frozenset(
     [
         "ngày",
@@ -81,7 +85,10 @@ _HOLIDAYS = frozenset(
     ["30-4", "1-5", "2-9", "8-3", "20-10", "20-11", "27-7", "19-8", "22-12", "3-2", "19-5", "1-6",
      "26-3", "27-2", "15-5", "21-6", "10-3", "28-6", "1-7", "25-12", "1-1", "01-5", "02-9", "08-3"]
 )  # fmt: skip
-_SCORE = re.compile(r"(?:tỷ số|tỉ số|thắng|thua|hòa|hoà|dẫn|tỷ số là|chung cuộc)(?: với)?\s*$")
+_SCORE = re.compile(
+    r"(?:tỷ số|tỉ số|thắng|thua|hòa|hoà|dẫn|chung cuộc|hiệp \w+)(?:\s[^\W\d_]+){0,6}[\s:]*"
+    r"(?:\d{1,3}[-:]\d{1,3}(?:,|;| và)\s?)*$"
+)
 _RATIO = re.compile(r"(?:tỷ lệ|tỉ lệ|pha|trộn|bản đồ|tỷ xích)[^.;]{0,25}$")
 _DURATION = re.compile(
     r"\s*(?:ngày|giờ|phút|tuần|tháng|năm|lần|người|độ|hộ|con|m|cm|mm|km|kg|ha|tấn|triệu|nghìn|%|"
@@ -117,6 +124,8 @@ def time(found: re.Match[str]) -> str | None:
     """Hours and minutes; `7g` alone is seven grams unless it stands where a time does."""
     hour, minute = int(found["hour"]), int(found["minute"] or 0)
     mark = found["mark"]
+    if len(found["minute"] or "00") == 1 and mark in ":gG" and word_before(found) not in _DAYTIME:
+        return None
     if mark == ":" and (_RATIO.search(text_before(found)) or _SCORE.search(text_before(found))):
         return None
     bare_gram = mark in "gG" and not found["minute"]
@@ -124,7 +133,15 @@ def time(found: re.Match[str]) -> str | None:
         return None
     if bare_gram and not _gram_is_hour(found):
         return None
-    return _clock(hour, minute)
+    return f"{_clock(hour, minute)}{_half_of_day(hour, found['half'])}"
+
+
+def _half_of_day(hour: int, half: str | None) -> str:
+    if half is None or hour > 12:
+        return ""
+    if half in {"AM", "am", "SA"}:
+        return " sáng"
+    return " trưa" if hour == 12 else " chiều" if hour < 6 else " tối"
 
 
 def _clock(hour: int, minute: int) -> str:
@@ -180,9 +197,11 @@ def dashed(found: re.Match[str]) -> str | None:
     """Two numbers around a dash: a day and month after a word for one, else a score or a range."""
     day, month = found["day"], found["month"]
     before = text_before(found)
-    if _SCORE.search(before):
+    lasts = _DURATION.match(text_after(found, 12)) is not None
+    falls = int(day) > int(month) and re.search(r"(?:tỷ|tỉ) lệ[^.;]{0,25}$", before)
+    if falls or (_SCORE.search(before) and not lasts):
         return f"{quantity(day)} {quantity(month)}"
-    if not _is_date(day, month) or _DURATION.match(text_after(found, 12)):
+    if not _is_date(day, month) or lasts:
         return None
     if re.search(r"từ $", before) and re.match(
         r"\s?đến(?: hết)?(?: ngày)? \d{1,2}-\d{1,2}(?!\w)", text_after(found, 24)
@@ -196,10 +215,31 @@ def dashed(found: re.Match[str]) -> str | None:
             found[0] in _HOLIDAYS
             and re.search(r"(?<!\w)(?:ngày|lễ|dịp)(?!\w)[^.;\d]{0,45}$", before)
         )
-        and not re.search(r"(?<!\w)ngày \d{1,2}(?:, ?\d{1,2})*(?: và|,) $", before)
+        and not re.search(r"(?<!\w)ngày \d{1,2}(?:, ?\d{1,2})*(?: và| đến| tới|,) $", before)
     ):
         return None
     return f"{_on(found, day)} tháng {_month(month)}"
+
+
+def dotted(found: re.Match[str]) -> str | None:
+    """*ngày 8.3*: a day and month only after a word for a day."""
+    day, month = found["day"], found["month"]
+    lasts = _DURATION.match(text_after(found, 12)) is not None
+    if word_before(found) not in _HELD_ON or not _is_date(day, month) or lasts:
+        return None
+    return f"{_on(found, day)} tháng {_month(month)}"
+
+
+def quarter(found: re.Match[str]) -> str:
+    """*Q1/2025*, *Q.IV/2025*."""
+    number = found["number"]
+    count = int(number) if number.isdecimal() else ["I", "II", "III", "IV"].index(number) + 1
+    return f"quý {cardinal(count)} {_year(found['year'])}"
+
+
+def months_of(found: re.Match[str]) -> str:
+    """*6T/2025*: so many months of a year."""
+    return f"{quantity(found['number'])} tháng {_year(found['year'])}"
 
 
 def month_year(found: re.Match[str]) -> str | None:
@@ -207,7 +247,10 @@ def month_year(found: re.Match[str]) -> str | None:
     number, before = found["month"], word_before(found)
     if before in {"số", "quý", "kỳ", "đợt", "khóa", "khoá", "vụ", "lần"}:
         return f"{quantity(number) if before == 'quý' else whole(number)} {_year(found['year'])}"
-    if not 1 <= int(number) <= 12:
+    if not 1 <= int(number) <= 12 or (
+        found[0] == "1/2000"
+        and re.search(r"(?:tỷ lệ|tỉ lệ|bản đồ|quy hoạch)", text_before(found, 30))
+    ):
         return None
     return f"{'' if before == 'tháng' else 'tháng '}{_month(number)} {_year(found['year'])}"
 
@@ -249,9 +292,10 @@ def numbered(found: re.Match[str]) -> str | None:
             return None
         said = "tư" if number == 4 and word_before(found) not in _EVERY else cardinal(number)
         return f"{word} {said}"
+    between = ", " if found["more"].count("-") > 1 else " đến thứ "  # thứ 2-4-6
     more = re.sub(
         r"\d+",
         lambda other: ordinal(int(other[0])),
-        re.sub(r"\s?-\s?", " đến thứ ", found["more"]),
+        re.sub(r"\s?-\s?", between, found["more"]),
     )
     return f"{word} {ordinal(number)}{more}"

@@ -146,13 +146,23 @@ def _run(run: str) -> str:
     return run if is_word else letters(run)
 
 
+_CONSONANTS = "bcdđghklmnpqrstv"
+"""Letters that are no word by themselves: *điểm b khoản 3*."""
+
+
+def apostrophe(found: re.Match[str]) -> str:
+    """*H'Leo*, *M'Gar*: a consonant with a murmured vowel before the name's first syllable."""
+    return f"{found[1]}ơ {found[2]}"
+
+
 def word(found: re.Match[str]) -> str:
     """Any other word; what is not Latin is left out."""
     written = found[0]
     if not all(unicodedata.name(sign, "").startswith("LATIN") for sign in written):
         return " "
     if len(written) == 1:
-        return written if written in "yY" else letters(written) if written.isupper() else written
+        named = written.isupper() or written in _CONSONANTS
+        return letters(written) if named and written not in "yY" else written
     if is_syllable(written):
         return written
     known = (

@@ -103,7 +103,7 @@ def decimal(number: str, *, measured: bool = False, counted: bool = False) -> st
     said = " chấm ".join(
         (read if "." not in integer else whole)(part) for part in integer.split(".")
     )
-    if not decimals:
+    if not decimals or (counted and not decimals.strip("0")):
         return said
     by_digit = decimals[0] == "0" or len(decimals) > 2
     return f"{said} phẩy {digits(decimals) if by_digit else whole(decimals)}"

@@ -53,7 +53,9 @@ def amount(found: re.Match[str]) -> str | None:
         if said:
             return said
     section = _SECTION.search(before)
-    measured = bool(unit) or bool(_MEASURED.match(text_after(found, 16)))
+    measured = (
+        bool(unit) or bool(_MEASURED.match(text_after(found, 16))) or word_before(found) == "ph"
+    )
     if " " in found["number"]:
         return f"{quantity(number)} {UNITS[unit] if unit else ''}"
     counted = unit in MONEY or bool(_WHOLE_THINGS.match(text_after(found, 10)))
@@ -110,16 +112,36 @@ def bare_coordinate(found: re.Match[str]) -> str | None:
     return f"{said} độ {'vĩ bắc' if north else 'kinh đông'}"
 
 
-def with_remainder(found: re.Match[str]) -> str:
-    """*1m5*, *2tr5*, *1m50*."""
+_HIGH = re.compile(r"(?:cao|sâu|dài|rộng|ngập|nước|lũ|hơn|gần|khoảng|đến|trên|dưới)\s+$")
+
+
+def with_remainder(found: re.Match[str]) -> str | None:
+    """*1m5*, *2tr5*, *1m50*; *50m2* and *1m2* are square metres unless something is that high."""
     rest = found["rest"]
     if found["unit"] == "m":
+        if rest in {"2", "3"} and not (len(found["number"]) == 1 and _is_high(found)):
+            return None
         return f"{quantity(found['number'])} mét {quantity(rest)}"
     return f"{quantity(found['number'])} triệu {quantity(rest.ljust(3, '0'))} nghìn"
 
 
+def _is_high(found: re.Match[str]) -> bool:
+    return _HIGH.search(text_before(found, 12)) is not None and not text_after(
+        found, 2
+    ).startswith("/")
+
+
+def tons(found: re.Match[str]) -> str | None:
+    """*xe tải 3,5T*."""
+    if not re.search(
+        r"(?:xe|tải|trọng lượng|tàu|cầu|cẩu)(?:\s\w+){0,3}\s+$", text_before(found, 30)
+    ):
+        return None
+    return f"{decimal(found['number'], measured=True)} tấn"
+
+
 def dollars(found: re.Match[str]) -> str:
-    """*$100*: the sign stands before what is said first."""
+    """*$100*, *VNĐ 500.000*: the sign stands before what is said first."""
     return f"{decimal(found['number'], measured=True, counted=True)} {UNITS[found['sign']]}"
 
 
@@ -138,6 +160,8 @@ def per(found: re.Match[str]) -> str | None:
     rate, word = found["rate"], found["word"]
     if rate:
         return f" trên {RATES[rate]}"
+    if not word and word_before(found) in {"tháng", "quý", "vụ", "kỳ", "t"}:
+        return None
     if word:
         return None if word_before(found) in PARALLEL else f" một {word}"
     return ", " if word_before(found) in {"hộ", "thôn", "xã", "người", "trường"} else " trên "
@@ -163,5 +187,10 @@ def ends_in_number(found: re.Match[str]) -> bool:
 
 
 def times(found: re.Match[str]) -> str | None:
-    """The *x* between two measures."""
-    return " nhân " if ends_in_number(found) else None
+    """The *x* between two measures: *3m dài x 4m*, *2 viên/lần x 3 lần*."""
+    return " nhân " if _FACTOR.search(text_before(found, 20)) else None
+
+
+_FACTOR = re.compile(
+    r"\d\s?(?:[^\W\d_]{1,4}[23]?|[%°])?(?:\s(?:dài|rộng|cao|sâu))?(?:\s?/\s?[^\W\d_]{1,5}[23]?)?$"
+)

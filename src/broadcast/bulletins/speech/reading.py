@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from broadcast.bulletins.speech import codes, dates, names, quantities, roman
+from broadcast.bulletins.speech import codes, dates, names, quantities, roman, titles
+from broadcast.bulletins.speech.asides import ASIDE, repeats
 from broadcast.bulletins.speech.cleaning import clean
-from broadcast.bulletins.speech.context import text_before
-from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, TITLES
+from broadcast.bulletins.speech.context import text_before, word_before
+from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, STANDARDS, TITLES
 from broadcast.bulletins.speech.numbers import NUMBER, cardinal, decimal, whole
 from broadcast.bulletins.speech.roman import ROMAN
 from broadcast.bulletins.speech.units import BARE_UNITS, PER, RATES, SYMBOLS, UNITS
@@ -88,6 +89,11 @@ def _spoken(line: str, own: Rule | None) -> str:
     at = bullet.end() if bullet else 0
     while at < len(line):
         first = line[at]
+        aside = ASIDE.match(line, at) if first == "(" else None
+        if aside and repeats(aside, said, lambda written: _spoken(written, own)):
+            said.append(" ")
+            at = aside.end()
+            continue
         rules = _AT_DIGIT if first.isdecimal() else _AT_LETTER if first.isalpha() else _AT_MARK
         begins_word = at == 0 or not line[at - 1].isalnum()
         for pattern, say in (own, *rules) if own and begins_word else rules:
@@ -131,7 +137,7 @@ def _tidy(said: str) -> str:
 
 
 def _list_number(found: re.Match[str]) -> str | None:
-    if _BULLET.sub("", found.string[: found.start()]):
+    if found.start() > _LONGEST_BULLET or _BULLET.sub("", found.string[: found.start()]):
         return None
     if re.match(
         r"X\. [A-ZĐ]\w+ [A-ZĐ][^\WA-Z\d]", found.string[found.start() : found.start() + 20]
@@ -140,7 +146,7 @@ def _list_number(found: re.Match[str]) -> str | None:
     if (
         found["letter"] in TITLES
         and "." in found[0]
-        and not re.match(r".[.]\s?[A-ZĐÀ-Ỹ]{2}", found.string[found.start() :])
+        and not found.string[found.end() : found.end() + 2].isupper()
     ):
         return None  # P. Trần Phú
     number = found["roman"] or found["arabic"] or found["letter"]
@@ -167,7 +173,8 @@ def _alarm(found: re.Match[str]) -> str:
 
 
 def _road(found: re.Match[str]) -> str:
-    return {"TL": "tỉnh lộ ", "ĐH": "đường huyện ", "HL": "hương lộ ", "ĐX": "đường xã "}[found[1]]
+    kind = {"TL": "tỉnh lộ ", "ĐH": "đường huyện ", "HL": "hương lộ ", "ĐX": "đường xã "}[found[1]]
+    return kind.removeprefix("đường ") if word_before(found) == "đường" else kind
 
 
 def _any_of(words: Mapping[str, str] | tuple[str, ...]) -> str:
@@ -185,6 +192,9 @@ def _rule(pattern: str, say: Say, flags: int = 0) -> Rule:
 _BULLET = re.compile(
     r"(?:(?:[-*•·●▪►▶→✓✔➢❖◆□■#]|\+(?!\d)|o(?=\s))+\s*(?=[^\W\d_]|\d+[^\d,.%°]|\s|\"|\()|(?:[*#_]+))*"
 )
+_LONGEST_BULLET = 40
+"""Characters of bullets before a list's number; keeps reading linear in the length of a line."""
+
 _LIST_NUMBER = _rule(
     rf"(?<![^-*+•(\s])\(?(?:(?P<roman>{ROMAN}(?=[.)/]))|(?P<arabic>\d{{1,2}}(?:\.\d{{1,2}})*)"
     r"|(?P<letter>[a-zđA-ZĐ]))(?:[.)]|/(?=\s|(?![A-ZĐ]\w*-)[^\W\d_]{2}))\s?(?=\s|$|[A-ZĐ][^\W\d_]|[ÀÁẢÃẠÂĂÊÔƠƯ])\s*",
@@ -197,7 +207,8 @@ _ADDRESS = _rule(
 )
 _PHONE = _rule(
     r"\(?(?:\+84|0\d{2,3})\)?[ .-]?\d{0,3}[ .-]?\d\.\d{3}\.\d{3}(?!\d)"
-    r"|\(?(?:\+84|0)\)?[ .]?\d{2,4}\)?(?:[ .-]?\d{2,4}){1,3}(?!\d)|1[89]00[ .]?\d{4}(?!\d)"
+    r"|\(?(?:\+84[ .-]?|0)\)?[ .]?\d{2,4}\)?(?:[ .-]?\d{2,4}){1,3}(?!\d)"
+    r"|1[89]00(?:[ .]?\d{4}|(?:[ .]?\d{3}){2})(?!\d)"
     r"|1[89]00[ .]?\d{2}[ .]\d{2}(?!\d)",
     codes.phone,
 )
@@ -234,8 +245,9 @@ _AT_DIGIT: tuple[Rule, ...] = (
     _CODE,
     _rule(r"(?P<first>\d{1,2})\s?-\s?(?=\d{1,2}(?:[hH]|\sgiờ)(?!\w))", dates.hour_range),
     _rule(
-        r"(?P<hour>\d{1,2})\s?(?P<mark>[hHgG])(?:\s?(?P<minute>[0-5]\d)"
-        r"(?:\s?(?:phút|ph|p|'))?)?(?![\w/])",
+        r"(?P<hour>\d{1,2})\s?(?P<mark>[hHgG])(?:(?:\s?(?P<minute>(?:[0-5]\d|(?<=[hHgG])\d"
+        r"|\d(?=\s?(?:phút|ph|p|'))))(?:\s?(?:phút|ph|p|')(?:\s?00\"|\s?00'')?)?))?"
+        r"(?:\s?(?P<half>AM|PM|am|pm|SA))?(?![\w/])",
         dates.time,
     ),
     _rule(
@@ -243,8 +255,17 @@ _AT_DIGIT: tuple[Rule, ...] = (
         r"(?![\w/:%]|[.,]\d|\s?(?:-|người|hộ|con|xã|thôn|giây|ngày mai)))?(?!\w)",
         dates.written_time,
     ),
-    _rule(r"(?P<hour>[01]?\d|2[0-4])(?P<mark>:)(?P<minute>[0-5]\d)(?::00)?(?![\w:])", dates.time),
-    _rule(r"\d+(?:\s?:\s?\d+(?:\.\d{3}){0,4}){1,4}(?![\w:])", dates.ratio),
+    _rule(
+        r"(?P<hour>[01]?\d|2[0-4])(?P<mark>:)(?P<minute>[0-5]?\d)(?::00)?"
+        r"(?:\s?(?P<half>AM|PM|am|pm|SA))?(?![\w:])",
+        dates.time,
+    ),
+    _rule(r"\d+(?:(?:\s:\s|:)\d+(?:\.\d{3}){0,4}){1,4}(?![\w:])", dates.ratio),
+    _rule(r"(?P<number>\d{1,2})T/(?P<year>20\d\d)(?!\w)", dates.months_of),
+    _rule(
+        r"(\d)\s?in\s?(\d)(?!\w)",
+        lambda found: f"{cardinal(int(found[1]))} trong {cardinal(int(found[2]))}",
+    ),
     _rule(
         r"(?P<day>\d{1,2})(?P<by>\s?[/.-]\s?)(?P<month>\d{1,2})(?P=by)(?P<year>\d{4})(?!\w)",
         dates.full_date,
@@ -261,7 +282,8 @@ _AT_DIGIT: tuple[Rule, ...] = (
     ),
     _rule(r"(?P<month>\d{1,2})\s?[/-]\s?(?P<year>(?:19|20)\d\d)(?!\w)", dates.month_year),
     _rule(r"(?P<day>\d{1,7})\s?/\s?(?P<month>\d{1,7})(?![\w/]|[.,]\d)", dates.stroke),
-    _rule(r"\d{1,2}-\d{1,2}-\d{1,2}(?![\w/-])", codes.triple),
+    _rule(r"\d{1,2}(?:-\d{1,2}){2,3}(?![\da-zđ/-])", codes.triple),
+    _rule(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})(?![\w/%]|[.,-]\d)", dates.dotted),
     _rule(r"(?P<day>\d{1,2})\s?-\s?(?P<month>\d{1,2})(?![\w/%]|[.,-]\d)", dates.dashed),
     _rule(
         r"(?P<degree>\d{1,3})°(?:\s?(?P<minute>\d{1,2})')\s?(?P<side>[NSEBĐ])?(?!\w)",
@@ -277,6 +299,8 @@ _AT_DIGIT: tuple[Rule, ...] = (
     ),
     _rule(r"(?P<number>\d{1,2})(?P<unit>m)(?P<rest>\d{1,2})(?!\w)", quantities.with_remainder),
     _rule(r"(?P<number>\d{1,3})(?P<unit>tr)(?P<rest>\d{1,3})(?!\w)", quantities.with_remainder),
+    _rule(rf"(?P<number>{NUMBER})T(?!\w)", quantities.tons),
+    _rule(r"(?P<number>\d{2,4})K(?!\w)", lambda found: f"{whole(found['number'])} nghìn"),
     _AMOUNT,
     _rule(r"\d+,\d+(?=[^\W\d_])", lambda found: f"{decimal(found[0])} "),
     _rule(r"[^\W_]+", names.mixed),
@@ -284,6 +308,25 @@ _AT_DIGIT: tuple[Rule, ...] = (
 
 _AT_LETTER: tuple[Rule, ...] = (
     _LIST_NUMBER,
+    _rule(titles.CHAIN, titles.chain),
+    _rule(
+        rf"(?P<kind>{_any_of(STANDARDS)})\s?(?P<number>\d+(?:-\d+)?)(?::(?P<year>(?:19|20)\d\d))?"
+        r"(?:/(?P<issuer>[A-ZĐ]+))?(?!\w)",
+        codes.standard,
+    ),
+    _rule(r"Q\.?\s?(?P<number>[1-4]|I{1,3}|IV)\s?/\s?(?P<year>20\d\d)(?!\w)", dates.quarter),
+    _rule(
+        rf"(?P<sign>VNĐ|VND|USD|EUR)\s?(?P<number>(?=\d[\d.,]{{3}}){NUMBER})(?!\w)",
+        quantities.dollars,
+    ),
+    _rule(
+        r"(?P<letters>[A-ZĐ]{2})(?P<number>\d[.,]\d)(?!\w|[.,]\d)",
+        lambda found: (
+            f"{names.letters(found['letters'])} {decimal(found['number'], measured=True)}"
+        ),
+    ),
+    _rule(r"([BCDGHKMNPRTbcdghkmnprt])'([^\W\d_]{2,})", names.apostrophe),
+    _rule(r"TT\s(?=(?:PVHCC|HCC|DV|VH|GDTX|GDNN|KN)\w{0,4}(?!\w))", _always("trung tâm ")),
     _rule(r"x\s?(?=\d|dài|rộng|cao|sâu)", quantities.times),
     _ADDRESS,
     _CODE,
@@ -298,7 +341,7 @@ _AT_LETTER: tuple[Rule, ...] = (
     ),
     _rule(r"BĐ\s?(?P<level>[123]|I{1,3})(?!\w)", _alarm),
     _rule(r"([AB])/(?=H\d)", lambda found: f"{found[1]} "),
-    _rule(r"T([2-7])(?=\s?(?:,|-|và|đến|\)|$|\())", dates.weekday),
+    _rule(r"T\.?([2-7])(?=\s?(?:,|-|và|đến|\)|$|\())", dates.weekday),
     _rule(r"T\s?(?P<month>\d{1,2})/(?P<year>20\d\d)(?!\w)", dates.month_year),
     _rule(
         r"(?P<word>thứ|tháng)\s+(?P<number>0?[1-9]|1[0-2])(?P<more>(?:\s?(?:,|và|-)\s?[2-7](?![\w/.%]))*)"
@@ -335,6 +378,7 @@ _AT_MARK: tuple[Rule, ...] = (
     _LIST_NUMBER,
     _PHONE,
     _rule(rf"(?P<sign>[$€£¥])\s?(?P<number>{NUMBER})(?!\w)", quantities.dollars),
+    _rule(r"(?<=\dG)\s?/\s?(?=\dG)", _always(", ")),
     _PER,
     _rule(r"(?<=\d)/(?=[A-Z]\d)", _always(" ")),
     _rule(
@@ -344,6 +388,7 @@ _AT_MARK: tuple[Rule, ...] = (
     _rule(
         r"\s?-\s?(?=(?:thứ|chủ nhật|tháng|T[2-7]|CN|BĐ|Km)(?:\b|\d))", _weekday_dash, re.IGNORECASE
     ),
+    _rule(r"(?<=\d[NB])\s?-\s?(?=\d{3})", _always(", ")),
     _rule(r"\s?-{1,3}\s?(?=\d)", _dash),
     _rule(r"\s?[x×*]\s?(?=\d|dài|rộng|cao|sâu)", quantities.times),
     _AMOUNT,

@@ -11,7 +11,8 @@ ROMAN = r"X{0,3}(?:IX|IV|V?I{1,3}|V|(?<=X))"
 """Pattern of a numeral up to 39."""
 
 _CUES = (
-    r"(?:chương|điều|mục|phần|quý|khóa|khoá|kỳ|kì|thứ|hạng|cấp|loại|thế kỷ|thế kỉ|đại hội"
+    r"(?:dự án|vòng|tiết|chương|điều|mục"
+    r"|phần|quý|khóa|khoá|kỳ|kì|thứ|hạng|cấp|loại|thế kỷ|thế kỉ|đại hội"
     r"|giai đoạn|nhóm|vùng|khu vực|đợt|bậc|tập|hội nghị|phụ lục|lần|học kỳ|học kì"
     r"|báo động|mức|bđ|cột|bảng"
     r"|dạng|tuyến|ban|tháng|xã|độ|pha|quyển|trung ương|tw|kv|đô thị|ii|iii|iv|số|tiểu khu"

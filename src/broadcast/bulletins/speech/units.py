@@ -76,6 +76,12 @@ UNITS = {
     "k": "nghìn",
     "tr": "triệu",
     "trđ": "triệu đồng",
+    "tr.đ": "triệu đồng",
+    "nghìn đ": "nghìn đồng",
+    "ngàn đ": "ngàn đồng",
+    "triệu đ": "triệu đồng",
+    "tỷ đ": "tỷ đồng",
+    "tỉ đ": "tỉ đồng",
     "đ": "đồng",
     "VND": "đồng",
     "VNĐ": "đồng",
@@ -94,11 +100,11 @@ UNITS = {
 
 BARE_UNITS = (
     "km2", "cm2", "m2", "m3", "km", "cm", "mm", "kg", "mg", "ml", "ha", "kWh", "kW", "kV", "MW",
-    "MHz", "VNĐ", "VND", "USD",
+    "MHz", "VNĐ", "VND", "USD", "Km", "KM", "mmHg",
 )  # fmt: skip
 """Units that are one without a number too, as at the head of a table."""
 
-MONEY = frozenset(("đ", "đồng", "VND", "VNĐ", "vnd", "vnđ", "Đ"))
+MONEY = frozenset(("đ", "đồng", "VND", "VNĐ", "vnd", "vnđ", "Đ", "USD", "$", "US$", "EUR", "€"))
 
 RATES = {
     **{unit: UNITS[unit] for unit in ("ha", "kg", "km", "km2", "l", "m", "m2", "m3", "s", "cm2")},
