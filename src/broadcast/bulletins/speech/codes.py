@@ -69,6 +69,12 @@ def standard(found: re.Match[str]) -> str:
     return f"{STANDARDS[found['kind']]} {number}{year}{issuer}"
 
 
+def cited(found: re.Match[str]) -> str:
+    """*NĐ 168/2024*: kind, number and year of a document."""
+    year = cardinal(int(found["year"]))
+    return f"{_sign(found['kind'])} {whole(found['number'])}, năm {year}"
+
+
 def phone(found: re.Match[str]) -> str | None:
     """A telephone number, in groups as it is written."""
     number = found[0].lstrip("(")
@@ -84,7 +90,8 @@ _ACCOUNT = re.compile(
     r"(?:tài khoản|stk|số tk|tk|mã số thuế|mst|cccd|cmnd|căn cước(?: công dân)?"
     r"|chứng minh nhân dân|mã số bhxh|bảo hiểm xã hội|mã số|mã hồ sơ|mã định danh"
     r"|định danh(?: cá nhân)?|số thẻ|mã thẻ"
-    r"|số hiệu|sê-ri|sê ri|imei|khách hàng|số sổ|sổ|hộ chiếu|seri|thẻ bhyt|mã vạch|mã bưu chính)"
+    r"|số hiệu|sê-ri|sê ri|imei|khách hàng|số sổ|sổ|hộ chiếu|seri|thẻ bhyt|mã vạch|mã bưu chính"
+    r"|số gcn|gcn|số phát hành|thẻ đảng viên|số đăng ký|số lô|lô sx|lô sản xuất)"
     r"(?: số| là)?[\s:.]*(?:[a-zđ]{2} )?$"
 )
 

@@ -25,6 +25,12 @@ def word_before(found: re.Match[str]) -> str:
 
 
 def word_after(found: re.Match[str]) -> str:
-    """The word that stands directly after a match, in lower case."""
-    word = re.match(r"\s*\(?([^\W_]+)", text_after(found, 20))
+    """The word that stands after a match, in lower case; a number in words may stand between.
+
+    The *số* of *1/3 (một phần ba) số hộ*.
+    """
+    word = re.match(
+        r"\s*(?:\((?:một|hai|ba|bốn|năm|sáu|bảy|tám|chín|mười)[^()]*\)\s?|\()?([^\W_]+)",
+        text_after(found, 40),
+    )
     return word[1] if word else ""

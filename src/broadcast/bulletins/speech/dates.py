@@ -7,6 +7,7 @@ words before and after decide, so that *15/12* is a day and *2/3 hộ dân* is n
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from broadcast.bulletins.speech.context import text_after, text_before, word_after, word_before
 from broadcast.bulletins.speech.numbers import cardinal, quantity, whole
@@ -20,6 +21,7 @@ COUNTED = re.compile(
     "|phòng|phường|quãng|sáng|sản|số|suất|tàu|thành|thôn|thửa|thuyền|tiêu|tiểu|tỉnh|tổ|tổng|trâu"
     "|trạm|trẻ|trường|trụ|tuyến|vị|vịt|vụ|xã|xe|ý|ổ|ha|diện|đồng|chất|sở|cử|mũi|liều|bộ|chương"
     "|phụ|nội|hạng|thủ|mục|nhiệm|lần|bàn|thẻ|gốc|viên|ống|gói|thìa|muỗng|cốc|bát|tổng|quân|kế"
+    "|chặng|buổi|ngân|đoạn|chiều|bể|bình"
 )
 """First syllables of what parts and numbers are counted in."""
 
@@ -78,15 +80,19 @@ _DATE_CUE = re.compile(
     r"|mùng|mồng|khánh"
     r"|lao động|phụ nữ|giải phóng|miền nam|nhà giáo|liệt sĩ|liệt sỹ|thành lập|kỷ niệm"
     r"|kỉ niệm|quân đội"
-    r"|cách mạng|thiếu nhi|thầy thuốc|thứ (?:\w+)[,( ]{1,2}|chủ nhật[,( ]{1,2}|t[2-7][,( ]{1,2})"
+    r"|cách mạng|thiếu nhi|thầy thuốc"
+    r"|(?:sáng|chiều|tối|đêm|hôm) (?:mai|nay)"
+    r"|thứ (?:\w+)[,( ]{1,2}|chủ nhật[,( ]{1,2}|t[2-7][,( ]{1,2})"
     r"|ngày \d{1,2}-\d{1,2}(?:-\d{4})?\s?(?:,|và|đến|tới|-)(?: hết)?(?: ngày)?)\s*\(?$"
 )
 _HOLIDAYS = frozenset(
     ["30-4", "1-5", "2-9", "8-3", "20-10", "20-11", "27-7", "19-8", "22-12", "3-2", "19-5", "1-6",
-     "26-3", "27-2", "15-5", "21-6", "10-3", "28-6", "1-7", "25-12", "1-1", "01-5", "02-9", "08-3"]
+     "26-3", "27-2", "7-5", "07-5", "15-5", "21-6", "10-3", "28-6", "1-7", "25-12", "1-1", "01-5",
+     "02-9", "08-3"]
 )  # fmt: skip
 _SCORE = re.compile(
-    r"(?:tỷ số|tỉ số|thắng|thua|hòa|hoà|dẫn|chung cuộc|hiệp \w+)(?:\s[^\W\d_]+){0,6}[\s:]*"
+    r"(?:(?:(?<!chiến )thắng|thua)(?:\s[^\W\d_]+){0,6}|(?:tỷ số|tỉ số|dẫn)(?:\s[^\W\d_]+){0,3}"
+    r"|(?:hòa|hoà|hạ|luân lưu|(?:hiệp|vòng) \w+:)(?: với)?)[\s:]*"
     r"(?:\d{1,3}[-:]\d{1,3}(?:,|;| và)\s?)*$"
 )
 _RATIO = re.compile(r"(?:tỷ lệ|tỉ lệ|pha|trộn|bản đồ|tỷ xích)[^.;]{0,25}$")
@@ -197,9 +203,10 @@ def dashed(found: re.Match[str]) -> str | None:
     """Two numbers around a dash: a day and month after a word for one, else a score or a range."""
     day, month = found["day"], found["month"]
     before = text_before(found)
-    lasts = _DURATION.match(text_after(found, 12)) is not None
+    after = text_after(found, 12)
+    lasts = _DURATION.match(after) or re.match(r"\s(?:trận|ván|bàn|sào|lô|điểm|phần)", after)
     falls = int(day) > int(month) and re.search(r"(?:tỷ|tỉ) lệ[^.;]{0,25}$", before)
-    if falls or (_SCORE.search(before) and not lasts):
+    if falls or (_SCORE.search(before) and not lasts and not _DATE_CUE.search(before)):
         return f"{quantity(day)} {quantity(month)}"
     if not _is_date(day, month) or lasts:
         return None
@@ -213,7 +220,9 @@ def dashed(found: re.Match[str]) -> str | None:
         not _DATE_CUE.search(before)
         and not (
             found[0] in _HOLIDAYS
-            and re.search(r"(?<!\w)(?:ngày|lễ|dịp)(?!\w)[^.;\d]{0,45}$", before)
+            and re.search(
+                r"(?<!\w)(?:ngày|lễ|dịp|kỷ niệm|mừng|chiến thắng)(?!\w)[^.;\d]{0,45}$", before
+            )
         )
         and not re.search(r"(?<!\w)ngày \d{1,2}(?:, ?\d{1,2})*(?: và| đến| tới|,) $", before)
     ):
@@ -228,6 +237,30 @@ def dotted(found: re.Match[str]) -> str | None:
     if word_before(found) not in _HELD_ON or not _is_date(day, month) or lasts:
         return None
     return f"{_on(found, day)} tháng {_month(month)}"
+
+
+def time_of_day_on(found: re.Match[str]) -> str | None:
+    """*13h/27/11*: an hour of a day."""
+    if int(found["hour"]) > 24 or not _is_date(found["day"], found["month"]):
+        return None
+    clock = _clock(int(found["hour"]), int(found["minute"] or 0))
+    return f"{clock} ngày {_day(found['day'])} tháng {_month(found['month'])}"
+
+
+def scale(found: re.Match[str]) -> str:
+    """*1/25.000*, the scale of a map or of a dilution."""
+    return f"một phần {cardinal(int(found['below'].replace('.', '')))}"
+
+
+def days_of(found: re.Match[str]) -> str | None:
+    """*ngày 1,2,3/12*: days of one month."""
+    if word_before(found) not in _HELD_ON or not _is_date(found["day"], found["month"]):
+        return None
+    days = [*re.findall(r"\d+", found["days"]), found["day"]]
+    if not all(0 < int(one) < int(other) for one, other in pairwise(days)):
+        return None
+    said = ", ".join([_on(found, days[0]), *map(_day, days[1:])])
+    return f"{said} tháng {_month(found['month'])}"
 
 
 def quarter(found: re.Match[str]) -> str:
@@ -245,6 +278,8 @@ def months_of(found: re.Match[str]) -> str:
 def month_year(found: re.Match[str]) -> str | None:
     """Month and year; after *số* or *quý* the first number is no month."""
     number, before = found["month"], word_before(found)
+    if re.search(r"quý \d-$", text_before(found, 8)):
+        before = "quý"
     if before in {"số", "quý", "kỳ", "đợt", "khóa", "khoá", "vụ", "lần"}:
         return f"{quantity(number) if before == 'quý' else whole(number)} {_year(found['year'])}"
     if not 1 <= int(number) <= 12 or (

@@ -44,6 +44,9 @@ _DOCUMENT_NUMBER = re.compile(rf"(?:{_DOCUMENTS})(?: \w+){{0,4}} số:?\s+$")
 _CODE = re.compile(r"(?:mã(?: \w+)?|mật khẩu|số hiệu|số seri|seri|mã số|pin|otp)(?: là)?:?\s*$")
 
 
+_ACIDITY = re.compile(r"(?<!\w)ph(?:\s[^\W\d_]+){0,2}[\s:=]*(?:\d\.\d\s?(?:-|đến)\s?)?$")
+
+
 def amount(found: re.Match[str]) -> str | None:
     """A number, its unit if one follows."""
     number, unit = re.sub(r"\s", "", found["number"]), found["unit"]
@@ -54,7 +57,7 @@ def amount(found: re.Match[str]) -> str | None:
             return said
     section = _SECTION.search(before)
     measured = (
-        bool(unit) or bool(_MEASURED.match(text_after(found, 16))) or word_before(found) == "ph"
+        bool(unit) or bool(_MEASURED.match(text_after(found, 16))) or bool(_ACIDITY.search(before))
     )
     if " " in found["number"]:
         return f"{quantity(number)} {UNITS[unit] if unit else ''}"
@@ -112,7 +115,7 @@ def bare_coordinate(found: re.Match[str]) -> str | None:
     return f"{said} độ {'vĩ bắc' if north else 'kinh đông'}"
 
 
-_HIGH = re.compile(r"(?:cao|sâu|dài|rộng|ngập|nước|lũ|hơn|gần|khoảng|đến|trên|dưới)\s+$")
+_HIGH = re.compile(r"(?:cao|sâu|dài|rộng|ngập|nước|lũ)(?:\s(?:hơn|gần|khoảng|đến|trên|dưới))?\s+$")
 
 
 def with_remainder(found: re.Match[str]) -> str | None:

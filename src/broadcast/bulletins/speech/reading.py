@@ -16,6 +16,7 @@ from broadcast.bulletins.speech.asides import ASIDE, repeats
 from broadcast.bulletins.speech.cleaning import clean
 from broadcast.bulletins.speech.context import text_before, word_before
 from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, STANDARDS, TITLES
+from broadcast.bulletins.speech.lists import BULLET, LIST_NUMBER, list_number
 from broadcast.bulletins.speech.numbers import NUMBER, cardinal, decimal, whole
 from broadcast.bulletins.speech.roman import ROMAN
 from broadcast.bulletins.speech.units import BARE_UNITS, PER, RATES, SYMBOLS, UNITS
@@ -85,7 +86,7 @@ def _is_heading(line: str) -> bool:
 def _spoken(line: str, own: Rule | None) -> str:
     line = re.sub(r"\s*\.?/\.?$", ".", line)
     said: list[str] = []
-    bullet = _BULLET.match(line)
+    bullet = BULLET.match(line)
     at = bullet.end() if bullet else 0
     while at < len(line):
         first = line[at]
@@ -136,25 +137,6 @@ def _tidy(said: str) -> str:
 # What the rules say beyond the modules they come from.
 
 
-def _list_number(found: re.Match[str]) -> str | None:
-    if found.start() > _LONGEST_BULLET or _BULLET.sub("", found.string[: found.start()]):
-        return None
-    if re.match(
-        r"X\. [A-ZĐ]\w+ [A-ZĐ][^\WA-Z\d]", found.string[found.start() : found.start() + 20]
-    ):
-        return None  # X. Bình Châu
-    if (
-        found["letter"] in TITLES
-        and "." in found[0]
-        and not found.string[found.end() : found.end() + 2].isupper()
-    ):
-        return None  # P. Trần Phú
-    number = found["roman"] or found["arabic"] or found["letter"]
-    if found["roman"]:
-        return f"{cardinal(roman.value(number))}. "
-    return f"{decimal(number) if found['arabic'] else names.letters(number)}. "
-
-
 def _dash(found: re.Match[str]) -> str | None:
     return " đến " if quantities.ends_in_number(found) else None
 
@@ -189,17 +171,6 @@ def _rule(pattern: str, say: Say, flags: int = 0) -> Rule:
     return re.compile(pattern, flags), say
 
 
-_BULLET = re.compile(
-    r"(?:(?:[-*•·●▪►▶→✓✔➢❖◆□■#]|\+(?!\d)|o(?=\s))+\s*(?=[^\W\d_]|\d+[^\d,.%°]|\s|\"|\()|(?:[*#_]+))*"
-)
-_LONGEST_BULLET = 40
-"""Characters of bullets before a list's number; keeps reading linear in the length of a line."""
-
-_LIST_NUMBER = _rule(
-    rf"(?<![^-*+•(\s])\(?(?:(?P<roman>{ROMAN}(?=[.)/]))|(?P<arabic>\d{{1,2}}(?:\.\d{{1,2}})*)"
-    r"|(?P<letter>[a-zđA-ZĐ]))(?:[.)]|/(?=\s|(?![A-ZĐ]\w*-)[^\W\d_]{2}))\s?(?=\s|$|[A-ZĐ][^\W\d_]|[ÀÁẢÃẠÂĂÊÔƠƯ])\s*",
-    _list_number,
-)
 _ADDRESS = _rule(
     r"(?:https?://|www\.)[^\s,;]+|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}"
     r"|[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\.(?:vn|com|net|org)(?!\w)(?:/[^\s,;]*)?",
@@ -229,7 +200,7 @@ _PER = _rule(
 _DATE_END = r"(?![\w/]|[.,-]\d)"
 
 _AT_DIGIT: tuple[Rule, ...] = (
-    _LIST_NUMBER,
+    (LIST_NUMBER, list_number),
     _ADDRESS,
     _rule(
         r"(?P<province>\d{2})\s?-?\s?(?P<series>[A-ZĐ]{1,2}\d?)\s?[-. ]\s?"
@@ -245,7 +216,7 @@ _AT_DIGIT: tuple[Rule, ...] = (
     _CODE,
     _rule(r"(?P<first>\d{1,2})\s?-\s?(?=\d{1,2}(?:[hH]|\sgiờ)(?!\w))", dates.hour_range),
     _rule(
-        r"(?P<hour>\d{1,2})\s?(?P<mark>[hHgG])(?:(?:\s?(?P<minute>(?:[0-5]\d|(?<=[hHgG])\d"
+        r"(?P<hour>\d{1,2})\s?(?P<mark>[hHgG])(?:(?:(?:\s|[:.](?=[0-5]\d))?(?P<minute>(?:[0-5]\d|(?<=[hHgG])\d"
         r"|\d(?=\s?(?:phút|ph|p|'))))(?:\s?(?:phút|ph|p|')(?:\s?00\"|\s?00'')?)?))?"
         r"(?:\s?(?P<half>AM|PM|am|pm|SA))?(?![\w/])",
         dates.time,
@@ -281,6 +252,15 @@ _AT_DIGIT: tuple[Rule, ...] = (
         dates.day_range,
     ),
     _rule(r"(?P<month>\d{1,2})\s?[/-]\s?(?P<year>(?:19|20)\d\d)(?!\w)", dates.month_year),
+    _rule(
+        r"(?P<hour>\d{1,2})[hg](?:(?P<minute>[0-5]\d))?/(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
+        dates.time_of_day_on,
+    ),
+    _rule(r"(?P<above>1)/(?P<below>\d{1,3}\.000)(?![\w.,])", dates.scale),
+    _rule(
+        r"(?P<days>\d{1,2}(?:,\s?\d{1,2})*),\s?(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
+        dates.days_of,
+    ),
     _rule(r"(?P<day>\d{1,7})\s?/\s?(?P<month>\d{1,7})(?![\w/]|[.,]\d)", dates.stroke),
     _rule(r"\d{1,2}(?:-\d{1,2}){2,3}(?![\da-zđ/-])", codes.triple),
     _rule(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})(?![\w/%]|[.,-]\d)", dates.dotted),
@@ -307,10 +287,10 @@ _AT_DIGIT: tuple[Rule, ...] = (
 )
 
 _AT_LETTER: tuple[Rule, ...] = (
-    _LIST_NUMBER,
+    (LIST_NUMBER, list_number),
     _rule(titles.CHAIN, titles.chain),
     _rule(
-        rf"(?P<kind>{_any_of(STANDARDS)})\s?(?P<number>\d+(?:-\d+)?)(?::(?P<year>(?:19|20)\d\d))?"
+        rf"(?P<kind>{_any_of(STANDARDS)})\s?(?P<number>\d+(?:-\d+)?)(?:[:/](?P<year>(?:19|20)\d\d))?"
         r"(?:/(?P<issuer>[A-ZĐ]+))?(?!\w)",
         codes.standard,
     ),
@@ -359,6 +339,10 @@ _AT_LETTER: tuple[Rule, ...] = (
     _rule(r"(TT|TX|TP)\s(?=[A-ZĐ]\w*[^\WA-Z\d])", names.title),
     _rule(r"ĐT[.: ]?\s?(?P<road>(?=\d{3}[A-Z]?(?![\d.])))|ĐT(?!\w)", codes.road_or_phone),
     _rule(r"(TL|ĐH|HL|ĐX)[. ]?\s?(?=\d{1,3}[A-Z]?(?![\d.]))", _road),
+    _rule(
+        r"(?P<kind>NĐ|NQ|QĐ|TT|CT|KH|CV|TB)\s?(?P<number>\d+)/(?P<year>(?:19|20)\d\d)(?![\w/])",
+        codes.cited,
+    ),
     _rule(r"TT\s?(?P<number>(?=\d))|^TT$", codes.order_or_circular),
     _rule(rf"(?:{_any_of(ABBREVIATIONS)})(?!\w)", names.abbreviation),
     _rule(rf"(?:{_any_of(BARE_UNITS)})(?!\w)", lambda found: UNITS[found[0]]),
@@ -375,7 +359,7 @@ _AT_MARK: tuple[Rule, ...] = (
         r"\((?P<roman>i{1,3}|iv|v|vi{1,3})\)",
         lambda found: f" {cardinal(roman.value(found[1].upper()))} ",
     ),
-    _LIST_NUMBER,
+    (LIST_NUMBER, list_number),
     _PHONE,
     _rule(rf"(?P<sign>[$€£¥])\s?(?P<number>{NUMBER})(?!\w)", quantities.dollars),
     _rule(r"(?<=\dG)\s?/\s?(?=\dG)", _always(", ")),

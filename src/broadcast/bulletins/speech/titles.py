@@ -36,6 +36,7 @@ _BEFORE_A_NAME = {
     "LS": "luật sư",
     "DS": "dược sĩ",
     "ĐD": "điều dưỡng",
+    "CNĐD": "cử nhân điều dưỡng",
     "YS": "y sĩ",
     "NHS": "nữ hộ sinh",
     "NCS": "nghiên cứu sinh",
@@ -49,7 +50,7 @@ _BEFORE_A_NAME = {
 DEGREES = _CERTAIN | _BEFORE_A_NAME
 
 _WRITTEN = (
-    r"(?:CK\s?(?:II|I|[12])|Th\.?\s?[sS]|THS"
+    r"(?:CK\s?(?:II|I|[12])|[Tt]h\.?\s?[sS]|THS|Bs|Ts|Ks|Ds|Ys|Ls"
     rf"|{'|'.join(sorted(DEGREES, key=len, reverse=True))})"
 )
 CHAIN = rf"{_WRITTEN}(?:(?:[.,]\s?|\s|(?=CK)|(?<=GS)(?=TS)){_WRITTEN}){{0,5}}(?!\w)\.?"
@@ -86,4 +87,4 @@ def _key(part: str) -> str:
     bare = re.sub(r"[\s.]", "", part)
     if bare.lower() == "ths":
         return "ThS"
-    return {"CK1": "CKI", "CK2": "CKII"}.get(bare, bare)
+    return {"CK1": "CKI", "CK2": "CKII"}.get(bare, bare if bare in DEGREES else bare.upper())
