@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.result import Result, Skipped, median_seconds
 from broadcast.bulletins import sandbox
 from broadcast.bulletins.audio.decoding import plain
-from broadcast.bulletins.audio.loudness import RATE, Samples
+from broadcast.bulletins.audio.pcm import RATE, Samples
 from broadcast.bulletins.speech import synthesis
 from broadcast.config import Audio
 

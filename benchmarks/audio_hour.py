@@ -17,7 +17,7 @@ from benchmarks.audio import make_source
 from benchmarks.result import Result
 from broadcast.bulletins import sandbox
 from broadcast.bulletins.audio.decoding import plain
-from broadcast.bulletins.audio.loudness import RATE
+from broadcast.bulletins.audio.pcm import RATE
 from broadcast.config import Audio
 
 SECONDS = 3600

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from broadcast.bulletins.audio.renditions import content_path, measure
+from broadcast.bulletins.audio.mastering import measure
+from broadcast.bulletins.audio.renditions import content_path
 from broadcast.embedded.broker import mosquitto
 from device_sim.sound import decode
 

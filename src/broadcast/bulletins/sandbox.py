@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from broadcast import config
 from broadcast.bulletins import scratch
 from broadcast.bulletins.audio import renditions
-from broadcast.bulletins.audio.loudness import RATE
+from broadcast.bulletins.audio.pcm import RATE
 from broadcast.bulletins.audio.renditions import Prepared
 from broadcast.bulletins.speech import synthesis
 from broadcast.kit.errors import (

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from broadcast.bulletins.audio import chime, loudness, renditions
+from broadcast.bulletins.audio import chime, loudness, mastering, renditions
+from broadcast.bulletins.audio.containers import id3_size
 from broadcast.bulletins.audio.decoding import FOR_AIR, Source
 from broadcast.bulletins.audio.loudness import Meter
+from broadcast.bulletins.audio.pcm import Samples
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from tests.bulletins.audio.sources import (
+    RATE,
     VOICE,
     Sound,
     hum,
@@ -69,7 +75,7 @@ def test_every_recording_comes_out_alike(
     assert prepared.damaged_frames == 0
     assert [rendition.codec for rendition in prepared.renditions] == ["opus", "mp3"]
     for rendition in prepared.renditions:
-        heard = renditions.measure(rendition.path)
+        heard = mastering.measure(rendition.path)
         assert heard.loudness_lufs == pytest.approx(-16, abs=0.5)
         assert heard.true_peak_dbtp <= -1.5
         assert heard.seconds == pytest.approx(prepared.seconds, abs=0.05)
@@ -107,21 +113,80 @@ def test_a_codec_that_adds_to_peaks_is_given_less(
     spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no margin the first encoding passes the limit; what is stored does not."""
-    measured: list[renditions.Measured] = []
+    measured: list[mastering.Measured] = []
 
-    def measure(path: Path) -> renditions.Measured:
+    def measure(path: Path) -> mastering.Measured:
         measured.append(measure_really(path))
         return measured[-1]
 
-    measure_really = renditions.measure
-    monkeypatch.setattr(renditions, "measure", measure)
-    monkeypatch.setattr(renditions, "CODEC_MARGIN_DB", {"opus": 0.0, "mp3": 0.0})
+    measure_really = mastering.measure
+    monkeypatch.setattr(mastering, "measure", measure)
+    monkeypatch.setattr(mastering, "CODEC_MARGIN_DB", {"opus": 0.0, "mp3": 0.0})
     prepared = renditions.prepare(spoken, tmp_path / "content", PLAIN)
     assert max(each.true_peak_dbtp for each in measured) > -1.5
     assert prepared.true_peak_dbtp <= -1.5
     for rendition in prepared.renditions:
         assert measure_really(rendition.path).true_peak_dbtp <= -1.5
         assert measure_really(rendition.path).loudness_lufs == pytest.approx(-16, abs=0.5)
+
+
+def test_one_peak_too_high_is_turned_down_and_not_encoded_again(
+    spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if Opus had raised a peak by 0.2 dB too much: its header says what the decoder takes."""
+    plainly = renditions.prepare(spoken, tmp_path / "plainly", PLAIN)
+    encoded: list[Path] = []
+    measure, encode = mastering.measure, mastering._encode
+
+    def measure_high(path: Path) -> mastering.Measured:
+        measured = measure(path)
+        return replace(measured, true_peak_dbtp=-1.3) if path.name == "opus" else measured
+
+    def count(sound: Iterator[Samples], path: Path, codec: mastering._Codec, rate: int) -> None:
+        encoded.append(path)
+        encode(sound, path, codec, rate)
+
+    monkeypatch.setattr(mastering, "measure", measure_high)
+    monkeypatch.setattr(mastering, "_encode", count)
+    prepared = renditions.prepare(spoken, tmp_path / "content", PLAIN)
+    assert sorted(path.name for path in encoded) == ["mp3", "opus"]
+    assert prepared.true_peak_dbtp <= -1.5
+    first, second = (measure(each.renditions[0].path) for each in (plainly, prepared))
+    assert second.loudness_lufs == pytest.approx(first.loudness_lufs - 0.21, abs=0.01)
+    assert prepared.renditions[1].sha256 == plainly.renditions[1].sha256
+
+
+def test_a_horn_gets_all_that_it_can_play(tmp_path: Path) -> None:
+    """From 150 Hz to 10 kHz both renditions have the spectrum of the source."""
+    sound = noise(10)
+    prepared = renditions.prepare(write(tmp_path / "a.wav", sound), tmp_path / "content", PLAIN)
+    edges = [150, 300, 600, 1_200, 2_400, 4_800, 8_000, 10_000]
+    wanted = octaves(sound, [*edges, 14_000, 15_500])
+    for rendition in prepared.renditions:
+        heard = renditions.decode_pcm(rendition.path)[RATE : 10 * RATE].astype(np.float64) / 32768
+        lost = octaves(heard, [*edges, 14_000, 15_500]) - wanted
+        lost -= np.median(lost)
+        assert np.abs(lost[: len(edges) - 1]).max() < 1, rendition.codec
+        assert lost[-1] < -6, rendition.codec
+
+
+def octaves(sound: Sound, edges: list[int]) -> Sound:
+    """Level of each band in dB."""
+    spectrum = np.abs(np.fft.rfft(sound)) ** 2
+    hertz = np.fft.rfftfreq(len(sound), 1 / RATE)
+    bands = [spectrum[(hertz >= low) & (hertz < high)].mean() for low, high in pairwise(edges)]
+    return np.asarray(10 * np.log10(bands))
+
+
+def test_the_mp3_is_mpeg_1_layer_iii_in_mono_for_any_device(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.wav", VOICE)
+    prepared = renditions.prepare(source, tmp_path / "content", PLAIN)
+    content = prepared.renditions[1].path.read_bytes()
+    frame = content[10 + id3_size(content[6:10]) :]
+    assert frame[0] == 0xFF
+    assert frame[1] & 0xFE == 0xFA  # MPEG-1, layer III
+    assert frame[2] >> 2 & 3 == 2  # 32 kHz
+    assert frame[3] >> 6 == 3  # one channel
 
 
 @pytest.mark.parametrize("target", [-23.0, -19.0, -14.0])

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.bulletins.audio import loudness
-from broadcast.bulletins.audio.loudness import STEP, TICK, Filters, Meter, Overall, Samples
-from broadcast.bulletins.audio.renditions import measure
+from broadcast.bulletins.audio import gain, loudness
+from broadcast.bulletins.audio.filters import Filters
+from broadcast.bulletins.audio.loudness import Meter, Overall
+from broadcast.bulletins.audio.mastering import measure
+from broadcast.bulletins.audio.pcm import STEP, TICK, Samples
 from tests.bulletins.audio.sources import RATE, Sound, noise, silence, sine, write
 
 ONE_CHANNEL_LU = 3.01
@@ -124,7 +126,7 @@ def test_a_shape_reaches_its_target_and_no_peak_passes_the_ceiling(
     """The ceiling lies 10 to 18 dB over the target: often in the way, never out of reach."""
     powers, peaks = spiky(np.random.default_rng(seed))
     ceiling = target + 19 + room
-    gains = loudness.shape(powers, peaks, target, ceiling).astype(np.float64)
+    gains = gain.shape(powers, peaks, target, ceiling).astype(np.float64)
     assert loudness.integrated(powers * gains**2) == pytest.approx(target, abs=0.05)
     assert 20 * np.log10((peaks * gains).max()) <= ceiling + 1e-3
 
@@ -137,20 +139,17 @@ def test_no_sample_of_a_millisecond_is_louder_than_its_limit(seed: int) -> None:
     levels[200] = 0.9
     sound = levels.repeat(TICK).astype(np.float32)
     peaks = sound.reshape(-1, TICK).max(axis=1)
-    gains = loudness.shape(np.square(peaks), peaks, -24, -14)
+    gains = gain.shape(np.square(peaks), peaks, -24, -14)
     assert gains.min() < gains.max()
     loud = np.concatenate(
-        [
-            loudness.apply(sound[at * TICK : (at + 100) * TICK], gains, at)
-            for at in range(0, 400, 100)
-        ]
+        [gain.apply(sound[at * TICK : (at + 100) * TICK], gains, at) for at in range(0, 400, 100)]
     )
     assert loudness.decibels(float(np.abs(loud).max())) <= -14 + 1e-3
 
 
 def test_what_needs_no_limiter_gets_one_gain() -> None:
     powers = np.full(5000, 1e-4, np.float32)
-    gains = loudness.shape(powers, np.full(5000, 0.02, np.float32), -20, -2)
+    gains = gain.shape(powers, np.full(5000, 0.02, np.float32), -20, -2)
     assert gains.min() == gains.max()
 
 
@@ -160,7 +159,7 @@ def test_a_single_click_cannot_be_made_loud() -> None:
     peaks = np.full(3000, 1e-4, np.float32)
     peaks[1500] = 0.9
     with pytest.raises(ValueError, match="out of reach"):
-        loudness.shape(powers, peaks, -16, -2)
+        gain.shape(powers, peaks, -16, -2)
 
 
 @pytest.mark.parametrize("seed", range(8))

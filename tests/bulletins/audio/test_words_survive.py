@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from broadcast.bulletins.audio import loudness, renditions
-from broadcast.bulletins.audio.loudness import Filters, Meter, Samples, Series
+from broadcast.bulletins.audio.filters import Filters
+from broadcast.bulletins.audio.loudness import Meter
+from broadcast.bulletins.audio.pcm import Samples, Series
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
@@ -133,6 +135,14 @@ def test_clipping_is_told(words: Sound, tmp_path: Path) -> None:
 def test_mains_hum_is_told(words: Sound, tmp_path: Path) -> None:
     mains = sine(len(words) / RATE, 50, -34)[: len(words)]
     assert kinds(tmp_path, words + mains).keys() == {"hum"}
+
+
+@pytest.mark.parametrize("hertz", [850, 950, 1050, 1950])
+def test_a_tone_that_thinning_brings_near_the_mains_is_no_hum(
+    hertz: float, words: Sound, tmp_path: Path
+) -> None:
+    tone = sine(len(words) / RATE, hertz, -34)[: len(words)]
+    assert "hum" not in kinds(tmp_path, words + tone)
 
 
 def test_dead_air_is_told_with_its_place(words: Sound, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from broadcast.bulletins.audio.loudness import RATE, Samples
+from broadcast.bulletins.audio.pcm import RATE, Samples
 
 _C5, _E5, _G5 = 523.25, 659.26, 783.99
 

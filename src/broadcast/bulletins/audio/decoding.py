@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -18,31 +19,23 @@ from av.container import InputContainer
 
 from broadcast.bulletins.audio.containers import Part, id3_size, is_whole_mpeg_frame, parts
 from broadcast.bulletins.audio.faults import Faults
-from broadcast.bulletins.audio.loudness import (
-    RATE,
-    STEP,
-    Biquad,
-    Filters,
-    Samples,
-    allpass,
-    highpass,
-)
+from broadcast.bulletins.audio.filters import Biquad, Filters, allpass, highpass, lowpass
+from broadcast.bulletins.audio.pcm import CHUNK, RATE, Samples
 from broadcast.kit.errors import InvalidInput
 
 FOR_AIR = (
     *(highpass(100, q) for q in (0.541, 1.307)),
+    *(lowpass(12_000, q) for q in (0.541, 1.307)),
     *(allpass(hertz, 1) for hertz in (120, 180, 270, 400, 600, 900, 1350, 2000, 3000, 4500)),
 )
 """Filters for what a horn will play.
 
-Below 100 Hz it makes heat, not sound, and hum or a hand on the microphone eats the headroom: a
-Butterworth high-pass of the fourth order. The all-passes turn phases, as radio stations do: a
+Below 100 Hz it makes heat, not sound, and hum or a hand on the microphone eats the headroom; at
+12 kHz the best horns end, and what lies above costs bits and loudness that nobody hears. Both are
+Butterworth filters of the fourth order. The all-passes turn phases, as radio stations do: a
 voice's pulses, 20 dB over its loudness, spread over a few milliseconds, and the limiter takes 2 dB
 where it would take 8. The ear hears no phase.
 """
-
-CHUNK = 10 * STEP
-"""Samples of one piece of sound: a second."""
 
 _FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,"
@@ -112,16 +105,17 @@ class Source:
 
     def __iter__(self) -> Iterator[tuple[Samples, Samples]]:
         filters = Filters(self._filters)
-        first: Samples | None = None
+        first: np.float32 | None = None
         try:
             for piece in _in_seconds(_even(self._all_frames())):
-                # A damaged file may decode to infinities.
-                sound = np.clip(np.nan_to_num(piece, copy=False), -_FULL_SCALE, _FULL_SCALE)
-                self.faults.look(sound)
+                sound = _believed(piece)
+                both = sound[0] if len(sound) == 1 else (sound[0] + sound[1]) / 2
+                self.faults.look(sound, both)
+                is_one = self._channel is not None and len(sound) == 2
+                mono = sound[self._channel] if is_one else both
                 if first is None:
-                    first = sound.mean(axis=1, keepdims=True)
-                sound -= first  # a constant offset would begin with a bump
-                yield filters.push(self._mono(sound))
+                    first = mono.mean()
+                yield filters.push(mono - first)  # a constant offset would begin with a bump
         except (av.FFmpegError, FileNotFoundError) as error:
             raise InvalidInput("file", UNREADABLE, reason=error.strerror) from error
 
@@ -144,17 +138,12 @@ class Source:
                     self.faults.tracks = (chosen + 1, count)
                 yield from self._frames(container, container.streams.audio[chosen])
 
-    def _mono(self, sound: Samples) -> Samples:
-        if len(sound) == 2 and self._channel is not None:
-            return np.asarray(sound[self._channel])
-        return np.asarray(sound.mean(axis=0))
-
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
         starts = float((stream.start_time or 0) * (stream.time_base or 0)) - self.reached_seconds
-        is_mpeg = container.format.name == "mp3"
+        last: av.Packet[AudioStream] | None = None
         for packet in container.demux(stream):
-            if is_mpeg and packet.size:
-                self._ends_whole = is_whole_mpeg_frame(bytes(packet))
+            if packet.size:
+                last = packet
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -171,6 +160,8 @@ class Source:
                     self.reached_seconds = at + seconds
                 self._refuse_long(self.heard_seconds)
                 yield frame
+        if container.format.name == "mp3" and last is not None:
+            self._ends_whole = is_whole_mpeg_frame(bytes(last))
 
     def _refuse_long(self, seconds: float) -> None:
         if seconds > self._longest_seconds:
@@ -204,16 +195,33 @@ class Source:
             )
 
 
+def _believed(sound: Samples) -> Samples:
+    """Sound within what is believed; a damaged file may decode to infinities, or to no number."""
+    if sound.max() <= _FULL_SCALE and sound.min() >= -_FULL_SCALE:
+        return sound
+    return np.clip(np.nan_to_num(sound), -_FULL_SCALE, _FULL_SCALE)
+
+
 def plain(path: Path) -> Iterator[Samples]:
     """Sound of a file that we have made, in pieces of one second and a shorter last one.
 
     Raises:
         InvalidInput: libav does not read it.
     """
+    graph = av.filter.Graph()
     try:
-        with av.open(str(path)) as container:
-            for piece in _in_seconds(_even(container.decode(container.streams.audio[0]))):
-                yield np.asarray(piece.mean(axis=0))
+        # All in libav: a frame of its decoders, in Python, costs as much as decoding it.
+        graph.link_nodes(
+            graph.add("amovie", filename=str(path)),
+            graph.add("aresample", sample_rate=str(RATE), rematrix_maxval="1"),
+            graph.add("aformat", sample_fmts="fltp", channel_layouts="mono|stereo"),
+            graph.add("asetnsamples", nb_out_samples=str(CHUNK), pad="0"),
+            sink := graph.add("abuffersink"),
+        ).configure()
+        while True:
+            yield np.asarray(cast("av.AudioFrame", sink.pull()).to_ndarray().mean(axis=0))
+    except EOFError:
+        return
     except (av.FFmpegError, FileNotFoundError) as error:
         raise InvalidInput("file", UNREADABLE, reason=error.strerror) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from broadcast.bulletins.audio.loudness import RATE, Samples, Series
+from broadcast.bulletins.audio.pcm import RATE, Samples, Series
 
 CANCELS = 0.3
 """Two channels whose mean has less than this of the power of the stronger take from each other, or
@@ -30,8 +30,18 @@ CLIPPED_RATIO = 0.003
 """Part of a second at full scale: of natural speech a tenth of that. A codec or another rate makes
 waves of what was flat, so that flatness alone does not tell."""
 
-_HUM_HERTZ = (50, 100, 150)
-_HANN = np.hanning(RATE)
+_HUM_HERTZ = np.array((50, 100, 150))[:, None]
+_AT = _HUM_HERTZ + np.array((-1, 0, 1))
+_BESIDE = _HUM_HERTZ + np.array((*range(-12, -4), *range(5, 13)))
+
+_SLOW = 1000
+"""Samples a second that are enough to look for hum in."""
+
+_THINNING = np.blackman(4 * RATE // _SLOW + 2)[1:-1].astype(np.float32)
+_THINNING /= _THINNING.sum()
+"""Low-pass before it: what would come down onto the hum (from 850 Hz) is 60 dB weaker."""
+
+_HANN = np.hanning(_SLOW).astype(np.float32)
 _SHORTEST = RATE // 10
 
 
@@ -64,36 +74,44 @@ class Faults:
         self._seconds = 0
         self._clipped: list[int] = []
         self._runs = 0
+        self._is_mono = False
         self._levels: list[Series] = []
-        self._hum: list[float] = []
-        self._beside: list[float] = []
+        self._hum: list[Series] = []
+        self._beside: list[Series] = []
 
-    def look(self, sound: Samples) -> None:
-        """Take in the next second, by channel."""
+    def look(self, sound: Samples, both: Samples) -> None:
+        """Take in the next second.
+
+        Args:
+            sound: By channel, one or two.
+            both: Their mean.
+        """
+        if max(sound.max(), -sound.min()) >= FULL_SCALE:
+            self._look_for_clipping(sound)
+        self._seconds += 1
+        if len(both) < _SHORTEST:
+            return
+        if len(sound) == 2:
+            self._levels.append(np.stack([_moving_powers(each) for each in (*sound, both)]))
+        else:
+            self._is_mono = True
+        if len(both) == RATE:
+            self._look_for_hum(both)
+
+    def _look_for_clipping(self, sound: Samples) -> None:
         runs = sum(map(_clipped_runs, sound))
         is_clipped = (np.abs(sound) >= FULL_SCALE).mean() > CLIPPED_RATIO
         if runs or is_clipped:
             self._clipped.append(self._seconds)
             self._runs += max(runs, CLIPPED_RUNS if is_clipped else 0)
-        self._seconds += 1
-        if sound.shape[1] < _SHORTEST:
-            return
-        # Of differences: what does not change and what changes slowly has no say.
-        both = np.diff(np.vstack((sound, sound.mean(axis=0))), axis=1)
-        tenths = both[:, : both.shape[1] // (_SHORTEST - 1) * (_SHORTEST - 1)]
-        powers = (tenths.reshape(len(both), -1, _SHORTEST - 1) ** 2).mean(axis=2)
-        self._levels.append(powers.astype(np.float64))
-        if sound.shape[1] == RATE:
-            spectrum = np.fft.rfft(sound.mean(axis=0) * _HANN)[: max(_HUM_HERTZ) + 13]
-            spectrum = np.abs(spectrum) ** 2
-            for hertz in _HUM_HERTZ:
-                at = float(spectrum[hertz - 1 : hertz + 2].sum())
-                beside = (
-                    spectrum[hertz - 12 : hertz - 4].mean()
-                    + spectrum[hertz + 5 : hertz + 13].mean()
-                ) / 2
-                self._hum.append(at)
-                self._beside.append(3 * float(beside) + 1e-12)
+
+    def _look_for_hum(self, sound: Samples) -> None:
+        padded = np.pad(sound, (len(_THINNING) - RATE // _SLOW) // 2)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, len(_THINNING))
+        thin = windows[:: RATE // _SLOW] @ _THINNING
+        spectrum = np.abs(np.fft.rfft(thin * _HANN)).astype(np.float64) ** 2
+        self._hum.append(spectrum[_AT].sum(axis=1))
+        self._beside.append(3 * spectrum[_BESIDE].mean(axis=1) + 1e-12)
 
     def better_channel(self) -> int | None:
         """Which of two channels is to be taken alone; None when both together are right."""
@@ -112,10 +130,9 @@ class Faults:
         return None
 
     def _by_channel(self) -> Series | None:
-        pairs = [each for each in self._levels if len(each) == 3]
-        if not pairs or len(pairs) != len(self._levels):
+        if self._is_mono or not self._levels:
             return None
-        return np.concatenate(pairs, axis=1)
+        return np.concatenate(self._levels, axis=1)
 
     def warnings(self) -> list[Warned]:
         """What was found."""
@@ -167,19 +184,26 @@ class Faults:
         return found
 
     def _has_hum(self) -> bool:
-        if len(self._hum) < 3 * len(_HUM_HERTZ):
+        if len(self._hum) < 3:
             return False
-        hum = np.array(self._hum).reshape(-1, len(_HUM_HERTZ))
-        beside = np.array(self._beside).reshape(hum.shape)
+        hum, beside = np.stack(self._hum), np.stack(self._beside)
         constant = np.percentile(hum / beside, 20, axis=0) > 10
         # Power of a tone through the window, as a level against full scale.
-        level = 10 * np.log10(np.percentile(hum, 20, axis=0) / (RATE * RATE / 16) + 1e-12)
+        level = 10 * np.log10(np.percentile(hum, 20, axis=0) / (_SLOW * _SLOW / 16) + 1e-12)
         return bool((constant & (level > HUM_DB)).any())
 
 
 def _spread(levels: Series) -> float:
     loud, soft = np.percentile(levels, (85, 20))
     return float(10 * np.log10((loud + 1e-14) / (soft + 1e-14)))
+
+
+def _moving_powers(sound: Samples) -> Series:
+    """Mean squares of every 100 ms, of differences: what changes slowly or not has no say."""
+    moving = np.diff(sound)
+    size = _SHORTEST - 1
+    tenths = moving[: len(moving) // size * size].reshape(-1, size)
+    return np.asarray(np.einsum("ij,ij->i", tenths, tenths) / size, np.float64)
 
 
 def _clipped_runs(sound: Samples) -> int:
