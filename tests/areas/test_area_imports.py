@@ -351,3 +351,25 @@ async def test_an_import_that_leaves_a_village_without_commune_is_refused(
     text = HEADER + "51,province,tỉnh,Tỉnh Quảng Ngãi,,2025-07-01,\n"
     with pytest.raises(InvalidInput, match="thôn T-1 trong sổ"):
         await import_areas(session, file(text), None, replace=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "like"),
+    [
+        ("21O25,commune,xã,Xã Mới,51,2025-07-01,", "21025"),
+        ("00001,commune,xã,Xã Mới,51,2025-07-01,\n1,commune,xã,Xã Mới,51,2025-07-01,", "00001"),
+        ("051,province,tỉnh,Tỉnh Quảng Ngãi,,2025-07-01,", "51"),
+        ("51.0,province,tỉnh,Tỉnh Quảng Ngãi,,2025-07-01,", "bảng tính"),
+    ],
+)
+async def test_a_unit_that_a_spreadsheet_renamed_is_refused(
+    session: AsyncSession, row: str, like: str
+) -> None:
+    await official(session)
+    before = await stored(session)
+    with pytest.raises(InvalidInput) as refused:
+        await import_areas(session, file(HEADER + row + "\n"), None)
+    faults = refused.value.extra["errors"]
+    assert isinstance(faults, list)
+    assert any(fault["column"] == "code" and like in fault["detail"] for fault in faults), faults
+    assert await stored(session) == before

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from broadcast.areas.model import Area
 from broadcast.devices import enrolment
 from broadcast.devices.model import Device, Installation
+from broadcast.indicators.model import VillageExclusion
 from broadcast.plays import corrections
 from broadcast.plays.closer import close_due
 from broadcast.plays.model import Correction, JournalRecord
@@ -211,6 +212,18 @@ async def test_a_change_of_areas_says_whom_an_outage_concerned(world: World) -> 
     village.parent_code = "51"
     await settled(world)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "offline")
+
+
+async def test_a_village_left_out_of_the_figures_changes_no_play(world: World) -> None:
+    occurrence = await silent(world)
+    world.session.add(
+        VillageExclusion(village_code="V-1", valid_from=date(2025, 1, 1), valid_to=None,
+                         document="CV 12/UBND", declared_by="Lan")
+    )  # fmt: skip
+    await settled(world)
+    assert (await world.plays(occurrence))["C-1"] == ("missed", "offline")
+    causes = {cause for *_, cause in await world.changes(occurrence)}
+    assert causes.isdisjoint({"village_exclusions", "outages"})
 
 
 async def test_ordinary_changes_of_today_leave_no_mark_behind(world: World) -> None:

@@ -20,8 +20,9 @@ from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Step, Unit
 from broadcast.areas.units import COLUMNS, load_steps
 from broadcast.kit import sheets
+from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.sheets import Column, Faults, File, Report, Sheet
+from broadcast.kit.sheets import Column, Faults, File, Report, Row, Sheet
 
 log = structlog.get_logger()
 
@@ -100,6 +101,8 @@ async def import_areas(
     faults.stop_if_any()
     await records.lock(session)
     stored_units, stored_steps = await _stored(session)
+    if areas:
+        _refuse_similar(areas, units, [] if replace else stored_units, faults)
     wanted_units = _joined_units(
         [] if areas and replace else stored_units, [row.value for row in units]
     )
@@ -116,6 +119,27 @@ async def import_areas(
         faults.add(file.name, number, column, what + detail)
     faults.stop_if_any()
     return await _store(session, wanted_units, wanted_steps, dry_run)
+
+
+def _refuse_similar(
+    file: File, rows: Iterable[Row[Unit]], stored: Iterable[Unit], faults: Faults
+) -> None:
+    """Find new codes that resemble another of their level: `00123` and `123` of a spreadsheet.
+
+    Of other levels they may: a province `01`, a district `001` and a commune `00001` are three.
+    """
+    used: dict[Level, set[str]] = {level: set() for level in Level}
+    for unit in stored:
+        used[unit.level].add(unit.code)
+    known = {level: KnownCodes("đơn vị", codes) for level, codes in used.items()}
+    for row in rows:
+        unit = row.value
+        if unit.code in used[unit.level]:
+            continue
+        try:
+            known[unit.level].admit(unit.code)
+        except InvalidInput as error:
+            faults.add(file.name, row.number, "code", error.reason)
 
 
 def _joined_units(stored: Iterable[Unit], rows: Sequence[Unit]) -> list[Unit]:

@@ -116,7 +116,7 @@ class Supervisor:
             )
         starts.append(now)
         self._say(f"{why}; đang khởi động lại …")
-        log.warning("embedded.server.restarted", name=server.name, attempt=len(starts))
+        log.info("embedded.server.restarted", name=server.name, attempt=len(starts))
         server.destroy()
         try:
             server.start()

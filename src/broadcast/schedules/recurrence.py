@@ -195,7 +195,7 @@ def carry_over(
 
     A start that both rules have keeps its own exception. Of the others of a local day, the n-th
     that the old rule had goes on as the n-th that the new one has. A left-out start that goes on
-    as none is kept for when it returns (docs/decisions/0036): by itself, or by its order in the
+    as none is kept for when it returns (docs/decisions/0040): by itself, or by its order in the
     day where the new rule has room beside what sounds. A move whose start goes on as none has
     nothing left to move; neither has the move of a single start that is now meant for another
     time.
