@@ -215,6 +215,25 @@ def test_the_issues_cases_and_their_kinds_are_read_right() -> None:
     assert len(rows) > 500
 
 
+def test_a_mark_after_a_sentence_changes_none_of_its_words() -> None:
+    """A number plate at the end of a sentence is still one; list marks are not what ends one."""
+    rows = [*table("issue.tsv"), *table("readings.tsv")]
+    texts = [
+        text
+        for kind, text, _ in rows
+        if kind != "list-mark" and "\n" not in text and "<" not in text and text[0] not in "-+*•(o"
+    ]
+    changed = [
+        (text, mark, said)
+        for text in texts
+        for mark in (".", ",", ";", ")")
+        if (said := words_of(f"({text}{mark}" if mark == ")" else f"{text}{mark}"))
+        != words_of(text)
+    ]
+    assert changed == []
+    assert len(texts) > 500
+
+
 @pytest.mark.parametrize("name", ["bao", "cat_dien", "thu_tien", "tiem_chung", "tuyen_quan"])
 def test_a_bulletin_reads_as_agreed(name: str) -> None:
     written = (HERE / "bulletins" / f"{name}.txt").read_text(encoding="utf-8")

@@ -91,7 +91,8 @@ _ACCOUNT = re.compile(
     r"|chứng minh nhân dân|mã số bhxh|bảo hiểm xã hội|mã số|mã hồ sơ|mã định danh"
     r"|định danh(?: cá nhân)?|số thẻ|mã thẻ"
     r"|số hiệu|sê-ri|sê ri|imei|khách hàng|số sổ|sổ|hộ chiếu|seri|thẻ bhyt|mã vạch|mã bưu chính"
-    r"|số gcn|gcn|số phát hành|thẻ đảng viên|số đăng ký|số lô|lô sx|lô sản xuất)"
+    r"|số gcn|gcn|gcnqsdđ|cnqsdđ|quyền sử dụng đất|số phát hành"
+    r"|thẻ đảng viên|số đăng ký|số lô|lô sx|lô sản xuất)"
     r"(?: số| là)?[\s:.]*(?:[a-zđ]{2} )?$"
 )
 

@@ -92,7 +92,7 @@ _HOLIDAYS = frozenset(
 )  # fmt: skip
 _SCORE = re.compile(
     r"(?:(?:(?<!chiến )thắng|thua)(?:\s[^\W\d_]+){0,6}|(?:tỷ số|tỉ số|dẫn)(?:\s[^\W\d_]+){0,3}"
-    r"|(?:hòa|hoà|hạ|luân lưu|(?:hiệp|vòng) \w+:)(?: với)?)[\s:]*"
+    r"|(?:hòa|hoà|hạ|luân lưu|(?:hiệp|vòng) \w+:|đội(?: \w+){1,4}:)(?: với)?)[\s:]*"
     r"(?:\d{1,3}[-:]\d{1,3}(?:,|;| và)\s?)*$"
 )
 _RATIO = re.compile(r"(?:tỷ lệ|tỉ lệ|pha|trộn|bản đồ|tỷ xích)[^.;]{0,25}$")

@@ -31,7 +31,7 @@ def list_number(found: re.Match[str]) -> str | None:
     if found.start() > _LONGEST_BULLET or BULLET.sub("", found.string[: found.start()]):
         return None
     if re.match(
-        r"X\. [A-ZĐ]\w+ [A-ZĐ][^\WA-Z\d]", found.string[found.start() : found.start() + 20]
+        r"\(?X\. [A-ZĐ]\w+ [A-ZĐ][^\WA-Z\d]", found.string[found.start() : found.start() + 20]
     ):
         return None  # X. Bình Châu
     if (

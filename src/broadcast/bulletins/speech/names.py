@@ -72,7 +72,8 @@ def title(found: re.Match[str]) -> str | None:
 
 def initials(found: re.Match[str]) -> str:
     """*N.T.H.*, *T.*: letters that stand for a person."""
-    return letters("".join(re.findall(r"[^\W\d_]", found[0]))) + " "
+    signs = "".join(re.findall(r"[^\W\d_]", found[0]))
+    return "y " if signs == "Y" else f"{letters(signs)} "  # xã Bờ Y
 
 
 def capitals(found: re.Match[str]) -> str:

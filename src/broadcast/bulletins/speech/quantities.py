@@ -191,9 +191,9 @@ def ends_in_number(found: re.Match[str]) -> bool:
 
 def times(found: re.Match[str]) -> str | None:
     """The *x* between two measures: *3m dài x 4m*, *2 viên/lần x 3 lần*."""
-    return " nhân " if _FACTOR.search(text_before(found, 20)) else None
+    return " nhân " if _FACTOR.search(text_before(found, 24)) else None
 
 
 _FACTOR = re.compile(
-    r"\d\s?(?:[^\W\d_]{1,4}[23]?|[%°])?(?:\s(?:dài|rộng|cao|sâu))?(?:\s?/\s?[^\W\d_]{1,5}[23]?)?$"
+    r"\d\s?(?:[^\W\d_]{1,4}[23]?|[%°])?(?:\s(?:dài|rộng|cao|sâu))?(?:\s?/\s?[^\W\d_]{1,5}[23]?){0,2}$"
 )

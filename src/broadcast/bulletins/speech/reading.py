@@ -204,7 +204,7 @@ _AT_DIGIT: tuple[Rule, ...] = (
     _ADDRESS,
     _rule(
         r"(?P<province>\d{2})\s?-?\s?(?P<series>[A-ZĐ]{1,2}\d?)\s?[-. ]\s?"
-        r"(?P<number>\d{3}\.?\d{2}|\d{4})(?![\w.])",
+        r"(?P<number>\d{3}\.?\d{2}|\d{4})(?!\w|\.\d)",
         codes.plate,
     ),
     _rule(
@@ -256,7 +256,7 @@ _AT_DIGIT: tuple[Rule, ...] = (
         r"(?P<hour>\d{1,2})[hg](?:(?P<minute>[0-5]\d))?/(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
         dates.time_of_day_on,
     ),
-    _rule(r"(?P<above>1)/(?P<below>\d{1,3}\.000)(?![\w.,])", dates.scale),
+    _rule(r"(?P<above>1)/(?P<below>\d{1,3}\.000)(?!\w|[.,]\d)", dates.scale),
     _rule(
         r"(?P<days>\d{1,2}(?:,\s?\d{1,2})*),\s?(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
         dates.days_of,
@@ -307,6 +307,7 @@ _AT_LETTER: tuple[Rule, ...] = (
     ),
     _rule(r"([BCDGHKMNPRTbcdghkmnprt])'([^\W\d_]{2,})", names.apostrophe),
     _rule(r"TT\s(?=(?:PVHCC|HCC|DV|VH|GDTX|GDNN|KN)\w{0,4}(?!\w))", _always("trung tâm ")),
+    _rule(r"DT[:.]?\s?(?=\d[\d.,]*\s?(?:m2|ha)(?!\w))", _always("diện tích ")),
     _rule(r"x\s?(?=\d|dài|rộng|cao|sâu)", quantities.times),
     _ADDRESS,
     _CODE,
@@ -321,10 +322,10 @@ _AT_LETTER: tuple[Rule, ...] = (
     ),
     _rule(r"BĐ\s?(?P<level>[123]|I{1,3})(?!\w)", _alarm),
     _rule(r"([AB])/(?=H\d)", lambda found: f"{found[1]} "),
-    _rule(r"T\.?([2-7])(?=\s?(?:,|-|và|đến|\)|$|\())", dates.weekday),
+    _rule(r"T\.?([2-7])(?=\s?(?:[,;:]|\.(?!\d)|-|và|đến|\)|$|\())", dates.weekday),
     _rule(r"T\s?(?P<month>\d{1,2})/(?P<year>20\d\d)(?!\w)", dates.month_year),
     _rule(
-        r"(?P<word>thứ|tháng)\s+(?P<number>0?[1-9]|1[0-2])(?P<more>(?:\s?(?:,|và|-)\s?[2-7](?![\w/.%]))*)"
+        r"(?P<word>thứ|tháng)\s+(?P<number>0?[1-9]|1[0-2])(?P<more>(?:\s?(?:,|và|-)\s?[2-7](?![\w/%]|[.,]\d))*)"
         r"(?![\w/%]|[.,-]\d)",
         dates.numbered,
         re.IGNORECASE,
@@ -337,8 +338,8 @@ _AT_LETTER: tuple[Rule, ...] = (
     ),
     _rule(rf"({_any_of(TITLES)})\.\s?(?=[^\W\d_]|\d)", names.title),
     _rule(r"(TT|TX|TP)\s(?=[A-ZĐ]\w*[^\WA-Z\d])", names.title),
-    _rule(r"ĐT[.: ]?\s?(?P<road>(?=\d{3}[A-Z]?(?![\d.])))|ĐT(?!\w)", codes.road_or_phone),
-    _rule(r"(TL|ĐH|HL|ĐX)[. ]?\s?(?=\d{1,3}[A-Z]?(?![\d.]))", _road),
+    _rule(r"ĐT[.: ]?\s?(?P<road>(?=\d{3}[A-Z]?(?!\d|\.\d)))|ĐT(?!\w)", codes.road_or_phone),
+    _rule(r"(TL|ĐH|HL|ĐX)[. ]?\s?(?=\d{1,3}[A-Z]?(?!\d|\.\d))", _road),
     _rule(
         r"(?P<kind>NĐ|NQ|QĐ|TT|CT|KH|CV|TB)\s?(?P<number>\d+)/(?P<year>(?:19|20)\d\d)(?![\w/])",
         codes.cited,

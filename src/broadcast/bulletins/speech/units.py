@@ -53,6 +53,8 @@ UNITS = {
     "mmHg": "mi li mét thủy ngân",
     "ml": "mi li lít",
     "s": "giây",
+    "p": "phút",
+    "ph": "phút",
     "V": "vôn",
     "kV": "ki lô vôn",
     "W": "oát",
