@@ -29,7 +29,7 @@ _LOOK_ALIKE = str.maketrans(
     "ĐđĐđđABEKMHOPCTXYISJaeopcyxisjABEZHIKMNOPTYXo",
 )
 _HAS_LOOK_ALIKE = re.compile("\\b\\w*[ÐðƉɖ₫Ѐ-ӿͰ-Ͽ]\\w*")
-_QUOTES = str.maketrans(dict.fromkeys("‘’′´`ʼ", "'") | dict.fromkeys("“”„«»″", '"'))
+_QUOTES = str.maketrans(dict.fromkeys("‘’′´`ʼ", "'") | dict.fromkeys("“”„«»″", '"') | {"∶": ":"})
 _DASHES = re.compile("[‐-―−⁃﹘﹣－]")
 _DEGREE = re.compile(r"(?<=\d)(\s?)[⁰º˚ᵒ](?!\w)|(?<=\d)(\s?)[⁰º˚ᵒ](?=\s?[CFc]\b)")
 _POWER = re.compile(r"(?<=\d)([⁰¹²³⁴-⁹]+)(?!\w)")

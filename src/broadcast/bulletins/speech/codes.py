@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from broadcast.bulletins.speech.context import text_before, word_before
+from broadcast.bulletins.speech.context import text_before, unsaid
 from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS, STANDARDS
 from broadcast.bulletins.speech.names import letters
-from broadcast.bulletins.speech.numbers import cardinal, digits, quantity, whole
+from broadcast.bulletins.speech.numbers import cardinal, decimal, digits, quantity, whole
 from broadcast.bulletins.speech.syllables import has_vowel
 
 
@@ -155,7 +155,7 @@ def born(found: re.Match[str]) -> str:
 def kilometre_post(found: re.Match[str]) -> str:
     """*Km12+500*, a place on a road."""
     metres = f" cộng {quantity(found['metres'])}" if found["metres"] else ""
-    return f"ki lô mét {quantity(found['number'])}{metres}"
+    return f"ki lô mét {decimal(found['number'], measured=True)}{metres}"
 
 
 def road_or_phone(found: re.Match[str]) -> str | None:
@@ -164,7 +164,7 @@ def road_or_phone(found: re.Match[str]) -> str | None:
         return None
     if found["road"] is None:
         return "điện thoại "
-    return "tỉnh " if word_before(found) == "đường" else "đường tỉnh "
+    return unsaid("đường tỉnh", found)
 
 
 def order_or_circular(found: re.Match[str]) -> str:

@@ -34,3 +34,15 @@ def word_after(found: re.Match[str]) -> str:
         text_after(found, 40),
     )
     return word[1] if word else ""
+
+
+def unsaid(words: str, found: re.Match[str]) -> str:
+    """Words without the first of them that stand directly before a match already.
+
+    *đường ĐT.622*, *hương lộ HL5*: the writer said in full what the sign says again.
+    """
+    before, parts = text_before(found).rstrip(), words.split(" ")
+    for count in range(len(parts), 0, -1):
+        if re.search(rf"(?<!\w){re.escape(' '.join(parts[:count]))}$", before):
+            return "".join(f"{part} " for part in parts[count:])
+    return f"{words} "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from broadcast.bulletins.speech import codes, dates, names, quantities, roman, titles
 from broadcast.bulletins.speech.asides import ASIDE, repeats
 from broadcast.bulletins.speech.cleaning import clean
-from broadcast.bulletins.speech.context import text_before, word_before
+from broadcast.bulletins.speech.context import text_before, unsaid
 from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, STANDARDS, TITLES
 from broadcast.bulletins.speech.lists import BULLET, LIST_NUMBER, list_number
 from broadcast.bulletins.speech.numbers import NUMBER, cardinal, decimal, whole
@@ -155,8 +155,8 @@ def _alarm(found: re.Match[str]) -> str:
 
 
 def _road(found: re.Match[str]) -> str:
-    kind = {"TL": "tỉnh lộ ", "ĐH": "đường huyện ", "HL": "hương lộ ", "ĐX": "đường xã "}[found[1]]
-    return kind.removeprefix("đường ") if word_before(found) == "đường" else kind
+    kinds = {"TL": "tỉnh lộ", "ĐH": "đường huyện", "HL": "hương lộ", "ĐX": "đường xã"}
+    return unsaid(kinds[found[1]], found)
 
 
 def _any_of(words: Mapping[str, str] | tuple[str, ...]) -> str:
@@ -187,10 +187,10 @@ _CODE = _rule(
     r"(?:[A-ZĐ]{1,4}\s?)?\d[\dA-ZĐ]{0,30}(?:[ .-][A-ZĐ]?\d[\dA-ZĐ]{0,30}){0,8}(?!\w)",
     codes.account,
 )
-_UNIT = rf"(?:\s?(?P<unit>{_any_of(UNITS)})(?!\w|[²³]))?"
+_UNIT = rf"(?:\s?(?P<unit>{_any_of(UNITS)})(?:(?!\w|[²³])|(?=[x×]\s?\d)))?"
 _AMOUNT = _rule(
     rf"(?P<minus>(?<![\w)%])-)?(?P<number>\d{{1,3}}(?:\s\d{{3}}){{1,4}}(?=\s?(?:đ|đồng|VNĐ|VND)(?!\w))|{NUMBER})(?!,\d)"
-    rf"(?:{_UNIT}(?!\w)|(?=[x×*]\s?\d)|(?!\w))",
+    rf"(?:{_UNIT}(?:(?!\w)|(?=[x×]\s?\d))|(?=[x×*]\s?\d)|(?!\w))",
     quantities.amount,
 )
 _PER = _rule(
@@ -317,7 +317,7 @@ _AT_LETTER: tuple[Rule, ...] = (
     ),
     _rule(r"SN[:.]?\s?(?P<year>(?:19|20)\d\d)(?!\w)", codes.born),
     _rule(
-        r"(?![Kk][Mm][23](?![\w+]))[Kk][Mm]\.?\s?(?P<number>\d+)(?:\s?\+\s?(?P<metres>\d+))?(?!\w)",
+        r"(?![Kk][Mm][23](?![\w+]))[Kk][Mm]\.?\s?(?P<number>\d+(?:[.,]\d+)?)(?:\s?\+\s?(?P<metres>\d+))?(?!\w)",
         codes.kilometre_post,
     ),
     _rule(r"BĐ\s?(?P<level>[123]|I{1,3})(?!\w)", _alarm),
@@ -370,6 +370,8 @@ _AT_MARK: tuple[Rule, ...] = (
         r"(?<=\w)\s?/(?P<year>(?:19|20)\d\d)(?!\w)", lambda found: f" năm {whole(found['year'])}"
     ),
     _rule(r"(?<=[IVX])\s?-\s?(?=[IVX])", _always(" đến ")),
+    _rule(r"(?<=[IVX])\.(?=\d)", _always(" chấm ")),
+    _rule(r"(?<=\d)\s?~\s?(?=\d)", _always(" đến ")),
     _rule(
         r"\s?-\s?(?=(?:thứ|chủ nhật|tháng|T[2-7]|CN|BĐ|Km)(?:\b|\d))", _weekday_dash, re.IGNORECASE
     ),
