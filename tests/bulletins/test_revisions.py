@@ -127,12 +127,12 @@ async def test_only_what_is_approved_now_may_go_on_air(
     for state in (APPROVED, APPROVED, SUBMITTED, WITHDRAWN, RETURNED, DRAFT):
         await revision(session, made, sound, state)
     keys = [(made.id, number) for number in range(1, 8)]
-    assert await revisions.approved_keys(session, keys) == {(made.id, 1), (made.id, 2)}
+    assert set(await revisions.approved_renditions(session, keys)) == {(made.id, 1), (made.id, 2)}
     newest = await revisions.newest_approved(session, made.id)
     assert newest is not None
     assert newest.number == 2
     await revisions.move(session, (made.id, 2), Action.WITHDRAW, HUNG, "", NOW)
-    assert await revisions.approved_keys(session, keys) == {(made.id, 1)}
+    assert set(await revisions.approved_renditions(session, keys)) == {(made.id, 1)}
 
 
 async def test_a_bulletin_without_approval_has_nothing_for_the_air(
@@ -141,7 +141,7 @@ async def test_a_bulletin_without_approval_has_nothing_for_the_air(
     made = await bulletin(session)
     await revision(session, made, prepared(tmp_path))
     assert await revisions.newest_approved(session, made.id) is None
-    assert await revisions.approved_keys(session, []) == set()
+    assert await revisions.approved_renditions(session, []) == {}
     assert await revisions.renditions(session, []) == {}
 
 

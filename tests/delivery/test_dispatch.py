@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
-from broadcast.delivery import outbox
+from broadcast.delivery import fast_path, outbox
 from broadcast.devices.enrolment import retire, take_down
 from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident
 from broadcast.indicators.rollup import KEPT_DAYS
-from broadcast.kit import db
+from broadcast.kit import db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
 from broadcast.programmes.keys import Keys
@@ -757,6 +757,51 @@ async def test_a_change_of_new_audio_is_issued_at_once_and_waits_for_its_audio(
     world.dispatcher.steps.extend(steps)
     await world.turn()
     assert len(world.items()["area/21001"]) == 2
+
+
+def small_changes() -> dict[str, float]:
+    return {
+        sample.labels["outcome"]: sample.value
+        for family in fast_path.CHANGES.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
+async def counted(world: World) -> dict[str, float]:
+    """What a turn adds to the counter of small changes."""
+    before = small_changes()
+    await world.turn()
+    return {k: v - before[k] for k, v in small_changes().items() if v != before[k]}
+
+
+async def test_every_small_change_is_counted_by_how_it_went(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps do what the fast path cannot, so that only the counter tells."""
+    bulletin_id = await world.bulletin()
+    await world.schedule(bulletin_id, {"area": "21001"})
+    await world.turn()
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=3)
+    assert await counted(world) == {"published": 1}
+    await world.schedule(await world.bulletin(b"other"), {"area": "21001"}, hours=4)
+    assert await counted(world) == {"audio": 1}
+    assert await counted(world) == {}
+
+    async with db.transaction(world.engine) as session:
+        await failures.record(session, "settle", "a play", ValueError("spoilt"), world.now)
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=5)
+    assert await counted(world) == {"set_aside": 1}
+    async with db.transaction(world.engine) as session:
+        await failures.forget(session, "settle", ["a play"])
+
+    async def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(fast_path.content, "are_there", fail)
+    await world.schedule(bulletin_id, {"area": "21001"}, hours=6)
+    assert await counted(world) == {"failed": 1}
+    assert len(world.items()["area/21001"]) == 5
 
 
 async def test_audio_that_is_about_to_be_removed_stays_for_what_needs_it_again(

@@ -73,7 +73,7 @@ async def test_late_journal_restates_the_month_of_its_play(
         await hang(world, "D-3", hung_at)
     occurrence = await world.occurrence(starts_at, recurrence_at=starts_at + number * SECOND)
     month = (starts_at + number * SECOND).astimezone(LOCAL)
-    await plan(world.session, [occurrence.id], starts_at - DAY)
+    await plan(world.session, [occurrence], starts_at - DAY)
     assert await partition(world, occurrence) == f"plays_{month:%Y%m}"
 
     closed_at = occurrence.ends_by + WAIT
@@ -116,7 +116,7 @@ async def test_record_of_a_month_that_is_gone_is_kept_and_confirmed(world: World
     old = local(2025, 1, 31, 23, 30)
     await hang(world, "D-1", old - DAY)
     occurrence = await world.occurrence(old)
-    await plan(world.session, [occurrence.id], old - DAY)
+    await plan(world.session, [occurrence], old - DAY)
     await world.session.execute(sa.text("DROP TABLE plays_202501"))
     before = UNPLANNED._value.get()
     outcome = await world.report(
@@ -156,7 +156,8 @@ async def test_device_that_comes_back_after_sixty_days_is_drained_in_bounded_tim
     known: list[tuple[UUID, datetime]] = [(row[0], row[1]) for row in rows]
     for start in range(0, count, 1000):
         batch = [occurrence_id for occurrence_id, _ in known[start : start + 1000]]
-        await plan(world.session, batch, first - DAY)
+        rows = await world.session.scalars(sa.select(Occurrence).where(Occurrence.id.in_(batch)))
+        await plan(world.session, rows.all(), first - DAY)
     now = EIGHT + DAY
     while await close_due(world.session, now, WAIT) == closer.BATCH:
         pass
@@ -223,7 +224,7 @@ async def test_closer_leaves_nothing_open(steps: Any, world: World) -> None:
         elif step == "cancel":
             occurrence.state, occurrence.cancel_reason = "cancelled", "x"  # type: ignore[assignment]
             await world.session.flush()
-            await plan(world.session, [occurrence.id], now)
+            await plan(world.session, [occurrence], now)
         else:
             now += timedelta(hours=1)
     end = max(now, made[-1].ends_by) + WAIT

@@ -87,7 +87,7 @@ class World:
     async def planned(self, **changes: Any) -> Occurrence:
         """An occurrence in the ledger, planned the day before."""
         made = await self.occurrence(**changes)
-        await plan(self.session, [made.id], EIGHT - timedelta(days=1))
+        await plan(self.session, [made], EIGHT - timedelta(days=1))
         return made
 
     async def play(self, occurrence: Occurrence, cluster: str = "C-1") -> Play:

@@ -2,14 +2,14 @@
 
 A schedule names one revision. It may be compiled into a programme only while that revision is
 `approved`: an occurrence whose revision is no longer approved is cancelled with the reason
-`withdrawn` by whoever compiles it (`approved_keys` answers for many at once). This feature knows
-no schedules and changes none.
+`withdrawn` by whoever compiles it (`approved_renditions` answers for many at once). This feature
+knows no schedules and changes none.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -91,15 +91,28 @@ async def newest_approved(session: AsyncSession, bulletin_id: UUID) -> Revision 
     return found
 
 
-async def approved_keys(session: AsyncSession, keys: Collection[Key]) -> set[Key]:
-    """Which of these revisions are approved at this moment."""
+async def approved_renditions(
+    session: AsyncSession, keys: Collection[Key]
+) -> dict[Key, list[Rendition]]:
+    """Renditions of those of these revisions that are approved at this moment, Opus before MP3."""
     rows = await session.execute(
-        sa.select(Revision.bulletin_id, Revision.number).where(
+        sa.select(Revision.bulletin_id, Revision.number, Rendition)
+        .outerjoin(
+            Rendition,
+            sa.and_(
+                Rendition.bulletin_id == Revision.bulletin_id,
+                Rendition.revision == Revision.number,
+            ),
+        )
+        .where(
             _in(Revision.bulletin_id, Revision.number, keys),
             Revision.state == RevisionState.APPROVED,
         )
     )
-    return {(bulletin_id, number) for bulletin_id, number in rows}
+    found: defaultdict[Key, list[Rendition]] = defaultdict(list)
+    for bulletin_id, number, rendition in rows:
+        found[bulletin_id, number] += [] if rendition is None else [rendition]
+    return _sorted(found)
 
 
 async def renditions(session: AsyncSession, keys: Collection[Key]) -> dict[Key, list[Rendition]]:
@@ -109,6 +122,10 @@ async def renditions(session: AsyncSession, keys: Collection[Key]) -> dict[Key, 
         sa.select(Rendition).where(_in(Rendition.bulletin_id, Rendition.revision, keys))
     ):
         found[row.bulletin_id, row.revision].append(row)
+    return _sorted(found)
+
+
+def _sorted(found: Mapping[Key, Iterable[Rendition]]) -> dict[Key, list[Rendition]]:
     order = list(Codec)
     return {
         key: sorted(rows, key=lambda row: order.index(row.codec)) for key, rows in found.items()

@@ -6,7 +6,7 @@ broker of the country its memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -85,9 +85,13 @@ async def want(session: AsyncSession, now: datetime, until: datetime) -> None:
 
 async def needed_codecs(session: AsyncSession) -> set[Codec]:
     """The first codec that each enrolled device knows, in the order in which items list them."""
-    sets = await session.scalars(
-        sa.select(Device.codecs).where(Device.retired_at.is_(None)).distinct()
-    )
+    return _needed(await session.scalars(_CODEC_SETS))
+
+
+_CODEC_SETS = sa.select(Device.codecs).where(Device.retired_at.is_(None)).distinct()
+
+
+def _needed(sets: Iterable[Collection[str]]) -> set[Codec]:
     return {codec for known in sets for codec in _first(known)} or {Codec.OPUS}
 
 
@@ -99,15 +103,17 @@ async def are_there(session: AsyncSession, wanted: Collection[Audio], now: datet
     """Tell whether the broker has confirmed what devices need of this audio, and keeps it."""
     if not wanted:
         return True
-    codecs = await needed_codecs(session)
-    files = {audio.sha256 for audio in wanted if audio.codec in codecs}
-    there = sa.select(sa.func.count()).where(
-        PublishedContent.sha256.in_(files),
+    there = sa.select(PublishedContent.sha256).where(
+        PublishedContent.sha256.in_({audio.sha256 for audio in wanted}),
         PublishedContent.published_at.is_not(None),
         PublishedContent.removed_at.is_(None),
         PublishedContent.wanted_until > now,
     )
-    return await session.scalar(there) == len(files)
+    sets = sa.select(sa.func.json_agg(_CODEC_SETS.subquery().c.codecs)).scalar_subquery()
+    held = sa.select(sa.func.json_agg(there.subquery().c.sha256)).scalar_subquery()
+    known, files = (await session.execute(sa.select(sets, held))).one()
+    codecs = _needed(known or ())
+    return {audio.sha256 for audio in wanted if audio.codec in codecs} <= set(files or ())
 
 
 async def missing(session: AsyncSession) -> list[File]:

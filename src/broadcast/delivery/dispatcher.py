@@ -44,7 +44,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast import config
 from broadcast.areas.model import Topology
 from broadcast.delivery import content
+from broadcast.delivery.changes import Changes
 from broadcast.delivery.commands import publish_commands
+from broadcast.delivery.fast_path import FastPath
 from broadcast.delivery.leadership import leadership
 from broadcast.delivery.mirror import Broker, Mirror, mirrored
 from broadcast.delivery.outbox import STATE, Outbox
@@ -56,16 +58,13 @@ from broadcast.kit import clock, db, failures, roles
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.tasks import until_one_ends
 from broadcast.mqtt.link import Link
-from broadcast.plays import closer, corrections, ledger
+from broadcast.plays import closer, corrections
 from broadcast.plays.settling import settle_plays
 from broadcast.plays.silence import Key
 from broadcast.programmes import issue
 from broadcast.programmes.compile import held_until
-from broadcast.programmes.issue import Issued
 from broadcast.programmes.keys import Keys
 from broadcast.schedules import occurrences
-from broadcast.schedules.model import Occurrence, OccurrenceState
-from broadcast.schedules.targets import Ground
 from broadcast.telemetry.sweep import sweep
 from broadcast.upkeep import job as upkeep
 from broadcast.web.idempotency import forget_idempotency_keys
@@ -87,9 +86,6 @@ MARKS_AT_ONCE = 20
 """Corrections of one transaction; each may come to a thousand plays."""
 OCCURRENCES_AT_ONCE = 50
 """Occurrences of one transaction; each may come to thousands of plays."""
-
-FEW = 10
-"""Occurrences that go the short way together: a bulletin for the days to come, or an alert."""
 
 STANDSTILL = timedelta(days=31)
 """Up to when a new leader makes the occurrences that were due while nobody dispatched."""
@@ -196,6 +192,8 @@ class Dispatcher:
         self._rules = settings.rules
         self._keys = keys
         self._outbox = Outbox(engine, link, settings.mqtt.prefix, settings.content_dir)
+        self._changes = Changes()
+        self._fast_path = FastPath(engine, self._outbox, self._changes, keys, settings)
         self._mirror = Mirror(settings.mqtt.prefix)
         self._retained = retained
         self._watch = Watch(self._rules)
@@ -213,8 +211,6 @@ class Dispatcher:
         self._pass: _Pass | None = None
         self._horizon_due: datetime | None = None
         self._content_due: datetime | None = None
-        self._ground: Ground | None = None
-        """What targets were last resolved against."""
         self._announced_on: date | None = None
         """Newest day announced to be folded."""
         self._failing: dict[str, int] = {}
@@ -259,7 +255,14 @@ class Dispatcher:
     async def turn(self, now: datetime) -> bool:
         """Do every step that is due; returns whether more is waiting."""
         more = False
-        await self._at_once(now)
+        if (
+            self._begun
+            and self._link.connected
+            and self._pass is None
+            and await self._fast_path.take(now)
+        ):
+            # Before the next look at what nothing needs: these may need it for longer.
+            self._content_due = now
         for name, every, work in self.steps:
             wait = max(every, self._patience.get(name, every))
             if not clock.is_due(self._due.get(name), now, wait):
@@ -277,45 +280,6 @@ class Dispatcher:
                     await self._recovered(name)
         TURN.set(now.timestamp())
         return more
-
-    async def _at_once(self, now: datetime) -> None:
-        """Bring the documents of a few changed occurrences to the broker in one transaction.
-
-        What cannot go this way, and what fails on it, is left to the steps as it was.
-        """
-        if not (self._begun and self._link.connected) or self._pass is not None:
-            return
-        issued: list[Issued] = []
-        try:
-            async with self._transaction() as session:
-                ids = await self._changed(session, now)
-                if not ids:
-                    return
-                names = await self._hand_on(session, ids, now)
-                issued = await issue.issue(session, names, self._keys, self._settings, now)
-                audio = [one for each in issued for one in each.audio()]
-                ready = await content.are_there(session, audio, now)
-            # Before the next look at what nothing needs: these may need it for longer.
-            self._content_due = now
-            if ready:
-                await self._outbox.publish_issued(issued, now)
-        except Exception as error:  # noqa: BLE001 — the steps find out what it is
-            log.info("dispatch.change.left", error=db.brief(error))
-
-    async def _changed(self, session: AsyncSession, now: datetime) -> list[UUID]:
-        """Dirty occurrences, if the steps have nothing to say about them first."""
-        today = now.astimezone(LOCAL).date()
-        unchanged = sa.exists().where(
-            Topology.revision == Topology.applied_revision, Topology.applied_on == today
-        )
-        dirty = (
-            sa.select(Occurrence.id)
-            .where(Occurrence.dirty, unchanged, ~sa.exists(sa.select(failures.Failure)))
-            .order_by(Occurrence.starts_at)
-            .limit(FEW + 1)
-        )
-        ids = list(await session.scalars(dirty))
-        return ids if len(ids) <= FEW else []
 
     async def _failed(self, step: str, error: Exception, now: datetime) -> None:
         """Have a step tried again: at once while something is away, else after a while."""
@@ -433,7 +397,7 @@ class Dispatcher:
             if not changed and not clock.is_due(self._horizon_due, now, issue.ROLL_EVERY):
                 return None
             left = await occurrences.active_ids(session)
-        self._ground = None  # whoever corrects the tables by hand is heeded within the hour
+        self._changes.forget()  # whoever corrects the tables by hand is heeded within the hour
         return _Pass(revision, today, changed, left)
 
     async def _roll(self, now: datetime) -> None:
@@ -455,37 +419,12 @@ class Dispatcher:
                 dirty = await occurrences.dirty(session, OCCURRENCES_AT_ONCE, map(UUID, but))
 
             async def work(session: AsyncSession, some: Sequence[UUID]) -> None:
-                await self._hand_on(session, some, now)
+                await self._changes.hand_on(session, some, now)
 
             await failures.one_by_one(self._engine, "occurrences", dirty, str, work, now)
             if len(dirty) < OCCURRENCES_AT_ONCE:
                 return False
         return True
-
-    async def _hand_on(
-        self, session: AsyncSession, ids: Sequence[UUID], now: datetime
-    ) -> list[issue.Name]:
-        """Derive plays and dirty scopes from these occurrences, as far as they are dirty.
-
-        Returns:
-            The documents to be issued anew.
-        """
-        statement = (
-            sa.select(Occurrence)
-            .where(Occurrence.dirty, Occurrence.id.in_(ids))
-            .order_by(Occurrence.starts_at)
-            .with_for_update(skip_locked=True)
-        )
-        dirty = list(await session.scalars(statement))
-        if not dirty:
-            return []
-        self._ground = await ledger.plan(session, [row.id for row in dirty], now, self._ground)
-        scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
-        await issue.mark_dirty(session, scopes, "programme", now)
-        for row in dirty:
-            row.carried_scopes = row.scopes if row.state is OccurrenceState.PLANNED else []
-            row.dirty = False
-        return [issue.Name(scope, "programme") for scope in sorted(scopes)]
 
     async def _documents(self, now: datetime) -> bool:
         budget = _Budget()

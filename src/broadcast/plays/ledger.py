@@ -5,10 +5,9 @@ Targets are resolved again until the occurrence starts; what has started keeps i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,7 +23,7 @@ from broadcast.schedules.targets import Ground, ground
 
 async def plan(
     session: AsyncSession,
-    occurrence_ids: Collection[UUID],
+    occurrences: Sequence[Occurrence],
     now: datetime,
     kept: Ground | None = None,
 ) -> Ground:
@@ -32,18 +31,23 @@ async def plan(
 
     Args:
         session: Transaction of the caller.
-        occurrence_ids: New or changed occurrences, or all of them after a change of targets.
+        occurrences: New or changed, or all of them after a change of targets; locked.
         now: Decides what has started.
         kept: What targets were resolved against before.
 
     Returns:
         What they were resolved against now.
     """
-    wanted = sa.select(Occurrence, Schedule).join(Schedule, Schedule.id == Occurrence.schedule_id)
-    rows = await session.execute(wanted.where(Occurrence.id.in_(occurrence_ids)))
+    # Only now: read together with the occurrences a schedule may be older than they.
+    rows = await session.execute(
+        sa.select(Schedule.id, Schedule.targets, Schedule.targets_on).where(
+            Schedule.id.in_({each.schedule_id for each in occurrences})
+        )
+    )
+    targets = {id_: (whom, on) for id_, whom, on in rows}
     whom = await ground(session, kept)
     months: set[date] = set()
-    for occurrence, schedule in rows:
+    for occurrence in occurrences:
         month = month_of(occurrence.recurrence_at)
         if month not in months:
             await db.ensure_partition(session, "plays", month)
@@ -60,7 +64,7 @@ async def plan(
             await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
             continue
         on = occurrence.starts_at.astimezone(LOCAL).date()
-        reached = await whom.resolve(schedule.targets, schedule.targets_on, on)
+        reached = await whom.resolve(*targets[occurrence.schedule_id], on)
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
         clusters = sorted(reached.cluster_ids)
         await _plan(session, {**parameters, "clusters": clusters, "latest_at": latest_at})

@@ -7,7 +7,7 @@ dispatchers at once would only do the same work twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -15,11 +15,10 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.bulletins.revisions import approved_keys, renditions
+from broadcast.bulletins.revisions import approved_renditions
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import failures
 from broadcast.kit.clock import LOCAL
@@ -170,22 +169,9 @@ async def issue(
     Returns:
         What was stored.
     """
-    dirty = (
-        await session.execute(
-            sa.delete(DirtyScope)
-            .where(
-                sa.tuple_(DirtyScope.scope, DirtyScope.kind).in_(
-                    sa.select(DirtyScope.scope, DirtyScope.kind)
-                    .where(sa.tuple_(DirtyScope.scope, DirtyScope.kind).in_(names))
-                    .with_for_update(skip_locked=True)
-                )
-            )
-            .returning(DirtyScope.scope, DirtyScope.kind)
-        )
-    ).all()
-    scopes = [scope for scope, kind in dirty if kind == "programme"]
-    devices = [scope for scope, kind in dirty if kind == "config"]
-    stored = await _stored(session, [(scope, kind) for scope, kind in dirty])
+    stored = await _taken(session, names)
+    scopes = [scope for scope, kind in stored if kind == "programme"]
+    devices = [scope for scope, kind in stored if kind == "config"]
     compiled: list[Document] = [
         *await _programmes(session, scopes, settings, now),
         *await _configs(session, devices, keys, settings, now),
@@ -193,7 +179,7 @@ async def issue(
     changed = [
         (document, held.revision if held is not None else 0)
         for document in compiled
-        for held in (stored.get((document.scope, _kind(document))),)
+        for held in (stored[document.scope, _kind(document)],)
         if _is_news(document, held, keys, now)
     ]
     return await _store(session, changed, keys, now)
@@ -209,7 +195,7 @@ async def issue_above(
     """
     stored = await session.get(Stored, (scope, kind), with_for_update=True)
     if stored is not None:
-        held = _read(stored)
+        held = _read(scope, kind, stored.token)
         if held is None:
             stored.revision = max(revision, stored.revision)
             await mark_dirty(session, [scope], kind, now)
@@ -223,20 +209,56 @@ def _kind(document: Document) -> str:
     return "programme" if isinstance(document, Programme) else "config"
 
 
-async def _stored(
-    session: AsyncSession, names: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Stored]:
-    rows = await session.scalars(
-        sa.select(Stored).where(sa.tuple_(Stored.scope, Stored.kind).in_(names)).with_for_update()
+_TAKE = sa.text("""
+    WITH waiting AS MATERIALIZED (
+        SELECT scope, kind FROM dirty_scopes
+        WHERE (scope, kind) IN (
+            SELECT * FROM unnest(CAST(:scopes AS text[]), CAST(:kinds AS text[]))
+        )
+        FOR UPDATE SKIP LOCKED
+    ),
+    taken AS (
+        DELETE FROM dirty_scopes AS d USING waiting AS w
+        WHERE d.scope = w.scope AND d.kind = w.kind
+        RETURNING d.scope, d.kind
+    ),
+    held AS MATERIALIZED (
+        SELECT d.scope, d.kind, d.revision, d.token
+        FROM documents AS d JOIN taken AS t ON d.scope = t.scope AND d.kind = t.kind
+        FOR UPDATE OF d
     )
-    return {(row.scope, row.kind): row for row in rows}
+    SELECT t.scope, t.kind, h.revision, h.token
+    FROM taken AS t LEFT JOIN held AS h ON h.scope = t.scope AND h.kind = t.kind
+""")
+"""Marks and the documents that they stand for, both locked. Of a document that had to be waited
+for, its row is the newest; what it is compiled from is read only after this statement."""
 
 
-def _is_news(document: Document, stored: Stored | None, keys: Keys, now: datetime) -> bool:
+class _Held(NamedTuple):
+    """What is stored of a document."""
+
+    revision: int
+    token: bytes
+
+
+async def _taken(
+    session: AsyncSession, names: Collection[Name]
+) -> dict[tuple[str, str], _Held | None]:
+    """Those of these documents that are dirty and that nobody else works on."""
+    rows = await session.execute(
+        _TAKE, {"scopes": [name.scope for name in names], "kinds": [name.kind for name in names]}
+    )
+    return {
+        (scope, kind): None if token is None else _Held(revision, token)
+        for scope, kind, revision, token in rows
+    }
+
+
+def _is_news(document: Document, stored: _Held | None, keys: Keys, now: datetime) -> bool:
     """Tell whether a compiled document is to be issued."""
     if stored is None:
         return not isinstance(document, Programme) or bool(document.items)
-    held = _read(stored)
+    held = _read(document.scope, _kind(document), stored.token)
     return (
         held is None
         or not rule.says_the_same(held, document, now)
@@ -245,14 +267,14 @@ def _is_news(document: Document, stored: Stored | None, keys: Keys, now: datetim
     )
 
 
-def _read(stored: Stored) -> Document | None:
+def _read(scope: str, kind: str, token: bytes) -> Document | None:
     """What a stored document says; None when it cannot be read, and is to be issued anew."""
     try:
-        return read_own(stored.token)
+        return read_own(token)
     except WireError as error:
         log.error(  # noqa: TRY400 — it is mended at once
             "programmes.document.unreadable",
-            scope=stored.scope, kind=stored.kind, error=str(error),
+            scope=scope, kind=kind, error=str(error),
         )  # fmt: skip
         return None
 
@@ -272,41 +294,48 @@ async def _store(
         issued.append(Issued(document, keys.programme.sign(document)))
     if not issued:
         return issued
-    statement = insert(Stored).values(
-        [
-            {
-                "scope": document.scope,
-                "kind": _kind(document),
-                "revision": document.revision,
-                "token": token,
-                "issued_at": document.issued_at,
-                "not_after": document.not_after,
-                "published_revision": 0,
-            }
-            for document, token in issued
-        ]
-    )
-    changed = ("revision", "token", "issued_at", "not_after")
     await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["scope", "kind"],
-            set_={name: statement.excluded[name] for name in changed},
-        )
-    )
-    session.add_all(
-        ProgrammeRevision(
-            scope=document.scope,
-            revision=document.revision,
-            issued_at=document.issued_at,
-            published_at=None,
-            occurrence_ids=[UUID(item.occurrence_id) for item in document.items],
-        )
-        for document, _ in issued
-        if isinstance(document, Programme)
+        _STORE,
+        {
+            "scopes": [document.scope for document, _ in issued],
+            "kinds": [each.kind for each in issued],
+            "revisions": [document.revision for document, _ in issued],
+            "tokens": [token for _, token in issued],
+            "issued_at": [document.issued_at for document, _ in issued],
+            "not_after": [document.not_after for document, _ in issued],
+            "occurrences": [_occurrences(document) for document, _ in issued],
+        },
     )
     for each in issued:
         ISSUED.labels(each.kind).inc()
     return issued
+
+
+_STORE = sa.text("""
+    WITH new AS (
+        SELECT * FROM unnest(
+            CAST(:scopes AS text[]), CAST(:kinds AS text[]), CAST(:revisions AS bigint[]),
+            CAST(:tokens AS bytea[]), CAST(:issued_at AS timestamptz[]),
+            CAST(:not_after AS timestamptz[]), CAST(:occurrences AS text[])
+        ) AS n (scope, kind, revision, token, issued_at, not_after, occurrence_ids)
+    ),
+    carried AS (
+        INSERT INTO programme_revisions (scope, revision, issued_at, occurrence_ids)
+        SELECT scope, revision, issued_at, CAST(occurrence_ids AS uuid[])
+        FROM new WHERE kind = 'programme'
+    )
+    INSERT INTO documents (scope, kind, revision, token, issued_at, not_after, published_revision)
+    SELECT scope, kind, revision, token, issued_at, not_after, 0 FROM new
+    ON CONFLICT (scope, kind) DO UPDATE SET
+        revision = excluded.revision, token = excluded.token,
+        issued_at = excluded.issued_at, not_after = excluded.not_after
+""")
+
+
+def _occurrences(document: Document) -> str:
+    """What a programme carries, as PostgreSQL writes an array: theirs differ in length."""
+    items = document.items if isinstance(document, Programme) else []
+    return f"{{{','.join(str(UUID(item.occurrence_id)) for item in items)}}}"
 
 
 async def _programmes(
@@ -327,13 +356,12 @@ async def _programmes(
         )
     )
     named = {(row.bulletin_id, row.bulletin_revision) for row in rows}
-    approved = await approved_keys(session, named)
-    audio = await renditions(session, approved)
+    audio = await approved_renditions(session, named)
     carried: dict[str, list[Carried]] = defaultdict(list)
     refused: dict[UUID, WireError] = {}
     for row in rows:
         key = (row.bulletin_id, row.bulletin_revision)
-        if key not in approved:
+        if key not in audio:
             continue
         occurrence = Carried(
             occurrence_id=str(row.id),
