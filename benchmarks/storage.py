@@ -28,7 +28,7 @@ from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import db
 from broadcast.telemetry import heartbeats
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.presence import Patience
+from broadcast.telemetry.presence import PresenceThresholds
 from broadcast.upkeep.partitions import existing, pack_closed
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 
@@ -39,7 +39,7 @@ MIDNIGHT = datetime(2025, 6, 30, 17, tzinfo=UTC)
 """00:00 of 1 July in the province."""
 MINUTE = timedelta(minutes=1)
 _RANDOM = Random(1)  # noqa: S311 — no secret
-PATIENCE = Patience(silent=timedelta(seconds=150), offline=timedelta(minutes=10))
+THRESHOLDS = PresenceThresholds(silent=timedelta(seconds=150), offline=timedelta(minutes=10))
 
 HISTORY_DEVICES = 5000
 HISTORY_DAYS = 30
@@ -180,7 +180,7 @@ async def _beat(engine: AsyncEngine, devices: list[Device], minute: int) -> None
     for start in range(0, DEVICES, BATCH):
         some = batch[start : start + BATCH]
         async with db.transaction(engine) as session:
-            await heartbeats.record(session, [], some, [], at, live=True, patience=PATIENCE)
+            await heartbeats.record(session, [], some, [], at, live=True, thresholds=THRESHOLDS)
 
 
 _SIZES = sa.text("""

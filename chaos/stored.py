@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.config import Rules
-from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.heartbeats import presence_thresholds
 from chaos.verdict import Flip, Occurrence, Play, Stored
 
 _RECORDS = sa.text("""
@@ -43,7 +43,7 @@ _SCHEDULES = sa.text("SELECT id::text FROM schedules")
 
 async def read_stored(session: AsyncSession, rules: Rules, until: datetime) -> Stored:
     """What the database says of everything that was to start before `until`."""
-    wait = patience(rules)
+    wait = presence_thresholds(rules)
     patiences: dict[tuple[str, str], timedelta] = {
         ("silent", "silence"): wait.silent,
         ("silent", "gone"): min(wait.silent, wait.gone),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.devices.model import Device
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.presence import Patience
+from broadcast.telemetry.presence import PresenceThresholds
 from broadcast.wire.events import Boot, Clock, Gone, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
 
@@ -21,7 +21,7 @@ EIGHT = datetime(2025, 7, 1, 1, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
-PATIENCE = Patience(silent=timedelta(seconds=150), offline=timedelta(minutes=10))
+THRESHOLDS = PresenceThresholds(silent=timedelta(seconds=150), offline=timedelta(minutes=10))
 
 
 async def enrol(session: AsyncSession, *codes: str) -> list[Device]:

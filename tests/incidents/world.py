@@ -20,7 +20,7 @@ from broadcast.telemetry import heartbeats
 from broadcast.telemetry.model import DevicePresence
 from broadcast.telemetry.presence import Listening
 from broadcast.telemetry.sweep import keep_listening, sweep
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
 
 BEGAN = date(2020, 1, 1)
 RULES = Rules()
@@ -73,7 +73,7 @@ class World:
                 Installation(device_id=device.id, cluster_id=cluster.id, installed_at=EIGHT),
                 DevicePresence(device_id=device.id, presence="online", since=self.started_at,
                                session=1, seq=1, gone=False, last_seen_at=EIGHT,
-                               silent_after=EIGHT + PATIENCE.silent, held={},
+                               silent_after=EIGHT + THRESHOLDS.silent, held={},
                                mains=True, operator=operators[number % len(operators)]),
             ])  # fmt: skip
         await touch(session)
@@ -98,12 +98,12 @@ class World:
             {
                 "ids": [self.devices[number].id for number in up],
                 "at": [self.now - (number * 7 % 60) * SECOND for number in up],
-                "silent": PATIENCE.silent,
+                "silent": THRESHOLDS.silent,
             },
         )
 
     async def fall(self, numbers: Collection[int], **said: object) -> None:
-        """These are not heard any more; what their last heartbeat said of their lifelines."""
+        """These are not heard any more; what their last heartbeat said of mains and operator."""
         await self.hear()
         self.down |= set(numbers)
         if said:
@@ -122,7 +122,7 @@ class World:
         boots = [boot(device, session, self.now, reason=reason) for device in who if reason]
         beats = [beat(device, session, 1, self.now) for device in who]
         await heartbeats.record(
-            self.session, boots, beats, [], self.now, live=True, patience=PATIENCE
+            self.session, boots, beats, [], self.now, live=True, thresholds=THRESHOLDS
         )
 
     async def run(

@@ -220,7 +220,7 @@ class Happenings:
         received_at = beats[-1].message.sent_at + late * DAY
         await heartbeats.record(
             self.session, [], [*beats, beats[-1]], [], received_at, live=False,
-            patience=heartbeats.patience(Rules()),
+            thresholds=heartbeats.presence_thresholds(Rules()),
         )  # fmt: skip
 
     async def unheard(self, number: int) -> None:

@@ -413,7 +413,7 @@ class Invention:
 
     async def _heartbeats(self) -> None:
         """Most of the minutes around the broadcast hours; devices also live while in no place."""
-        patience = heartbeats.patience(Rules())
+        thresholds = heartbeats.presence_thresholds(Rules())
         windows = [(time(4, 50), 70), (time(23, 30), 55)]
         quality = {each: self.random.choice([1.0, 1.0, 0.95, 0.9, 0.7]) for each in self.devices}
         seq, day = 0, BEGIN
@@ -438,7 +438,7 @@ class Invention:
             received_at = datetime.combine(day, time(1), LOCAL) + self.random.random() * DAY
             for batch in (beats, self.random.sample(beats, len(beats) // 10)):
                 await heartbeats.record(
-                    self.session, [], batch, [], received_at, live=False, patience=patience
+                    self.session, [], batch, [], received_at, live=False, thresholds=thresholds
                 )
 
 

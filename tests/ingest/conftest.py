@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.config import Settings
 from broadcast.devices.model import Device
-from broadcast.ingest import batch, echo, intake
+from broadcast.ingest import echo, pipeline, store
+from broadcast.ingest.pipeline import Pipeline
 from broadcast.kit import db
 from broadcast.programmes.keys import Keys
 from broadcast.wire.envelope import SigningKey
@@ -22,9 +23,9 @@ from tests.ingest.inbox import Acked, Inbox, Message, Until
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same path with shorter waits."""
-    monkeypatch.setattr(intake, "GATHER_STEP", 0.005)
-    monkeypatch.setattr(batch, "FIRST_RETRY", 0.02)
-    monkeypatch.setattr(batch, "LONGEST_RETRY", 0.05)
+    monkeypatch.setattr(pipeline, "GATHER_STEP", 0.005)
+    monkeypatch.setattr(store, "FIRST_RETRY", 0.02)
+    monkeypatch.setattr(store, "LONGEST_RETRY", 0.05)
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.05)
 
 
@@ -50,7 +51,7 @@ async def running(
     engine: AsyncEngine, inbox: Inbox, keys: Keys, devices: list[Device]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The inbound path, running; A, B and C are enrolled."""
-    task = asyncio.create_task(batch.take(engine, inbox, Settings(), keys))
+    task = asyncio.create_task(Pipeline(engine, inbox, Settings(), keys).run())
     yield task
     failed = task.done()
     task.cancel()

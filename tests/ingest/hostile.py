@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.dead_letters import RejectReason
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import EVENTS
 from tests.ingest.inbox import PREFIX
@@ -66,7 +66,7 @@ class Said(NamedTuple):
     topic: str
     payload: bytes
     retain: bool
-    why: Why | None
+    why: RejectReason | None
 
 
 class Hostile:
@@ -194,24 +194,24 @@ class Hostile:
         topic = self._chance.choice(TOPICS)
         if self._chance.random() < 0.1:
             topic = f"{PREFIX}/device/{self._chance.randrange(10**9)}/event/{kind}/x"
-        return Said(topic, self._dump(body), self._chance.random() < 0.2, Why.TOPIC)
+        return Said(topic, self._dump(body), self._chance.random() < 0.2, RejectReason.TOPIC)
 
     def _wrong_kind(self) -> Said:
         kind, body = self._valid()
         other = self._chance.choice(
             (kind.upper(), f"{kind}s", "x", "will", "journal_ack", "config")
         )
-        return Said(self._topic(other), self._dump(body), False, Why.KIND)
+        return Said(self._topic(other), self._dump(body), False, RejectReason.KIND)
 
     def _retained(self) -> Said:
         kind, body = self._valid()
-        return Said(self._topic(kind), self._dump(body), True, Why.RETAINED)
+        return Said(self._topic(kind), self._dump(body), True, RejectReason.RETAINED)
 
     def _unknown_device(self) -> Said:
         kind, body = self._valid()
         code = self._chance.choice(("nobody", "H-1.", f"U-{self._chance.randrange(10**9)}"))
         topic = f"{PREFIX}/device/{code}/event/{kind}"
-        return Said(topic, self._dump(body), False, Why.UNKNOWN_DEVICE)
+        return Said(topic, self._dump(body), False, RejectReason.UNKNOWN_DEVICE)
 
     # --- pieces ---------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Hostile:
         return f"{PREFIX}/device/{self._chance.choice(self._devices)}/event/{kind}"
 
     def _said(self, kind: str, raw: bytes) -> Said:
-        why = Why.TOO_LARGE if len(raw) > MAX_EVENT_BYTES else None
+        why = RejectReason.TOO_LARGE if len(raw) > MAX_EVENT_BYTES else None
         return Said(self._topic(kind), raw, False, why)
 
     def _occurrence(self) -> str:

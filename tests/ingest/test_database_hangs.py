@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.embedded.postgres import EmbeddedPostgres
-from broadcast.ingest import batch
+from broadcast.ingest import store
 from broadcast.kit import clock, db
 from broadcast.telemetry.model import Heartbeat as Stored
 from broadcast.wire.events import Clock, Heartbeat
@@ -38,10 +38,10 @@ async def test_a_database_that_hangs_is_tried_again_for_ever(
     engine: AsyncEngine, postgres: EmbeddedPostgres, inbox: Inbox, acked: Acked, until: Until
 ) -> None:
     await acked(inbox.put("A", "heartbeat", beat(1)))
-    retries = batch.RETRIES._value.get()
+    retries = store.RETRIES._value.get()
     with frozen(postgres):
         said = [inbox.put(device, "heartbeat", beat(2)) for device in "ABC"]
-        await until(lambda: batch.RETRIES._value.get() >= retries + 2)
+        await until(lambda: store.RETRIES._value.get() >= retries + 2)
         assert not any(message.acked for message in said)
     await acked(*said)
     async with db.transaction(engine) as session:

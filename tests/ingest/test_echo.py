@@ -48,13 +48,13 @@ class Wire:
         """Everything that waits comes back and is committed."""
         probe = None
         for payload in self.queue:
-            probe = self.echo.came_back(payload) or probe
+            probe = self.echo.received(payload) or probe
         self.queue.clear()
         if probe is None:
             return None
-        span = self.echo.heard(probe)
+        span = self.echo.span_up_to(probe)
         if stored and span is not None:
-            self.echo.stored(span, probe)
+            self.echo.committed(span, probe)
         return span
 
 
@@ -177,34 +177,34 @@ def test_no_span_reaches_past_what_has_come_back(actions: list[str]) -> None:
                     wire.offset += timedelta(hours=1 if len(sent) % 2 else -1)
                 case "wait":
                     wire.monotonic += 40
-        assert len(wire.echo._sent) <= module.FORGOTTEN
+        assert len(wire.echo._sent) <= module.MOST_ON_THEIR_WAY
 
 
-def test_link_that_gives_nothing_back_is_deaf_until_it_is_made_anew(wire: Wire) -> None:
+def test_link_that_gives_nothing_back_is_stalled_until_it_is_made_anew(wire: Wire) -> None:
     wire.send()
-    wire.idle_seconds = module.DEAF_SECONDS
-    wire.monotonic += module.DEAF_SECONDS - 1
-    assert not wire.echo._is_deaf(), "its echo may still come"
+    wire.idle_seconds = module.STALLED_SECONDS
+    wire.monotonic += module.STALLED_SECONDS - 1
+    assert not wire.echo._is_stalled(), "its echo may still come"
     wire.monotonic += 1
-    assert wire.echo._is_deaf()
+    assert wire.echo._is_stalled()
     wire.connection += 1
-    assert not wire.echo._is_deaf(), "nothing was said over this one yet"
+    assert not wire.echo._is_stalled(), "nothing was said over this one yet"
 
 
 @pytest.mark.parametrize("why", ["away", "behind", "answered"])
-def test_link_is_not_deaf_when_it_is_away_or_we_are_behind_or_it_answers(
+def test_link_has_not_stalled_when_it_is_away_or_we_are_behind_or_it_answers(
     wire: Wire, why: str
 ) -> None:
     wire.send()
-    wire.monotonic += 2 * module.DEAF_SECONDS
-    wire.idle_seconds = 0.0 if why == "behind" else 2 * module.DEAF_SECONDS
+    wire.monotonic += 2 * module.STALLED_SECONDS
+    wire.idle_seconds = 0.0 if why == "behind" else 2 * module.STALLED_SECONDS
     wire.connected = why != "away"
     if why == "answered":
         wire.take()
-    assert not wire.echo._is_deaf()
+    assert not wire.echo._is_stalled()
 
 
-async def test_deaf_link_is_made_anew_once(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stalled_link_is_made_anew_once(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = 0
 
     async def turn(_: float) -> None:
@@ -212,7 +212,7 @@ async def test_deaf_link_is_made_anew_once(wire: Wire, monkeypatch: pytest.Monke
         turns += 1
         wire.monotonic += 1
         wire.idle_seconds += 1
-        if turns == 1.5 * module.DEAF_SECONDS:
+        if turns == 1.5 * module.STALLED_SECONDS:
             raise asyncio.CancelledError
 
     monkeypatch.setattr(module.asyncio, "sleep", turn)

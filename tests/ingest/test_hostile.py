@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.commands.model import CommandResult
 from broadcast.devices.model import Device, Installation
-from broadcast.ingest import batch, throttle
+from broadcast.ingest import store, throttle
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Journal
 from broadcast.telemetry import dead_letters
-from broadcast.telemetry.dead_letters import Why
-from broadcast.telemetry.model import DeadLetter
+from broadcast.telemetry.dead_letters import RejectReason
+from broadcast.telemetry.model import DeadLetterRow
 from broadcast.telemetry.online_minutes import bit, from_bits, minute_of
 from broadcast.wire import events
 from broadcast.wire.events import EVENTS
@@ -43,11 +43,11 @@ def never_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def taken() -> dict[str, float]:
-    return {kind: batch.MESSAGES.labels(kind)._value.get() for kind in EVENTS}
+    return {kind: store.MESSAGES.labels(kind)._value.get() for kind in EVENTS}
 
 
-def refused() -> dict[Why, float]:
-    return {why: dead_letters.LETTERS.labels(why.value)._value.get() for why in Why}
+def refused() -> dict[RejectReason, float]:
+    return {why: dead_letters.LETTERS.labels(why.value)._value.get() for why in RejectReason}
 
 
 def grown(before: dict[Any, float], after: dict[Any, float]) -> Tally[Any]:
@@ -145,7 +145,7 @@ async def test_hostile_messages_are_all_accounted_for_and_disturb_nobody(
 ) -> None:  # fmt: skip
     hostile = Hostile(20251126, HOSTILE, occurrences)
     honest = Honest(inbox)
-    certain: Tally[Why] = Tally()
+    certain: Tally[RejectReason] = Tally()
     put = 0
     with accounts() as account:
         for _ in range(MESSAGES // AT_ONCE):
@@ -161,13 +161,20 @@ async def test_hostile_messages_are_all_accounted_for_and_disturb_nobody(
             inbox.published.clear()
     refused = account["refused"]
     # A conflict is a letter about a record of a message that was taken.
-    conflicts = refused.pop(Why.JOURNAL_CONFLICT)
+    conflicts = refused.pop(RejectReason.JOURNAL_CONFLICT)
     assert account["taken"].total() + refused.total() == put
     assert conflicts > 0
-    assert refused[Why.UNSTORABLE] == 0, "the database had to find what the contract should refuse"
-    for why in (Why.TOPIC, Why.KIND, Why.RETAINED, Why.TOO_LARGE):
+    assert refused[RejectReason.UNSTORABLE] == 0, (
+        "the database had to find what the contract should refuse"
+    )
+    for why in (
+        RejectReason.TOPIC,
+        RejectReason.KIND,
+        RejectReason.RETAINED,
+        RejectReason.TOO_LARGE,
+    ):
         assert refused[why] == certain[why], why
-    assert refused[Why.UNKNOWN_DEVICE] == certain[Why.UNKNOWN_DEVICE]
+    assert refused[RejectReason.UNKNOWN_DEVICE] == certain[RejectReason.UNKNOWN_DEVICE]
     assert all(account["taken"][kind] > 100 for kind in EVENTS), "not every kind was tried"
     await honest.check(engine)
 
@@ -190,11 +197,11 @@ async def test_flood_that_the_database_refuses_is_worked_off(
             said.append(inbox.put("ABC"[number % 3], "command_result", result))
         await acked(*said)
     assert account["taken"]["command_result"] == 100
-    assert account["refused"][Why.UNSTORABLE] == 300
+    assert account["refused"][RejectReason.UNSTORABLE] == 300
     async with db.transaction(engine) as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(CommandResult)) == 100
-        accounted = sa.select(sa.func.count() + sa.func.sum(DeadLetter.more))
-        assert await session.scalar(accounted.select_from(DeadLetter)) == 300
+        accounted = sa.select(sa.func.count() + sa.func.sum(DeadLetterRow.more))
+        assert await session.scalar(accounted.select_from(DeadLetterRow)) == 300
 
 
 async def test_ten_thousand_journals_and_an_impossible_session_cost_a_device_only_its_own(

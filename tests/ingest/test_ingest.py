@@ -13,16 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.commands.model import CommandResult
 from broadcast.delivery import replies as orders
 from broadcast.devices.model import Device
-from broadcast.ingest import batch, intake, throttle
+from broadcast.ingest import decode, pipeline, store, throttle
+from broadcast.ingest.decode import Decoder
 from broadcast.kit import clock, db
 from broadcast.plays.model import JournalRecord
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import Document
 from broadcast.telemetry import dead_letters, readiness
-from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.dead_letters import RejectReason
 from broadcast.telemetry.model import (
     Boot,
-    DeadLetter,
+    DeadLetterRow,
     DevicePresence,
     Fault,
     Heartbeat,
@@ -65,9 +66,9 @@ async def count(engine: AsyncEngine, table: Any) -> int:
         return await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
-async def letters(engine: AsyncEngine) -> list[DeadLetter]:
+async def letters(engine: AsyncEngine) -> list[DeadLetterRow]:
     async with db.transaction(engine) as session:
-        return list(await session.scalars(sa.select(DeadLetter).order_by(DeadLetter.id)))
+        return list(await session.scalars(sa.select(DeadLetterRow).order_by(DeadLetterRow.id)))
 
 
 async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, acked: Acked) -> None:
@@ -100,8 +101,13 @@ async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, ack
 
 
 LETTERS = (
-    Why.MALFORMED, Why.UNKNOWN_DEVICE, Why.RETAINED, Why.KIND, Why.TOO_LARGE, Why.TOPIC,
-)  # fmt: skip
+    RejectReason.MALFORMED,
+    RejectReason.UNKNOWN_DEVICE,
+    RejectReason.RETAINED,
+    RejectReason.KIND,
+    RejectReason.TOO_LARGE,
+    RejectReason.TOPIC,
+)
 
 
 async def test_what_cannot_be_taken_is_kept_with_its_reason_and_stops_nobody(
@@ -195,7 +201,7 @@ async def test_bug_of_ours_buries_the_message_that_wakes_it_and_no_other(
     record = readiness.record
 
     async def buggy(session: Any, arrivals: Any, received_at: Any) -> None:
-        if any(arrival.code == "B" for arrival in arrivals):
+        if any(arrival.device_code == "B" for arrival in arrivals):
             raise KeyError("unforeseen")
         await record(session, arrivals, received_at)
 
@@ -217,16 +223,16 @@ async def test_nothing_is_acknowledged_or_lost_while_the_database_is_unwell(
     acked: Acked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "BATCH_SIZE", 100)
+    monkeypatch.setattr(pipeline, "BATCH_SIZE", 100)
     first = inbox.put("A", "heartbeat", beat(1))
     await acked(first)
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE journal_records RENAME TO away"))
-    retries = batch.RETRIES._value.get()
+    retries = store.RETRIES._value.get()
     said = [inbox.put("A", "heartbeat", beat(2)), inbox.put("A", "playback", playback(1))]
-    await until(lambda: batch.RETRIES._value.get() >= retries + 3)
+    await until(lambda: store.RETRIES._value.get() >= retries + 3)
     later = [inbox.put(each, "heartbeat", beat(seq)) for seq in range(1, 900) for each in "BC"]
-    await until(lambda: batch.RETRIES._value.get() >= retries + 5)
+    await until(lambda: store.RETRIES._value.get() >= retries + 5)
     assert inbox.acked == [first]
     assert inbox.published == []
     assert inbox.waiting >= len(later) - 2 * 100, "more than the next batch was taken"
@@ -243,14 +249,17 @@ async def test_what_waits_for_the_database_is_counted_once(
 ) -> None:
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE dead_letters RENAME TO away"))
-    letters_before = dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get()
-    retries = batch.RETRIES._value.get()
+    letters_before = dead_letters.LETTERS.labels(RejectReason.MALFORMED.value)._value.get()
+    retries = store.RETRIES._value.get()
     said = inbox.put("A", "heartbeat", b"{")
-    await until(lambda: batch.RETRIES._value.get() >= retries + 3)
+    await until(lambda: store.RETRIES._value.get() >= retries + 3)
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE away RENAME TO dead_letters"))
     await acked(said)
-    assert dead_letters.LETTERS.labels(Why.MALFORMED.value)._value.get() == letters_before + 1
+    assert (
+        dead_letters.LETTERS.labels(RejectReason.MALFORMED.value)._value.get()
+        == letters_before + 1
+    )
 
 
 async def test_message_that_comes_again_changes_nothing(
@@ -483,7 +492,7 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
     engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle, "BURST", 50)
-    held_up = intake.THROTTLED.labels("heartbeat")._value.get()
+    held_up = decode.THROTTLED.labels("heartbeat")._value.get()
     flood = [inbox.put("A", "heartbeat", beat(seq)) for seq in range(1, 500)]
     honest = [inbox.put("B", "heartbeat", beat(seq)) for seq in range(1, 20)]
     proof = inbox.put("A", "playback", playback(1))
@@ -492,7 +501,7 @@ async def test_a_device_that_floods_is_held_to_a_share_and_named(
         fault = (await session.scalars(sa.select(Fault))).one()
     assert (fault.device_id, fault.kind, fault.closed_at) == (1, "flooding", None)
     assert 50 <= await count(engine, Heartbeat) - len(honest) < 80
-    assert intake.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
+    assert decode.THROTTLED.labels("heartbeat")._value.get() - held_up > 400
     assert await count(engine, JournalRecord) == 1
     assert all(message.acked == 1 for message in flood)
 
@@ -520,9 +529,9 @@ async def test_message_of_which_no_dead_letter_can_be_stored_ends_nothing(
         await keep(session, found, *rest)
 
     monkeypatch.setattr(dead_letters, "keep", picky)
-    lost = batch.LOST._value.get()
+    lost = store.LOST._value.get()
     await acked(*(inbox.put(device, "readiness", b"{}") for device in "ABC"))
-    assert batch.LOST._value.get() == lost + 1
+    assert store.LOST._value.get() == lost + 1
     assert [letter.device_code for letter in await letters(engine)] == ["A", "C"]
     await acked(inbox.put("B", "heartbeat", beat(1)))
     assert await count(engine, Heartbeat) == 1
@@ -531,14 +540,14 @@ async def test_message_of_which_no_dead_letter_can_be_stored_ends_nothing(
 async def test_message_that_wakes_a_bug_of_the_reader_is_a_dead_letter(
     engine: AsyncEngine, inbox: Inbox, acked: Acked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = intake.Reader.read
+    decode_event = Decoder._arrival
 
-    def buggy(self: Any, topic: str, *rest: Any, **more: Any) -> Any:
-        if "/B/" in topic:
+    def buggy(self: Decoder, code: str, *rest: Any) -> Any:
+        if code == "B":
             raise RecursionError("unforeseen")
-        return read(self, topic, *rest, **more)
+        return decode_event(self, code, *rest)
 
-    monkeypatch.setattr(intake.Reader, "read", buggy)
+    monkeypatch.setattr(Decoder, "_arrival", buggy)
     await acked(*(inbox.put(device, "heartbeat", beat(1)) for device in "ABC"))
     (letter,) = await letters(engine)
     assert (letter.device_code, "unforeseen" in letter.reason) == ("B", True)

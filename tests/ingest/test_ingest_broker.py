@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.config import Mqtt, Settings
 from broadcast.devices.model import Device
-from broadcast.ingest import batch, throttle, worker
+from broadcast.ingest import store, throttle, worker
 from broadcast.kit import clock, db
 from broadcast.mqtt.link import Link
 from broadcast.programmes.keys import Keys
 from broadcast.telemetry import dead_letters
-from broadcast.telemetry.dead_letters import Why
+from broadcast.telemetry.dead_letters import RejectReason
 from broadcast.telemetry.model import Boot, Heartbeat, OnlineMinutes
 from broadcast.wire import events
 from broadcast.wire.codec import encode
@@ -81,11 +81,11 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
             await first_word(engine, device)
             async with db.transaction(engine) as session:
                 await session.execute(sa.text("ALTER TABLE device_presence RENAME TO away"))
-            retries = batch.RETRIES._value.get()
+            retries = store.RETRIES._value.get()
             for seq in range(40):
                 await device.publish(topic, beat(seq + 1))
             async with asyncio.timeout(20):
-                while batch.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
+                while store.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
                     await asyncio.sleep(0.02)
         async with db.transaction(engine) as session:
             await session.execute(sa.text("ALTER TABLE away RENAME TO device_presence"))
@@ -135,10 +135,10 @@ async def test_hostile_messages_over_the_broker_are_accounted_for_and_disturb_no
 
 def accounted() -> int:
     """Messages that were taken or refused so far."""
-    conflicts = dead_letters.LETTERS.labels(Why.JOURNAL_CONFLICT.value)._value.get()
+    conflicts = dead_letters.LETTERS.labels(RejectReason.JOURNAL_CONFLICT.value)._value.get()
     return round(
-        sum(batch.MESSAGES.labels(kind)._value.get() for kind in events.EVENTS)
-        + sum(dead_letters.LETTERS.labels(why.value)._value.get() for why in Why)
+        sum(store.MESSAGES.labels(kind)._value.get() for kind in events.EVENTS)
+        + sum(dead_letters.LETTERS.labels(why.value)._value.get() for why in RejectReason)
         - conflicts
     )
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.config import Ingest, Mqtt, Settings
 from broadcast.embedded.broker import Broker
-from broadcast.ingest import batch, echo
+from broadcast.ingest import echo
 from broadcast.ingest import worker as ingest_worker
+from broadcast.ingest.store import Batch, Committed, Store
 from broadcast.kit import clock, db
 from broadcast.mqtt.features import shares_subscriptions
 from broadcast.mqtt.link import Link
@@ -38,13 +39,14 @@ ROUNDS = 12
 def worked_off(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How many messages each worker has taken."""
     taken: Counter[int] = Counter()
-    record = batch._Ingest._record
+    commit = Store._commit
 
-    async def counting(self: batch._Ingest, session: Any, told: Any, *more: Any) -> None:
-        await record(self, session, told, *more)
-        taken[self._share.worker] += sum(map(len, told.by_kind.values()))
+    async def counting(self: Store, batch: Batch) -> Committed:
+        committed = await commit(self, batch)
+        taken[self._assignment.worker] += sum(map(len, committed.by_kind.values()))
+        return committed
 
-    monkeypatch.setattr(batch._Ingest, "_record", counting)
+    monkeypatch.setattr(Store, "_commit", counting)
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.1)
     return taken
 

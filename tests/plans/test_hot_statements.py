@@ -15,18 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.commands import answers
 from broadcast.config import Rules
 from broadcast.delivery.wanted import Wanted, tokens
-from broadcast.ingest.enrolment_cache import Roll
+from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.plays import closer, explain, reports, routes, self_tests
 from broadcast.plays.model import Play
 from broadcast.telemetry import dead_letters, heartbeats, readiness
 from broadcast.telemetry import routes as telemetry_routes
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.dead_letters import Budget, Letter, Why
+from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
 from broadcast.telemetry.model import ListeningSpan
 from broadcast.telemetry.sweep import sweep
 from broadcast.web.rest import Paging
 from broadcast.wire import events
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE
+from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS
 from tests.plans.conftest import Plan, Plans, whole
 
 NOW = EIGHT
@@ -59,7 +59,7 @@ async def test_heartbeats(plans: Plans) -> None:
         await heartbeats.record(
             session, [boot(n) for n in range(501, 551)], [beat(n) for n in BATCH],
             [Arrival(n, f"D-{n}", events.Gone(session=1000)) for n in range(600, 620)], NOW,
-            live=True, patience=PATIENCE,
+            live=True, thresholds=THRESHOLDS,
         )  # fmt: skip
 
     found = await plans(work)
@@ -100,9 +100,9 @@ async def test_other_words_of_devices(plans: Plans) -> None:
         tested = [tone(n) for n in range(3, 150, 3)]
         await answers.record_results(session, tested, NOW)
         await self_tests.touched(session, tested)
-        letter = Letter(Why.MALFORMED, "t", "D-1", b"x", "r")
+        letter = DeadLetter(RejectReason.MALFORMED, "t", "D-1", b"x", "r")
         await dead_letters.keep(session, [letter] * 500, NOW, Budget())
-        await Roll().look_up(session, {f"D-{n}" for n in range(1, 51)})
+        await EnrolmentCache().load(session, {f"D-{n}" for n in range(1, 51)})
 
     found = [plan for plan in await plans(work) if "LIMIT" not in plan.statement]
     assert whole(found) == []

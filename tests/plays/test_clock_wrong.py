@@ -21,7 +21,7 @@ from broadcast.telemetry.heartbeats import record
 from broadcast.telemetry.model import DevicePresence, Fault
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.events import Clock, EndReason, Heartbeat, Skipped, SkipReason
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
 from tests.plays.test_settle import FACTS, LATE, SOON, WAIT, ended, outcome, skipped, started
 from tests.plays.world import CLOSED, World
 from tests.plays.world import ended as ended_record
@@ -145,7 +145,7 @@ async def fault(world: World) -> Fault | None:
 async def beat(world: World, seq: int, sent_at: datetime, received_at: datetime) -> None:
     message = Heartbeat(session=1, seq=seq, sent_at=sent_at, clock=Clock(trusted=True))
     arrival = Arrival(world.devices["D-1"].id, "D-1", message)
-    await record(world.session, (), [arrival], (), received_at, live=True, patience=PATIENCE)
+    await record(world.session, (), [arrival], (), received_at, live=True, thresholds=THRESHOLDS)
 
 
 @pytest.mark.parametrize("seconds", [90, 3600])

@@ -21,18 +21,18 @@ from broadcast.telemetry.online_minutes import happened_at
 from broadcast.telemetry.presence import (
     CLOCK_SET,
     LAPSE,
-    Flip,
     Listening,
     Presence,
+    PresenceTransition,
     State,
-    believed,
-    gone,
-    heard,
+    after_last_will,
+    after_message,
+    after_silence,
+    clamped,
     lies_ahead,
     listen,
-    overdue,
 )
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
 
 HOUR = 3600
 SETTLED = 5
@@ -46,7 +46,7 @@ class Server:
     offset: int = 0
     """Server's clock minus true time, seconds."""
     state: State | None = None
-    flips: list[Flip] = field(default_factory=list)
+    transitions: list[PresenceTransition] = field(default_factory=list)
     waiting: deque[tuple[int, datetime]] = field(default_factory=deque)
     """At the broker or on the device: sequence number and time of sending."""
     spans: dict[datetime, Listening] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Server:
         while self.waiting:
             seq, sent_at = self.waiting.popleft()
             at = now if live else happened_at(sent_at, now, trusted=self.trusted)
-            known = self.state and believed(self.state, now, PATIENCE)
-            self.state, flip = heard(known, 1, seq, at, PATIENCE, "heartbeat")
-            self.flips += [flip] if flip else []
+            known = self.state and clamped(self.state, now, THRESHOLDS)
+            self.state, transition = after_message(known, 1, seq, at, THRESHOLDS, "heartbeat")
+            self.transitions += [transition] if transition else []
         if second >= self._connected_since + SETTLED:
             self._span = listen(self._span, now, elapsed=elapsed, unbroken=True)
             self._span_second = second
@@ -88,8 +88,10 @@ class Server:
         now = self.reads(second)
         span = next(reversed(self.spans.values()), None)  # the last one begun
         if self.state is not None and span is not None and not lies_ahead(span, now):
-            self.state, found = overdue(believed(self.state, now, PATIENCE), span, PATIENCE)
-            self.flips += found
+            self.state, found = after_silence(
+                clamped(self.state, now, THRESHOLDS), span, THRESHOLDS
+            )
+            self.transitions += found
 
 
 Steps = list[tuple[int, int]]
@@ -153,7 +155,7 @@ def test_device_that_beats_on_time_never_flips(
 ) -> None:
     server = Server(trusted=trusted)
     play(server, LENGTH, steps, absences, beats)
-    assert [flip.presence for flip in server.flips] == [Presence.ONLINE]
+    assert [transition.presence for transition in server.transitions] == [Presence.ONLINE]
 
 
 @settings(max_examples=100)
@@ -164,11 +166,11 @@ def test_device_that_falls_flips_soon_after_the_clock_is_left_alone(
     server = Server(trusted=trusted)
     seen = play(server, LENGTH, steps, absences, {beat for beat in beats if beat <= falls_at})
     calm = max([falls_at, *(at for at, _ in steps), *(at + long for at, long, _ in absences)])
-    silent_by = calm + PATIENCE.silent // SECOND + SETTLED + 2 * CLOCK_SET // SECOND
+    silent_by = calm + THRESHOLDS.silent // SECOND + SETTLED + 2 * CLOCK_SET // SECOND
     assert seen[silent_by] in {Presence.SILENT, Presence.OFFLINE}
-    offline_by = calm + PATIENCE.offline // SECOND + SETTLED + 2 * CLOCK_SET // SECOND
+    offline_by = calm + THRESHOLDS.offline // SECOND + SETTLED + 2 * CLOCK_SET // SECOND
     assert set(list(seen.values())[offline_by - min(seen) :]) == {Presence.OFFLINE}
-    assert all(a.presence != b.presence for a, b in pairwise(server.flips))
+    assert all(a.presence != b.presence for a, b in pairwise(server.transitions))
 
 
 @settings(max_examples=100)
@@ -208,10 +210,10 @@ def test_session_that_is_counted_again_is_believed_once_the_known_one_is_silent(
         Presence.SILENT, EIGHT, session=65537, seq=1000, gone=False, last_seen_at=EIGHT,
         silent_after=EIGHT + 150 * SECOND,
     )  # fmt: skip
-    soon, _ = heard(state, 65537, 1, EIGHT + MINUTE, PATIENCE, "heartbeat")
+    soon, _ = after_message(state, 65537, 1, EIGHT + MINUTE, THRESHOLDS, "heartbeat")
     assert soon is state
-    later, flip = heard(state, 65537, 1, EIGHT + 5 * MINUTE, PATIENCE, "heartbeat")
-    assert (later.seq, flip and flip.presence) == (1, Presence.ONLINE)
+    later, transition = after_message(state, 65537, 1, EIGHT + 5 * MINUTE, THRESHOLDS, "heartbeat")
+    assert (later.seq, transition and transition.presence) == (1, Presence.ONLINE)
 
 
 @given(
@@ -227,13 +229,13 @@ def test_late_last_will_never_marks_the_connection_that_stands(numbers: Any, dat
     for session in numbers:
         for seq in range(4):
             at += MINUTE
-            state, _ = heard(state, session, seq, at, PATIENCE, "heartbeat")
+            state, _ = after_message(state, session, seq, at, THRESHOLDS, "heartbeat")
             due = data.draw(st.lists(st.sampled_from(wills), max_size=2)) if wills else []
             for will in due:
-                told = gone(state, will, at, PATIENCE)
+                told = after_last_will(state, will, at, THRESHOLDS)
                 assert told is state or will == state.session
         wills.append(session)
         if data.draw(st.booleans()):
             at += 3 * MINUTE
-        after = gone(state, session + 100, at, PATIENCE)
+        after = after_last_will(state, session + 100, at, THRESHOLDS)
         assert after is state

@@ -18,12 +18,12 @@ from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry import heartbeats, sweep
-from broadcast.telemetry.fast_path import Steady
+from broadcast.telemetry.fast_path import FastPath
 from broadcast.telemetry.model import DevicePresence, Heartbeat, OnlineMinutes, PresenceChange
 from broadcast.telemetry.presence import Listening
 from broadcast.wire.events import Supply
 from tests.conftest import rolled_back
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, beat, boot, enrol, will
 
 RULES = Rules(return_within=timedelta(0))
 
@@ -101,7 +101,7 @@ def arrivals(
 
 
 async def history(
-    postgres: EmbeddedPostgres, story: list[Batch], remembering: list[Steady] | None
+    postgres: EmbeddedPostgres, story: list[Batch], remembering: list[FastPath] | None
 ) -> list[list[dict[str, Any]]]:
     """All rows at the end of a story, without the ids that the database gives."""
     async with rolled_back(postgres) as session:
@@ -115,8 +115,8 @@ async def history(
             for attempt in (1, 2) if batch.rolled_back else (2,):
                 inner = await session.begin_nested()
                 await heartbeats.record(
-                    session, boots, beats, wills, now, live=batch.live, patience=PATIENCE,
-                    steady=remembering[batch.worker] if remembering else None,
+                    session, boots, beats, wills, now, live=batch.live, thresholds=THRESHOLDS,
+                    fast_path=remembering[batch.worker] if remembering else None,
                 )  # fmt: skip
                 if attempt == 1:
                     await inner.rollback()
@@ -146,19 +146,19 @@ def test_remembering_changes_nothing_but_the_way(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_ways = 0
-    took = Steady.took
+    confirm = FastPath.confirm
 
-    def counting(self: Steady, steps: Any, devices: Any) -> None:
+    def counting(self: FastPath, steps: Any, devices: Any) -> None:
         nonlocal short_ways
         short_ways += len(devices)
-        took(self, steps, devices)
+        confirm(self, steps, devices)
 
-    monkeypatch.setattr(Steady, "took", counting)
+    monkeypatch.setattr(FastPath, "confirm", counting)
 
     @given(story=batches)
     @settings(max_examples=40)
     def compare(story: list[Batch]) -> None:
-        remembered = asyncio.run(history(postgres, story, [Steady(), Steady()]))
+        remembered = asyncio.run(history(postgres, story, [FastPath(), FastPath()]))
         assert remembered == asyncio.run(history(postgres, story, None))
 
     compare()
@@ -168,12 +168,12 @@ def test_remembering_changes_nothing_but_the_way(
 async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:
     (device,) = await enrol(session, "A")
     await db.ensure_day(session, EIGHT.astimezone(LOCAL).date())
-    remembered = Steady()
+    remembered = FastPath()
 
     async def record(seq: int, at: Any) -> None:
         await heartbeats.record(
             session, (), [beat(device, seq=seq, sent_at=at)], (), at, live=True,
-            patience=PATIENCE, steady=remembered,
+            thresholds=THRESHOLDS, fast_path=remembered,
         )  # fmt: skip
 
     await record(1, EIGHT)

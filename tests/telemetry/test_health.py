@@ -25,7 +25,7 @@ from broadcast.telemetry.model import HealthHour, HealthProgress
 from broadcast.telemetry.online_minutes import happened_at
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, beat, enrol
+from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol
 from tests.web.calling import MONITOR, called_by
 
 KEEP = timedelta(days=30)
@@ -35,7 +35,9 @@ NINE = EIGHT + HOUR
 async def receive(engine: AsyncEngine, at: datetime, *beats: Arrival[Heartbeat]) -> None:
     async with db.transaction(engine) as session:
         await db.ensure_day(session, at.astimezone(LOCAL).date())
-        await heartbeats.record(session, [], list(beats), [], at, live=False, patience=PATIENCE)
+        await heartbeats.record(
+            session, [], list(beats), [], at, live=False, thresholds=THRESHOLDS
+        )
 
 
 async def devices(engine: AsyncEngine, *codes: str) -> list[Device]:
@@ -121,7 +123,8 @@ async def test_any_order_of_arrival_comes_to_the_recount(engine: AsyncEngine, se
     while await summarise(engine, now, KEEP):
         pass
     expected: defaultdict[tuple[int, datetime], set[Any]] = defaultdict(set)
-    for received_at, (device_id, _, said, _) in everything:
+    for received_at, arrival in everything:
+        device_id, said = arrival.device_id, arrival.message
         at = happened_at(said.sent_at, received_at, trusted=said.clock.trusted)
         # One row a day of reception: a repetition of the next day is a second one.
         identity = (received_at.astimezone(LOCAL).date(), said.session, said.seq)

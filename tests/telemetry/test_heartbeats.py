@@ -23,7 +23,7 @@ from broadcast.telemetry.model import (
 from broadcast.telemetry.online_minutes import bit, from_bits
 from broadcast.telemetry.presence import Listening, Presence
 from broadcast.wire.events import Clock, Network, Supply
-from tests.devices.fleet import EIGHT, MINUTE, PATIENCE, SECOND, beat, boot, enrol, will
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, beat, boot, enrol, will
 
 RULES = Rules(return_within=timedelta(0))
 FAULTS = sa.select(Fault).execution_options(populate_existing=True)
@@ -38,10 +38,10 @@ async def record(
     session: AsyncSession, *, boots: Any = (), beats: Any = (), wills: Any = (), at: Any = EIGHT,
     live: bool = True,
 ) -> None:  # fmt: skip
-    await heartbeats.record(session, boots, beats, wills, at, live=live, patience=PATIENCE)
+    await heartbeats.record(session, boots, beats, wills, at, live=live, thresholds=THRESHOLDS)
 
 
-async def flips(session: AsyncSession) -> list[tuple[Presence, Any, str]]:
+async def transitions(session: AsyncSession) -> list[tuple[Presence, Any, str]]:
     rows = await session.execute(
         sa.select(
             PresenceChange.presence, PresenceChange.happened_at, PresenceChange.cause
@@ -56,7 +56,7 @@ async def minutes(session: AsyncSession, device_id: int, day: date) -> int:
 
 
 async def test_patience_follows_the_settings() -> None:
-    assert heartbeats.patience(RULES) == PATIENCE
+    assert heartbeats.presence_thresholds(RULES) == THRESHOLDS
 
 
 async def test_boot_then_heartbeat_make_one_online_device(session: AsyncSession) -> None:
@@ -75,7 +75,7 @@ async def test_boot_then_heartbeat_make_one_online_device(session: AsyncSession)
     assert (state.last_seen_at, state.silent_after) == (later, later + 150 * SECOND)
     assert state.held == {}
     assert (state.mains, state.operator) == (False, "Viettel")
-    assert await flips(session) == [(Presence.ONLINE, EIGHT, "boot")]
+    assert await transitions(session) == [(Presence.ONLINE, EIGHT, "boot")]
     stored = await session.get_one(Boot, (device.id, 1), populate_existing=True)
     assert stored.body["held"] == {"area/51/programme": 7}
     assert await session.scalar(sa.select(sa.func.count()).select_from(Heartbeat)) == 1
@@ -97,7 +97,7 @@ async def test_repeated_and_shuffled_batches_come_to_the_same(session: AsyncSess
     ]
 
     assert again == first
-    assert len(await flips(session)) == 2
+    assert len(await transitions(session)) == 2
     assert await session.scalar(sa.select(sa.func.count()).select_from(Heartbeat)) == 6
     assert await minutes(session, one.id, date(2025, 7, 1)) == bit(481) | bit(482) | bit(483)
 
@@ -241,7 +241,7 @@ async def test_sweep_dates_flips_when_they_happened_and_writes_each_once(
 
     assert await sweep.sweep(session, hour, RULES) == 2
     assert await sweep.sweep(session, hour, RULES) == 0
-    assert (await flips(session))[2:] == [
+    assert (await transitions(session))[2:] == [
         (Presence.SILENT, EIGHT + 150 * SECOND, "silence"),
         (Presence.OFFLINE, EIGHT + 10 * MINUTE, "silence"),
     ]
@@ -263,7 +263,7 @@ async def test_sweep_finishes_what_fell_silent_before(session: AsyncSession) -> 
     state = await session.get_one(DevicePresence, device.id, populate_existing=True)
     assert (state.presence, state.since) == (Presence.OFFLINE, EIGHT + 10 * MINUTE)
     await record(session, beats=[beat(device, seq=2)], at=EIGHT + 12 * MINUTE)
-    assert (await flips(session))[-1] == (Presence.ONLINE, EIGHT + 12 * MINUTE, "heartbeat")
+    assert (await transitions(session))[-1] == (Presence.ONLINE, EIGHT + 12 * MINUTE, "heartbeat")
 
 
 async def test_span_of_listening_never_shrinks(session: AsyncSession) -> None:
@@ -290,7 +290,7 @@ async def test_clock_set_back_by_an_hour_hides_nobody(session: AsyncSession) -> 
     await record(session, beats=[beat(one, seq=3, sent_at=later)], at=later)
     await listened(session, now, later)
     assert await sweep.sweep(session, later, RULES) == 1
-    assert (await flips(session))[-1] == (Presence.SILENT, now + 150 * SECOND, "silence")
+    assert (await transitions(session))[-1] == (Presence.SILENT, now + 150 * SECOND, "silence")
     silent = await session.get_one(DevicePresence, two.id, populate_existing=True)
     assert silent.presence is Presence.SILENT
 

@@ -14,13 +14,13 @@ from broadcast.commands import answers
 from broadcast.commands.model import CommandResult
 from broadcast.devices import enrolment
 from broadcast.devices.model import Device
-from broadcast.ingest import enrolment_cache as roll_module
-from broadcast.ingest.enrolment_cache import Roll
+from broadcast.ingest import enrolment_cache as cache_module
+from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.telemetry import dead_letters, faults, readiness
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.dead_letters import KEPT_BYTES, Budget, Letter, Why
+from broadcast.telemetry.dead_letters import KEPT_BYTES, Budget, DeadLetter, RejectReason
 from broadcast.telemetry.faults import Report
-from broadcast.telemetry.model import DeadLetter, Fault, Readiness, Refusal
+from broadcast.telemetry.model import DeadLetterRow, Fault, Readiness, Refusal
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol, planned
 
@@ -127,9 +127,11 @@ async def test_answers_that_come_twice_are_kept_once(session: AsyncSession) -> N
 
 
 async def test_dead_letter_keeps_its_beginning_and_its_true_size(session: AsyncSession) -> None:
-    letter = Letter(Why.TOO_LARGE, "t\0opic", "A", b"x" * 10**6, "quá lớn \ud800", "$.a")
+    letter = DeadLetter(
+        RejectReason.TOO_LARGE, "t\0opic", "A", b"x" * 10**6, "quá lớn \ud800", "$.a"
+    )
     await dead_letters.keep(session, [letter], EIGHT, Budget())
-    row = (await session.scalars(sa.select(DeadLetter))).one()
+    row = (await session.scalars(sa.select(DeadLetterRow))).one()
     assert (row.size_bytes, len(row.payload)) == (10**6, KEPT_BYTES)
     assert (row.topic, row.reason, row.field) == (
         "t\N{REPLACEMENT CHARACTER}opic",
@@ -138,16 +140,20 @@ async def test_dead_letter_keeps_its_beginning_and_its_true_size(session: AsyncS
     )
 
 
-def letter(sender: str | None, size: int = 10, why: Why = Why.MALFORMED) -> Letter:
-    return Letter(why, "t", sender, b"x" * size, "r")
+def letter(
+    sender: str | None, size: int = 10, why: RejectReason = RejectReason.MALFORMED
+) -> DeadLetter:
+    return DeadLetter(why, "t", sender, b"x" * size, "r")
 
 
-async def bury(session: AsyncSession, letters: list[Letter], budget: Budget, at: datetime) -> None:
+async def bury(
+    session: AsyncSession, letters: list[DeadLetter], budget: Budget, at: datetime
+) -> None:
     (await dead_letters.keep(session, letters, at, budget))()
 
 
 async def buried(session: AsyncSession) -> list[tuple[Any, ...]]:
-    columns = DeadLetter.device_code, DeadLetter.more
+    columns = DeadLetterRow.device_code, DeadLetterRow.more
     return [tuple(row) for row in await session.execute(sa.select(*columns).order_by("id"))]
 
 
@@ -184,7 +190,7 @@ def test_an_hour_of_floods_stays_within_its_size_and_hides_nobody() -> None:
         plan = budget.plan(said, EIGHT + minute * MINUTE)
         budget.spend(plan, {})
         kept += plan.kept
-    last = budget.plan([letter("D-1999", why=Why.KIND)] * 50, EIGHT + 59 * MINUTE)
+    last = budget.plan([letter("D-1999", why=RejectReason.KIND)] * 50, EIGHT + 59 * MINUTE)
     assert len(last.kept) >= 1
     of_ours = [each for each in kept if each.sender in enrolled]
     assert sum(each.size for each in of_ours) <= dead_letters.KEPT_TOTAL_BYTES + 5 * 2**10
@@ -218,21 +224,21 @@ async def test_roll_asks_once_for_known_and_unknown_alike(
     session: AsyncSession, asked: list[Any]
 ) -> None:
     (device,) = await enrol(session, "A")
-    roll = Roll()
+    roll = EnrolmentCache()
     for _ in range(3):
-        await roll.look_up(session, {"A", "nobody"})
+        await roll.load(session, {"A", "nobody"})
     assert (roll.get("A"), roll.get("nobody"), len(asked)) == (device.id, None, 1)
 
 
 async def test_flood_of_unknown_ids_is_not_remembered_without_end(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roll_module, "UNKNOWN_AT_MOST", 1000)
+    monkeypatch.setattr(cache_module, "UNKNOWN_AT_MOST", 1000)
     (device,) = await enrol(session, "A")
-    roll = Roll()
+    roll = EnrolmentCache()
     for batch in range(20):
         strangers = [f"x{batch}-{number}" for number in range(500)]
-        await roll.look_up(session, {"A", *strangers})
+        await roll.load(session, {"A", *strangers})
         assert len(roll._unknown) <= 1500
     assert roll.get("A") == device.id
 
@@ -240,12 +246,12 @@ async def test_flood_of_unknown_ids_is_not_remembered_without_end(
 async def test_device_that_knocked_is_known_as_soon_as_it_is_enrolled(
     session: AsyncSession,
 ) -> None:
-    roll = Roll()
-    await roll.look_up(session, {"A"})
+    roll = EnrolmentCache()
+    await roll.load(session, {"A"})
     assert roll.get("A") is None
     facts = enrolment.DeviceFacts("A", "", "", [], 70, 100)
     device = await enrolment.enrol(session, facts, EIGHT)
-    await roll.look_up(session, {"A"})
+    await roll.load(session, {"A"})
     assert roll.get("A") == device.id
 
 
@@ -253,9 +259,9 @@ async def test_device_is_not_heard_any_more_as_soon_as_it_is_retired(
     session: AsyncSession,
 ) -> None:
     (device,) = await enrol(session, "A")
-    roll = Roll()
-    await roll.look_up(session, {"A"})
+    roll = EnrolmentCache()
+    await roll.load(session, {"A"})
     assert roll.get("A") == device.id
     await enrolment.retire(session, device, EIGHT)
-    await roll.look_up(session, {"A"})
+    await roll.load(session, {"A"})
     assert roll.get("A") is None

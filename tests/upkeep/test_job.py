@@ -25,10 +25,10 @@ from broadcast.cli import app
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry import heartbeats
-from broadcast.telemetry.model import DeadLetter, HealthHour, ListeningSpan
+from broadcast.telemetry.model import DeadLetterRow, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
 from broadcast.upkeep.job import House
-from tests.devices.fleet import EIGHT, PATIENCE, beat, enrol
+from tests.devices.fleet import EIGHT, THRESHOLDS, beat, enrol
 from tests.web.calling import MONITOR, called_by
 
 HOUR = timedelta(hours=1)
@@ -56,9 +56,9 @@ async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Set
         (device, _) = await enrol(session, "A", "B")
         said = [beat(device)]
         session.add(ListeningSpan(started_at=EIGHT, until=EIGHT + 4 * HOUR))
-        await heartbeats.record(session, [], said, [], EIGHT, live=True, patience=PATIENCE)
+        await heartbeats.record(session, [], said, [], EIGHT, live=True, thresholds=THRESHOLDS)
         session.add(
-            DeadLetter(received_at=EIGHT - timedelta(days=31), topic="t", size_bytes=1,
+            DeadLetterRow(received_at=EIGHT - timedelta(days=31), topic="t", size_bytes=1,
                        payload=b"", field="$", reason="x")
         )  # fmt: skip
     house = House(engine, settings)
@@ -68,7 +68,7 @@ async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Set
     assert not [entry for entry in logs if entry["log_level"] in {"warning", "error"}]
     async with db.transaction(engine) as session:
         present = {p.name: p for p in await partitions.existing(session)}
-        assert await session.scalar(sa.select(sa.func.count()).select_from(DeadLetter)) == 0
+        assert await session.scalar(sa.select(sa.func.count()).select_from(DeadLetterRow)) == 0
         assert await session.scalar(sa.select(HealthHour.beats)) == 1
     assert "heartbeats_20250101" not in present
     assert "heartbeats_20250715" in present

@@ -12,7 +12,14 @@ from broadcast import config
 from broadcast.commands.model import Command, CommandResult
 from broadcast.commands.state import CommandKind
 from broadcast.kit import db
-from broadcast.telemetry.model import Boot, DeadLetter, HealthProgress, Readiness, Receipt, Refusal
+from broadcast.telemetry.model import (
+    Boot,
+    DeadLetterRow,
+    HealthProgress,
+    Readiness,
+    Receipt,
+    Refusal,
+)
 from broadcast.upkeep import retention
 from broadcast.upkeep.retention import delete_old
 from tests.devices.fleet import EIGHT, enrol
@@ -25,7 +32,7 @@ MODELS = {
         Boot,
         Command,
         CommandResult,
-        DeadLetter,
+        DeadLetterRow,
         HealthProgress,
         Readiness,
         Receipt,
@@ -39,8 +46,8 @@ async def rows(engine: AsyncEngine, table: str) -> int:
         return await session.scalar(sa.text(f"SELECT count(*) FROM {table}")) or 0
 
 
-def letter(at: datetime) -> DeadLetter:
-    return DeadLetter(
+def letter(at: datetime) -> DeadLetterRow:
+    return DeadLetterRow(
         received_at=at, topic="t", size_bytes=1, payload=b"x", field="$", reason="bad"
     )
 

@@ -275,22 +275,22 @@ def outcome(work: Callable[[], Any]) -> Any:
 def test_a_heartbeat_whose_held_is_taken_apart_once_is_the_same_heartbeat(name: str) -> None:
     raw = payload(name)
     plain = decode(raw, Heartbeat)
-    first, body, told = decode_heartbeat(raw, None)
-    second, body_again, told_again = decode_heartbeat(bytes(bytearray(raw)), told)
+    first, body, held = decode_heartbeat(raw, None)
+    second, body_again, held_again = decode_heartbeat(bytes(bytearray(raw)), held)
     assert same(first, plain)
     assert same(second, plain)
     assert body == body_again == encode(msgspec.structs.replace(plain, held={}))
-    assert told_again is told
+    assert held_again is held
     assert second.held is first.held
 
 
 def test_what_a_device_holds_is_taken_apart_when_it_changes() -> None:
     data = json.loads(payload("heartbeat"))
-    _, _, told = decode_heartbeat(json.dumps(data).encode(), None)
+    _, _, held = decode_heartbeat(json.dumps(data).encode(), None)
     data["held"]["area/51/programme"] = 7
-    changed, _, now = decode_heartbeat(json.dumps(data).encode(), told)
-    assert changed.held == data["held"] == now.held
-    assert told.held != now.held
+    changed, _, now = decode_heartbeat(json.dumps(data).encode(), held)
+    assert changed.held == data["held"] == now.revisions
+    assert held.revisions != now.revisions
     del data["held"]
     without_any, _, _ = decode_heartbeat(json.dumps(data).encode(), now)
     assert without_any.held == {}
@@ -298,13 +298,13 @@ def test_what_a_device_holds_is_taken_apart_when_it_changes() -> None:
 
 def test_every_way_to_spoil_a_heartbeat_is_refused_alike() -> None:
     data = json.loads(payload("heartbeat"))
-    _, _, told = decode_heartbeat(payload("heartbeat"), None)
+    _, _, held = decode_heartbeat(payload("heartbeat"), None)
     for path, _ in walk(data):
         for spoilt in (
             [without(data, path, value) for value in (None, -1, "x", [], {"a": 0})] if path else []
         ):
             plain = outcome(lambda: decode_event("heartbeat", spoilt))  # noqa: B023
-            for last in (None, told):
+            for last in (None, held):
                 found = outcome(lambda: decode_heartbeat(spoilt, last)[0])  # noqa: B023
                 assert same(found, plain) if isinstance(plain, Heartbeat) else found == plain
 

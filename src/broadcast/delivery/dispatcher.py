@@ -116,7 +116,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> Non
                 Link(
                     settings.mqtt,
                     subscriptions=mirrored(settings.mqtt.prefix),
-                    forget=followed(settings.mqtt.prefix),
+                    unsubscribe=followed(settings.mqtt.prefix),
                     client_id=settings.mqtt.session("dispatch"),
                 ) as link,
             ):

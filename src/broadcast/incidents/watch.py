@@ -14,7 +14,7 @@ from broadcast.incidents.grouping import Group, Limits
 from broadcast.incidents.lifecycle import Absent, advance
 from broadcast.incidents.places import Places, load_places, operator_name
 from broadcast.kit.clock import LOCAL
-from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.heartbeats import presence_thresholds
 from broadcast.telemetry.sweep import listening
 
 
@@ -88,7 +88,7 @@ class Watch:
 
     def __init__(self, rules: Rules) -> None:
         self._limits = limits_of(rules)
-        self._patience = patience(rules)
+        self._patience = presence_thresholds(rules)
         self._places: Places | None = None
         self._waiting: set[_News] | None = None
         """Devices that the last pass left alone: silent by themselves, not yet offline."""

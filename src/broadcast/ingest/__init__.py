@@ -1,1 +1,1 @@
-"""The inbound path: worker → intake → decode → batch → store → acknowledge."""
+"""The inbound path: `pipeline` is the walk from the broker to the commit, `worker` runs it."""

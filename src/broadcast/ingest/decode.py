@@ -1,19 +1,31 @@
-"""One message from the broker: read, or refused with the reason."""
+"""Decode one message from the broker: an `Arrival`, a `DeadLetter`, or nothing.
+
+Nothing comes of a message for another worker, of an empty one and of one beyond what its device
+may send: it is acknowledged and left alone.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Container, Iterable
 
 import msgspec
 import structlog
 from prometheus_client import Counter
 
+from broadcast.ingest.sharding import ShardAssignment
+from broadcast.ingest.throttle import Throttle
 from broadcast.kit import clock
-from broadcast.telemetry.dead_letters import Letter, Why
+from broadcast.telemetry.arrival import Arrival, BrokerMessage
+from broadcast.telemetry.dead_letters import LETTERS, DeadLetter, RejectReason
 from broadcast.wire import WireError
-from broadcast.wire.codec import MAX_EVENT_BYTES, Told, decode_event, decode_heartbeat, encode
+from broadcast.wire.codec import (
+    MAX_EVENT_BYTES,
+    HeldDocuments,
+    decode_event,
+    decode_heartbeat,
+    encode,
+)
 from broadcast.wire.events import EVENTS, Boot, Playback
 from broadcast.wire.fields import Wire
 from broadcast.wire.mending import mended
@@ -21,6 +33,7 @@ from broadcast.wire.topics import DEVICE_EVENT
 
 log = structlog.get_logger()
 
+THROTTLED = Counter("broadcast_ingest_throttled", "Messages left alone: a flood", ["kind"])
 DROPPED = Counter(
     "broadcast_fields_dropped",
     "Optional fields left out of messages of devices: they broke the contract",
@@ -34,141 +47,180 @@ LONGEST_KEPT = 4096
 """Bytes of what a device says that it holds, to be remembered; a few hundred are usual."""
 
 
-class Event(NamedTuple):
-    """What some device said; whether it is enrolled is not known yet."""
-
-    device_code: str
-    kind: str
-    message: Wire
-    body: bytes = b""
-    """Of a heartbeat: its JSON as it is stored, without `held`."""
-    rows: int = 0
-    """Rows of its own kind that it may make: records of a journal, documents newly held."""
-
-
-class Reader:
+class Decoder:
     """Decodes messages. Remembers what each device holds: nearly every heartbeat says it again."""
 
-    def __init__(self, is_known: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        assignment: ShardAssignment,
+        throttle: Throttle,
+        enrolled: Container[str],
+    ) -> None:
         """Begin with nothing.
 
         Args:
-            is_known: Whether a device is known to be enrolled; of others nothing is remembered.
+            prefix: First levels of every topic.
+            assignment: Devices of this worker.
+            throttle: Bounds what each device may send.
+            enrolled: Devices known to be enrolled; of others nothing is remembered.
         """
-        self._is_known = is_known
-        self._told: dict[str, Told] = {}
-        self._told_of: set[tuple[str, str]] = set()
+        self._prefix = f"{prefix}/"
+        self._is_ours = assignment.is_ours if assignment.mode == "shards" else None
+        self._throttle = throttle
+        self._enrolled = enrolled
+        self._senders: dict[str, tuple[str, str]] = {}
+        """Topic → device and kind of event."""
+        self._held: dict[str, HeldDocuments] = {}
+        self._dropped: set[tuple[str, str]] = set()
         """Devices and fields that were left out: each is logged once."""
 
-    def read(
-        self, topic: str, levels: tuple[str, str] | None, payload: bytes, *, retain: bool
-    ) -> Event | Letter:
+    def decode(self, message: BrokerMessage, now: float) -> Arrival[Wire] | DeadLetter | None:
         """Decode a message.
 
         Args:
-            topic: As received, with the prefix.
-            levels: What `sender` says of it.
-            payload: As received.
-            retain: The broker had stored it: an event that comes again at every connection of
-                ours, so no event.
-        """
-        if levels is None:
-            return Letter(Why.TOPIC, topic, None, payload, "no topic that a device may publish to")
-        code, kind = levels
-        if retain:
-            return Letter(
-                Why.RETAINED, topic, code, payload, "events are published without retain"
-            )
-        try:
-            event = self._decoded(code, kind, payload)
-        except WireError as error:
-            why = Why.MALFORMED
-            if kind not in EVENTS:
-                why = Why.KIND
-            elif len(payload) > MAX_EVENT_BYTES:
-                why = Why.TOO_LARGE
-            return Letter(why, topic, code, payload, error.reason, error.field)
-        return event
+            message: From the broker.
+            now: Seconds of a monotonic clock.
 
-    def _decoded(self, code: str, kind: str, payload: bytes) -> Event:
-        """The message, without optional fields that cannot be taken: they are counted."""
+        Returns:
+            The message, its device not yet looked up; or why it cannot be taken; None when it is
+            left alone.
+        """
+        sender = self._senders.get(message.topic) or self._sender(message.topic)
+        if sender is None:
+            reason = "no topic that a device may publish to"
+            return _rejected(message, RejectReason.TOPIC, None, reason)
+        code, kind = sender
+        if not self._is_admitted(code, kind, message, now):
+            return None
+        item = self._read(code, kind, message)
+        if isinstance(item, Arrival) and item.rows and not self._may_store(item, now):
+            return None
+        return item
+
+    def _sender(self, topic: str) -> tuple[str, str] | None:
+        """Device and kind of event by the topic; None when no device may publish there."""
+        if len(topic) > LONGEST_TOPIC or not topic.startswith(self._prefix):
+            return None
+        levels = DEVICE_EVENT.match(topic[len(self._prefix) :])
+        if levels is None:
+            return None
+        sender = sys.intern(levels["device_id"]), sys.intern(levels["kind"])
+        if len(self._senders) >= TOPICS_KEPT:
+            self._senders.clear()
+        self._senders[topic] = sender
+        return sender
+
+    def _is_admitted(self, code: str, kind: str, message: BrokerMessage, now: float) -> bool:
+        """Tell whether a message is for this worker and within what its device may send."""
+        if self._is_ours is not None and not self._is_ours(code):
+            return False
+        if not message.payload:
+            # What the broker retained was removed, by us or by somebody at a keyboard.
+            LETTERS.labels(RejectReason.EMPTY.value).inc()
+            return False
+        return self._throttle.admit(code, kind, now) or _throttled(kind)
+
+    def _may_store(self, arrival: Arrival[Wire], now: float) -> bool:
+        """Tell whether a device may have the rows that one message of it makes."""
+        bucket, rows = "held", arrival.rows
+        if arrival.kind == "playback":
+            bucket, rows = arrival.kind, rows - 1
+        return (
+            rows == 0
+            or self._throttle.admit(arrival.device_code, bucket, now, rows)
+            or _throttled(arrival.kind)
+        )
+
+    def _read(self, code: str, kind: str, message: BrokerMessage) -> Arrival[Wire] | DeadLetter:
+        if message.retain:
+            # An event that the broker had stored comes again with every connection of ours.
+            reason = "events are published without retain"
+            return _rejected(message, RejectReason.RETAINED, code, reason)
+        try:
+            return self._arrival(code, kind, message)
+        except WireError as error:
+            reject_reason = _reject_reason(kind, message.payload)
+            return _rejected(message, reject_reason, code, error.reason, error.field)
+        except Exception as error:
+            # A bug of ours; the message would come again with every connection.
+            log.exception("ingest.message.unreadable", topic=message.topic)
+            return _rejected(message, RejectReason.UNREADABLE, code, repr(error))
+
+    def _arrival(self, code: str, kind: str, message: BrokerMessage) -> Arrival[Wire]:
+        """Decode an event; optional fields that cannot be taken are left out and counted."""
+        payload = message.payload
         try:
             if kind == "heartbeat" and b"\\" not in payload:
-                return self._heartbeat(code, payload)
-            return self._strictly(code, kind, payload)
+                return self._heartbeat(code, payload, message)
+            return self._event(code, kind, payload, message)
         except WireError as error:
             if kind not in EVENTS or len(payload) > MAX_EVENT_BYTES:
                 raise
             found = mended(payload, error, lambda text: decode_event(kind, text), clock.now())
-        for name in found.dropped:
-            DROPPED.labels(kind, name).inc()
-            if (code, name) not in self._told_of and len(self._told_of) < TOPICS_KEPT:
-                self._told_of.add((code, name))
-                log.warning("ingest.field.dropped", device=code, kind=kind, field=name)
-        return self._strictly(code, kind, found.payload)
+        self._count_dropped(code, kind, found.dropped)
+        return self._event(code, kind, found.payload, message)
 
-    def _strictly(self, code: str, kind: str, payload: bytes) -> Event:
+    def _heartbeat(self, code: str, payload: bytes, source: BrokerMessage) -> Arrival[Wire]:
+        last = self._held.get(code)
+        message, body, held = decode_heartbeat(payload, last)
+        rows = 0 if held is last else self._newly_held(code, held)
+        return Arrival(0, code, message, "heartbeat", body, rows, source)
+
+    def _event(self, code: str, kind: str, payload: bytes, source: BrokerMessage) -> Arrival[Wire]:
         if kind == "heartbeat":
-            event = self._heartbeat(code, payload)
+            arrival = self._heartbeat(code, payload, source)
         else:
             message = decode_event(kind, payload)
-            event = Event(code, kind, message, rows=self._rows(code, message))
+            rows = self._rows(code, message)
+            arrival = Arrival(0, code, message, kind, rows=rows, source=source)
         if b"\\" in payload and b"\\u0000" in payload:
-            _refuse_nul(event.message)
-        return event
-
-    def _heartbeat(self, code: str, payload: bytes) -> Event:
-        last = self._told.get(code)
-        message, body, told = decode_heartbeat(payload, last)
-        if told is last:
-            return Event(code, "heartbeat", message, body)
-        return Event(code, "heartbeat", message, body, self._newly_held(code, told))
+            _refuse_nul(arrival.message)
+        return arrival
 
     def _rows(self, code: str, message: Wire) -> int:
         if isinstance(message, Playback):
             return len(message.records)
         if isinstance(message, Boot):
-            return self._newly_held(
-                code, Told(msgspec.Raw(msgspec.json.encode(message.held)), message.held)
-            )
+            raw = msgspec.Raw(msgspec.json.encode(message.held))
+            return self._newly_held(code, HeldDocuments(raw, message.held))
         return 0
 
-    def _newly_held(self, code: str, told: Told) -> int:
-        """How many documents a device says that it holds and did not say last; remembered."""
-        last = self._told.get(code)
-        new = told.held.items() - (last.held.items() if last is not None else ())
-        if self._is_known(code) and len(bytes(told.raw)) <= LONGEST_KEPT:
-            self._told[code] = told
+    def _newly_held(self, code: str, held: HeldDocuments) -> int:
+        """Remember what a device holds; count the documents that it did not hold before."""
+        last = self._held.get(code)
+        new = held.revisions.items() - (last.revisions.items() if last is not None else ())
+        if code in self._enrolled and len(bytes(held.raw)) <= LONGEST_KEPT:
+            self._held[code] = held
         return len(new)
 
-
-def sender(topic: str, prefix: str) -> tuple[str, str] | None:
-    """Device and kind of event by the topic; None when no device may publish there."""
-    if len(topic) > LONGEST_TOPIC or not topic.startswith(prefix + "/"):
-        return None
-    levels = DEVICE_EVENT.match(topic[len(prefix) + 1 :])
-    return (
-        None if levels is None else (sys.intern(levels["device_id"]), sys.intern(levels["kind"]))
-    )
+    def _count_dropped(self, code: str, kind: str, fields: Iterable[str]) -> None:
+        for field in fields:
+            DROPPED.labels(kind, field).inc()
+            if (code, field) not in self._dropped and len(self._dropped) < TOPICS_KEPT:
+                self._dropped.add((code, field))
+                log.warning("ingest.field.dropped", device=code, kind=kind, field=field)
 
 
-class Senders:
-    """Topics taken apart once; a plain dict takes half of what `lru_cache` does for each."""
+def _rejected(
+    message: BrokerMessage,
+    reject_reason: RejectReason,
+    code: str | None,
+    reason: str,
+    field: str = "$",
+) -> DeadLetter:
+    return DeadLetter(reject_reason, message.topic, code, message.payload, reason, field, message)
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._known: dict[str, tuple[str, str]] = {}
 
-    def of(self, topic: str) -> tuple[str, str] | None:
-        """What `sender` says of a topic."""
-        known = self._known.get(topic)
-        if known is None:
-            known = sender(topic, self._prefix)
-            if known is not None:
-                if len(self._known) >= TOPICS_KEPT:
-                    self._known.clear()
-                self._known[topic] = known
-        return known
+def _reject_reason(kind: str, payload: bytes) -> RejectReason:
+    if kind not in EVENTS:
+        return RejectReason.KIND
+    return RejectReason.TOO_LARGE if len(payload) > MAX_EVENT_BYTES else RejectReason.MALFORMED
+
+
+def _throttled(kind: str) -> bool:
+    THROTTLED.labels(kind if kind in EVENTS else "unknown").inc()
+    return False
 
 
 def _refuse_nul(message: Wire) -> None:

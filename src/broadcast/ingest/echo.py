@@ -1,9 +1,9 @@
-"""The server's own voice, heard through the broker: up to when everything has been heard.
+"""The echo of a worker: up to when everything that devices sent has been received.
 
 Every second a worker publishes a numbered message to itself. The broker hands a client its
 messages in order, so when an echo has come back and been committed, everything that devices had
-sent before it was sent has been taken too. That moment ends the span of listening; silence
-is judged up to there and not further. An echo that was long on its way says nothing: a broker that
+sent before it was sent has been taken too. That moment ends the span of listening; silence is
+judged up to there and not further. An echo that was long on its way proves nothing: a broker that
 lets it wait may have dropped heartbeats, which are sent with QoS 0.
 """
 
@@ -34,16 +34,16 @@ BEHIND = Gauge(
 EVERY_SECONDS = 1.0
 SELDOM_SECONDS = 10.0
 """While many are on their way: they wait at the broker like everything else."""
-ON_THEIR_WAY = 30
-DEAF_SECONDS = 120.0
+MANY_ON_THEIR_WAY = 30
+STALLED_SECONDS = 120.0
 """A link over which nothing at all has come for so long, not even an echo, is made anew. Shorter:
 one on a slow line is torn down while its messages are on their way."""
-FORGOTTEN = 1000
-"""Echoes on their way of which the oldest is given up."""
+MOST_ON_THEIR_WAY = 1000
+"""Beyond it the oldest echo is given up."""
 
 
-class Speaker(Protocol):
-    """What this module needs of the link."""
+class EchoLink(Protocol):
+    """The link to the broker, as far as echoes need it."""
 
     @property
     def connected(self) -> bool:
@@ -81,7 +81,9 @@ class Echo:
         now: The clock.
     """
 
-    def __init__(self, link: Speaker, topic: str, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(
+        self, link: EchoLink, topic: str, now: Callable[[], datetime] = clock.now
+    ) -> None:
         self.topic = topic
         self.span: Listening | None = None
         """The span stored last."""
@@ -95,38 +97,41 @@ class Echo:
         """The one at the end of `span`."""
 
     async def run(self) -> None:
-        """Send echoes, for ever."""
+        """Send echoes until cancelled."""
         began_at = self._now()
         BEHIND.set_function(lambda: self._behind(began_at))
         while True:
-            if self._is_deaf():
-                log.error("ingest.link.deaf", seconds=DEAF_SECONDS)
+            if self._is_stalled():
+                log.error("ingest.link.stalled", seconds=STALLED_SECONDS)
                 self._link.renew()
             elif self._link.connected:
                 await self._send()
-            many = len(self._sent) > ON_THEIR_WAY
+            many = len(self._sent) > MANY_ON_THEIR_WAY
             await asyncio.sleep(SELDOM_SECONDS if many else EVERY_SECONDS)
 
-    def _is_deaf(self) -> bool:
-        """The link stands and what is said into it does not come back, though we listen."""
-        if not self._link.connected or self._link.idle_seconds < DEAF_SECONDS:
+    def _is_stalled(self) -> bool:
+        """Tell whether the link stands and echoes do not come back, though its consumer waits."""
+        if not self._link.connected or self._link.idle_seconds < STALLED_SECONDS:
             return False
         now, connection = time.monotonic(), self._link.connection
         return any(
-            probe.connection == connection and now - probe.monotonic >= DEAF_SECONDS
+            probe.connection == connection and now - probe.monotonic >= STALLED_SECONDS
             for probe in self._sent.values()
         )
 
     async def _send(self) -> None:
         self._number += 1
         self._sent[self._number] = Probe(self._link.connection, self._now(), time.monotonic())
-        if len(self._sent) > FORGOTTEN:
+        if len(self._sent) > MOST_ON_THEIR_WAY:
             del self._sent[next(iter(self._sent))]
         with suppress(Unavailable):
             await self._link.publish(self.topic, f"{self._token}/{self._number}".encode())
 
-    def came_back(self, payload: bytes) -> Probe | None:
-        """An echo has been taken from the broker; None when it is not one of this connection."""
+    def received(self, payload: bytes) -> Probe | None:
+        """The echo that has been taken from the broker; None when it is of no use.
+
+        That is one of another process or of an earlier connection.
+        """
         token, _, number = payload.decode("ascii", "replace").partition("/")
         if token != self._token or not number.isdecimal():
             return None
@@ -135,8 +140,8 @@ class Echo:
         self._sent = {n: each for n, each in self._sent.items() if n > int(number)}
         return probe if probe and probe.connection == self._link.connection else None
 
-    def heard(self, probe: Probe) -> Listening | None:
-        """The span when everything is stored that came before an echo; None for a late one.
+    def span_up_to(self, probe: Probe) -> Listening | None:
+        """The span of listening once everything before an echo is stored; None for a late one.
 
         Over another connection, or after a step of the wall clock, a new one begins.
         """
@@ -147,18 +152,18 @@ class Echo:
         unbroken = last is not None and last.connection == probe.connection
         return listen(self.span, probe.sent_at, elapsed=elapsed, unbroken=unbroken)
 
-    def stored(self, span: Listening, probe: Probe) -> None:
-        """What `heard` returned for an echo is committed."""
+    def committed(self, span: Listening, probe: Probe) -> None:
+        """Take note that the span of an echo is committed."""
         if self.span is None or span.started_at != self.span.started_at:
             log.info("ingest.listening.started", at=span.started_at.isoformat())
         self.span, self._last = span, probe
 
     def _behind(self, began_at: datetime) -> float:
-        heard_until = began_at if self.span is None else self.span.until
-        return (self._now() - heard_until).total_seconds()
+        until = began_at if self.span is None else self.span.until
+        return (self._now() - until).total_seconds()
 
     def is_live(self, now: datetime) -> bool:
-        """Nothing of what comes now had been waiting at the broker for long."""
+        """Tell whether nothing that comes now had been waiting at the broker for long."""
         return (
             self.span is not None
             and self._last is not None

@@ -1,7 +1,7 @@
-"""Who is enrolled, remembered: device ids of the wire → keys of the telemetry rows.
+"""Enrolled devices, in memory: device code of the wire → key of the telemetry rows.
 
-What is remembered holds for one revision of the topology, which enrolling and retiring change: a
-device is heard with the first batch after it was enrolled, and not any more once it is retired.
+The cache holds for one revision of the topology, which enrolling and retiring change: a device is
+taken with the first batch after it was enrolled, and not any more once it is retired.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from broadcast.devices.model import Device
 UNKNOWN_AT_MOST = 20_000
 
 
-class Roll:
-    """Remembers who is enrolled; a flood of unknown ids asks the database once for each."""
+class EnrolmentCache:
+    """Device code → key. A flood of unknown codes asks the database once for each."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
         self._unknown: set[str] = set()
         self._revision: int | None = None
 
-    def get(self, code: str) -> int | None:
-        """Key of an enrolled device, as far as remembered."""
-        return self._known.get(code)
+    def get(self, device_code: str) -> int | None:
+        """Key of an enrolled device, as far as it is in memory."""
+        return self._known.get(device_code)
 
-    def __contains__(self, code: str) -> bool:
-        return code in self._known
+    def __contains__(self, device_code: object) -> bool:
+        return device_code in self._known
 
-    async def look_up(self, session: AsyncSession, codes: Set[str]) -> None:
-        """Remember those of these devices that are enrolled and not retired."""
+    async def load(self, session: AsyncSession, codes: Set[str]) -> None:
+        """Read those of these devices that are not in memory; retired ones are not enrolled."""
         revision = await session.scalar(sa.select(Topology.revision))
         if revision != self._revision:
             self._known.clear()

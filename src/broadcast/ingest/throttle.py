@@ -1,10 +1,9 @@
-"""A device that floods is held to what any device may say, and named.
+"""A token bucket for each device: one that floods is throttled, and reported as a fault.
 
-Pure. Each sender has three buckets, whatever names it gives to what it sends: one for heartbeats,
-one for its proof of play, which a flood of anything else must not drown, and one for the rest,
-where every message may make a row that is kept for months. What is above is acknowledged to the
-broker and left alone: a heartbeat is one of many, and the journal comes again until it is
-confirmed.
+Pure. Each sender has three buckets, whatever kinds it makes up: one for heartbeats, one for its
+proof of play, which a flood of anything else must not drown, and one for the rest, where every
+message may make a row that is kept for months. A message beyond them is acknowledged to the broker
+and left alone: a heartbeat is one of many, and the journal comes again until it is confirmed.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import NamedTuple
 
 BURST = 1000
 """Messages at once: what waited at the broker while the server was away for 16 hours. Fewer would
-drop honest minutes, more would let a broken box fill a partition."""
+drop true minutes, more would let a broken box fill a partition."""
 PER_SECOND = 1.0
-"""Heartbeats for good: sixty times an honest device's, 86,400 raw rows a day."""
+"""Heartbeats in the long run: sixty times those of a sound device, 86,400 raw rows a day."""
 REMEMBERED = 100_000
 """Senders; above it everything but the floods is forgotten."""
 LOOK_OVER = 2000
@@ -24,11 +23,11 @@ LOOK_OVER = 2000
 ROUNDING = 1e-6
 
 GROUPS = {"heartbeat": "heartbeat", "time_request": "heartbeat", "playback": "journal"}
-"""Kind of event → bucket; all others, and whatever else a sender makes up, share `report`."""
+"""Kind of event → bucket; all others, made-up ones too, share `report`."""
 
 _ALLOWED = {"heartbeat": (1, 1), "journal": (20, 2), "report": (1, 1 / 30)}
 """Bucket → how many times `BURST` and `PER_SECOND`. Journals are counted in records: a box that
-was cut off for a year brings 20,000. A box whose link breaks every half minute is still heard."""
+was cut off for a year brings 20,000. Boots of a box whose link breaks twice a minute pass."""
 
 _SECONDS = {
     group: (1 / (PER_SECOND * rate), burst / (PER_SECOND * rate))
@@ -52,19 +51,19 @@ class Throttle:
         """Bucket → sender → when it will be full again, if nothing more is taken from it."""
         self._look_over = dict.fromkeys(_ALLOWED, LOOK_OVER)
         self._flooding: set[tuple[str, str]] = set()
-        self._named: set[str] = set()
-        """Senders whose flood has been told and not its end."""
+        self._reported: set[str] = set()
+        """Senders whose flood has been reported and not its end."""
 
-    def admit(self, key: tuple[str, str], now: float, cost: int = 1) -> bool:
-        """Tell whether a device may say one more thing.
+    def admit(self, code: str, kind: str, now: float, cost: int = 1) -> bool:
+        """Tell whether a device may send one more message.
 
         Args:
-            key: The device's code, and the kind of event.
+            code: The device's.
+            kind: Of the event.
             now: Seconds.
-            cost: What it takes from the bucket. A single message may cost more than the bucket
-                holds; it passes when it is full, and is paid off before the next.
+            cost: Tokens that it takes. A single message may cost more than the bucket holds; it
+                passes when that is full, and is paid off before the next.
         """
-        code, kind = key
         group = GROUPS.get(kind, "report")
         seconds, depth = _SECONDS[group]
         buckets = self._full_at[group]
@@ -79,16 +78,16 @@ class Throttle:
             self._forget(group, now)
         return True
 
-    def news(self, now: float) -> list[Flood]:
-        """Floods that have begun or ended since this was asked the last time.
+    def changes(self, now: float) -> list[Flood]:
+        """Floods that have begun or ended since the last call.
 
         A flood has ended when half of every bucket is full again.
         """
         self._flooding = {each for each in self._flooding if not self._is_over(*each, now)}
         flooding = {code for code, _ in self._flooding}
-        changed = [Flood(code, began=True) for code in sorted(flooding - self._named)]
-        changed += [Flood(code, began=False) for code in sorted(self._named - flooding)]
-        self._named = flooding
+        changed = [Flood(code, began=True) for code in sorted(flooding - self._reported)]
+        changed += [Flood(code, began=False) for code in sorted(self._reported - flooding)]
+        self._reported = flooding
         return changed
 
     def _is_over(self, code: str, group: str, now: float) -> bool:

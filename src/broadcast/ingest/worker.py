@@ -1,4 +1,4 @@
-"""One of the workers that share the inbound path: its link to the broker, and its part of it."""
+"""A worker of the inbound path: its role, its link to the broker and its part of the devices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.config import Mqtt, Settings
-from broadcast.ingest.batch import FIRST_RETRY, LONGEST_RETRY, Condition, take
-from broadcast.ingest.sharding import Share
+from broadcast.ingest.pipeline import Pipeline
+from broadcast.ingest.sharding import Mode, ShardAssignment
+from broadcast.ingest.store import FIRST_RETRY, LONGEST_RETRY
 from broadcast.kit import db, roles
 from broadcast.kit.errors import because
 from broadcast.kit.tasks import until_one_ends
@@ -30,13 +31,13 @@ of MQTT 3.1.1 need not say that a subscription, and cannot say that a message, w
 
 
 async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
-    """Take what devices send, for ever, whenever no other process is this worker.
+    """Take what devices send whenever no other process is this worker, until cancelled.
 
     Args:
         engine: The database.
-        settings: How many workers share the work, and where the broker is.
+        settings: Number of workers that share the work, and address of the broker.
         keys: To sign what devices are answered.
-        worker: Which of the workers this is.
+        worker: Number of this one, counted from 1.
     """
     name, wait = role_name(worker), FIRST_RETRY
     while True:
@@ -73,16 +74,16 @@ class _Worker:
         self._worker = worker
         self._starting = roles.STARTING
         self._link: Link | None = None
-        self._condition = Condition()
+        self._pipeline: Pipeline | None = None
 
     def trouble(self) -> str:
         """Why it cannot work, and what to do; empty: it works."""
-        link = self._link
-        if link is None:
+        link, pipeline = self._link, self._pipeline
+        if link is None or pipeline is None:
             return self._starting
-        if link.trouble or self._condition.database:
-            return link.trouble or self._condition.database
-        if link.stood_seconds > ECHOED_WITHIN and self._condition.echoed_over != link.connection:
+        if trouble := link.trouble or pipeline.database_trouble:
+            return trouble
+        if link.stood_seconds > ECHOED_WITHIN and pipeline.echoed_over != link.connection:
             return (
                 "broker MQTT nhận kết nối nhưng không chuyển lại tín hiệu thử của chính máy chủ"
                 f" ({self._echo}); kiểm tra quyền đọc và ghi của người dùng này (mosquitto.acl)"
@@ -94,42 +95,51 @@ class _Worker:
         return f"{self._settings.mqtt.prefix}/{SERVER_ECHO.build(worker=str(self._worker))}"
 
     async def run(self) -> None:
-        """Connect, and take what comes, for ever."""
+        """Connect, and take what comes, until cancelled."""
         settings, worker = self._settings, self._worker
-        share = await self._share()
-        follow, forget = share.filters(f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}")
+        assignment = await self._assignment()
+        events = f"{settings.mqtt.prefix}/{DEVICE_EVENT.filter()}"
+        subscribe, unsubscribe = assignment.filters(events)
         if worker == 1:
             await _end_left_over(self._engine, settings)
-        log.info("ingest.worker.started", worker=worker, workers=share.workers, sharing=share.kind)
+        log.info(
+            "ingest.worker.started",
+            worker=worker,
+            workers=assignment.workers,
+            sharing=assignment.mode,
+        )
         async with Link(
             settings.mqtt,
-            subscriptions=[(follow, 1), (self._echo, 1)],
-            forget=[forget],
+            subscriptions=[(subscribe, 1), (self._echo, 1)],
+            unsubscribe=[unsubscribe],
             client_id=session_of(settings.mqtt, worker),
-            mqtt5=share.kind == "shared",
+            mqtt5=assignment.mode == "shared",
         ) as link:
+            self._pipeline = Pipeline(self._engine, link, settings, self._keys, assignment)
             self._link = link
-            await take(self._engine, link, settings, self._keys, share, self._condition)
+            await self._pipeline.run()
 
-    async def _share(self) -> Share:
+    async def _assignment(self) -> ShardAssignment:
         workers, sharing = self._settings.ingest.workers, self._settings.ingest.sharing
         if workers == 1:
-            return Share("alone")
+            return ShardAssignment("alone")
         if sharing != "auto":
-            return Share(sharing, self._worker, workers)
+            return ShardAssignment(sharing, self._worker, workers)
         wait = FIRST_RETRY
         while True:
             try:
                 shared = await shares_subscriptions(
                     self._settings.mqtt, session_of(self._settings.mqtt, self._worker)
                 )
-                return Share("shared" if shared else "shards", self._worker, workers)
             except OSError as error:
                 log.warning("ingest.broker.away", error=str(error))
                 self._starting = (
                     f"không kết nối được broker MQTT ({because(error)}); kiểm tra broker đang chạy"
                     " và BROADCAST_MQTT__HOST, __PORT"
                 )
+            else:
+                mode: Mode = "shared" if shared else "shards"
+                return ShardAssignment(mode, self._worker, workers)
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)
 
@@ -152,7 +162,7 @@ async def _most_workers(engine: AsyncEngine) -> int:
 async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
     """End the sessions of workers that there were and are no more.
 
-    A broker goes on handing a session that persists its part, whether or not anybody comes for it.
+    A broker keeps queueing the part of a session that persists, though no client comes for it.
     """
     most = await _most_workers(engine)
     gone = range(settings.ingest.workers + 1, most + 1)

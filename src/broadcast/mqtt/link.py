@@ -91,7 +91,7 @@ class Link:
         queue_size: int = 10_000,
         client_id: str | None = None,
         mqtt5: bool = False,
-        forget: Sequence[str] = (),
+        unsubscribe: Sequence[str] = (),
     ) -> None:
         """Describe the link; entering it starts to connect.
 
@@ -102,14 +102,14 @@ class Link:
                 above the broker's window of unacknowledged messages it only matters for QoS 0.
             client_id: Other than the configured one, for a second link of the same program.
             mqtt5: Speak MQTT 5, for shared subscriptions, instead of 3.1.1.
-            forget: Topic filters that an earlier session under this id may have followed.
+            unsubscribe: Topic filters of an earlier session under this id.
         """
         self.connected = False
         self.connection = 0
         self.on_connect: list[Callable[[], None]] = []
         self._address = f"{settings.host}:{settings.port}"
         self._subscriptions = list(subscriptions)
-        self._forget = list(forget)
+        self._unsubscribe = list(unsubscribe)
         self._queue: deque[Message] = deque()
         self._queue_size = queue_size
         self._queued_bytes = 0
@@ -423,8 +423,8 @@ class Link:
                 " __PASSWORD_FILE"
             )
         elif self._subscriptions:
-            if self._forget:
-                client.unsubscribe(self._forget)
+            if self._unsubscribe:
+                client.unsubscribe(self._unsubscribe)
             client.subscribe(self._subscriptions)
         else:
             self._stand()

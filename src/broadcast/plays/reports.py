@@ -78,12 +78,12 @@ async def record(
     The first record under a key stands; a different one is a conflict, never an overwrite.
     Records of occurrences that this server does not know are kept too.
     """
-    codes = {arrival.device_id: arrival.code for arrival in arrivals}
+    codes = {arrival.device_id: arrival.device_code for arrival in arrivals}
     records: dict[_Id, Record] = {}
     others: list[tuple[_Id, bytes]] = []
-    for device_id, _, message, _ in arrivals:
-        for item in message.records:
-            key = (device_id, message.journal_id, item.seq)
+    for arrival in arrivals:
+        for item in arrival.message.records:
+            key = (arrival.device_id, arrival.message.journal_id, item.seq)
             first = records.setdefault(key, item)
             if first is not item and first != item:
                 others.append((key, encode(item)))

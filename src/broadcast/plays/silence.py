@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.settle import Around
-from broadcast.telemetry.sweep import heard
+from broadcast.telemetry.sweep import complete_spans
 
 Key = tuple[UUID, int]
 """Occurrence and cluster."""
@@ -43,7 +43,7 @@ _AROUND = sa.text(f"""
         WHERE p.published_at IS NOT NULL
     ),
     heard AS MATERIALIZED (
-        {heard("(SELECT min(starts_at) FROM n)", "(SELECT max(latest_at) FROM n)")}
+        {complete_spans("(SELECT min(starts_at) FROM n)", "(SELECT max(latest_at) FROM n)")}
     )
     SELECT n.occurrence_id, n.cluster_id, d.device_id,
         COALESCE(published.at <= n.latest_at, false) AS published,

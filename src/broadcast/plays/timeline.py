@@ -16,7 +16,7 @@ from broadcast.kit.times import Moment
 from broadcast.plays import texts
 from broadcast.plays.records import comes_before_it_happens
 from broadcast.plays.settle import PlayState
-from broadcast.telemetry.sweep import heard
+from broadcast.telemetry.sweep import complete_spans
 
 Told = Mapping[str, Any]
 """A row of one of the statements."""
@@ -197,7 +197,7 @@ SOURCES = (
         ORDER BY o.starts_at LIMIT 20
     """),
     _source("server_deaf", _deaf, f"""
-        WITH heard AS ({heard(":since - interval '7 days'", ":until")}),
+        WITH heard AS ({complete_spans(":since - interval '7 days'", ":until")}),
         whole AS (SELECT range_agg(span) AS spans FROM heard, unnest(heard.spans) AS span)
         SELECT lower(gap) AS at, upper(gap) AS until
         FROM whole, unnest(tstzmultirange(range_merge(spans)) - spans) AS gap

@@ -1,4 +1,4 @@
-"""What came from the broker and could not be taken, with the reason; the stream goes on.
+"""Dead letters: messages from the broker that could not be taken, kept with the reason.
 
 Of each sender the first ones of an hour are kept, the others are counted on the last of these:
 neither can a device fill the disk nor hide what others sent.
@@ -17,6 +17,8 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.telemetry.arrival import BrokerMessage
+
 log = structlog.get_logger()
 
 LETTERS = Counter("broadcast_dead_letters", "Messages that could not be taken", ["why"])
@@ -33,8 +35,8 @@ KEPT_STRANGERS = 500
 WINDOW = timedelta(hours=1)
 
 
-class Why(StrEnum):
-    """Kinds of dead letters: the label of the metric."""
+class RejectReason(StrEnum):
+    """Why a message could not be taken: the label of the metric."""
 
     TOPIC = "topic"
     KIND = "kind"
@@ -48,19 +50,22 @@ class Why(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A message that could not be taken."""
 
-    why: Why
+    reject_reason: RejectReason
     topic: str
     device_code: str | None
     payload: bytes
     reason: str
+    """In words."""
     field: str = "$"
+    source: BrokerMessage | None = None
+    """To be acknowledged when the letter is committed."""
 
     @property
     def sender(self) -> str:
-        """Who sent it; empty where the topic names nobody."""
+        """Device code of the topic; empty where that names none."""
         return self.device_code or ""
 
     @property
@@ -70,18 +75,18 @@ class Letter(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What becomes of the letters of a batch."""
+    """Which letters of a batch are kept and which are only counted."""
 
-    kept: list[Letter]
+    kept: list[DeadLetter]
     more: Tally[str]
     """Letters that are only counted, by sender."""
 
 
 class Budget:
-    """What has been kept in the running hour, and so what may still be.
+    """Letters kept in the running hour, and so how many may still be.
 
     Args:
-        is_enrolled: Whether a sender is known to be a device of ours.
+        is_enrolled: Tells whether a sender is known to be an enrolled device.
     """
 
     def __init__(self, is_enrolled: Callable[[str], bool] = bool) -> None:
@@ -95,7 +100,7 @@ class Budget:
         self._rows: dict[str, int] = {}
         """Sender → row of the letter kept last."""
 
-    def plan(self, letters: Sequence[Letter], now: datetime) -> Plan:
+    def plan(self, letters: Sequence[DeadLetter], now: datetime) -> Plan:
         """Decide about a batch; nothing is spent before it is committed."""
         if self._ends_at is None or now >= self._ends_at:
             self._begin(now + WINDOW)
@@ -135,10 +140,10 @@ class Budget:
         return {rows[sender]: count for sender, count in plan.more.items() if sender in rows}
 
 
-def count(letters: Sequence[Letter]) -> None:
+def count(letters: Sequence[DeadLetter]) -> None:
     """Count letters whose batch is committed; one that is tried again counts once."""
-    for why, times in Tally(letter.why for letter in letters).items():
-        LETTERS.labels(why.value).inc(times)
+    for reason, times in Tally(letter.reject_reason for letter in letters).items():
+        LETTERS.labels(reason.value).inc(times)
 
 
 _KEEP = sa.text("""
@@ -158,7 +163,7 @@ _COUNT = sa.text("""
 
 
 async def keep(
-    session: AsyncSession, letters: Sequence[Letter], received_at: datetime, budget: Budget
+    session: AsyncSession, letters: Sequence[DeadLetter], received_at: datetime, budget: Budget
 ) -> Callable[[], None]:
     """Store letters in the transaction of the batch that they came with.
 

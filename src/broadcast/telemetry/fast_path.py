@@ -1,9 +1,9 @@
-"""The ordinary heartbeat: a device that is online goes on being online.
+"""The fast path of heartbeats: a device that is online stays online.
 
-Pure. Such a heartbeat changes a few columns of the latest state and tells nothing else. What the
-state was is remembered from the batch before, so it need not be read: the statement names what it
+Pure. Such a heartbeat changes a few columns of the latest state and nothing else. What the state
+was is remembered from the batch before, so it need not be read: the statement names what it
 expects (this session, online, an older heartbeat, holding what it held), and whatever differs (a
-flip by the sweep, another worker, a batch that was rolled back) is left to the careful way in
+transition by the sweep, another worker, a batch that was rolled back) takes the slow path in
 `heartbeats`. So what is remembered may be wrong without harm.
 """
 
@@ -20,75 +20,78 @@ from broadcast.telemetry.presence import CLOCK_SET, Presence, State
 from broadcast.wire.events import Boot, Gone, Heartbeat
 
 
-class Lifelines(NamedTuple):
-    """What a device hangs on, as it last said; a boot says nothing of it."""
+class PowerAndNetwork(NamedTuple):
+    """Mains and mobile network that a device reports; a boot says nothing of them."""
 
     mains: bool | None
     operator: str | None
-    """Of its network."""
 
 
-def lifelines(message: Boot | Heartbeat) -> Lifelines:
-    """What a device hung on when it said this."""
+def power_and_network(message: Boot | Heartbeat) -> PowerAndNetwork:
+    """Those of a message."""
     supply = getattr(message, "supply", None)
     network = getattr(message, "network", None)
-    return Lifelines(supply and supply.mains, network and network.operator)
+    return PowerAndNetwork(supply and supply.mains, network and network.operator)
 
 
 @dataclass(slots=True)
-class Remembered:
+class LastState:
     """A device that was online, connected, and right about the time."""
 
     session: int
     seq: int
     last_seen_at: datetime
     held: Mapping[str, int]
-    lifelines: Lifelines
+    power_and_network: PowerAndNetwork
 
 
 class Step(NamedTuple):
-    """Where the heartbeats of a batch take a device."""
+    """The state to which the heartbeats of a batch bring a device."""
 
-    before: Remembered
+    before: LastState
     newest: Heartbeat
     last_seen_at: datetime
     place: int
     """Of its newest heartbeat in the batch."""
 
 
-class Steady:
-    """Remembers the devices of one process."""
+class FastPath:
+    """The devices of one process that the fast path may take."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Remembered] = {}
+        self._devices: dict[int, LastState] = {}
 
     def remember(
         self,
         device_id: int,
         state: State | None,
-        heard: Sequence[Boot | Heartbeat],
+        messages: Sequence[Boot | Heartbeat],
         *,
         clock_wrong: bool,
     ) -> None:
-        """Take note of the state that a batch has come to, or forget the device.
+        """Take note of the state that the slow path has stored, or forget the device.
 
         Args:
             device_id: The device.
-            state: What has been stored of it; None for nothing.
-            heard: What it said in the batch, in order; the last one tells what it holds.
+            state: Its stored state; None where nothing was stored.
+            messages: What it sent in the batch, in order; the last one tells what it holds.
             clock_wrong: Its time cannot be right.
         """
-        self._known.pop(device_id, None)
-        if state is None or not heard or state.gone or clock_wrong:
+        self._devices.pop(device_id, None)
+        if state is None or not messages or state.gone or clock_wrong:
             return
-        newest = heard[-1]
+        newest = messages[-1]
         is_newest = (newest.session, getattr(newest, "seq", 0)) == (state.session, state.seq)
         if state.presence is Presence.ONLINE and is_newest:
-            self._known[device_id] = Remembered(
-                state.session, state.seq, state.last_seen_at, newest.held, lifelines(newest)
+            self._devices[device_id] = LastState(
+                state.session,
+                state.seq,
+                state.last_seen_at,
+                newest.held,
+                power_and_network(newest),
             )
 
-    def plain(
+    def match(
         self,
         boots: Sequence[Arrival[Boot]],
         beats: Sequence[Arrival[Heartbeat]],
@@ -101,22 +104,23 @@ class Steady:
 
         The arguments are those of `heartbeats.record`.
         """
-        known, received_at = self._known, reception.at
+        received_at = reception.at
         set_at = received_at + CLOCK_SET
         steps: dict[int, Step] = {}
         other = {boot.device_id for boot in boots} | {will.device_id for will in wills}
-        for place, (device_id, _, beat, _) in enumerate(beats):
+        for place, arrival in enumerate(beats):
+            device_id, beat = arrival.device_id, arrival.message
             if device_id in other:
                 continue
             step = steps.get(device_id)
-            before = known.get(device_id) if step is None else step.before
+            before = self._devices.get(device_id) if step is None else step.before
             trusted = beat.clock.trusted
             if (
                 before is None
                 or beat.session != before.session
                 or beat.seq <= (before.seq if step is None else step.newest.seq)
                 or (beat.held is not before.held and beat.held != before.held)
-                or lifelines(beat) != before.lifelines
+                or power_and_network(beat) != before.power_and_network
                 or (trusted and not reception.is_plausible(beat.sent_at))
                 or before.last_seen_at > set_at
             ):
@@ -128,16 +132,16 @@ class Steady:
             steps[device_id] = Step(before, beat, seen, place)
         return steps
 
-    def took(self, steps: Mapping[int, Step], devices: Collection[int]) -> None:
+    def confirm(self, steps: Mapping[int, Step], devices: Collection[int]) -> None:
         """Take note of which steps were stored; the other devices are forgotten.
 
         Args:
-            steps: What `plain` found.
-            devices: Those whose state was as remembered.
+            steps: Those that `match` found.
+            devices: Those whose state was as expected.
         """
-        for device_id, (known, newest, last_seen_at, _) in steps.items():
+        for device_id, (before, newest, last_seen_at, _) in steps.items():
             if device_id in devices:
-                known.seq, known.last_seen_at = newest.seq, last_seen_at
-                known.held = newest.held  # the same; but one object is compared sooner than two
+                before.seq, before.last_seen_at = newest.seq, last_seen_at
+                before.held = newest.held  # equal; but one object is compared faster than two
             else:
-                self._known.pop(device_id, None)
+                self._devices.pop(device_id, None)

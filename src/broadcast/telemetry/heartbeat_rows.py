@@ -1,10 +1,9 @@
-"""Writing heartbeats by the thousand: raw rows, online minutes, ordinary steps of presence."""
+"""Statements of heartbeats, in bulk: raw rows, online minutes, and presence by the fast path."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -15,31 +14,23 @@ from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.fast_path import Step
 from broadcast.telemetry.online_minutes import MINUTES, Reception, minute_of
-from broadcast.telemetry.presence import Patience
+from broadcast.telemetry.presence import PresenceThresholds
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Heartbeat
 
 
-class Columns(NamedTuple):
-    """Heartbeats of a batch as the statements take them: one text for each column."""
+def columns(beats: Sequence[Arrival[Heartbeat]]) -> dict[str, str]:
+    """Parameters that the statements have in common: one text for each column.
 
-    ids: str
-    sessions: str
-    seqs: str
-    sent_at: str
-    """Seconds of Unix time."""
-    bodies: str
-
-    @classmethod
-    def of(cls, beats: Sequence[Arrival[Heartbeat]]) -> Columns:
-        """Columns of heartbeats; the bodies are made of those that came without."""
-        return cls(
-            db.array([beat.device_id for beat in beats]),
-            db.array([beat.message.session for beat in beats]),
-            db.array([beat.message.seq for beat in beats]),
-            db.array([beat.message.sent_at.timestamp() for beat in beats]),
-            db.lines([beat.body or _body(beat.message) for beat in beats]),
-        )
+    The bodies are made of those that came without.
+    """
+    return {
+        "ids": db.array([beat.device_id for beat in beats]),
+        "sessions": db.array([beat.message.session for beat in beats]),
+        "seqs": db.array([beat.message.seq for beat in beats]),
+        "sent_at": db.array([beat.message.sent_at.timestamp() for beat in beats]),
+        "bodies": db.lines([beat.body or _body(beat.message) for beat in beats]),
+    }
 
 
 def _body(message: Heartbeat) -> bytes:
@@ -48,18 +39,18 @@ def _body(message: Heartbeat) -> bytes:
 
 
 _BEATS = sa.text("""
-    WITH told AS MATERIALIZED (
+    WITH beat AS MATERIALIZED (
         SELECT device_id, session, seq, date '1970-01-01' + minute / 1440 AS day,
                minute % 1440 AS minute, old_seq, to_timestamp(seen) AS last_seen_at
         FROM unnest(
             CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
             CAST(CAST(:seqs AS text) AS bigint[]), CAST(CAST(:minutes AS text) AS integer[]),
             CAST(CAST(:old_seqs AS text) AS bigint[]), CAST(CAST(:seen AS text) AS float[])
-        ) AS told (device_id, session, seq, minute, old_seq, seen)
+        ) AS beat (device_id, session, seq, minute, old_seq, seen)
     ),
     online AS (
         INSERT INTO online_minutes AS m (device_id, day, minutes)
-        SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1)) FROM told
+        SELECT device_id, day, bit_or(set_bit(0::bit(1440), minute, 1)) FROM beat
         GROUP BY device_id, day
         ORDER BY device_id, day
         ON CONFLICT (device_id, day) DO UPDATE SET minutes = m.minutes | excluded.minutes
@@ -68,13 +59,13 @@ _BEATS = sa.text("""
     UPDATE device_presence AS p
     SET seq = n.seq, last_seen_at = GREATEST(p.last_seen_at, n.last_seen_at),
         silent_after = GREATEST(p.last_seen_at, n.last_seen_at) + CAST(:silent AS interval)
-    FROM told AS n
+    FROM beat AS n
     WHERE n.old_seq IS NOT NULL AND p.device_id = n.device_id AND p.session = n.session
       AND p.seq < n.seq AND p.held_seq <= n.old_seq AND p.presence = 'online' AND NOT p.gone
       AND NOT p.clock_wrong
     RETURNING p.device_id
 """)
-"""Minutes, and the steps of devices that go on being online."""
+"""Minutes, and the state of devices that stay online."""
 
 _RAW = sa.text("""
     INSERT INTO heartbeats (received_on, device_id, session, seq, sent_at, received_at, body)
@@ -83,23 +74,25 @@ _RAW = sa.text("""
         CAST(CAST(:ids AS text) AS integer[]), CAST(CAST(:sessions AS text) AS bigint[]),
         CAST(CAST(:seqs AS text) AS bigint[]), CAST(CAST(:sent_at AS text) AS float[]),
         string_to_array(:bodies, chr(10))
-    ) AS told (device_id, session, seq, sent_at, body)
+    ) AS beat (device_id, session, seq, sent_at, body)
     ON CONFLICT DO NOTHING
 """)
 
 
-async def keep_raw(session: AsyncSession, columns: Columns, received_at: datetime) -> None:
-    """Store heartbeats as they came, for the hourly health and for whoever looks into a box.
+async def keep_raw(
+    session: AsyncSession, parameters: Mapping[str, str], received_at: datetime
+) -> None:
+    """Store heartbeats as they came, for the hourly health and for technicians.
 
     Args:
         session: A transaction, of the batch or another.
-        columns: The heartbeats.
+        parameters: `columns` of the heartbeats.
         received_at: When the batch was taken from the broker.
     """
     await session.execute(
         _RAW,
         {
-            **columns._asdict(),
+            **parameters,
             "received_on": received_at.astimezone(LOCAL).date(),
             "received_at": received_at,
         },
@@ -109,23 +102,23 @@ async def keep_raw(session: AsyncSession, columns: Columns, received_at: datetim
 async def advance(
     session: AsyncSession,
     beats: Sequence[Arrival[Heartbeat]],
-    columns: Columns,
+    parameters: Mapping[str, str],
     steps: Mapping[int, Step],
     reception: Reception,
-    patience: Patience,
+    thresholds: PresenceThresholds,
 ) -> set[int]:
     """Store the minutes, and the latest state of devices of which it is known what it was.
 
     Args:
         session: Transaction of the batch.
-        beats: Heartbeats, as many as the columns.
-        columns: The same.
-        steps: What `Steady.plain` found in them.
+        beats: Heartbeats.
+        parameters: `columns` of them.
+        steps: Those that `FastPath.match` found in them.
         reception: When they were received.
-        patience: Thresholds of presence.
+        thresholds: Thresholds of presence.
 
     Returns:
-        The devices whose state was as remembered; that of the others is unchanged.
+        The devices whose state was as expected; that of the others is unchanged.
     """
     old_seqs: list[object] = [None] * len(beats)
     seen: list[object] = [None] * len(beats)
@@ -135,20 +128,20 @@ async def advance(
     rows = await session.execute(
         _BEATS,
         {
-            "ids": columns.ids,
-            "sessions": columns.sessions,
-            "seqs": columns.seqs,
+            "ids": parameters["ids"],
+            "sessions": parameters["sessions"],
+            "seqs": parameters["seqs"],
             "minutes": db.array(_minutes(beats, reception)),
             "old_seqs": db.array(old_seqs),
             "seen": db.array(seen),
-            "silent": patience.silent,
+            "silent": thresholds.silent,
         },
     )
     return set(rows.scalars())
 
 
 def _minutes(beats: Iterable[Arrival[Heartbeat]], reception: Reception) -> Iterator[int]:
-    """When each was sent, in minutes of local time since 1970-01-01 00:00."""
+    """Minute in which each was sent, in minutes of local time since 1970-01-01 00:00."""
     known: dict[int, int] = {}
     for beat in beats:
         message = beat.message

@@ -1,4 +1,4 @@
-"""Recording who is here: boots, heartbeats and last wills, a batch at a time.
+"""Record boots, heartbeats and last wills, a batch at a time: who is connected, and since when.
 
 Every statement is set-based and idempotent, so a batch that comes again changes nothing. Raw
 heartbeats prove nothing, so they may be stored beside, in a transaction of their own.
@@ -6,6 +6,7 @@ heartbeats prove nothing, so they may be stored beside, in a transaction of thei
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,12 +17,18 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.config import Rules
-from broadcast.telemetry import faults, presence_rows
+from broadcast.telemetry import faults, heartbeat_rows, presence_rows
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.fast_path import Lifelines, Steady, lifelines
-from broadcast.telemetry.heartbeat_rows import Columns, advance, keep_raw
+from broadcast.telemetry.fast_path import FastPath, PowerAndNetwork, power_and_network
 from broadcast.telemetry.online_minutes import Reception
-from broadcast.telemetry.presence import Flip, Patience, State, believed, gone, heard
+from broadcast.telemetry.presence import (
+    PresenceThresholds,
+    PresenceTransition,
+    State,
+    after_last_will,
+    after_message,
+    clamped,
+)
 from broadcast.telemetry.presence_rows import Held, Known, Row
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Boot, Gone, Heartbeat
@@ -34,10 +41,10 @@ CLOCK_WRONG = "clock_wrong"
 """Fault that the server opens: the device trusts its clock, which cannot be right."""
 
 
-def patience(rules: Rules) -> Patience:
+def presence_thresholds(rules: Rules) -> PresenceThresholds:
     """The thresholds of presence, from the settings."""
     interval = timedelta(seconds=rules.heartbeat_seconds)
-    return Patience(
+    return PresenceThresholds(
         silent=interval * rules.silent_after_intervals,
         offline=rules.offline_after,
         returning=rules.return_within,
@@ -45,14 +52,17 @@ def patience(rules: Rules) -> Patience:
 
 
 @dataclass(slots=True)
-class _Turn:
-    """What a batch holds of one device, and what comes of it."""
+class _DeviceBatch:
+    """The messages of one device in a batch, and the state to which they bring it."""
 
-    heard: list[Boot | Heartbeat] = field(default_factory=list)
+    messages: list[Boot | Heartbeat] = field(default_factory=list)
+    """In the order in which they were sent."""
     gone: list[int] = field(default_factory=list)
+    """Sessions whose last will came."""
     held: msgspec.Raw | None = None
+    """Documents that the newest message says it holds, JSON."""
     state: State | None = None
-    flips: list[Flip] = field(default_factory=list)
+    transitions: list[PresenceTransition] = field(default_factory=list)
     clock_wrong: bool = False
 
 
@@ -64,11 +74,11 @@ async def record(
     received_at: datetime,
     *,
     live: bool,
-    patience: Patience,
-    steady: Steady | None = None,
-    columns: Columns | None = None,
+    thresholds: PresenceThresholds,
+    fast_path: FastPath | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> None:
-    """Store a batch: presence with its flips, boots, receipts and online minutes.
+    """Store a batch: presence with its transitions, boots, receipts and online minutes.
 
     Args:
         session: Transaction of the batch.
@@ -77,125 +87,149 @@ async def record(
         wills: Last wills.
         received_at: When the batch was taken from the broker.
         live: Nothing had been waiting at the broker, so `received_at` is when it was sent. Else
-            a trusted clock of the device tells; it is not asked otherwise, because one that is
-            five minutes slow would make its device silent for ever.
-        patience: Thresholds of presence.
-        steady: Devices remembered from the batches before, so that most need not be read.
-        columns: Those of the heartbeats, from a caller that keeps the raw rows itself; otherwise
-            they are kept here.
+            a trusted clock of the device tells; it is not used otherwise, because one that is
+            five minutes slow would make its device silent permanently.
+        thresholds: Of presence.
+        fast_path: Of the batches before, so that most devices need not be read.
+        columns: `heartbeat_rows.columns` of the heartbeats, from a caller that stores the raw rows
+            itself; otherwise they are stored here.
     """
-    steady = steady or Steady()
+    fast_path = fast_path or FastPath()
     reception = Reception(received_at)
     if columns is None:
-        columns = Columns.of(beats)
-        await keep_raw(session, columns, received_at)
-    steps = steady.plain(boots, beats, wills, reception, live=live)
+        columns = heartbeat_rows.columns(beats)
+        await heartbeat_rows.keep_raw(session, columns, received_at)
+    steps = fast_path.match(boots, beats, wills, reception, live=live)
     advanced: set[int] = set()
     if beats:
-        advanced = await advance(session, beats, columns, steps, reception, patience)
-        steady.took(steps, advanced)
-    turns = _turns(boots, [beat for beat in beats if beat.device_id not in advanced], wills)
-    if turns:
-        known = await presence_rows.lock(
-            session, [Held(i, turn.held) for i, turn in turns.items()]
+        advanced = await heartbeat_rows.advance(
+            session, beats, columns, steps, reception, thresholds
         )
-        for device_id, turn in turns.items():
-            _fold(turn, known.get(device_id), reception, live=live, patience=patience)
-        await _keep_presence(session, turns, known, received_at)
-        await _keep_receipts(session, turns, known, received_at)
-        for device_id, turn in turns.items():
-            before = known.get(device_id)
-            # What changed nothing was not stored: the row may say something else.
-            stored = None if before and turn.state is before.state else turn.state
-            steady.remember(device_id, stored, turn.heard, clock_wrong=turn.clock_wrong)
+        fast_path.confirm(steps, advanced)
+    slow = [beat for beat in beats if beat.device_id not in advanced]
+    if boots or slow or wills:
+        await _slow_path(session, boots, slow, wills, reception, live, thresholds, fast_path)
     if boots:
         await _keep_boots(session, boots, received_at)
 
 
-# --- presence ----------------------------------------------------------------------------------
+# --- presence, the slow path -------------------------------------------------------------------
 
 
-def _turns(
+async def _slow_path(
+    session: AsyncSession,
     boots: Sequence[Arrival[Boot]],
     beats: Sequence[Arrival[Heartbeat]],
     wills: Sequence[Arrival[Gone]],
-) -> dict[int, _Turn]:
-    turns: dict[int, _Turn] = {}
+    reception: Reception,
+    live: bool,
+    thresholds: PresenceThresholds,
+    fast_path: FastPath,
+) -> None:
+    """Read the latest state of devices, apply their messages and write it."""
+    batches = _by_device(boots, beats, wills)
+    known = await presence_rows.lock(session, [Held(i, each.held) for i, each in batches.items()])
+    for device_id, batch in batches.items():
+        _apply(batch, known.get(device_id), reception, live=live, thresholds=thresholds)
+    await _keep_presence(session, batches, known, reception.at)
+    await _keep_receipts(session, batches, known, reception.at)
+    for device_id, batch in batches.items():
+        before = known.get(device_id)
+        # What changed nothing was not stored: the row may differ.
+        stored = None if before and batch.state is before.state else batch.state
+        fast_path.remember(device_id, stored, batch.messages, clock_wrong=batch.clock_wrong)
+
+
+def _by_device(
+    boots: Sequence[Arrival[Boot]],
+    beats: Sequence[Arrival[Heartbeat]],
+    wills: Sequence[Arrival[Gone]],
+) -> dict[int, _DeviceBatch]:
+    batches: defaultdict[int, _DeviceBatch] = defaultdict(_DeviceBatch)
     for boot in boots:
-        turns.setdefault(boot.device_id, _Turn()).heard.append(boot.message)
+        batches[boot.device_id].messages.append(boot.message)
     for beat in beats:
-        turns.setdefault(beat.device_id, _Turn()).heard.append(beat.message)
+        batches[beat.device_id].messages.append(beat.message)
     for will in wills:
-        turns.setdefault(will.device_id, _Turn()).gone.append(will.message.session)
-    for turn in turns.values():
-        if len(turn.heard) > 1:
-            turn.heard.sort(key=_order)
-        if turn.heard:
-            turn.held = msgspec.Raw(msgspec.json.encode(turn.heard[-1].held))
-    return turns
+        batches[will.device_id].gone.append(will.message.session)
+    for batch in batches.values():
+        if len(batch.messages) > 1:
+            batch.messages.sort(key=_order)
+        if batch.messages:
+            batch.held = msgspec.Raw(msgspec.json.encode(batch.messages[-1].held))
+    return batches
 
 
 def _order(message: Boot | Heartbeat) -> tuple[int, int]:
     return message.session, message.seq if isinstance(message, Heartbeat) else 0
 
 
-def _fold(
-    turn: _Turn, known: Known | None, reception: Reception, *, live: bool, patience: Patience
+def _apply(
+    batch: _DeviceBatch,
+    known: Known | None,
+    reception: Reception,
+    *,
+    live: bool,
+    thresholds: PresenceThresholds,
 ) -> None:
     received_at = reception.at
-    state = believed(known.state, received_at, patience) if known else None
-    turn.clock_wrong = known.clock_wrong if known else False
-    for message in turn.heard:
+    state = clamped(known.state, received_at, thresholds) if known else None
+    batch.clock_wrong = known.clock_wrong if known else False
+    for message in batch.messages:
         trusted = message.clock.trusted
         at = received_at
         if not live:
             at = reception.happened_at(message.sent_at, trusted=trusted)
         cause = "heartbeat" if isinstance(message, Heartbeat) else "boot"
-        state, flip = heard(state, *_order(message), at, patience, cause)
-        if flip is not None:
-            turn.flips.append(flip)
-        turn.clock_wrong = trusted and not reception.is_plausible(message.sent_at)
-        if turn.clock_wrong:
+        state, transition = after_message(state, *_order(message), at, thresholds, cause)
+        if transition is not None:
+            batch.transitions.append(transition)
+        batch.clock_wrong = trusted and not reception.is_plausible(message.sent_at)
+        if batch.clock_wrong:
             CLOCKS.inc()
-    for session in turn.gone:
-        state = gone(state, session, received_at, patience)
-    turn.state = state
+    for session in batch.gone:
+        state = after_last_will(state, session, received_at, thresholds)
+    batch.state = state
 
 
 async def _keep_presence(
     session: AsyncSession,
-    turns: Mapping[int, _Turn],
+    batches: Mapping[int, _DeviceBatch],
     known: Mapping[int, Known],
     received_at: datetime,
 ) -> None:
     new: list[Row] = []
     changed: list[Row] = []
-    flips: list[tuple[int, Flip]] = []
+    transitions: list[tuple[int, PresenceTransition]] = []
     clocks: list[faults.Report] = []
-    for device_id, turn in turns.items():
+    for device_id, batch in batches.items():
         before = known.get(device_id)
-        if turn.state is None or (before and turn.state is before.state):
+        if batch.state is None or (before and batch.state is before.state):
             continue
-        newest = turn.heard[-1] if turn.heard else None
-        if newest is not None and _order(newest) != (turn.state.session, turn.state.seq):
+        newest = batch.messages[-1] if batch.messages else None
+        if newest is not None and _order(newest) != (batch.state.session, batch.state.seq):
             newest = None  # overtaken: what it holds has been replaced
         row = Row.of(
             device_id,
-            turn.state,
-            clock_wrong=turn.clock_wrong,
-            held=None if newest is None else turn.held,
-            lifelines=_UNSAID if newest is None else lifelines(newest),
+            batch.state,
+            clock_wrong=batch.clock_wrong,
+            held=None if newest is None else batch.held,
+            reported=_NOT_REPORTED if newest is None else power_and_network(newest),
         )
         (changed if before else new).append(row)
-        flips.extend((device_id, flip) for flip in turn.flips)
-        if turn.clock_wrong != (before.clock_wrong if before else False):
+        transitions.extend((device_id, each) for each in batch.transitions)
+        if batch.clock_wrong != (before.clock_wrong if before else False):
             clocks.append(
-                faults.Report(device_id, CLOCK_WRONG, turn.clock_wrong, received_at, _CLOCK_DETAIL)
+                faults.Report(
+                    device_id, CLOCK_WRONG, batch.clock_wrong, received_at, _CLOCK_DETAIL
+                )
             )
     await presence_rows.update(session, changed)
-    first = await presence_rows.insert(session, new)
-    flips = [flip for flip in flips if flip[0] in known or flip[0] in first]
-    await presence_rows.keep_flips(session, flips, received_at)
+    inserted = await presence_rows.insert(session, new)
+    await presence_rows.keep_transitions(
+        session, [each for each in transitions if each[0] in known or each[0] in inserted],
+        received_at,
+    )  # fmt: skip
     await faults.keep(session, clocks)
 
 
@@ -213,9 +247,9 @@ _CLOCK_IS_WRONG = sa.text("""
 
 
 async def clock_is_wrong(session: AsyncSession, device_ids: Collection[int], at: datetime) -> None:
-    """Open the fault of devices of which something else than a heartbeat has proved it.
+    """Open the fault of devices whose clock something other than a heartbeat has proved wrong.
 
-    The next heartbeat that bears a time that can be true ends it.
+    The next heartbeat whose time can be true ends it.
     """
     if not device_ids:
         return
@@ -226,7 +260,7 @@ async def clock_is_wrong(session: AsyncSession, device_ids: Collection[int], at:
     )
 
 
-_UNSAID = Lifelines(None, None)
+_NOT_REPORTED = PowerAndNetwork(None, None)
 _CLOCK_DETAIL = "thiết bị tin đồng hồ của mình nhưng giờ gửi không thể đúng"
 
 
@@ -243,38 +277,39 @@ _RECEIPTS = sa.text("""
 
 async def _keep_receipts(
     session: AsyncSession,
-    turns: Mapping[int, _Turn],
+    batches: Mapping[int, _DeviceBatch],
     known: Mapping[int, Known],
     received_at: datetime,
 ) -> None:
-    new = {
-        (device_id, document, revision)
-        for device_id, turn in turns.items()
-        for document, revision in _news(turn, known.get(device_id))
-    }
+    new = sorted(
+        {
+            (device_id, document, revision)
+            for device_id, batch in batches.items()
+            for document, revision in _newly_held(batch, known.get(device_id))
+        }
+    )
     if new:
-        ids, documents, revisions = zip(*sorted(new), strict=True)
         await session.execute(
             _RECEIPTS,
             {
-                "ids": list(ids),
-                "documents": list(documents),
-                "revisions": list(revisions),
+                "ids": [device_id for device_id, _, _ in new],
+                "documents": [document for _, document, _ in new],
+                "revisions": [revision for _, _, revision in new],
                 "received_at": received_at,
             },
         )
 
 
-def _news(turn: _Turn, known: Known | None) -> Iterable[tuple[str, int]]:
-    if not turn.heard:
+def _newly_held(batch: _DeviceBatch, known: Known | None) -> Iterable[tuple[str, int]]:
+    if not batch.messages:
         return ()
-    newest = turn.heard[-1].held
+    newest = batch.messages[-1].held
     stored: Mapping[str, int] = {}
     if known is not None:
         stored = newest if known.held is None else known.held
-        if stored is newest and len(turn.heard) == 1:
+        if stored is newest and len(batch.messages) == 1:
             return ()
-    return (item for told in turn.heard for item in told.held.items() - stored.items())
+    return (item for each in batch.messages for item in each.held.items() - stored.items())
 
 
 # --- boots -------------------------------------------------------------------------------------

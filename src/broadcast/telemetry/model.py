@@ -59,7 +59,7 @@ class DevicePresence(Base):
 
 
 class PresenceChange(Base):
-    """One flip of presence, dated when it happened, not when it was noticed."""
+    """One transition of presence, dated when it happened, not when it was noticed."""
 
     __tablename__ = "presence_changes"
     __table_args__ = (sa.Index("ix_presence_changes_device", "device_id", "happened_at"),)
@@ -272,7 +272,7 @@ class Refusal(Base):
     """Which command it was; null for a document, and where the device does not say."""
 
 
-class DeadLetter(Base):
+class DeadLetterRow(Base):
     """What came from the broker and could not be taken, with the reason; the stream goes on."""
 
     __tablename__ = "dead_letters"

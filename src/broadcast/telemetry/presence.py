@@ -1,18 +1,18 @@
-"""What the server may believe of a device's connection, and since when.
+"""Rules of presence: a device's connection as far as the server can know it, and since when.
 
 Pure. A device is `online` while its heartbeats come, `silent` once 2.5 intervals passed without
-one, `offline` after ten minutes. Four things keep a flip from being false:
+one, `offline` after ten minutes. Four things keep a transition from being false:
 
 * sessions: what an ended connection left behind (a heartbeat that overtook nothing, a last will
   that comes after the device is back) changes nothing of the newer one;
 * listening: silence counts only while the server itself was listening, so an outage of ours
   never makes a device silent;
-* steadiness: a span ends where the server's clock was set, and what a clock that ran ahead has
-  dated counts as now, so neither an hour forward nor an hour back makes a device silent, or deaf;
-* patience: the broker's word that a connection broke shortens the wait, it does not end it,
+* steady clocks: a span ends where the server's clock was set, and what a clock that ran ahead has
+  dated counts as now, so neither an hour forward nor an hour back changes any presence;
+* grace: the broker's report that a connection broke shortens the wait, it does not end it,
   because a 4G modem is back within seconds.
 
-A flip is dated when it happened, not when it was noticed.
+A transition is dated when it happened, not when it was noticed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from enum import StrEnum
 
 
 class Presence(StrEnum):
-    """What the server believes of a device's connection."""
+    """State of a device's connection, as far as the server can know it."""
 
     NEVER_SEEN = "never_seen"
     ONLINE = "online"
@@ -32,15 +32,15 @@ class Presence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the server waits, counted from the last message of a device.
+class PresenceThresholds:
+    """Times that the server waits, counted from the last message of a device.
 
     Attributes:
-        silent: Shorter: a village uplink that drops two packets calls somebody out. Longer: a
+        silent: Shorter: a village uplink that drops two packets calls a technician. Longer: a
             dead box is noticed late.
         offline: After it a technician is expected to look.
         gone: Instead of `silent`, once the broker reported the connection broken.
-        returning: How long devices may take to connect again after a standstill of the server or
+        returning: Time that devices may take to connect again after a standstill of the server or
             the broker; nobody is judged before.
     """
 
@@ -65,7 +65,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class PresenceTransition:
     """A change of presence and when it happened."""
 
     presence: Presence
@@ -75,7 +75,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A span in which the server heard all that devices sent; `until` grows while it lasts."""
+    """A span in which the server received all that devices sent; `until` grows while it lasts."""
 
     started_at: datetime
     until: datetime
@@ -121,8 +121,8 @@ def lies_ahead(span: Listening, now: datetime) -> bool:
     return max(span.started_at, span.until) > now + CLOCK_SET
 
 
-def believed(state: State, now: datetime, patience: Patience) -> State:
-    """The state with nothing dated after `now`: such a date is of a clock that was set back since.
+def clamped(state: State, now: datetime, thresholds: PresenceThresholds) -> State:
+    """Return the state with nothing dated after `now`, as a clock that was set back since left it.
 
     Else the device would be waited for until that clock has come round again.
     """
@@ -132,66 +132,77 @@ def believed(state: State, now: datetime, patience: Patience) -> State:
         state,
         since=min(state.since, now),
         last_seen_at=min(state.last_seen_at, now),
-        silent_after=min(state.silent_after, now + patience.silent),
+        silent_after=min(state.silent_after, now + thresholds.silent),
     )
 
 
-def heard(
-    state: State | None, session: int, seq: int, at: datetime, patience: Patience, cause: str
-) -> tuple[State, Flip | None]:
+def after_message(
+    state: State | None,
+    session: int,
+    seq: int,
+    at: datetime,
+    thresholds: PresenceThresholds,
+    cause: str,
+) -> tuple[State, PresenceTransition | None]:
     """State after a boot (`seq` 0) or a heartbeat that was sent at `at` by the server's clock.
 
     Repetitions and what overtook a newer message leave the state as it is. A session number
     lower than the known one is an old connection's, unless the newer one has been silent: then
-    the device has lost its counter, and is believed; also where it counts the same number again.
+    the device has lost its counter, and counts; also where it repeats the same number.
     """
     if state is None:
         fresh = State(
             Presence.ONLINE, at, session, seq, gone=False,
-            last_seen_at=at, silent_after=at + patience.silent,
+            last_seen_at=at, silent_after=at + thresholds.silent,
         )  # fmt: skip
-        return fresh, Flip(Presence.ONLINE, at, cause)
+        return fresh, PresenceTransition(Presence.ONLINE, at, cause)
     known = (session, seq) <= (state.session, state.seq)
-    if known and at <= state.last_seen_at + patience.silent:
+    if known and at <= state.last_seen_at + thresholds.silent:
         return state, None
     seen = max(at, state.last_seen_at)
     after = State(
         state.presence, state.since, session, seq, gone=False,
-        last_seen_at=seen, silent_after=seen + patience.silent,
+        last_seen_at=seen, silent_after=seen + thresholds.silent,
     )  # fmt: skip
     if state.presence is Presence.ONLINE or after.silent_after <= state.since:
         # The second: sent before the device fell silent, and no sign that it is back.
         return after, None
     happened_at = max(at, state.since)
     back = replace(after, presence=Presence.ONLINE, since=happened_at)
-    return back, Flip(Presence.ONLINE, happened_at, cause)
+    return back, PresenceTransition(Presence.ONLINE, happened_at, cause)
 
 
-def gone(state: State | None, session: int, at: datetime, patience: Patience) -> State | None:
+def after_last_will(
+    state: State | None, session: int, at: datetime, thresholds: PresenceThresholds
+) -> State | None:
     """State after the last will of `session`, which the broker published at `at`.
 
     Only the known session can go. One that is older has been replaced; one that is newer and
-    never said a word cannot tell anything about the device.
+    never sent anything cannot tell anything about the device.
     """
     if state is None or session != state.session or state.gone:
         return state
-    return replace(state, gone=True, silent_after=min(state.silent_after, at + patience.gone))
+    return replace(state, gone=True, silent_after=min(state.silent_after, at + thresholds.gone))
 
 
-def overdue(state: State, listening: Listening, patience: Patience) -> tuple[State, list[Flip]]:
-    """State and flips that silence has caused by `listening.until`."""
-    flips: list[Flip] = []
+def after_silence(
+    state: State, listening: Listening, thresholds: PresenceThresholds
+) -> tuple[State, list[PresenceTransition]]:
+    """State and transitions that silence has caused by `listening.until`."""
+    transitions: list[PresenceTransition] = []
     if state.presence is Presence.ONLINE:
-        grace = max(patience.silent, patience.returning)
+        grace = max(thresholds.silent, thresholds.returning)
         due_at = max(state.silent_after, listening.started_at + grace)
         if due_at > listening.until:
-            return state, flips
+            return state, transitions
         state = replace(state, presence=Presence.SILENT, since=due_at)
-        flips.append(Flip(Presence.SILENT, due_at, "gone" if state.gone else "silence"))
+        transitions.append(
+            PresenceTransition(Presence.SILENT, due_at, "gone" if state.gone else "silence")
+        )
     if state.presence is Presence.SILENT:
         heard_at = max(state.last_seen_at, listening.started_at)
-        due_at = max(heard_at + patience.offline, state.since)
+        due_at = max(heard_at + thresholds.offline, state.since)
         if due_at <= listening.until:
             state = replace(state, presence=Presence.OFFLINE, since=due_at)
-            flips.append(Flip(Presence.OFFLINE, due_at, "silence"))
-    return state, flips
+            transitions.append(PresenceTransition(Presence.OFFLINE, due_at, "silence"))
+    return state, transitions

@@ -1,4 +1,4 @@
-"""Reading and writing the latest state of devices, many at a time."""
+"""Read and write the latest state of devices, in bulk."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.telemetry.fast_path import Lifelines
-from broadcast.telemetry.presence import Flip, Presence, State
+from broadcast.telemetry.fast_path import PowerAndNetwork
+from broadcast.telemetry.presence import Presence, PresenceTransition, State
 
-FLIPS = Counter("broadcast_presence_flips", "Changes of presence", ["presence", "cause"])
+TRANSITIONS = Counter("broadcast_presence_flips", "Changes of presence", ["presence", "cause"])
 
 
 class Known(NamedTuple):
-    """What the database holds of a device."""
+    """The stored state of a device."""
 
     state: State
     clock_wrong: bool
     held: dict[str, int] | None
-    """None: just what the device says now."""
+    """Documents that it holds; None: those that the device reports now."""
 
 
 class Row(msgspec.Struct):
-    """What is to be stored of a device; where `held` is None, it and the lifelines stay."""
+    """The state to be stored of a device; where `held` is None, it, mains and operator stay."""
 
     device_id: int
     presence: Presence
@@ -51,17 +51,17 @@ class Row(msgspec.Struct):
         *,
         clock_wrong: bool,
         held: msgspec.Raw | None,
-        lifelines: Lifelines,
+        reported: PowerAndNetwork,
     ) -> Row:
         """Row of a state."""
         return cls(
             device_id, state.presence, state.since, state.session, state.seq, state.gone,
-            state.last_seen_at, state.silent_after, clock_wrong, held, *lifelines,
+            state.last_seen_at, state.silent_after, clock_wrong, held, *reported,
         )  # fmt: skip
 
 
 class Held(msgspec.Struct):
-    """What a device says that it holds, JSON; None when it did not say."""
+    """Documents that a device reports to hold, JSON; None when it did not report any."""
 
     device_id: int
     held: msgspec.Raw | None
@@ -87,7 +87,7 @@ _LOCK = sa.text("""
 
 
 async def lock(session: AsyncSession, held: Sequence[Held]) -> dict[int, Known]:
-    """Rows of these devices, locked in the order of their ids: no two writers wait crosswise."""
+    """Rows of these devices, locked in the order of their ids, so that no two writers deadlock."""
     rows = await session.execute(_LOCK, {"rows": as_json(held)})
     return {
         row[0]: Known(
@@ -139,7 +139,7 @@ async def update(session: AsyncSession, rows: Sequence[Row]) -> None:
 
 
 async def insert(session: AsyncSession, rows: Sequence[Row]) -> set[int]:
-    """First rows of devices.
+    """Insert first rows of devices.
 
     Returns:
         The devices that had none. Where another worker was faster, its row stands.
@@ -159,22 +159,26 @@ _FLIPS = sa.text("""
 """)
 
 
-async def keep_flips(
-    session: AsyncSession, flips: Iterable[tuple[int, Flip]], recorded_at: datetime
+async def keep_transitions(
+    session: AsyncSession,
+    transitions: Iterable[tuple[int, PresenceTransition]],
+    recorded_at: datetime,
 ) -> None:
-    """Append flips of devices, each device's in the order in which they happened."""
-    flips = list(flips)
-    if not flips:
+    """Append transitions, each device's in the order in which they happened."""
+    transitions = list(transitions)
+    if not transitions:
         return
     await session.execute(
         _FLIPS,
         {
-            "ids": [device_id for device_id, _ in flips],
-            "presence": [flip.presence.value for _, flip in flips],
-            "happened_at": [flip.happened_at for _, flip in flips],
-            "cause": [flip.cause for _, flip in flips],
+            "ids": [device_id for device_id, _ in transitions],
+            "presence": [transition.presence.value for _, transition in transitions],
+            "happened_at": [transition.happened_at for _, transition in transitions],
+            "cause": [transition.cause for _, transition in transitions],
             "recorded_at": recorded_at,
         },
     )
-    for (presence, cause), count in Tally((f.presence.value, f.cause) for _, f in flips).items():
-        FLIPS.labels(presence, cause).inc(count)
+    for (presence, cause), count in Tally(
+        (f.presence.value, f.cause) for _, f in transitions
+    ).items():
+        TRANSITIONS.labels(presence, cause).inc(count)

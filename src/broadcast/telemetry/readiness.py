@@ -1,4 +1,4 @@
-"""What devices say of coming items: whether they could sound."""
+"""Readiness of devices: whether coming items could sound."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ _KEEP = sa.text("""
 async def record(
     session: AsyncSession, arrivals: Sequence[Arrival[Readiness]], received_at: datetime
 ) -> None:
-    """Keep the newest word of each device on each occurrence.
+    """Keep the newest report of each device on each occurrence.
 
     An item that is none of our occurrences is left out: a device may make up any number of them.
     """
     newest: dict[tuple[UUID, int], tuple[datetime, Ready]] = {}
-    for device_id, _, message, _ in arrivals:
-        at = happened_at(message.sent_at, received_at, trusted=True)
-        for item in message.items:
+    for arrival in arrivals:
+        device_id = arrival.device_id
+        at = happened_at(arrival.message.sent_at, received_at, trusted=True)
+        for item in arrival.message.items:
             occurrence_id = parse_id(item.occurrence_id)
             if occurrence_id is None:
                 continue
@@ -63,7 +64,7 @@ async def record(
 
 
 def parse_id(text: str) -> UUID | None:
-    """An occurrence's id as the wire carries it; None where the server can have issued no such.
+    """Read an occurrence's id as the wire carries it; None where the server cannot have issued it.
 
     Another spelling of the same number was not issued either: rows are found by the text.
     """

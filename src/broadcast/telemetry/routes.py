@@ -16,7 +16,13 @@ from broadcast.devices.model import Device
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
 from broadcast.kit.times import Moment
-from broadcast.telemetry.model import DeadLetter, DevicePresence, Fault, Heartbeat, PresenceChange
+from broadcast.telemetry.model import (
+    DeadLetterRow,
+    DevicePresence,
+    Fault,
+    Heartbeat,
+    PresenceChange,
+)
 from broadcast.telemetry.online_minutes import BEHIND
 from broadcast.telemetry.presence import CLOCK_SET, Presence
 from broadcast.web.fields import example
@@ -244,10 +250,10 @@ async def list_dead_letters(
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
 ) -> Page[DeadLetterView]:
     """What came from the broker and could not be taken, oldest first."""
-    statement = sa.select(DeadLetter)
+    statement = sa.select(DeadLetterRow)
     if device is not None:
-        statement = statement.where(DeadLetter.device_code == device)
-    rows, following = await paged(session, statement, [DeadLetter.id], paging)
+        statement = statement.where(DeadLetterRow.device_code == device)
+    rows, following = await paged(session, statement, [DeadLetterRow.id], paging)
     items = [
         DeadLetterView(
             id=row.id,

@@ -1,7 +1,7 @@
-"""Time passing without a word: devices fall silent, then offline.
+"""The sweep: devices that have sent nothing for too long become silent, then offline.
 
-`ingest` says in `listening_spans` when it heard all that was said; the sweep judges by that time
-only, so it does not matter which process runs it or who of us was away.
+`ingest` notes in `listening_spans` when it received everything that was sent; the sweep judges by
+that time only, so it does not matter which process runs it or which one was away.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.config import Rules
 from broadcast.kit import failures
 from broadcast.telemetry import presence_rows
-from broadcast.telemetry.heartbeats import patience
+from broadcast.telemetry.heartbeats import presence_thresholds
 from broadcast.telemetry.presence import (
     CLOCK_SET,
-    Flip,
     Listening,
     Presence,
+    PresenceTransition,
     State,
-    believed,
+    after_silence,
+    clamped,
     lies_ahead,
-    overdue,
 )
 
 _DUE = sa.text("""
@@ -36,7 +36,7 @@ _DUE = sa.text("""
     FOR UPDATE SKIP LOCKED
 """)
 
-_TURN = sa.text("""
+_UPDATE = sa.text("""
     UPDATE device_presence AS p
     SET presence = n.presence, since = n.since, last_seen_at = n.last_seen_at,
         silent_after = n.silent_after
@@ -59,7 +59,7 @@ _NEWEST = sa.text("""
 
 
 async def listening(session: AsyncSession) -> Listening | None:
-    """The newest span in which the server heard everything; None when there is none.
+    """The newest span in which the server received everything; None when there is none.
 
     With several workers: what the last spans that they began have in common. A worker that is not
     there, or was started when there were more or fewer of them, leaves nothing in common.
@@ -74,20 +74,20 @@ async def listening(session: AsyncSession) -> Listening | None:
 
 
 async def most_workers(session: AsyncSession) -> int:
-    """How many workers ever shared the work."""
+    """The most workers that ever shared the work."""
     most = await session.scalar(sa.text("SELECT max(workers) FROM listening_spans"))
     return most or 1
 
 
 async def listened_until(session: AsyncSession) -> datetime | None:
-    """Up to when every worker has heard everything; None when one of them never has."""
+    """Moment up to which every worker has received everything; None when one never has."""
     rows = (await session.execute(_NEWEST)).all()
     complete = all(row.workers == len(rows) for row in rows)
     return min((row.until for row in rows), default=None) if complete else None
 
 
-def heard(since: str, until: str) -> str:
-    """Query of the spans (`spans`, multiranges) in which the server heard everything.
+def complete_spans(since: str, until: str) -> str:
+    """Query of the spans (`spans`, multiranges) in which the server received everything.
 
     One row for each number of workers that shared the work: what the spans of all of them have in
     common.
@@ -120,7 +120,7 @@ _LISTENED = sa.text("""
 async def keep_listening(
     session: AsyncSession, span: Listening, worker: int = 1, workers: int = 1
 ) -> None:
-    """Store that a worker heard everything in this span, up to its end so far."""
+    """Store that a worker received everything in this span, up to its end so far."""
     await session.execute(
         _LISTENED,
         {
@@ -133,31 +133,31 @@ async def keep_listening(
 
 
 async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
-    """Flip the presence of devices that have been silent for too long.
+    """Change the presence of devices that have been silent for too long.
 
     Returns:
-        How many flips were written.
+        Number of transitions written.
     """
     span = await listening(session)
     if span is None or lies_ahead(span, now):
         return 0
-    wait = patience(rules)
-    parameters = {"until": span.until, "offline": wait.offline, "ahead": now + CLOCK_SET}
+    thresholds = presence_thresholds(rules)
+    parameters = {"until": span.until, "offline": thresholds.offline, "ahead": now + CLOCK_SET}
     states: dict[int, State] = {}
-    flips: list[tuple[int, Flip]] = []
+    transitions: list[tuple[int, PresenceTransition]] = []
     for device_id, presence, *rest in await session.execute(_DUE, parameters):
         try:
             held = State(Presence(presence), *rest)
-            state, found = overdue(believed(held, now, wait), span, wait)
+            state, found = after_silence(clamped(held, now, thresholds), span, thresholds)
         except Exception as error:  # noqa: BLE001 — this device alone is at fault
             await failures.record(session, "presence", str(device_id), error, now)
             continue
         if state != held:
             states[device_id] = state
-            flips.extend((device_id, flip) for flip in found)
+            transitions.extend((device_id, transition) for transition in found)
     if states:
         await session.execute(
-            _TURN,
+            _UPDATE,
             {
                 "ids": list(states),
                 "presence": [state.presence.value for state in states.values()],
@@ -166,5 +166,5 @@ async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
                 "silent": [state.silent_after for state in states.values()],
             },
         )
-        await presence_rows.keep_flips(session, flips, now)
-    return len(flips)
+        await presence_rows.keep_transitions(session, transitions, now)
+    return len(transitions)

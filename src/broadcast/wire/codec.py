@@ -26,18 +26,20 @@ _NO_YEARS = (MINYEAR, MAXYEAR)
 T = TypeVar("T")
 
 
-class Told(NamedTuple):
-    """What a device says that it holds: as it came, and taken apart."""
+class HeldDocuments(NamedTuple):
+    """Documents that a device reports to hold."""
 
     raw: msgspec.Raw
-    held: Mapping[str, int]
+    """As they came."""
+    revisions: Mapping[str, int]
+    """`{scope}/{kind}` → revision."""
 
 
 _NOTHING = msgspec.Raw(b"{}")
 
 
 class _Unopened(Heartbeat, frozen=True):
-    """A heartbeat whose `held` is still to be taken apart, or left out when it is encoded."""
+    """A heartbeat whose `held` is still to be decoded, or left out when it is encoded."""
 
     held: msgspec.Raw = _NOTHING  # type: ignore[assignment]
 
@@ -82,16 +84,18 @@ def decode_event(kind: str, payload: bytes) -> Wire:
     return message
 
 
-def decode_heartbeat(payload: bytes, last: Told | None) -> tuple[Heartbeat, bytes, Told]:
-    """Heartbeat, by the thousand: what its device holds is taken apart when it has changed.
+def decode_heartbeat(
+    payload: bytes, last: HeldDocuments | None
+) -> tuple[Heartbeat, bytes, HeldDocuments]:
+    """Heartbeat, fast: the documents that its device holds are decoded when they have changed.
 
     Args:
         payload: As sent.
-        last: What the device said that it holds in an earlier heartbeat.
+        last: Documents that the device held in an earlier heartbeat.
 
     Returns:
-        The heartbeat; its JSON without `held`; what the device holds. While that stays the same
-        it is the same object.
+        The heartbeat; its JSON without `held`; the documents held. While they stay the same it
+        is the same object.
 
     Raises:
         WireError: Too large, or malformed.
@@ -109,8 +113,8 @@ def decode_heartbeat(payload: bytes, last: Told | None) -> tuple[Heartbeat, byte
     body = _encoder.encode(message)
     if last is None or raw != last.raw:
         held = _decode(raw, _held_decoder, "$.held")
-        last = Told(raw.copy(), {sys.intern(key): _one(held[key]) for key in held})
-    msgspec.structs.force_setattr(message, "held", last.held)
+        last = HeldDocuments(raw.copy(), {sys.intern(key): _one(held[key]) for key in held})
+    msgspec.structs.force_setattr(message, "held", last.revisions)
     return message, body, last
 
 
