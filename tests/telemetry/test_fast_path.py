@@ -1,4 +1,4 @@
-"""The short way of ordinary heartbeats ends in the same rows as the careful one."""
+"""The fast path of heartbeats ends in the same rows as the slow one."""
 
 from __future__ import annotations
 
@@ -142,15 +142,15 @@ async def _rows(session: AsyncSession, table: Any, first: int) -> list[dict[str,
     ]
 
 
-def test_remembering_changes_nothing_but_the_way(
+def test_fast_and_slow_path_end_in_the_same_rows(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short_ways = 0
+    fast = 0
     confirm = FastPath.confirm
 
     def counting(self: FastPath, steps: Any, devices: Any) -> None:
-        nonlocal short_ways
-        short_ways += len(devices)
+        nonlocal fast
+        fast += len(devices)
         confirm(self, steps, devices)
 
     monkeypatch.setattr(FastPath, "confirm", counting)
@@ -162,7 +162,7 @@ def test_remembering_changes_nothing_but_the_way(
         assert remembered == asyncio.run(history(postgres, story, None))
 
     compare()
-    assert short_ways > 0
+    assert fast > 0
 
 
 async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> None:
