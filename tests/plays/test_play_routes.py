@@ -219,7 +219,7 @@ async def test_explanation_of_silence_names_the_cause_and_its_restatement(
     await world.listening(EIGHT + 9 * MINUTE, CLOSED)
     await close_due(world.session, CLOSED, WAIT)
     told = await get(client, f"/plays/{occurrence.id}/C-1/explain")
-    assert told["verdict"] == "Không phát: chương trình chưa được gửi lên broker trước giờ phát."
+    assert told["verdict"] == "Không phát: máy chủ chưa gửi được chương trình đi trước giờ phát."
     assert "server_deaf" in [entry["kind"] for entry in told["timeline"]]
     await world.report(started(1, occurrence), ended(2, occurrence), at=CLOSED + MINUTE)
     told = await get(client, f"/plays/{occurrence.id}/C-1/explain")

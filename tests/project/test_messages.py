@@ -195,3 +195,16 @@ def test_whatever_pydantic_finds_is_said_in_vietnamese() -> None:
     for kind in set(get_args(ErrorType)) - {"value_error", "assertion_error"}:
         found = {"type": kind, "loc": ("body", "x"), "msg": "Input is wrong", "ctx": named}
         assert VIETNAMESE.search(invalid([found], skip=1).detail), kind
+
+
+WORKSHOP = re.compile(r"\b(UUID|broker|MQTT|If-(None-)?Match|SQL|retain)\b")
+"""Words of those who run the server."""
+
+FOR_OFFICIALS = ("areas", "bulletins", "clusters", "plays", "schedules", "stations", "web")
+"""Rooms whose messages reach whoever writes bulletins and reads what became of them."""
+
+
+def test_officials_are_told_in_their_own_words() -> None:
+    told = [each for each in MESSAGES if each.place.startswith(FOR_OFFICIALS)]
+    assert len(told) > 300
+    assert [each for each in told if WORKSHOP.search(each.text)] == []

@@ -39,7 +39,7 @@ class Thing(BaseModel):
     [
         ({"name": "a"}, "name", "cần ít nhất 2 ký tự"),
         ({"name": "abcde"}, "name", "dài quá 4 ký tự"),
-        ({"name": "AB"}, "name", "có ký tự hoặc dạng không được phép"),
+        ({"name": "AB"}, "name", "có ký tự hoặc dạng không được phép; hãy viết lại"),
         ({"name": 7}, "name", "phải là chuỗi ký tự"),
         ({"name": "\ud800x"}, "name", "không phải văn bản UTF-8"),
         (
@@ -54,14 +54,14 @@ class Thing(BaseModel):
         ({"ratio": 0}, "ratio", "phải lớn hơn 0.0"),
         ({"ratio": 1}, "ratio", "phải nhỏ hơn 1.0"),
         ({"flag": "maybe"}, "flag", "phải là true hoặc false"),
-        ({"id": "x"}, "id", "không phải mã UUID"),
-        ({"inner": {}}, "inner.size", "thiếu trường này"),
+        ({"id": "x"}, "id", "không phải mã của mục nào; hãy chép lại mã từ danh sách"),
+        ({"inner": {}}, "inner.size", "thiếu trường này; hãy điền"),
         ({"inner": {"size": 0}}, "inner.size", "phải từ 1 trở lên"),
         ({"many": [{"size": 5}, {"size": 10}]}, "many.1.size", "không được quá 9"),
         ({"many": [{"size": "x"}]}, "many.0.size", "phải là số nguyên"),
         ({"many": []}, "many", "cần ít nhất 1 mục"),
         ({"many": [{"size": 1}] * 3}, "many", "không được quá 2 mục"),
-        ({"x": 1}, "x", "không có trường nào tên như vậy"),
+        ({"x": 1}, "x", "không có trường nào tên như vậy; hãy sửa tên hoặc bỏ đi"),
         ([], "body", "phải là một đối tượng JSON"),
     ],
 )

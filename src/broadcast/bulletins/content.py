@@ -38,7 +38,7 @@ _RANGES = re.compile(rb"bytes=%b(,%b)*" % (_RANGE, _RANGE), re.IGNORECASE)
 
 RESPONSES: dict[int | str, dict[str, object]] = {
     206: {"description": "Phần được yêu cầu (Range)"},
-    304: {"description": "Máy khách đã có (If-None-Match)"},
+    304: {"description": "Máy khách đã có rồi"},
     416: {"description": "Ngoài tệp"},
 }
 

@@ -79,7 +79,7 @@ async def around(session: AsyncSession, asked: Mapping[str, Any]) -> list[Entry]
 
 
 def _published(row: Told) -> str:
-    return f"Chương trình của {row['scope']} có lần phát này được gửi lên broker"
+    return f"Chương trình của {row['scope']} có lần phát này được máy chủ gửi đi"
 
 
 def _received(row: Told) -> str:

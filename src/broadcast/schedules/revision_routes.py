@@ -193,8 +193,8 @@ async def move_revision(
         behind = await revision_use.left_behind(session, key, now)
         if behind:
             notes.append(
-                f"{len(behind)} lịch vẫn phát phiên bản cũ; chuyển sang phiên bản {number} bằng"
-                f" POST /api/v1/bulletins/{bulletin_id}/revisions/{number}/schedules."
+                f"{len(behind)} lịch vẫn phát phiên bản cũ; hãy chuyển các lịch đó sang phiên bản"
+                f" {number} (…/revisions/{number}/schedules)."
             )
     shown = await show_revision(session, revision)
     return RevisionStep(

@@ -56,8 +56,7 @@ async def check(request: Request) -> None:
     if match is not None and (status == 404 or not listed(match, tag, weakly=False)):
         if status == 404:
             raise PreconditionFailed(
-                "Dữ liệu này không còn hoặc chưa có, nên không so được với If-Match; hãy tải lại"
-                " danh sách."
+                "Dữ liệu này không còn hoặc chưa có, nên không sửa được; hãy tải lại danh sách."
             )
         raise PreconditionFailed(
             "Dữ liệu đã được người khác thay đổi; hãy tải lại rồi sửa.", etag=tag
@@ -65,7 +64,7 @@ async def check(request: Request) -> None:
     is_there = status == 200 and path == request.scope["path"]
     if none_match is not None and is_there and listed(none_match, tag, weakly=True):
         raise PreconditionFailed(
-            "Dữ liệu này đã có (If-None-Match); hãy tải lại rồi sửa, hoặc đặt mã khác.", etag=tag
+            "Dữ liệu này đã có; hãy tải lại rồi sửa, hoặc đặt mã khác.", etag=tag
         )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from broadcast.kit.errors import InvalidInput, Malformed
 
 _SAID = {
-    "missing": "thiếu trường này",
-    "extra_forbidden": "không có trường nào tên như vậy",
+    "missing": "thiếu trường này; hãy điền",
+    "extra_forbidden": "không có trường nào tên như vậy; hãy sửa tên hoặc bỏ đi",
     "string_type": "phải là chuỗi ký tự",
     "string_too_short": "cần ít nhất {min_length} ký tự",
     "string_too_long": "dài quá {max_length} ký tự",
-    "string_pattern_mismatch": "có ký tự hoặc dạng không được phép",
+    "string_pattern_mismatch": "có ký tự hoặc dạng không được phép; hãy viết lại",
     "string_unicode": "không phải văn bản UTF-8",
     "enum": "phải là một trong: {expected}",
     "literal_error": "phải là một trong: {expected}",
@@ -31,8 +31,8 @@ _SAID = {
     "list_type": "phải là danh sách",
     "too_short": "cần ít nhất {min_length} mục",
     "too_long": "không được quá {max_length} mục",
-    "uuid_parsing": "không phải mã UUID",
-    "uuid_type": "không phải mã UUID",
+    "uuid_parsing": "không phải mã của mục nào; hãy chép lại mã từ danh sách",
+    "uuid_type": "không phải mã của mục nào; hãy chép lại mã từ danh sách",
     "date_from_datetime_parsing": "phải là ngày, dạng 2025-03-08",
     "date_parsing": "phải là ngày, dạng 2025-03-08",
     "date_type": "phải là ngày, dạng 2025-03-08",
