@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ async def readyz() -> dict[str, str]:
     return {"status": "ok"}
 uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
 """
-RUNS = 3
+RUNS = 5
 
 
 def run() -> list[Result]:
@@ -38,8 +39,9 @@ def run() -> list[Result]:
         asyncio.run(db.migrate(world.postgres.dsn))
         create_keys(settings.keys)
         port = str(settings.web.port)
-        ours = [_start([sys.executable, "-m", "broadcast", "serve"], port) for _ in range(RUNS)]
-        bare = [_start([sys.executable, "-c", BARE, port], port) for _ in range(RUNS)]
+        compiled = Path(folder) / "compiled"
+        ours = _starts(["-m", "broadcast", "serve"], port, compiled)
+        bare = _starts(["-c", BARE, port], port, compiled)
     return [
         Result("server_start", *_medians(ours, bare, 0), "s", "≤ 2.5"),
         Result("server_memory", *_medians(ours, bare, 1), "MB", "≤ 300 MB"),
@@ -52,9 +54,17 @@ def _medians(
     return median(run[index] for run in ours), median(run[index] for run in bare)
 
 
-def _start(command: list[str], port: str) -> tuple[float, float]:
+def _starts(arguments: list[str], port: str, compiled: Path) -> list[tuple[float, float]]:
+    """Both as they are installed: compiled before the first start that counts."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(compiled)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, *arguments]
+    return [_start(command, port, environment) for _ in range(1 + RUNS)][1:]
+
+
+def _start(command: list[str], port: str, environment: dict[str, str]) -> tuple[float, float]:
     began = time.perf_counter()
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
         try:
             while True:
                 with suppress(httpx.HTTPError):

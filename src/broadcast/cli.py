@@ -23,7 +23,7 @@ from broadcast.devices.cli import app as devices
 from broadcast.embedded.broker import Kind
 from broadcast.incidents.cli import incidents
 from broadcast.indicators.cli import indicators
-from broadcast.kit import db, logs
+from broadcast.kit import collector, db, logs
 from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.programmes.cli import app as keys
 from broadcast.stations.cli import app as stations
@@ -110,7 +110,8 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the server."""
-    from broadcast.app import serve  # noqa: PLC0415  other commands start without it
+    with collector.paused():
+        from broadcast.app import serve  # noqa: PLC0415  other commands start without it
 
     settings = config.Settings()
     if worker > settings.ingest.workers:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,3 +194,16 @@ def test_the_doctor_names_a_port_that_speaks_no_mqtt(installed: Path) -> None:
         [finding] = examined()["broker"]
     assert finding["state"] == "wrong"
     assert str(port) in finding["detail"]
+
+
+UNNEEDED = {"alembic", "amqtt", "av", "broadcast.demo", "espeakng_loader", "onnxruntime", "piper",
+            "pydub"}  # fmt: skip
+"""What only the migration, the demo and the child that prepares sound use."""
+
+
+def test_the_server_starts_without_what_it_does_not_use() -> None:
+    seen = "import sys, broadcast.cli, broadcast.app; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", seen], check=True, capture_output=True, text=True
+    )
+    assert UNNEEDED.isdisjoint(loaded.stdout.split())

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins import revisions
-from broadcast.bulletins.audio.renditions import Prepared, Rendition, content_path
+from broadcast.bulletins.audio.prepared import Prepared, Rendition, content_path
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
 from broadcast.wire.fields import BulletinClass
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
 from broadcast.bulletins import content
-from broadcast.bulletins.audio.renditions import content_path
+from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.web import rest
 from tests.bulletins.make import bulletin, prepared, revision

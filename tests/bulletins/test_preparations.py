@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
 from broadcast.bulletins import preparations, prepare_worker, revisions, sandbox, scratch, sound
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import (
     Preparation,
     PreparationState,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from broadcast.bulletins.audio.mastering import measure
-from broadcast.bulletins.audio.renditions import content_path
+from broadcast.bulletins.audio.prepared import content_path
 from broadcast.embedded.broker import mosquitto
 from device_sim.sound import decode
 

@@ -20,7 +20,7 @@ from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from broadcast.accounts.routing import Router
-from broadcast.bulletins.audio.renditions import content_path
+from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Rendition, Revision, RevisionState
 from broadcast.kit.errors import NotFound
 from broadcast.web.preconditions import listed

@@ -20,8 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.bulletins.audio import renditions
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import VERSION, Prepared, content_path
 from broadcast.bulletins.model import Preparation, PreparationState, Revision
 from broadcast.bulletins.sound import UNFINISHED, give_sound
 from broadcast.kit.notify import Channel, notify
@@ -67,7 +66,7 @@ def content_key(source: Source, settings: config.Audio) -> str:
     """SHA-256 of all that decides what comes out."""
     said = settings.model_dump(mode="json", exclude=LIMITS)
     kind = "text" if source.file is None else "file"
-    whole = json.dumps([renditions.VERSION, kind, source.sha256, said], sort_keys=True)
+    whole = json.dumps([VERSION, kind, source.sha256, said], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -126,8 +125,7 @@ def _is_ready(row: Preparation, content_dir: Path) -> bool:
     if row.state is not PreparationState.DONE:
         return False
     return all(
-        renditions.content_path(content_dir, made.sha256).is_file()
-        for made in outcome(row).renditions
+        content_path(content_dir, made.sha256).is_file() for made in outcome(row).renditions
     )
 
 

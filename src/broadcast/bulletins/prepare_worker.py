@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.bulletins import preparations, scratch
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import Preparation
 from broadcast.bulletins.preparations import EMERGENCY
 from broadcast.bulletins.sandbox import Child

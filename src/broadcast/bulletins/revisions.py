@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.accounts.auth import Caller
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,

@@ -28,10 +28,8 @@ from pydantic import BaseModel
 
 from broadcast import config
 from broadcast.bulletins import scratch
-from broadcast.bulletins.audio import renditions
 from broadcast.bulletins.audio.pcm import RATE
-from broadcast.bulletins.audio.renditions import Prepared
-from broadcast.bulletins.speech import synthesis
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -41,6 +39,10 @@ from broadcast.kit.errors import (
     Unavailable,
     because,
 )
+
+if __name__ == "__main__":  # before the limits; the server starts without decoder and voice
+    from broadcast.bulletins.audio import renditions
+    from broadcast.bulletins.speech import synthesis
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import (
     Preparation,
     PreparationState,

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast.bulletins.audio.renditions import content_path
+from broadcast.bulletins.audio.prepared import content_path
 from broadcast.delivery import content
 from broadcast.delivery.content import File
 from broadcast.kit import db, failures

@@ -17,6 +17,7 @@ from broadcast.bulletins.audio.containers import id3_size
 from broadcast.bulletins.audio.decoding import FOR_AIR, Source
 from broadcast.bulletins.audio.loudness import Meter
 from broadcast.bulletins.audio.pcm import Samples
+from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.speech import synthesis
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
@@ -83,7 +84,7 @@ def test_every_recording_comes_out_alike(
         content = rendition.path.read_bytes()
         assert rendition.size_bytes == len(content)
         assert rendition.sha256 == hashlib.sha256(content).hexdigest()
-        assert rendition.path == renditions.content_path(tmp_path / "content", rendition.sha256)
+        assert rendition.path == content_path(tmp_path / "content", rendition.sha256)
     assert not list((tmp_path / "content").glob(".prepare-*"))
 
 

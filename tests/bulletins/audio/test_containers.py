@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from broadcast.bulletins.audio import renditions
-from broadcast.bulletins.audio.renditions import Prepared
+from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.config import Audio
 from broadcast.kit.errors import InvalidInput
 from tests.bulletins.audio.sources import RATE, VOICE, Sound, cut, noise, silence, sine, write

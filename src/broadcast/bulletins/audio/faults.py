@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from broadcast.bulletins.audio.pcm import RATE, Samples, Series
+from broadcast.bulletins.audio.prepared import Warned
 
 CANCELS = 0.3
 """Two channels whose mean has less than this of the power of the stronger take from each other, or
@@ -43,23 +42,6 @@ _THINNING /= _THINNING.sum()
 
 _HANN = np.hanning(_SLOW).astype(np.float32)
 _SHORTEST = RATE // 10
-
-
-@dataclass(frozen=True)
-class Warned:
-    """Something about a recording that its author ought to know.
-
-    Attributes:
-        kind: One word for programs.
-        at_seconds: Where in the source it begins; None where it is everywhere.
-        seconds: How long it lasts; None where it is everywhere.
-        detail: What it is, and what to do.
-    """
-
-    kind: str
-    at_seconds: float | None
-    seconds: float | None
-    detail: str
 
 
 class Faults:

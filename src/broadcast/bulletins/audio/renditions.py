@@ -19,7 +19,6 @@ import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,12 @@ import numpy.typing as npt
 from broadcast import config
 from broadcast.bulletins.audio import loudness
 from broadcast.bulletins.audio.decoding import FOR_AIR, UNREADABLE, Source
-from broadcast.bulletins.audio.faults import Warned, of_levels
+from broadcast.bulletins.audio.faults import of_levels
 from broadcast.bulletins.audio.loudness import Meter
 from broadcast.bulletins.audio.mastering import CODECS, MOST_GAIN_DB, NO_SPEECH, Programme, Stored
 from broadcast.bulletins.audio.pcm import RATE, STEP, Samples, Series
+from broadcast.bulletins.audio.prepared import Prepared, Rendition, Warned, content_path
 from broadcast.kit.errors import InvalidInput
-
-VERSION = 5
-"""Of what comes out of the same source and settings; raise it with every change of that."""
 
 SILENCE_LU = 30.0
 """This far below the bulletin's own loudness is silence: breath stays, room noise goes."""
@@ -48,44 +45,6 @@ SHORTEST_SECONDS = 1.0
 
 _DECODING = 0.2
 """For progress: its part of the whole."""
-
-
-@dataclass(frozen=True)
-class Rendition:
-    """One encoding of a prepared bulletin, stored under its SHA-256."""
-
-    codec: str
-    sha256: str
-    size_bytes: int
-    seconds: float
-    path: Path
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A bulletin ready for air.
-
-    Attributes:
-        seconds: Length on air, chimes and pauses included.
-        loudness_lufs: Of the decoded rendition that is furthest from the target.
-        true_peak_dbtp: Of the decoded rendition with the highest.
-        source_seconds: Decoded length of the source.
-        trimmed_seconds: Silence taken off its two ends.
-        gain_db: Gain that the source got.
-        damaged_frames: Pieces of the source that could not be decoded and were skipped.
-        renditions: Opus first, then MP3.
-        warnings: What its author ought to hear before it is submitted.
-    """
-
-    seconds: float
-    loudness_lufs: float
-    true_peak_dbtp: float
-    source_seconds: float
-    trimmed_seconds: float
-    gain_db: float
-    damaged_frames: int
-    renditions: tuple[Rendition, ...]
-    warnings: tuple[Warned, ...] = ()
 
 
 def prepare(
@@ -176,11 +135,6 @@ def decode_pcm(path: Path) -> npt.NDArray[np.int16]:
         for sound, _ in Source(path)
     ]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-
-
-def content_path(content_dir: Path, sha256: str) -> Path:
-    """Where the store keeps content of that SHA-256 (64 hexadecimal digits)."""
-    return content_dir / sha256[:2] / sha256
 
 
 def _decode(

@@ -1,0 +1,69 @@
+"""What the preparation of a recording hands over, for those who make no sound: no decoder here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = 5
+"""Of what comes out of the same source and settings; raise it with every change of that."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something about a recording that its author ought to know.
+
+    Attributes:
+        kind: One word for programs.
+        at_seconds: Where in the source it begins; None where it is everywhere.
+        seconds: How long it lasts; None where it is everywhere.
+        detail: What it is, and what to do.
+    """
+
+    kind: str
+    at_seconds: float | None
+    seconds: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One encoding of a prepared bulletin, stored under its SHA-256."""
+
+    codec: str
+    sha256: str
+    size_bytes: int
+    seconds: float
+    path: Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bulletin ready for air.
+
+    Attributes:
+        seconds: Length on air, chimes and pauses included.
+        loudness_lufs: Of the decoded rendition that is furthest from the target.
+        true_peak_dbtp: Of the decoded rendition with the highest.
+        source_seconds: Decoded length of the source.
+        trimmed_seconds: Silence taken off its two ends.
+        gain_db: Gain that the source got.
+        damaged_frames: Pieces of the source that could not be decoded and were skipped.
+        renditions: Opus first, then MP3.
+        warnings: What its author ought to hear before it is submitted.
+    """
+
+    seconds: float
+    loudness_lufs: float
+    true_peak_dbtp: float
+    source_seconds: float
+    trimmed_seconds: float
+    gain_db: float
+    damaged_frames: int
+    renditions: tuple[Rendition, ...]
+    warnings: tuple[Warned, ...] = ()
+
+
+def content_path(content_dir: Path, sha256: str) -> Path:
+    """Where the store keeps content of that SHA-256 (64 hexadecimal digits)."""
+    return content_dir / sha256[:2] / sha256
