@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate test install-test chaos check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate quick test install-test chaos check fmt format lint types imports generated bench golden lock clean
 
 ##@ Start
 
@@ -43,6 +43,9 @@ config: setup ## every setting with its default and meaning
 	$(BIN)/broadcast config $(ARGS)
 
 ##@ Check
+
+quick: setup ## what needs no server, in a minute; ONLY="tests/wire" for some
+	$(BIN)/pytest --quick --quiet --numprocesses $(WORKERS) --dist worksteal $(ONLY)
 
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ONLY)

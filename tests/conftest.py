@@ -3,6 +3,9 @@
 Each worker starts its own servers (initdb takes half a second), on demand. Tests marked
 `postgres` run on every PostgreSQL there is, tests marked `broker` on every broker; the others on
 the one from the wheel and on the best one.
+
+`pytest --quick` (`make quick`) leaves out what starts a server and what is marked `slow`, and
+tries a tenth of the examples of each property.
 """
 
 from __future__ import annotations
@@ -34,8 +37,11 @@ POSTGRES = {"wheel": None} | ({"debian": DEBIAN} if DEBIAN else {})
 BROKERS: tuple[Kind, ...] = ("mosquitto", "amqtt") if mosquitto() else ("amqtt",)
 
 # A shared machine stalls a test now and then; that is no finding.
-hypothesis.settings.register_profile("shared-machine", deadline=None)
-hypothesis.settings.load_profile("shared-machine")
+hypothesis.settings.register_profile("whole", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
+
+# Fixtures that start a server; whoever starts one in another way is marked `servers`.
+SERVERS = {"postgres", "broker"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,11 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="for all tests; by default both where a test is marked, else the wheel's",
     )
     parser.addoption(
+        "--quick", action="store_true", help="without servers, slow tests and most examples"
+    )
+    parser.addoption(
         "--install", action="store_true", help="execute docs/operations.md on a bare Debian"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Before the tests are imported: `examples` reads it.
+    hypothesis.settings.load_profile("quick" if config.getoption("--quick") else "whole")
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         # pytest closes its usual folder to everybody but root at every start, also to the user
         # that the PostgreSQL of another run is working as.
@@ -57,15 +68,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     config.addinivalue_line("markers", "postgres: runs on every PostgreSQL of this machine")
+    config.addinivalue_line("markers", "servers: starts a server; set by the fixtures used")
+    config.addinivalue_line("markers", "slow: no server, yet too slow for `make quick`")
     config.addinivalue_line("markers", "install: the install page, executed; minutes long")
     config.addinivalue_line("markers", "broker: runs on every broker of this machine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--install"):
-        left_out = [item for item in items if item.get_closest_marker("install")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("servers")
+    unwanted = set() if config.getoption("--install") else {"install"}
+    if config.getoption("--quick"):
+        unwanted |= {"servers", "slow"}
+    left_out = [item for item in items if any(map(item.get_closest_marker, unwanted))]
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, unwanted))]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -98,6 +116,18 @@ def loopback_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, guard(name))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_marked_tests_start_servers(request: pytest.FixtureRequest) -> Iterator[None]:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a test that starts a server is marked `servers`")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--quick"):
+            patch.setattr(EmbeddedPostgres, "start", refuse)
+            patch.setattr(Broker, "start", refuse)
         yield
 
 

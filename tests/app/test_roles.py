@@ -91,6 +91,7 @@ async def test_a_role_is_kept_when_its_lock_is_lost_and_nobody_took_it(
         for _ in range(3):
             await until(lambda: _kill_locks(engine))
         await until(lambda: _locks(engine))
+        assert await _locks(engine) == 1
 
 
 async def test_a_role_that_another_process_took_is_given_up(engine: AsyncEngine) -> None:
@@ -229,6 +230,7 @@ async def test_a_refused_login_is_told(
             return status == 503 and "BROADCAST_MQTT__USERNAME" in said
 
         await until(told)
+        assert await told()
 
 
 @pytest.mark.parametrize("grants", [True, False])
@@ -258,6 +260,7 @@ async def test_a_broker_that_lets_nothing_through_is_told(
             return status == 503 and "mosquitto.acl" in said
 
         await until(told)
+        assert await told()
 
 
 # --- a database that can take nothing more ------------------------------------------------------

@@ -88,6 +88,7 @@ async def test_the_child_makes_the_bytes_that_the_function_makes(tmp_path: Path)
     assert [path.name for path in (tmp_path / "content").glob(".*")] == []
 
 
+@pytest.mark.slow
 async def test_a_text_becomes_a_bulletin_the_same_one_every_time(tmp_path: Path) -> None:
     text = script_of("THÔNG BÁO\nUBND xã họp lúc 19h30 ngày 15/12.")
     first = await sandbox.prepare_text(text, tmp_path / "content", Audio())
@@ -157,6 +158,7 @@ async def test_a_child_that_crashes_is_the_files_fault(tmp_path: Path) -> None:
     assert list((tmp_path / "content").iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_too_much_work_is_cut_off(tmp_path: Path) -> None:
     source = write(tmp_path / "a.wav", noise(120))
     with pytest.raises(InvalidInput, match="quá lâu hoặc quá nặng"):
@@ -227,6 +229,7 @@ async def test_a_full_disk_is_named_and_nothing_is_left_on_it(
     assert left == []
 
 
+@pytest.mark.slow
 async def test_a_paused_child_stands_still_and_its_time_with_it(tmp_path: Path) -> None:
     source, content_dir = tmp_path / "pipe", tmp_path / "content"
     os.mkfifo(source)
@@ -291,6 +294,7 @@ asyncio.run(main())
     await eventually(lambda: state(process_id) in {"gone", "Z"})
 
 
+@pytest.mark.slow
 async def test_progress_is_told(tmp_path: Path) -> None:
     child = sandbox.Child()
     seen = {0}

@@ -12,6 +12,8 @@ import pytest
 from broadcast.embedded.broker import mosquitto
 from chaos.plan import EVERY_SECONDS
 
+pytestmark = pytest.mark.servers
+
 SEED = 24
 SECONDS = 34
 DEVICES = 60

@@ -20,7 +20,7 @@ from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import EVENTS
 from tests.deploy.broker import Deployed, deployed, needs_mosquitto
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, pytest.mark.servers]
 
 AT_ONCE = 5000
 """Messages that a device may say at once: MESSAGES_AT_ONCE of mosquitto-device-limits.c."""

@@ -22,7 +22,7 @@ from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
 from tests.deploy.broker import DEPLOY, NAME, Deployed, certificates, deployed, needs_mosquitto
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, pytest.mark.servers]
 
 SESSIONS = ["broadcast", "broadcast-dispatch", "broadcast-2", "broadcast-doctor"]
 
@@ -185,6 +185,7 @@ async def test_simulated_devices_connect_as_real_ones_do(
         async with asyncio.timeout(20):
             while fleet.units[0]._received < 50:  # noqa: ASYNC110  counted, not told
                 await asyncio.sleep(0.05)
+        assert fleet.units[0]._received == 50
     stop.set()
     await running
     fleet.shut_down()

@@ -17,6 +17,7 @@ from device_sim.harness import Device
 from device_sim.journal import JOURNAL_LIMIT, Change, Flash
 from device_sim.timekeeping import NTP_DOUBT
 from tests.device_sim.province import KEYS, START, Province, at, item, told
+from tests.examples import examples
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -72,7 +73,7 @@ TRUSTED: Any = {
 """A battery keeps the clock, and vouches for it."""
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @example(**TRUSTED, skew=90 * SECOND)
 @example(**TRUSTED, skew=5 * 3600 * SECOND)
 @example(**TRUSTED | {"bound": 40 * DAY, "ntp": True, "full": 7}, skew=40 * DAY)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from time import process_time
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from device_sim.harness import Device, Harness, Sound
 from device_sim.timekeeping import SLOWEST_REPLY_SECONDS
 from device_sim.voice import latest_start
 from tests.device_sim.province import START, Province, alert, at, audio, item
+from tests.examples import examples
 
 MOMENT = timedelta(milliseconds=10)
 CLOCK_ERROR = timedelta(seconds=SLOWEST_REPLY_SECONDS / 2) + MOMENT
@@ -57,7 +59,7 @@ def programme(revision: int, scope: str, planned: list[tuple[str, int, int]]) ->
 
 
 @given(documents, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_order_loss_and_repetition_ends_in_the_same_programme(
     made: list[tuple[str, list[tuple[str, int, int]]]], data: st.DataObject
 ) -> None:
@@ -232,7 +234,7 @@ class World:
 
 @given(chaos)
 @settings(
-    max_examples=100,
+    max_examples=examples(100),
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -351,6 +353,7 @@ def test_a_programme_that_has_rolled_on_leaves_no_miss_untold_wherever_power_goe
     assert cut_after_every_effect(run) > 10
 
 
+@pytest.mark.slow
 def test_a_week_of_a_hundred_players_takes_seconds() -> None:
     province = Province()
     harness: Harness = province.harness

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device_sim.harness import Device
 from tests.device_sim.province import Province, alert, at, audio, item
+from tests.examples import examples
 
 
 def hang(province: Province, device_id: str, since: datetime, **options: object) -> Device:
@@ -83,7 +84,7 @@ def test_the_same_box_elsewhere_takes_up_nothing_of_the_old_place() -> None:
     assert [sound.occurrence_id for sound in box.sounds] == ["a", "b"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_no_item_sounds_twice_at_one_place(seed: int) -> None:
     """Boxes come and go at random; the one before is gone when the next one comes."""

@@ -289,7 +289,8 @@ async def test_a_box_that_was_retired_may_be_enrolled_under_a_new_code(
     await sample.everything(session)
     old = await enrol(session, box("A-1", "TTX-4G", "86"), MORNING)
     await retire(session, old, MORNING + HOUR)
-    await enrol(session, box("A-2", "TTX-4G", "86"), MORNING + HOUR)
+    new = await enrol(session, box("A-2", "TTX-4G", "86"), MORNING + HOUR)
+    assert (new.serial, new.retired_at) == ("86", None)
     await describe(session, old, box("A-1", "TTX-4G", "86"))
 
 

@@ -20,6 +20,8 @@ from broadcast.bulletins.audio.prepared import content_path
 from broadcast.embedded.broker import mosquitto
 from device_sim.sound import decode
 
+pytestmark = pytest.mark.servers
+
 PLAN = Path(__file__).parents[1] / "bulletins/speech" / "plan_section_ii.txt"
 BROKERS = ["mosquitto", "amqtt"] if mosquitto() else ["amqtt"]
 

@@ -22,6 +22,8 @@ from broadcast.kit import clock
 from broadcast.plays.model import PlayState
 from broadcast.telemetry.presence import Presence
 
+pytestmark = pytest.mark.servers
+
 
 def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(

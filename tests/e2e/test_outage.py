@@ -10,6 +10,8 @@ from benchmarks import outage
 from benchmarks.harness.system import System
 from broadcast.embedded.broker import mosquitto
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 async def test_what_came_while_the_database_was_away_is_stored_when_it_is_back(

@@ -35,6 +35,8 @@ from tests.delivery.world import KEYS, World
 from tests.device_sim.test_sound import encoded
 from tests.stations.client import client_of
 
+pytestmark = pytest.mark.servers
+
 DEVICE = "D-V2"
 SECONDS = 2.0
 

@@ -11,6 +11,8 @@ from benchmarks.result import Skipped
 from benchmarks.storm import weather
 from broadcast.embedded.broker import mosquitto
 
+pytestmark = pytest.mark.servers
+
 DEVICES = 1000
 
 

@@ -12,6 +12,8 @@ from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.kit.errors import Unavailable
 from broadcast.mqtt.link import Link
 
+pytestmark = pytest.mark.servers
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 needs_mosquitto = pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")

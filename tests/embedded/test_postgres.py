@@ -18,6 +18,8 @@ from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit.errors import Unavailable
 from tests.conftest import POSTGRES
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module", params=POSTGRES)
 def server(

@@ -18,6 +18,8 @@ from broadcast.embedded.supervisor import Server, Supervisor
 from broadcast.kit.errors import Unavailable
 from tests.conftest import POSTGRES
 
+pytestmark = pytest.mark.servers
+
 Running = EmbeddedPostgres | Broker
 
 

@@ -18,6 +18,7 @@ from broadcast.indicators.model import ClusterDay, EvidenceMark, FoldedDay, Rest
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import PlayState
+from tests.examples import examples
 from tests.indicators.happenings import (
     BEFOREHAND,
     DAY,
@@ -45,7 +46,7 @@ async def commune(session: AsyncSession) -> Commune:
 
 
 @hypothesis.settings(
-    max_examples=80,
+    max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -22,6 +22,7 @@ from broadcast.plays.model import JournalRecord, Play
 from broadcast.plays.reports import UNPLANNED
 from broadcast.schedules.model import Occurrence
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
+from tests.examples import examples
 from tests.plays.world import SECONDS, WAIT, World, ended, started
 
 DAY = timedelta(days=1)
@@ -56,7 +57,7 @@ BORDERS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     starts_at=BORDERS,
     late=st.timedeltas(timedelta(hours=1), 60 * DAY),
@@ -199,7 +200,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_closer_leaves_nothing_open(steps: Any, world: World) -> None:
     """Whatever was reported, killed or restarted before."""

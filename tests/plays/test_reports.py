@@ -15,6 +15,7 @@ from broadcast.plays.model import JournalRecord
 from broadcast.plays.reports import Confirmed
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
+from tests.examples import examples
 from tests.plays.world import BEFORE, CLOSED, WAIT, World, ended, skipped, started
 
 
@@ -154,7 +155,7 @@ def journals(draw: st.DrawFn) -> list[Any]:
     ]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(journal=journals(), data=st.data())
 async def test_any_order_repetition_and_loss_end_in_the_same_ledger(
     world: World, journal: list[Any], data: st.DataObject

@@ -19,6 +19,7 @@ from broadcast.plays.settling import settle_plays
 from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
+from tests.examples import examples
 from tests.plays.test_settle import FACTS, SOON, ended, skipped, started
 from tests.plays.world import WAIT, World
 from tests.plays.world import ended as ended_record
@@ -131,7 +132,7 @@ async def test_test_on_another_cluster_proves_nothing_here(world: World) -> None
 ACTS = ("report", "heard", "failed", "close")
 
 
-@settings(max_examples=24, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(24), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(ACTS))
 async def test_grade_is_the_same_in_any_order(order: Any, world: World) -> None:
 

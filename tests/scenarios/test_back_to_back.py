@@ -33,6 +33,7 @@ from device_sim.journal import Change, Flash
 from device_sim.timekeeping import SLOWEST_REPLY_SECONDS
 from device_sim.voice import ON_TIME
 from tests.device_sim.province import KEYS, START
+from tests.examples import examples
 from tests.scenarios.server import RULES, Journals, Occurrence, Play, Schedule, Server
 
 HOUR, DAY = 3600, 86_400
@@ -381,6 +382,7 @@ def troubles_of(days: int, devices: int, seed: int) -> list[Trouble]:
     return [*own, *(each for each in common if each not in withdrawals[2:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("days", "devices", "loss", "seed"),
     [
@@ -449,7 +451,7 @@ small_worlds = st.builds(
 
 
 @given(small_worlds)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_goes_wrong_in_a_day_the_promises_hold(plan: Plan) -> None:
     world = World(plan)
     world.live()
@@ -457,7 +459,7 @@ def test_whatever_goes_wrong_in_a_day_the_promises_hold(plan: Plan) -> None:
 
 
 @given(st.lists(schedules(), min_size=1, max_size=6, unique_by=lambda each: each.name))
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.too_slow])
 def test_what_meets_nothing_of_its_rank_on_the_grid_is_played_on_the_second(
     planned: list[Schedule],
 ) -> None:

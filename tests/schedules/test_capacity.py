@@ -103,7 +103,8 @@ async def test_another_scope_has_its_own_programme(
 ) -> None:
     await save(session, bulletin, rrule="FREQ=DAILY;BYHOUR=6,17")
     elsewhere = [{"cluster": "C-1"}]
-    await save(session, bulletin, rrule="FREQ=DAILY;BYHOUR=7,18", targets=elsewhere)
+    other = await save(session, bulletin, rrule="FREQ=DAILY;BYHOUR=7,18", targets=elsewhere)
+    assert other.id
 
 
 async def test_a_change_that_overfills_is_refused(
@@ -135,7 +136,8 @@ async def test_the_real_bound_lets_five_thousand_items_through(
     monkeypatch.setattr(capacity, "MOST_ITEMS", 5000)
     hours = ",".join(str(hour) for hour in range(5, 21))
     for minute in range(0, 30, 3):
-        await save(
+        saved = await save(
             session, bulletin, rrule=f"FREQ=DAILY;BYHOUR={hours};BYMINUTE={minute}",
             starts_at=local(f"2024-12-29T05:{minute:02}"),
         )  # fmt: skip
+        assert saved.id

@@ -33,6 +33,7 @@ from broadcast.telemetry.presence import (
     listen,
 )
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
+from tests.examples import examples
 
 HOUR = 3600
 SETTLED = 5
@@ -148,7 +149,7 @@ def beating(draw: Any, until: int) -> set[int]:
 LENGTH = 5000
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(STEPS | BOTH, ABSENCES, beating(LENGTH), st.booleans())
 def test_device_that_beats_on_time_never_flips(
     steps: Any, absences: Any, beats: Any, trusted: Any
@@ -158,7 +159,7 @@ def test_device_that_beats_on_time_never_flips(
     assert [transition.presence for transition in server.transitions] == [Presence.ONLINE]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(STEPS | BOTH, ABSENCES, beating(LENGTH), st.integers(100, 3000), st.booleans())
 def test_device_that_falls_flips_soon_after_the_clock_is_left_alone(
     steps: Any, absences: Any, beats: Any, falls_at: Any, trusted: Any
@@ -173,7 +174,7 @@ def test_device_that_falls_flips_soon_after_the_clock_is_left_alone(
     assert all(a.presence != b.presence for a, b in pairwise(server.transitions))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(STEPS | BOTH, beating(LENGTH), st.integers(100, 2000), st.integers(700, 1500))
 def test_device_that_comes_back_is_online_with_its_first_heartbeat(
     steps: Any, beats: Any, falls_at: Any, pause: Any

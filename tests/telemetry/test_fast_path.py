@@ -24,6 +24,7 @@ from broadcast.telemetry.presence import Listening
 from broadcast.wire.events import Supply
 from tests.conftest import rolled_back
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, beat, boot, enrol, will
+from tests.examples import examples
 
 RULES = Rules(return_within=timedelta(0))
 
@@ -156,7 +157,7 @@ def test_fast_and_slow_path_end_in_the_same_rows(
     monkeypatch.setattr(FastPath, "confirm", counting)
 
     @given(story=batches)
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     def compare(story: list[Batch]) -> None:
         remembered = asyncio.run(history(postgres, story, [FastPath(), FastPath()]))
         assert remembered == asyncio.run(history(postgres, story, None))

@@ -180,6 +180,7 @@ async def test_a_batch_that_is_tried_again_spends_nothing(session: AsyncSession)
     assert await buried(session) == [("A", 0)] * 10
 
 
+@pytest.mark.slow
 def test_an_hour_of_floods_stays_within_its_size_and_hides_nobody() -> None:
     """Every device and any number of strangers, as fast as they like."""
     enrolled = {f"D-{number}" for number in range(2000)}

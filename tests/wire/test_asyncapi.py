@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from broadcast import config
 from broadcast.wire import asyncapi
 from broadcast.wire.asyncapi import PREFIX, PUBLISHED, document, flows
+from tests.examples import examples
 from tests.wire.payloads import TYPES
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(PUBLISHED.read_text())
@@ -124,7 +125,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.dictionaries(
         text | st.sampled_from(["yes", "$ref", "a/{b}", "~", "1e3"]), values, min_size=1

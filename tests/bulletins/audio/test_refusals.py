@@ -70,7 +70,8 @@ def test_what_is_no_recording_is_refused(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere.mp3", tmp_path / "content")
+    error = refused(tmp_path / "nowhere.mp3", tmp_path / "content")
+    assert "Không đọc được tệp này" in error.detail
 
 
 def test_a_film_without_sound_is_refused(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_an_absurd_header_is_refused(tmp_path: Path, rate: int, channels: int) -
     head[22:24] = channels.to_bytes(2, "little")
     head[24:28] = rate.to_bytes(4, "little")
     source.write_bytes(bytes(head) + bytes(range(256)) * 200)
-    refused(source, tmp_path / "content")
+    assert refused(source, tmp_path / "content").detail
 
 
 def test_samples_that_are_no_numbers_harm_nobody(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from tests.bulletins.audio.sources import RATE, Sound, silence, sine
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Audio(chime=False)
 TEXT = (
     "Sáng thứ bảy tiêm phòng trâu bò tại thôn. Bà con chú ý mang theo sổ."

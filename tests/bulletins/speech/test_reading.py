@@ -307,7 +307,7 @@ def test_another_encoding_is_refused_with_its_line(text: str, line: int, encodin
      "https://a.vn/?x=1&y=2?z", "Ê Đê, Xơ Đăng, Gié Triêng", "10 × 20 ½ §5 ©"],
 )  # fmt: skip
 def test_what_is_unicode_is_not_taken_for_another_encoding(text: str) -> None:
-    words_of(text)
+    assert words_of(text)
 
 
 def test_a_stations_lexicon_comes_first() -> None:
