@@ -220,7 +220,7 @@ async def test_reading_stops_while_the_consumer_is_behind(peer: Peer) -> None:
             async with asyncio.timeout(5):
                 taken += len(await link.receive(7))
             await asyncio.sleep(0)
-            assert len(link._queue) <= 10
+            assert len(link._inbox) <= 10
 
 
 async def test_closing_does_not_wait_for_a_broker_that_reads_nothing(peer: Peer) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.mqtt import packets
-from broadcast.mqtt.packets import Malformed, Message, Stream
+from broadcast.mqtt.buffered_socket import READ_BYTES, BufferedSocket
+from broadcast.mqtt.packets import Malformed, Message, Packets
 
 ALL = 1_000_000
 
@@ -28,7 +29,7 @@ class Publish(NamedTuple):
 
 
 def said_by(message: Message) -> tuple[object, ...]:
-    return message.topic, message.payload, message.qos, message.retain, message.dup
+    return message.topic, message.payload, message.retain
 
 
 def variable(value: int) -> bytes:
@@ -70,20 +71,21 @@ class Peer:
     def __init__(self, *, properties: bool = False) -> None:
         self.far, near = socket.socketpair()
         near.setblocking(False)
-        self.stream = Stream(near, properties=properties)
+        self.packets = Packets(properties=properties)
+        self.socket = BufferedSocket(near, self.packets)
 
     def drain(self) -> tuple[list[Message], bytes]:
         """Messages, and what paho would have read, until nothing is whole."""
         found: list[Message] = []
         shown = bytearray()
         while True:
-            messages = self.stream.messages(3)
+            messages = self.packets.messages(3)
             found += messages
             if len(messages) == 3:
                 continue
-            if not self.stream.shows():
+            if not self.socket.has_for_paho():
                 break
-            data = self.stream.recv(1)
+            data = self.socket.recv(1)
             if not data:
                 break
             shown += data
@@ -95,7 +97,7 @@ def peer() -> Iterator[Peer]:
     peer = Peer()
     yield peer
     peer.far.close()
-    peer.stream.close()
+    peer.socket.close()
 
 
 @given(
@@ -114,22 +116,22 @@ def test_any_cuts_between_reads_give_the_same_messages(
         size = cuts.pop() if cuts else len(data)
         peer.far.sendall(data[:size])
         data = data[size:]
-        peer.stream.fill()
+        peer.socket.fill()
         more, for_paho = peer.drain()
         found += more
         shown += for_paho
     expected = [each for each in said if each is not None]
     assert [said_by(message) for message in found] == [
-        (each.topic, each.payload, each.qos, each.retain, each.dup) for each in expected
+        (each.topic, each.payload, each.retain) for each in expected
     ]
     assert shown == PINGRESP * said.count(None)
     confirmed = [each.mid for each in expected if each.qos]
-    assert peer.stream.unacked == len(confirmed)
+    assert peer.packets.unacked == len(confirmed)
     for message in found:
         message.ack()
         message.ack()
-    assert peer.stream.unacked == 0
-    peer.stream.close()
+    assert peer.packets.unacked == 0
+    peer.socket.close()
     heard = b"".join(iter(lambda: peer.far.recv(100), b""))
     assert heard == b"".join(b"\x40\x02" + mid.to_bytes(2) for mid in confirmed)
     peer.far.close()
@@ -138,25 +140,25 @@ def test_any_cuts_between_reads_give_the_same_messages(
 def test_paho_sees_its_own_packets_and_the_end(peer: Peer) -> None:
     peer.far.sendall(PINGRESP + b"\x30\x05\x00\x01txy")
     peer.far.close()
-    peer.stream.fill()
-    peer.stream.fill()
-    assert not peer.stream.messages(ALL)
-    assert peer.stream.shows()
-    assert not peer.stream.messages(ALL)
-    assert peer.stream.recv(9) == PINGRESP
-    (message,) = peer.stream.messages(ALL)
-    assert said_by(message) == ("t", b"xy", 0, False, False)
-    assert peer.stream.shows()
-    assert peer.stream.recv(1) == b""
+    peer.socket.fill()
+    peer.socket.fill()
+    assert not peer.packets.messages(ALL)
+    assert peer.socket.has_for_paho()
+    assert not peer.packets.messages(ALL)
+    assert peer.socket.recv(9) == PINGRESP
+    (message,) = peer.packets.messages(ALL)
+    assert said_by(message) == ("t", b"xy", False)
+    assert peer.socket.has_for_paho()
+    assert peer.socket.recv(1) == b""
 
 
 def test_a_topic_that_is_not_utf8_is_left_empty_and_can_be_acknowledged(peer: Peer) -> None:
     peer.far.sendall(b"\x32\x06\x00\x01\xff\x00\x07x")
-    peer.stream.fill()
-    (message,) = peer.stream.messages(ALL)
-    assert said_by(message) == ("", b"x", 1, False, False)
+    peer.socket.fill()
+    (message,) = peer.packets.messages(ALL)
+    assert said_by(message) == ("", b"x", False)
     message.ack()
-    assert peer.stream.flush()
+    assert peer.socket.flush()
     assert peer.far.recv(100) == b"\x40\x02\x00\x07"
 
 
@@ -171,7 +173,7 @@ def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
     shown = b""
     for at in range(0, len(data), 50_000):
         peer.far.sendall(data[at : at + 50_000])
-        peer.stream.fill()
+        peer.socket.fill()
         more, for_paho = peer.drain()
         found += more
         shown += for_paho
@@ -181,7 +183,7 @@ def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
     assert shown == PINGRESP
     for message in found:
         message.ack()
-    assert peer.stream.flush()
+    assert peer.socket.flush()
     assert peer.far.recv(100) == b"\x40\x02\x00\x03\x40\x02\x00\x04"
 
 
@@ -198,42 +200,42 @@ def test_too_long_a_message_is_cut_and_the_next_one_is_whole(
 )  # fmt: skip
 def test_what_is_no_mqtt_is_refused(peer: Peer, data: bytes) -> None:
     peer.far.sendall(data)
-    peer.stream.fill()
+    peer.socket.fill()
     with pytest.raises(Malformed):
-        peer.stream.messages(ALL) or peer.stream.shows()
+        peer.packets.messages(ALL) or peer.socket.has_for_paho()
 
 
 def test_paho_is_shown_nothing_before_its_packet_is_whole(peer: Peer) -> None:
     peer.far.sendall(PINGRESP[:1])
-    peer.stream.fill()
-    assert not peer.stream.messages(ALL)
-    assert not peer.stream.shows()
+    peer.socket.fill()
+    assert not peer.packets.messages(ALL)
+    assert not peer.socket.has_for_paho()
     with pytest.raises(BlockingIOError):
-        peer.stream.recv(1)
+        peer.socket.recv(1)
 
 
 def test_acknowledgements_go_in_one_piece_when_the_peer_takes_them(peer: Peer) -> None:
     for mid in (1, 258):
-        peer.stream.acknowledge(mid)
-    assert peer.stream.flush()
+        peer.packets.acknowledge(mid)
+    assert peer.socket.flush()
     assert peer.far.recv(100) == b"\x40\x02\x00\x01\x40\x02\x01\x02"
 
 
 def test_what_the_peer_does_not_take_waits(peer: Peer) -> None:
-    peer.stream.send(bytes(20_000_000))
-    assert not peer.stream.flush()
+    peer.socket.send(bytes(20_000_000))
+    assert not peer.socket.flush()
     taken = 0
     while taken < 20_000_000:
         taken += len(peer.far.recv(2**20))
-        peer.stream.flush()
-    assert peer.stream.flush()
+        peer.socket.flush()
+    assert peer.socket.flush()
 
 
 def test_a_broken_line_is_told_to_paho(peer: Peer) -> None:
     peer.far.close()
-    peer.stream.send(bytes(packets.READ_BYTES))
-    assert peer.stream.flush()
-    peer.stream.send(b"x")
-    assert peer.stream.flush()
+    peer.socket.send(bytes(READ_BYTES))
+    assert peer.socket.flush()
+    peer.socket.send(b"x")
+    assert peer.socket.flush()
     with pytest.raises(OSError, match=r"Broken pipe|reset"):
-        peer.stream.recv(1)
+        peer.socket.recv(1)

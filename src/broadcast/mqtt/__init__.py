@@ -1,1 +1,1 @@
-"""The connection to the broker: link, packets, login, and what the broker can do."""
+"""The connection to the broker: link, packets, login, and features of the broker."""

@@ -1,4 +1,4 @@
-"""What is settled with a broker before the link: what it can do, and what it may forget."""
+"""Questions and orders to a broker before the link: its features, and sessions to be ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broadcast.config import Mqtt
-from broadcast.mqtt.link import lasting
+from broadcast.mqtt.client import lasting
 from broadcast.mqtt.login import log_in
 
 ASK_SECONDS = 5.0
@@ -21,7 +21,7 @@ async def shares_subscriptions(settings: Mqtt, session: str) -> bool:
     """Ask the broker whether it speaks MQTT 5 and shares subscriptions among clients.
 
     Args:
-        settings: Where the broker is.
+        settings: Address of the broker and login.
         session: Client id to ask under, which may be the only one that the broker lets us have.
             What it keeps for that session stays.
 

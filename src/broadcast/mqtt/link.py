@@ -3,10 +3,14 @@
 It knows topics and bytes and no meaning. What it promises:
 
 * what it cannot hand to the broker it refuses at once, so nothing waits in memory to be sent
-  later, behind the back of whoever retries;
+  later, after its publisher has tried again;
 * a message is acknowledged when its consumer says so, which is after commit, so what dies with us
   comes again;
 * a consumer that falls behind stops the reading, so memory stays flat.
+
+`packets` parses what arrives, `buffered_socket` reads and writes it, `inbox` holds messages for
+the consumer, `confirmations` the messages on their way. Here is the state of the connection:
+whether it stands, why not, and when it is tried again.
 """
 # ruff: noqa: ASYNC109 — a timeout here ends in our Unavailable, which says what to do next
 
@@ -15,22 +19,22 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.enums import MQTTErrorCode
 from prometheus_client import Counter, Gauge
 
 from broadcast.config import Mqtt
 from broadcast.kit.errors import Unavailable, because
-from broadcast.mqtt.login import log_in
-from broadcast.mqtt.packets import Malformed, Message, Stream
+from broadcast.mqtt.buffered_socket import BufferedSocket
+from broadcast.mqtt.client import make_client
+from broadcast.mqtt.confirmations import Confirmations
+from broadcast.mqtt.inbox import Inbox
+from broadcast.mqtt.packets import Malformed, Message
 
 log = structlog.get_logger()
 
@@ -40,35 +44,16 @@ LOST = Counter("broadcast_mqtt_lost", "Times that a standing link broke")
 CONNECTED = Gauge("broadcast_mqtt_connected", "Links that stand")
 UNACKED = Gauge("broadcast_mqtt_unacked", "Messages taken and not yet acknowledged")
 
-KEEPALIVE = 30
-"""Seconds; a dead line is noticed within twice this. Shorter costs pings, longer lost orders."""
-
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds between attempts to connect, doubling from the one to the other, each drawn between
 nothing and that: clients of a restarted broker must not return in step."""
 
 LASTED, FEW = 10.0, 3
 """Seconds that a connection lasts, and how many in a row may last less: two clients of one id
-throw each other out for ever."""
-
-SESSION_SECONDS = 7 * 24 * 3600
-"""How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
-of its own."""
-
-QUEUE_BYTES = 64 * 2**20
-"""Payloads that may wait for the consumer before reading stops: a peer decides how large they are,
-and messages of QoS 0 pass any window."""
+disconnect each other permanently."""
 
 READ_BATCH = 250
 """Packets taken before other tasks get their turn: about a millisecond."""
-
-
-class _Client(paho.Client):
-    """paho over a socket with buffers."""
-
-    def _create_socket(self) -> Any:
-        sock: Any = super()._create_socket()
-        return Stream(sock, properties=self._protocol == paho.MQTTv5)
 
 
 class Link:
@@ -96,7 +81,7 @@ class Link:
         """Describe the link; entering it starts to connect.
 
         Args:
-            settings: Where the broker is and how we are known to it.
+            settings: Address of the broker and login.
             subscriptions: Topic filters, each with its highest QoS.
             queue_size: Messages that may wait for the consumer before reading stops. Where it is
                 above the broker's window of unacknowledged messages it only matters for QoS 0.
@@ -110,32 +95,27 @@ class Link:
         self._address = f"{settings.host}:{settings.port}"
         self._subscriptions = list(subscriptions)
         self._unsubscribe = list(unsubscribe)
-        self._queue: deque[Message] = deque()
-        self._queue_size = queue_size
-        self._queued_bytes = 0
+        self._inbox = Inbox(queue_size)
+        self._confirmations = Confirmations(settings.inflight)
         self._looks: set[int] = set()
-        """Subscriptions on their way that say nothing of whether the link stands."""
-        self._arrived = asyncio.Event()
+        """Subscriptions on their way that do not decide whether the link stands."""
         self._standing = asyncio.Event()
-        self._slots = asyncio.Semaphore(settings.inflight)
-        self._pending: dict[int, asyncio.Future[None]] = {}
-        self._told_unacked = 0
-        self._idle_since: float | None = None
+        self._counted_unacked = 0
         self._why = "đang kết nối"
         self._broke_at_once = 0
         """Times in a row that a connection broke as soon as it stood."""
         self._stood_at = 0.0
         self._paused = False
         self._writing = False
-        self._socket: Stream | None = None
+        self._socket: BufferedSocket | None = None
         self._client_id = client_id or settings.client_id
-        self._client = self._make_client(settings, self._client_id, mqtt5=mqtt5)
+        self._client = self._make_client(settings, mqtt5=mqtt5)
 
     async def __aenter__(self) -> Link:
         self._loop = asyncio.get_running_loop()
         self._broken = self._loop.create_future()
         self._task = asyncio.create_task(self._keep_up(), name="mqtt-link")
-        self._task.add_done_callback(lambda _: self._arrived.set())
+        self._task.add_done_callback(lambda _: self._inbox.wake())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -158,29 +138,15 @@ class Link:
 
         A consumer that waits here when the link is closed is cancelled.
         """
-        queue = self._queue
-        if not queue:
-            await self._wait()
-        batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
-        self._queued_bytes -= sum(len(message.payload) for message in batch)
-        few = len(queue) <= self._queue_size // 2 and self._queued_bytes <= QUEUE_BYTES // 2
-        if self._paused and few and self._socket is not None:
+        if not self._inbox:
+            await self._inbox.wait(self._task)
+        messages = self._inbox.take(limit)
+        if self._paused and self._inbox.is_half_empty and self._socket is not None:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
             self._loop.call_soon(self._take)
-            log.info("mqtt.reading.resumed", waiting=len(queue))
-        return batch
-
-    async def _wait(self) -> None:
-        self._idle_since = time.monotonic()
-        try:
-            while not self._queue:
-                if self._task.done():
-                    self._task.result()
-                self._arrived.clear()
-                await self._arrived.wait()
-        finally:
-            self._idle_since = None
+            log.info("mqtt.reading.resumed", waiting=len(self._inbox))
+        return messages
 
     @property
     def trouble(self) -> str:
@@ -195,13 +161,13 @@ class Link:
 
     @property
     def stood_seconds(self) -> float:
-        """For how long the link has stood; 0 while it does not."""
+        """Seconds that the link has stood; 0 while it does not."""
         return time.monotonic() - self._stood_at if self.connected else 0.0
 
     @property
     def idle_seconds(self) -> float:
-        """For how long the consumer has waited for the next message; 0 while it does not wait."""
-        return 0.0 if self._idle_since is None else time.monotonic() - self._idle_since
+        """Seconds that the consumer has waited for the next message; 0 while it does not wait."""
+        return self._inbox.idle_seconds
 
     def look(self, topic_filter: str) -> None:
         """Subscribe for a moment, to what the broker retains; at QoS 0, and not after a break."""
@@ -234,7 +200,7 @@ class Link:
         """
         try:
             async with asyncio.timeout(timeout):
-                await self._slots.acquire()
+                await self._confirmations.slot()
                 await self._send(topic, payload, qos, retain)
         except TimeoutError:
             raise Unavailable(
@@ -243,11 +209,7 @@ class Link:
         PUBLISHED.inc()
 
     def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> asyncio.Future[None]:
-        """Give a message to paho, with the slot acquired for it.
-
-        The slot is taken until the message is confirmed or the link breaks, even when the caller
-        stops waiting: the message is still on its way.
-        """
+        """Give a message to paho, with the slot taken for it; the future of its confirmation."""
         mid = 0
         try:
             # Asked first, because paho would store the message to send it some other time.
@@ -256,32 +218,16 @@ class Link:
                 mid = info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else 0
         finally:
             if mid == 0:
-                self._slots.release()
+                self._confirmations.not_sent()
         if mid == 0:
             raise self._away()
-        confirmed = self._pending[mid] = self._loop.create_future()
-        return confirmed
+        return self._confirmations.sent(mid)
 
     def _away(self) -> Unavailable:
         return Unavailable(f"Không có kết nối tới broker MQTT {self._address}; hãy thử lại.")
 
-    def _make_client(self, settings: Mqtt, client_id: str, *, mqtt5: bool) -> paho.Client:
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id,
-            clean_session=None if mqtt5 else False,
-            protocol=paho.MQTTv5 if mqtt5 else paho.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.max_inflight_messages_set(0)  # the semaphore is the limit
-        log_in(client, settings, client_id)
-        if mqtt5:
-            client.connect_async(
-                settings.host, settings.port, KEEPALIVE, clean_start=False, properties=lasting()
-            )
-        else:
-            client.connect_async(settings.host, settings.port, KEEPALIVE)
+    def _make_client(self, settings: Mqtt, *, mqtt5: bool) -> paho.Client:
+        client = make_client(settings, self._client_id, mqtt5=mqtt5)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -326,12 +272,12 @@ class Link:
             with suppress(OSError):
                 await opening
             raise
-        stream: Any = self._client.socket()
-        self._socket = stream
-        stream.connection = self.connection
-        stream.on_output = self._want_write
-        stream.without_delay()
-        self._loop.add_reader(stream, self._read)
+        opened: Any = self._client.socket()
+        self._socket = opened
+        opened.packets.connection = self.connection
+        opened.packets.on_output = self._want_write
+        opened.without_delay()
+        self._loop.add_reader(opened, self._read)
         self._want_write()  # CONNECT
 
     def _detach(self) -> None:
@@ -342,7 +288,7 @@ class Link:
             self._paused = False
             self._writing = False
             self.connection += 1
-            self._tell_unacked()
+            self._count_unacked()
 
     def _want_write(self) -> None:
         # While there is no socket of ours, paho calls from the thread that is connecting.
@@ -352,11 +298,10 @@ class Link:
 
     def _write(self) -> None:
         self._client.loop_write()
-        stream = self._socket
-        if stream is not None and stream.flush():
+        if self._socket is not None and self._socket.flush():
             self._writing = False
-            self._loop.remove_writer(stream)
-        self._tell_unacked()
+            self._loop.remove_writer(self._socket)
+        self._count_unacked()
 
     def _read(self) -> None:
         if self._socket is not None:
@@ -364,54 +309,50 @@ class Link:
             self._take()
 
     def _take(self) -> None:
-        """Work off what has been read, or as much of it as may wait for the consumer."""
-        stream, queue, turns = self._socket, self._queue, READ_BATCH
-        while stream is not None and stream is self._socket and not self._paused:
+        """Hand on what has been read, or as much of it as may wait for the consumer."""
+        sock, inbox, turns = self._socket, self._inbox, READ_BATCH
+        while sock is not None and sock is self._socket and not self._paused:
             if turns <= 0:
                 self._loop.call_soon(self._take)
                 break
-            limit = min(turns, self._queue_size - len(queue))
+            limit = min(turns, inbox.room)
             try:
-                messages = stream.messages(limit)
-                for_paho = len(messages) < limit and stream.shows()
+                messages = sock.packets.messages(limit)
+                for_paho = len(messages) < limit and sock.has_for_paho()
             except Malformed as error:
                 log.error("mqtt.stream.malformed", broker=self._address, error=str(error))  # noqa: TRY400
-                self._loop.remove_reader(stream)
+                self._loop.remove_reader(sock)
                 self._client.disconnect()
                 break
             turns -= len(messages) + for_paho
             self._accept(messages)
             if for_paho:
                 self._client.loop_read()
-            elif len(queue) >= self._queue_size or self._queued_bytes >= QUEUE_BYTES:
+            elif inbox.is_full:
                 # After a minute it costs the connection: the answer to our ping waits too.
                 self._paused = True
-                self._loop.remove_reader(stream)
-                log.warning("mqtt.reading.paused", waiting=len(queue), size=self._queued_bytes)
+                self._loop.remove_reader(sock)
+                log.warning("mqtt.reading.paused", waiting=len(inbox), size=inbox.queued_bytes)
             elif len(messages) < limit:
                 break
 
-    def _accept(self, messages: Sequence[Message]) -> None:
+    def _accept(self, messages: list[Message]) -> None:
         if not messages:
             return
         RECEIVED.inc(len(messages))
-        append, size = self._queue.append, 0
-        for message in messages:
-            if message.topic:
-                append(message)
-                size += len(message.payload)
-            else:
-                log.warning("mqtt.message.refused", reason="topic is not UTF-8")
-                message.ack()
-        self._queued_bytes += size
-        if self._queue:
-            self._arrived.set()
-        self._tell_unacked()
+        if not all(message.topic for message in messages):
+            for message in messages:
+                if not message.topic:
+                    log.warning("mqtt.message.refused", reason="topic is not UTF-8")
+                    message.ack()
+            messages = [message for message in messages if message.topic]
+        self._inbox.put(messages)
+        self._count_unacked()
 
-    def _tell_unacked(self) -> None:
-        unacked = 0 if self._socket is None else self._socket.unacked
-        UNACKED.inc(unacked - self._told_unacked)
-        self._told_unacked = unacked
+    def _count_unacked(self) -> None:
+        unacked = 0 if self._socket is None else self._socket.packets.unacked
+        UNACKED.inc(unacked - self._counted_unacked)
+        self._counted_unacked = unacked
 
     # Callbacks of paho. An exception here would leave its parser inside a packet: they raise none.
 
@@ -464,23 +405,9 @@ class Link:
             if reason.is_failure:
                 LOST.inc()
                 log.warning("mqtt.link.lost", broker=self._address, reason=str(reason))
-        for confirmed in self._pending.values():
-            self._slots.release()
-            if not confirmed.done():
-                confirmed.set_exception(self._away())
-        self._pending.clear()
+        self._confirmations.fail(self._away)
         if not self._broken.done():
             self._broken.set_result(None)
 
     def _on_publish(self, _: Any, __: Any, mid: int, *___: Any) -> None:
-        if (confirmed := self._pending.pop(mid, None)) is not None:
-            self._slots.release()
-            if not confirmed.done():
-                confirmed.set_result(None)
-
-
-def lasting() -> Properties:
-    """What an MQTT 5 client says so that its session lasts."""
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = SESSION_SECONDS
-    return properties
+        self._confirmations.confirm(mid)

@@ -1,4 +1,4 @@
-"""How a session of ours makes itself known to the broker: user, password, TLS."""
+"""Login of a session at the broker: user, password, TLS."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SETTING = "BROADCAST_MQTT__"
 
 
 def log_in(client: paho.Client, settings: Mqtt, session: str) -> None:
-    """Have a client say who it is, over TLS where that is set.
+    """Give a client its user and password, and TLS where that is set.
 
     Args:
         client: Not yet connected.
-        settings: Where the broker is and how we are known to it.
+        settings: Address of the broker and login.
         session: Client id; what `{session}` in the settings stands for.
 
     Raises:
@@ -40,7 +40,7 @@ def log_in(client: paho.Client, settings: Mqtt, session: str) -> None:
 
 
 def check(settings: Mqtt, session: str) -> None:
-    """Make sure that what a session makes itself known with is there.
+    """Make sure that the files with which a session logs in are there.
 
     Raises:
         Unavailable: A file of the settings cannot be used; says which setting, and what to do.
@@ -49,7 +49,7 @@ def check(settings: Mqtt, session: str) -> None:
 
 
 def _tls_context(settings: Mqtt, session: str) -> ssl.SSLContext | None:
-    """What a session speaks TLS with; None where it does not.
+    """TLS context of a session; None where it uses no TLS.
 
     Raises:
         Unavailable: A file of the settings cannot be used; says which setting, and what to do.
