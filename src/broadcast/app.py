@@ -35,7 +35,6 @@ import broadcast.plays.routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
-import broadcast.telemetry.health_routes
 import broadcast.telemetry.routes
 import broadcast.upkeep.routes
 from broadcast import config, startup
@@ -73,7 +72,6 @@ ROUTERS = (
     broadcast.commands.routes.router,
     broadcast.telemetry.routes.router,
     broadcast.incidents.routes.router,
-    broadcast.telemetry.health_routes.router,
     broadcast.bulletins.routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,

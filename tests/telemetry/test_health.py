@@ -20,9 +20,9 @@ from broadcast.kit.clock import HOUR, LOCAL
 from broadcast.telemetry import health, heartbeats
 from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.health import CLOSED_AFTER, summarise
-from broadcast.telemetry.health_routes import router
 from broadcast.telemetry.model import HealthHour, HealthProgress
 from broadcast.telemetry.online_minutes import happened_at
+from broadcast.telemetry.routes import router
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol

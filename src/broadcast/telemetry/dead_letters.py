@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.telemetry.arrival import BrokerMessage
+from broadcast.telemetry.model import DeadLetterRow
 
 log = structlog.get_logger()
 
@@ -198,6 +199,14 @@ async def keep(
             log.warning("devices.dead_letters.unkept", count=unkept, senders=len(plan.more))
 
     return committed
+
+
+def select_letters(device_code: str | None) -> sa.Select[DeadLetterRow]:
+    """Query of stored letters, of one device where it is given."""
+    statement = sa.select(DeadLetterRow)
+    if device_code is not None:
+        statement = statement.where(DeadLetterRow.device_code == device_code)
+    return statement
 
 
 def _text(hostile: str) -> str:

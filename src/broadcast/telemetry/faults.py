@@ -10,6 +10,9 @@ import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.devices.model import Device
+from broadcast.telemetry.model import Fault
+
 FAULTS = Counter("broadcast_faults", "Reports of faults", ["kind", "report"])
 
 
@@ -81,6 +84,26 @@ _END = sa.text("""
 async def end(session: AsyncSession, kind: str, at: datetime) -> None:
     """Close all open faults of a kind."""
     await session.execute(_END, {"kind": kind, "at": at})
+
+
+def select_faults(
+    device_code: str | None, kind: str | None, *, closed: bool
+) -> sa.Select[Fault, str]:
+    """Query of faults with the codes of their devices.
+
+    Args:
+        device_code: Of this device only.
+        kind: Of this kind only.
+        closed: Closed faults too.
+    """
+    statement = sa.select(Fault, Device.code).join(Device, Device.id == Fault.device_id)
+    if device_code is not None:
+        statement = statement.where(Device.code == device_code)
+    if kind is not None:
+        statement = statement.where(Fault.kind == kind)
+    if not closed:
+        statement = statement.where(Fault.closed_at.is_(None))
+    return statement
 
 
 def _keys(reports: Sequence[Report]) -> dict[str, list[object]]:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.kit import db
 from broadcast.kit.clock import HOUR, LOCAL
+from broadcast.telemetry.model import HealthHour
 from broadcast.telemetry.online_minutes import AHEAD, BEHIND
 
 log = structlog.get_logger()
@@ -257,6 +258,13 @@ async def _summarise_hour(engine: AsyncEngine, hour: datetime, until: datetime) 
             await _mend(session, [tuple(row) for row in late[start : start + LATE_AT_ONCE]])
     if late:
         log.info("devices.health.mended", hour=hour.isoformat(), device_hours=len(late))
+
+
+def select_hours(device_id: int, since: datetime, until: datetime) -> sa.Select[HealthHour]:
+    """Query of a device's hours that begin in [since, until)."""
+    return sa.select(HealthHour).where(
+        HealthHour.device_id == device_id, HealthHour.hour >= since, HealthHour.hour < until
+    )
 
 
 async def _mend(session: AsyncSession, late: Sequence[tuple[int, datetime]]) -> None:

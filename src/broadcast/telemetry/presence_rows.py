@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.devices.model import Device
+from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.fast_path import PowerAndNetwork
-from broadcast.telemetry.presence import Presence, PresenceTransition, State
+from broadcast.telemetry.model import DevicePresence, Heartbeat, PresenceChange
+from broadcast.telemetry.online_minutes import BEHIND
+from broadcast.telemetry.presence import CLOCK_SET, Presence, PresenceTransition, State
 
 TRANSITIONS = Counter("broadcast_presence_flips", "Changes of presence", ["presence", "cause"])
 
@@ -73,6 +77,46 @@ def as_json(rows: Sequence[msgspec.Struct]) -> str:
     The driver spends four times as long on arrays, one for each column.
     """
     return msgspec.json.encode(rows).decode()
+
+
+def select_latest() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
+    """Query of devices with their presence, if any, and their newest heartbeat, if it is kept."""
+    last_seen_on = sa.cast(sa.func.timezone(LOCAL.key, DevicePresence.last_seen_at), sa.Date)
+    newest = (
+        sa.select(Heartbeat.body)
+        .where(
+            # Not sent after it was received, nor longer before than is believed; a day earlier for
+            # two workers at midnight.
+            Heartbeat.received_on.between(last_seen_on - 1, last_seen_on + BEHIND.days),
+            # A box that lost count uses a session number again, whose raw rows are the old ones.
+            Heartbeat.received_at >= DevicePresence.last_seen_at - CLOCK_SET,
+            Heartbeat.device_id == DevicePresence.device_id,
+            Heartbeat.session == DevicePresence.session,
+            Heartbeat.seq == DevicePresence.seq,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.select(Device, DevicePresence, newest).outerjoin(
+        DevicePresence, DevicePresence.device_id == Device.id
+    )
+
+
+def select_in_use(
+    presence: Presence | None,
+) -> sa.Select[Device, DevicePresence, dict[str, Any]]:
+    """`select_latest` of devices in use, of one presence where it is given."""
+    statement = select_latest().where(Device.retired_at.is_(None))
+    if presence is Presence.NEVER_SEEN:
+        return statement.where(DevicePresence.device_id.is_(None))
+    if presence is not None:
+        return statement.where(DevicePresence.presence == presence)
+    return statement
+
+
+def select_changes(device_id: int) -> sa.Select[PresenceChange]:
+    """Query of the changes of presence of a device."""
+    return sa.select(PresenceChange).where(PresenceChange.device_id == device_id)
 
 
 _LOCK = sa.text("""

@@ -1,154 +1,38 @@
-"""REST of what devices report: presence, faults, and what could not be taken."""
+"""REST of what devices report: presence, faults, hourly health and dead letters."""
 
 from __future__ import annotations
 
-import base64
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated
 
-import sqlalchemy as sa
 from fastapi import Query
-from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import CallerDep, Technician
 from broadcast.accounts.routing import Router
+from broadcast.devices.enrolment import find_device
 from broadcast.devices.model import Device
-from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import NotFound
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.times import Moment
-from broadcast.telemetry.model import (
-    DeadLetterRow,
-    DevicePresence,
-    Fault,
-    Heartbeat,
-    PresenceChange,
+from broadcast.telemetry import dead_letters, faults, health, presence_rows
+from broadcast.telemetry.model import DeadLetterRow, Fault, HealthHour, PresenceChange
+from broadcast.telemetry.presence import Presence
+from broadcast.telemetry.schemas import (
+    AnyFault,
+    DeadLetterOut,
+    FaultOut,
+    HealthHourOut,
+    PresenceChangeOut,
+    PresenceOut,
 )
-from broadcast.telemetry.online_minutes import BEHIND
-from broadcast.telemetry.presence import CLOCK_SET, Presence
-from broadcast.web.fields import example
 from broadcast.web.rest import Page, PageQuery, Session, paged, require_known
-from broadcast.wire.events import FaultKind
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
 
-AnyFault = Literal[FaultKind, "clock_wrong"]
-"""Those that devices tell, and one that the server itself opens: a clock far from its own."""
-
-
-class PresenceView(BaseModel):
-    """What is known of a device's connection."""
-
-    model_config = example(
-        device="QN-000417", presence="silent", since="2025-07-01T08:02:30+07:00",
-        last_seen_at="2025-07-01T08:00:00+07:00", session=65541, clock_wrong=False,
-        held={"area/21025/programme": 1751331600000}, heartbeat={"seq": 61, "volume": 70},
-    )  # fmt: skip
-
-    device: str
-    presence: Presence
-    since: Moment | None
-    last_seen_at: Moment | None
-    session: int | None
-    clock_wrong: bool
-    held: dict[str, int]
-    """Revisions of documents that the device says it holds."""
-    heartbeat: dict[str, Any] | None
-    """The newest heartbeat of the session, as long as raw heartbeats are kept."""
-
-
-class PresenceChangeView(BaseModel):
-    """A change of presence, dated when it happened."""
-
-    model_config = example(
-        presence="offline", happened_at="2025-07-01T08:10:00+07:00",
-        recorded_at="2025-07-01T08:10:02+07:00", cause="silence",
-    )  # fmt: skip
-
-    presence: Presence
-    happened_at: Moment
-    recorded_at: Moment
-    cause: str
-
-
-class FaultView(BaseModel):
-    """A fault from its opening to its end."""
-
-    model_config = example(
-        device="QN-000417", kind="line_open", opened_at="2025-07-01T08:10:00+07:00",
-        closed_at=None,
-        detail="",
-    )  # fmt: skip
-
-    device: str
-    kind: str
-    opened_at: Moment
-    closed_at: Moment | None
-    detail: str
-
-
-class DeadLetterView(BaseModel):
-    """A message that could not be taken."""
-
-    model_config = example(
-        id=7, received_at="2025-07-01T08:10:00+07:00",
-        topic="ttn/v1/device/QN-000417/event/heartbeat",
-        device="QN-000417", size_bytes=21, field="$.seq", reason="Expected `int`, got `str`",
-        payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=", more=0,
-    )  # fmt: skip
-
-    id: int
-    received_at: Moment
-    topic: str
-    device: str | None
-    size_bytes: int
-    field: str
-    reason: str
-    payload_base64: str
-    """First 4 KiB."""
-    more: int
-    """Further messages of this device within the hour that were counted, not kept."""
-
-
-def _presence() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
-    last_seen_on = sa.cast(sa.func.timezone(LOCAL.key, DevicePresence.last_seen_at), sa.Date)
-    newest = (
-        sa.select(Heartbeat.body)
-        .where(
-            # Not sent after it was received, nor longer before than is believed; a day earlier for
-            # two workers at midnight.
-            Heartbeat.received_on.between(last_seen_on - 1, last_seen_on + BEHIND.days),
-            # A box that lost count uses a session number again, whose raw rows are the old ones.
-            Heartbeat.received_at >= DevicePresence.last_seen_at - CLOCK_SET,
-            Heartbeat.device_id == DevicePresence.device_id,
-            Heartbeat.session == DevicePresence.session,
-            Heartbeat.seq == DevicePresence.seq,
-        )
-        .limit(1)
-        .scalar_subquery()
-    )
-    return sa.select(Device, DevicePresence, newest).outerjoin(
-        DevicePresence, DevicePresence.device_id == Device.id
-    )
-
-
-def _presence_view(
-    device: Device, state: DevicePresence | None, heartbeat: dict[str, Any] | None
-) -> PresenceView:
-    if state is None:
-        return PresenceView(
-            device=device.code, presence=Presence.NEVER_SEEN, since=None, last_seen_at=None,
-            session=None, clock_wrong=False, held={}, heartbeat=None,
-        )  # fmt: skip
-    return PresenceView(
-        device=device.code,
-        presence=state.presence,
-        since=state.since,
-        last_seen_at=state.last_seen_at,
-        session=state.session,
-        clock_wrong=state.clock_wrong,
-        held=state.held,
-        heartbeat=heartbeat,
-    )
+HEALTH_SPAN = timedelta(days=7)
+"""Hours answered where no time is asked for."""
+LONGEST_HEALTH_SPAN = timedelta(days=366)
 
 
 @router.get("/presence", summary="Thiết bị theo tình trạng kết nối")
@@ -157,55 +41,32 @@ async def list_presence(
     caller: CallerDep,
     paging: PageQuery,
     presence: Annotated[Presence | None, Query(description="một tình trạng")] = None,
-) -> Page[PresenceView]:
+) -> Page[PresenceOut]:
     """Devices in use, by code."""
-    statement = _presence().where(Device.retired_at.is_(None))
-    if presence is Presence.NEVER_SEEN:
-        statement = statement.where(DevicePresence.device_id.is_(None))
-    elif presence is not None:
-        statement = statement.where(DevicePresence.presence == presence)
+    statement = presence_rows.select_in_use(presence)
     rows, following = await paged(session, statement, [Device.code], paging)
-    return Page(items=[_presence_view(*row) for row in rows], next=following)
-
-
-async def _device(session: AsyncSession, code: str) -> Device:
-    device: Device | None = await session.scalar(sa.select(Device).where(Device.code == code))
-    if device is None:
-        raise _unknown(code)
-    return device
-
-
-def _unknown(code: str) -> NotFound:
-    return NotFound(f"Không có thiết bị mã “{code}”.")
+    return Page(items=[PresenceOut.of(*row) for row in rows], next=following)
 
 
 @router.get("/devices/{code}/presence", summary="Kết nối của một thiết bị")
-async def show_presence(session: Session, caller: CallerDep, code: str) -> PresenceView:
-    """What is known of the connection of a device."""
-    row = (await session.execute(_presence().where(Device.code == code))).one_or_none()
+async def show_presence(session: Session, caller: CallerDep, code: str) -> PresenceOut:
+    """State of the connection of a device."""
+    statement = presence_rows.select_latest().where(Device.code == code)
+    row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise _unknown(code)
-    return _presence_view(*row)
+    return PresenceOut.of(*row)
 
 
 @router.get("/devices/{code}/presence/changes", summary="Lịch sử kết nối của một thiết bị")
 async def list_presence_changes(
     session: Session, caller: CallerDep, code: str, paging: PageQuery
-) -> Page[PresenceChangeView]:
+) -> Page[PresenceChangeOut]:
     """Changes of presence, in the order in which they were found."""
     device = await _device(session, code)
-    statement = sa.select(PresenceChange).where(PresenceChange.device_id == device.id)
+    statement = presence_rows.select_changes(device.id)
     rows, following = await paged(session, statement, [PresenceChange.id], paging)
-    items = [
-        PresenceChangeView(
-            presence=row.presence,
-            happened_at=row.happened_at,
-            recorded_at=row.recorded_at,
-            cause=row.cause,
-        )
-        for row in rows
-    ]
-    return Page(items=items, next=following)
+    return Page(items=[PresenceChangeOut.of(row) for row in rows], next=following)
 
 
 @router.get("/faults", summary="Lỗi thiết bị")
@@ -218,28 +79,13 @@ async def list_faults(
         AnyFault | None, Query(description="một loại lỗi", examples=["line_open"])
     ] = None,
     closed: Annotated[bool, Query(description="cả lỗi đã hết")] = False,
-) -> Page[FaultView]:
+) -> Page[FaultOut]:
     """Faults in the order in which they were reported."""
-    statement = sa.select(Fault, Device.code).join(Device, Device.id == Fault.device_id)
     if device is not None:
         await require_known(session, "device", Device.code, device)
-        statement = statement.where(Device.code == device)
-    if kind is not None:
-        statement = statement.where(Fault.kind == kind)
-    if not closed:
-        statement = statement.where(Fault.closed_at.is_(None))
+    statement = faults.select_faults(device, kind, closed=closed)
     rows, following = await paged(session, statement, [Fault.id], paging)
-    items = [
-        FaultView(
-            device=code,
-            kind=fault.kind,
-            opened_at=fault.opened_at,
-            closed_at=fault.closed_at,
-            detail=fault.detail,
-        )
-        for fault, code in rows
-    ]
-    return Page(items=items, next=following)
+    return Page(items=[FaultOut.of(*row) for row in rows], next=following)
 
 
 @router.get("/dead-letters", summary="Thông điệp không nhận được của thiết bị, kèm lý do")
@@ -248,24 +94,42 @@ async def list_dead_letters(
     caller: Technician,
     paging: PageQuery,
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
-) -> Page[DeadLetterView]:
-    """What came from the broker and could not be taken, oldest first."""
-    statement = sa.select(DeadLetterRow)
-    if device is not None:
-        statement = statement.where(DeadLetterRow.device_code == device)
+) -> Page[DeadLetterOut]:
+    """Messages from the broker that could not be taken, oldest first."""
+    statement = dead_letters.select_letters(device)
     rows, following = await paged(session, statement, [DeadLetterRow.id], paging)
-    items = [
-        DeadLetterView(
-            id=row.id,
-            received_at=row.received_at,
-            topic=row.topic,
-            device=row.device_code,
-            size_bytes=row.size_bytes,
-            field=row.field,
-            reason=row.reason,
-            payload_base64=base64.b64encode(row.payload).decode(),
-            more=row.more,
-        )
-        for row in rows
-    ]
-    return Page(items=items, next=following)
+    return Page(items=[DeadLetterOut.of(row) for row in rows], next=following)
+
+
+@router.get("/devices/{code}/health", summary="Sức khỏe của một thiết bị theo giờ")
+async def list_health(
+    session: Session,
+    caller: CallerDep,
+    code: str,
+    paging: PageQuery,
+    from_: Annotated[
+        Moment | None, Query(alias="from", description="mặc định bảy ngày trước `to`")
+    ] = None,
+    to: Annotated[Moment | None, Query(description="mặc định bây giờ")] = None,
+) -> Page[HealthHourOut]:
+    """Hours that begin in [from, to), oldest first; the running hour is not summed up yet."""
+    until = to or clock.now()
+    since = from_ or until - HEALTH_SPAN
+    if not since < until <= since + LONGEST_HEALTH_SPAN:
+        days = LONGEST_HEALTH_SPAN.days
+        raise InvalidInput("from", f"phải trước `to`, và không quá {days} ngày trước đó")
+    device = await _device(session, code)
+    statement = health.select_hours(device.id, since, until)
+    rows, following = await paged(session, statement, [HealthHour.hour], paging)
+    return Page(items=[HealthHourOut.of(row) for row in rows], next=following)
+
+
+async def _device(session: AsyncSession, code: str) -> Device:
+    device = await find_device(session, code)
+    if device is None:
+        raise _unknown(code)
+    return device
+
+
+def _unknown(code: str) -> NotFound:
+    return NotFound(f"Không có thiết bị mã “{code}”.")
