@@ -88,7 +88,7 @@ golden: setup ## sign the golden payloads of the wire and renew its documents
 
 lock: setup ## newest allowed versions into both lock files
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.lock \
+	$(COMPILE) --upgrade pyproject.toml --extra demo --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 clean: ## remove what can be made again; var/ (data) stays

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median, quantiles
 
-import httpx
+import httpx2 as httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 

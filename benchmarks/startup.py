@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-import httpx
+import httpx2 as httpx
 import psutil
 
 from benchmarks.result import Result

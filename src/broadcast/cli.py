@@ -167,6 +167,9 @@ def demo(
     broker: Annotated[Kind | None, typer.Option(help="insist on one broker")] = None,
 ) -> None:
     """Show it all on this machine: PostgreSQL, broker, server and simulated loudspeakers."""
+    from broadcast.demo import require_extra  # noqa: PLC0415  a server has no demo
+
+    require_extra()
     from broadcast.demo.run import Options, run  # noqa: PLC0415  needs everything there is
 
     logs.setup("WARNING")

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 
-import httpx
+import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine

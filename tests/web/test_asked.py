@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 from typing import Annotated
 
-import httpx
+import httpx2 as httpx
 import pytest
 from fastapi import Depends, FastAPI, Form, Query, UploadFile
 from pydantic import BaseModel

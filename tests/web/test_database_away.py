@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import httpx
+import httpx2 as httpx
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, given

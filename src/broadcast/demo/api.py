@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 
 from broadcast.kit.errors import BroadcastError
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-import httpx
+import httpx2 as httpx
 
 from broadcast import config
 from broadcast.config import Role

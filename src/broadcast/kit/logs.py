@@ -86,5 +86,5 @@ def setup(level: str = "INFO", *, json: bool | None = None) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("asyncio", "transitions", "amqtt", "httpx", "uvicorn.access", "alembic"):
+    for noisy in ("asyncio", "transitions", "amqtt", "httpx2", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
