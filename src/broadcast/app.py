@@ -16,41 +16,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import broadcast.areas.routes
-import broadcast.bulletins.routes
-import broadcast.clusters.routes
-import broadcast.commands.routes
-import broadcast.devices.routes
-import broadcast.incidents.routes
-import broadcast.indicators.routes
-import broadcast.plays.routes
-import broadcast.schedules.revision_routes
-import broadcast.schedules.routes
-import broadcast.stations.routes
-import broadcast.telemetry.routes
-import broadcast.upkeep.routes
 from broadcast import config, startup
-from broadcast.accounts.routing import Router
-from broadcast.bulletins import prepare_worker
 from broadcast.config import Role
-from broadcast.delivery import dispatcher
-from broadcast.ingest import worker as ingest_worker
 from broadcast.kit import clock, db
 from broadcast.kit import roles as role_states
 from broadcast.kit.errors import Unavailable
 from broadcast.mqtt import login
 from broadcast.programmes.keys import Keys, load_keys
-from broadcast.upkeep.ready import Prober, Readiness
-from broadcast.web import problems, rest, server
-from broadcast.web.openapi import described
+from broadcast.web import server
 
 log = structlog.get_logger()
 
@@ -63,90 +42,6 @@ FULL_SECONDS = 2.0
 
 GRACE_SECONDS = 7.0
 """From being told to end to the end of the process: requests have five of them to finish."""
-
-ROUTERS = (
-    broadcast.areas.routes.router,
-    broadcast.stations.routes.router,
-    broadcast.devices.routes.router,
-    broadcast.clusters.routes.router,
-    broadcast.commands.routes.router,
-    broadcast.telemetry.routes.router,
-    broadcast.incidents.routes.router,
-    broadcast.bulletins.routes.router,
-    broadcast.schedules.routes.router,
-    broadcast.schedules.revision_routes.router,
-    broadcast.plays.routes.router,
-    broadcast.indicators.routes.router,
-    broadcast.upkeep.routes.router,
-)
-
-
-async def _healthz() -> dict[str, str]:
-    return {"status": "ok"}
-
-
-async def _metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def create_app(
-    settings: config.Settings, engine: AsyncEngine, watcher: AsyncEngine | None = None
-) -> FastAPI:
-    """The REST interface.
-
-    Args:
-        settings: Of this process.
-        engine: Where requests are worked off.
-        watcher: Where `/readyz` looks: readers that take all of the former's connections must not
-            look like a database that is away.
-    """
-    app = FastAPI(
-        title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
-        summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
-        description="Thời điểm không ghi múi giờ là giờ Việt Nam, chỉ ghi ngày là 0 giờ ngày đó;"
-        " trả lời luôn ghi +07:00. Trong địa chỉ URL viết dấu + là %2B.",
-        version=version("broadcast"),
-        redoc_url=None,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        redirect_slashes=False,
-        responses={"4XX": problems.PROBLEM_RESPONSE, "5XX": problems.PROBLEM_RESPONSE},
-    )
-    app.state.engine = engine
-    app.state.settings = settings
-    rest.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
-
-    app.include_router(_watching(Prober(watcher or engine, settings)))
-    return described(app)
-
-
-def _watching(prober: Prober) -> Router:
-    """What is asked about the process and the installation, beside the work itself."""
-    watching = Router(tags=["operation"])
-    watching.get("/healthz", summary="Tiến trình còn chạy")(_healthz)
-    watching.get("/metrics", summary="Prometheus", include_in_schema=False)(_metrics)
-
-    @watching.get(
-        "/readyz",
-        summary="Hệ thống làm được việc của nó; nếu không: vì sao và phải làm gì",
-        responses={503: {"model": Readiness, "description": "không làm được việc"}},
-    )
-    async def readyz(response: Response) -> Readiness:
-        readiness = await prober.ask(clock.now())
-        response.status_code = 200 if readiness.status == "ok" else 503
-        response.headers["Cache-Control"] = "no-store"
-        return readiness
-
-    return watching
-
-
-def create_watched() -> FastAPI:
-    """What a process answers on a port of its own, `BROADCAST_METRICS__PORT`."""
-    app = FastAPI(openapi_url=None)
-    app.get("/healthz")(_healthz)
-    app.get("/metrics")(_metrics)
-    return app
 
 
 async def serve(
@@ -194,8 +89,14 @@ async def _run(
                 if role is not Role.WEB
             ]
             for name, listener in listeners.items():
-                web = name == Role.WEB
-                app = create_app(settings, engines[Role.WEB], watcher) if web else create_watched()
+                if name == Role.WEB:
+                    from broadcast.api import create_app
+
+                    app = create_app(settings, engines[Role.WEB], watcher)
+                else:
+                    from broadcast.upkeep.operation import create_watched
+
+                    app = create_watched()
                 tasks.append(
                     group.create_task(
                         server.serve(app, listener, settings.web.connections), name=name
@@ -234,18 +135,13 @@ async def _begin(
     Raises:
         Exception: It cannot be used otherwise.
     """
-    names = {
-        Role.INGEST: ingest_worker.role_name(worker),
-        Role.DISPATCH: dispatcher.ROLE,
-        Role.PREPARE: prepare_worker.ROLE,
-    }
     while not stop.is_set():
         try:
             async with db.transaction(engine) as session:
                 await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
                 for role in roles:
-                    if role in names:
-                        await role_states.announce(session, names[role], clock.now())
+                    if role is not Role.WEB:
+                        await role_states.announce(session, role.process(worker), clock.now())
         except db.AWAY as error:
             if db.sqlstate(error) not in db.FULL:
                 raise
@@ -266,7 +162,7 @@ def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 
     if Role.INGEST in roles or Role.DISPATCH in roles:
         load_keys(settings.keys)
     if Role.INGEST in roles:
-        login.check(settings.mqtt, ingest_worker.session_of(settings.mqtt, worker))
+        login.check(settings.mqtt, settings.mqtt.worker_session(worker))
     if Role.DISPATCH in roles:
         login.check(settings.mqtt, settings.mqtt.session("dispatch"))
     if Role.WEB in roles:
@@ -337,12 +233,19 @@ def _listeners(settings: config.Settings, roles: Sequence[Role]) -> dict[str, so
 
 
 async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, worker: int) -> None:
+    # Each process loads what its roles need and no more.
     if role is Role.PREPARE:
+        from broadcast.bulletins import prepare_worker
+
         await prepare_worker.run(engine, settings)
         return
     keys: Keys = load_keys(settings.keys)
     if role is Role.INGEST:
+        from broadcast.ingest import worker as ingest_worker
+
         WORKERS.set(settings.ingest.workers)
         await ingest_worker.run(engine, settings, keys, worker)
     else:
+        from broadcast.delivery import dispatcher
+
         await dispatcher.run(engine, settings, keys)

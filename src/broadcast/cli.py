@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
@@ -16,24 +17,42 @@ from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from broadcast import config, startup
-from broadcast.accounts.cli import app as accounts
-from broadcast.areas.cli import app as areas
-from broadcast.bulletins.speech.cli import app as speech
-from broadcast.devices.cli import app as devices
 from broadcast.embedded.broker import Kind
-from broadcast.incidents.cli import incidents
-from broadcast.indicators.cli import indicators
 from broadcast.kit import collector, db, logs
 from broadcast.kit.errors import BroadcastError, InvalidInput
-from broadcast.programmes.cli import app as keys
-from broadcast.stations.cli import app as stations
-from broadcast.upkeep.cli import upkeep
 
 Faults = Literal["none", "weak-link", "power", "all"]
 
 
+FEATURES = {
+    "areas": "broadcast.areas.cli",
+    "stations": "broadcast.stations.cli",
+    "devices": "broadcast.devices.cli",
+    "accounts": "broadcast.accounts.cli",
+    "keys": "broadcast.programmes.cli",
+    "speech": "broadcast.bulletins.speech.cli",
+    "indicators": "broadcast.indicators.cli",
+    "incidents": "broadcast.incidents.cli",
+    "upkeep": "broadcast.upkeep.cli",
+}
+"""Commands of features and the modules whose `app` they are, imported when one is asked for."""
+
+
 class _Command(typer.core.TyperGroup):
     """Says what is wrong, a line each, and what to do; a stack trace is for bugs."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Names of all commands, those of the features first."""
+        return [*FEATURES, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]
+        """The command of a name."""
+        module = FEATURES.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        command = typer.main.get_command(import_module(module).app)
+        command.name = cmd_name
+        return command
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:
@@ -50,6 +69,8 @@ class _Command(typer.core.TyperGroup):
 def _told(error: Exception) -> Iterator[str]:
     """An error as a person is told it; nothing where it is a bug."""
     match error:
+        case BrokenPipeError():
+            return  # whoever read our output has gone; click ends quietly
         case ExceptionGroup():
             expected, rest = error.split(BroadcastError)
             if expected is not None and rest is None:
@@ -89,17 +110,6 @@ def broadcast(
     ] = False,
 ) -> None:
     """Nothing is done without a command."""
-
-
-app.add_typer(areas, name="areas")
-app.add_typer(stations, name="stations")
-app.add_typer(devices, name="devices")
-app.add_typer(accounts, name="accounts")
-app.add_typer(keys, name="keys")
-app.add_typer(speech, name="speech")
-app.command("indicators")(indicators)
-app.command("incidents")(incidents)
-app.command("upkeep")(upkeep)
 
 
 @app.command()

@@ -99,6 +99,10 @@ class Mqtt(Group):
         """Client id of one of the server's sessions; without a name, of the first one."""
         return self.client_id if name is None else f"{self.client_id}-{name}"
 
+    def worker_session(self, worker: int) -> str:
+        """Client id of one of the workers of ingest."""
+        return self.session(None if worker == 1 else str(worker))
+
     @model_validator(mode="after")
     def _tls_is_on(self) -> Mqtt:
         for name in ("tls_server_name", "tls_cert_file", "tls_key_file"):
@@ -226,6 +230,10 @@ class Role(StrEnum):
     INGEST = "ingest"
     DISPATCH = "dispatch"
     PREPARE = "prepare"
+
+    def process(self, worker: int = 1) -> str:
+        """Name of the process that does it, such as `dispatch` or `ingest-1`."""
+        return f"{self}-{worker}" if self is Role.INGEST else self.value
 
 
 class Settings(BaseSettings):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -41,3 +43,9 @@ def test_an_unknown_role_is_refused_with_the_known_ones() -> None:
     result = CliRunner().invoke(app, ["serve", "--role", "nope"])
     assert result.exit_code == 2
     assert "dispatch" in result.output
+
+
+def test_a_reader_that_goes_away_is_no_fault_of_the_database() -> None:
+    command = f"{sys.executable} -m broadcast config | true"
+    run = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("", "")

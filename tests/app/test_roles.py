@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from broadcast import config
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.bulletins import prepare_worker
 from broadcast.config import Mqtt
 from broadcast.delivery import dispatcher

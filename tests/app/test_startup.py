@@ -200,10 +200,22 @@ UNNEEDED = {"alembic", "amqtt", "av", "broadcast.demo", "espeakng_loader", "onnx
             "pydub"}  # fmt: skip
 """What only the migration, the demo and the child that prepares sound use."""
 
+BY_ROLE = {
+    "broadcast.api": {"broadcast.ingest", "broadcast.delivery", "broadcast.mqtt.link"},
+    "broadcast.ingest.worker": {"broadcast.api", "broadcast.areas.routes", "broadcast.demo"},
+    "broadcast.delivery.dispatcher": {"broadcast.ingest", "broadcast.areas.routes"},
+    "broadcast.bulletins.prepare_worker": {"broadcast.mqtt.link", "broadcast.areas.routes"},
+}
+"""What begins each role, and packages of others that it starts without."""
 
-def test_the_server_starts_without_what_it_does_not_use() -> None:
-    seen = "import sys, broadcast.cli, broadcast.app; print(*sys.modules)"
+
+@pytest.mark.parametrize("first", BY_ROLE)
+def test_a_process_loads_what_its_roles_need(first: str) -> None:
+    seen = f"import sys, broadcast.cli, broadcast.app, {first}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", seen], check=True, capture_output=True, text=True
     )
-    assert UNNEEDED.isdisjoint(loaded.stdout.split())
+    modules = set(loaded.stdout.split())
+    assert {first, "broadcast.app"} <= modules
+    assert UNNEEDED.isdisjoint(modules)
+    assert BY_ROLE[first].isdisjoint(modules)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.config import Settings
 from broadcast.kit import sheets
 from broadcast.kit.db import create_engine

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.config import Settings
 from broadcast.kit import times
 from broadcast.kit.db import create_engine

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
-from broadcast.app import ROUTERS
+from broadcast.api import ROUTERS
 from broadcast.kit import clock, db
 from broadcast.web import rest
 

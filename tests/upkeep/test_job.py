@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from broadcast import config
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.cli import app
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.bulletins import preparations
 from broadcast.bulletins.preparations import Source
 from broadcast.embedded.postgres import EmbeddedPostgres

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from broadcast import config
-from broadcast.app import create_app
+from broadcast.api import create_app
 
 NOWHERE = "postgresql+asyncpg://nobody@/nothing?host=/nowhere"
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.accounts.model import Role
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.kit.times import DAY_PATTERN, MOMENT_PATTERN
 from broadcast.plays import texts as words
 from broadcast.telemetry.routes import AnyFault

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from broadcast import config
 from broadcast.accounts.auth import create_token
 from broadcast.accounts.model import Role
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit import clock, db
 from tests.bulletins import make

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from broadcast.accounts.auth import OPEN, OPEN_ON_ITS_OWN_PORT
-from broadcast.app import create_watched
+from broadcast.upkeep.operation import create_watched
 from tests.web.routes import Operation, application, operations
 
 APP = application()

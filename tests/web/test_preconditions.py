@@ -19,7 +19,7 @@ import broadcast
 from broadcast import config
 from broadcast.accounts.model import Role
 from broadcast.accounts.routing import Route, Router
-from broadcast.app import create_app
+from broadcast.api import create_app
 from broadcast.kit.errors import NotFound
 from broadcast.web import rest
 from tests.web.calling import MONITOR, called_by

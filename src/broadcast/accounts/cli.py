@@ -14,7 +14,9 @@ from broadcast.accounts.auth import create_token, digest
 from broadcast.accounts.model import ApiToken, Role
 from broadcast.kit import clock, db
 
-app = typer.Typer(no_args_is_help=True, help="Mã truy cập REST (API tokens).")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Mã truy cập REST (API tokens)."
+)
 
 
 @app.command("create-token")

@@ -19,7 +19,9 @@ from broadcast.kit.cli import DryRun, day, read_file, run, show_report
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import File
 
-app = typer.Typer(no_args_is_help=True, help="Đơn vị hành chính và sổ thôn (areas).")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Đơn vị hành chính và sổ thôn (areas)."
+)
 
 Replace = Annotated[
     bool, typer.Option("--replace", help="remove what is stored and not in the file")

@@ -13,7 +13,7 @@ from broadcast.kit import clock
 from broadcast.kit.cli import DryRun, read_file, run, show_report
 from broadcast.stations.imports import KINDS, import_files
 
-app = typer.Typer(no_args_is_help=True, help="Thiết bị (devices).")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Thiết bị (devices).")
 
 
 @app.callback()

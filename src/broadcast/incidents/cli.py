@@ -17,7 +17,10 @@ from broadcast.kit import clock
 from broadcast.kit.cli import day, run
 from broadcast.web.rest import Page
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def incidents(
     everything: Annotated[
         bool, typer.Option("--all", help="cả sự cố đã đóng (closed ones too)")

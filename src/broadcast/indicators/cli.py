@@ -19,7 +19,10 @@ from broadcast.indicators.results import Result, Results
 from broadcast.kit import clock, db
 from broadcast.kit.cli import day
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def indicators(
     as_of: Annotated[
         date | None,

@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.config import Mqtt, Settings
+from broadcast.config import Role, Settings
 from broadcast.ingest.pipeline import Pipeline
 from broadcast.ingest.sharding import Mode, ShardAssignment
 from broadcast.ingest.store import FIRST_RETRY, LONGEST_RETRY
@@ -39,7 +39,7 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
         keys: To sign what devices are answered.
         worker: Number of this one, counted from 1.
     """
-    name, wait = role_name(worker), FIRST_RETRY
+    name, wait = Role.INGEST.process(worker), FIRST_RETRY
     while True:
         began = time.monotonic()
         work = _Worker(engine, settings, keys, worker)
@@ -57,11 +57,6 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
             wait = FIRST_RETRY
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
         wait = min(2 * wait, LONGEST_RETRY)
-
-
-def role_name(worker: int) -> str:
-    """Name under which a worker claims its role and reports."""
-    return f"ingest-{worker}"
 
 
 class _Worker:
@@ -112,7 +107,7 @@ class _Worker:
             settings.mqtt,
             subscriptions=[(subscribe, 1), (self._echo, 1)],
             unsubscribe=[unsubscribe],
-            client_id=session_of(settings.mqtt, worker),
+            client_id=settings.mqtt.worker_session(worker),
             mqtt5=assignment.mode == "shared",
         ) as link:
             self._pipeline = Pipeline(self._engine, link, settings, self._keys, assignment)
@@ -129,7 +124,7 @@ class _Worker:
         while True:
             try:
                 shared = await shares_subscriptions(
-                    self._settings.mqtt, session_of(self._settings.mqtt, self._worker)
+                    self._settings.mqtt, self._settings.mqtt.worker_session(self._worker)
                 )
             except OSError as error:
                 log.warning("ingest.broker.away", error=str(error))
@@ -142,11 +137,6 @@ class _Worker:
                 return ShardAssignment(mode, self._worker, workers)
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 — jitter, no secret
             wait = min(2 * wait, LONGEST_RETRY)
-
-
-def session_of(mqtt: Mqtt, worker: int) -> str:
-    """Client id of a worker."""
-    return mqtt.session(None if worker == 1 else str(worker))
 
 
 async def _most_workers(engine: AsyncEngine) -> int:
@@ -168,9 +158,9 @@ async def _end_left_over(engine: AsyncEngine, settings: Settings) -> None:
     gone = range(settings.ingest.workers + 1, most + 1)
     with suppress(*db.AWAY):
         async with db.transaction(engine) as session:
-            await roles.forget(session, [role_name(number) for number in gone])
+            await roles.forget(session, [Role.INGEST.process(number) for number in gone])
     for number in gone:
         try:
-            await end_session(settings.mqtt, session_of(settings.mqtt, number))
+            await end_session(settings.mqtt, settings.mqtt.worker_session(number))
         except OSError as error:
             log.warning("ingest.session.left", worker=number, error=str(error))

@@ -10,7 +10,7 @@ from broadcast import config
 from broadcast.programmes.keys import create_keys, load_keys
 from broadcast.wire.codec import encode
 
-app = typer.Typer(no_args_is_help=True, help="Khóa ký của tỉnh (Ed25519).")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Khóa ký của tỉnh (Ed25519).")
 
 
 @app.command()

@@ -15,7 +15,9 @@ from broadcast.kit.cli import DryRun, day, read_file, run, show_report
 from broadcast.stations import succession
 from broadcast.stations.imports import KINDS, import_files
 
-app = typer.Typer(no_args_is_help=True, help="Đài, hệ thống kỹ thuật, cụm loa (stations).")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Đài, hệ thống kỹ thuật, cụm loa (stations)."
+)
 
 
 @app.command("import")

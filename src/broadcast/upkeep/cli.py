@@ -14,7 +14,10 @@ from broadcast.kit import clock, db
 from broadcast.upkeep.report import PartitionsView, Report, report
 from broadcast.upkeep.storage import Room
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def upkeep(
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:

@@ -12,7 +12,9 @@ import typer
 from broadcast.bulletins.speech.reading import passages, words_of
 from broadcast.kit.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Đọc văn bản: how texts are read aloud.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Đọc văn bản: how texts are read aloud."
+)
 
 
 @app.callback()

@@ -1,0 +1,75 @@
+"""The REST interface: the routes of every feature in one application."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import broadcast.areas.routes
+import broadcast.bulletins.routes
+import broadcast.clusters.routes
+import broadcast.commands.routes
+import broadcast.devices.routes
+import broadcast.incidents.routes
+import broadcast.indicators.routes
+import broadcast.plays.routes
+import broadcast.schedules.revision_routes
+import broadcast.schedules.routes
+import broadcast.stations.routes
+import broadcast.telemetry.routes
+import broadcast.upkeep.routes
+from broadcast import config
+from broadcast.upkeep import operation
+from broadcast.upkeep.ready import Prober
+from broadcast.web import problems, rest
+from broadcast.web.openapi import described
+
+ROUTERS = (
+    broadcast.areas.routes.router,
+    broadcast.stations.routes.router,
+    broadcast.devices.routes.router,
+    broadcast.clusters.routes.router,
+    broadcast.commands.routes.router,
+    broadcast.telemetry.routes.router,
+    broadcast.incidents.routes.router,
+    broadcast.bulletins.routes.router,
+    broadcast.schedules.routes.router,
+    broadcast.schedules.revision_routes.router,
+    broadcast.plays.routes.router,
+    broadcast.indicators.routes.router,
+    broadcast.upkeep.routes.router,
+)
+
+
+def create_app(
+    settings: config.Settings, engine: AsyncEngine, watcher: AsyncEngine | None = None
+) -> FastAPI:
+    """The REST interface.
+
+    Args:
+        settings: Of this process.
+        engine: Where requests are worked off.
+        watcher: Where `/readyz` looks: readers that take all of the former's connections must not
+            look like a database that is away.
+    """
+    app = FastAPI(
+        title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
+        summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
+        description="Thời điểm không ghi múi giờ là giờ Việt Nam, chỉ ghi ngày là 0 giờ ngày đó;"
+        " trả lời luôn ghi +07:00. Trong địa chỉ URL viết dấu + là %2B.",
+        version=version("broadcast"),
+        redoc_url=None,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        redirect_slashes=False,
+        responses={"4XX": problems.PROBLEM_RESPONSE, "5XX": problems.PROBLEM_RESPONSE},
+    )
+    app.state.engine = engine
+    app.state.settings = settings
+    rest.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+
+    app.include_router(operation.router(Prober(watcher or engine, settings)))
+    return described(app)
