@@ -44,11 +44,11 @@ LONGEST_TOPIC = 300
 TOPICS_KEPT = 2**16
 """Topics taken apart once: 10,000 devices with a few kinds each, at most 20 MB of them."""
 LONGEST_KEPT = 4096
-"""Bytes of what a device says that it holds, to be remembered; a few hundred are usual."""
+"""Bytes of the documents that a device holds, to be remembered; a few hundred are usual."""
 
 
 class Decoder:
-    """Decodes messages. Remembers what each device holds: nearly every heartbeat says it again."""
+    """Decodes messages. Remembers what each device holds: nearly every heartbeat repeats it."""
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ class Pipeline:
 
     @property
     def database_trouble(self) -> str:
-        """Why nothing can be stored, and what to do; empty: it can."""
+        """Reason why nothing can be stored, and what to do; empty: it can."""
         return self._store.trouble
 
     async def run(self) -> None:

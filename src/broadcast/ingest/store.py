@@ -1,4 +1,4 @@
-"""Commit batches: one transaction for each, whatever the database says of it.
+"""Commit batches: one transaction for each, also where the database refuses or is away.
 
 A message that the database refuses is found by halving the batch and becomes a dead letter by
 itself. While the database is away nothing is dropped: the batch is tried again, and the broker
@@ -79,7 +79,7 @@ class Batch:
 
 
 class Committed(NamedTuple):
-    """What one transaction has stored: a batch, or a part of it."""
+    """A batch, or a part of it, that one transaction has stored."""
 
     items: Sequence[Arrival[Any] | DeadLetter]
     by_kind: ByKind
@@ -92,7 +92,7 @@ class Store:
     """Commits the batches of one worker.
 
     Attributes:
-        trouble: Why nothing can be stored, and what to do; empty: it can.
+        trouble: Reason why nothing can be stored, and what to do; empty: it can.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Store:
             committed = await self._retry(batch)
         except Exception as error:
             if not batch.items:
-                # The next echo says the same, and more.
+                # The next echo proves the same, and more.
                 log.exception("ingest.echo.unstored")
                 return
             if len(batch.items) > 1:
@@ -156,7 +156,7 @@ class Store:
         except Exception as error:
             bug = not isinstance(error, DBAPIError)
             letter = _rejected(item, RejectReason.UNSTORABLE, db.brief(error))
-            log.error(  # noqa: TRY400 — where the database says no, its words say enough
+            log.error(  # noqa: TRY400 — where the database refuses, its message is enough
                 "ingest.message.refused",
                 topic=letter.topic,
                 error=letter.reason,

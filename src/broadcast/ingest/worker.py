@@ -72,7 +72,7 @@ class _Worker:
         self._pipeline: Pipeline | None = None
 
     def trouble(self) -> str:
-        """Why it cannot work, and what to do; empty: it works."""
+        """Reason why it cannot work, and what to do; empty: it works."""
         link, pipeline = self._link, self._pipeline
         if link is None or pipeline is None:
             return self._starting

@@ -24,7 +24,7 @@ class BufferedSocket:
         self.packets = packets
         self._sock = sock
         self._end: Exception | None = None
-        """Why nothing more comes; EOFError when the peer has closed."""
+        """Reason why nothing more comes; EOFError when the peer has closed."""
 
     # What paho calls ----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ KEEPALIVE = 30
 """Seconds; a dead line is noticed within twice this. Shorter costs pings, longer lost orders."""
 
 SESSION_SECONDS = 7 * 24 * 3600
-"""How long an MQTT 5 broker keeps the session of a worker that is away; one of 3.1.1 has a setting
+"""Time that an MQTT 5 broker keeps the session of an absent worker; one of 3.1.1 has a setting
 of its own."""
 
 

@@ -42,7 +42,7 @@ class Confirmations:
         """Take note that the link is broken: nothing on its way will be confirmed.
 
         Args:
-            error: Makes what each publisher is told.
+            error: Makes the error of each publisher.
         """
         for pending in self._pending.values():
             self._slots.release()

@@ -4,7 +4,7 @@ It knows topics and bytes and no meaning. What it promises:
 
 * what it cannot hand to the broker it refuses at once, so nothing waits in memory to be sent
   later, after its publisher has tried again;
-* a message is acknowledged when its consumer says so, which is after commit, so what dies with us
+* a message is acknowledged by its consumer, which is after commit, so what dies with this process
   comes again;
 * a consumer that falls behind stops the reading, so memory stays flat.
 
@@ -150,7 +150,7 @@ class Link:
 
     @property
     def trouble(self) -> str:
-        """Why the link does not stand, and what to do, for the person on duty; empty: it does."""
+        """Reason why the link does not stand, and what to do, for the operator; empty: it does."""
         if self._broke_at_once >= FEW:
             return (
                 f"broker MQTT {self._address} ngắt ngay sau mỗi lần kết nối: có chương trình khác"

@@ -63,7 +63,7 @@ class Packets:
         properties: PUBLISH carries properties: the connection speaks MQTT 5.
 
     Attributes:
-        connection: Number of the connection, for whoever counts them.
+        connection: Number of the connection, given by the link.
         unacked: Messages taken and not yet acknowledged.
         output: Bytes to be sent.
         on_output: Called when an acknowledgement is to be sent.

@@ -37,7 +37,7 @@ WINDOW = timedelta(hours=1)
 
 
 class RejectReason(StrEnum):
-    """Why a message could not be taken: the label of the metric."""
+    """Reasons why a message could not be taken: the label of the metric."""
 
     TOPIC = "topic"
     KIND = "kind"
@@ -131,7 +131,7 @@ class Budget:
         self._rows.update(rows)
 
     def rows(self, plan: Plan, new: Mapping[str, int]) -> dict[int, int]:
-        """How many letters are to be counted, by the stored letter that counts them.
+        """Return how many letters are to be counted, by the stored letter that counts them.
 
         Args:
             plan: The batch.

@@ -21,7 +21,7 @@ from broadcast.wire.events import Boot, Gone, Heartbeat
 
 
 class PowerAndNetwork(NamedTuple):
-    """Mains and mobile network that a device reports; a boot says nothing of them."""
+    """Mains and mobile network that a device reports; a boot reports neither."""
 
     mains: bool | None
     operator: str | None

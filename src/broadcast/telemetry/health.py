@@ -29,7 +29,7 @@ CLOSED_AFTER = timedelta(minutes=5)
 """A batch may commit so long after it was received, on a day without outages."""
 
 HOURS_AT_ONCE = 3
-"""Hours that are done in one call: a backlog of weeks must not hold up the other chores."""
+"""Hours that are done in one call: a backlog of weeks must not hold up other jobs."""
 
 RECOUNTED = HOURS_AT_ONCE * HOUR
 """Hours before a new one that are counted again: ingest commits, once the database is back, the
@@ -38,7 +38,7 @@ batch it had in hand when that went away. Counting an hour of 10,000 devices rea
 DEVICES_AT_ONCE = 2500
 """Devices of one statement: 150,000 heartbeats. Each looks through all that came in two hours."""
 
-PATIENCE = "5min"
+STATEMENT_TIMEOUT = "5min"
 """For a statement: it may take seconds, more on a busy machine, and nobody waits for it."""
 
 LATE_AT_ONCE = 500
@@ -95,7 +95,7 @@ _SUM = """
                     OFFSET 0
                 ) AS h
             ) AS dated
-        ) AS told
+        ) AS beat
         WHERE {touched}
     ) AS counted
     GROUP BY device_id, hour
@@ -116,7 +116,7 @@ _SUM = """
         line = excluded.line, amplifier = excluded.amplifier
     WHERE s.beats <= excluded.beats
 """
-"""`OFFSET 0`: each body is taken apart once, not for every figure.
+"""`OFFSET 0`: each body is parsed once, not for every figure.
 What no column holds (a temperature of 1e-60, a counter that leaps to and fro) is rounded or cut:
 it would refuse the hour of every device, and every later one with it.
 An hour part of whose raw heartbeats has been dropped by age is never computed from the rest."""
@@ -130,8 +130,8 @@ _PROMPT = sa.text(
         named="bool_or(received_at >= :received_from AND received_at < :received_to)",
     )
 )
-"""What came within an hour of its sending: all heartbeats of these device hours have been received
-since the hour before."""
+"""Heartbeats received within an hour of their sending: all of these device hours have been
+received since the hour before."""
 
 _LATE = sa.text(f"""
     SELECT DISTINCT device_id, date_trunc('hour', at)
@@ -236,7 +236,7 @@ async def _summarise_hour(engine: AsyncEngine, hour: datetime, until: datetime) 
     for start in range(0, len(devices), DEVICES_AT_ONCE):
         some = devices[start : start + DEVICES_AT_ONCE]
         async with db.transaction(engine) as session:
-            await session.execute(sa.text(f"SET LOCAL statement_timeout = '{PATIENCE}'"))
+            await session.execute(sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
             await session.execute(
                 _PROMPT,
                 {
@@ -254,7 +254,7 @@ async def _summarise_hour(engine: AsyncEngine, hour: datetime, until: datetime) 
         late = (await session.execute(_LATE, _received(hour) | {"prompt_from": hour - HOUR})).all()
     for start in range(0, len(late), LATE_AT_ONCE):
         async with db.transaction(engine) as session:
-            await session.execute(sa.text(f"SET LOCAL statement_timeout = '{PATIENCE}'"))
+            await session.execute(sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
             await _mend(session, [tuple(row) for row in late[start : start + LATE_AT_ONCE]])
     if late:
         log.info("devices.health.mended", hour=hour.isoformat(), device_hours=len(late))

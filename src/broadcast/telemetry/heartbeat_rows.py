@@ -34,7 +34,7 @@ def columns(beats: Sequence[Arrival[Heartbeat]]) -> dict[str, str]:
 
 
 def _body(message: Heartbeat) -> bytes:
-    """JSON without `held`, which a receipt says once."""
+    """JSON without `held`, which receipts record."""
     return encode(msgspec.structs.replace(message, held={}))
 
 

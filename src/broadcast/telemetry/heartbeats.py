@@ -60,7 +60,7 @@ class _DeviceBatch:
     gone: list[int] = field(default_factory=list)
     """Sessions whose last will came."""
     held: msgspec.Raw | None = None
-    """Documents that the newest message says it holds, JSON."""
+    """`held` of the newest message, JSON."""
     state: State | None = None
     transitions: list[PresenceTransition] = field(default_factory=list)
     clock_wrong: bool = False

@@ -1,4 +1,4 @@
-"""What devices said last, and what is kept of all that they said."""
+"""Tables of telemetry: the latest state of devices, and the history of their reports."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class DevicePresence(Base):
     clock_wrong: Mapped[bool] = mapped_column(default=False)
     """The newest message bore a time that cannot be, from a clock the device trusts."""
     held: Mapped[dict[str, Any]]
-    """`{scope}/{kind}` → revision the device says it holds."""
+    """`{scope}/{kind}` → revision that the device reports to hold."""
     held_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     """Heartbeat of the session that last changed `held`."""
     mains: Mapped[bool | None]
-    """What the newest message says of the mains; null when it says nothing, as every boot."""
+    """Mains, as the newest message reports it; null when it reports none, as every boot."""
     operator: Mapped[str | None]
     """Of the mobile network, likewise."""
 
 
 class PresenceChange(Base):
-    """One transition of presence, dated when it happened, not when it was noticed."""
+    """One change of presence, dated when it happened, not when it was noticed."""
 
     __tablename__ = "presence_changes"
     __table_args__ = (sa.Index("ix_presence_changes_device", "device_id", "happened_at"),)
@@ -73,10 +73,10 @@ class PresenceChange(Base):
 
 
 class ListeningSpan(Base):
-    """A span in which one worker heard all that was sent to it.
+    """A span in which one worker received everything that was sent to it.
 
     The server was listening where the spans of all workers that shared the work overlap. Outside
-    of that silence says nothing about a device: the sweep, the ledger and the indicators leave
+    of that silence proves nothing about a device: the sweep, the ledger and the indicators leave
     such time out.
     """
 
@@ -91,13 +91,13 @@ class ListeningSpan(Base):
     worker: Mapped[int] = mapped_column(default=1)
     """Counted from 1."""
     workers: Mapped[int] = mapped_column(default=1)
-    """How many shared the work."""
+    """Number of workers that shared the work."""
     started_at: Mapped[datetime]
     until: Mapped[datetime]
 
 
 class Boot(Base):
-    """One connection of a device: its session and what it said of itself."""
+    """One connection of a device: its session and its boot message."""
 
     __tablename__ = "boots"
     __table_args__ = (sa.Index("ix_boots_received_at", "device_id", "received_at"),)
@@ -134,10 +134,10 @@ class Heartbeat(Base):
 
 
 class OnlineMinutes(Base):
-    """The minutes of one local day in which a device was heard: one bit each.
+    """The minutes of one local day in which a device was online: one bit each.
 
-    A heartbeat ORs its minute in, so repetition and order do not matter. Kept for ever, in monthly
-    partitions: an open one leaves room for updates (`db.STORAGE`), a closed one is packed.
+    A heartbeat ORs its minute in, so repetition and order do not matter. Kept permanently, in
+    monthly partitions: an open one leaves room for updates (`db.STORAGE`), a closed one is packed.
     """
 
     __tablename__ = "online_minutes"
@@ -149,7 +149,7 @@ class OnlineMinutes(Base):
 
 
 class HealthHour(Base):
-    """What the heartbeats of one device said in one hour, for charts.
+    """Sums of the heartbeats of one device in one hour, for charts.
 
     Null where no heartbeat of the hour had the value.
     """
@@ -162,14 +162,14 @@ class HealthHour(Base):
     """Its beginning; a heartbeat counts for the hour in which it was sent."""
     beats: Mapped[int]
     minutes: Mapped[int]
-    """Minutes in which it was heard, 0–60."""
+    """Minutes in which it was online, 0–60."""
     sessions: Mapped[int]
     """Connections: above 1 it lost its link or restarted."""
     playing_beats: Mapped[int]
     untrusted_beats: Mapped[int]
-    """Said while the device did not trust its clock."""
+    """Sent while the device did not trust its clock."""
     unpowered_beats: Mapped[int]
-    """Said without mains."""
+    """Sent without mains."""
     temperature_min: Mapped[float | None] = mapped_column(sa.REAL)
     temperature_avg: Mapped[float | None] = mapped_column(sa.REAL)
     temperature_max: Mapped[float | None] = mapped_column(sa.REAL)
@@ -196,7 +196,7 @@ class HealthProgress(Base):
 
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     beats: Mapped[int] = mapped_column(sa.BigInteger)
-    """How many there were; more by now: the hour is done again."""
+    """Number that there was; if there are more by now, the hour is done again."""
     done_at: Mapped[datetime]
 
 
@@ -225,7 +225,7 @@ class Fault(Base):
 
 
 class Readiness(Base):
-    """Whether a device could sound a coming occurrence, as it last said."""
+    """Readiness of a device to sound a coming occurrence, as it last reported."""
 
     __tablename__ = "readiness"
 
@@ -273,7 +273,7 @@ class Refusal(Base):
 
 
 class DeadLetterRow(Base):
-    """What came from the broker and could not be taken, with the reason; the stream goes on."""
+    """A message from the broker that could not be taken, with the reason."""
 
     __tablename__ = "dead_letters"
     __table_args__ = (sa.Index("ix_dead_letters_device", "device_code", "id"),)

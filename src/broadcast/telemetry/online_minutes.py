@@ -1,4 +1,4 @@
-"""The minutes of a local day in which a device was heard, as a map of 1,440 bits.
+"""The minutes of a local day in which a device was online, as a map of 1,440 bits.
 
 Pure. A map is an integer whose most significant bit is 00:00, as PostgreSQL prints `bit(1440)`.
 Merging is OR, so repeated, late and reordered heartbeats come to the same map.
@@ -12,15 +12,15 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 MINUTES = 1440
 
 AHEAD = timedelta(seconds=10)
-"""How far a trusted clock may be ahead of the server's: more than a coarse NTP makes up (a message
-only ever comes later), less than anybody would call punctual."""
+"""Most that a trusted clock may be ahead of the server's: more than a coarse NTP makes up (a
+message only ever comes later), less than anybody would call punctual."""
 
 BEHIND = timedelta(days=7)
-"""How long a heartbeat may have waited, on the device or at the broker, to count for its time."""
+"""Longest wait of a heartbeat, on the device or at the broker, to count for its time."""
 
 
 class Reception:
-    """When something was received, by the server's clock, and what a device's may have said."""
+    """The moment of a reception by the server's clock, and the times of a device that fit it."""
 
     def __init__(self, received_at: datetime) -> None:
         self.at = received_at
@@ -28,7 +28,7 @@ class Reception:
         self._last = received_at + AHEAD
 
     def is_plausible(self, sent_at: datetime) -> bool:
-        """Tell whether a device's clock can have been right when it said `sent_at`."""
+        """Tell whether a device's clock can have been right about `sent_at`."""
         return self._first <= sent_at <= self._last
 
     def happened_at(self, sent_at: datetime, *, trusted: bool) -> datetime:

@@ -40,7 +40,7 @@ class PresenceOut(BaseModel):
     session: int | None
     clock_wrong: bool
     held: dict[str, int]
-    """Revisions of documents that the device says it holds."""
+    """Revisions of documents that the device reports to hold."""
     heartbeat: dict[str, Any] | None
     """The newest heartbeat of the session, as long as raw heartbeats are kept."""
 
@@ -170,7 +170,7 @@ class HealthHourOut(BaseModel):
     hour: Moment
     beats: int
     minutes: int
-    """Minutes in which the device was heard."""
+    """Minutes in which the device was online."""
     sessions: int
     """Connections; above 1: it lost its link or restarted."""
     playing_beats: int

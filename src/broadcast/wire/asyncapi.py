@@ -46,7 +46,7 @@ AT_MOST_ONCE = {"heartbeat", "time_request"}
 
 
 class Flow(NamedTuple):
-    """What passes under one topic.
+    """The messages of one topic.
 
     Attributes:
         topic: Without the prefix; only addresses are left open.
@@ -274,7 +274,7 @@ def _scalar(value: Any) -> str:
 
 
 def main() -> int:
-    """Write the published document, or say whether it is what the code says."""
+    """Write the published document, or tell whether it matches the code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", action="store_true", help="write docs/asyncapi.yaml")

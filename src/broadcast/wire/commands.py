@@ -15,7 +15,7 @@ from broadcast.wire.fields import Count, Id, Instant, Scope, Volume, Wire
 from broadcast.wire.limits import DOCUMENT_BYTES
 
 LONGEST_TONE_SECONDS = 10
-"""What `identify` or `self_test` may sound for."""
+"""Longest sound of `identify` or `self_test`."""
 
 NEVER_LATE = timedelta(days=3650)
 """Validity of what may be obeyed any number of times. A device heeds `not_after` of the others
@@ -24,7 +24,7 @@ older page heed it here as well."""
 
 
 class Command(Wire, frozen=True):
-    """What every command carries."""
+    """Fields of every command."""
 
     command_id: Id
     scope: Scope

@@ -53,7 +53,7 @@ class Item(Wire, frozen=True):
     """One occurrence in a programme: what sounds, when, and what to do when it cannot.
 
     A device starts it at `starts_at`, or later by at most `late_limit_seconds`; after that it
-    skips the item for ever. It stops at `ends_by` whatever remains.
+    skips the item permanently. It stops at `ends_by` whatever remains.
     """
 
     occurrence_id: Id
@@ -140,7 +140,7 @@ class PublicKey(Wire, frozen=True):
 
 
 class Config(Wire, frozen=True, tag_field="kind", tag="config"):
-    """How one device is to behave; the only document that names what else to follow."""
+    """Settings of one device; the only document that names the areas to follow."""
 
     scope: Scope
     revision: Revision
@@ -159,7 +159,7 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     """Where `/{sha256}` can be had with HTTP Range, for devices that prefer it."""
     not_before: Instant | None = None
     """When the device came to this place. What was planned to start before is another device's,
-    which hung there then: it is neither played nor skipped."""
+    which was installed there then: it is neither played nor skipped."""
 
 
 Document = Programme | Alerts | Config

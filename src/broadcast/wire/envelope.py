@@ -1,7 +1,7 @@
 """The signature around everything downward: JWS compact (RFC 7515), Ed25519 (RFC 9864).
 
 A device pins the province's keys at enrolment and accepts nothing else. Alerts have a key of
-their own, so that whoever schedules bulletins cannot raise an alarm.
+their own, so that a key for bulletins cannot raise an alarm.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Use = Literal["programme", "alert"]
 
 
 class _Registry(jws.JWSRegistry):
-    """What the library itself may refuse. Its own bound, 128 kB, would hold for reading only."""
+    """Bounds of the library itself. Its default, 128 kB, would hold for reading only."""
 
     max_payload_length = COMMAND_BYTES
 
@@ -80,7 +80,7 @@ class SigningKey:
         return kid
 
     def public(self) -> PublicKey:
-        """What a device pins."""
+        """The public key, which a device pins."""
         return PublicKey(kid=self.kid, use=self.use, x=str(self.key.as_dict(private=False)["x"]))
 
     def sign(self, message: Document | AnyCommand) -> bytes:
@@ -106,7 +106,7 @@ def read_own(token: bytes) -> Document:
 
 
 def kid_of(token: bytes) -> str | None:
-    """Id of the key that a token says it is signed by.
+    """Id of the key that the header of a token names.
 
     Raises:
         WireError: It is no token.

@@ -53,7 +53,7 @@ Uptime = Annotated[float, Meta(ge=0, le=100 * 366 * 86_400)]
 
 
 class Clock(Wire, frozen=True):
-    """How far the device trusts its wall clock, and why."""
+    """Trust of the device in its wall clock, and its source."""
 
     trusted: bool
     source: Literal["ntp", "server", "gps", "rtc", "none"] = "none"
@@ -105,7 +105,7 @@ class Tuner(Wire, frozen=True):
 
 
 class Position(Wire, frozen=True):
-    """Where the box says it is: one that has been moved or stolen is found by it."""
+    """Position of the box, as it reports: one that has been moved or stolen is found by it."""
 
     latitude: Annotated[float, Meta(ge=-90, le=90)]
     longitude: Annotated[float, Meta(ge=-180, le=180)]
@@ -138,7 +138,7 @@ class Heartbeat(Wire, frozen=True):
     journal_pending: Count = 0
     """Records that wait for `journal_ack`."""
     mode: Literal["ip", "fm", "mic", "off"] | None = None
-    """What the amplifier is switched to."""
+    """Source that the amplifier is switched to."""
     fm: Tuner | None = None
     position: Position | None = None
     played_seconds_today: Seconds | None = None
@@ -164,7 +164,7 @@ class Started(Wire, frozen=True, tag_field="event", tag="started"):
 
 
 class EndReason(StrEnum):
-    """Why sound stopped."""
+    """Reasons why sound stopped."""
 
     COMPLETED = "completed"
     PREEMPTED = "preempted"
@@ -188,7 +188,7 @@ class Ended(Wire, frozen=True, tag_field="event", tag="ended"):
 
 
 class SkipReason(StrEnum):
-    """Why an item did not sound and never will."""
+    """Reasons why an item did not sound and never will."""
 
     LATE = "late"
     NO_AUDIO = "no_audio"
@@ -228,7 +228,7 @@ Record = Started | Ended | Skipped | Lost
 class Playback(Wire, frozen=True):
     """Records of the device's journal, oldest first; sent again until `journal_ack` comes.
 
-    `(device, journal_id, seq)` identifies a record for ever: a repetition is the same record.
+    `(device, journal_id, seq)` identifies a record permanently: a repetition is the same record.
     """
 
     sent_at: Instant
@@ -240,7 +240,7 @@ class Playback(Wire, frozen=True):
 
 
 class Ready(Wire, frozen=True):
-    """Whether one coming item could sound right now."""
+    """State of one coming item: could it sound right now."""
 
     occurrence_id: Id
     bulletin_revision: Number
@@ -283,7 +283,7 @@ class Refusal(Wire, frozen=True):
 
 
 class CommandResult(Wire, frozen=True):
-    """What came of a command."""
+    """Result of a command."""
 
     sent_at: Instant
     command_id: Id

@@ -53,7 +53,7 @@ class BulletinClass(StrEnum):
 
 
 class OnPreempt(StrEnum):
-    """What becomes of an item when a higher priority took the loudspeaker."""
+    """Fate of an item when a higher priority took the loudspeaker."""
 
     RESUME = "resume"
     RESTART = "restart"

@@ -1,4 +1,4 @@
-"""How large a thing of the contract may be: one bound, kept by who signs and by who reads.
+"""Sizes that the contract allows: one bound, kept by who signs and by who reads.
 
 The bounds follow from each other: a programme of `MOST_ITEMS` items, with titles as long as the
 server lets people write them, fits into a document; a document fits into a `resend`; what is
@@ -21,7 +21,7 @@ PACKET_BYTES = 12 * 2**20
 
 
 ITEM_BYTES = 640
-"""What the server writes of an item beside its title, in JSON, at most."""
+"""Bytes of an item beside its title, in JSON, at most."""
 
 
 def payload_bytes(token_bytes: int) -> int:
@@ -37,4 +37,4 @@ HEADER_AND_SIGNATURE = 1024
 """Room for what a token has beside its payload: 200 bytes, if the header names no more."""
 
 ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512
-"""What the items of a programme may come to, in JSON; the rest is for its other fields."""
+"""Bytes of all items of a programme, in JSON; the rest is for its other fields."""

@@ -1,4 +1,4 @@
-"""What a device sends without the parts of it that cannot be taken.
+"""Repair of messages: what a device sends without the parts of it that cannot be taken.
 
 A voltmeter that answers with rubbish must not make its box look dead, nor one record that cannot
 be read hold up a journal. So what `codec` refuses is looked at once more: an optional field that
@@ -136,7 +136,7 @@ def _record(record: Any, error: WireError, dropped: list[str]) -> Any:
 
 
 def _holdable(held: dict[str, Any]) -> dict[str, int]:
-    """What can be taken of what a device says that it holds."""
+    """The part of `held` that can be taken."""
     kept = (
         (key, value)
         for key, value in held.items()

@@ -1,4 +1,4 @@
-"""How a device makes one programme of its documents; the server previews by the same rule.
+"""The rule by which a device makes one programme of its documents; the server previews by it.
 
 Both rules are commutative, associative and idempotent: any order, repetition and loss of
 documents ends in the programme that the newest documents say.

@@ -77,7 +77,7 @@ DEVICE_EVENT = Topic("device/{device_id}/event/{kind}")
 """Upward: what a device reports."""
 
 SERVER_ECHO = Topic("server/echo/{worker}")
-"""The server's own: what a worker says to itself through the broker. Not for devices."""
+"""The server's own: echoes of a worker through the broker. Not for devices."""
 
 CONTENT = Topic("content/{sha256}/{index}")
 """Retained: one block of an audio file, raw bytes."""
@@ -98,5 +98,5 @@ def scope_topic(scope: str, kind: str) -> str:
 
 
 def block_count(size_bytes: int) -> int:
-    """How many content blocks a file of this size has."""
+    """Return the number of content blocks of a file of this size."""
     return -(-size_bytes // BLOCK_BYTES)
