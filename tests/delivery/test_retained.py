@@ -15,6 +15,7 @@ from broadcast.delivery.retained import NOBODY, Retained
 from broadcast.mqtt.link import Link
 from broadcast.telemetry.model import Fault
 from tests.devices.fleet import EIGHT, MINUTE, enrol
+from tests.mqtt.links import connected
 
 pytestmark = pytest.mark.broker
 
@@ -26,7 +27,7 @@ async def looking(mqtt: Mqtt) -> AsyncIterator[Retained]:
     """The server's link, read by somebody who knows its other messages."""
     settings = mqtt.model_copy(update={"client_id": "server"})
     async with Link(settings, subscriptions=[("ttn/v1/area/+/state/+", 0)]) as link:
-        await link.wait_connected()
+        await connected(link)
         retained = Retained(link, "ttn/v1")
 
         async def read() -> None:
@@ -43,7 +44,7 @@ async def still_there(mqtt: Mqtt) -> set[str]:
     settings = mqtt.model_copy(update={"client_id": "visitor"})
     topics: set[str] = set()
     async with Link(settings, subscriptions=[("ttn/v1/#", 0)]) as link:
-        await link.wait_connected()
+        await connected(link)
         try:
             while True:
                 async with asyncio.timeout(0.5):
@@ -57,7 +58,7 @@ async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> No
     junk += [f"ttn/v1/device/B/event/noise{number}" for number in range(500)]
     junk += ["ttn/v1/device/A/command/reboot", "ttn/v1/device/A/command/x/y"]
     async with Link(mqtt.model_copy(update={"client_id": "A"})) as device:
-        await device.wait_connected()
+        await connected(device)
         sends = [device.publish(topic, bytes(1000), retain=True) for topic in junk]
         await asyncio.gather(*sends, device.publish(STATE, b"signed", retain=True))
         async with looking(mqtt) as retained:
@@ -80,7 +81,7 @@ async def test_whoever_left_something_is_named_until_he_leaves_no_more(
         Link(mqtt.model_copy(update={"client_id": "A"})) as device,
         looking(mqtt) as retained,
     ):
-        await device.wait_connected()
+        await connected(device)
         for code in ("A", "nobody"):
             await device.publish(f"ttn/v1/device/{code}/event/noise", bytes(2**20), retain=True)
         await retained.tell(session, await retained.remove(), EIGHT)

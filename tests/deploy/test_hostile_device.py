@@ -19,6 +19,7 @@ from broadcast.mqtt.login import log_in
 from broadcast.wire.codec import MAX_EVENT_BYTES
 from broadcast.wire.events import EVENTS
 from tests.deploy.broker import Deployed, deployed, needs_mosquitto
+from tests.mqtt.links import connected
 
 pytestmark = [needs_mosquitto, pytest.mark.servers]
 
@@ -97,12 +98,12 @@ OWN = [f"ttn/v1/device/QN-1/event/{kind}" for kind in EVENTS]
 async def test_a_flood_takes_no_room_from_others(deployment: Deployed, qos: int) -> None:
     """The server is away; QN-1 says 90 MB and 12,000 messages; what QN-2 says is all there."""
     async with Link(deployment.server(), subscriptions=EVERYTHING) as server:
-        await server.wait_connected()
+        await connected(server)
     process = psutil.Process(deployment.child.pid)
     before = process.memory_info().rss
     hostile = await asyncio.to_thread(Hostile, deployment.device("QN-1"))
     async with Link(deployment.device("QN-2")) as device:
-        await device.wait_connected()
+        await connected(device)
         flood = [
             asyncio.to_thread(hostile.say, OWN, b"x" * size, times, retain=False, qos=qos)
             for size, times in ((60_000, 1_500), (0, 12_000))
@@ -134,8 +135,8 @@ async def test_nothing_of_a_device_is_retained_and_nothing_too_large_passes(
         Link(deployment.server(), subscriptions=EVERYTHING) as server,
         Link(deployment.device("QN-2")) as device,
     ):
-        await server.wait_connected()
-        await device.wait_connected()
+        await connected(server)
+        await connected(device)
         for topics in (OWN, invented):
             await asyncio.to_thread(hostile.say, topics, b"x" * 10_000, 1_000, retain=True)
         too_large = b"x" * (MAX_EVENT_BYTES + 1)
@@ -152,8 +153,8 @@ async def test_nothing_of_a_device_is_retained_and_nothing_too_large_passes(
         Link(fresh, subscriptions=EVERYTHING) as server,
         Link(deployment.device("QN-2")) as device,
     ):
-        await server.wait_connected()
-        await device.wait_connected()
+        await connected(server)
+        await connected(device)
         await device.publish("ttn/v1/device/QN-2/event/boot", b"last")
         assert await hear(server, 1) == {"QN-2": 1}
 
@@ -175,8 +176,8 @@ async def test_a_device_neither_speaks_as_another_nor_reads_for_another(
         Link(deployment.server(), subscriptions=EVERYTHING) as server,
         Link(deployment.device("QN-2")) as device,
     ):
-        await server.wait_connected()
-        await device.wait_connected()
+        await connected(server)
+        await connected(device)
         for retain in (False, True):
             await asyncio.to_thread(hostile.say, as_others, b"x", 200, retain=retain)
         await device.publish("ttn/v1/device/QN-2/event/boot", b"itself")
@@ -197,7 +198,7 @@ async def test_a_journal_of_a_week_passes_at_once(deployment: Deployed) -> None:
     assert count * (len(payload) + 120) < BYTES_AT_ONCE
     device = await asyncio.to_thread(Hostile, deployment.device("QN-1"))
     async with Link(deployment.server(), subscriptions=EVERYTHING) as server:
-        await server.wait_connected()
+        await connected(server)
         await asyncio.to_thread(device.say, OWN[2:3], payload, count, retain=False)
         heard = 0
         async with asyncio.timeout(30):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from broadcast.config import Mqtt
-from broadcast.kit.errors import Unavailable
 from broadcast.mqtt.link import Link
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import EVENTS
@@ -21,6 +20,7 @@ from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
 from tests.deploy.broker import DEPLOY, NAME, Deployed, certificates, deployed, needs_mosquitto
+from tests.mqtt.links import connected
 
 pytestmark = [needs_mosquitto, pytest.mark.servers]
 
@@ -40,8 +40,8 @@ async def test_a_device_speaks_for_itself_only(deployment: Deployed) -> None:
         Link(deployment.server(), subscriptions=hears_all) as server,
         Link(deployment.device("QN-1"), subscriptions=wants_all) as device,
     ):
-        await server.wait_connected()
-        await device.wait_connected()
+        await connected(server)
+        await connected(device)
         await device.publish("ttn/v1/device/QN-2/event/boot", b"as another")
         await device.publish("ttn/v1/area/51/state/programme", b"as the server")
         await device.publish("ttn/v1/device/QN-1/event/boot", b"as itself")
@@ -68,8 +68,8 @@ def test_the_acl_names_every_kind_of_event_and_no_other() -> None:
 async def test_strangers_are_refused(deployment: Deployed) -> None:
     for settings in (deployment.server(), deployment.device("QN-1")):
         async with Link(settings.model_copy(update={"password_file": None})) as link:
-            with pytest.raises(Unavailable):
-                await link.wait_connected(timeout=0.3)
+            with pytest.raises(TimeoutError):
+                await connected(link, 0.3)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -82,8 +82,8 @@ async def test_a_broker_that_there_is_no_reason_to_trust_is_refused(
         {"tls_server_name": "another.example"},
     ):
         async with Link(deployment.device("QN-1").model_copy(update=distrusted)) as link:
-            with pytest.raises(Unavailable):
-                await link.wait_connected(timeout=0.3)
+            with pytest.raises(TimeoutError):
+                await connected(link, 0.3)
     gc.collect()  # paho leaves the socket of a failed handshake open; its warning belongs here
 
 
@@ -95,8 +95,8 @@ async def both_sessions(settings: Mqtt) -> None:
         Link(settings, subscriptions=hears_all) as ingest,
         Link(settings, client_id=dispatch) as dispatcher,
     ):
-        await ingest.wait_connected()
-        await dispatcher.wait_connected()
+        await connected(ingest)
+        await connected(dispatcher)
         topic = "ttn/v1/device/QN-1/event/boot"
         sent = [bytes([number]) * 60_000 for number in range(200)]
         sending = asyncio.gather(*(dispatcher.publish(topic, each) for each in sent))
@@ -116,8 +116,8 @@ async def test_a_server_on_another_machine_shows_a_certificate(deployment: Deplo
     certs = deployment.folder / "certs"
     settings = deployment.user("broadcast", deployment.remote, username=None, password_file=None)
     async with Link(settings) as link:
-        with pytest.raises(Unavailable):
-            await link.wait_connected(timeout=0.3)
+        with pytest.raises(TimeoutError):
+            await connected(link, 0.3)
     await both_sessions(
         settings.model_copy(
             update={
@@ -164,7 +164,7 @@ async def test_simulated_devices_connect_as_real_ones_do(
     stop = asyncio.Event()
     hears_all = [("ttn/v1/device/QN-1/event/+", 1)]
     async with Link(deployment.server(), subscriptions=hears_all) as server:
-        await server.wait_connected()
+        await connected(server)
         running = asyncio.create_task(fleet.run(stop))
         kinds: Counter[str] = Counter()
 

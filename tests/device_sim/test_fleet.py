@@ -32,6 +32,7 @@ from device_sim.player import reconnect_seconds
 from device_sim.sound import decode
 from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, told
 from tests.device_sim.test_sound import encoded
+from tests.mqtt.links import connected
 
 NAMES = [f"q{n}" for n in range(400) if reconnect_seconds(f"q{n}", 1) < 0.5]
 """Devices whose hashed wait before connecting is short, for tests that cannot wait."""
@@ -111,7 +112,7 @@ class Server:
 async def server(mqtt: Mqtt) -> Any:
     subscription = (f"{mqtt.prefix}/device/+/event/+", 1)
     async with Link(mqtt, subscriptions=[subscription]) as link:
-        await link.wait_connected()
+        await connected(link)
         server = Server(link, mqtt.prefix)
         listening = asyncio.create_task(server.listen())
         yield server

@@ -11,6 +11,7 @@ from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.kit.errors import Unavailable
 from broadcast.mqtt.link import Link
+from tests.mqtt.links import connected
 
 pytestmark = pytest.mark.servers
 
@@ -32,11 +33,11 @@ async def test_mosquitto_keeps_sessions_and_retained_messages_over_a_restart(
     with Broker(tmp_path / "broker", kind="mosquitto") as broker:
         settings = Mqtt(host=broker.host, port=broker.port, client_id="server")
         async with Link(settings, subscriptions=[("event", 1)]) as link:
-            await link.wait_connected()
+            await connected(link)
             await link.publish("state", b"kept", retain=True)
         device = settings.model_copy(update={"client_id": "device"})
         async with Link(device) as link:
-            await link.wait_connected()
+            await connected(link)
             await link.publish("event", b"queued")
         broker.restart()
         async with Link(settings, subscriptions=[("event", 1), ("state", 1)]) as link:

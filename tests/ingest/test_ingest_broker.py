@@ -26,6 +26,7 @@ from broadcast.wire.codec import encode
 from broadcast.wire.envelope import Verifier
 from tests.ingest.hostile import Hostile
 from tests.ingest.inbox import PREFIX
+from tests.mqtt.links import connected
 
 
 @asynccontextmanager
@@ -53,7 +54,7 @@ async def until_count(
 
 async def first_word(engine: AsyncEngine, device: Link) -> None:
     """Boot until it is heard: before the server's link stands nobody keeps what is published."""
-    await device.wait_connected()
+    await connected(device)
     boot = events.Boot(
         session=1, sent_at=clock.now(), reason="power_on", codecs=["opus"],
         clock=events.Clock(trusted=True), journal_id="j",

@@ -18,6 +18,7 @@ from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
 from broadcast.mqtt.packets import Message
 from broadcast.wire.limits import COMMAND_BYTES
+from tests.mqtt.links import connected
 
 pytestmark = pytest.mark.broker
 
@@ -53,7 +54,7 @@ def redelivering(broker: Broker) -> None:
 
 async def test_the_longest_packet_of_the_contract_passes(mqtt: Mqtt) -> None:
     async with Link(mqtt, subscriptions=[("area/+/state/+", 1)]) as link:
-        await link.wait_connected()
+        await connected(link)
         payload = bytes(COMMAND_BYTES)
         await link.publish("area/51/state/programme", payload, retain=True)
         (message,) = await take(link, 1)
@@ -63,7 +64,7 @@ async def test_the_longest_packet_of_the_contract_passes(mqtt: Mqtt) -> None:
 async def test_a_published_message_arrives_as_it_was_sent(mqtt: Mqtt) -> None:
     payload = bytes(range(256)) * 256
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         await link.publish("device/QN-1/event/boot", payload)
         (message,) = await take(link, 1)
         assert (message.topic, message.payload) == ("device/QN-1/event/boot", payload)
@@ -72,7 +73,7 @@ async def test_a_published_message_arrives_as_it_was_sent(mqtt: Mqtt) -> None:
 
 async def test_messages_keep_their_order(mqtt: Mqtt) -> None:
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         for number in range(100):
             await link.publish("device/QN-1/event/playback", b"%d" % number)
         assert [m.payload for m in await take(link, 100)] == [b"%d" % n for n in range(100)]
@@ -81,7 +82,7 @@ async def test_messages_keep_their_order(mqtt: Mqtt) -> None:
 @pytest.mark.usefixtures("redelivering")
 async def test_what_is_not_acknowledged_comes_again(mqtt: Mqtt) -> None:
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         await link.publish("device/QN-1/event/playback", b"committed")
         await link.publish("device/QN-1/event/playback", b"lost in a crash")
         committed, _ = await take(link, 2)
@@ -97,10 +98,10 @@ async def test_what_is_not_acknowledged_comes_again(mqtt: Mqtt) -> None:
 
 async def test_messages_wait_at_the_broker_while_the_server_is_away(mqtt: Mqtt) -> None:
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
     device = mqtt.model_copy(update={"client_id": "device"})
     async with Link(device) as publisher:
-        await publisher.wait_connected()
+        await connected(publisher)
         await asyncio.gather(
             *(publisher.publish("device/QN-1/event/heartbeat", b"%d" % n) for n in range(300))
         )
@@ -118,11 +119,11 @@ async def test_the_link_comes_back_after_the_broker_was_killed(mqtt: Mqtt, broke
             stood += 1
 
         link.on_connect.append(count)
-        await link.wait_connected()
+        await connected(link)
         broker.kill()
         await until(lambda: not link.connected)
         broker.start()
-        await link.wait_connected()
+        await connected(link)
         await link.publish("device/QN-1/event/boot", b"again")
         assert [m.payload for m in await take(link, 1)] == [b"again"]
         assert stood == 2
@@ -132,14 +133,14 @@ async def test_publishing_without_a_connection_fails_and_sends_nothing_later(
     mqtt: Mqtt, broker: Broker
 ) -> None:
     async with Link(mqtt, subscriptions=[("device/+/command/+", 1)]) as link:
-        await link.wait_connected()
+        await connected(link)
         broker.kill()
         await until(lambda: not link.connected)
         for _ in range(mqtt.inflight + 1):  # each gives its slot back
             with pytest.raises(Unavailable):
                 await link.publish("device/QN-1/command/reboot", b"stale")
         broker.start()
-        await link.wait_connected()
+        await connected(link)
         await link.publish("device/QN-1/command/identify", b"fresh")
         assert [m.payload for m in await take(link, 1)] == [b"fresh"]
 
@@ -148,7 +149,7 @@ async def test_publishes_on_their_way_fail_when_the_link_breaks(
     mqtt: Mqtt, broker: Broker
 ) -> None:
     async with Link(mqtt) as link:
-        await link.wait_connected()
+        await connected(link)
         flood = asyncio.gather(
             *(link.publish("area/51/state/programme", bytes(65536)) for _ in range(2000)),
             return_exceptions=True,
@@ -160,7 +161,7 @@ async def test_publishes_on_their_way_fail_when_the_link_breaks(
         assert failures
         assert all(isinstance(failure, Unavailable) for failure in failures)
         broker.start()
-        await link.wait_connected()
+        await connected(link)
         await asyncio.gather(*(link.publish("a", b"") for _ in range(mqtt.inflight + 1)))
 
 
@@ -173,14 +174,17 @@ async def test_closing_does_not_wait_for_a_broker_that_is_away() -> None:
                 await link.publish("a", b"")
 
 
-async def test_a_slow_consumer_stops_the_reading_and_loses_nothing(mqtt: Mqtt) -> None:
+async def test_a_slow_consumer_stops_the_reading_and_loses_nothing(
+    mqtt: Mqtt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "QUEUE_SIZE", 100)
     device = mqtt.model_copy(update={"client_id": "device"})
     async with (
-        Link(mqtt, subscriptions=[("flood", 0)], queue_size=100) as link,
+        Link(mqtt, subscriptions=[("flood", 0)]) as link,
         Link(device) as publisher,
     ):
-        await link.wait_connected()
-        await publisher.wait_connected()
+        await connected(link)
+        await connected(publisher)
         await asyncio.gather(*(publisher.publish("flood", b"%d" % n, qos=0) for n in range(1000)))
         await publisher.publish("flood", b"end")
         await until(lambda: link._paused)
@@ -195,8 +199,8 @@ async def test_large_messages_stop_the_reading_before_they_fill_the_memory(
     monkeypatch.setattr(inbox, "QUEUE_BYTES", 2**20)
     device = mqtt.model_copy(update={"client_id": "device"})
     async with Link(mqtt, subscriptions=[("flood", 1)]) as link, Link(device) as publisher:
-        await link.wait_connected()
-        await publisher.wait_connected()
+        await connected(link)
+        await connected(publisher)
         sends = [publisher.publish("flood", bytes(2**17)) for _ in range(40)]
         await asyncio.gather(*sends)
         await until(lambda: link._paused)
@@ -209,7 +213,7 @@ async def test_large_messages_stop_the_reading_before_they_fill_the_memory(
 async def test_retained_state_arrives_at_a_later_subscriber_and_only_there(mqtt: Mqtt) -> None:
     # A broker that mixes up whose subscription is whose would send a device all that we hear.
     async with Link(mqtt, subscriptions=[("area/#", 1)]) as server:
-        await server.wait_connected()
+        await connected(server)
         await server.publish("area/51/state/programme", b"signed", retain=True)
         await server.publish("area/52/state/programme", b"not for us", retain=True)
         device = mqtt.model_copy(update={"client_id": "device"})
@@ -224,7 +228,7 @@ async def test_the_will_of_a_device_that_dies_arrives(mqtt: Mqtt) -> None:
     device = paho.Client(CallbackAPIVersion.VERSION2, "QN-1")
     device.will_set("device/QN-1/event/gone", b"session 7", qos=1)
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         device.connect(mqtt.host, mqtt.port)
         await asyncio.to_thread(lambda: [device.loop(0.05) for _ in range(5)])
         assert device.is_connected()
@@ -237,20 +241,20 @@ async def test_subscriptions_are_made_again_when_the_broker_has_forgotten_them(
     mqtt: Mqtt,
 ) -> None:
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
     forget = paho.Client(CallbackAPIVersion.VERSION2, mqtt.client_id, clean_session=True)
     forget.connect(mqtt.host, mqtt.port)
     await asyncio.to_thread(lambda: [forget.loop(0.05) for _ in range(5)])
     forget.disconnect()
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         await link.publish("device/QN-1/event/boot", b"heard")
         assert [m.payload for m in await take(link, 1)] == [b"heard"]
 
 
 async def test_a_closed_link_ends_its_consumer(mqtt: Mqtt) -> None:
     async with Link(mqtt, subscriptions=EVENTS) as link:
-        await link.wait_connected()
+        await connected(link)
         consumer = asyncio.create_task(link.receive())
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):

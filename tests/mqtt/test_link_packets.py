@@ -9,9 +9,11 @@ import pytest
 
 from broadcast.config import Mqtt
 from broadcast.kit.errors import Unavailable
+from broadcast.mqtt import inbox
 from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
 from broadcast.mqtt.packets import Message
+from tests.mqtt.links import connected
 
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x40, 0x80, 0xE0
 ACCEPTED, NOT_AUTHORISED = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05"
@@ -128,7 +130,7 @@ async def test_what_was_on_its_way_when_the_link_broke_is_not_sent_again(peer: P
     async with Link(peer.settings) as link:
         broker = await peer.connection()
         await broker.accept()
-        await link.wait_connected()
+        await connected(link)
         sending = asyncio.create_task(link.publish("a", b"refused"))
         assert (await broker.hear())[0] == PUBLISH
         await broker.close()
@@ -136,7 +138,7 @@ async def test_what_was_on_its_way_when_the_link_broke_is_not_sent_again(peer: P
             await sending
         broker = await peer.connection()
         await broker.accept()
-        await link.wait_connected()
+        await connected(link)
         await link.publish("a", b"fresh", qos=0)
         assert await broker.hear() == (PUBLISH, b"\x00\x01afresh")
 
@@ -148,7 +150,7 @@ async def test_nothing_is_published_before_the_broker_has_accepted_us(peer: Peer
         with pytest.raises(Unavailable):
             await link.publish("a", b"early")
         broker.say(ACCEPTED)
-        await link.wait_connected()
+        await connected(link)
         await link.publish("a", b"fresh", qos=0)
         assert await broker.hear() == (PUBLISH, b"\x00\x01afresh")
 
@@ -159,7 +161,7 @@ async def test_an_unconfirmed_message_holds_its_slot_after_its_sender_gave_up(
     async with Link(peer.settings) as link:
         broker = await peer.connection()
         await broker.accept()
-        await link.wait_connected()
+        await connected(link)
         for _ in range(peer.settings.inflight):
             with pytest.raises(Unavailable, match="không xác nhận"):
                 await link.publish("a", b"on its way", timeout=0.01)
@@ -190,7 +192,7 @@ async def test_a_refused_link_is_tried_again(peer: Peer) -> None:
         await broker.hear()
         broker.say(NOT_AUTHORISED)
         await (await peer.connection()).accept()
-        await link.wait_connected()
+        await connected(link)
 
 
 async def test_a_link_that_may_not_subscribe_does_not_stand(peer: Peer) -> None:
@@ -204,14 +206,18 @@ async def test_a_link_that_may_not_subscribe_does_not_stand(peer: Peer) -> None:
         assert not link.connected
 
 
-async def test_a_silent_broker_is_given_up_after_the_timeout(peer: Peer) -> None:
+async def test_the_trouble_of_a_silent_broker_names_its_address(peer: Peer) -> None:
     async with Link(peer.settings) as link:
-        with pytest.raises(Unavailable, match="127"):
-            await link.wait_connected(timeout=0.05)
+        with pytest.raises(TimeoutError):
+            await connected(link, 0.05)
+        assert str(peer.settings.port) in link.trouble
 
 
-async def test_reading_stops_while_the_consumer_is_behind(peer: Peer) -> None:
-    async with Link(peer.settings, queue_size=10) as link:
+async def test_reading_stops_while_the_consumer_is_behind(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "QUEUE_SIZE", 10)
+    async with Link(peer.settings) as link:
         broker = await peer.connection()
         await broker.accept()
         broker.say(b"".join(publish(mid) for mid in range(1, 61)))
@@ -227,7 +233,7 @@ async def test_closing_does_not_wait_for_a_broker_that_reads_nothing(peer: Peer)
     async with Link(peer.settings) as link:
         broker = await peer.connection()
         await broker.accept()
-        await link.wait_connected()
+        await connected(link)
         with pytest.raises(Unavailable):
             await link.publish("a", bytes(20_000_000), timeout=0.05)
         unconfirmed = asyncio.create_task(link.publish("b", b""))
@@ -240,7 +246,7 @@ async def test_a_link_that_is_to_be_made_anew_says_farewell_and_comes_back(peer:
     async with Link(peer.settings) as link:
         broker = await peer.connection()
         await broker.accept()
-        await link.wait_connected()
+        await connected(link)
         waiting = asyncio.create_task(link.receive())
         await asyncio.sleep(0.05)
         assert 0 < link.idle_seconds < 5

@@ -28,7 +28,7 @@ from broadcast.wire.codec import (
 )
 from broadcast.wire.events import EVENTS, Boot, Playback
 from broadcast.wire.fields import Wire
-from broadcast.wire.mending import mended
+from broadcast.wire.repair import repaired
 from broadcast.wire.topics import DEVICE_EVENT
 
 log = structlog.get_logger()
@@ -157,7 +157,7 @@ class Decoder:
         except WireError as error:
             if kind not in EVENTS or len(payload) > MAX_EVENT_BYTES:
                 raise
-            found = mended(payload, error, lambda text: decode_event(kind, text), clock.now())
+            found = repaired(payload, error, lambda text: decode_event(kind, text), clock.now())
         self._count_dropped(code, kind, found.dropped)
         return self._event(code, kind, found.payload, message)
 

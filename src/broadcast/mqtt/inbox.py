@@ -9,6 +9,10 @@ from collections.abc import Sequence
 
 from broadcast.mqtt.packets import Message
 
+QUEUE_SIZE = 10_000
+"""Messages that may wait before reading stops. It is above the broker's window of unacknowledged
+messages, so it only matters for QoS 0."""
+
 QUEUE_BYTES = 64 * 2**20
 """Payloads that may wait before reading stops: a peer decides how large they are, and messages of
 QoS 0 pass any window."""
@@ -21,10 +25,8 @@ class Inbox:
         queued_bytes: Of the payloads that wait.
     """
 
-    def __init__(self, size: int) -> None:
-        """Make an empty one for at most `size` messages."""
+    def __init__(self) -> None:
         self.queued_bytes = 0
-        self._size = size
         self._queue: deque[Message] = deque()
         self._arrived = asyncio.Event()
         self._idle_since: float | None = None
@@ -35,17 +37,17 @@ class Inbox:
     @property
     def room(self) -> int:
         """Messages that still fit."""
-        return self._size - len(self._queue)
+        return QUEUE_SIZE - len(self._queue)
 
     @property
     def is_full(self) -> bool:
         """Tell whether reading has to stop."""
-        return len(self._queue) >= self._size or self.queued_bytes >= QUEUE_BYTES
+        return len(self._queue) >= QUEUE_SIZE or self.queued_bytes >= QUEUE_BYTES
 
     @property
     def is_half_empty(self) -> bool:
         """Tell whether reading, once stopped, may go on."""
-        return len(self._queue) <= self._size // 2 and self.queued_bytes <= QUEUE_BYTES // 2
+        return len(self._queue) <= QUEUE_SIZE // 2 and self.queued_bytes <= QUEUE_BYTES // 2
 
     @property
     def idle_seconds(self) -> float:

@@ -73,7 +73,6 @@ class Link:
         settings: Mqtt,
         *,
         subscriptions: Sequence[tuple[str, int]] = (),
-        queue_size: int = 10_000,
         client_id: str | None = None,
         mqtt5: bool = False,
         unsubscribe: Sequence[str] = (),
@@ -83,8 +82,6 @@ class Link:
         Args:
             settings: Address of the broker and login.
             subscriptions: Topic filters, each with its highest QoS.
-            queue_size: Messages that may wait for the consumer before reading stops. Where it is
-                above the broker's window of unacknowledged messages it only matters for QoS 0.
             client_id: Other than the configured one, for a second link of the same program.
             mqtt5: Speak MQTT 5, for shared subscriptions, instead of 3.1.1.
             unsubscribe: Topic filters of an earlier session under this id.
@@ -95,11 +92,10 @@ class Link:
         self._address = f"{settings.host}:{settings.port}"
         self._subscriptions = list(subscriptions)
         self._unsubscribe = list(unsubscribe)
-        self._inbox = Inbox(queue_size)
+        self._inbox = Inbox()
         self._confirmations = Confirmations(settings.inflight)
         self._looks: set[int] = set()
         """Subscriptions on their way that do not decide whether the link stands."""
-        self._standing = asyncio.Event()
         self._counted_unacked = 0
         self._why = "đang kết nối"
         self._broke_at_once = 0
@@ -124,14 +120,6 @@ class Link:
             await self._task
         self._client.disconnect()
         self._client.loop_write()
-
-    async def wait_connected(self, timeout: float = 10.0) -> None:
-        """Return when the link stands; raise `Unavailable` after `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._standing.wait()
-        except TimeoutError:
-            raise self._away() from None
 
     async def receive(self, limit: int = 1000) -> list[Message]:
         """Everything that has arrived, in order: at least one message and at most `limit`.
@@ -389,7 +377,6 @@ class Link:
         self.connected = True
         self._stood_at = time.monotonic()
         self._why = "mất kết nối, đang kết nối lại"
-        self._standing.set()
         CONNECTED.inc()
         log.info("mqtt.link.connected", broker=self._address)
         for callback in self.on_connect:
@@ -400,7 +387,6 @@ class Link:
             at_once = reason.is_failure and self.stood_seconds < LASTED
             self._broke_at_once = self._broke_at_once + 1 if at_once else 0
             self.connected = False
-            self._standing.clear()
             CONNECTED.dec()
             if reason.is_failure:
                 LOST.inc()

@@ -145,7 +145,7 @@ _LATE = sa.text(f"""
     ORDER BY 1, 2
 """)  # noqa: S608 — constants of this module
 
-_MEND = sa.text(
+_RECOMPUTE = sa.text(
     _SUM.format(
         sent=_SENT,
         received="""h.received_at >= :earliest
@@ -255,9 +255,9 @@ async def _summarise_hour(engine: AsyncEngine, hour: datetime, until: datetime) 
     for start in range(0, len(late), LATE_AT_ONCE):
         async with db.transaction(engine) as session:
             await session.execute(sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
-            await _mend(session, [tuple(row) for row in late[start : start + LATE_AT_ONCE]])
+            await _recompute(session, [tuple(row) for row in late[start : start + LATE_AT_ONCE]])
     if late:
-        log.info("devices.health.mended", hour=hour.isoformat(), device_hours=len(late))
+        log.info("devices.health.recomputed", hour=hour.isoformat(), device_hours=len(late))
 
 
 def select_hours(device_id: int, since: datetime, until: datetime) -> sa.Select[HealthHour]:
@@ -267,10 +267,10 @@ def select_hours(device_id: int, since: datetime, until: datetime) -> sa.Select[
     )
 
 
-async def _mend(session: AsyncSession, late: Sequence[tuple[int, datetime]]) -> None:
+async def _recompute(session: AsyncSession, late: Sequence[tuple[int, datetime]]) -> None:
     earliest = min(hour for _, hour in late)
     await session.execute(
-        _MEND,
+        _RECOMPUTE,
         {
             "ids": [device_id for device_id, _ in late],
             "hours": [hour for _, hour in late],

@@ -61,9 +61,17 @@ class _DeviceBatch:
     """Sessions whose last will came."""
     held: msgspec.Raw | None = None
     """`held` of the newest message, JSON."""
+    before: Known | None = None
+    """The stored state, if any."""
     state: State | None = None
+    """Where the messages bring it."""
     transitions: list[PresenceTransition] = field(default_factory=list)
     clock_wrong: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether the messages brought it to another state."""
+        return self.before is None or self.state is not self.before.state
 
 
 async def record(
@@ -130,13 +138,13 @@ async def _slow_path(
     batches = _by_device(boots, beats, wills)
     known = await presence_rows.lock(session, [Held(i, each.held) for i, each in batches.items()])
     for device_id, batch in batches.items():
-        _apply(batch, known.get(device_id), reception, live=live, thresholds=thresholds)
-    await _keep_presence(session, batches, known, reception.at)
-    await _keep_receipts(session, batches, known, reception.at)
+        batch.before = known.get(device_id)
+        _apply(batch, reception, live=live, thresholds=thresholds)
+    await _keep_presence(session, batches, reception.at)
+    await _keep_receipts(session, batches, reception.at)
     for device_id, batch in batches.items():
-        before = known.get(device_id)
         # What changed nothing was not stored: the row may differ.
-        stored = None if before and batch.state is before.state else batch.state
+        stored = batch.state if batch.is_changed else None
         fast_path.remember(device_id, stored, batch.messages, clock_wrong=batch.clock_wrong)
 
 
@@ -166,15 +174,14 @@ def _order(message: Boot | Heartbeat) -> tuple[int, int]:
 
 def _apply(
     batch: _DeviceBatch,
-    known: Known | None,
     reception: Reception,
     *,
     live: bool,
     thresholds: PresenceThresholds,
 ) -> None:
-    received_at = reception.at
-    state = clamped(known.state, received_at, thresholds) if known else None
-    batch.clock_wrong = known.clock_wrong if known else False
+    received_at, before = reception.at, batch.before
+    state = clamped(before.state, received_at, thresholds) if before else None
+    batch.clock_wrong = before.clock_wrong if before else False
     for message in batch.messages:
         trusted = message.clock.trusted
         at = received_at
@@ -193,18 +200,14 @@ def _apply(
 
 
 async def _keep_presence(
-    session: AsyncSession,
-    batches: Mapping[int, _DeviceBatch],
-    known: Mapping[int, Known],
-    received_at: datetime,
+    session: AsyncSession, batches: Mapping[int, _DeviceBatch], received_at: datetime
 ) -> None:
     new: list[Row] = []
     changed: list[Row] = []
     transitions: list[tuple[int, PresenceTransition]] = []
     clocks: list[faults.Report] = []
     for device_id, batch in batches.items():
-        before = known.get(device_id)
-        if batch.state is None or (before and batch.state is before.state):
+        if batch.state is None or not batch.is_changed:
             continue
         newest = batch.messages[-1] if batch.messages else None
         if newest is not None and _order(newest) != (batch.state.session, batch.state.seq):
@@ -216,9 +219,9 @@ async def _keep_presence(
             held=None if newest is None else batch.held,
             reported=_NOT_REPORTED if newest is None else power_and_network(newest),
         )
-        (changed if before else new).append(row)
+        (changed if batch.before else new).append(row)
         transitions.extend((device_id, each) for each in batch.transitions)
-        if batch.clock_wrong != (before.clock_wrong if before else False):
+        if batch.clock_wrong != (batch.before.clock_wrong if batch.before else False):
             clocks.append(
                 faults.Report(
                     device_id, CLOCK_WRONG, batch.clock_wrong, received_at, _CLOCK_DETAIL
@@ -227,7 +230,7 @@ async def _keep_presence(
     await presence_rows.update(session, changed)
     inserted = await presence_rows.insert(session, new)
     await presence_rows.keep_transitions(
-        session, [each for each in transitions if each[0] in known or each[0] in inserted],
+        session, [each for each in transitions if batches[each[0]].before or each[0] in inserted],
         received_at,
     )  # fmt: skip
     await faults.keep(session, clocks)
@@ -276,16 +279,13 @@ _RECEIPTS = sa.text("""
 
 
 async def _keep_receipts(
-    session: AsyncSession,
-    batches: Mapping[int, _DeviceBatch],
-    known: Mapping[int, Known],
-    received_at: datetime,
+    session: AsyncSession, batches: Mapping[int, _DeviceBatch], received_at: datetime
 ) -> None:
     new = sorted(
         {
             (device_id, document, revision)
             for device_id, batch in batches.items()
-            for document, revision in _newly_held(batch, known.get(device_id))
+            for document, revision in _newly_held(batch)
         }
     )
     if new:
@@ -300,13 +300,13 @@ async def _keep_receipts(
         )
 
 
-def _newly_held(batch: _DeviceBatch, known: Known | None) -> Iterable[tuple[str, int]]:
+def _newly_held(batch: _DeviceBatch) -> Iterable[tuple[str, int]]:
     if not batch.messages:
         return ()
     newest = batch.messages[-1].held
     stored: Mapping[str, int] = {}
-    if known is not None:
-        stored = newest if known.held is None else known.held
+    if batch.before is not None:
+        stored = newest if batch.before.held is None else batch.before.held
         if stored is newest and len(batch.messages) == 1:
             return ()
     return (item for each in batch.messages for item in each.held.items() - stored.items())

@@ -98,7 +98,6 @@ def listen(
     *,
     elapsed: timedelta,
     unbroken: bool,
-    lapse: timedelta = LAPSE,
 ) -> Listening:
     """The span that `now` belongs to.
 
@@ -107,9 +106,8 @@ def listen(
         now: Moment up to which every message was taken and committed.
         elapsed: Time between the moments of `last.until` and `now`, by a clock that nobody sets.
         unbroken: The connection to the broker is the one of `last`.
-        lapse: Longest pause within a span.
     """
-    if last is not None and unbroken and elapsed <= lapse:
+    if last is not None and unbroken and elapsed <= LAPSE:
         jump = now - last.until - elapsed
         if abs(jump) <= CLOCK_SET:
             return replace(last, until=max(now, last.until))

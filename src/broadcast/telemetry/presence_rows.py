@@ -59,9 +59,19 @@ class Row(msgspec.Struct):
     ) -> Row:
         """Row of a state."""
         return cls(
-            device_id, state.presence, state.since, state.session, state.seq, state.gone,
-            state.last_seen_at, state.silent_after, clock_wrong, held, *reported,
-        )  # fmt: skip
+            device_id=device_id,
+            presence=state.presence,
+            since=state.since,
+            session=state.session,
+            seq=state.seq,
+            gone=state.gone,
+            last_seen_at=state.last_seen_at,
+            silent_after=state.silent_after,
+            clock_wrong=clock_wrong,
+            held=held,
+            mains=reported.mains,
+            operator=reported.operator,
+        )
 
 
 class Held(msgspec.Struct):
@@ -122,7 +132,7 @@ def select_changes(device_id: int) -> sa.Select[PresenceChange]:
 _LOCK = sa.text("""
     SELECT p.device_id, p.presence, p.since, p.session, p.seq, p.gone, p.last_seen_at,
            p.silent_after, p.clock_wrong,
-           CASE WHEN n.held IS NULL OR p.held = n.held THEN NULL ELSE p.held::text END
+           CASE WHEN n.held IS NULL OR p.held = n.held THEN NULL ELSE p.held::text END AS held
     FROM json_to_recordset(CAST(:rows AS json)) AS n (device_id integer, held jsonb)
     JOIN device_presence AS p ON p.device_id = n.device_id
     ORDER BY p.device_id
@@ -134,13 +144,26 @@ async def lock(session: AsyncSession, held: Sequence[Held]) -> dict[int, Known]:
     """Rows of these devices, locked in the order of their ids, so that no two writers deadlock."""
     rows = await session.execute(_LOCK, {"rows": as_json(held)})
     return {
-        row[0]: Known(
-            State(Presence(row[1]), *row[2:8]),
-            row[8],
-            None if row[9] is None else msgspec.json.decode(row[9]),
+        row.device_id: Known(
+            state_of(row),
+            row.clock_wrong,
+            None if row.held is None else msgspec.json.decode(row.held),
         )
         for row in rows
     }
+
+
+def state_of(row: sa.Row[Any]) -> State:
+    """State of a row that has its columns."""
+    return State(
+        presence=Presence(row.presence),
+        since=row.since,
+        session=row.session,
+        seq=row.seq,
+        gone=row.gone,
+        last_seen_at=row.last_seen_at,
+        silent_after=row.silent_after,
+    )
 
 
 _ROWS = """

@@ -18,7 +18,6 @@ from broadcast.telemetry.heartbeats import presence_thresholds
 from broadcast.telemetry.presence import (
     CLOCK_SET,
     Listening,
-    Presence,
     PresenceTransition,
     State,
     after_silence,
@@ -145,14 +144,15 @@ async def sweep(session: AsyncSession, now: datetime, rules: Rules) -> int:
     parameters = {"until": span.until, "offline": thresholds.offline, "ahead": now + CLOCK_SET}
     states: dict[int, State] = {}
     transitions: list[tuple[int, PresenceTransition]] = []
-    for device_id, presence, *rest in await session.execute(_DUE, parameters):
+    for row in await session.execute(_DUE, parameters):
+        device_id = row.device_id
         try:
-            held = State(Presence(presence), *rest)
-            state, found = after_silence(clamped(held, now, thresholds), span, thresholds)
+            before = presence_rows.state_of(row)
+            state, found = after_silence(clamped(before, now, thresholds), span, thresholds)
         except Exception as error:  # noqa: BLE001 — this device alone is at fault
             await failures.record(session, "presence", str(device_id), error, now)
             continue
-        if state != held:
+        if state != before:
             states[device_id] = state
             transitions.extend((device_id, transition) for transition in found)
     if states:

@@ -44,7 +44,7 @@ _LONGEST_INTEGER = 20
 Step = str | int
 
 
-class Mended(NamedTuple):
+class Repaired(NamedTuple):
     """A payload that `codec` takes."""
 
     payload: bytes
@@ -52,9 +52,9 @@ class Mended(NamedTuple):
     """Fields left out, as `supply.volts`: named by the contract, never by the device."""
 
 
-def mended(
+def repaired(
     payload: bytes, error: WireError, take: Callable[[bytes], object], now: datetime
-) -> Mended:
+) -> Repaired:
     """The payload without what cannot be taken.
 
     Args:
@@ -82,7 +82,7 @@ def mended(
         except WireError as found:
             _leave_out(tree, found, error, dropped, now)
         else:
-            return Mended(text, dropped)
+            return Repaired(text, dropped)
     raise error
 
 

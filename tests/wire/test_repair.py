@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode_event
 from broadcast.wire.events import EVENTS, Boot, Heartbeat, Lost, Playback, Readiness
-from broadcast.wire.mending import Mended, mended
+from broadcast.wire.repair import Repaired, repaired
 from tests.wire.payloads import NAMES, payload, type_of
 from tests.wire.test_codec import Path, walk, without
 
@@ -67,14 +67,14 @@ def of_field(path: Path) -> str:
     return "held" if path[0] == "held" else next(s for s in reversed(path) if isinstance(s, str))
 
 
-def take(name: str, raw: bytes) -> Mended:
+def take(name: str, raw: bytes) -> Repaired:
     """As the inbound path does it."""
     kind = name.split("-", maxsplit=1)[0]
     try:
         decode_event(kind, raw)
     except WireError as error:
-        return mended(raw, error, lambda text: decode_event(kind, text), NOW)
-    return Mended(raw, [])
+        return repaired(raw, error, lambda text: decode_event(kind, text), NOW)
+    return Repaired(raw, [])
 
 
 def message(name: str, raw: bytes) -> Any:
@@ -173,7 +173,7 @@ def test_a_record_that_cannot_be_read_holds_up_no_journal(path: Path, value: Any
     assert [*found.records[:1], *found.records[2:]] == [*whole.records[:1], *whole.records[2:]]
     # Repeated an hour later it is the same record.
     error = WireError("x")
-    later = mended(raw, error, lambda text: decode_event("playback", text), NOW + timedelta(1))
+    later = repaired(raw, error, lambda text: decode_event("playback", text), NOW + timedelta(1))
     assert decode_event("playback", later.payload) == found
 
 
