@@ -54,10 +54,10 @@ class Link(Protocol):
     def connected(self) -> bool:
         """It stands."""
 
-    def look(self, topic_filter: str) -> None:
+    def peek(self, topic_filter: str) -> None:
         """Subscribe: the broker hands out what it retains."""
 
-    def look_away(self, topic_filter: str) -> None:
+    def end_peek(self, topic_filter: str) -> None:
         """End that."""
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -121,7 +121,7 @@ class Retained:
         self._topics.clear()
         began = self._came_at = time.monotonic()
         for each in self._filters:
-            self._link.look(each)
+            self._link.peek(each)
         try:
             while (now := time.monotonic()) < self._came_at + QUIET_SECONDS:
                 if now > began + LONGEST_SECONDS:
@@ -129,7 +129,7 @@ class Retained:
                 await asyncio.sleep(QUIET_SECONDS / 5)
         finally:
             for each in self._filters:
-                self._link.look_away(each)
+                self._link.end_peek(each)
         found: dict[str, Left] = {}
         topics = list(self._topics.items())
         for first in range(0, len(topics), AT_ONCE):

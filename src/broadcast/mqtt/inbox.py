@@ -7,7 +7,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+import structlog
+
 from broadcast.mqtt.packets import Message
+
+log = structlog.get_logger()
 
 QUEUE_SIZE = 10_000
 """Messages that may wait before reading stops. It is above the broker's window of unacknowledged
@@ -55,9 +59,16 @@ class Inbox:
         return 0.0 if self._idle_since is None else time.monotonic() - self._idle_since
 
     def put(self, messages: Sequence[Message]) -> None:
-        """Append messages."""
-        self._queue.extend(messages)
-        self.queued_bytes += sum(len(message.payload) for message in messages)
+        """Append messages; one whose topic is not UTF-8 is acknowledged and left out."""
+        append, size = self._queue.append, 0
+        for message in messages:
+            if message.topic:
+                append(message)
+                size += len(message.payload)
+            else:
+                log.warning("mqtt.message.refused", reason="topic is not UTF-8")
+                message.ack()
+        self.queued_bytes += size
         if self._queue:
             self._arrived.set()
 

@@ -94,7 +94,7 @@ class Link:
         self._unsubscribe = list(unsubscribe)
         self._inbox = Inbox()
         self._confirmations = Confirmations(settings.inflight)
-        self._looks: set[int] = set()
+        self._peeks: set[int] = set()
         """Subscriptions on their way that do not decide whether the link stands."""
         self._counted_unacked = 0
         self._why = "đang kết nối"
@@ -157,12 +157,12 @@ class Link:
         """Seconds that the consumer has waited for the next message; 0 while it does not wait."""
         return self._inbox.idle_seconds
 
-    def look(self, topic_filter: str) -> None:
+    def peek(self, topic_filter: str) -> None:
         """Subscribe for a moment, to what the broker retains; at QoS 0, and not after a break."""
-        self._looks.add(self._client.subscribe(topic_filter, 0)[1] or 0)
+        self._peeks.add(self._client.subscribe(topic_filter, 0)[1] or 0)
 
-    def look_away(self, topic_filter: str) -> None:
-        """End what `look` began."""
+    def end_peek(self, topic_filter: str) -> None:
+        """End what `peek` began."""
         self._client.unsubscribe(topic_filter)
 
     def renew(self) -> None:
@@ -250,7 +250,7 @@ class Link:
     async def _open(self) -> None:
         # What was on its way when the last connection broke has been refused to its publisher.
         self._client.drop_out_messages()
-        self._looks.clear()
+        self._peeks.clear()
         self._broken = self._loop.create_future()
         opening = self._loop.run_in_executor(None, self._client.reconnect)
         try:
@@ -324,18 +324,11 @@ class Link:
             elif len(messages) < limit:
                 break
 
-    def _accept(self, messages: list[Message]) -> None:
-        if not messages:
-            return
-        RECEIVED.inc(len(messages))
-        if not all(message.topic for message in messages):
-            for message in messages:
-                if not message.topic:
-                    log.warning("mqtt.message.refused", reason="topic is not UTF-8")
-                    message.ack()
-            messages = [message for message in messages if message.topic]
-        self._inbox.put(messages)
-        self._count_unacked()
+    def _accept(self, messages: Sequence[Message]) -> None:
+        if messages:
+            RECEIVED.inc(len(messages))
+            self._inbox.put(messages)
+            self._count_unacked()
 
     def _count_unacked(self) -> None:
         unacked = 0 if self._socket is None else self._socket.packets.unacked
@@ -359,8 +352,8 @@ class Link:
             self._stand()
 
     def _on_subscribe(self, client: paho.Client, _: Any, mid: int, reasons: Any, *__: Any) -> None:
-        if mid in self._looks:
-            self._looks.discard(mid)
+        if mid in self._peeks:
+            self._peeks.discard(mid)
             return
         answers = zip(self._subscriptions, reasons, strict=False)
         if refused := [topic for (topic, _), reason in answers if reason.is_failure]:

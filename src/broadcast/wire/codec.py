@@ -113,13 +113,13 @@ def decode_heartbeat(
     body = _encoder.encode(message)
     if last is None or raw != last.raw:
         held = _decode(raw, _held_decoder, "$.held")
-        last = HeldDocuments(raw.copy(), {sys.intern(key): _one(held[key]) for key in held})
+        last = HeldDocuments(raw.copy(), {sys.intern(key): _interned(held[key]) for key in held})
     msgspec.structs.force_setattr(message, "held", last.revisions)
     return message, body, last
 
 
 @lru_cache(2**15)
-def _one(revision: int) -> int:
+def _interned(revision: int) -> int:
     """One object for equal revisions: thousands of devices hold the same documents."""
     return revision
 

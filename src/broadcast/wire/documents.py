@@ -18,6 +18,7 @@ from broadcast.wire.fields import (
     Instant,
     Number,
     OnPreempt,
+    OpenEnum,
     Priority,
     Revision,
     Scope,
@@ -27,7 +28,6 @@ from broadcast.wire.fields import (
     Url,
     Volume,
     Wire,
-    Word,
 )
 from broadcast.wire.limits import MOST_ITEMS
 
@@ -38,7 +38,7 @@ class Audio(Wire, frozen=True):
     sha256: Sha256
     bytes: Annotated[int, Meta(gt=0, le=512 * 2**20)]
     seconds: Seconds
-    codec: Word
+    codec: OpenEnum
     """`opus` or `mp3`; a rendition of another codec is passed over."""
 
 
@@ -63,10 +63,10 @@ class Item(Wire, frozen=True):
     late_limit_seconds: Annotated[int, Meta(ge=0, le=86_400)]
     ends_by: Instant
     priority: Priority
-    class_: Word = field(name="class", default=BulletinClass.NORMAL)
+    class_: OpenEnum = field(name="class", default=BulletinClass.NORMAL)
     """`normal`, `priority` or `emergency`; a device does nothing by it."""
     title: Text = ""
-    on_preempt: Word = OnPreempt.RESUME
+    on_preempt: OpenEnum = OnPreempt.RESUME
     """`resume`, `restart` or `drop`; an unknown one is like `resume`, which never repeats."""
     volume: Volume | None = None
     audio: Annotated[list[Audio], Meta(max_length=8)] = []
@@ -98,7 +98,7 @@ class Alert(Wire, frozen=True):
     starts_at: Instant
     ends_by: Instant
     audio: Annotated[list[Audio], Meta(max_length=8)]
-    mode: Word = "actual"
+    mode: OpenEnum = "actual"
     """`actual`, `exercise` or `test`; it sounds alike, whatever it is."""
     title: Text = ""
     priority: Priority = 255
@@ -131,7 +131,7 @@ class PublicKey(Wire, frozen=True):
     """An Ed25519 public key (RFC 8037) and what it may sign."""
 
     kid: Id
-    use: Word
+    use: OpenEnum
     """`programme` or `alert`; a key of another use signs nothing."""
     x: Annotated[
         str,

@@ -38,7 +38,7 @@ Priority = Annotated[int, Meta(ge=0, le=255, description="higher pre-empts lower
 Text = Annotated[str, Meta(max_length=500)]
 
 
-Word = Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$")]
+OpenEnum = Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$")]
 """A value of an enumeration that may grow: a device made today reads documents of tomorrow."""
 Url = Annotated[str, Meta(min_length=1, max_length=500)]
 """With whatever scheme; one that a device cannot open is like one that does not answer."""
