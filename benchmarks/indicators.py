@@ -81,7 +81,7 @@ async def _beat(engine: AsyncEngine, session_number: int, beats: int) -> None:
 async def _measure(world: World, settings: config.Settings) -> list[Result]:
     engine = db.create_engine(settings.postgres)
     try:
-        await _all_folded(engine)
+        await _all_rolled_up(engine)
         before = await _requests(world.url, engine)
         await _beat(engine, 1, RAW_BEATS * 9)
         await province.analyze(engine)
@@ -97,17 +97,17 @@ async def _measure(world: World, settings: config.Settings) -> list[Result]:
     ]
 
 
-async def _all_folded(engine: AsyncEngine) -> None:
-    """Wait until the dispatcher has folded what it keeps."""
+async def _all_rolled_up(engine: AsyncEngine) -> None:
+    """Wait until the dispatcher has rolled up all days."""
     deadline = time.perf_counter() + PATIENCE
-    folded = 0
-    while folded < KEPT_DAYS:
+    rolled_up = 0
+    while rolled_up < KEPT_DAYS:
         if time.perf_counter() > deadline:
-            raise TimeoutError(f"{folded} of {KEPT_DAYS} days folded")
+            raise TimeoutError(f"{rolled_up} of {KEPT_DAYS} days rolled up")
         await asyncio.sleep(0.5)
         async with db.transaction(engine) as session:
             counted = sa.text("SELECT count(folded_at) FROM folded_days")
-            folded = await session.scalar(counted) or 0
+            rolled_up = await session.scalar(counted) or 0
     await province.analyze(engine)
 
 

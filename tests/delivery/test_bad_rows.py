@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.devices.model import Device, Installation
 from broadcast.indicators import rollup
-from broadcast.indicators.model import EvidenceMark, FoldedDay
+from broadcast.indicators.model import Invalidation, RolledUpDay
 from broadcast.kit import db
 from broadcast.kit.failures import Failure
 from broadcast.programmes import compile as compile_module
@@ -266,10 +266,10 @@ async def test_what_a_programme_does_not_hold_is_said_until_it_does(
     assert await failed(world) == set()
 
 
-async def test_a_day_that_cannot_be_folded_holds_up_no_other(
+async def test_a_day_that_cannot_be_rolled_up_holds_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fold = rollup._fold
+    fold = rollup._roll_up
     bad = (NOW - timedelta(days=4)).date()
 
     async def picky(session: AsyncSession, days: Any, clusters: Any, rule: Any) -> Any:
@@ -281,10 +281,10 @@ async def test_a_day_that_cannot_be_folded_holds_up_no_other(
         began = NOW - timedelta(days=9)
         await session.execute(sa.update(Installation).values(installed_at=began))
     with monkeypatch.context() as patch:
-        patch.setattr(rollup, "_fold", picky)
+        patch.setattr(rollup, "_roll_up", picky)
         for _ in range(4):
             await world.turn()
-        folded = sa.select(FoldedDay.day).where(FoldedDay.folded_at.is_not(None))
+        folded = sa.select(RolledUpDay.day).where(RolledUpDay.folded_at.is_not(None))
         async with db.transaction(world.engine) as session:
             days = set(await session.scalars(folded))
         assert len(days) >= 7
@@ -292,17 +292,17 @@ async def test_a_day_that_cannot_be_folded_holds_up_no_other(
         assert await failed(world) == {("fold", bad.isoformat())}
         for marked in (bad, bad + timedelta(days=1)):
             async with db.transaction(world.engine) as session:
-                session.add(EvidenceMark(day=marked, cause="x"))
+                session.add(Invalidation(day=marked, cause="x"))
                 await session.execute(
-                    sa.update(FoldedDay).where(FoldedDay.day == bad).values(folded_at=NOW)
+                    sa.update(RolledUpDay).where(RolledUpDay.day == bad).values(folded_at=NOW)
                 )
         await world.turn()
         async with db.transaction(world.engine) as session:
-            assert list(await session.scalars(sa.select(EvidenceMark.day))) == [bad]
+            assert list(await session.scalars(sa.select(Invalidation.day))) == [bad]
         assert ("marks", bad.isoformat()) in await failed(world)
     for _ in range(4):
         await world.turn(after=timedelta(minutes=3))
     async with db.transaction(world.engine) as session:
-        assert list(await session.scalars(sa.select(EvidenceMark.day))) == []
+        assert list(await session.scalars(sa.select(Invalidation.day))) == []
     await world.turn(after=timedelta(hours=2))
     assert await failed(world) == set(), "what is not there any more is forgotten"

@@ -687,7 +687,9 @@ async def test_what_fell_silent_is_an_incident_after_the_same_turn(world: World)
         assert list(codes) == ["D-V1", "D-V2"]
 
 
-async def test_past_days_are_folded_for_the_indicators_and_kept_up_to_date(world: World) -> None:
+async def test_past_days_are_rolled_up_and_kept_up_to_date(
+    world: World,
+) -> None:
     counted = sa.text("SELECT count(folded_at) FROM folded_days")
     marked = sa.text("SELECT count(*) FROM evidence_marks")
     for _ in range(3):

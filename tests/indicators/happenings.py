@@ -21,10 +21,10 @@ from broadcast.areas.tree import Unit
 from broadcast.areas.units import COLUMNS
 from broadcast.config import Rules
 from broadcast.devices.model import Installation
-from broadcast.indicators import raw, rollup, snapshot
-from broadcast.indicators.cache import Memory
+from broadcast.indicators import rollup
 from broadcast.indicators.definitions import OPERATING_RULES, OperatingRule
-from broadcast.indicators.model import ClusterDay, FoldedDay
+from broadcast.indicators.figures import Cache, load_province, load_raw_province
+from broadcast.indicators.model import ClusterDay, RolledUpDay
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.sheets import Report
@@ -70,7 +70,7 @@ hours = st.builds(
     st.sampled_from(DAYS[2:-1]),
     st.integers(0, 9),
 )
-"""In the broadcast hours of days that are folded."""
+"""In the broadcast hours of days that are rolled up."""
 places = st.sampled_from(["C-1", "C-2", PROVINCE, COMMUNE, "V-1", "V-2"])
 clusters = st.sampled_from(["C-1", "C-2"])
 devices = st.sampled_from(["D-1", "D-2", "D-3"])
@@ -138,21 +138,23 @@ BEFOREHAND = st.tuples(
     action("beat", devices, hours, st.integers(4, 12), st.just(0)),
     action("beat", devices, hours, st.integers(4, 12), st.just(0)),
 )
-"""What the days hold when they are first folded, so that a correction of the register matters."""
+"""Before the days are first rolled up, so that a correction of the register matters."""
 
-HUNG_OTHERWISE = st.one_of(
-    action("never_hung", st.integers(0, 5)),
-    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({"installed_at": moments})),
-    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({
+INSTALLATIONS_CORRECTED = st.one_of(
+    action("never_installed", st.integers(0, 5)),
+    action("correct_installation", st.integers(0, 5), st.fixed_dictionaries({
+        "installed_at": moments,
+    })),
+    action("correct_installation", st.integers(0, 5), st.fixed_dictionaries({
         "removed_at": st.none() | moments,
     })),
-    action("correct_hanging", st.integers(0, 5), st.fixed_dictionaries({}, optional={
+    action("correct_installation", st.integers(0, 5), st.fixed_dictionaries({}, optional={
         "device_id": devices, "cluster_id": clusters, "removed_at": st.none() | moments,
     })),
 )  # fmt: skip
 """What is said afterwards about devices on their poles."""
 
-LAY_OTHERWISE = st.one_of(
+VILLAGES_CORRECTED = st.one_of(
     action("move", villages, days),
     action("lay_all_along", villages, st.sampled_from([COMMUNE, PROVINCE])),
     action("register_anew", villages, whereabouts),
@@ -161,13 +163,13 @@ LAY_OTHERWISE = st.one_of(
 """What is said afterwards about villages in their communes."""
 
 HAPPENINGS = st.one_of(
-    HUNG_OTHERWISE,
-    LAY_OTHERWISE,
+    INSTALLATIONS_CORRECTED,
+    VILLAGES_CORRECTED,
     action("beat", devices, hours, st.integers(1, 12), st.integers(0, 6)),
     action("beat", devices, moments, st.integers(1, 12), st.integers(0, 6)),
     action("cut", places, hours, st.sampled_from([1, 4])),
     action("swap", devices, clusters, moments),
-    action("take_down", clusters, moments),
+    action("remove", clusters, moments),
     action("unheard", st.integers(0, 5)),
     action("cut", places, moments, lengths),
     action("mend_cut", st.integers(0, 5), st.sampled_from([None, None, 3, 900])),
@@ -183,8 +185,8 @@ HAPPENINGS = st.one_of(
     action("never_served", st.integers(0, 5)),
     action("attest", clusters, moments),
     action("close", clusters, st.none() | days),
-    action("announce_and_fold", st.sets(st.sampled_from(DAYS[:-1]))),
-    action("take_up"),
+    action("announce_and_roll_up", st.sets(st.sampled_from(DAYS[:-1]))),
+    action("apply_invalidations"),
     action("forget", days),
     action("look", days, st.sampled_from([PROVINCE, COMMUNE]), st.integers(0, 1)),
     action("look_by_other_hours", days),
@@ -197,12 +199,12 @@ def pick(rows: list[T], number: int) -> list[T]:
 
 
 class Happenings:
-    """A commune to which things happen, and the memories of two servers asked in between."""
+    """A commune to which things happen, and the caches of two servers asked in between."""
 
     def __init__(self, commune: Commune) -> None:
         self.commune, self.session = commune, commune.session
-        self.memory = Memory()
-        self.memories = self.memory, Memory()
+        self.cache = Cache()
+        self.caches = self.cache, Cache()
         self.seq = 0
         self.cuts: list[Outage] = []
         self.plays: list[Play] = []
@@ -238,7 +240,7 @@ class Happenings:
                     {"device": device_id, "day": day},
                 )
 
-    async def _hangings(self) -> list[Installation]:
+    async def _installations(self) -> list[Installation]:
         return list(
             await self.session.scalars(
                 sa.select(Installation)
@@ -251,7 +253,7 @@ class Happenings:
         code, place = self.commune.devices[device], self.commune.clusters[cluster]
         concerned = [
             row
-            for row in await self._hangings()
+            for row in await self._installations()
             if code == row.device_id or place == row.cluster_id
         ]
         if any(row.installed_at >= at or (row.removed_at or at) > at for row in concerned):
@@ -262,15 +264,15 @@ class Happenings:
         self.session.add(Installation(device_id=code, cluster_id=place, installed_at=at))
         await self.session.flush()
 
-    async def take_down(self, cluster: str, at: datetime) -> None:
-        for row in await self._hangings():
+    async def remove(self, cluster: str, at: datetime) -> None:
+        for row in await self._installations():
             if row.cluster_id == self.commune.clusters[cluster] and not row.removed_at:
                 row.removed_at = at if at > row.installed_at else None
         await self.session.flush()
 
-    async def never_hung(self, number: int) -> None:
+    async def never_installed(self, number: int) -> None:
         """An installation was a mistake."""
-        for row in pick(await self._hangings(), number):
+        for row in pick(await self._installations(), number):
             await self.session.delete(row)
         await self.session.flush()
 
@@ -280,9 +282,9 @@ class Happenings:
         ids = {name: known[changes[name]] for name in changes if name.endswith("_id")}
         return changes | ids
 
-    async def correct_hanging(self, number: int, changes: dict[str, Any]) -> None:
+    async def correct_installation(self, number: int, changes: dict[str, Any]) -> None:
         """Another device, another place, earlier, later, or not taken down at all."""
-        rows = await self._hangings()
+        rows = await self._installations()
         for row in pick(rows, number):
             new: dict[str, Any] = {
                 "device_id": row.device_id, "cluster_id": row.cluster_id,
@@ -471,25 +473,25 @@ class Happenings:
             sa.update(Cluster).where(Cluster.code == cluster).values(removed_on=since)
         )
 
-    async def announce_and_fold(self, days: set[date]) -> None:
-        await rollup.announce(self.session, NOW, RULE)
-        await rollup.fold_days(self.session, sorted(days), RULE, NOW)
+    async def announce_and_roll_up(self, days: set[date]) -> None:
+        await rollup.announce_days(self.session, NOW, RULE)
+        await rollup.roll_up_days(self.session, sorted(days), RULE, NOW)
 
-    async def take_up(self) -> None:
-        await rollup.take_up(self.session, date.min, date.max, RULE, NOW)
+    async def apply_invalidations(self) -> None:
+        await rollup.apply_invalidations(self.session, date.min, date.max, RULE, NOW)
 
     async def forget(self, day: date) -> None:
         """The cache may be dropped at any time."""
-        for table in (FoldedDay, ClusterDay):
+        for table in (RolledUpDay, ClusterDay):
             await self.session.execute(sa.delete(table).where(table.day == day))
 
     async def look(
         self, as_of: date, scope: str = PROVINCE, server: int = 0, rule: OperatingRule = RULE
     ) -> None:
         """Ask for a day and hold the answer against the raw rows."""
-        memory = self.memories[server]
-        ours = await snapshot.load(self.session, as_of, scope, rule, NOW, memory)
-        assert ours == await raw.load(self.session, as_of, scope, rule, NOW)
+        cache = self.caches[server]
+        ours = await load_province(self.session, as_of, scope, rule, NOW, cache)
+        assert ours == await load_raw_province(self.session, as_of, scope, rule, NOW)
 
     async def look_by_other_hours(self, as_of: date) -> None:
         """A rule holds from some day on; a day before it is asked by the old one."""

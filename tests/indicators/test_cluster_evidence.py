@@ -1,4 +1,4 @@
-"""What the database says of one cluster, case by case."""
+"""The evidence on one cluster, case by case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, Level
 from broadcast.devices.model import Device, Installation
 from broadcast.indicators.definitions import OPERATING_RULES
-from broadcast.indicators.evidence import Window, gather
+from broadcast.indicators.figures import Cache, load_province
+from broadcast.indicators.province import Cluster as Evidenced
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
@@ -73,10 +74,15 @@ async def cluster(session: AsyncSession) -> int:
     return row.id
 
 
-async def hang(
+async def evidence(session: AsyncSession, number: int, now: datetime = LATER) -> Evidenced:
+    """The evidence on the cluster on the day."""
+    return (await load_province(session, DAY, "51", RULE, now, Cache())).clusters[number]
+
+
+async def install(
     session: AsyncSession, cluster_id: int, begins: datetime, ends: datetime | None
 ) -> int:
-    """A device on the cluster that was heard in every minute, also while it hung elsewhere."""
+    """A device on the cluster that reported in every minute, also while it was elsewhere."""
     device = Device(
         code=str(uuid4()), codecs=["opus"], enrolled_at=local(30, 0), retired_at=None
     )  # fmt: skip
@@ -113,35 +119,33 @@ EARLY = datetime(2025, 1, 1, tzinfo=LOCAL)
     ("stays", "expected", "heard"),
     [
         ([(EARLY, None)], 180, 180),
-        # Hung in the middle: the first whole minute is 05:11.
+        # Installed in the middle: the first whole minute is 05:11.
         ([(local(31, 5, 10, 1), None)], 109, 109),
         ([(local(31, 5, 10), None)], 110, 110),
-        # Taken down: what was not replaced counts against the cluster.
+        # Removed: what was not replaced counts against the cluster.
         ([(EARLY, local(31, 5, 10, 59))], 180, 70),
         # Swapped: the minute belongs to the device that came, and no minute counts twice.
         ([(EARLY, local(31, 5, 10, 30)), (local(31, 5, 10, 30), None)], 180, 180),
         ([(EARLY, local(31, 5, 10, 30)), (local(31, 5, 20, 30), None)], 180, 170),
-        # Taken down before the window, never replaced.
+        # Removed before the window, never replaced.
         ([(EARLY, local(30, 0))], 180, 0),
-        ([(local(2, 0), None)], None, None),
+        ([(local(2, 0), None)], 0, 0),
     ],
 )
 async def test_minutes_are_expected_from_the_first_device_on(
     session: AsyncSession,
     stays: list[tuple[datetime, datetime | None]],
-    expected: int | None,
-    heard: int | None,
+    expected: int,
+    heard: int,
 ) -> None:
     number = await cluster(session)
     for begins, ends in stays:
-        await hang(session, number, begins, ends)
-    found = await gather(session, Window.of(DAY, RULE, LATER), RULE, [number])
-    if expected is None:
-        assert number not in found.online
-        return
-    row = found.online[number]
-    assert (row.expected, row.online) == (expected, heard)
-    assert row.device == any(ends is None or ends > local(30, 0) for _, ends in stays)
+        await install(session, number, begins, ends)
+    found = await evidence(session, number)
+    assert (found.expected_minutes, found.online_minutes) == (expected, heard)
+    assert found.device == any(
+        begins < local(2, 0) and (ends is None or ends > local(30, 0)) for begins, ends in stays
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ async def test_minutes_that_a_declared_outage_touches_are_neither_expected_nor_h
     session: AsyncSession, place: str, begins: datetime, ends: datetime, expected: int
 ) -> None:
     number = await cluster(session)
-    await hang(session, number, EARLY, None)
+    await install(session, number, EARLY, None)
     session.add(
         Outage(
             kind=OutageKind.POWER_CUT, starts_at=begins, ends_at=ends, declared_by="x",
@@ -171,14 +175,13 @@ async def test_minutes_that_a_declared_outage_touches_are_neither_expected_nor_h
         )
     )  # fmt: skip
     await session.flush()
-    found = await gather(session, Window.of(DAY, RULE, LATER), RULE, [number])
-    row = found.online[number]
-    assert (row.expected, row.online) == (expected, expected)
+    found = await evidence(session, number)
+    assert (found.expected_minutes, found.online_minutes) == (expected, expected)
 
 
 async def test_two_outages_of_one_minute_excuse_it_once(session: AsyncSession) -> None:
     number = await cluster(session)
-    await hang(session, number, EARLY, None)
+    await install(session, number, EARLY, None)
     for place in ("v1", "51"):
         session.add(
             Outage(
@@ -187,18 +190,16 @@ async def test_two_outages_of_one_minute_excuse_it_once(session: AsyncSession) -
             )
         )  # fmt: skip
     await session.flush()
-    found = await gather(session, Window.of(DAY, RULE, LATER), RULE, [number])
-    assert found.online[number].expected == 170
+    assert (await evidence(session, number)).expected_minutes == 170
 
 
 async def test_on_the_day_itself_only_minutes_that_are_over_are_expected(
     session: AsyncSession,
 ) -> None:
     number = await cluster(session)
-    await hang(session, number, EARLY, None)
-    window = Window.of(DAY, RULE, local(1, 5, 30, 59))
-    row = (await gather(session, window, RULE, [number])).online[number]
-    assert (row.expected, row.online) == (150, 150)
+    await install(session, number, EARLY, None)
+    found = await evidence(session, number, local(1, 5, 30, 59))
+    assert (found.expected_minutes, found.online_minutes) == (150, 150)
 
 
 P, M, C = PlayState.PLAYED, PlayState.MISSED, PlayState.CANCELLED
@@ -255,12 +256,12 @@ async def test_days_with_broadcasts_count_after_the_newest_completed_play(
             )
         )  # fmt: skip
     await session.flush()
-    found = await gather(session, Window.of(DAY, RULE, now), RULE, [number])
-    assert (found.plays[number].completed, found.plays[number].days) == (completed, days)
+    found = await evidence(session, number, now)
+    assert (found.completed, found.broadcast_days) == (completed, days)
 
 
 @pytest.mark.parametrize(
-    ("kind", "opened", "closed", "hung", "removed", "since"),
+    ("kind", "opened", "closed", "installed", "removed", "since"),
     [
         ("line_open", local(30, 8), None, EARLY, None, local(30, 8)),
         ("line_open", local(30, 8), local(31, 8), EARLY, None, None),
@@ -272,21 +273,20 @@ async def test_days_with_broadcasts_count_after_the_newest_completed_play(
         ("hot", local(30, 8), None, EARLY, None, None),
     ],
 )
-async def test_a_speaker_fault_counts_while_its_device_hangs_on_the_cluster(
+async def test_a_speaker_fault_counts_while_its_device_is_installed_on_the_cluster(
     session: AsyncSession,
     kind: str,
     opened: datetime,
     closed: datetime | None,
-    hung: datetime,
+    installed: datetime,
     removed: datetime | None,
     since: datetime | None,
 ) -> None:
     number = await cluster(session)
-    device = await hang(session, number, hung, removed)
+    device = await install(session, number, installed, removed)
     session.add(Fault(device_id=device, kind=kind, opened_at=opened, closed_at=closed))
     await session.flush()
-    found = await gather(session, Window.of(DAY, RULE, LATER), RULE, [number])
-    assert found.faults.get(number) == since
+    assert (await evidence(session, number)).fault_since == since
 
 
 async def test_a_play_moved_into_the_window_from_another_year_counts(
@@ -305,5 +305,4 @@ async def test_a_play_moved_into_the_window_from_another_year_counts(
         )
     )  # fmt: skip
     await session.flush()
-    found = await gather(session, Window.of(DAY, RULE, LATER), RULE, [number])
-    assert found.plays[number].completed
+    assert (await evidence(session, number)).completed

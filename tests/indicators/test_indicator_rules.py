@@ -17,8 +17,8 @@ from broadcast.indicators.definitions import (
     definitions,
     operating_rule,
 )
-from broadcast.indicators.figures import REASONS, figures, percent, proven, sentence
-from broadcast.indicators.observed import (
+from broadcast.indicators.figures import evaluate, figures
+from broadcast.indicators.province import (
     Baseline,
     Cluster,
     Commune,
@@ -28,9 +28,9 @@ from broadcast.indicators.observed import (
     Station,
     Village,
 )
-from broadcast.indicators.reach import Cause, Gap, operation
-from broadcast.indicators.results import DATA_ERRORS, Member, Reason, Result, Results
-from broadcast.indicators.rules import evaluate
+from broadcast.indicators.reach import operation
+from broadcast.indicators.results import DATA_ERRORS, Cause, Gap, Member, Reason, Result, Results
+from broadcast.indicators.texts import REASONS, percent, proven, sentence
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 AT = datetime(2025, 11, 30, 17, tzinfo=UTC)

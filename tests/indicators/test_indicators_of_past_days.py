@@ -12,9 +12,8 @@ from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.placement import Registered
 from broadcast.areas.villages import register
 from broadcast.indicators.figures import compute
-from broadcast.indicators.reach import Gap
 from broadcast.indicators.registry import homes
-from broadcast.indicators.results import Reason, Result
+from broadcast.indicators.results import Gap, Reason, Result
 from broadcast.kit.errors import InvalidInput
 from broadcast.stations.model import (
     Attestation,

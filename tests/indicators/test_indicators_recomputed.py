@@ -10,12 +10,10 @@ from random import Random
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.indicators import raw, snapshot
-from broadcast.indicators.cache import Memory
 from broadcast.indicators.definitions import OPERATING_RULES
+from broadcast.indicators.figures import Cache, evaluate, load_province, load_raw_province
 from broadcast.indicators.reach import operation
 from broadcast.indicators.results import Result
-from broadcast.indicators.rules import evaluate
 from tests.indicators.invented import (
     BEGIN,
     DISTRICT,
@@ -64,8 +62,8 @@ async def test_figures_equal_a_recount_of_the_raw_evidence(
         communes, districts = (OLD_COMMUNES, [DISTRICT]) if as_of < MERGER else (NEW_COMMUNES, [])
         recount = Recount(tables, as_of, SMALL, NOW)
         for scope in (PROVINCE, *districts, random.choice(communes)):
-            province = await raw.load(session, as_of, scope, SMALL, NOW)
-            by_days = await snapshot.load(session, as_of, scope, SMALL, NOW, Memory())
+            province = await load_raw_province(session, as_of, scope, SMALL, NOW)
+            by_days = await load_province(session, as_of, scope, SMALL, NOW, Cache())
             assert by_days == province
             results = evaluate(province, SMALL)
             for cluster in province.clusters.values():

@@ -17,10 +17,9 @@ from typer.testing import CliRunner
 
 from broadcast import config
 from broadcast.cli import app as cli
-from broadcast.indicators import rollup, snapshot
-from broadcast.indicators.cache import Memory
+from broadcast.indicators import rollup
 from broadcast.indicators.definitions import operating_rule
-from broadcast.indicators.figures import compute, recompute
+from broadcast.indicators.figures import Cache, compute, load_province, recompute
 from broadcast.indicators.routes import router
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
@@ -29,6 +28,7 @@ from broadcast.plays.model import Play, PlayState
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT
 from tests.plays.world import CLOSED, PROVINCE, WAIT, World, ended, make, started
+from tests.walks import Walk
 from tests.web.calling import MONITOR, called_by
 
 ON = EIGHT.astimezone(LOCAL).date()
@@ -49,15 +49,17 @@ async def heard_all_day(session: AsyncSession, until: date) -> None:
     )
 
 
-async def fold_everything(engine: AsyncEngine, now: datetime) -> None:
+async def roll_up_everything(engine: AsyncEngine, now: datetime) -> None:
     """As the dispatcher does, turn by turn."""
     rule = operating_rule(now.date())
     async with db.transaction(engine) as session:
-        await rollup.announce(session, now, rule)
+        await rollup.announce_days(session, now, rule)
     async with db.transaction(engine) as session:
         await rollup.note_horizon(session)
     async with db.transaction(engine) as session:
-        assert ON - DAY in await rollup.fold_ripe(session, rule, now, 200)
+        days = await rollup.ready_days(session, rule, 200)
+        assert ON - DAY in days
+        await rollup.roll_up_days(session, days, rule, now)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ async def test_a_journal_sixty_days_late_restates_the_figure_of_its_day(
         occurrence = await world.planned()
         await close_due(session, CLOSED, WAIT)
         await heard_all_day(session, ON + 2 * DAY)
-    await fold_everything(engine, NOW)
+    await roll_up_everything(engine, NOW)
     asked = {"as_of": f"{ON}"}
     before = (await http.get("/indicators", params=asked)).json()
     villages = {f"{each['code']} {each['variant']}": each for each in before["indicators"]}
@@ -120,6 +122,26 @@ async def test_a_journal_sixty_days_late_restates_the_figure_of_its_day(
         assert ours["1.1"]["THON"].value == Fraction(1, 2)
 
 
+async def test_a_figure_takes_the_walk_of_the_architecture(
+    engine: AsyncEngine, http: httpx.AsyncClient
+) -> None:
+    async with db.transaction(engine) as session:
+        world = await make(session)
+        occurrence = await world.planned()
+        await close_due(session, CLOSED, WAIT)
+    await roll_up_everything(engine, NOW)
+    async with db.transaction(engine) as session:
+        late = World(session, world.clusters, world.devices, world.schedule)
+        await late.report(started(1, occurrence), ended(2, occurrence), at=LATE)
+    walk = Walk.read("A figure, request → answer")
+    with walk.traced() as called:
+        answer = await http.get("/indicators", params={"as_of": f"{ON}"})
+    assert answer.json()["indicators"]
+    assert called == walk.functions
+    *to_the_figure, schemas = walk.files
+    assert (len(to_the_figure), schemas) == (8, "indicators/schemas.py")
+
+
 async def test_a_report_is_in_todays_figure_within_the_request_that_follows_it(
     engine: AsyncEngine, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +151,7 @@ async def test_a_report_is_in_todays_figure_within_the_request_that_follows_it(
         world = await make(session)
         occurrence = await world.planned()
         await heard_all_day(session, ON)
-    await fold_everything(engine, ten)
+    await roll_up_everything(engine, ten)
     monkeypatch.setattr(clock, "now", lambda: ten)
     monkeypatch.setattr(clock, "today", lambda: ON)
     told = (await http.get("/indicators/1.1/THON")).json()
@@ -148,14 +170,14 @@ async def test_a_play_moved_from_another_month_is_found_in_its_partition(
     await db.ensure_partition(session, "plays", ON - 40 * DAY)
     occurrence = await world.planned(recurrence_at=EIGHT - 40 * DAY)
     await close_due(session, CLOSED, WAIT)
-    rule, memory = operating_rule(ON), Memory()
-    await rollup.announce(session, NOW, rule)
-    await rollup.fold_days(session, [ON - DAY, ON], rule, NOW)
+    rule, cache = operating_rule(ON), Cache()
+    await rollup.announce_days(session, NOW, rule)
+    await rollup.roll_up_days(session, [ON - DAY, ON], rule, NOW)
     cluster = world.clusters["C-1"].id
     for completed in (False, True):
         if completed:
             await world.report(started(1, occurrence), ended(2, occurrence), at=LATE)
-        province = await snapshot.load(session, ON, PROVINCE, rule, NOW, memory)
+        province = await load_province(session, ON, PROVINCE, rule, NOW, cache)
         assert province.clusters[cluster].completed is completed
     months = set(await session.scalars(sa.select(Play.month)))
     assert months == {(ON - 40 * DAY).replace(day=1)}
@@ -179,7 +201,7 @@ def test_the_command_recomputes_and_says_what_differs(
         async with db.transaction(engine) as session:
             await make(session)
             await heard_all_day(session, ON + 2 * DAY)
-        await fold_everything(engine, NOW)
+        await roll_up_everything(engine, NOW)
 
     async def falsify(engine: AsyncEngine) -> None:
         async with db.transaction(engine) as session:

@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from benchmarks import province
 from broadcast.indicators import evidence, rollup
-from broadcast.indicators.cache import Memory
-from broadcast.indicators.days import ROWS, asked
 from broadcast.indicators.definitions import operating_rule
-from broadcast.indicators.figures import compute, recompute
+from broadcast.indicators.evidence import CLUSTER_DAYS, parameters_of
+from broadcast.indicators.figures import Cache, compute, recompute
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 
@@ -28,16 +27,16 @@ RULE = operating_rule(TODAY)
 
 @pytest.fixture
 async def filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncEngine:
-    """A hundred clusters with a hundred and fifty days behind them, sixty days folded."""
+    """A hundred clusters with a hundred and fifty days behind them, sixty days rolled up."""
     monkeypatch.setattr(province, "CLUSTERS", 100)
     monkeypatch.setattr(province, "VILLAGES_PER_COMMUNE", 1)
     monkeypatch.setattr(rollup, "KEPT_DAYS", 60)
     await province.fill(engine, NOW, days=150)
     await province.beat(engine, TODAY, 1, 5)
     async with db.transaction(engine) as session:
-        await rollup.announce(session, NOW, RULE)
+        await rollup.announce_days(session, NOW, RULE)
         days = list(await session.scalars(sa.text("SELECT day FROM folded_days")))
-        await rollup.fold_days(session, days, RULE, NOW)
+        await rollup.roll_up_days(session, days, RULE, NOW)
     await province.analyze(engine)
     return engine
 
@@ -60,13 +59,13 @@ async def rows_read(session: AsyncSession) -> dict[str, int]:
 async def test_a_figure_of_today_reads_neither_heartbeats_nor_the_history(
     filled: AsyncEngine,
 ) -> None:
-    memory = Memory()
+    cache = Cache()
     this_month, last_month = f"{TODAY:plays_%Y%m}", f"{TODAY - timedelta(days=9):plays_%Y%m}"
     minutes = f"{TODAY:online_minutes_%Y%m}"
     for _ in range(2):
         await filled.dispose()  # a new connection counts from nothing
         async with db.transaction(filled) as session:
-            await compute(session, TODAY, "51", NOW, memory)
+            await compute(session, TODAY, "51", NOW, cache)
             read = await rows_read(session)
         assert set(read) == {this_month, minutes}
         # Once each device, and once more because the power is cut today.
@@ -85,8 +84,8 @@ async def test_a_figure_of_today_reads_neither_heartbeats_nor_the_history(
 async def test_days_are_read_by_index_device_by_device(filled: AsyncEngine, days: int) -> None:
     wanted = [TODAY - timedelta(days=offset) for offset in range(days)]
     async with db.transaction(filled) as session:
-        parameters = await asked(session, wanted, None, RULE, NOW)
-        explain = evidence.statement(f"EXPLAIN WITH RECURSIVE {ROWS} SELECT * FROM fresh")
+        parameters = await parameters_of(session, wanted, None, RULE, NOW)
+        explain = evidence.statement(f"EXPLAIN WITH RECURSIVE {CLUSTER_DAYS} SELECT * FROM fresh")
         plan = "\n".join(await session.scalars(explain, parameters))
     # An empty month may be read from end to end.
     assert not re.search(r"Seq Scan on online_minutes_(20251|2026)", plan)

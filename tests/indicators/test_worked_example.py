@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from broadcast.indicators.definitions import DEFINITIONS
-from broadcast.indicators.figures import sentence
-from broadcast.indicators.observed import (
+from broadcast.indicators.figures import evaluate
+from broadcast.indicators.province import (
     Baseline,
     Cluster,
     Commune,
@@ -23,7 +23,7 @@ from broadcast.indicators.observed import (
     Village,
 )
 from broadcast.indicators.results import Result, Results
-from broadcast.indicators.rules import evaluate
+from broadcast.indicators.texts import sentence
 from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 

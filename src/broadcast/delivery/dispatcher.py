@@ -212,7 +212,7 @@ class Dispatcher:
         self._horizon_due: datetime | None = None
         self._content_due: datetime | None = None
         self._announced_on: date | None = None
-        """Newest day announced to be folded."""
+        """Newest day announced to be rolled up."""
         self._failing: dict[str, int] = {}
         """Steps that have failed, and how many times in a row."""
         self._patience: dict[str, timedelta] = {}
@@ -233,7 +233,7 @@ class Dispatcher:
             Step("corrections", often, self._corrections),
             Step("presence", often, self._presence),
             Step("incidents", often, self._incidents),
-            Step("fold", turn, self._fold),
+            Step("fold", turn, self._roll_up_days),
         ]
 
     async def run(self, wake: asyncio.Event) -> None:
@@ -537,54 +537,55 @@ class Dispatcher:
         async with self._transaction() as session:
             await self._watch.judge(session, now)
 
-    async def _fold(self, now: datetime) -> bool:
-        """Keep the days of the indicators: take up marks, announce days, fold those announced."""
+    async def _roll_up_days(self, now: datetime) -> bool:
+        """Roll up past days of the indicators, and apply invalidations of those rolled up."""
         rule = operating_rule(now.astimezone(LOCAL).date())
-        if self._announced_on != rollup.last_to_fold(now):
+        if self._announced_on != rollup.last_day_to_roll_up(now):
             async with self._transaction() as session:
-                await rollup.announce(session, now, rule)
-            self._announced_on = rollup.last_to_fold(now)
+                await rollup.announce_days(session, now, rule)
+            self._announced_on = rollup.last_day_to_roll_up(now)
         async with self._transaction() as session:
-            waiting = await rollup.waiting(session)
-        if waiting.marked:
-            await self._take_up(rule, now)
-        if waiting.announced:
+            pending = await rollup.pending(session)
+        if pending.invalidated:
+            await self._apply_invalidations(rule, now)
+        if pending.announced:
             async with self._transaction() as session:
                 await rollup.note_horizon(session)
         budget = _Budget()
 
         async def work(session: AsyncSession, some: Sequence[date]) -> None:
-            await rollup.fold_announced(session, some, rule, now)
+            await rollup.roll_up_days(session, some, rule, now)
 
-        while waiting.unfolded and not budget.spent():
+        while pending.to_roll_up and not budget.spent():
             async with self._transaction() as session:
                 but = await failures.waiting(session, "fold", now) - {""}
-                days = await rollup.ripe(session, rule, but=map(date.fromisoformat, but))
+                days = await rollup.ready_days(session, rule, but=map(date.fromisoformat, but))
             if not days:
                 return False
             await failures.one_by_one(self._engine, "fold", days, date.isoformat, work, now)
-        return waiting.unfolded
+        return pending.to_roll_up
 
-    async def _take_up(self, rule: OperatingRule, now: datetime) -> None:
-        """Fold marked days anew: all at once, and each by itself where one of them cannot be."""
+    async def _apply_invalidations(self, rule: OperatingRule, now: datetime) -> None:
+        """Roll up invalidated days again: all at once, or one by one where one of them fails."""
 
         async def work(session: AsyncSession, some: Sequence[date]) -> None:
             for day in some:
-                await rollup.take_up(session, day, day, rule, now)
+                await rollup.apply_invalidations(session, day, day, rule, now)
 
         async with self._transaction() as session:
             but = await failures.waiting(session, "marks", now)
         if not but:
             try:
                 async with self._transaction() as session:
-                    await rollup.take_up(session, date.min, date.max, rule, now)
+                    await rollup.apply_invalidations(session, date.min, date.max, rule, now)
             except Exception as error:
                 if failures.is_away(error):
                     raise
             else:
                 return
         async with self._transaction() as session:
-            days = [day for day in await rollup.marked(session) if day.isoformat() not in but]
+            invalidated = await rollup.invalidated_days(session)
+        days = [day for day in invalidated if day.isoformat() not in but]
         await failures.one_by_one(self._engine, "marks", days, date.isoformat, work, now)
 
 

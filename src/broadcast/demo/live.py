@@ -15,7 +15,7 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.model import Device
-from broadcast.indicators.figures import percent
+from broadcast.indicators.texts import percent
 from broadcast.kit import clock
 from broadcast.plays.model import Play, PlayState
 from broadcast.schedules.model import Occurrence, OccurrenceState

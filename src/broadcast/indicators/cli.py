@@ -12,10 +12,10 @@ from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from broadcast import config
-from broadcast.indicators.check import differences
-from broadcast.indicators.figures import compute, percent, proven, recompute
-from broadcast.indicators.representations import IndicatorsView
+from broadcast.indicators.figures import compute, differences, recompute
 from broadcast.indicators.results import Result, Results
+from broadcast.indicators.schemas import IndicatorsOut
+from broadcast.indicators.texts import percent, proven
 from broadcast.kit import clock, db
 from broadcast.kit.cli import day
 
@@ -67,7 +67,7 @@ def indicators(
         return
     results = asyncio.run(run())
     if json:
-        typer.echo(IndicatorsView.of(results, on, unit).model_dump_json())
+        typer.echo(IndicatorsOut.of(results, on, unit).model_dump_json())
         return
     table = Table(
         "Chỉ tiêu", "Cách tính", "Giá trị", "Tử/mẫu", "Telemetry", "Xác nhận", "Chưa chứng minh",
@@ -81,7 +81,7 @@ def indicators(
 
 
 SERIALIZATION_FAILURE = "40001"
-"""SQLSTATE: the server took up the same marks at the same time."""
+"""SQLSTATE: the server applied the same invalidations at the same time."""
 
 
 async def _differences(

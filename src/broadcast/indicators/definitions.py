@@ -1,4 +1,4 @@
-"""What is counted: the definitions of indicators 1.1 and 1.2, as versioned data.
+"""Definitions of indicators 1.1 and 1.2, as versioned data.
 
 A figure is recomputed with the definition that was in force on its day, so a definition is never
 edited: a new one is added with the day from which it holds. docs/indicators.md explains them.
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingRule:
-    """When a loudspeaker cluster counts as operating (cụm loa hoạt động)."""
+    """Conditions under which a loudspeaker cluster operates (cụm loa hoạt động)."""
 
     version: int
     valid_from: date
@@ -37,7 +37,7 @@ class OperatingRule:
     speaker_faults: frozenset[str]
     """Kinds of `wire.events.Fault` in which no sound comes out."""
     attestation: timedelta
-    """How long somebody's word holds for a cluster without telemetry."""
+    """Time for which an attestation holds for a cluster without telemetry."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""The evidence on each cluster over the window: minutes, plays, faults, attestations.
+"""The evidence on clusters: days out of the raw rows or as rolled up, and open speaker faults.
 
-Set-based statements, one per kind: evidence is summed up where it lies, and a map of 1,440
-minutes never leaves the database. None looks at anything later than the instant asked about.
+Set-based statements: evidence is summed up where it lies, and a map of 1,440 minutes never leaves
+the database. None looks at anything later than the instant asked about.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.indicators.days import DayColumns
 from broadcast.indicators.definitions import OperatingRule
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.online_minutes import mask, span, to_bits
@@ -26,7 +27,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The local days looked back over, and how far into the last one.
+    """Local days that a figure looks back over, and how far into the last one.
 
     Attributes:
         first_on: First day.
@@ -45,19 +46,16 @@ class Window:
         return cls(as_of - timedelta(days=rule.window_days - 1), as_of, at)
 
     @property
+    def days(self) -> list[date]:
+        """Every day, the first one first."""
+        return [
+            self.first_on + number * DAY for number in range((self.as_of - self.first_on).days + 1)
+        ]
+
+    @property
     def begins_at(self) -> datetime:
         """Midnight of the first day."""
         return datetime.combine(self.first_on, time(), LOCAL)
-
-    def parameters(self) -> dict[str, Any]:
-        """As the statements name them."""
-        return {
-            "first_on": self.first_on,
-            "as_of": self.as_of,
-            "begins_at": self.begins_at,
-            "at": self.at,
-            "zone": LOCAL.key,
-        }
 
 
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -77,13 +75,13 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
 
 
 def statement(sql: str) -> sa.TextClause:
-    """A statement whose parameters carry their types: PostgreSQL need not guess."""
+    """Make a statement whose parameters carry their types: PostgreSQL need not guess."""
     return sa.text(sql).bindparams(
         *(sa.bindparam(name, type_=_TYPES[name]) for name in set(re.findall(r"(?<!:):(\w+)", sql)))
     )
 
 
-DECLARED = """
+_OUTAGES = """
 place AS (
     SELECT area_code AS code, (starts_at AT TIME ZONE :zone)::date AS on_day, starts_at, ends_at
     FROM outages WHERE area_code IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
@@ -93,7 +91,7 @@ place AS (
     WHERE area.valid_from <= place.on_day
     AND (area.valid_to IS NULL OR area.valid_to >= place.on_day)
 ),
-declared AS MATERIALIZED (
+outage_of_cluster AS MATERIALIZED (
     SELECT cluster_id, starts_at, ends_at FROM outages
     WHERE (:clusters IS NULL OR cluster_id = ANY(:clusters))
     AND cluster_id IS NOT NULL AND starts_at < :at AND ends_at > :begins_at
@@ -107,191 +105,145 @@ declared AS MATERIALIZED (
 """Declared outages by cluster. An area stands for the clusters whose primary village lay in it
 on the day the outage began."""
 
-HEARD = """
+_REPORTED = """
     online.minutes & CASE WHEN online.day = :as_of THEN last_hours ELSE hours END & CASE
-        WHEN online.day > hung.begins::date AND online.day < hung.ends::date THEN whole
+        WHEN online.day > installed.begins::date AND online.day < installed.ends::date THEN whole
         ELSE (whole >> greatest(
-                0, floor(extract(epoch FROM hung.begins - online.day) / 60))::int)
+                0, floor(extract(epoch FROM installed.begins - online.day) / 60))::int)
             & ~(whole >> least(
-                1440, floor(extract(epoch FROM hung.ends - online.day) / 60))::int)
+                1440, floor(extract(epoch FROM installed.ends - online.day) / 60))::int)
     END"""
-"""Minutes of a day in broadcast hours in which the device was heard while it hung there."""
+"""Minutes of a day in broadcast hours in which the device reported while installed there."""
 
-_ONLINE = statement(f"""
-WITH RECURSIVE {DECLARED},
-map AS (
+CLUSTER_DAYS = f"""
+{_OUTAGES},
+outage AS MATERIALIZED (
+    SELECT cluster_id, range_agg(tstzrange(starts_at, ends_at)) AS spans
+    FROM outage_of_cluster GROUP BY cluster_id
+),
+hours_of_day AS (
     SELECT repeat('1', 1440)::bit(1440) AS whole,
            CAST(:hours AS bit(1440)) AS hours, CAST(:last_hours AS bit(1440)) AS last_hours
 ),
-hung AS MATERIALIZED (
-    SELECT cluster_id, device_id,
-           installed_at AT TIME ZONE :zone AS begins,
-           coalesce(removed_at, :at) AT TIME ZONE :zone AS ends
-    FROM installations WHERE cluster_id = ANY(:clusters) AND installed_at < :at
+installed AS MATERIALIZED (
+    SELECT cluster_id, device_id, installed_at AT TIME ZONE :zone AS begins,
+           coalesce(removed_at, '9999-01-01') AT TIME ZONE :zone AS ends
+    FROM installations
+    WHERE (:clusters IS NULL OR cluster_id = ANY(:clusters)) AND installed_at < :at
 ),
-known AS (
-    SELECT cluster_id, min(begins) AS begins, max(ends) > :first_on AS device
-    FROM hung GROUP BY cluster_id
+known AS MATERIALIZED (
+    SELECT cluster_id, min(begins) AS begins FROM installed GROUP BY cluster_id
 ),
 pause AS (
     SELECT cluster_id, starts_at AT TIME ZONE :zone AS begins, ends_at AT TIME ZONE :zone AS ends
-    FROM declared
+    FROM outage_of_cluster
     UNION ALL
     SELECT cluster_id, begins::date, begins FROM known WHERE begins > :first_on
 ),
-closed AS MATERIALIZED (
-    SELECT cluster_id, day::date AS day, bit_or(
+excused AS MATERIALIZED (
+    SELECT cluster_id, day, bit_or(
         (whole >> greatest(0, floor(extract(epoch FROM pause.begins - day) / 60))::int)
         & ~(whole >> least(1440, ceil(extract(epoch FROM pause.ends - day) / 60))::int)
     ) & CASE WHEN day = :as_of THEN last_hours ELSE hours END AS minutes
-    FROM pause JOIN known USING (cluster_id) CROSS JOIN map
-    CROSS JOIN LATERAL generate_series(
-        greatest(pause.begins::date, known.begins::date, :first_on)::timestamp,
-        least(pause.ends::date, :as_of)::timestamp,
-        interval '1 day'
-    ) day
+    FROM pause JOIN known USING (cluster_id) CROSS JOIN hours_of_day
+    JOIN unnest(:days) day ON day BETWEEN pause.begins::date AND pause.ends::date
+        AND day >= known.begins::date
     GROUP BY cluster_id, day, whole, hours, last_hours
 ),
-excused AS (
-    SELECT cluster_id, sum(bit_count(minutes)) AS minutes FROM closed GROUP BY cluster_id
-),
-heard AS (
-    SELECT hung.cluster_id, sum(online.minutes) AS minutes
-    FROM hung CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT sum(bit_count({HEARD})) AS minutes FROM online_minutes online
-        WHERE device_id = hung.device_id
-        AND day BETWEEN greatest(hung.begins::date, :first_on) AND least(hung.ends::date, :as_of)
+parts (cluster_id, day, expected, online, completed_at, due_at) AS (
+    SELECT cluster_id, day,
+        (CASE WHEN day = :as_of THEN bit_count(last_hours) ELSE bit_count(hours) END)::int, 0,
+        NULL::timestamptz, NULL::timestamptz
+    FROM known JOIN unnest(:days) day ON day >= known.begins::date CROSS JOIN hours_of_day
+    UNION ALL
+    SELECT cluster_id, day, -bit_count(minutes)::int, 0, NULL, NULL FROM excused
+    UNION ALL
+    SELECT installed.cluster_id, online.day, 0, online.minutes, NULL, NULL
+    FROM installed CROSS JOIN hours_of_day CROSS JOIN LATERAL (
+        SELECT online.day, bit_count({_REPORTED})::int AS minutes FROM online_minutes online
+        WHERE online.device_id = installed.device_id AND online.day = ANY(:days)
+        AND online.day BETWEEN installed.begins::date AND installed.ends::date
+        OFFSET 0
     ) online
-    GROUP BY hung.cluster_id
-),
-void AS (
-    SELECT hung.cluster_id, sum(online.minutes) AS minutes
-    FROM closed JOIN hung USING (cluster_id) CROSS JOIN map CROSS JOIN LATERAL (
-        SELECT sum(bit_count({HEARD} & closed.minutes)) AS minutes FROM online_minutes online
-        WHERE device_id = hung.device_id AND day = closed.day
-        AND day BETWEEN hung.begins::date AND hung.ends::date
+    UNION ALL
+    SELECT excused.cluster_id, excused.day, 0, -online.minutes, NULL, NULL
+    FROM excused JOIN installed USING (cluster_id) CROSS JOIN hours_of_day CROSS JOIN LATERAL (
+        SELECT bit_count({_REPORTED} & excused.minutes)::int AS minutes FROM online_minutes online
+        WHERE online.device_id = installed.device_id AND online.day = excused.day
+        AND online.day BETWEEN installed.begins::date AND installed.ends::date
+        OFFSET 0
     ) online
-    GROUP BY hung.cluster_id
-)
-SELECT known.cluster_id, known.device,
-    coalesce(heard.minutes, 0) - coalesce(void.minutes, 0) AS online,
-    (:as_of - greatest(known.begins::date, :first_on)) * bit_count(map.hours)
-    + bit_count(map.last_hours) - coalesce(excused.minutes, 0) AS expected
-FROM known CROSS JOIN map
-LEFT JOIN excused USING (cluster_id) LEFT JOIN heard USING (cluster_id)
-LEFT JOIN void USING (cluster_id)
-""")  # noqa: S608  made of constants
-"""Minutes expected and heard.
+    UNION ALL
+    SELECT play.cluster_id, day, 0, 0, CASE WHEN state = 'played' THEN ended_at END,
+        CASE WHEN state <> 'cancelled'
+            AND (outage.spans IS NULL OR NOT outage.spans @> starts_at) THEN ends_by END
+    FROM unnest(:days) day
+    CROSS JOIN LATERAL (
+        SELECT cluster_id, starts_at, ends_by, ended_at, state FROM plays
+        WHERE starts_at >= day::timestamp AT TIME ZONE :zone
+        AND starts_at < (day + 1)::timestamp AT TIME ZONE :zone AND starts_at < :at
+        AND month BETWEEN :first_month AND :last_month
+        AND (:clusters IS NULL OR cluster_id = ANY(:clusters))
+    ) play
+    LEFT JOIN outage ON outage.cluster_id = play.cluster_id
+),
+fresh AS MATERIALIZED (
+    SELECT cluster_id, day, sum(expected)::smallint AS expected, sum(online)::smallint AS online,
+        min(completed_at) AS completed_at, min(due_at) AS due_at
+    FROM parts GROUP BY cluster_id, day
+)"""  # noqa: S608  made of constants
+"""Common table expressions that end in `fresh`: days of clusters out of the raw rows. A day
+without evidence has no row.
 
-A minute is expected when all of it lies in broadcast hours, after the first device was hung, and
-outside every declared outage: the time between two devices counts against the cluster. The
-minute of a swap belongs to the device that came.
+Each part of a day is found on its own and added up: no join for the planner to misjudge. The
+minutes are counted behind OFFSET 0, where the planner must look up each device's day: left to
+choose it walks the whole index, which grows with history. `:clusters` NULL stands for all.
 """
 
-_PLAYS = statement(f"""
-WITH RECURSIVE {DECLARED},
-dark AS MATERIALIZED (
-    SELECT cluster_id, range_agg(tstzrange(starts_at, ends_at)) AS spans
-    FROM declared GROUP BY cluster_id
-)
-SELECT asked.cluster_id, completed.starts_at IS NOT NULL AS completed, broadcast.days
-FROM unnest(:clusters) asked (cluster_id)
-LEFT JOIN dark USING (cluster_id)
-LEFT JOIN LATERAL (
-    SELECT starts_at FROM plays
-    WHERE cluster_id = asked.cluster_id AND month BETWEEN :first_month AND :last_month
-    AND starts_at >= :begins_at AND starts_at < :at AND state = 'played' AND ended_at < :at
-    ORDER BY starts_at DESC LIMIT 1
-) completed ON true
-CROSS JOIN LATERAL (
-    SELECT count(DISTINCT (starts_at AT TIME ZONE :zone)::date) AS days FROM plays
-    WHERE cluster_id = asked.cluster_id AND month BETWEEN :first_month AND :last_month
-    AND starts_at < :at AND ends_by < :at AND state <> 'cancelled'
-    AND (dark.spans IS NULL OR NOT dark.spans @> starts_at)
-    AND starts_at >= coalesce(
-        (date_trunc('day', completed.starts_at AT TIME ZONE :zone) + interval '1 day')
-            AT TIME ZONE :zone,
-        :begins_at
+_PACKED = """
+SELECT day, array_agg(cluster_id) AS clusters,
+    array_agg(expected::int) AS expected, array_agg(online::int) AS online,
+    array_agg((date_part('epoch', completed_at) * 1000000)::bigint) AS completed,
+    array_agg((date_part('epoch', due_at) * 1000000)::bigint) AS due
+FROM {rows} GROUP BY day
+"""
+
+_RAW = statement(f"WITH RECURSIVE {CLUSTER_DAYS} {_PACKED.format(rows='fresh')}")
+
+_ROLLED_UP = statement(
+    _PACKED.format(
+        rows="(SELECT * FROM cluster_days WHERE day = ANY(:days) ORDER BY day, cluster_id) kept"
     )
-) broadcast
-""")  # noqa: S608  made of constants
-"""Whether a play was completed, and on how many days after the newest one broadcasts were due.
+)
 
-Without a completed play: on how many days of the window. A broadcast counts when it was to be
-over by the instant asked about and did not fall into a declared outage.
-"""
 
 _FAULTS = statement("""
-SELECT hung.cluster_id, min(greatest(fault.opened_at, hung.installed_at)) AS since
+SELECT installed.cluster_id, min(greatest(fault.opened_at, installed.installed_at)) AS since
 FROM (
     SELECT device_id, kind, opened_at FROM faults WHERE closed_at IS NULL
     UNION ALL
     SELECT device_id, kind, opened_at FROM faults WHERE closed_at >= :at
-) fault JOIN installations hung USING (device_id)
-WHERE (:clusters IS NULL OR hung.cluster_id = ANY(:clusters)) AND hung.installed_at < :at
-AND (hung.removed_at IS NULL OR hung.removed_at >= :at)
+) fault JOIN installations installed USING (device_id)
+WHERE installed.installed_at < :at
+AND (installed.removed_at IS NULL OR installed.removed_at >= :at)
 AND fault.kind = ANY(:kinds) AND fault.opened_at < :at
-GROUP BY hung.cluster_id
+GROUP BY installed.cluster_id
 """)
-"""A fault belongs to the cluster on which its device hangs, from the hanging on."""
-
-_ATTESTED = statement("""
-SELECT cluster_id, max(attested_at) AS attested_at FROM attestations
-WHERE cluster_id = ANY(:clusters) AND attested_at < :at
-GROUP BY cluster_id
-""")
+"""A fault belongs to the cluster on which its device is installed, since then at the earliest."""
 
 
-class Evidences(NamedTuple):
-    """Rows by cluster id; a cluster without any has no row."""
-
-    online: dict[int, Any]
-    plays: dict[int, Any]
-    faults: dict[int, datetime]
-    """Since when the oldest open speaker fault has been open."""
-    attested: dict[int, datetime]
-    """When last."""
-
-
-async def gather(
-    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int]
-) -> Evidences:
-    """Read the evidence on these clusters."""
-    asked = window.parameters() | {"clusters": clusters}
-    return Evidences(
-        online=await _by_cluster(session, _ONLINE, asked | maps(window.as_of, window.at, rule)),
-        plays=await _by_cluster(session, _PLAYS, asked | await months(session, asked)),
-        faults=await faults(session, window, rule, clusters),
-        attested=await attested(session, window, clusters),
-    )
-
-
-async def faults(
-    session: AsyncSession, window: Window, rule: OperatingRule, clusters: Sequence[int] | None
+async def read_faults(
+    session: AsyncSession, rule: OperatingRule, at: datetime
 ) -> dict[int, datetime]:
-    """Since when a speaker fault has been open, by cluster; of all clusters when None."""
-    asked = {"clusters": clusters, "at": window.at, "kinds": sorted(rule.speaker_faults)}
-    return {row.cluster_id: row.since for row in await session.execute(_FAULTS, asked)}
-
-
-async def attested(
-    session: AsyncSession, window: Window, clusters: Sequence[int]
-) -> dict[int, datetime]:
-    """When somebody last attested, by cluster."""
-    asked = {"clusters": clusters, "at": window.at}
-    return {row.cluster_id: row.attested_at for row in await session.execute(_ATTESTED, asked)}
-
-
-async def _by_cluster(
-    session: AsyncSession, statement: sa.TextClause, parameters: dict[str, Any]
-) -> dict[int, Any]:
-    return {row.cluster_id: row for row in await session.execute(statement, parameters)}
+    """Read since when the oldest open speaker fault of each cluster has been open."""
+    parameters = {"at": at, "kinds": sorted(rule.speaker_faults)}
+    return {row.cluster_id: row.since for row in await session.execute(_FAULTS, parameters)}
 
 
 _mask = cache(mask)
 
 
-def maps(last_on: date, at: datetime, rule: OperatingRule) -> dict[str, str]:
+def _hour_maps(last_on: date, at: datetime, rule: OperatingRule) -> dict[str, str]:
     """Broadcast hours of a whole day, and of the last one as far as its minutes were over."""
     hours = _mask(rule.broadcast_hours)
     midnight = datetime.combine(last_on, time(), LOCAL)
@@ -305,13 +257,84 @@ WHERE starts_at >= :begins_at AND starts_at < :at
 """)
 
 
-async def months(session: AsyncSession, asked: dict[str, Any]) -> dict[str, date]:
-    """Partitions that hold the window's plays.
+async def _months(session: AsyncSession, parameters: dict[str, Any]) -> dict[str, date]:
+    """First and last partition that hold the window's plays.
 
     `plays.month` is that of the start by the rule; a broadcast may have been moved into the
     window from another month.
     """
-    moved = (await session.execute(_RECURRENCES, asked)).one()
-    days = [asked["first_on"], asked["as_of"]]
+    moved = (await session.execute(_RECURRENCES, parameters)).one()
+    days = [parameters["first_on"], parameters["as_of"]]
     days += [at.astimezone(LOCAL).date() for at in moved if at is not None]
     return {"first_month": min(days).replace(day=1), "last_month": max(days).replace(day=1)}
+
+
+FEW_CLUSTERS = 500
+"""Above so many it is faster to read all clusters than to select some."""
+
+_NO_GENERIC_PLAN = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+async def parameters_of(
+    session: AsyncSession,
+    days: Sequence[date],
+    clusters: Sequence[int] | None,
+    rule: OperatingRule,
+    at: datetime,
+) -> dict[str, Any]:
+    """Parameters of `CLUSTER_DAYS`: days of clusters, as far as they were over at `at`.
+
+    From here on the transaction's statements are planned for their parameters: a plan for any
+    number of days and clusters takes many times as long.
+    """
+    await session.execute(_NO_GENERIC_PLAN)
+    first_on, last_on = min(days), max(days)
+    at = min(at, datetime.combine(last_on + DAY, time(), LOCAL))
+    parameters: dict[str, Any] = {
+        "days": list(days),
+        "clusters": None if clusters is None else list(clusters),
+        "first_on": first_on,
+        "as_of": last_on,
+        "begins_at": datetime.combine(first_on, time(), LOCAL),
+        "at": at,
+        "zone": LOCAL.key,
+    }
+    return parameters | _hour_maps(last_on, at, rule) | await _months(session, parameters)
+
+
+def _columns(row: Any) -> DayColumns:
+    return DayColumns.of(
+        clusters=row.clusters,
+        expected=row.expected,
+        online=row.online,
+        completed=row.completed,
+        due=row.due,
+    )
+
+
+async def read_raw_days(
+    session: AsyncSession,
+    days: Sequence[date],
+    clusters: Sequence[int],
+    rule: OperatingRule,
+    at: datetime,
+) -> dict[date, DayColumns]:
+    """Read days of these clusters, and perhaps of others, from the raw rows, up to an instant."""
+    found = {}
+    if days and clusters:
+        selected = clusters if len(clusters) <= FEW_CLUSTERS else None
+        parameters = await parameters_of(session, days, selected, rule, at)
+        found = {row.day: _columns(row) for row in await session.execute(_RAW, parameters)}
+    return {day: found.get(day, DayColumns.of()) for day in days}
+
+
+async def read_rolled_up_days(
+    session: AsyncSession, days: Sequence[date]
+) -> dict[date, DayColumns]:
+    """Read days of all clusters from `cluster_days`."""
+    if not days:
+        return {}
+    found = {
+        row.day: _columns(row) for row in await session.execute(_ROLLED_UP, {"days": list(days)})
+    }
+    return {day: found.get(day, DayColumns.of()) for day in days}

@@ -1,69 +1,248 @@
-"""The indicators of a day, computed, and how a person reads them."""
+"""The indicators of a day: computed, recomputed from the raw rows, and compared.
+
+A figure is never stored. What a process remembers between two of them is the register and the
+days rolled up, each by its revision; nothing of the running day.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from fractions import Fraction
-from typing import Any
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
-from broadcast.indicators import raw, snapshot
-from broadcast.indicators.cache import Memory
-from broadcast.indicators.definitions import OperatingRule, operating_rule
-from broadcast.indicators.reach import Cause, Gap
-from broadcast.indicators.results import Reason, Result, Results
-from broadcast.indicators.rules import evaluate
+from broadcast.indicators import conversion, reach, rollup
+from broadcast.indicators.days import DayColumns, WindowDays, add_up, microseconds
+from broadcast.indicators.definitions import OperatingRule, definitions, operating_rule
+from broadcast.indicators.evidence import (
+    Window,
+    read_faults,
+    read_raw_days,
+    read_rolled_up_days,
+)
+from broadcast.indicators.province import Cluster, Province
+from broadcast.indicators.registry import Register, load_register
+from broadcast.indicators.results import Result, Results, ratio
+from broadcast.indicators.texts import percent
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import InvalidInput
-from broadcast.stations.model import Evidence
+from broadcast.kit.errors import InvalidInput, NotFound
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """The values used last, up to a number of them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, if it is still there."""
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value; the one unused for longest may be dropped for it."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._size:
+            self._values.popitem(last=False)
+
+
+class Cache:
+    """Of one process and one database. A province of 10,000 clusters comes to about 100 MB.
+
+    A revision is never given twice, so a value cached under it is as good as read again.
+
+    Attributes:
+        registers: By revision, day and scope.
+        days: By revision.
+        windows: By the register's key and the revisions of the days.
+    """
+
+    def __init__(self) -> None:
+        self.registers: Recent[tuple[UUID, date, str], Register] = Recent(4)
+        self.days: Recent[UUID, DayColumns] = Recent(130)
+        self.windows: Recent[tuple[object, ...], WindowDays] = Recent(4)
 
 
 async def compute(
-    session: AsyncSession, as_of: date, scope: str, now: datetime, memory: Memory | None = None
+    session: AsyncSession, as_of: date, scope: str, now: datetime, cache: Cache | None = None
 ) -> Results:
-    """Every indicator in every variant, from the evidence as it is now.
+    """Compute every indicator in every variant, from the evidence as it is now.
 
     Args:
         session: Where the evidence is.
         as_of: Local day, under whose units and by the end of which; today: up to `now`.
         scope: Code of a province, district or commune of that day.
         now: The present.
-        memory: What this process remembers of this database.
+        cache: Of this process and this database.
 
     Raises:
         InvalidInput: `as_of` is in the future, or `scope` is no such unit on that day.
     """
-    rule = await rule_of(session, as_of, scope, now)
-    province = await snapshot.load(session, as_of, scope, rule, now, memory or Memory())
-    return evaluate(province, rule)
+    rule = await _rule_of(session, as_of, scope, now)
+    return evaluate(await load_province(session, as_of, scope, rule, now, cache or Cache()), rule)
 
 
 async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetime) -> Results:
-    """The same as `compute`, from the raw rows alone and at once: what the other is held against.
+    """Compute the same from the raw rows alone.
 
     Raises:
         InvalidInput: As `compute`.
     """
-    rule = await rule_of(session, as_of, scope, now)
-    return evaluate(await raw.load(session, as_of, scope, rule, now), rule)
+    rule = await _rule_of(session, as_of, scope, now)
+    return evaluate(await load_raw_province(session, as_of, scope, rule, now), rule)
 
 
-async def rule_of(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:
-    """The rule of a day.
-
-    Raises:
-        InvalidInput: There is no figure of this day and scope.
-    """
+async def _rule_of(session: AsyncSession, as_of: date, scope: str, now: datetime) -> OperatingRule:
     if as_of > now.astimezone(LOCAL).date():
         raise InvalidInput("as_of", f"{as_of} chưa tới; hãy chọn hôm nay hoặc một ngày đã qua")
     unit = await require_unit(session, "scope", scope, as_of)
     if unit.level == Level.VILLAGE:
         raise InvalidInput("scope", f"{scope} là thôn; hãy chọn xã, huyện hoặc tỉnh")
     return operating_rule(as_of)
+
+
+# --- the province of a day -----------------------------------------------------------------------
+
+
+async def load_province(
+    session: AsyncSession,
+    as_of: date,
+    scope: str,
+    rule: OperatingRule,
+    now: datetime,
+    cache: Cache,
+) -> Province:
+    """Load a province, a district or a commune as it was at the end of a day.
+
+    Days that are rolled up are read as such, the others from the raw rows.
+
+    Args:
+        session: Where to read.
+        as_of: The day; not after the local day of `now`.
+        scope: Code of a unit of that day.
+        rule: When a cluster operates.
+        now: On the day itself, the evidence up to this instant counts.
+        cache: Of this process and this database.
+    """
+    window = Window.of(as_of, rule, now)
+    revisions = await rollup.refresh(session, window.first_on, as_of, rule, now)
+    key = (revisions.register, as_of, scope)
+    register = cache.registers.get(key)
+    if register is None:
+        register = await load_register(session, as_of, scope)
+        cache.registers.put(key, register)
+    rolled_up = await _rolled_up(session, revisions, register, cache)
+    return await _with_evidence(session, window, rule, register, rolled_up)
+
+
+async def load_raw_province(
+    session: AsyncSession, as_of: date, scope: str, rule: OperatingRule, now: datetime
+) -> Province:
+    """Load the same as `load_province` from the raw rows alone."""
+    register = await load_register(session, as_of, scope)
+    none = WindowDays.of({}, register.cluster_ids)
+    return await _with_evidence(session, Window.of(as_of, rule, now), rule, register, none)
+
+
+async def _rolled_up(
+    session: AsyncSession, revisions: rollup.Revisions, register: Register, cache: Cache
+) -> WindowDays:
+    key = (revisions.register, register.as_of, register.scope, *sorted(revisions.days.items()))
+    window = cache.windows.get(key)
+    if window is None:
+        cached = {day: cache.days.get(revision) for day, revision in revisions.days.items()}
+        days = {day: columns for day, columns in cached.items() if columns is not None}
+        read = await read_rolled_up_days(session, [day for day in cached if day not in days])
+        for day, columns in read.items():
+            cache.days.put(revisions.days[day], columns)
+        window = WindowDays.of(days | read, register.cluster_ids)
+        cache.windows.put(key, window)
+    return window
+
+
+async def _with_evidence(
+    session: AsyncSession,
+    window: Window,
+    rule: OperatingRule,
+    register: Register,
+    rolled_up: WindowDays,
+) -> Province:
+    """Add the other days of the window from the raw rows, and what else is known of clusters."""
+    others = [day for day in window.days if day not in rolled_up.days]
+    raw = await read_raw_days(session, others, register.cluster_ids, rule, window.at)
+    raw_days = WindowDays.of(raw, register.cluster_ids)
+    totals = add_up(rolled_up, raw_days, microseconds(window.at))
+    faults = await read_faults(session, rule, window.at)
+    with_device = register.with_device(window.begins_at, window.at)
+    attested_at = register.attested_at(window.at)
+    clusters = {
+        known.id: Cluster(
+            id=known.id,
+            code=known.code,
+            plant_id=known.plant_id,
+            telemetry=known.telemetry,
+            device=known.id in with_device,
+            expected_minutes=totals.expected[index],
+            online_minutes=totals.online[index],
+            completed=totals.completed[index],
+            broadcast_days=totals.broadcast_days[index],
+            fault_since=faults.get(known.id),
+            attested_at=attested_at.get(known.id),
+        )
+        for index, known in enumerate(register.clusters)
+    }
+    return register.province(window.at, clusters)
+
+
+# --- the rules, and what follows from them -------------------------------------------------------
+
+_FAMILIES = {"1.1": reach.COUNTS, "1.2": conversion.COUNTS}
+
+
+def evaluate(province: Province, rule: OperatingRule | None = None) -> Results:
+    """Evaluate every variant of every indicator, by the definitions in force on the day. Pure.
+
+    Args:
+        province: The register and the evidence of the day.
+        rule: When a cluster operates; the one whose window the evidence was gathered for.
+    """
+    assessment = reach.Assessment(province, rule or operating_rule(province.as_of))
+    results: Results = {}
+    for definition in definitions(province.as_of):
+        count = _FAMILIES[definition.code][definition.variant]
+        members, excluded = count(assessment, definition)
+        results.setdefault(definition.code, {})[definition.variant] = Result(
+            definition=definition,
+            members=sorted(members, key=lambda member: member.code),
+            excluded=sorted(excluded, key=lambda unit: unit.code),
+            target=definition.targets.get(province.as_of.year),
+        )
+    return results
+
+
+def variant_of(results: Results, code: str, variant: str) -> Result:
+    """Select one result.
+
+    Raises:
+        NotFound: There is no such indicator or variant.
+    """
+    result = results.get(code, {}).get(variant)
+    if result is None:
+        known = ", ".join(f"{c}/{v}" for c, variants in results.items() for v in variants)
+        raise NotFound(f"Không có chỉ tiêu {code}/{variant}; các chỉ tiêu: {known}.")
+    return result
 
 
 def figures(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
@@ -81,78 +260,46 @@ def figures(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def ratio(value: Fraction | None) -> float | None:
-    """A share as JSON carries it: 0–1, six decimals."""
-    return None if value is None else round(float(value), 6)
+async def differences(session: AsyncSession, as_of: date, scope: str, now: datetime) -> list[str]:
+    """Compare `compute` to `recompute`: a sentence for each difference, none when they agree.
 
+    Args:
+        session: In a transaction that sees one state of the database (REPEATABLE READ).
+        as_of: As `compute`.
+        scope: As `compute`.
+        now: As `compute`.
 
-def percent(value: Fraction | None) -> str:
-    """A share for reading; never rounded up to a target that is not reached.
-
-    >>> percent(Fraction(24, 25)), percent(Fraction(2999, 3000)), percent(None)
-    ('96,0 %', '99,9 %', '–')
+    Raises:
+        InvalidInput: As `compute`.
     """
-    if value is None:
-        return "–"
-    tenths = int(value * 1000)
-    return f"{tenths // 10},{tenths % 10} %"
+    rule = await _rule_of(session, as_of, scope, now)
+    kept = await load_province(session, as_of, scope, rule, now, Cache())
+    raw = await load_raw_province(session, as_of, scope, rule, now)
+    return [
+        *_cluster_differences(kept.clusters, raw.clusters),
+        *_result_differences(evaluate(kept, rule), evaluate(raw, rule)),
+    ]
 
 
-EVIDENCE: Mapping[Evidence, str] = {
-    Evidence.TELEMETRY: "thiết bị tự báo",
-    Evidence.ATTESTED: "xác nhận",
-    Evidence.NONE: "chưa chứng minh",
-}
+def _cluster_differences(kept: Mapping[int, Cluster], raw: Mapping[int, Cluster]) -> Iterator[str]:
+    """Both have the clusters of one register."""
+    for number, theirs in raw.items():
+        ours = kept[number]
+        for name in Cluster._fields:
+            before, after = getattr(ours, name), getattr(theirs, name)
+            if before != after:
+                yield f"cụm loa {ours.code}: {name} lưu {before}, tính lại {after}"
 
 
-def sentence(result: Result) -> str:
-    """Value and what it rests on: `96,0 % (thiết bị tự báo 71,2 %, xác nhận 20,1 %, …)`."""
-    if result.value is None:
-        return "– (không có gì để đếm)"
-    parts = ", ".join(f"{EVIDENCE[by]} {text}" for by, text in proven(result).items())
-    return f"{percent(result.value)} ({parts})"
-
-
-def proven(result: Result) -> dict[Evidence, str]:
-    """The parts of the value for reading, rounded so that they add up to it as printed."""
-    if result.value is None:
-        return dict.fromkeys(EVIDENCE, percent(None))
-    exact = {by: (result.proven(by) or Fraction(0)) * 1000 for by in EVIDENCE}
-    tenths = {by: int(part) for by, part in exact.items()}
-    short = int(result.value * 1000) - sum(tenths.values())
-    for by in sorted(exact, key=lambda by: tenths[by] - exact[by])[:short]:
-        tenths[by] += 1
-    return {by: percent(Fraction(part, 1000)) for by, part in tenths.items()}
-
-
-REASONS: Mapping[str, str] = {
-    Reason.VILLAGES_UNREACHED: "còn thôn chưa có cụm loa hoạt động",
-    Reason.NO_STATION: "chưa có đài truyền thanh",
-    Reason.STATION_NOT_OPERATING: "đài không hoạt động",
-    Reason.PARTLY: "mới chuyển đổi một phần",
-    Reason.NOT_CONVERTED: "chưa chuyển đổi sang CNTT-VT",
-    Reason.NOT_OPERATING: "thiết bị CNTT-VT không hoạt động",
-    Reason.NOT_REPLACED: "thiết bị cũ đã thanh lý, chưa được thay",
-    Reason.NO_VILLAGE: "lỗi dữ liệu: xã chưa có thôn nào; hãy nhập danh sách thôn",
-    Reason.VILLAGES_UNPLACED: "lỗi dữ liệu: có thôn chưa rõ thuộc xã nào; hãy ghi vào sổ thôn",
-    Reason.NO_PLANT: "lỗi dữ liệu: đài chưa có hệ thống thiết bị nào; hãy khai báo",
-    Reason.NO_STATUS: "lỗi dữ liệu: đài chưa có trạng thái; hãy khai báo",
-    Reason.COMMUNE_DIVIDED: "lỗi dữ liệu: xã của đài đã chia tách; hãy ghi đài thuộc xã nào",
-    Reason.NO_HOMES: "thôn không có hộ dân",
-    Reason.NOT_YET: "đài chưa lắp xong",
-    Reason.DECOMMISSIONED: "đài đã thanh lý",
-    Gap.NO_CLUSTER: "không có cụm loa",
-    Gap.CLUSTER_DOWN: "cụm loa không hoạt động",
-    Gap.PARTIAL: "cụm loa chỉ phủ một phần thôn",
-    Gap.NEIGHBOUR: "chỉ nghe cụm loa của đài xã khác",
-    Gap.UNPLACED: "lỗi dữ liệu: chưa rõ thôn thuộc xã nào; hãy ghi vào sổ thôn",
-    Cause.NOTHING_EXPECTED: "không có giờ phát nào để xét",
-    Cause.OFFLINE: "trực tuyến dưới ngưỡng giờ phát",
-    Cause.NO_BROADCAST: "không có lịch phát",
-    Cause.NO_COMPLETED_PLAY: "không phát trọn bản tin nào trong các ngày có lịch gần nhất",
-    Cause.SPEAKER_FAULT: "loa hỏng quá thời hạn",
-    Cause.NO_DEVICE: "chưa lắp thiết bị thu",
-    Cause.NOT_ATTESTED: "chưa được xác nhận",
-    Cause.ATTESTATION_EXPIRED: "xác nhận đã hết hạn",
-}
-"""Every reason as a person reads it, with what to do when the record is at fault."""
+def _result_differences(kept: Results, raw: Results) -> Iterator[str]:
+    for code, variants in raw.items():
+        for variant, result in variants.items():
+            ours = kept[code][variant]
+            if ours == result:
+                continue
+            units = {member.code: member for member in ours.members}
+            differing = [each.code for each in result.members if units.get(each.code) != each]
+            yield (
+                f"chỉ tiêu {code} {variant}: lưu {percent(ours.value)}, "
+                f"tính lại {percent(result.value)}; khác ở {', '.join(differing)}"
+            )

@@ -1,4 +1,4 @@
-"""What only the indicators need: which villages do not count, and what is kept of past days."""
+"""Tables of the indicators: villages that do not count, and past days rolled up."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ class VillageExclusion(Base):
 
 
 class ClusterDay(Base):
-    """What a past local day says of a cluster: a cache of its evidence, to be dropped at will.
+    """The evidence on a cluster of a past local day, rolled up: a cache, to be dropped at will.
 
-    Whoever changes the evidence leaves an `EvidenceMark` (by trigger); `folding.py` keeps the two
-    equal.
+    A change of the evidence leaves an `Invalidation` (by trigger); `rollup.py` applies it.
     """
 
     __tablename__ = "cluster_days"
@@ -42,18 +41,19 @@ class ClusterDay(Base):
     expected: Mapped[int] = mapped_column(sa.SmallInteger)
     """Minutes of the day in which it was to be online."""
     online: Mapped[int] = mapped_column(sa.SmallInteger)
-    """Those of them in which its device was heard."""
+    """Those of them in which its device reported."""
     completed_at: Mapped[datetime | None]
-    """When the first completed play among those that started on the day ended."""
+    """End of the first completed play among those that started on the day."""
     due_at: Mapped[datetime | None]
-    """When the first broadcast due on the day was to be over."""
+    """Latest end of the first broadcast due on the day."""
 
 
-class FoldedDay(Base):
+class RolledUpDay(Base):
     """A day whose evidence is, or is about to be, in `cluster_days`.
 
-    From the commit of this row on, a change of the day's evidence leaves a mark. Transactions
-    that were running then may not have seen it, so the day is folded only when they are over.
+    From the commit of this row on, a change of the day's evidence leaves an invalidation.
+    Transactions that were running then may not have seen the row, so the day is rolled up only
+    when they are over.
     """
 
     __tablename__ = "folded_days"
@@ -68,8 +68,8 @@ class FoldedDay(Base):
     """Another one whenever a row of the day changes."""
 
 
-class EvidenceMark(Base):
-    """The evidence of a folded day changed, or the register did. Written by triggers."""
+class Invalidation(Base):
+    """The evidence of a rolled-up day changed, or the register did. Written by triggers."""
 
     __tablename__ = "evidence_marks"
 
@@ -84,7 +84,7 @@ class EvidenceMark(Base):
 
 
 class RegisterState(Base):
-    """One row: the revision of the register, another one whenever marks of it were taken up."""
+    """One row: the revision of the register, another one with each invalidation of it."""
 
     __tablename__ = "register_state"
     __table_args__ = (sa.CheckConstraint("id = 1", name="single"),)
@@ -106,4 +106,4 @@ class Restatement(Base):
     restated_at: Mapped[datetime]
     """The last time."""
     cluster_days: Mapped[int]
-    """How many changed, each time counted."""
+    """Number of changes, each time counted."""

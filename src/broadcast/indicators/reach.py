@@ -1,30 +1,24 @@
-"""Whether a cluster operates, and whether a village is reached."""
+"""Indicator 1.1: which clusters operate, which villages they reach, and which communes count.
+
+Rule 1: an error in the register never improves a figure. A unit whose record is incomplete stays
+in the denominator, is not in the numerator, and is listed.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
-from broadcast.indicators.definitions import OperatingRule
-from broadcast.indicators.observed import Cluster, Province, Service, Village
-from broadcast.stations.model import Evidence, Grade
+from broadcast.indicators.definitions import Definition, OperatingRule
+from broadcast.indicators.province import Cluster, Plant, Province, Service, Station, Village
+from broadcast.indicators.results import Cause, Counting, Exclusion, Gap, Member, Reason
+from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus
 
-
-class Cause(StrEnum):
-    """Why a cluster does not operate."""
-
-    NOTHING_EXPECTED = "nothing_expected"
-    OFFLINE = "offline"
-    NO_BROADCAST = "no_broadcast"
-    NO_COMPLETED_PLAY = "no_completed_play"
-    SPEAKER_FAULT = "speaker_fault"
-    NO_DEVICE = "no_device"
-    NOT_ATTESTED = "not_attested"
-    ATTESTATION_EXPIRED = "attestation_expired"
+IN_OPERATION = frozenset({StationStatus.OPERATING, StationStatus.DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
     Args:
         cluster: Its evidence over the rule's window up to `at`.
         rule: The definition in force.
-        at: The instant asked about.
+        at: End of the window.
     """
     if not cluster.reports:
         cause = _attestation_cause(cluster, rule, at)
@@ -81,7 +75,7 @@ _STRENGTH = (Evidence.NONE, Evidence.ATTESTED, Evidence.TELEMETRY)
 
 
 def strongest(proofs: Iterable[Evidence]) -> Evidence:
-    """What one of several clusters proves for all."""
+    """The best of several proofs, where one is enough."""
     best = Evidence.NONE
     for proof in proofs:
         if proof is Evidence.TELEMETRY:
@@ -92,32 +86,19 @@ def strongest(proofs: Iterable[Evidence]) -> Evidence:
 
 
 def weakest(proofs: Iterable[Evidence]) -> Evidence:
-    """What is proven of every one of several."""
+    """The least of several proofs, where all are needed."""
     return min(proofs, key=_STRENGTH.index, default=Evidence.NONE)
 
 
-class Gap(StrEnum):
-    """Why a village is not reached."""
-
-    NO_CLUSTER = "no_cluster"
-    CLUSTER_DOWN = "cluster_down"
-    PARTIAL = "partial"
-    """An operating cluster covers a part of it."""
-    NEIGHBOUR = "neighbour"
-    """An operating cluster covers it, with another commune's programme."""
-    UNPLACED = "unplaced"
-    """It is not on record in which commune it lies."""
-
-
 class Reach(NamedTuple):
-    """Whether sound of its own commune reaches a village."""
+    """The judgement of a village: its own commune's sound reaches it, or why not."""
 
     village: Village
     evidence: Evidence
-    """How well the reach is proven; `none` when there is a gap."""
+    """Proof of the reach; `none` when there is a gap."""
     gap: Gap | None
     causes: tuple[Cause, ...]
-    """With `cluster_down`: what is wrong with its clusters."""
+    """With `cluster_down`: the causes of its clusters."""
 
     @property
     def reached(self) -> bool:
@@ -170,7 +151,7 @@ def _is_neighbour(province: Province, cluster_id: int, village: Village) -> bool
     """Tell whether the cluster carries another commune's programme to the village.
 
     A device follows its village's commune, whichever plant it is booked under. A cluster without
-    one hangs on its plant, and sounds what that plant's station broadcasts.
+    one depends on its plant, and sounds what that plant's station broadcasts.
     """
     cluster = province.clusters[cluster_id]
     if cluster.reports:
@@ -179,3 +160,161 @@ def _is_neighbour(province: Province, cluster_id: int, village: Village) -> bool
     if plant is None:
         return False
     return province.stations[plant.station_id].commune not in {None, village.commune}
+
+
+# --- 1.1: does the system reach the villages -----------------------------------------------------
+
+
+class _Tally(NamedTuple):
+    """The villages of a commune, those it may own included."""
+
+    known: int
+    reached: int
+    by_telemetry: int
+    unplaced: int
+    unreached: tuple[str, ...]
+    """Their codes."""
+
+    @classmethod
+    def of(cls, judged: Sequence[Reach]) -> _Tally:
+        missed = [one for one in judged if one.gap is not None]
+        return cls(
+            len(judged),
+            len(judged) - len(missed),
+            sum(one.evidence is Evidence.TELEMETRY for one in judged),
+            sum(one.gap is Gap.UNPLACED for one in missed),
+            tuple(one.village.code for one in missed),
+        )
+
+
+class Assessment:
+    """A province with its clusters and villages judged, for every variant that looks at them.
+
+    Attributes:
+        operations: By cluster.
+        reaches: Of each village that counts.
+        tallies: By commune, the villages included that may lie in it.
+        plants_of: Plants that are not decommissioned, by station.
+        stations_of: Stations that exist, by commune.
+        villages_of: Villages that a plant's clusters serve as primary, by plant.
+    """
+
+    def __init__(self, province: Province, rule: OperatingRule) -> None:
+        self.province = province
+        self.operations: Mapping[int, Operation] = {
+            cluster.id: operation(cluster, rule, province.at)
+            for cluster in province.clusters.values()
+        }
+        self.reaches = reach(province, self.operations)
+        reaches_of: defaultdict[str, list[Reach]] = defaultdict(list)
+        for judged in self.reaches:
+            village = judged.village
+            for code in [village.commune] if village.commune else village.candidates:
+                reaches_of[code].append(judged)
+        self.tallies = {code: _Tally.of(judged) for code, judged in reaches_of.items()}
+        self.plants_of: defaultdict[int, list[Plant]] = defaultdict(list)
+        for plant in province.plants.values():
+            if plant.status is not PlantStatus.DECOMMISSIONED:
+                self.plants_of[plant.station_id].append(plant)
+        self.stations_of: defaultdict[str, list[Station]] = defaultdict(list)
+        for station in province.stations.values():
+            if station.exists and station.commune is not None:
+                self.stations_of[station.commune].append(station)
+        self._proofs_of: defaultdict[int, list[Evidence]] = defaultdict(list)
+        for cluster in province.clusters.values():
+            self._proofs_of[cluster.plant_id].append(self.operations[cluster.id].evidence)
+        self.villages_of: defaultdict[int, set[str]] = defaultdict(set)
+        for service in province.services:
+            if service.grade is Grade.PRIMARY:
+                plant_id = province.clusters[service.cluster_id].plant_id
+                self.villages_of[plant_id].add(service.village)
+
+    def proof(self, plant: Plant) -> Evidence:
+        """Best evidence among the plant's clusters that it sounds."""
+        return strongest(self._proofs_of[plant.id])
+
+
+def _communes_with_station(assessment: Assessment, definition: Definition) -> Counting:
+    del definition
+    members = []
+    for commune in assessment.province.communes:
+        stations = assessment.stations_of.get(commune.code, [])
+        operating = [station for station in stations if station.status in IN_OPERATION]
+        reason = None
+        if not stations:
+            reason = Reason.NO_STATION
+        elif not operating:
+            unknown = all(station.status is None for station in stations)
+            reason = Reason.NO_STATUS if unknown else Reason.STATION_NOT_OPERATING
+        evidence = strongest(
+            assessment.proof(plant)
+            for station in operating
+            for plant in assessment.plants_of[station.id]
+        )
+        members.append(
+            Member(code=commune.code, name=commune.name, reason=reason, evidence=evidence)
+        )
+    return members, []
+
+
+def _communes_reached(assessment: Assessment, definition: Definition) -> Counting:
+    required = definition.village_share
+    assert required is not None, definition
+    members = []
+    for commune in assessment.province.communes:
+        villages = assessment.tallies.get(commune.code, _NO_VILLAGE)
+        reason, evidence = None, Evidence.NONE
+        if not villages.known:
+            reason = Reason.NO_VILLAGE
+        elif _suffice(villages.reached, villages.known, required):
+            by_telemetry = _suffice(villages.by_telemetry, villages.known, required)
+            evidence = Evidence.TELEMETRY if by_telemetry else Evidence.ATTESTED
+        else:
+            placed = villages.known - villages.unplaced
+            suffices = _suffice(villages.reached, placed, required)
+            reason = Reason.VILLAGES_UNPLACED if suffices else Reason.VILLAGES_UNREACHED
+        share = Fraction(villages.reached, villages.known) if villages.known else None
+        members.append(
+            Member(
+                code=commune.code, name=commune.name, reason=reason, evidence=evidence,
+                share=share, causes=villages.unreached,
+            )
+        )  # fmt: skip
+    return members, _without_homes(assessment.province)
+
+
+_NO_VILLAGE = _Tally.of(())
+
+
+def _suffice(part: int, whole: int, share: Fraction) -> bool:
+    return part * share.denominator >= whole * share.numerator
+
+
+def _villages_reached(assessment: Assessment, definition: Definition) -> Counting:
+    del definition
+    members = [
+        Member(village.code, village.name, gap, evidence, None, causes)
+        for village, evidence, gap, causes in assessment.reaches
+    ]
+    return members, _without_homes(assessment.province)
+
+
+def _without_homes(province: Province) -> list[Exclusion]:
+    return [
+        Exclusion(
+            code=village.code, name=village.name,
+            reason=Reason.NO_HOMES, document=village.excluded,
+        )
+        for village in province.villages
+        if village.excluded is not None
+    ]  # fmt: skip
+
+
+COUNTS: Mapping[str, Callable[[Assessment, Definition], Counting]] = {
+    "BC": _communes_with_station,
+    "TH": _communes_reached,
+    "NG67": _communes_reached,
+    "NG80": _communes_reached,
+    "THON": _villages_reached,
+}
+"""By variant."""

@@ -1,4 +1,4 @@
-"""The register of one day, out of the database: units, stations, plants, clusters and what hung.
+"""The register of one day from the database: units, stations, plants, clusters, installations.
 
 Every row in force on the day asked about, none of a later one; one statement per kind of fact.
 """
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
-from broadcast.indicators.observed import (
+from broadcast.indicators.province import (
     Baseline,
     Cluster,
     Commune,
@@ -30,8 +30,8 @@ from broadcast.kit.clock import LOCAL
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 
-class Post(NamedTuple):
-    """A cluster of the day as the register has it."""
+class RegisteredCluster(NamedTuple):
+    """A cluster of the day as the register has it, without evidence."""
 
     id: int
     code: str
@@ -39,9 +39,9 @@ class Post(NamedTuple):
     telemetry: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """What does not depend on evidence: a scope on a day."""
+    """The part of a scope on a day that does not depend on evidence."""
 
     as_of: date
     scope: str
@@ -51,35 +51,34 @@ class Register:
     station_ids: Sequence[int]
     plants: Mapping[int, Plant]
     baseline: Sequence[Baseline]
-    posts: Sequence[Post]
+    clusters: Sequence[RegisteredCluster]
     """Clusters that can prove something in the scope, by id."""
     cluster_ids: Sequence[int]
-    """By place in `posts`, as all columns that follow."""
+    """Of `clusters`, in their order."""
     services: Sequence[Service]
-    hangings: Sequence[tuple[int, datetime, datetime | None]]
-    """Place in `posts`, and when a device was hung and taken down there."""
+    installations: Sequence[tuple[int, datetime, datetime | None]]
+    """Cluster, and when a device was installed on it and removed."""
     attestations: Sequence[tuple[int, datetime]]
-    """Place in `posts`, and when it was attested: on the day, and last before it; the oldest
-    first."""
+    """Cluster, and when it was attested: on the day, and last before it; the oldest first."""
 
-    def hung(self, begins_at: datetime, at: datetime) -> list[bool]:
-        """Whether a device hung on each post at some moment between two instants."""
-        found = [False] * len(self.posts)
-        for place, installed_at, removed_at in self.hangings:
-            if installed_at < at and (removed_at is None or removed_at > begins_at):
-                found[place] = True
-        return found
+    def with_device(self, begins_at: datetime, at: datetime) -> set[int]:
+        """Clusters on which a device was installed at some moment between two instants."""
+        return {
+            cluster_id
+            for cluster_id, installed_at, removed_at in self.installations
+            if installed_at < at and (removed_at is None or removed_at > begins_at)
+        }
 
-    def attested_at(self, at: datetime) -> list[datetime | None]:
-        """When somebody last attested each post, before an instant."""
-        found: list[datetime | None] = [None] * len(self.posts)
-        for place, attested_at in self.attestations:
-            if attested_at < at:
-                found[place] = attested_at
-        return found
+    def attested_at(self, at: datetime) -> dict[int, datetime]:
+        """Last attestation of each cluster before an instant."""
+        return {
+            cluster_id: attested_at
+            for cluster_id, attested_at in self.attestations
+            if attested_at < at
+        }
 
     def province(self, at: datetime, clusters: Mapping[int, Cluster]) -> Province:
-        """The register with what is known of its clusters at an instant of the day."""
+        """Add the clusters with their evidence at an instant of the day."""
         return Province(
             as_of=self.as_of,
             at=at,
@@ -110,13 +109,14 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
     baseline = [
         entry for entry in await _baseline(session, as_of) if entry.station_id in station_ids
     ]
-    posts, services = await _posts(
+    clusters, services = await _clusters(
         session,
         as_of,
         villages=[village.code for village in units.villages],
         plants=_concerned(stations, station_ids, plants, baseline),
     )
-    places = {post.id: place for place, post in enumerate(posts)}
+    cluster_ids = [cluster.id for cluster in clusters]
+    known = set(cluster_ids)
     return Register(
         as_of=as_of,
         scope=scope,
@@ -126,11 +126,11 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         station_ids=sorted(station_ids),
         plants=plants,
         baseline=baseline,
-        posts=posts,
-        cluster_ids=[post.id for post in posts],
+        clusters=clusters,
+        cluster_ids=cluster_ids,
         services=services,
-        hangings=await _hangings(session, places),
-        attestations=await _attestations(session, as_of, places),
+        installations=await _installations(session, known),
+        attestations=await _attestations(session, as_of, known),
     )
 
 
@@ -252,7 +252,7 @@ async def _stations(
 
 
 def homes(lineage: Lineage, code: str, since: date, on: date) -> list[str]:
-    """Where a station is on a day that was opened in a commune `since`; several when undecided.
+    """Communes in which a station is on a day that was opened in one `since`; several: undecided.
 
     It stays while its commune goes on, also when that gives a part away, and goes along when the
     commune becomes another. Empty when the commune ended and nothing succeeded it.
@@ -353,25 +353,31 @@ AND valid_from <= :as_of AND (valid_to IS NULL OR valid_to >= :as_of)
 """)
 
 
-async def _posts(
+async def _clusters(
     session: AsyncSession, as_of: date, villages: Sequence[str], plants: Sequence[int]
-) -> tuple[list[Post], list[Service]]:
+) -> tuple[list[RegisteredCluster], list[Service]]:
     """Clusters of these plants or serving these villages, and their villages."""
     found = await session.execute(
         _CLUSTERS, {"as_of": as_of, "villages": villages, "plants": plants}
     )
-    posts = [
-        Post(row.id, row.code, row.plant_id, row.evidence == Evidence.TELEMETRY) for row in found
+    clusters = [
+        RegisteredCluster(
+            id=row.id,
+            code=row.code,
+            plant_id=row.plant_id,
+            telemetry=row.evidence == Evidence.TELEMETRY,
+        )
+        for row in found
     ]
-    asked = {"clusters": [post.id for post in posts], "as_of": as_of}
+    parameters = {"clusters": [cluster.id for cluster in clusters], "as_of": as_of}
     services = [
         Service(cluster_id=row.cluster_id, village=row.village_code, grade=Grade(row.grade))
-        for row in await session.execute(_SERVICES, asked)
+        for row in await session.execute(_SERVICES, parameters)
     ]
-    return posts, services
+    return clusters, services
 
 
-_HANGINGS = sa.text("SELECT cluster_id, installed_at, removed_at FROM installations")
+_INSTALLATIONS = sa.text("SELECT cluster_id, installed_at, removed_at FROM installations")
 
 _ATTESTATIONS = sa.text("""
 SELECT DISTINCT ON (cluster_id) cluster_id, attested_at FROM attestations
@@ -386,18 +392,18 @@ ORDER BY attested_at
 """)
 
 
-async def _hangings(
-    session: AsyncSession, places: Mapping[int, int]
+async def _installations(
+    session: AsyncSession, clusters: set[int]
 ) -> list[tuple[int, datetime, datetime | None]]:
     return [
-        (places[cluster_id], installed_at, removed_at)
-        for cluster_id, installed_at, removed_at in await session.execute(_HANGINGS)
-        if cluster_id in places
+        (cluster_id, installed_at, removed_at)
+        for cluster_id, installed_at, removed_at in await session.execute(_INSTALLATIONS)
+        if cluster_id in clusters
     ]
 
 
 async def _attestations(
-    session: AsyncSession, on: date, places: Mapping[int, int]
+    session: AsyncSession, on: date, clusters: set[int]
 ) -> list[tuple[int, datetime]]:
     begins_at = datetime.combine(on, time(), LOCAL)
     before = await session.execute(_ATTESTATIONS, {"begins_at": begins_at})
@@ -406,7 +412,7 @@ async def _attestations(
         {"begins_at": begins_at, "ends_at": begins_at + timedelta(days=1)},
     )
     return [
-        (places[cluster_id], attested_at)
+        (cluster_id, attested_at)
         for cluster_id, attested_at in (*before, *within)
-        if cluster_id in places
+        if cluster_id in clusters
     ]

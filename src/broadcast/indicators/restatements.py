@@ -35,7 +35,7 @@ async def record(
     causes: Mapping[date, Collection[str]],
     now: datetime,
 ) -> None:
-    """Record how many clusters each day says something else of, and what was written."""
+    """Record how many cluster-days changed, and the tables that were written."""
     if not changed:
         return
     RESTATED.inc(sum(changed.values()))
@@ -52,7 +52,7 @@ async def record(
 
 
 def _of_figure(as_of: date) -> sa.ColumnElement[bool]:
-    """What changed a day's figure after the day was over."""
+    """Condition: the restatement changed a day's figure after the day was over."""
     first_on = as_of - timedelta(days=operating_rule(as_of).window_days - 1)
     over_at = datetime.combine(as_of + timedelta(days=1), time(), LOCAL)
     return sa.and_(Restatement.day.between(first_on, as_of), Restatement.restated_at >= over_at)
@@ -61,7 +61,7 @@ def _of_figure(as_of: date) -> sa.ColumnElement[bool]:
 async def restatements(
     session: AsyncSession, as_of: date | None, limit: int
 ) -> Sequence[Restatement]:
-    """What was restated, or that of it which the figure of one day rests on; the newest first."""
+    """Restatements, the newest first; with a day, those that its figure rests on."""
     wanted = (
         sa.select(Restatement)
         if as_of is None
@@ -72,7 +72,7 @@ async def restatements(
 
 
 async def restated(session: AsyncSession, as_of: date) -> datetime | None:
-    """When that which the figure of a past day rests on last changed."""
+    """Time of the last restatement that the figure of a past day rests on."""
     latest: datetime | None = await session.scalar(
         sa.select(sa.func.max(Restatement.restated_at)).where(_of_figure(as_of))
     )

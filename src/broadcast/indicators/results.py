@@ -1,4 +1,4 @@
-"""What an indicator comes to: its units one by one, and the figures that follow from them."""
+"""Results of an indicator: its units one by one, and the figures that follow from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from broadcast.indicators.definitions import Definition
-from broadcast.indicators.reach import Gap
 from broadcast.stations.model import Evidence
 
 
@@ -34,6 +33,32 @@ class Reason(StrEnum):
     DECOMMISSIONED = "decommissioned"
 
 
+class Gap(StrEnum):
+    """Why a village is not reached."""
+
+    NO_CLUSTER = "no_cluster"
+    CLUSTER_DOWN = "cluster_down"
+    PARTIAL = "partial"
+    """An operating cluster covers a part of it."""
+    NEIGHBOUR = "neighbour"
+    """An operating cluster covers it, with another commune's programme."""
+    UNPLACED = "unplaced"
+    """Its commune is not on record."""
+
+
+class Cause(StrEnum):
+    """Why a cluster does not operate."""
+
+    NOTHING_EXPECTED = "nothing_expected"
+    OFFLINE = "offline"
+    NO_BROADCAST = "no_broadcast"
+    NO_COMPLETED_PLAY = "no_completed_play"
+    SPEAKER_FAULT = "speaker_fault"
+    NO_DEVICE = "no_device"
+    NOT_ATTESTED = "not_attested"
+    ATTESTATION_EXPIRED = "attestation_expired"
+
+
 DATA_ERRORS: frozenset[str] = frozenset(
     {
         Reason.NO_VILLAGE,
@@ -44,7 +69,7 @@ DATA_ERRORS: frozenset[str] = frozenset(
         Gap.UNPLACED,
     }
 )
-"""The record is incomplete: somebody has to mend it before the figure can be trusted."""
+"""The record is incomplete: somebody has to complete it before the figure can be trusted."""
 
 
 class Member(NamedTuple):
@@ -55,12 +80,12 @@ class Member(NamedTuple):
     reason: str | None
     """Why it does not count; None when it is in the numerator."""
     evidence: Evidence
-    """How well it is proven that it counts; `none` also for what does not count."""
+    """Proof that it counts; `none` also when it does not count."""
     share: Fraction | None = None
     """1.1: villages reached ÷ villages. 1.2: villages served by converted plants ÷ by all of its
     plants."""
     causes: tuple[str, ...] = ()
-    """What is wrong underneath: villages not reached, or causes of its clusters."""
+    """Codes of the villages that are not reached, or the causes of its clusters."""
 
     @property
     def counted(self) -> bool:
@@ -78,6 +103,10 @@ class Exclusion:
     document: str | None
 
 
+Counting = tuple[list[Member], list[Exclusion]]
+"""The denominator of a variant, and what is left out of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """One variant of one indicator on one day, with its lists."""
@@ -87,7 +116,7 @@ class Result:
     """The denominator, in the order of their codes."""
     excluded: Sequence[Exclusion]
     target: Fraction | None
-    """What the plan wants of the year asked about."""
+    """Share that the plan requires in the year asked about."""
 
     @cached_property
     def numerator(self) -> list[Member]:
@@ -111,7 +140,7 @@ class Result:
 
     @property
     def gap(self) -> Fraction | None:
-        """What is missing to the target of the year; negative when it is passed."""
+        """Target of the year less value; negative when it is passed."""
         if self.target is None or self.value is None:
             return None
         return self.target - self.value
@@ -126,3 +155,8 @@ class Result:
 
 Results = dict[str, dict[str, Result]]
 """Code → variant → result."""
+
+
+def ratio(value: Fraction | None) -> float | None:
+    """A share as JSON carries it: 0–1, six decimals."""
+    return None if value is None else round(float(value), 6)

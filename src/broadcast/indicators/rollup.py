@@ -1,11 +1,12 @@
-"""Keeping `cluster_days` equal to the evidence it was folded from.
+"""Rolling past days up into `cluster_days`, and keeping them equal to their evidence.
 
-A day is folded in three transactions: it is announced, so that changes of its evidence leave
-marks; when that is visible to everybody, the number of the next transaction is noted; and when
-all earlier ones are over, so that none can have missed the announcement, its rows are written.
-Until then, and for days that nobody folds, figures are read from the raw rows.
+A day is rolled up in three transactions: it is announced, so that triggers record changes of its
+evidence as invalidations; when that is visible to everybody, the number of the next transaction
+is noted; and when all earlier ones are over, so that none can have missed the announcement, its
+rows are written. Until then, and for days that are never rolled up, figures are read from the raw
+rows.
 
-Marks are taken up before a figure is computed, and every second by the dispatcher.
+Invalidations are applied before a figure is computed, and every second by the dispatcher.
 """
 
 from __future__ import annotations
@@ -20,132 +21,142 @@ import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.indicators.days import ROWS, SOME, asked
 from broadcast.indicators.definitions import OperatingRule
-from broadcast.indicators.evidence import DAY, statement
-from broadcast.indicators.model import EvidenceMark, FoldedDay, RegisterState
+from broadcast.indicators.evidence import (
+    CLUSTER_DAYS,
+    DAY,
+    FEW_CLUSTERS,
+    parameters_of,
+    statement,
+)
+from broadcast.indicators.model import Invalidation, RegisterState, RolledUpDay
 from broadcast.indicators.restatements import record
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.locks import Lock, lock
 
-FOLDED = Counter("broadcast_days_folded", "Days of the indicators folded for the first time")
+ROLLED_UP = Counter("broadcast_days_rolled_up", "Days of the indicators rolled up the first time")
 
 KEPT_DAYS = 100
-"""How far back days are folded: a journal may be 60 days late, and the figure of a day then looks
-30 days further back."""
+"""Days back that are rolled up: a journal may be 60 days late, and the figure of a day then
+looks 30 days further back."""
 
-FOLD_AFTER = timedelta(hours=1)
+ROLL_UP_AFTER = timedelta(hours=1)
 """After midnight; by then the reports of the evening have come, and are no restatement."""
 
 DAYS_AT_ONCE = 7
-"""Days folded in one transaction: half a second in a province of 3,000 clusters."""
+"""Days rolled up in one transaction: half a second in a province of 3,000 clusters."""
 
 
 def hours_of(rule: OperatingRule) -> str:
-    """What of a rule a day's rows depend on."""
+    """The part of a rule that the rows of a day depend on."""
     return ",".join(f"{first:%H:%M}-{last:%H:%M}" for first, last in rule.broadcast_hours)
 
 
-def last_to_fold(now: datetime) -> date:
-    """The newest day that is to be folded."""
-    return (now - FOLD_AFTER).astimezone(LOCAL).date() - DAY
+def last_day_to_roll_up(now: datetime) -> date:
+    """The newest day that is to be rolled up."""
+    return (now - ROLL_UP_AFTER).astimezone(LOCAL).date() - DAY
 
 
-class State(NamedTuple):
-    """What is kept, and in which version.
+class Revisions(NamedTuple):
+    """Revisions of the register and of the days rolled up.
 
     Attributes:
-        register: Revision of the register.
-        days: Folded days of the window, with their revisions.
+        register: Of the register.
+        days: Of the days of the window that are rolled up.
     """
 
     register: UUID
     days: Mapping[date, UUID]
 
 
-_STATE = sa.text("""
+_REVISIONS = sa.text("""
 SELECT register.revision AS register, folded.day, folded.revision,
     EXISTS (SELECT FROM evidence_marks
-            WHERE day IS NULL OR day BETWEEN :first_on AND :last_on) AS marked
+            WHERE day IS NULL OR day BETWEEN :first_on AND :last_on) AS invalidated
 FROM register_state register
 LEFT JOIN folded_days folded ON folded.day BETWEEN :first_on AND :last_on
     AND folded.hours = :hours AND folded.folded_at IS NOT NULL
 """)
 
 
-async def catch_up(
+async def refresh(
     session: AsyncSession, first_on: date, last_on: date, rule: OperatingRule, now: datetime
-) -> State:
-    """Take up the marks on these days and on the register; returns what is kept then."""
+) -> Revisions:
+    """Apply invalidations of these days and of the register; return the revisions after that."""
     parameters = {"first_on": first_on, "last_on": last_on, "hours": hours_of(rule)}
-    rows = (await session.execute(_STATE, parameters)).all()
-    if rows[0].marked:
-        await take_up(session, first_on, last_on, rule, now)
-        rows = (await session.execute(_STATE, parameters)).all()
-    return State(rows[0].register, {row.day: row.revision for row in rows if row.day is not None})
+    rows = (await session.execute(_REVISIONS, parameters)).all()
+    if rows[0].invalidated:
+        await apply_invalidations(session, first_on, last_on, rule, now)
+        rows = (await session.execute(_REVISIONS, parameters)).all()
+    return Revisions(
+        rows[0].register, {row.day: row.revision for row in rows if row.day is not None}
+    )
 
 
-# --- marks ---------------------------------------------------------------------------------------
+# --- invalidations -------------------------------------------------------------------------------
 
 _DEVICES = sa.text("""
-SELECT DISTINCT asked.device_id, cluster_id
-FROM unnest(CAST(:devices AS integer[])) asked (device_id)
+SELECT DISTINCT wanted.device_id, cluster_id
+FROM unnest(CAST(:devices AS integer[])) wanted (device_id)
 JOIN installations USING (device_id)
 """)
 
 _ALL = None
-"""Instead of the set of clusters that a mark concerns."""
+"""Instead of the set of clusters that an invalidation concerns."""
 
 
-async def take_up(
+async def apply_invalidations(
     session: AsyncSession,
     first_on: date,
     last_on: date,
     rule: OperatingRule,
     now: datetime,
 ) -> int:
-    """Fold what is marked of these days anew, and give the register a new revision if it is.
+    """Roll up again what is invalidated of these days; give the register a new revision if it is.
 
-    Days folded by the hours of another rule keep their marks, for whoever asks by that one.
+    Days rolled up by the hours of another rule keep their invalidations: a figure by that rule
+    applies them.
 
     Returns:
         How many cluster-days changed.
     """
     await lock(session, Lock.ROLLUP)
-    marks = (
+    invalidations = (
         await session.execute(
-            sa.delete(EvidenceMark)
+            sa.delete(Invalidation)
             .where(
                 sa.or_(
-                    EvidenceMark.day.is_(None),
+                    Invalidation.day.is_(None),
                     sa.and_(
-                        EvidenceMark.day.between(first_on, last_on),
-                        EvidenceMark.day.not_in(
-                            sa.select(FoldedDay.day).where(FoldedDay.hours != hours_of(rule))
+                        Invalidation.day.between(first_on, last_on),
+                        Invalidation.day.not_in(
+                            sa.select(RolledUpDay.day).where(RolledUpDay.hours != hours_of(rule))
                         ),
                     ),
                 )
             )
             .returning(
-                EvidenceMark.day,
-                EvidenceMark.cause,
-                EvidenceMark.device_id,
-                EvidenceMark.cluster_id,
+                Invalidation.day,
+                Invalidation.cause,
+                Invalidation.device_id,
+                Invalidation.cluster_id,
             )
         )
     ).all()
-    if any(mark.day is None for mark in marks):
+    if any(each.day is None for each in invalidations):
         await session.execute(sa.update(RegisterState).values(revision=sa.func.gen_random_uuid()))
-    folded = await _folded(session, {mark.day for mark in marks if mark.day is not None}, rule)
+    rolled_up = await _rolled_up(
+        session, {each.day for each in invalidations if each.day is not None}, rule
+    )
     causes: defaultdict[date, set[str]] = defaultdict(set)
     concerned: dict[date, set[int] | None] = {}
-    devices = {mark.device_id for mark in marks if mark.device_id is not None}
+    devices = {each.device_id for each in invalidations if each.device_id is not None}
     clusters_of: defaultdict[int, set[int]] = defaultdict(set)
     if devices:
         for device_id, cluster_id in await session.execute(_DEVICES, {"devices": list(devices)}):
             clusters_of[device_id].add(cluster_id)
-    for day, cause, device_id, cluster_id in marks:
-        if day not in folded:
+    for day, cause, device_id, cluster_id in invalidations:
+        if day not in rolled_up:
             continue
         causes[day].add(cause)
         known = concerned.setdefault(day, set())
@@ -157,20 +168,22 @@ async def take_up(
             known.add(cluster_id)
         else:
             concerned[day] = _ALL
-    changed = await _fold_marked(session, concerned, rule)
+    changed = await _roll_up_invalidated(session, concerned, rule)
     await record(session, changed, causes, now)
     return sum(changed.values())
 
 
-async def _folded(session: AsyncSession, days: Collection[date], rule: OperatingRule) -> set[date]:
+async def _rolled_up(
+    session: AsyncSession, days: Collection[date], rule: OperatingRule
+) -> set[date]:
     if not days:
         return set()
     return set(
         await session.scalars(
-            sa.select(FoldedDay.day).where(
-                FoldedDay.day.in_(days),
-                FoldedDay.folded_at.is_not(None),
-                FoldedDay.hours == hours_of(rule),
+            sa.select(RolledUpDay.day).where(
+                RolledUpDay.day.in_(days),
+                RolledUpDay.folded_at.is_not(None),
+                RolledUpDay.hours == hours_of(rule),
             )
         )
     )
@@ -180,31 +193,31 @@ SETS_AT_ONCE = 8
 """Above so many different sets of clusters one statement for all of them costs less."""
 
 
-async def _fold_marked(
+async def _roll_up_invalidated(
     session: AsyncSession, concerned: Mapping[date, set[int] | None], rule: OperatingRule
 ) -> dict[date, int]:
-    """Fold marked days anew; returns how many rows of each day changed."""
+    """Roll up invalidated days again; return how many rows of each day changed."""
     sets: defaultdict[frozenset[int] | None, list[date]] = defaultdict(list)
     for day, clusters in concerned.items():
-        many = clusters is _ALL or len(clusters) > SOME
+        many = clusters is _ALL or len(clusters) > FEW_CLUSTERS
         sets[_ALL if many else frozenset(clusters or ())].append(day)
     if len(sets) > SETS_AT_ONCE:
         every = frozenset().union(*(each for each in sets if each is not _ALL))
         sets = defaultdict(list, {_ALL if _ALL in sets else every: list(concerned)})
     changed: dict[date, int] = {}
     for group, days in sets.items():
-        changed |= await _fold(session, days, group if group is _ALL else sorted(group), rule)
+        changed |= await _roll_up(session, days, group if group is _ALL else sorted(group), rule)
     if changed:
         await session.execute(
-            sa.update(FoldedDay)
-            .where(FoldedDay.day.in_(changed))
+            sa.update(RolledUpDay)
+            .where(RolledUpDay.day.in_(changed))
             .values(revision=sa.func.gen_random_uuid())
         )
     return changed
 
 
-_FOLD = statement(f"""
-WITH RECURSIVE {ROWS},
+_ROLL_UP = statement(f"""
+WITH RECURSIVE {CLUSTER_DAYS},
 gone AS (
     DELETE FROM cluster_days kept
     WHERE kept.day = ANY(:days) AND (:clusters IS NULL OR kept.cluster_id = ANY(:clusters))
@@ -229,64 +242,71 @@ GROUP BY day
 """)  # noqa: S608  made of constants
 
 
-async def _fold(
+async def _roll_up(
     session: AsyncSession,
     days: Sequence[date],
     clusters: Sequence[int] | None,
     rule: OperatingRule,
 ) -> dict[date, int]:
-    """Write these days of these clusters; returns how many rows of each day changed."""
+    """Write these days of these clusters; return how many rows of each day changed."""
     end = datetime.combine(max(days) + DAY, time(), LOCAL)
-    parameters = await asked(session, days, clusters, rule, end)
-    return {row.day: row.changed for row in await session.execute(_FOLD, parameters)}
+    parameters = await parameters_of(session, days, clusters, rule, end)
+    return {row.day: row.changed for row in await session.execute(_ROLL_UP, parameters)}
 
 
-_WAITING = sa.text("""
-SELECT EXISTS (SELECT FROM evidence_marks) AS marked,
+_PENDING = sa.text("""
+SELECT EXISTS (SELECT FROM evidence_marks) AS invalidated,
     EXISTS (
         SELECT FROM folded_days WHERE horizon IS NULL
         OR horizon > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
     ) AS announced,
-    EXISTS (SELECT FROM folded_days WHERE folded_at IS NULL) AS unfolded
+    EXISTS (SELECT FROM folded_days WHERE folded_at IS NULL) AS to_roll_up
 """)
 
 
-class Waiting(NamedTuple):
-    """What there is to do."""
+class Pending(NamedTuple):
+    """The work there is.
 
-    marked: bool
+    Attributes:
+        invalidated: Invalidations are to be applied.
+        announced: Days were announced whose horizon is to be noted.
+        to_roll_up: Days were announced that are not rolled up.
+    """
+
+    invalidated: bool
     announced: bool
-    unfolded: bool
+    to_roll_up: bool
 
 
-async def waiting(session: AsyncSession) -> Waiting:
-    """Look whether marks wait, or days announced and not folded."""
-    return Waiting(*(await session.execute(_WAITING)).one())
+async def pending(session: AsyncSession) -> Pending:
+    """Look for work."""
+    row = (await session.execute(_PENDING)).one()
+    return Pending(invalidated=row.invalidated, announced=row.announced, to_roll_up=row.to_roll_up)
 
 
-# --- folding a day for the first time ------------------------------------------------------------
+# --- rolling a day up for the first time ---------------------------------------------------------
 
 
-async def announce(session: AsyncSession, now: datetime, rule: OperatingRule) -> int:
-    """Announce the past days that are to be folded, and forget those that are not any more.
+async def announce_days(session: AsyncSession, now: datetime, rule: OperatingRule) -> int:
+    """Announce the past days that are to be rolled up, and delete those that are too old.
 
-    None before the first device was hung anywhere: there is nothing to fold.
+    None before the first device was installed anywhere: there is nothing to roll up.
 
     Returns:
         How many were announced.
     """
     await lock(session, Lock.ROLLUP)
-    last_on = last_to_fold(now)
+    last_on = last_day_to_roll_up(now)
     parameters = {
         "first_on": last_on - (KEPT_DAYS - 1) * DAY, "last_on": last_on, "hours": hours_of(rule)
     }  # fmt: skip
-    for forget in _FORGET:
-        await session.execute(forget, parameters)
+    for delete in _DELETE_OLD:
+        await session.execute(delete, parameters)
     announced = await session.execute(_ANNOUNCE, parameters | {"zone": LOCAL.key})
     return len(announced.all())
 
 
-_FORGET = tuple(
+_DELETE_OLD = tuple(
     map(
         sa.text,
         (
@@ -315,7 +335,7 @@ UPDATE folded_days SET horizon = pg_snapshot_xmax(pg_current_snapshot())::text::
 WHERE horizon IS NULL OR horizon > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 """)
 
-_RIPE = sa.text("""
+_READY = sa.text("""
 SELECT day FROM folded_days
 WHERE folded_at IS NULL AND hours = :hours AND day <> ALL (CAST(:but AS date[]))
 AND horizon <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
@@ -333,59 +353,41 @@ async def note_horizon(session: AsyncSession) -> None:
     await session.execute(_NOTE_HORIZON)
 
 
-async def fold_ripe(
-    session: AsyncSession,
-    rule: OperatingRule,
-    now: datetime,
-    limit: int = DAYS_AT_ONCE,
-    but: Iterable[date] = (),
-) -> list[date]:
-    """Fold announced days that no running transaction can change unmarked, the newest first."""
-    await lock(session, Lock.ROLLUP)
-    days = await ripe(session, rule, limit, but)
-    await fold_days(session, days, rule, now)
-    return days
-
-
-async def ripe(
+async def ready_days(
     session: AsyncSession,
     rule: OperatingRule,
     limit: int = DAYS_AT_ONCE,
     but: Iterable[date] = (),
 ) -> list[date]:
-    """Days that `fold_ripe` would fold; `but`: not these."""
+    """Announced days that no running transaction can change without an invalidation.
+
+    The newest first. A day that is ready stays ready until it is rolled up. `but`: not these.
+    """
     parameters = {"hours": hours_of(rule), "days": limit, "but": list(but)}
-    return list(await session.scalars(_RIPE, parameters))
+    return list(await session.scalars(_READY, parameters))
 
 
-async def fold_announced(
+async def roll_up_days(
     session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
 ) -> None:
-    """Fold these days, that were ripe a moment ago: a ripe day stays ripe until it is folded."""
-    await lock(session, Lock.ROLLUP)
-    await fold_days(session, days, rule, now)
+    """Roll up days that are ready.
 
-
-async def marked(session: AsyncSession) -> list[date]:
-    """Days with marks; for those of the register alone the first day of the calendar."""
-    days = await session.scalars(sa.select(EvidenceMark.day).distinct())
-    return sorted({day or date.min for day in days})
-
-
-async def fold_days(
-    session: AsyncSession, days: Sequence[date], rule: OperatingRule, now: datetime
-) -> None:
-    """Fold announced days; nobody else may be changing their evidence unmarked.
-
-    A day that was folded before may be remembered under its revision: it gets another one.
+    A day that was rolled up before may be cached under its revision: it gets another one.
     """
     if not days:
         return
-    await session.execute(sa.delete(EvidenceMark).where(EvidenceMark.day.in_(days)))
-    await _fold(session, days, _ALL, rule)
+    await lock(session, Lock.ROLLUP)
+    await session.execute(sa.delete(Invalidation).where(Invalidation.day.in_(days)))
+    await _roll_up(session, days, _ALL, rule)
     await session.execute(
-        sa.update(FoldedDay)
-        .where(FoldedDay.day.in_(days))
+        sa.update(RolledUpDay)
+        .where(RolledUpDay.day.in_(days))
         .values(folded_at=now, revision=sa.func.gen_random_uuid())
     )
-    FOLDED.inc(len(days))
+    ROLLED_UP.inc(len(days))
+
+
+async def invalidated_days(session: AsyncSession) -> list[date]:
+    """Days with invalidations; for those of the register alone the first day of the calendar."""
+    days = await session.scalars(sa.select(Invalidation.day).distinct())
+    return sorted({day or date.min for day in days})

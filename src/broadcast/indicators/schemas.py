@@ -1,21 +1,23 @@
-"""Indicators as REST and the command line answer them."""
+"""Requests and answers of the indicators, over REST and on the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast.indicators.definitions import operating_rule
-from broadcast.indicators.figures import REASONS, ratio, sentence
 from broadcast.indicators.model import Restatement
-from broadcast.indicators.results import Exclusion, Member, Result, Results
+from broadcast.indicators.results import Exclusion, Member, Result, Results, ratio
+from broadcast.indicators.texts import REASONS, RESTATEMENT_CAUSES, sentence
+from broadcast.kit.text import Reference
 from broadcast.kit.times import Day, Moment
 from broadcast.stations.model import Evidence
+from broadcast.web.fields import Code
+from broadcast.web.rest import Body
 
 
-class ProvenView(BaseModel):
+class ProvenOut(BaseModel):
     """Parts of the value by what they rest on; they add up to it."""
 
     telemetry: float
@@ -23,7 +25,7 @@ class ProvenView(BaseModel):
     none: float
 
 
-class FigureView(BaseModel):
+class FigureOut(BaseModel):
     """One variant of one indicator on one day. Shares are 0–1."""
 
     model_config = ConfigDict(
@@ -51,7 +53,7 @@ class FigureView(BaseModel):
     """Null when there is nothing to count."""
     numerator: int
     denominator: int
-    proven: ProvenView | None
+    proven: ProvenOut | None
     text: str
     target: float | None
     """Of the year asked about; null when the plan names none."""
@@ -67,12 +69,12 @@ class FigureView(BaseModel):
     """Day from which this version of the definition holds."""
 
     @classmethod
-    def of(cls, result: Result) -> FigureView:
+    def of(cls, result: Result) -> FigureOut:
         """The figure without its lists."""
         return cls(**_figure(result))
 
 
-class MemberView(BaseModel):
+class MemberOut(BaseModel):
     """One unit of the denominator."""
 
     code: str
@@ -88,7 +90,7 @@ class MemberView(BaseModel):
     """1.1: villages of the commune that are not reached, or what is wrong with the clusters."""
 
     @classmethod
-    def of(cls, member: Member) -> MemberView:
+    def of(cls, member: Member) -> MemberOut:
         """The member as answered."""
         return cls(
             code=member.code,
@@ -102,7 +104,7 @@ class MemberView(BaseModel):
         )
 
 
-class ExclusionView(BaseModel):
+class ExclusionOut(BaseModel):
     """A unit left out of the denominator."""
 
     code: str
@@ -112,7 +114,7 @@ class ExclusionView(BaseModel):
     document: str | None
 
     @classmethod
-    def of(cls, unit: Exclusion) -> ExclusionView:
+    def of(cls, unit: Exclusion) -> ExclusionOut:
         """The unit as answered."""
         return cls(
             code=unit.code,
@@ -123,66 +125,55 @@ class ExclusionView(BaseModel):
         )
 
 
-class ResultView(FigureView):
+class ResultOut(FigureOut):
     """A figure with the lists it is made of."""
 
     as_of: Day
     scope: str
     numerator_list: list[str]
-    denominator_list: list[MemberView]
-    excluded_list: list[ExclusionView]
-    partly_list: list[MemberView]
-    data_error_list: list[MemberView]
+    denominator_list: list[MemberOut]
+    excluded_list: list[ExclusionOut]
+    partly_list: list[MemberOut]
+    data_error_list: list[MemberOut]
 
     @classmethod
-    def with_lists(cls, result: Result, as_of: date, scope: str) -> ResultView:
+    def with_lists(cls, result: Result, as_of: date, scope: str) -> ResultOut:
         """The figure and its lists."""
         return cls(
             **_figure(result),
             as_of=as_of,
             scope=scope,
             numerator_list=[member.code for member in result.numerator],
-            denominator_list=[MemberView.of(member) for member in result.members],
-            excluded_list=[ExclusionView.of(unit) for unit in result.excluded],
-            partly_list=[MemberView.of(member) for member in result.partly],
-            data_error_list=[MemberView.of(member) for member in result.data_errors],
+            denominator_list=[MemberOut.of(member) for member in result.members],
+            excluded_list=[ExclusionOut.of(unit) for unit in result.excluded],
+            partly_list=[MemberOut.of(member) for member in result.partly],
+            data_error_list=[MemberOut.of(member) for member in result.data_errors],
         )
 
 
-class IndicatorsView(BaseModel):
+class IndicatorsOut(BaseModel):
     """All indicators of a day and a scope."""
 
     as_of: Day
     scope: str
     restated_at: Moment | None
-    """When evidence that came after the day last changed what it, or a day of the window before
-    it, says of a cluster; the reason is in `/indicators/restatements`."""
-    indicators: list[FigureView]
+    """Time at which later evidence last changed the record of a cluster on the day or on a day of
+    the window before it; the reason is in `/indicators/restatements`."""
+    indicators: list[FigureOut]
 
     @classmethod
     def of(
         cls, results: Results, as_of: date, scope: str, restated_at: datetime | None = None
-    ) -> IndicatorsView:
+    ) -> IndicatorsOut:
         """All figures, without their lists."""
         figures = [
-            FigureView.of(result) for variants in results.values() for result in variants.values()
+            FigureOut.of(result) for variants in results.values() for result in variants.values()
         ]
         return cls(as_of=as_of, scope=scope, restated_at=restated_at, indicators=figures)
 
 
-CAUSES: Mapping[str, str] = {
-    "online_minutes": "tin báo trạng thái đến muộn",
-    "plays": "nhật ký phát đến muộn hoặc sổ phát được sửa",
-    "installations": "sửa việc lắp, gỡ thiết bị",
-    "outages": "khai báo, sửa mất điện hoặc bảo trì",
-    "cluster_villages": "sửa thôn do cụm loa phục vụ",
-    "areas": "sửa đơn vị hành chính",
-}
-"""Table whose rows changed → what that means."""
-
-
-class RestatementView(BaseModel):
-    """What a past day says of clusters was changed by evidence that came later."""
+class RestatementOut(BaseModel):
+    """Evidence that came later changed the record of clusters on a past day."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -198,7 +189,7 @@ class RestatementView(BaseModel):
 
     day: Day
     figures_until: Day
-    """The figures of `day` up to this day rest on it, and were computed anew."""
+    """The figures of `day` up to this day rest on it, and were computed again."""
     restated_on: Day
     """Local day on which that was."""
     first_at: Moment
@@ -207,10 +198,10 @@ class RestatementView(BaseModel):
     causes: list[str]
     text: str
     cluster_days: int
-    """Clusters of which the day says something else, each time counted."""
+    """Clusters whose record of the day changed, each time counted."""
 
     @classmethod
-    def of(cls, row: Restatement) -> RestatementView:
+    def of(cls, row: Restatement) -> RestatementOut:
         """The restatement as answered."""
         window_days = operating_rule(row.day).window_days
         causes = row.cause.split(",")
@@ -221,9 +212,48 @@ class RestatementView(BaseModel):
             first_at=row.first_at,
             restated_at=row.restated_at,
             causes=causes,
-            text="; ".join(CAUSES[cause] for cause in causes),
+            text="; ".join(RESTATEMENT_CAUSES[cause] for cause in causes),
             cluster_days=row.cluster_days,
         )
+
+
+class VillageExclusionOut(BaseModel):
+    """A village without homes, left out by a document."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "village_code": "21034-007",
+                "valid_from": "2025-09-01",
+                "valid_to": None,
+                "document": "Công văn 12/UBND ngày 28/8/2025",
+                "declared_by": "Nguyễn Thị Lan",
+            }
+        },
+    )
+
+    village_code: str
+    valid_from: Day
+    valid_to: Day | None
+    """Last day, inclusive."""
+    document: str
+    declared_by: str
+
+
+class VillageExclusionIn(Body):
+    """A village to leave out, from when, and by which document."""
+
+    village_code: Code
+    valid_from: Day
+    valid_to: Day | None = None
+    document: Reference = Field(description="văn bản xác nhận", examples=["Công văn 12/UBND"])
+
+
+class EndOfExclusionIn(Body):
+    """Last day on which the village does not count."""
+
+    valid_to: Day
 
 
 def _figure(result: Result) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""What the rules of this package are told: a province on one day, as plain values.
+"""A province on one day, as plain values: the input of the rules.
 
-`present.py` reads them from the database and a test writes them by hand; the rules cannot tell.
+`figures.py` reads them from the database and a test writes them by hand; the rules cannot tell.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ class Cluster(NamedTuple):
     telemetry: bool
     """It is registered for telemetry."""
     device: bool
-    """A device hung on it at some moment of the window."""
+    """A device was installed on it at some moment of the window."""
     expected_minutes: int
     """Minutes of the window in which it was to be online."""
     online_minutes: int
-    """Those of them in which its device was heard."""
+    """Those of them in which its device reported."""
     completed: bool
     """A play was completed in the window."""
     broadcast_days: int
     """Days with a broadcast due on it after the day of the newest completed play; without one,
     in the whole window."""
     fault_since: datetime | None
-    """Since when the oldest open speaker fault has been open on this cluster."""
+    """Begin of the oldest open speaker fault on this cluster."""
     attested_at: datetime | None
 
     @property
