@@ -42,7 +42,9 @@ DROPPED = Counter(
 
 LONGEST_TOPIC = 300
 TOPICS_KEPT = 2**16
-"""Topics taken apart once: 10,000 devices with a few kinds each, at most 20 MB of them."""
+"""Topics parsed once, at most 20 MB of them."""
+FREQUENT = {"heartbeat", "playback"}
+"""Kinds whose topics are worth keeping: one of a boot costs a device 250 bytes for good."""
 LONGEST_KEPT = 4096
 """Bytes of the documents that a device holds, to be remembered; a few hundred are usual."""
 
@@ -70,7 +72,7 @@ class Decoder:
         self._throttle = throttle
         self._enrolled = enrolled
         self._senders: dict[str, tuple[str, str]] = {}
-        """Topic → device and kind of event."""
+        """Topic → device and kind, of the frequent kinds."""
         self._held: dict[str, HeldDocuments] = {}
         self._dropped: set[tuple[str, str]] = set()
         """Devices and fields that were left out: each is logged once."""
@@ -106,9 +108,10 @@ class Decoder:
         if levels is None:
             return None
         sender = sys.intern(levels["device_id"]), sys.intern(levels["kind"])
-        if len(self._senders) >= TOPICS_KEPT:
-            self._senders.clear()
-        self._senders[topic] = sender
+        if sender[1] in FREQUENT:
+            if len(self._senders) >= TOPICS_KEPT:
+                self._senders.clear()
+            self._senders[topic] = sender
         return sender
 
     def _is_admitted(self, code: str, kind: str, message: BrokerMessage, now: float) -> bool:

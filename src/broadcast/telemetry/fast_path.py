@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from broadcast.telemetry.arrival import Arrival
@@ -32,6 +33,12 @@ def power_and_network(message: Boot | Heartbeat) -> PowerAndNetwork:
     supply = getattr(message, "supply", None)
     network = getattr(message, "network", None)
     return PowerAndNetwork(supply and supply.mains, network and network.operator)
+
+
+@lru_cache(1024)
+def _shared(reported: PowerAndNetwork) -> PowerAndNetwork:
+    """One object for equal ones: thousands of devices use the same operator."""
+    return reported
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ class FastPath:
                 state.seq,
                 state.last_seen_at,
                 newest.held,
-                power_and_network(newest),
+                _shared(power_and_network(newest)),
             )
 
     def match(
