@@ -183,12 +183,12 @@ def _message(flow: Flow) -> dict[str, Any]:
             "payload": {"type": "string", "format": "binary", "maxLength": BLOCK_BYTES},
         }
     summary, _, rest = inspect.cleandoc(flow.message.__doc__ or "").partition("\n")
-    said = {"summary": summary} | ({"description": rest.strip()} if rest.strip() else {})
+    described = {"summary": summary} | ({"description": rest.strip()} if rest.strip() else {})
     schema = {"$ref": f"#/components/schemas/{flow.message.__name__}"}
     if flow.to == "server":
-        return {**said, "payload": schema}
+        return {**described, "payload": schema}
     return {
-        **said,
+        **described,
         "contentType": "application/jose",
         "payload": {
             "description": "JWS compact (RFC 7515), alg Ed25519 (RFC 9864), kid in the header.",
@@ -206,13 +206,13 @@ def _tag(message: type[msgspec.Struct]) -> str:
 
 def _describe(schemas: dict[str, Any]) -> None:
     """Put the words of the code into the schemas, and take out what AsyncAPI does not know."""
-    said = {name: words for module in _MODULES for name, words in _field_docs(module).items()}
+    described = {name: words for module in _MODULES for name, words in _field_docs(module).items()}
     for name, schema in schemas.items():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
         for field, property_ in schema.get("properties", {}).items():
             property_.get("items", {}).pop("discriminator", None)
-            words = said.get(name, {}).get(field)
+            words = described.get(name, {}).get(field)
             if words is not None:
                 property_["description"] = words
             if "$ref" in property_ and len(property_) > 1:  # what stands beside it is not read
