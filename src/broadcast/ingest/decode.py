@@ -167,7 +167,7 @@ class Decoder:
     def _heartbeat(self, code: str, payload: bytes, source: BrokerMessage) -> Arrival[Wire]:
         last = self._held.get(code)
         message, body, held = decode_heartbeat(payload, last)
-        rows = 0 if held is last else self._newly_held(code, held)
+        rows = 0 if held is last else self._newly_held(code, held, last)
         return Arrival(0, code, message, "heartbeat", body, rows, source)
 
     def _event(self, code: str, kind: str, payload: bytes, source: BrokerMessage) -> Arrival[Wire]:
@@ -186,12 +186,12 @@ class Decoder:
             return len(message.records)
         if isinstance(message, Boot):
             raw = msgspec.Raw(msgspec.json.encode(message.held))
-            return self._newly_held(code, HeldDocuments(raw, message.held))
+            held = HeldDocuments(raw, message.held)
+            return self._newly_held(code, held, self._held.get(code))
         return 0
 
-    def _newly_held(self, code: str, held: HeldDocuments) -> int:
+    def _newly_held(self, code: str, held: HeldDocuments, last: HeldDocuments | None) -> int:
         """Remember what a device holds; count the documents that it did not hold before."""
-        last = self._held.get(code)
         new = held.revisions.items() - (last.revisions.items() if last is not None else ())
         if code in self._enrolled and len(bytes(held.raw)) <= LONGEST_KEPT:
             self._held[code] = held

@@ -208,8 +208,8 @@ class Store:
         spend = None
         await self._ensure_day(received_at)
         async with db.transaction(self._engine) as session:
-            codes = {item.device_code for item in batch.items}
-            await self._enrolled.load(session, {code for code in codes if code is not None})
+            codes = {item.device_code for item in batch.items if item.device_code is not None}
+            await self._enrolled.load(session, codes)
             by_kind, letters = self._sort(batch.items)
             # In the order of their ids, so that two workers do not deadlock.
             beats = sorted(by_kind.get("heartbeat", ()), key=attrgetter("device_id"))
