@@ -1,4 +1,4 @@
-"""One incident for what fell together, whatever the order in which it became known."""
+"""One outage for the devices lost together, whatever the order in which it became known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.incidents.grouping import (
-    Fall,
+    ContactLoss,
+    CorrelatedOutage,
     Group,
-    Incident,
     Kind,
     Limits,
-    claims,
+    assign_ids,
     decide,
 )
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
@@ -57,10 +57,10 @@ def province(communes: int = 20, each: int = 30) -> dict[int, list[Group]]:
 PLACES = province()
 
 
-def fell(devices: Sequence[int], at: float = 0, *, offline: bool = False) -> list[Fall]:
+def fell(devices: Sequence[int], at: float = 0, *, offline: bool = False) -> list[ContactLoss]:
     """Falls within the minute after 08:00 + `at` minutes, as heartbeats tell them."""
     return [
-        Fall(EIGHT + at * MINUTE + (device * 7 % 60) * SECOND, device, offline=offline)
+        ContactLoss(EIGHT + at * MINUTE + (device * 7 % 60) * SECOND, device, offline=offline)
         for device in devices
     ]
 
@@ -69,9 +69,9 @@ def devices_in(group: Group) -> list[int]:
     return [device for device, groups in PLACES.items() if group in groups]
 
 
-def outcome(incidents: Sequence[Incident]) -> dict[Group, set[int]]:
+def outcome(incidents: Sequence[CorrelatedOutage]) -> dict[Group, set[int]]:
     assert len({incident.group for incident in incidents}) == len(incidents)
-    return {incident.group: {fall.device_id for fall in incident.falls} for incident in incidents}
+    return {incident.group: {loss.device_id for loss in incident.losses} for incident in incidents}
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_silence_of_one_device_is_no_incident_until_it_is_offline() -> None:
     assert alone.group == Group(Kind.DEVICE, "3000")
 
 
-def test_falls_far_apart_are_no_group() -> None:
-    falls = [fell([3000 + n], at=6 * n, offline=True)[0] for n in range(10)]
-    assert {each.group.kind for each in decide(falls, [], PLACES, LIMITS)} == {Kind.DEVICE}
+def test_losses_far_apart_are_no_group() -> None:
+    losses = [fell([3000 + n], at=6 * n, offline=True)[0] for n in range(10)]
+    assert {each.group.kind for each in decide(losses, [], PLACES, LIMITS)} == {Kind.DEVICE}
 
 
 def test_device_that_was_down_before_neither_counts_nor_belongs() -> None:
     feed = devices_in(Group(Kind.POWER_FEED, "3A"))
     long_gone = [
-        Incident(Group(Kind.DEVICE, str(device)), fell([device], at=-9000), id=device)
+        CorrelatedOutage(Group(Kind.DEVICE, str(device)), fell([device], at=-9000), id=device)
         for device in feed[:6]
     ]
     decided = decide(fell(feed[6:]), long_gone, PLACES, LIMITS)
@@ -137,124 +137,128 @@ def test_device_that_was_down_before_neither_counts_nor_belongs() -> None:
     assert outcome(new) == {Group(Kind.POWER_FEED, "3A"): set(feed[6:])}
 
 
-def test_later_fall_joins_while_half_are_down() -> None:
+def test_later_loss_joins_while_half_are_down() -> None:
     feed = devices_in(Group(Kind.POWER_FEED, "3A"))
     first = fell(feed[:8])
     (late,) = fell(feed[9:], at=60)
-    down = Incident(Group(Kind.POWER_FEED, "3A"), first, id=7)
+    down = CorrelatedOutage(Group(Kind.POWER_FEED, "3A"), first, id=7)
     (joined,) = decide([late], [down], PLACES, LIMITS)
-    assert (joined.id, late in joined.falls) == (7, True)
-    back = [fall._replace(returned_at=EIGHT + 20 * MINUTE) for fall in first[:5]]
-    mostly_back = Incident(Group(Kind.POWER_FEED, "3A"), [*back, *first[5:]], id=7)
+    assert (joined.id, late in joined.losses) == (7, True)
+    back = [loss._replace(returned_at=EIGHT + 20 * MINUTE) for loss in first[:5]]
+    mostly_back = CorrelatedOutage(Group(Kind.POWER_FEED, "3A"), [*back, *first[5:]], id=7)
     (stays, alone) = decide([late._replace(offline=True)], [mostly_back], PLACES, LIMITS)
-    assert (len(stays.falls), alone.group.kind) == (8, Kind.DEVICE)
+    assert (len(stays.losses), alone.group.kind) == (8, Kind.DEVICE)
 
 
 def test_second_wave_of_a_group_joins_its_first() -> None:
     feed = devices_in(Group(Kind.POWER_FEED, "3A"))
-    first = Incident(Group(Kind.POWER_FEED, "3A"), fell(feed[:5]), id=7)
+    first = CorrelatedOutage(Group(Kind.POWER_FEED, "3A"), fell(feed[:5]), id=7)
     (joined,) = decide(fell(feed[5:], at=30), [first], PLACES, LIMITS)
-    assert {fall.device_id for fall in joined.falls} == set(feed)
+    assert {loss.device_id for loss in joined.losses} == set(feed)
 
 
 # --- properties ----------------------------------------------------------------------------------
 
 
 @st.composite
-def disasters(draw: st.DrawFn) -> list[Fall]:
+def disasters(draw: st.DrawFn) -> list[ContactLoss]:
     """What may befall a province within half an hour: groups, singles, returns."""
     everything = sorted({group for groups in PLACES.values() for group in groups})
-    falls: dict[int, Fall] = {}
+    losses: dict[int, ContactLoss] = {}
     for group in draw(st.lists(st.sampled_from(everything), max_size=4)):
         at, part = draw(st.integers(0, 25)), draw(st.sampled_from([1.0, 0.8, 0.5, 0.3]))
         rest = random.Random(draw(st.integers(0, 9)))
         chosen = [device for device in devices_in(group) if rest.random() < part]
-        falls |= {fall.device_id: fall for fall in fell(chosen, at)}
+        losses |= {loss.device_id: loss for loss in fell(chosen, at)}
     for device in draw(st.lists(st.sampled_from(sorted(PLACES)), max_size=20)):
-        falls[device] = fell([device], draw(st.integers(0, 25)))[0]
+        losses[device] = fell([device], draw(st.integers(0, 25)))[0]
     away = draw(st.sampled_from([None, 3, 12, 40]))
     return [
-        fall._replace(
-            returned_at=fall.fell_at + away * MINUTE if away and fall.device_id % 2 else None,
+        loss._replace(
+            returned_at=loss.fell_at + away * MINUTE if away and loss.device_id % 2 else None,
             offline=draw(st.booleans()),
         )
         if index < 40
-        else fall
-        for index, fall in enumerate(falls.values())
+        else loss
+        for index, loss in enumerate(losses.values())
     ]
 
 
 @given(disasters(), st.randoms(use_true_random=False))
-def test_order_in_which_falls_become_known_does_not_matter(
-    falls: list[Fall], chance: random.Random
+def test_order_in_which_losses_become_known_does_not_matter(
+    losses: list[ContactLoss], chance: random.Random
 ) -> None:
-    decided = decide(falls, [], PLACES, LIMITS)
-    chance.shuffle(falls)
+    decided = decide(losses, [], PLACES, LIMITS)
+    chance.shuffle(losses)
     places = list(PLACES.items())
     chance.shuffle(places)
-    again = decide(falls, [], dict(places), LIMITS)
-    key = lambda incident: (incident.group, sorted(incident.falls))  # noqa: E731
+    again = decide(losses, [], dict(places), LIMITS)
+    key = lambda incident: (incident.group, sorted(incident.losses))  # noqa: E731
     assert sorted(map(key, decided)) == sorted(map(key, again))
 
 
 @given(disasters())
-def test_every_offline_device_is_in_exactly_one_incident(falls: list[Fall]) -> None:
-    decided = decide(falls, [], PLACES, LIMITS)
-    placed = [fall for incident in decided for fall in incident.falls]
+def test_every_offline_device_is_in_exactly_one_incident(losses: list[ContactLoss]) -> None:
+    decided = decide(losses, [], PLACES, LIMITS)
+    placed = [loss for incident in decided for loss in incident.losses]
     assert len(placed) == len(set(placed))
-    assert {fall for fall in falls if fall.offline} <= set(placed) <= set(falls)
+    assert {loss for loss in losses if loss.offline} <= set(placed) <= set(losses)
 
 
 @given(disasters())
-def test_incident_of_a_group_holds_its_devices_only_and_enough_of_them(falls: list[Fall]) -> None:
-    for incident in decide(falls, [], PLACES, LIMITS):
+def test_incident_of_a_group_holds_its_devices_only_and_enough_of_them(
+    losses: list[ContactLoss],
+) -> None:
+    for incident in decide(losses, [], PLACES, LIMITS):
         if incident.group.kind is Kind.DEVICE:
-            assert [str(fall.device_id) for fall in incident.falls] == [incident.group.code]
+            assert [str(loss.device_id) for loss in incident.losses] == [incident.group.code]
             continue
-        assert len({fall.device_id for fall in incident.falls}) >= LIMITS.devices
-        assert all(incident.group in PLACES[fall.device_id] for fall in incident.falls)
+        assert len({loss.device_id for loss in incident.losses}) >= LIMITS.devices
+        assert all(incident.group in PLACES[loss.device_id] for loss in incident.losses)
 
 
 @given(disasters(), disasters())
-def test_standing_incidents_keep_what_they_have(old: list[Fall], new: list[Fall]) -> None:
+def test_settled_outages_keep_what_they_have(
+    old: list[ContactLoss], new: list[ContactLoss]
+) -> None:
     shift = timedelta(hours=3)
-    gone = {fall.device_id for fall in old if fall.returned_at is None}
-    standing = decide(old, [], PLACES, LIMITS)
-    for number, incident in enumerate(standing):
+    gone = {loss.device_id for loss in old if loss.returned_at is None}
+    settled = decide(old, [], PLACES, LIMITS)
+    for number, incident in enumerate(settled):
         incident.id = number
     late = [
         f._replace(fell_at=f.fell_at + shift, returned_at=None)
         for f in new
         if f.device_id not in gone
     ]
-    decided = decide(late, standing, PLACES, LIMITS)
+    decided = decide(late, settled, PLACES, LIMITS)
     kept = {incident.id: incident for incident in decided if incident.id is not None}
-    assert len(kept) == len(standing)
-    for before in standing:
+    assert len(kept) == len(settled)
+    for before in settled:
         assert before.id is not None
         after = kept[before.id]
         assert after.group == before.group
-        assert after.falls[: len(before.falls)] == before.falls
+        assert after.losses[: len(before.losses)] == before.losses
 
 
 @given(disasters(), st.data())
 def test_incident_that_grows_goes_on_under_its_id_and_takes_over_the_others(
-    falls: list[Fall], data: st.DataObject
+    losses: list[ContactLoss], data: st.DataObject
 ) -> None:
-    known = data.draw(st.lists(st.sampled_from(falls), unique=True)) if falls else []
+    known = data.draw(st.lists(st.sampled_from(losses), unique=True)) if losses else []
     before = decide(known, [], PLACES, LIMITS)
-    young = {
-        number: (incident.group, frozenset(fall.device_id for fall in incident.falls))
+    changeable = {
+        number: (incident.group, frozenset(loss.device_id for loss in incident.losses))
         for number, incident in enumerate(before)
     }
-    decided = decide(falls, [], PLACES, LIMITS)
-    kept, heirs = claims(decided, young)
+    decided = decide(losses, [], PLACES, LIMITS)
+    kept, heirs = assign_ids(decided, changeable)
     ids = [id_ for id_ in kept if id_ is not None]
-    assert sorted([*ids, *heirs]) == sorted(young)
+    assert sorted([*ids, *heirs]) == sorted(changeable)
     for id_, place in heirs.items():
         if place is not None:
-            taken = {fall.device_id for fall in decided[place].falls}
-            assert taken & young[id_][1]
+            taken = {loss.device_id for loss in decided[place].losses}
+            assert taken & changeable[id_][1]
     for incident, id_ in zip(decided, kept, strict=True):
         if id_ is not None:
-            assert {fall.device_id for fall in incident.falls} & young[id_][1]
+            assert {loss.device_id for loss in incident.losses} & changeable[id_][1]

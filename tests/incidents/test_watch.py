@@ -14,7 +14,7 @@ from broadcast.areas.topology import touch
 from broadcast.devices.model import Installation
 from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
-from broadcast.incidents.model import Incident, IncidentFall
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.incidents.watch import Watch
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
@@ -244,7 +244,7 @@ async def test_evidence_of_the_power_stands_whatever_comes_later(world: World) -
     await world.run(12)
     await world.rise([7], "reconnect")
     await world.run(1)
-    fall = await world.session.scalar(sa.select(IncidentFall))
+    fall = await world.session.scalar(sa.select(IncidentLoss))
     assert fall is not None
     assert fall.evidence is Evidence.POWER
 

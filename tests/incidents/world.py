@@ -13,7 +13,7 @@ from broadcast.areas.model import Area, Level
 from broadcast.areas.topology import touch
 from broadcast.config import Rules
 from broadcast.devices.model import Device, Installation
-from broadcast.incidents.model import Incident, IncidentFall
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.incidents.watch import Watch
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
 from broadcast.telemetry import heartbeats
@@ -150,8 +150,8 @@ class World:
         """Numbers of the devices of an incident."""
         rows = await self.session.scalars(
             sa.select(Device.code)
-            .join(IncidentFall, IncidentFall.device_id == Device.id)
-            .where(IncidentFall.incident_id == incident.id)
+            .join(IncidentLoss, IncidentLoss.device_id == Device.id)
+            .where(IncidentLoss.incident_id == incident.id)
         )
         return {int(code.removeprefix("D-")) for code in rows}
 

@@ -1,1 +1,1 @@
-"""One incident for what falls together, with its likely cause."""
+"""Incidents: devices that lost contact together, as one outage with its likely cause."""

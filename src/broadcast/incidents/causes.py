@@ -1,6 +1,6 @@
-"""The likely cause of an incident, from what its devices said before and after.
+"""The likely cause of an incident, from what its devices reported before and after.
 
-Pure. A device that lost its power says so with its last breath, shows it in its last heartbeat,
+Pure. A device that lost its power reports it in its last message, shows it in its last heartbeat,
 or comes back with a cold boot; one that only lost its network comes back without having booted.
 """
 
@@ -13,7 +13,7 @@ from broadcast.incidents.grouping import Group, Kind
 
 
 class Evidence(StrEnum):
-    """What one fall is known to be, by the device's own word."""
+    """Evidence on one loss of contact, from the device itself."""
 
     POWER = "power"
     NETWORK = "network"
@@ -28,7 +28,7 @@ class Cause(StrEnum):
     POWER = "power"
     NETWORK = "network"
     AREA = "area"
-    """Something that the devices of an area share; not known what."""
+    """Something that the devices of an area share, unknown."""
     DEVICE = "device"
 
 
@@ -38,20 +38,20 @@ BOOTS = {
     "reset": Evidence.BOX,
     "update": Evidence.BOX,
 }
-"""Reason of the first boot after a fall → what the fall was."""
+"""Reason of the first boot after a loss of contact → evidence."""
 
-TELLING_RATIO = 0.2
-"""Part of the devices whose word decides: many boxes have no battery for a last breath, and all
-that lost power together lost it for one reason."""
+DECISIVE_RATIO = 0.2
+"""Part of the devices whose evidence decides: many boxes have no battery for a last message, and
+all that lost power together lost it for one reason."""
 
 
-def of_fall(*, power_lost: bool, on_mains: bool | None, boot_reason: str | None) -> Evidence:
-    """What one fall is known to be.
+def of_loss(*, power_lost: bool, on_mains: bool | None, boot_reason: str | None) -> Evidence:
+    """Evidence on one loss of contact.
 
     Args:
-        power_lost: The device reported the loss of its power when it fell.
+        power_lost: The device reported the loss of its power at that time.
         on_mains: By its last heartbeat.
-        boot_reason: Of the first boot after the fall, None while the device is down or when it
+        boot_reason: Of the first boot after the loss, None while the device is down or when it
             came back without one.
     """
     if power_lost or on_mains is False:
@@ -60,15 +60,15 @@ def of_fall(*, power_lost: bool, on_mains: bool | None, boot_reason: str | None)
 
 
 def likely(group: Group, known: Iterable[Evidence]) -> Cause:
-    """The likely cause of an incident of a group, from what each of its falls is known to be.
+    """The likely cause of an incident of a group, from the evidence on each of its losses.
 
-    What the devices say goes before what they have in common; a power feed and an operator are
-    causes in themselves until the devices say otherwise.
+    The devices' evidence goes before what they have in common; a power feed and an operator are
+    causes in themselves until the devices report otherwise.
     """
-    falls = list(known)
-    power, network = falls.count(Evidence.POWER), falls.count(Evidence.NETWORK)
-    telling = max(power, network) >= TELLING_RATIO * len(falls)
-    if telling and power != network:
+    losses = list(known)
+    power, network = losses.count(Evidence.POWER), losses.count(Evidence.NETWORK)
+    decisive = max(power, network) >= DECISIVE_RATIO * len(losses)
+    if decisive and power != network:
         return Cause.POWER if power > network else Cause.NETWORK
     if group.kind is Kind.DEVICE:
         return Cause.DEVICE

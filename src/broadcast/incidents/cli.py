@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.model import Incident
-from broadcast.incidents.routes import IncidentView, incidents_statement, view
+from broadcast.incidents.queries import incidents_statement
+from broadcast.incidents.schemas import IncidentOut
 from broadcast.kit import clock
 from broadcast.kit.cli import day, run
 from broadcast.web.rest import Page
@@ -33,10 +34,10 @@ def incidents(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """What fell together, with the likely cause and what to do; the newest first."""
+    """Incidents with their likely cause and what to do; the newest first."""
     on = clock.today()
 
-    async def find(session: AsyncSession) -> list[IncidentView]:
+    async def find(session: AsyncSession) -> list[IncidentOut]:
         statement = await incidents_statement(
             session,
             on,
@@ -46,11 +47,11 @@ def incidents(
             since=datetime.combine(since, time.min, clock.LOCAL) if since else None,
         )
         newest_first = statement.order_by(Incident.opened_at.desc(), Incident.id)
-        return [view(row, on) for row in await session.scalars(newest_first)]
+        return [IncidentOut.of(row, on) for row in await session.scalars(newest_first)]
 
     found = run(find)
     if json:
-        typer.echo(Page[IncidentView](items=found).model_dump_json())
+        typer.echo(Page[IncidentOut](items=found).model_dump_json())
         return
     if not found:
         typer.echo("Không có sự cố nào.")

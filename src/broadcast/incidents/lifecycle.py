@@ -1,9 +1,9 @@
-"""How incidents go on: from what was open and who is down now to what is open now.
+"""Lifecycle of incidents: from the open ones and the devices that are down to their next state.
 
-Pure. An incident is *young* for `calm` after it was noticed: while more falls become known, what
-the devices have in common is decided anew, and an incident may grow into a wider one, which takes
-the others over. Then it *stands*: it keeps its group and its falls, later ones may join it. It is
-over when nobody was down for `calm`; that is final.
+Pure. An incident is *changeable* for `calm` after it was noticed: while more losses of contact
+become known, the group is decided again, and an incident may grow into a wider one, which takes
+the others over. Then it is *settled*: it keeps its group and its losses, later ones may join it.
+It is closed when nobody was down for `calm`; that is final.
 """
 
 from __future__ import annotations
@@ -13,10 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from broadcast.incidents.grouping import Fall, Group, Incident, Limits, claims, decide
+from broadcast.incidents.grouping import (
+    ContactLoss,
+    CorrelatedOutage,
+    Group,
+    Limits,
+    assign_ids,
+    decide,
+)
 
 
-class Absent(NamedTuple):
+class DownDevice(NamedTuple):
     """A device that is down now."""
 
     device_id: int
@@ -24,16 +31,16 @@ class Absent(NamedTuple):
     offline: bool
 
 
-class Key(NamedTuple):
-    """What identifies a fall for ever."""
+class LossKey(NamedTuple):
+    """Identity of a loss of contact."""
 
     device_id: int
     fell_at: datetime
 
 
 @dataclass(slots=True)
-class Absence:
-    """A fall that is part of an incident."""
+class TrackedLoss:
+    """A loss of contact that is part of an incident."""
 
     device_id: int
     fell_at: datetime
@@ -41,57 +48,57 @@ class Absence:
     returned_at: datetime | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> LossKey:
         """Its identity."""
-        return Key(self.device_id, self.fell_at)
+        return LossKey(self.device_id, self.fell_at)
 
 
 @dataclass(slots=True)
-class Open:
+class OpenIncident:
     """An incident that is not over."""
 
     id: int
     group: Group
     noticed_at: datetime
-    absences: list[Absence]
+    losses: list[TrackedLoss]
 
-    def is_young(self, now: datetime, limits: Limits) -> bool:
-        """Tell whether what it is may still change."""
+    def may_change(self, now: datetime, limits: Limits) -> bool:
+        """Tell whether its group may still change."""
         return self.noticed_at + limits.calm > now
 
     @property
     def recovered_at(self) -> datetime | None:
-        """When the last of its devices returned; None while one is down."""
-        return recovered_at(each.returned_at for each in self.absences)
+        """Time at which the last of its devices returned; None while one is down."""
+        return recovered_at(each.returned_at for each in self.losses)
 
 
-class Entry(NamedTuple):
-    """An incident as it is now."""
+class IncidentUpdate(NamedTuple):
+    """The new state of an incident that is open."""
 
     id: int | None
     """None for a new one."""
     group: Group
-    absences: list[Absence]
+    losses: list[TrackedLoss]
 
 
 @dataclass(slots=True)
-class Course:
-    """What became of the incidents.
+class IncidentChanges:
+    """The outcome of a pass.
 
     Attributes:
-        open: Incidents now.
-        superseded: Id of an incident that is none of its own any more → id of the one that took
-            it over, None when its devices are (not yet) part of any.
-        closed: Ids of incidents that are over.
-        dropped: Absences that are in no incident any more.
-        held_until: When the first of the incidents may open that do not yet, because more of the
-            same may become known; None when there is none. Of `known_until`.
+        open: Incidents that are open now.
+        superseded: Id of an incident that was taken over → id of the one that did, None when its
+            devices are (not yet) part of any.
+        closed: Ids of incidents that are closed → when the last device returned.
+        dropped: Losses that are in no incident any more.
+        held_until: Time of `known_until` at which the first of the incidents may open that are
+            held back, because more of the same may become known; None when there is none.
     """
 
-    open: list[Entry] = field(default_factory=list)
+    open: list[IncidentUpdate] = field(default_factory=list)
     superseded: dict[int, int | None] = field(default_factory=dict)
     closed: dict[int, datetime] = field(default_factory=dict)
-    dropped: set[Key] = field(default_factory=set)
+    dropped: set[LossKey] = field(default_factory=set)
     held_until: datetime | None = None
 
 
@@ -103,8 +110,8 @@ def recovered_at(returns: Iterable[datetime | None]) -> datetime | None:
 
 
 def advance(
-    incidents: Sequence[Open],
-    absent: Mapping[int, Absent],
+    incidents: Sequence[OpenIncident],
+    down_devices: Mapping[int, DownDevice],
     returned: Mapping[int, datetime],
     groups: Mapping[int, Sequence[Group]],
     limits: Limits,
@@ -112,83 +119,86 @@ def advance(
     now: datetime,
     known_until: datetime,
     offline: timedelta,
-) -> Course:
-    """Go on from the incidents that were open.
+) -> IncidentChanges:
+    """Work out the next state of the incidents.
 
     Args:
-        incidents: That were open; their absences are brought up to date in place.
-        absent: Devices that are down now, by id.
-        returned: When devices that were down came back; also of those that are down again. Who
-            is neither here nor absent is not in use any more, and counts as returned now.
+        incidents: That were open; their losses are updated in place.
+        down_devices: Devices that are down now, by id.
+        returned: When devices that were down came back; also of those that are down again. A
+            device that is neither here nor down is not in use any more: it counts as returned.
         groups: Of every device in use.
-        limits: When devices count as fallen together.
+        limits: Within which losses count as one outage.
         now: Moment of this pass.
-        known_until: Moment up to which every fall is known: silence is noticed late, and not at
+        known_until: Moment up to which every loss is known: silence is noticed late, and not at
             all while the server was away.
         offline: How long a device that returned must have been away to be an incident alone.
     """
     # Only what an earlier pass saw recovered is over: by then its returns are stored.
     recovered = {incident.id for incident in incidents if incident.recovered_at is not None}
-    new = _follow(incidents, absent, returned, limits, now)
-    patience = _Patience(absent, known_until, offline)
-    course = Course()
-    pool: list[Absence] = new
-    standing: list[Incident] = []
-    known: dict[Key, Absence] = {absence.key: absence for absence in new}
-    young: dict[int, tuple[Group, frozenset[int]]] = {}
+    new = _update_losses(incidents, down_devices, returned, limits, now)
+    offline_rule = _OfflineRule(down_devices, known_until, offline)
+    changes = IncidentChanges()
+    pool: list[TrackedLoss] = new
+    settled: list[CorrelatedOutage] = []
+    known: dict[LossKey, TrackedLoss] = {loss.key: loss for loss in new}
+    changeable: dict[int, tuple[Group, frozenset[int]]] = {}
     for incident in incidents:
-        known |= {absence.key: absence for absence in incident.absences}
-        if incident.is_young(now, limits):
-            pool = pool + incident.absences
-            devices = frozenset(absence.device_id for absence in incident.absences)
-            young[incident.id] = incident.group, devices
+        known |= {loss.key: loss for loss in incident.losses}
+        if incident.may_change(now, limits):
+            pool = pool + incident.losses
+            devices = frozenset(loss.device_id for loss in incident.losses)
+            changeable[incident.id] = incident.group, devices
             continue
         over_at = incident.recovered_at if incident.id in recovered else None
         if over_at is not None and over_at + limits.calm <= known_until:
-            course.closed[incident.id] = over_at
+            changes.closed[incident.id] = over_at
             continue
-        late = [each for each in incident.absences if _may_leave(each, incident, now, limits)]
+        late = [each for each in incident.losses if _may_leave(each, incident, now, limits)]
         pool = pool + late
-        firm = [each for each in incident.absences if each not in late]
-        falls = [patience.fall(each) for each in firm]
-        standing.append(Incident(incident.group, falls, incident.id))
-    decided = decide([patience.fall(each) for each in pool], standing, groups, limits)
-    ids, heirs = claims(decided, young)
-    course.superseded = {id_: None if at is None else ids[at] for id_, at in heirs.items()}
+        kept = [each for each in incident.losses if each not in late]
+        contact_losses = [offline_rule.contact_loss(each) for each in kept]
+        settled.append(CorrelatedOutage(incident.group, contact_losses, incident.id))
+    decided = decide([offline_rule.contact_loss(each) for each in pool], settled, groups, limits)
+    ids, successors = assign_ids(decided, changeable)
+    changes.superseded = {id_: None if at is None else ids[at] for id_, at in successors.items()}
     for id_, one in zip(ids, decided, strict=True):
         held_until = one.opened_at + limits.hold
-        if id_ is None and held_until > known_until and not any(f.offline for f in one.falls):
-            course.held_until = min(held_until, course.held_until or held_until)
+        if id_ is None and held_until > known_until and not any(f.offline for f in one.losses):
+            changes.held_until = min(held_until, changes.held_until or held_until)
             continue
-        absences = [known[Key(fall.device_id, fall.fell_at)] for fall in one.falls]
-        course.open.append(Entry(id_, one.group, absences))
-    placed = {absence.key for entry in course.open for absence in entry.absences}
-    course.dropped = {absence.key for absence in pool} - placed - {each.key for each in new}
-    return course
+        losses = [
+            known[LossKey(contact_loss.device_id, contact_loss.fell_at)]
+            for contact_loss in one.losses
+        ]
+        changes.open.append(IncidentUpdate(id_, one.group, losses))
+    placed = {loss.key for update in changes.open for loss in update.losses}
+    changes.dropped = {loss.key for loss in pool} - placed - {each.key for each in new}
+    return changes
 
 
-def _follow(
-    incidents: Sequence[Open],
-    absent: Mapping[int, Absent],
+def _update_losses(
+    incidents: Sequence[OpenIncident],
+    down_devices: Mapping[int, DownDevice],
     returned: Mapping[int, datetime],
     limits: Limits,
     now: datetime,
-) -> list[Absence]:
-    """Mark who returned and who fell again at once; returns the new absences."""
+) -> list[TrackedLoss]:
+    """Record the returns, and devices lost again at once; return the new losses."""
     down = set()
-    last: dict[int, Absence] = {}
+    last: dict[int, TrackedLoss] = {}
     for incident in incidents:
-        for absence in incident.absences:
-            if absence.returned_at is None:
-                absence.returned_at = _return(absence, absent, returned, limits, now)
-            if absence.returned_at is None:
-                down.add(absence.device_id)
+        for loss in incident.losses:
+            if loss.returned_at is None:
+                loss.returned_at = _return(loss, down_devices, returned, limits, now)
+            if loss.returned_at is None:
+                down.add(loss.device_id)
                 continue
-            before = last.get(absence.device_id)
-            if before is None or before.fell_at < absence.fell_at:
-                last[absence.device_id] = absence
+            before = last.get(loss.device_id)
+            if before is None or before.fell_at < loss.fell_at:
+                last[loss.device_id] = loss
     new = []
-    for device_id, (_, fell_at, _) in absent.items():
+    for device_id, (_, fell_at, _) in down_devices.items():
         if device_id in down:
             continue
         before = last.get(device_id)
@@ -199,45 +209,45 @@ def _follow(
         ):
             before.returned_at = None
         else:
-            new.append(Absence(device_id, fell_at, now))
+            new.append(TrackedLoss(device_id, fell_at, now))
     return new
 
 
 def _return(
-    absence: Absence,
-    absent: Mapping[int, Absent],
+    loss: TrackedLoss,
+    down_devices: Mapping[int, DownDevice],
     returned: Mapping[int, datetime],
     limits: Limits,
     now: datetime,
 ) -> datetime | None:
-    back_at = returned.get(absence.device_id)
-    again = absent.get(absence.device_id)
+    back_at = returned.get(loss.device_id)
+    again = down_devices.get(loss.device_id)
     if again is None:
         return back_at or now
-    if back_at is None or not absence.fell_at < back_at < again.fell_at - limits.calm:
+    if back_at is None or not loss.fell_at < back_at < again.fell_at - limits.calm:
         return None
     return back_at
 
 
-def _may_leave(absence: Absence, incident: Open, now: datetime, limits: Limits) -> bool:
-    """Tell whether a fall joined a standing incident so late that it may still be another's."""
-    stood_at = incident.noticed_at + limits.calm
-    return absence.noticed_at >= stood_at and absence.noticed_at + limits.calm > now
+def _may_leave(loss: TrackedLoss, incident: OpenIncident, now: datetime, limits: Limits) -> bool:
+    """Tell whether a loss joined a settled incident so late that it may still be another's."""
+    settled_at = incident.noticed_at + limits.calm
+    return loss.noticed_at >= settled_at and loss.noticed_at + limits.calm > now
 
 
 @dataclass(frozen=True, slots=True)
-class _Patience:
-    """When a device that is down is an incident alone."""
+class _OfflineRule:
+    """Decides when a device that is down is an incident alone."""
 
-    absent: Mapping[int, Absent]
+    down_devices: Mapping[int, DownDevice]
     known_until: datetime
     offline: timedelta
 
-    def fall(self, absence: Absence) -> Fall:
-        if absence.returned_at is not None:
-            long = absence.returned_at - absence.fell_at >= self.offline
+    def contact_loss(self, loss: TrackedLoss) -> ContactLoss:
+        if loss.returned_at is not None:
+            long = loss.returned_at - loss.fell_at >= self.offline
         else:
-            _, fell_at, long = self.absent[absence.device_id]
-            if fell_at > absence.fell_at:  # it was back for a moment
-                long = long or self.known_until - absence.fell_at >= self.offline
-        return Fall(absence.fell_at, absence.device_id, absence.returned_at, long)
+            _, fell_at, long = self.down_devices[loss.device_id]
+            if fell_at > loss.fell_at:  # it was back for a moment
+                long = long or self.known_until - loss.fell_at >= self.offline
+        return ContactLoss(loss.fell_at, loss.device_id, loss.returned_at, long)

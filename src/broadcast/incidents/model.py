@@ -1,4 +1,4 @@
-"""Incidents and the falls that they are made of."""
+"""Incidents and the losses of contact that they consist of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broadcast.kit.db import Base, enum_type
 
 
 class Incident(Base):
-    """One event by which devices fell: what they have in common, and the likely cause."""
+    """One event by which devices lost contact: what they have in common, and the likely cause."""
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -27,27 +27,27 @@ class Incident(Base):
     within: Mapped[str] = mapped_column(default="")
     """Commune, for an operator there."""
     name: Mapped[str]
-    """What people call it, on the day it was noticed."""
+    """Name for people, as of the day it was noticed."""
     cause: Mapped[Cause] = mapped_column(enum_type(Cause, "cause"))
     opened_at: Mapped[datetime]
-    """When the first of its devices was last heard of."""
+    """Time at which the first of its devices was last heard of."""
     noticed_at: Mapped[datetime]
     recovered_at: Mapped[datetime | None]
-    """When the last of its devices returned; None while one is down."""
+    """Time at which the last of its devices returned; None while one is down."""
     closed_at: Mapped[datetime | None]
     """The same, once it stayed so; of an incident that others took over, when they did."""
     superseded: Mapped[bool] = mapped_column(default=False)
     """Its devices proved to be part of another incident, or no incident at all."""
     superseded_by: Mapped[int | None] = mapped_column(sa.ForeignKey("incidents.id"))
     devices_count: Mapped[int]
-    """Devices that fell, so far."""
+    """Devices lost so far."""
     down_count: Mapped[int]
-    """Of these, how many are down now."""
+    """Of these, those that are down now."""
     villages_count: Mapped[int]
     communes_count: Mapped[int]
 
 
-class IncidentFall(Base):
+class IncidentLoss(Base):
     """One absence of one device; it belongs to one incident."""
 
     __tablename__ = "incident_falls"
@@ -60,7 +60,7 @@ class IncidentFall(Base):
 
     device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
     fell_at: Mapped[datetime] = mapped_column(primary_key=True)
-    """When it was last heard of before."""
+    """Time at which it was last heard of before."""
     incident_id: Mapped[int] = mapped_column(sa.ForeignKey("incidents.id"), index=True)
     cluster_id: Mapped[int] = mapped_column(sa.ForeignKey("clusters.id"), index=True)
     noticed_at: Mapped[datetime]

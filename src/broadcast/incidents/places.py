@@ -1,11 +1,11 @@
-"""What devices have in common: where they hang, what feeds them, whose network they use."""
+"""What devices have in common: cluster, villages, power feed, operator of their network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,7 +20,7 @@ from broadcast.stations.model import Cluster
 
 
 class Place(NamedTuple):
-    """Where a device hangs."""
+    """The cluster of a device and what it depends on."""
 
     device_code: str
     cluster_id: int
@@ -33,7 +33,7 @@ class Place(NamedTuple):
     """All but those of its operator, which its heartbeats name."""
 
     def groups_with(self, operator: str | None) -> tuple[Group, ...]:
-        """Everything it may fall together with."""
+        """Every group it may lose contact with."""
         if operator is None:
             return self.groups
         groups = (*self.groups, Group(Kind.OPERATOR, operator))
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The devices that hang on a cluster, on one day."""
+    """The devices that are installed on a cluster, on one day."""
 
     revision: int
     on: date
@@ -52,14 +52,14 @@ class Places:
     areas: Tree = field(default_factory=lambda: Tree([]))
 
     def code(self, group: Group) -> str:
-        """What a group is found by: a device by its code, not by our number."""
+        """Public code of a group: of a device its code, not our number."""
         if group.kind is Kind.DEVICE:
             place = self.devices.get(int(group.code))
             return place.device_code if place else group.code
         return group.code
 
     def name(self, group: Group) -> str:
-        """What people call a group."""
+        """Name of a group for people."""
         if group.kind is Kind.DEVICE:
             place = self.devices.get(int(group.code))
             return place.cluster_name if place else group.code
@@ -79,28 +79,29 @@ def operator_name(said: str | None) -> str | None:
 
 
 async def load_places(session: AsyncSession, on: date, known: Places | None) -> Places:
-    """Where devices hang on a day; `known` when nothing has changed since."""
+    """Load the places of devices on a day; `known` when nothing has changed since."""
     revision = await session.scalar(sa.select(Topology.revision)) or 0
     if known is not None and (known.revision, known.on) == (revision, on):
         return known
     tree = await load_tree(session, on)
     followed = await followed_areas(session, on)
     rows = await session.execute(
-        sa.select(Device.id, Device.code, Cluster.id, Cluster.name, Cluster.power_feed)
+        sa.select(
+            Device.id.label("device_id"),
+            Device.code,
+            Cluster.id.label("cluster_id"),
+            Cluster.name,
+            Cluster.power_feed,
+        )
         .join(Installation, Installation.device_id == Device.id)
         .join(Cluster, Cluster.id == Installation.cluster_id)
         .where(Installation.removed_at.is_(None), Device.retired_at.is_(None))
     )
-    devices = {
-        device_id: _place(code, cluster_id, name, feed, followed.get(cluster_id, []), tree)
-        for device_id, code, cluster_id, name, feed in rows
-    }
+    devices = {row.device_id: _place(row, followed.get(row.cluster_id, []), tree) for row in rows}
     return Places(revision, on, devices, tree)
 
 
-def _place(
-    device_code: str, cluster_id: int, name: str, feed: str | None, codes: list[str], tree: Tree
-) -> Place:
+def _place(row: Any, codes: list[str], tree: Tree) -> Place:
     levels = {code: tree[code].level if code in tree else Level.VILLAGE for code in codes}
     villages = [code for code in codes if levels[code] is Level.VILLAGE]
     above = [unit.code for unit in tree.chain(villages[0])[1:]] if villages else []
@@ -109,6 +110,13 @@ def _place(
     if commune is not None:
         groups.append(Group(Kind.COMMUNE, commune))
     groups += [Group(Kind.PROVINCE, c) for c in codes if levels[c] is Level.PROVINCE][:1]
-    if feed:
-        groups.append(Group(Kind.POWER_FEED, feed))
-    return Place(device_code, cluster_id, name, tuple(villages), commune, tuple(groups))
+    if row.power_feed:
+        groups.append(Group(Kind.POWER_FEED, row.power_feed))
+    return Place(
+        device_code=row.code,
+        cluster_id=row.cluster_id,
+        cluster_name=row.name,
+        villages=tuple(villages),
+        commune=commune,
+        groups=tuple(groups),
+    )

@@ -1,4 +1,4 @@
-"""Reading and writing incidents and their falls, many at a time."""
+"""Reading and writing incidents and their losses of contact, in bulk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.incidents import causes
 from broadcast.incidents.causes import Evidence
 from broadcast.incidents.grouping import Group, Kind
-from broadcast.incidents.lifecycle import Absence, Course, Entry, Key, Open, recovered_at
-from broadcast.incidents.model import Incident, IncidentFall
+from broadcast.incidents.lifecycle import (
+    IncidentChanges,
+    IncidentUpdate,
+    LossKey,
+    OpenIncident,
+    TrackedLoss,
+    recovered_at,
+)
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.incidents.places import Places
 from broadcast.telemetry.presence_rows import as_json
 
@@ -27,7 +34,7 @@ OPEN = Gauge("broadcast_incidents_open", "Incidents that are not over", ["kind",
 OPENED = Counter("broadcast_incidents_opened", "Incidents noticed", ["kind"])
 
 
-class Fall(msgspec.Struct):
+class LossRow(msgspec.Struct):
     """A row of `incident_falls`."""
 
     device_id: int
@@ -39,73 +46,81 @@ class Fall(msgspec.Struct):
     evidence: Evidence
 
     @property
-    def key(self) -> Key:
+    def key(self) -> LossKey:
         """Its identity."""
-        return Key(self.device_id, self.fell_at)
+        return LossKey(self.device_id, self.fell_at)
 
 
 class Stored(NamedTuple):
     """Open incidents as they are in the database."""
 
     incidents: Mapping[int, Incident]
-    falls: Mapping[Key, Fall]
-    open: Sequence[Open]
+    losses: Mapping[LossKey, LossRow]
+    open: Sequence[OpenIncident]
 
 
 async def load(session: AsyncSession) -> Stored:
-    """All open incidents with their falls."""
+    """Load all open incidents with their losses."""
     is_open = Incident.closed_at.is_(None)
     statement = sa.select(Incident).where(is_open).order_by(Incident.id)
     incidents = {row.id: row for row in await session.scalars(statement)}
-    columns = [IncidentFall.__table__.c[name] for name in Fall.__struct_fields__]
+    columns = [IncidentLoss.__table__.c[name] for name in LossRow.__struct_fields__]
     found = await session.execute(
         sa.select(*columns)
-        .join(Incident, Incident.id == IncidentFall.incident_id)
+        .join(Incident, Incident.id == IncidentLoss.incident_id)
         .where(is_open)
-        .order_by(IncidentFall.fell_at, IncidentFall.device_id)
+        .order_by(IncidentLoss.fell_at, IncidentLoss.device_id)
     )
-    falls = [Fall(*row) for row in found]
-    of: dict[int, list[Fall]] = {id_: [] for id_ in incidents}
-    for fall in falls:
-        of[fall.incident_id].append(fall)
+    losses = [LossRow(**row) for row in found.mappings()]
+    of: dict[int, list[LossRow]] = {id_: [] for id_ in incidents}
+    for loss in losses:
+        of[loss.incident_id].append(loss)
     open_ = [
-        Open(
-            id_,
-            _group(incident, of[id_]),
-            incident.noticed_at,
-            [Absence(f.device_id, f.fell_at, f.noticed_at, f.returned_at) for f in of[id_]],
+        OpenIncident(
+            id=id_,
+            group=_group(incident, of[id_]),
+            noticed_at=incident.noticed_at,
+            losses=[
+                TrackedLoss(
+                    device_id=loss.device_id,
+                    fell_at=loss.fell_at,
+                    noticed_at=loss.noticed_at,
+                    returned_at=loss.returned_at,
+                )
+                for loss in of[id_]
+            ],
         )
         for id_, incident in incidents.items()
     ]
-    return Stored(incidents, {fall.key: fall for fall in falls}, open_)
+    return Stored(incidents, {loss.key: loss for loss in losses}, open_)
 
 
-def _group(incident: Incident, falls: Sequence[Fall]) -> Group:
+def _group(incident: Incident, losses: Sequence[LossRow]) -> Group:
     if incident.kind is Kind.DEVICE:
-        return Group(Kind.DEVICE, str(falls[0].device_id))
+        return Group(Kind.DEVICE, str(losses[0].device_id))
     return Group(incident.kind, incident.code, incident.within)
 
 
 async def store(
-    session: AsyncSession, stored: Stored, course: Course, places: Places, now: datetime
+    session: AsyncSession, stored: Stored, changes: IncidentChanges, places: Places, now: datetime
 ) -> None:
-    """Write what became of the incidents, and say it in the log."""
-    evidence = await _evidence(session, stored, course)
+    """Write the changes, and log them."""
+    evidence = await _evidence(session, stored, changes)
     incidents = []
-    for entry in course.open:
-        incident = stored.incidents[entry.id] if entry.id is not None else _new(session, now)
-        known = [evidence[absence.key] for absence in entry.absences]
-        _describe(incident, entry, known, places)
+    for update in changes.open:
+        incident = stored.incidents[update.id] if update.id is not None else _new(session, now)
+        known = [evidence[loss.key] for loss in update.losses]
+        _describe(incident, update, known, places)
         incidents.append(incident)
-    for id_, at in course.closed.items():
+    for id_, at in changes.closed.items():
         stored.incidents[id_].closed_at = at
     await session.flush()
-    for id_, by in course.superseded.items():
+    for id_, by in changes.superseded.items():
         old = stored.incidents[id_]
         old.superseded, old.closed_at, old.down_count = True, now, 0
         old.superseded_by = by
-    await _store_falls(session, stored, course, evidence, incidents, places)
-    _tell(stored, course, incidents)
+    await _store_losses(session, stored, changes, evidence, incidents, places)
+    _log_changes(stored, changes, incidents)
 
 
 def _new(session: AsyncSession, now: datetime) -> Incident:
@@ -114,25 +129,27 @@ def _new(session: AsyncSession, now: datetime) -> Incident:
     return incident
 
 
-def _describe(incident: Incident, entry: Entry, known: Sequence[Evidence], places: Places) -> None:
-    """Set the columns that follow from the falls; what stays the same is not written."""
-    group, absences = entry.group, entry.absences
-    devices = {absence.device_id for absence in absences}
+def _describe(
+    incident: Incident, update: IncidentUpdate, known: Sequence[Evidence], places: Places
+) -> None:
+    """Set the columns that follow from the losses; what stays the same is not written."""
+    group, losses = update.group, update.losses
+    devices = {loss.device_id for loss in losses}
     at = [places.devices[device_id] for device_id in devices if device_id in places.devices]
     named = group.kind, places.code(group), group.within
     if incident.id is None or (incident.kind, incident.code, incident.within) != named:
         incident.kind, incident.code, incident.within = named
         incident.name = places.name(group)
     incident.cause = causes.likely(group, known)
-    incident.opened_at = min(absence.fell_at for absence in absences)
-    incident.recovered_at = recovered_at(absence.returned_at for absence in absences)
+    incident.opened_at = min(loss.fell_at for loss in losses)
+    incident.recovered_at = recovered_at(loss.returned_at for loss in losses)
     incident.devices_count = len(devices)
-    incident.down_count = sum(absence.returned_at is None for absence in absences)
+    incident.down_count = sum(loss.returned_at is None for loss in losses)
     incident.villages_count = len({village for place in at for village in place.villages})
     incident.communes_count = len({place.commune for place in at} - {None})
 
 
-# --- falls -------------------------------------------------------------------------------------
+# --- losses ------------------------------------------------------------------------------------
 
 _PUT = sa.text("""
     INSERT INTO incident_falls (device_id, fell_at, incident_id, cluster_id, noticed_at,
@@ -147,7 +164,7 @@ _PUT = sa.text("""
     SET incident_id = excluded.incident_id, returned_at = excluded.returned_at,
         evidence = excluded.evidence
 """)
-"""A device that is back comes before one that is down: it may be the same one, fallen again."""
+"""A device that is back comes before one that is down: it may be the same one, lost again."""
 
 _DROP = sa.text("""
     DELETE FROM incident_falls AS f
@@ -156,38 +173,44 @@ _DROP = sa.text("""
 """)
 
 
-async def _store_falls(
+async def _store_losses(
     session: AsyncSession,
     stored: Stored,
-    course: Course,
-    evidence: Mapping[Key, Evidence],
+    changes: IncidentChanges,
+    evidence: Mapping[LossKey, Evidence],
     incidents: Sequence[Incident],
     places: Places,
 ) -> None:
     changed = []
-    for entry, incident in zip(course.open, incidents, strict=True):
-        for absence in entry.absences:
-            before = stored.falls.get(absence.key)
-            row = Fall(
-                *absence.key,
-                incident.id,
-                before.cluster_id if before else places.devices[absence.device_id].cluster_id,
-                absence.noticed_at,
-                absence.returned_at,
-                evidence[absence.key],
+    for update, incident in zip(changes.open, incidents, strict=True):
+        for loss in update.losses:
+            before = stored.losses.get(loss.key)
+            row = LossRow(
+                device_id=loss.device_id,
+                fell_at=loss.fell_at,
+                incident_id=incident.id,
+                cluster_id=before.cluster_id
+                if before
+                else places.devices[loss.device_id].cluster_id,
+                noticed_at=loss.noticed_at,
+                returned_at=loss.returned_at,
+                evidence=evidence[loss.key],
             )
             if row != before:
                 changed.append(row)
-    if course.dropped:
-        ids, at = zip(*sorted(course.dropped), strict=True)
-        await session.execute(_DROP, {"ids": list(ids), "at": list(at)})
+    if changes.dropped:
+        dropped = sorted(changes.dropped)
+        parameters = {
+            "ids": [key.device_id for key in dropped], "at": [key.fell_at for key in dropped]
+        }  # fmt: skip
+        await session.execute(_DROP, parameters)
     if changed:
         await session.execute(_PUT, {"rows": as_json(changed)})
 
 
 # --- evidence ----------------------------------------------------------------------------------
 
-_SAID = sa.text("""
+_OBSERVED = sa.text("""
     SELECT n.device_id, n.fell_at,
            EXISTS (
                SELECT FROM faults AS f
@@ -205,7 +228,7 @@ _SAID = sa.text("""
 """)
 
 
-class _Asked(msgspec.Struct):
+class _EvidenceRequest(msgspec.Struct):
     """A row of the statement above."""
 
     device_id: int
@@ -213,47 +236,59 @@ class _Asked(msgspec.Struct):
     returned_at: datetime | None
 
 
-async def _evidence(session: AsyncSession, stored: Stored, course: Course) -> dict[Key, Evidence]:
-    """What each fall is known to be; asked when it is new and when the device has returned.
+async def _evidence(
+    session: AsyncSession, stored: Stored, changes: IncidentChanges
+) -> dict[LossKey, Evidence]:
+    """Evidence on each loss: read when it is new and when the device has returned.
 
-    What was seen of the power when a device fell stands, whatever it says later.
+    Evidence on the power when a device was lost is kept, whatever it reports later.
     """
-    known = {key: fall.evidence for key, fall in stored.falls.items()}
-    asked = []
-    for entry in course.open:
-        for each in entry.absences:
-            before = stored.falls.get(each.key)
+    known = {key: loss.evidence for key, loss in stored.losses.items()}
+    requests = []
+    for update in changes.open:
+        for each in update.losses:
+            before = stored.losses.get(each.key)
             if before is None or (before.returned_at is None and each.returned_at is not None):
                 known.setdefault(each.key, Evidence.NONE)
-                asked.append(_Asked(*each.key, each.returned_at))
-    if not asked:
+                requests.append(
+                    _EvidenceRequest(
+                        device_id=each.device_id,
+                        fell_at=each.fell_at,
+                        returned_at=each.returned_at,
+                    )
+                )
+    if not requests:
         return known
     for device_id, fell_at, power_lost, on_mains, reason in await session.execute(
-        _SAID, {"rows": as_json(asked)}
+        _OBSERVED, {"rows": as_json(requests)}
     ):
-        key = Key(device_id, fell_at)
+        key = LossKey(device_id, fell_at)
         if known[key] is not Evidence.POWER:
-            known[key] = causes.of_fall(
+            known[key] = causes.of_loss(
                 power_lost=power_lost, on_mains=on_mains, boot_reason=reason
             )
     return known
 
 
-# --- telling -----------------------------------------------------------------------------------
+# --- logs and metrics ----------------------------------------------------------------------------
 
 
-def _tell(stored: Stored, course: Course, incidents: Collection[Incident]) -> None:
+def _log_changes(
+    stored: Stored, changes: IncidentChanges, incidents: Collection[Incident]
+) -> None:
     for incident in incidents:
         if incident.id not in stored.incidents:
             OPENED.labels(incident.kind.value).inc()
-            log.info("incidents.incident.opened", **_said(incident))
-    for id_, at in course.closed.items():
-        log.info("incidents.incident.closed", closed_at=str(at), **_said(stored.incidents[id_]))
-    for id_, by in course.superseded.items():
+            log.info("incidents.incident.opened", **_log_fields(incident))
+    for id_, at in changes.closed.items():
+        log.info(
+            "incidents.incident.closed", closed_at=str(at), **_log_fields(stored.incidents[id_])
+        )
+    for id_, by in changes.superseded.items():
         log.info("incidents.incident.superseded", incident_id=id_, by=by)
 
 
-def _said(incident: Incident) -> dict[str, object]:
+def _log_fields(incident: Incident) -> dict[str, object]:
     return {
         "incident_id": incident.id,
         "kind": incident.kind.value,
@@ -265,7 +300,7 @@ def _said(incident: Incident) -> dict[str, object]:
 
 
 async def measure(session: AsyncSession) -> None:
-    """Say in the metrics what is open."""
+    """Set the metrics of open incidents."""
     columns = sa.select(Incident.kind, Incident.cause).where(Incident.closed_at.is_(None))
     open_ = Tally((kind.value, cause.value) for kind, cause in await session.execute(columns))
     OPEN.clear()

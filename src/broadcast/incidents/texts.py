@@ -12,11 +12,11 @@ from broadcast.kit.clock import LOCAL
 
 
 class State(StrEnum):
-    """Where an incident stands."""
+    """State of an incident."""
 
     OPEN = "open"
     RECOVERED = "recovered"
-    """Nobody is down, not for long enough yet to be over."""
+    """No device is down, but not for long enough to be closed."""
     CLOSED = "closed"
     SUPERSEDED = "superseded"
 
@@ -56,7 +56,7 @@ THE_REST = "cho người kiểm tra tại chỗ các cụm còn lại"
 
 
 def state_of(incident: Incident) -> State:
-    """Where an incident stands."""
+    """State of an incident."""
     if incident.superseded:
         return State.SUPERSEDED
     if incident.closed_at is not None:
@@ -82,7 +82,7 @@ def title(incident: Incident, on: date) -> str:
 
 
 def advice(incident: Incident, on: date) -> str:
-    """What came of it so far, and what to do next."""
+    """Progress so far, and what to do next."""
     state = state_of(incident)
     if state is State.SUPERSEDED:
         if incident.superseded_by is None:

@@ -1,4 +1,4 @@
-"""Bringing the stored incidents up to date with who is down: one pass after every sweep."""
+"""Updating the stored incidents to the devices that are down: one pass after every sweep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.config import Rules
 from broadcast.incidents import rows
 from broadcast.incidents.grouping import Group, Limits
-from broadcast.incidents.lifecycle import Absent, advance
+from broadcast.incidents.lifecycle import DownDevice, advance
 from broadcast.incidents.places import Places, load_places, operator_name
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.heartbeats import presence_thresholds
@@ -19,18 +19,18 @@ from broadcast.telemetry.sweep import listening
 
 
 def limits_of(rules: Rules) -> Limits:
-    """When devices count as fallen together, from the settings."""
+    """Limits within which losses count as one outage, from the settings."""
     return Limits(
         window=rules.incident_window,
         devices=rules.incident_devices,
         share=rules.incident_share,
-        # One fall of a device in each window, whatever the settings say.
+        # One loss of a device in each window, whatever the settings say.
         calm=max(rules.incident_calm, rules.incident_window),
         hold=timedelta(seconds=rules.heartbeat_seconds) * 1.5,
     )
 
 
-class _News(NamedTuple):
+class _Mismatch(NamedTuple):
     """A device that is down and in no incident, or in one and not down."""
 
     device_id: int
@@ -47,7 +47,7 @@ _DOWN = """
     WHERE p.presence IN ('silent', 'offline')
 """
 
-_NEWS = sa.text(f"""
+_MISMATCHES = sa.text(f"""
     SELECT COALESCE(down.device_id, known.device_id), down.presence, down.last_seen_at
     FROM ({_DOWN}) AS down
     FULL JOIN (SELECT device_id FROM incident_falls WHERE returned_at IS NULL) AS known
@@ -78,60 +78,60 @@ _RETURNED = sa.text("""
     WHERE f.returned_at IS NULL
     GROUP BY f.device_id
 """)
-"""When devices came back; also of those that fell again while nobody watched."""
+"""Returns of devices; also of those that were lost again between two passes."""
 
 _OPERATORS = sa.text("SELECT device_id, operator FROM device_presence")
 
 
 class Watch:
-    """Judges who fell together. Remembers only what saves work: all that counts is stored."""
+    """Finds correlated outages. Remembers only what saves work: everything else is stored."""
 
     def __init__(self, rules: Rules) -> None:
         self._limits = limits_of(rules)
-        self._patience = presence_thresholds(rules)
+        self._thresholds = presence_thresholds(rules)
         self._places: Places | None = None
-        self._waiting: set[_News] | None = None
-        """Devices that the last pass left alone: silent by themselves, not yet offline."""
+        self._pending: set[_Mismatch] | None = None
+        """Devices that the last pass left alone: silent on their own, not yet offline."""
         self._held_until: datetime | None = None
 
     async def judge(self, session: AsyncSession, now: datetime) -> bool:
-        """Open, extend and close incidents; returns whether there was anything to look at.
+        """Open, extend and close incidents; return whether there was anything to do.
 
         Nothing happens while the server has never listened: then nobody is known to be down.
         """
         span = await listening(session)
         if span is None:
             return False
-        known_until = span.until - self._patience.silent
-        news = {_News(*row) for row in await session.execute(_NEWS)}
+        known_until = span.until - self._thresholds.silent
+        mismatches = {_Mismatch(*row) for row in await session.execute(_MISMATCHES)}
         if (
-            news == self._waiting
+            mismatches == self._pending
             and (self._held_until is None or known_until < self._held_until)
             and not await self._is_over(session, known_until, now)
         ):
             return False
         self._places = await load_places(session, now.astimezone(LOCAL).date(), self._places)
         stored = await rows.load(session)
-        absent = {
-            device_id: Absent(device_id, last_seen_at, presence == "offline")
+        down_devices = {
+            device_id: DownDevice(device_id, last_seen_at, presence == "offline")
             for device_id, presence, last_seen_at in await session.execute(sa.text(_DOWN))
             if device_id in self._places.devices
         }
         groups = await _groups(session, self._places)
-        course = advance(
+        changes = advance(
             stored.open,
-            absent,
+            down_devices,
             dict(list(await session.execute(_RETURNED))),
             groups,
             self._limits,
             now=now,
             known_until=known_until,
-            offline=self._patience.offline,
+            offline=self._thresholds.offline,
         )
-        await rows.store(session, stored, course, self._places, now)
-        self._held_until = course.held_until
-        down = {each.device_id for entry in course.open for each in entry.absences}
-        self._waiting = {each for each in news if each.device_id not in down}
+        await rows.store(session, stored, changes, self._places, now)
+        self._held_until = changes.held_until
+        down = {each.device_id for update in changes.open for each in update.losses}
+        self._pending = {each for each in mismatches if each.device_id not in down}
         await rows.measure(session)
         return True
 

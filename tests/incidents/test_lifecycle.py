@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.incidents.grouping import Group, Kind
-from broadcast.incidents.lifecycle import Absence, Absent, Course, Key, Open, advance
+from broadcast.incidents.lifecycle import (
+    DownDevice,
+    IncidentChanges,
+    LossKey,
+    OpenIncident,
+    TrackedLoss,
+    advance,
+)
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.incidents.test_grouping import LIMITS, PLACES, devices_in, province
 
@@ -27,8 +34,8 @@ class World:
     places: dict[int, list[Group]] = field(default_factory=lambda: PLACES)
     down: dict[int, datetime] = field(default_factory=dict)
     back: dict[int, datetime] = field(default_factory=dict)
-    open: list[Open] = field(default_factory=list)
-    closed: dict[int, tuple[datetime, frozenset[Key]]] = field(default_factory=dict)
+    open: list[OpenIncident] = field(default_factory=list)
+    closed: dict[int, tuple[datetime, frozenset[LossKey]]] = field(default_factory=dict)
     superseded: set[int] = field(default_factory=set)
     ids: int = 0
 
@@ -41,58 +48,64 @@ class World:
             if self.down.pop(device, None):
                 self.back[device] = at
 
-    def look(self, now: datetime) -> Course:
+    def look(self, now: datetime) -> IncidentChanges:
         """Two passes, the second of which closes what the first saw recovered."""
-        course = self._pass(now)
+        changes = self._pass(now)
         self._pass(now)
-        return course
+        return changes
 
-    def _pass(self, now: datetime) -> Course:
+    def _pass(self, now: datetime) -> IncidentChanges:
         """Silence is known after two and a half minutes, as the sweep finds it."""
-        absent = {
-            device: Absent(device, at, now - at >= OFFLINE)
+        down_devices = {
+            device: DownDevice(device, at, now - at >= OFFLINE)
             for device, at in self.down.items()
             if now - at >= SILENT
         }
         before = {incident.id: incident for incident in self.open}
         recovered = {incident.id for incident in self.open if incident.recovered_at is not None}
-        course = advance(
-            self.open, absent, self.back, self.places, LIMITS,
+        changes = advance(
+            self.open, down_devices, self.back, self.places, LIMITS,
             now=now, known_until=now - SILENT, offline=OFFLINE,
         )  # fmt: skip
-        self.superseded |= course.superseded.keys()
-        for id_, at in course.closed.items():
+        self.superseded |= changes.superseded.keys()
+        for id_, at in changes.closed.items():
             assert id_ not in self.closed
-            self.closed[id_] = at, frozenset(each.key for each in before[id_].absences)
+            self.closed[id_] = at, frozenset(each.key for each in before[id_].losses)
         self.open = []
-        for entry in course.open:
-            if entry.id is None:
+        for update in changes.open:
+            if update.id is None:
                 self.ids += 1
-            id_ = self.ids if entry.id is None else entry.id
-            noticed_at = now if entry.id is None else before[id_].noticed_at
-            self.open.append(Open(id_, entry.group, noticed_at, entry.absences))
-        self.check(now, absent, recovered)
-        return course
+            id_ = self.ids if update.id is None else update.id
+            noticed_at = now if update.id is None else before[id_].noticed_at
+            self.open.append(OpenIncident(id_, update.group, noticed_at, update.losses))
+        self.check(now, down_devices, recovered)
+        return changes
 
-    def check(self, now: datetime, absent: dict[int, Absent], recovered: set[int]) -> None:
+    def check(
+        self, now: datetime, down_devices: dict[int, DownDevice], recovered: set[int]
+    ) -> None:
         ids = [incident.id for incident in self.open]
         assert len(ids) == len(set(ids))
         assert not set(ids) & (self.closed.keys() | self.superseded)
-        places = [each for incident in self.open for each in incident.absences]
+        places = [each for incident in self.open for each in incident.losses]
         down = [each.device_id for each in places if each.returned_at is None]
         assert len(down) == len(set(down))
-        assert {d for d, each in absent.items() if each.offline} <= set(down) <= set(absent)
+        assert (
+            {d for d, each in down_devices.items() if each.offline}
+            <= set(down)
+            <= set(down_devices)
+        )
         keys = {each.key for each in places}
         assert len(keys) == len(places)
         for _, once in self.closed.values():
             assert not once & keys
         for incident in self.open:
-            assert incident.absences
+            assert incident.losses
             over = incident.recovered_at
             if (
                 incident.id in recovered
                 and over is not None
-                and not incident.is_young(now, LIMITS)
+                and not incident.may_change(now, LIMITS)
             ):
                 assert over + LIMITS.calm > now - SILENT
 
@@ -101,7 +114,7 @@ class World:
         return {
             (
                 incident.group,
-                frozenset(e.device_id for e in incident.absences if not e.returned_at),
+                frozenset(e.device_id for e in incident.losses if not e.returned_at),
             )
             for incident in self.open
         }
@@ -112,7 +125,7 @@ def test_feed_is_one_incident_from_its_fall_to_its_return() -> None:
     world.fall(feed, EIGHT)
     world.look(EIGHT + 4 * MINUTE)
     (incident,) = world.open
-    assert (incident.group, len(incident.absences)) == (FEED, 10)
+    assert (incident.group, len(incident.losses)) == (FEED, 10)
     world.rise(feed, EIGHT + 50 * MINUTE)
     world.look(EIGHT + 51 * MINUTE)
     assert world.open[0].recovered_at == EIGHT + 50 * MINUTE
@@ -133,7 +146,7 @@ def test_flapping_member_opens_no_second_incident() -> None:
         world.fall(feed[:1], at + 5 * MINUTE)
         world.look(at + 8 * MINUTE)
     (incident,) = world.open
-    assert (world.ids, len(incident.absences)) == (1, 10)
+    assert (world.ids, len(incident.losses)) == (1, 10)
 
 
 def test_single_device_that_was_back_for_a_moment_is_still_offline() -> None:
@@ -171,7 +184,7 @@ def test_incident_of_a_commune_is_taken_over_by_the_one_it_was_part_of() -> None
     world.look(EIGHT + 6 * MINUTE)
     (grown,) = world.open
     assert (grown.id, grown.group) == (small.id, operator)
-    assert len(grown.absences) == len(devices_in(operator))
+    assert len(grown.losses) == len(devices_in(operator))
 
 
 def test_singles_are_absorbed_by_the_group_that_they_were_the_first_of() -> None:
@@ -181,10 +194,10 @@ def test_singles_are_absorbed_by_the_group_that_they_were_the_first_of() -> None
     world.look(EIGHT + 12 * MINUTE)
     assert {incident.group.kind for incident in world.open} == {Kind.DEVICE}
     world.fall(feed[2:], EIGHT)
-    course = world.look(EIGHT + 13 * MINUTE)
+    changes = world.look(EIGHT + 13 * MINUTE)
     (incident,) = world.open
-    assert (incident.group, len(incident.absences), incident.id) == (FEED, 10, 1)
-    assert course.superseded == {2: 1}
+    assert (incident.group, len(incident.losses), incident.id) == (FEED, 10, 1)
+    assert changes.superseded == {2: 1}
 
 
 def test_device_that_is_taken_down_leaves_its_incident() -> None:
@@ -198,12 +211,12 @@ def test_device_that_is_taken_down_leaves_its_incident() -> None:
 
 def test_while_the_server_was_away_nothing_is_over() -> None:
     feed = devices_in(FEED)
-    back = [Absence(d, EIGHT, EIGHT, EIGHT + MINUTE) for d in feed]
-    course = advance(
-        [Open(1, FEED, EIGHT, back)], {}, {}, PLACES, LIMITS,
+    back = [TrackedLoss(d, EIGHT, EIGHT, EIGHT + MINUTE) for d in feed]
+    changes = advance(
+        [OpenIncident(1, FEED, EIGHT, back)], {}, {}, PLACES, LIMITS,
         now=EIGHT + 600 * MINUTE, known_until=EIGHT + 5 * MINUTE, offline=OFFLINE,
     )  # fmt: skip
-    assert (len(course.open), course.closed) == (1, {})
+    assert (len(changes.open), changes.closed) == (1, {})
 
 
 # --- properties ----------------------------------------------------------------------------------
