@@ -52,7 +52,7 @@ async def withdraw(world: World, session: AsyncSession, schedule_id: UUID) -> No
 
 
 async def leave_out(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    await edits.leave_out(session, await first(session, schedule_id), LAN, world.now)
+    await edits.cancel_occurrence(session, await first(session, schedule_id), LAN, world.now)
 
 
 async def move(world: World, session: AsyncSession, schedule_id: UUID) -> None:

@@ -17,10 +17,9 @@ from broadcast.devices.model import Installation
 from broadcast.kit.clock import LOCAL
 from broadcast.plays import closer
 from broadcast.plays.closer import OVERDUE, close_due
-from broadcast.plays.ledger import plan
 from broadcast.plays.model import JournalRecord, Play
 from broadcast.plays.reports import UNPLANNED
-from broadcast.schedules.model import Occurrence
+from broadcast.schedules.model import Occurrence, OccurrenceState
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.examples import examples
 from tests.plays.world import SECONDS, WAIT, World, ended, started
@@ -74,7 +73,7 @@ async def test_late_journal_restates_the_month_of_its_play(
         await hang(world, "D-3", hung_at)
     occurrence = await world.occurrence(starts_at, recurrence_at=starts_at + number * SECOND)
     month = (starts_at + number * SECOND).astimezone(LOCAL)
-    await plan(world.session, [occurrence], starts_at - DAY)
+    await world.plan([occurrence], starts_at - DAY)
     assert await partition(world, occurrence) == f"plays_{month:%Y%m}"
 
     closed_at = occurrence.ends_by + WAIT
@@ -117,7 +116,7 @@ async def test_record_of_a_month_that_is_gone_is_kept_and_confirmed(world: World
     old = local(2025, 1, 31, 23, 30)
     await hang(world, "D-1", old - DAY)
     occurrence = await world.occurrence(old)
-    await plan(world.session, [occurrence], old - DAY)
+    await world.plan([occurrence], old - DAY)
     await world.session.execute(sa.text("DROP TABLE plays_202501"))
     before = UNPLANNED._value.get()
     outcome = await world.report(
@@ -158,7 +157,7 @@ async def test_device_that_comes_back_after_sixty_days_is_drained_in_bounded_tim
     for start in range(0, count, 1000):
         batch = [occurrence_id for occurrence_id, _ in known[start : start + 1000]]
         rows = await world.session.scalars(sa.select(Occurrence).where(Occurrence.id.in_(batch)))
-        await plan(world.session, rows.all(), first - DAY)
+        await world.plan(rows.all(), first - DAY)
     now = EIGHT + DAY
     while await close_due(world.session, now, WAIT) == closer.BATCH:
         pass
@@ -223,9 +222,9 @@ async def test_closer_leaves_nothing_open(steps: Any, world: World) -> None:
             await close_due(world.session, now, WAIT)
             await killed.rollback()
         elif step == "cancel":
-            occurrence.state, occurrence.cancel_reason = "cancelled", "x"  # type: ignore[assignment]
+            occurrence.state, occurrence.cancel_reason = OccurrenceState.CANCELLED, "x"
             await world.session.flush()
-            await plan(world.session, [occurrence], now)
+            await world.plan([occurrence], now)
         else:
             now += timedelta(hours=1)
     end = max(now, made[-1].ends_by) + WAIT

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from broadcast.areas.topology import touch
-from broadcast.plays.ledger import month_of, plan
+from broadcast.plays.ledger import month_of
 from broadcast.plays.model import Play
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.stations.model import ClusterVillage
@@ -40,7 +40,7 @@ async def regain(world: World, cluster: str, village: str) -> None:
 async def test_every_targeted_cluster_gets_one_row(world: World) -> None:
     occurrence = await world.planned()
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
-    await plan(world.session, [occurrence.id], EIGHT - MINUTE)
+    await world.plan([occurrence], EIGHT - MINUTE)
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
     play = await world.play(occurrence)
     assert (play.starts_at, play.ends_by, play.month) == (
@@ -63,12 +63,12 @@ async def test_partition_that_is_missing_is_made(world: World) -> None:
 async def test_cluster_that_leaves_the_targets_is_cancelled_and_may_return(world: World) -> None:
     occurrence = await world.planned()
     await lose(world, "C-2")
-    await plan(world.session, [occurrence.id], EIGHT - MINUTE)
+    await world.plan([occurrence], EIGHT - MINUTE)
     assert await world.plays(occurrence) == {
         "C-1": PLANNED, "C-2": ("cancelled", "not_targeted"),
     }  # fmt: skip
     await regain(world, "C-2", "V-2")
-    await plan(world.session, [occurrence.id], EIGHT - SECOND)
+    await world.plan([occurrence], EIGHT - SECOND)
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
     assert await world.changes(occurrence) == [
         ("planned", "", "cancelled", "not_targeted", "targets"),
@@ -80,7 +80,7 @@ async def test_cluster_that_leaves_the_targets_is_cancelled_and_may_return(world
 async def test_targets_are_fixed_once_it_has_started(world: World) -> None:
     occurrence = await world.planned()
     await lose(world, "C-2")
-    await plan(world.session, [occurrence.id], EIGHT)
+    await world.plan([occurrence], EIGHT)
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
 
 
@@ -88,13 +88,13 @@ async def test_cluster_that_comes_after_the_start_is_not_expected_to_play(world:
     await lose(world, "C-2")
     occurrence = await world.planned()
     await regain(world, "C-2", "V-2")
-    await plan(world.session, [occurrence.id], EIGHT + SECOND)
+    await world.plan([occurrence], EIGHT + SECOND)
     assert await world.plays(occurrence) == {"C-1": PLANNED}
 
 
 async def test_occurrence_that_is_planned_late_gets_its_rows_all_the_same(world: World) -> None:
     occurrence = await world.occurrence()
-    await plan(world.session, [occurrence.id], EIGHT + SECOND)
+    await world.plan([occurrence], EIGHT + SECOND)
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
 
 
@@ -102,7 +102,7 @@ async def test_moved_occurrence_keeps_its_rows(world: World) -> None:
     occurrence = await world.planned()
     later = EIGHT + timedelta(hours=2)
     await change(world, occurrence, starts_at=later, ends_by=later + 5 * MINUTE)
-    await plan(world.session, [occurrence.id], EIGHT - MINUTE)
+    await world.plan([occurrence], EIGHT - MINUTE)
     play = await world.play(occurrence)
     assert (play.starts_at, play.ends_by) == (later, later + 5 * MINUTE)
 
@@ -113,7 +113,7 @@ async def test_cancelled_occurrence_cancels_what_has_not_sounded(world: World) -
     await change(
         world, occurrence, state=OccurrenceState.CANCELLED, cancel_reason="trùng lịch họp"
     )
-    await plan(world.session, [occurrence.id], EIGHT + MINUTE)
+    await world.plan([occurrence], EIGHT + MINUTE)
     assert await world.plays(occurrence) == {
         "C-1": ("playing", ""), "C-2": ("cancelled", "trùng lịch họp"),
     }  # fmt: skip
@@ -124,7 +124,7 @@ async def test_cancelled_occurrence_cancels_what_has_not_sounded(world: World) -
 async def test_cancelled_occurrence_that_sounded_after_all_says_so(world: World) -> None:
     occurrence = await world.planned()
     await change(world, occurrence, state=OccurrenceState.CANCELLED, cancel_reason="x")
-    await plan(world.session, [occurrence.id], EIGHT - MINUTE)
+    await world.plan([occurrence], EIGHT - MINUTE)
     await world.report(started(1, occurrence), ended(2, occurrence))
     assert await world.plays(occurrence) == {"C-1": ("played", ""), "C-2": ("cancelled", "x")}
     assert (await world.changes(occurrence))[-1] == ("cancelled", "x", "played", "", "report")
@@ -133,15 +133,15 @@ async def test_cancelled_occurrence_that_sounded_after_all_says_so(world: World)
 async def test_revived_occurrence_is_planned_again(world: World) -> None:
     occurrence = await world.planned()
     await change(world, occurrence, state=OccurrenceState.CANCELLED, cancel_reason="x")
-    await plan(world.session, [occurrence.id], BEFORE)
+    await world.plan([occurrence], BEFORE)
     await change(world, occurrence, state=OccurrenceState.PLANNED, cancel_reason=None)
-    await plan(world.session, [occurrence.id], BEFORE)
+    await world.plan([occurrence], BEFORE)
     assert await world.plays(occurrence) == {"C-1": PLANNED, "C-2": PLANNED}
 
 
 async def test_many_occurrences_are_planned_together(world: World) -> None:
     made = [await world.occurrence(EIGHT + n * timedelta(days=1)) for n in range(8)]
-    await plan(world.session, [occurrence.id for occurrence in made], BEFORE)
+    await world.plan(made, BEFORE)
     count = await world.session.scalar(sa.select(sa.func.count()).select_from(Play))
     assert count == 16
     assert world.schedule.targets == [{"area": COMMUNE}]

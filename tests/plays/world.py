@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,8 +16,7 @@ from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceK
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
-from broadcast.plays import reports
-from broadcast.plays.ledger import plan
+from broadcast.plays import ledger, reports
 from broadcast.plays.model import Play, PlayChange
 from broadcast.programmes.model import ProgrammeRevision
 from broadcast.schedules.model import (
@@ -25,6 +25,7 @@ from broadcast.schedules.model import (
     Schedule,
     ScheduleState,
 )
+from broadcast.schedules.targets import resolve_targets, target_resolver
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
 from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.model import (
@@ -84,10 +85,17 @@ class World:
         await self.session.flush()
         return made
 
+    async def plan(self, occurrences: Iterable[Occurrence], now: datetime) -> None:
+        """Plan the plays of these occurrences by their present targets."""
+        found = list(occurrences)
+        resolver = await target_resolver(self.session)
+        clusters = await resolve_targets(self.session, resolver, found)
+        await ledger.plan(self.session, found, clusters, now)
+
     async def planned(self, **changes: Any) -> Occurrence:
         """An occurrence in the ledger, planned the day before."""
         made = await self.occurrence(**changes)
-        await plan(self.session, [made], EIGHT - timedelta(days=1))
+        await self.plan([made], EIGHT - timedelta(days=1))
         return made
 
     async def play(self, occurrence: Occurrence, cluster: str = "C-1") -> Play:

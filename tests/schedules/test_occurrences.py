@@ -21,7 +21,7 @@ from broadcast.schedules.model import (
 )
 from broadcast.schedules.occurrences import (
     CHANGED,
-    LEFT_OUT,
+    CANCELLED_SINGLY,
     WITHDRAWN,
     cancel_unapproved,
     materialise,
@@ -142,7 +142,7 @@ async def test_what_was_left_out_stays_out(session: AsyncSession, daily: Schedul
     assert await materialise(session, NOW, HORIZON) == 2
     assert await materialise(session, NOW, HORIZON) == 0
     out = [row for row in await rows(session) if row.state is OccurrenceState.CANCELLED]
-    assert [row.cancel_reason for row in out] == [LEFT_OUT, LEFT_OUT]
+    assert [row.cancel_reason for row in out] == [CANCELLED_SINGLY, CANCELLED_SINGLY]
     assert [row.starts_at for row in out] == [local("2024-12-29T17:00"), local("2024-12-30T17:00")]
 
 

@@ -15,7 +15,7 @@ from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage, Unit
 from broadcast.devices.enrolment import DeviceFacts, enrol, install
 from broadcast.kit.errors import InvalidInput
-from broadcast.schedules.targets import Resolved, check, resolve, standing
+from broadcast.schedules.targets import Resolved, check, resolve_area, target_resolver
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.wire.fields import Codec
@@ -37,7 +37,7 @@ async def ids(session: AsyncSession) -> dict[str, int]:
 async def reach(
     session: AsyncSession, targets: list[dict[str, str]], on: date, meant_on: date = TODAY
 ) -> Resolved:
-    return await resolve(session, targets, meant_on, on)
+    return await (await target_resolver(session)).resolve(targets, meant_on, on)
 
 
 async def test_a_unit_that_stands_is_its_own_document(
@@ -175,7 +175,7 @@ def test_no_merger_ever_widens_a_target(world: World, data: st.DataObject) -> No
     meant, present = lineage.tree_on(meant_on), lineage.tree_on(on)
     code = data.draw(st.sampled_from(sorted(unit.code for unit in meant)))
     had = set(meant.villages(code))
-    scopes = standing(lineage, code, meant_on, on)
+    scopes = resolve_area(lineage, code, meant_on, on)
     reached = [village for scope in scopes for village in present.villages(scope)]
     assert set(reached) <= had
     assert len(reached) == len(set(reached))
@@ -188,7 +188,7 @@ def test_a_target_stands_for_itself_on_its_own_day(world: World) -> None:
     lineage = Lineage(world.units, world.steps)
     for day in world.days:
         for unit in lineage.tree_on(day):
-            assert standing(lineage, unit.code, day, day) == [unit.code]
+            assert resolve_area(lineage, unit.code, day, day) == [unit.code]
 
 
 @given(with_villages(), st.data())
@@ -200,4 +200,4 @@ def test_what_nothing_happened_to_stands_for_itself(world: World, data: st.DataO
     assume(unit.valid_from <= BEGIN + timedelta(0))
     touched = {step.new_code for step in world.steps} | {step.old_code for step in world.steps}
     assume(code not in touched and code != "51")
-    assert standing(lineage, code, BEGIN, last) == [code]
+    assert resolve_area(lineage, code, BEGIN, last) == [code]

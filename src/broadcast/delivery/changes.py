@@ -12,19 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.plays import ledger
 from broadcast.programmes import issue
 from broadcast.schedules.model import Occurrence
-from broadcast.schedules.targets import Ground
+from broadcast.schedules.targets import TargetResolver, resolve_targets, target_resolver
 
 
 class Changes:
     """Derives plays and dirty scopes from dirty occurrences."""
 
     def __init__(self) -> None:
-        self._ground: Ground | None = None
-        """What targets were last resolved against."""
+        self._resolver: TargetResolver | None = None
+        """Of the last transaction."""
 
     def forget(self) -> None:
-        """Read anew what targets are resolved against, whatever revision it says it has."""
-        self._ground = None
+        """Read units, clusters and devices anew, whatever revision of the topology is stored."""
+        self._resolver = None
 
     async def hand_on(
         self, session: AsyncSession, ids: Sequence[UUID], now: datetime
@@ -52,7 +52,9 @@ class Changes:
         """
         if not dirty:
             return []
-        self._ground = await ledger.plan(session, dirty, now, self._ground)
+        self._resolver = await target_resolver(session, self._resolver)
+        clusters = await resolve_targets(session, self._resolver, dirty)
+        await ledger.plan(session, dirty, clusters, now)
         scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
         await session.execute(
             _DONE, {"ids": [row.id for row in dirty], "scopes": sorted(scopes), "now": now}

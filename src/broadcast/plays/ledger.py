@@ -5,9 +5,10 @@ Targets are resolved again until the occurrence starts; what has started keeps i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,37 +16,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.settle import Reason
-from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.targets import Ground, ground
-
-"""Why a play is cancelled whose cluster has left the targets before the start."""
+from broadcast.schedules.model import Occurrence, OccurrenceState
 
 
 async def plan(
     session: AsyncSession,
     occurrences: Sequence[Occurrence],
+    clusters: Mapping[UUID, Collection[int]],
     now: datetime,
-    kept: Ground | None = None,
-) -> Ground:
+) -> None:
     """Make the ledger hold what these occurrences come to.
 
     Args:
         session: Transaction of the caller.
         occurrences: New or changed, or all of them after a change of targets; locked.
+        clusters: Those that each of them reaches (`schedules.targets.resolve_targets`).
         now: Decides what has started.
-        kept: What targets were resolved against before.
-
-    Returns:
-        What they were resolved against now.
     """
-    # Only now: read together with the occurrences a schedule may be older than they.
-    rows = await session.execute(
-        sa.select(Schedule.id, Schedule.targets, Schedule.targets_on).where(
-            Schedule.id.in_({each.schedule_id for each in occurrences})
-        )
-    )
-    targets = {id_: (whom, on) for id_, whom, on in rows}
-    whom = await ground(session, kept)
     months: set[date] = set()
     for occurrence in occurrences:
         month = month_of(occurrence.recurrence_at)
@@ -63,12 +50,9 @@ async def plan(
             cancelled = {"reason": occurrence.cancel_reason or "", "cause": "cancelled"}
             await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
             continue
-        on = occurrence.starts_at.astimezone(LOCAL).date()
-        reached = await whom.resolve(*targets[occurrence.schedule_id], on)
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
-        clusters = sorted(reached.cluster_ids)
-        await _plan(session, {**parameters, "clusters": clusters, "latest_at": latest_at})
-    return whom
+        reached = sorted(clusters[occurrence.id])
+        await _plan(session, {**parameters, "clusters": reached, "latest_at": latest_at})
 
 
 def month_of(recurrence_at: datetime) -> date:

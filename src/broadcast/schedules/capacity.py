@@ -28,7 +28,7 @@ from broadcast.schedules.occurrences import (
     starts_of,
 )
 from broadcast.schedules.rrule import Rule
-from broadcast.schedules.targets import Ground
+from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
 
 DAY = timedelta(days=1)
@@ -55,17 +55,16 @@ async def refuse_overfull(
 ) -> None:
     """Refuse a stored schedule by which a programme would come to more than a document holds.
 
-    Whoever asks holds the lock of the grid (`planning.alone`), so that two who ask at once do not
-    both find room.
+    The caller holds `planning.lock_schedule_grid`, so that two at once do not both find room.
 
     Raises:
         Conflict: With `scope`, `items`, `at_most`, and the first day on which it is too much.
     """
-    ground = await targets.ground(session)
+    resolver = await targets.target_resolver(session)
     days = _days_held(rules)
     until = now + LOOK_AHEAD
-    scopes = await _scopes(ground, schedule, now, until)
-    sounding = await _sharing(session, ground, scopes, now, until)
+    scopes = await _scopes(resolver, schedule, now, until)
+    sounding = await _sharing(session, resolver, scopes, now, until)
     most = [
         len(recurrence.times_of_day(each.rule, each.schedule.starts_at, LOCAL)) * (days + 1)
         + sum(moved is not None for moved in each.exceptions.values())
@@ -79,7 +78,7 @@ async def refuse_overfull(
         await asyncio.sleep(0)  # thousands of starts: others have their turn
         for start in starts_of(each.schedule, each.exceptions, now - LONGEST, until):
             on = start.starts_at.astimezone(LOCAL).date()
-            reached = await ground.resolve(each.schedule.targets, each.schedule.targets_on, on)
+            reached = await resolver.reach(each.schedule, on)
             for scope in scopes.intersection(reached.scopes):
                 held[scope].add(start.starts_at, start.starts_at + each.lasts, each.size)
     for scope, there in held.items():
@@ -141,7 +140,11 @@ def _days_held(rules: Rules) -> int:
 
 
 async def _sharing(
-    session: AsyncSession, ground: Ground, scopes: set[str], now: datetime, until: datetime
+    session: AsyncSession,
+    resolver: TargetResolver,
+    scopes: set[str],
+    now: datetime,
+    until: datetime,
 ) -> list[_Sounding]:
     """Schedules of which some programme of these scopes may hold items."""
     return [
@@ -153,15 +156,17 @@ async def _sharing(
             ITEM_BYTES + len(schedule.title.encode()),
         )
         for schedule, rule, seconds, exceptions in (await neighbours(session)).readable
-        if not scopes.isdisjoint(await _scopes(ground, schedule, now, until))
+        if not scopes.isdisjoint(await _scopes(resolver, schedule, now, until))
     ]
 
 
-async def _scopes(ground: Ground, schedule: Schedule, now: datetime, until: datetime) -> set[str]:
+async def _scopes(
+    resolver: TargetResolver, schedule: Schedule, now: datetime, until: datetime
+) -> set[str]:
     """Documents that carry a schedule, on any of the days to come."""
-    days = ground.days_of_change(now.astimezone(LOCAL).date(), until.astimezone(LOCAL).date())
+    days = resolver.days_of_change(now.astimezone(LOCAL).date(), until.astimezone(LOCAL).date())
     found: set[str] = set()
     for day in days:
-        resolved = await ground.resolve(schedule.targets, schedule.targets_on, day)
+        resolved = await resolver.reach(schedule, day)
         found.update(resolved.scopes)
     return found

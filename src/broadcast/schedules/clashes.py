@@ -18,7 +18,7 @@ from broadcast.schedules.neighbours import Neighbour
 from broadcast.schedules.occurrences import Exceptions, occurrence_id, rule_of
 from broadcast.schedules.recurrence import DAY
 from broadcast.schedules.rrule import Rule
-from broadcast.schedules.targets import Ground
+from broadcast.schedules.targets import TargetResolver
 
 DAYS = 3653
 """Ten years: twice round the leap years, and round any two rules whose intervals divide that.
@@ -69,17 +69,17 @@ def series(schedule: Schedule, seconds: float, exceptions: Exceptions) -> Series
 
 
 async def find(
-    ground: Ground, mine: Series, neighbours: Iterable[Neighbour], now: datetime
+    resolver: TargetResolver, mine: Series, neighbours: Iterable[Neighbour], now: datetime
 ) -> list[Overlap]:
     """The first clash with each other schedule, and those of starts that were moved with others.
 
     Args:
-        ground: What targets are resolved against.
+        resolver: What targets are resolved against.
         mine: The schedule that is to be saved; a stored state of it is not looked at.
         neighbours: All that is stored; only those of equal priority are looked at.
         now: What starts before is not looked at.
     """
-    found = [await _clash(ground, mine, mine, now)]
+    found = [await _clash(resolver, mine, mine, now)]
     for each in neighbours:
         if (
             each.schedule.priority != mine.schedule.priority
@@ -94,11 +94,13 @@ async def find(
             or other.moved(now)
             or grid.may_meet(times, mine.seconds, theirs, other.seconds)
         ):
-            found.append(await _clash(ground, mine, other, now))
+            found.append(await _clash(resolver, mine, other, now))
     return [clash for clash in found if clash is not None]
 
 
-async def _clash(ground: Ground, mine: Series, other: Series, now: datetime) -> Overlap | None:
+async def _clash(
+    resolver: TargetResolver, mine: Series, other: Series, now: datetime
+) -> Overlap | None:
     """The first clash of two schedules; of one with itself, where starts were moved."""
     begun = (now, mine.schedule.starts_at, other.schedule.starts_at)
     # The day before, because what sounds may reach over midnight; from today on, so that the days
@@ -108,8 +110,8 @@ async def _clash(ground: Ground, mine: Series, other: Series, now: datetime) -> 
         first = later
     moved = _around(mine.moved(now) | other.moved(now))
     bits: int | None = None if other is not mine else 0
-    for begin, end in ground.periods(min([first, *moved])):
-        ours, theirs = [await _reached(ground, each, begin) for each in (mine, other)]
+    for begin, end in resolver.periods(min([first, *moved])):
+        ours, theirs = [await _reached(resolver, each, begin) for each in (mine, other)]
         if ours.isdisjoint(theirs):
             continue
         if bits is None:
@@ -126,9 +128,8 @@ async def _clash(ground: Ground, mine: Series, other: Series, now: datetime) -> 
     return None
 
 
-async def _reached(ground: Ground, each: Series, on: date) -> frozenset[int]:
-    schedule = each.schedule
-    return (await ground.resolve(schedule.targets, schedule.targets_on, on)).cluster_ids
+async def _reached(resolver: TargetResolver, each: Series, on: date) -> frozenset[int]:
+    return (await resolver.reach(each.schedule, on)).cluster_ids
 
 
 def meeting_days(mine: Series, other: Series, first: date) -> int:

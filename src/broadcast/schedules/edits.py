@@ -1,6 +1,6 @@
 """Making, changing, dividing and withdrawing schedules, with every check, in one transaction.
 
-What has started is never changed. What was left out stays left out, whatever else is edited.
+What has started is never changed. A start that was cancelled stays so, whatever else is edited.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import (
-    LEFT_OUT,
+    CANCELLED_SINGLY,
     WITHDRAWN,
     cancel_coming,
     exceptions_of,
@@ -90,7 +90,9 @@ async def draft(
         InvalidInput: A field; says which.
     """
     number = wanted.get("bulletin_revision")
-    bulletin, revision = await planning.airable(session, bulletin_id, number, caller)
+    bulletin, revision = await planning.require_approved_revision(
+        session, bulletin_id, number, caller
+    )
     schedule = Schedule(
         id=uuid4(),
         bulletin_id=bulletin.id,
@@ -126,7 +128,7 @@ async def create(
         Conflict: It is not approved, or clashes with another schedule.
         BroadcastError: As `draft`.
     """
-    await planning.alone(session)
+    await planning.lock_schedule_grid(session)
     schedule, plan = await draft(session, bulletin_id, wanted, caller, rules, now)
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
@@ -152,9 +154,11 @@ async def change(
         BroadcastError: As `draft`.
     """
     _require_standing(schedule)
-    await planning.alone(session)
+    await planning.lock_schedule_grid(session)
     number = wanted.get("bulletin_revision", schedule.bulletin_revision)
-    bulletin, revision = await planning.airable(session, schedule.bulletin_id, number, caller)
+    bulletin, revision = await planning.require_approved_revision(
+        session, schedule.bulletin_id, number, caller
+    )
     stored = _stored(schedule, wanted)
     _put(schedule, bulletin, {**wanted, "bulletin_revision": revision.number})
     if "targets" in wanted:
@@ -265,7 +269,7 @@ async def move(
         raise Conflict(
             "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
         )
-    await planning.alone(session)
+    await planning.lock_schedule_grid(session)
     revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
     moved = ScheduleException(
         schedule_id=schedule.id, recurrence_at=row.recurrence_at, moved_to=to
@@ -280,17 +284,19 @@ async def move(
     log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
 
 
-async def leave_out(session: AsyncSession, row: Occurrence, caller: Caller, now: datetime) -> None:
-    """Leave one occurrence out; if it sounds already it is stopped.
+async def cancel_occurrence(
+    session: AsyncSession, row: Occurrence, caller: Caller, now: datetime
+) -> None:
+    """Cancel one occurrence; if it sounds already it is stopped.
 
     Raises:
         Conflict: It has ended, or is cancelled.
     """
     schedule = await _open(session, row, now)
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
-    row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, LEFT_OUT, True
+    row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, CANCELLED_SINGLY, True
     await notify(session, Channel.DISPATCH)
-    log.info("schedules.occurrence.left_out", occurrence_id=str(row.id), by=caller.person)
+    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.person)
 
 
 def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:

@@ -46,7 +46,7 @@ WITHDRAWN = "withdrawn"
 """Cancelled because the schedule or the revision was withdrawn."""
 CHANGED = "lịch phát đã đổi"
 """Cancelled because the schedule no longer comes to it."""
-LEFT_OUT = "bỏ riêng lần phát này"
+CANCELLED_SINGLY = "bỏ riêng lần phát này"
 """Cancelled by itself."""
 
 Exceptions = dict[datetime, datetime | None]
@@ -135,7 +135,7 @@ async def materialise(
         if id_ in wanted or row.state is OccurrenceState.CANCELLED or not near:
             continue
         left_out = row.recurrence_at in exceptions[row.schedule_id]
-        reason = LEFT_OUT if left_out else CHANGED
+        reason = CANCELLED_SINGLY if left_out else CHANGED
         count += _change(row, {"state": OccurrenceState.CANCELLED, "cancel_reason": reason})
     await session.flush()
     await _end(session, ids, now)
@@ -290,14 +290,14 @@ async def _wanted(
         )
     )
     exceptions = await exceptions_of(session, schedule_ids)
-    ground = await targets.ground(session)
+    resolver = await targets.target_resolver(session)
     wanted: dict[UUID, dict[str, Any]] = {}
     for schedule, bulletin, revision in rows:
         # A rule that was changed says nothing about the time before.
         begin = now if since >= now else min(max(since, schedule.changed_at), now)
         for planned in starts_of(schedule, exceptions[schedule.id], begin, until):
             on = planned.starts_at.astimezone(LOCAL).date()
-            reached = await ground.resolve(schedule.targets, schedule.targets_on, on)
+            reached = await resolver.reach(schedule, on)
             wanted[occurrence_id(schedule.id, planned.recurrence_at)] = _values(
                 schedule, bulletin, revision, planned, reached
             )

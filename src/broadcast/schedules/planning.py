@@ -31,10 +31,8 @@ from broadcast.schedules.occurrences import (
 )
 from broadcast.schedules.recurrence import DAY, Planned
 from broadcast.schedules.rrule import Rule
-from broadcast.schedules.targets import Ground
+from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.fields import BulletinClass
-
-"""Advisory lock of whoever adds to the grid: two who ask at once must not both find it free."""
 
 LOOK_AHEAD = timedelta(days=35)
 """From the first start: what is shown of all that it meets. Clashes are sought much further."""
@@ -43,7 +41,7 @@ MOST_SLOTS = 200
 
 
 class Reached(NamedTuple):
-    """What one target comes to on the day of the first start."""
+    """Clusters that one target reaches on the day of the first start."""
 
     target: dict[str, str]
     cluster_count: int
@@ -51,19 +49,19 @@ class Reached(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a schedule would come to."""
+    """Starts, overlaps and warnings of a schedule that is to be saved."""
 
     slots: list[Slot]
     """Its coming starts, by time."""
     overlaps: list[Overlap]
-    """Where it meets others at some loudspeaker."""
+    """Other items at the same loudspeakers at the same time."""
     checked_until: datetime
     """Up to when was looked for overlaps."""
     reached: list[Reached]
     warnings: list[str]
 
 
-async def airable(
+async def require_approved_revision(
     session: AsyncSession, bulletin_id: UUID, number: int | None, caller: Caller
 ) -> tuple[Bulletin, Revision]:
     """The approved revision that is to go on air: the named one, or the newest approved.
@@ -96,8 +94,8 @@ async def airable(
     return bulletin, revision
 
 
-async def alone(session: AsyncSession) -> None:
-    """Wait until nobody else adds to the grid; until the end of the transaction."""
+async def lock_schedule_grid(session: AsyncSession) -> None:
+    """Let no other transaction add to the grid: two that look at once must not both find room."""
     await lock(session, Lock.SCHEDULES)
 
 
@@ -124,19 +122,19 @@ async def plan(
     _check_moved(schedule, exceptions or {}, revision.seconds, rules, now)
     until = max(now + rules.horizon, first + LOOK_AHEAD)
     coming = starts_of(schedule, exceptions or {}, now, until)
-    ground = await targets.ground(session)
-    slots = await _slots(ground, schedule, revision.seconds, coming[:MOST_SLOTS])
+    resolver = await targets.target_resolver(session)
+    slots = await _slots(resolver, schedule, revision.seconds, coming[:MOST_SLOTS])
     others = await neighbours(session)
-    there = await _others(ground, slots, schedule, others.readable)
+    there = await _others(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
     mine = clashes.series(schedule, revision.seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
     later = [
         pair
-        for pair in await clashes.find(ground, mine, others.readable, now)
+        for pair in await clashes.find(resolver, mine, others.readable, now)
         if (pair.new.occurrence_id, pair.other.occurrence_id) not in seen
     ]
-    reached = await _reached(ground, schedule, first)
+    reached = await _reached(resolver, schedule, first)
     return Plan(
         slots=slots,
         overlaps=[*met, *later],
@@ -179,7 +177,7 @@ def _check_quiet(
 def _check_moved(
     schedule: Schedule, exceptions: Exceptions, seconds: float, rules: Rules, now: datetime
 ) -> None:
-    """What was moved is of the length of the revision, too, and counts on its day."""
+    """Check moved starts: they last as long as the revision, and count on their new day."""
     moved = sorted(at for at in exceptions.values() if at is not None and at >= now)
     grid.check_quiet(moved, seconds, rules.quiet_hours, LOCAL)
     for day in sorted({at.astimezone(LOCAL).date() for at in moved}):
@@ -196,9 +194,9 @@ def _check_moved(
 
 
 async def _slots(
-    ground: Ground, schedule: Schedule, seconds: float, starts: Iterable[Planned]
+    resolver: TargetResolver, schedule: Schedule, seconds: float, starts: Iterable[Planned]
 ) -> list[Slot]:
-    """What a schedule's starts take of the grid."""
+    """Return the slots of a schedule's starts."""
     length = timedelta(seconds=seconds)
     return [
         Slot(
@@ -207,26 +205,25 @@ async def _slots(
             planned.starts_at,
             planned.starts_at + length,
             schedule.priority,
-            await _clusters(ground, schedule, planned.starts_at),
+            await _clusters(resolver, schedule, planned.starts_at),
         )
         for planned in starts
     ]
 
 
-async def _clusters(ground: Ground, schedule: Schedule, at: datetime) -> frozenset[int]:
-    on = at.astimezone(LOCAL).date()
-    return (await ground.resolve(schedule.targets, schedule.targets_on, on)).cluster_ids
+async def _clusters(resolver: TargetResolver, schedule: Schedule, at: datetime) -> frozenset[int]:
+    return (await resolver.reach(schedule, at.astimezone(LOCAL).date())).cluster_ids
 
 
 async def _others(
-    ground: Ground,
+    resolver: TargetResolver,
     slots: Sequence[Slot],
     schedule: Schedule,
     neighbours: Iterable[Neighbour],
 ) -> list[Slot]:
-    """What other schedules come to around the slots, at clusters that they share.
+    """Return slots of other schedules around these, at clusters that they share.
 
-    Asked of the rules, not of the rows: those end at the horizon.
+    Derived from the rules, not of the rows: those end at the horizon.
     """
     if not slots:
         return []
@@ -235,7 +232,7 @@ async def _others(
     times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
     found: list[Slot] = []
     for other, rule, seconds, exceptions in neighbours:
-        reached = await _clusters(ground, other, slots[0].starts_at)
+        reached = await _clusters(resolver, other, slots[0].starts_at)
         if other.id == schedule.id or mine.isdisjoint(reached):
             continue
         theirs = recurrence.times_of_day(rule, other.starts_at, LOCAL)
@@ -243,16 +240,16 @@ async def _others(
         if moved or grid.may_meet(times, length, theirs, seconds):
             begin = slots[0].starts_at - timedelta(seconds=seconds)
             starts = starts_of(other, exceptions, begin, slots[-1].ends_at)
-            found += await _slots(ground, other, seconds, starts)
+            found += await _slots(resolver, other, seconds, starts)
     return found
 
 
-async def _reached(ground: Ground, schedule: Schedule, first: datetime) -> list[Reached]:
+async def _reached(resolver: TargetResolver, schedule: Schedule, first: datetime) -> list[Reached]:
     on = first.astimezone(LOCAL).date()
     found = []
     for target in schedule.targets:
-        clusters = (await ground.resolve([target], schedule.targets_on, on)).cluster_ids
-        found.append(Reached(target, len(clusters), await ground.equipped(clusters, on)))
+        clusters = (await resolver.resolve([target], schedule.targets_on, on)).cluster_ids
+        found.append(Reached(target, len(clusters), await resolver.equipped(clusters, on)))
     return found
 
 
@@ -297,7 +294,7 @@ async def collisions(
     rules: Rules,
     now: datetime,
 ) -> list[Overlap]:
-    """What one start meets at the time to which it is to be moved, its own schedule included.
+    """Return what one start overlaps at its new time, its own schedule included.
 
     Raises:
         InvalidInput: That time has passed, or lies in quiet hours.
@@ -314,9 +311,9 @@ async def collisions(
         moved.moved_to - LONGEST,
         moved.moved_to + LONGEST,
     )
-    ground = await targets.ground(session)
+    resolver = await targets.target_resolver(session)
     new = [Planned(moved.recurrence_at, moved.moved_to)]
-    slots = await _slots(ground, schedule, revision.seconds, new)
-    others = await _slots(ground, schedule, revision.seconds, siblings)
+    slots = await _slots(resolver, schedule, revision.seconds, new)
+    others = await _slots(resolver, schedule, revision.seconds, siblings)
     readable = (await neighbours(session)).readable
-    return grid.overlaps(slots, [*others, *await _others(ground, slots, schedule, readable)])
+    return grid.overlaps(slots, [*others, *await _others(resolver, slots, schedule, readable)])

@@ -135,15 +135,15 @@ async def move_here(
 
     Raises:
         Conflict: The revision is not approved; or a schedule cannot be moved: says which and why.
-        BroadcastError: As `planning.airable`.
+        BroadcastError: As `planning.require_approved_revision`.
     """
     chosen = Schedule.bulletin_revision != key[1]
     if earlier is not None:
         chosen = sa.and_(chosen, Schedule.bulletin_revision == earlier)
     of_bulletin = sa.and_(Schedule.bulletin_id == key[0], Schedule.state == ScheduleState.ACTIVE)
     schedules = await _hold(session, sa.and_(of_bulletin, chosen))
-    await planning.alone(session)
-    _, revision = await planning.airable(session, *key, caller)
+    await planning.lock_schedule_grid(session)
+    _, revision = await planning.require_approved_revision(session, *key, caller)
     for schedule in schedules:
         schedule.bulletin_revision, schedule.changed_at = revision.number, now
     await session.flush()

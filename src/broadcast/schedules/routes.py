@@ -233,7 +233,7 @@ async def change_occurrence(
     now = clock.now()
     row = await edits.get_occurrence(session, occurrence_id)
     if body.starts_at is None:
-        await edits.leave_out(session, row, caller, now)
+        await edits.cancel_occurrence(session, row, caller, now)
     else:
         await edits.move(session, row, body.starts_at, caller, settings.rules, now)
     return show_occurrence(row)

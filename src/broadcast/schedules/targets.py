@@ -1,4 +1,6 @@
-"""Whom a schedule reaches on a day: the documents that carry it and the clusters that hear it.
+"""Targets of a schedule → the documents that carry it on a day, and the clusters that hear it.
+
+The one place where targets are resolved: checks, occurrences and the ledger all ask here.
 
 A target follows its villages, not a dead code (docs/decisions/0004): a unit that has ended or
 grown since it was named stands for the villages it had, wherever they lie now, and never for the
@@ -9,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from itertools import pairwise
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +26,7 @@ from broadcast.areas.units import load_lineage, require_unit
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.stations.clusters import clusters_serving, stands_on
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence
 
@@ -31,7 +35,7 @@ Targets = Sequence[Mapping[str, Any]]
 
 
 class Resolved(NamedTuple):
-    """What the targets of a schedule come to on one day."""
+    """Documents and clusters that the targets of a schedule reach on one day."""
 
     scopes: list[str]
     """Documents: `area/{code}`, or `device/{device_id}` for a single cluster; sorted."""
@@ -71,38 +75,56 @@ async def check(session: AsyncSession, targets: Targets, on: date) -> None:
             )
 
 
-async def resolve(session: AsyncSession, targets: Targets, targets_on: date, on: date) -> Resolved:
-    """Scopes and clusters of a schedule's targets on a day; of many schedules ask the `ground`.
+async def target_resolver(
+    session: AsyncSession, kept: TargetResolver | None = None
+) -> TargetResolver:
+    """Return the resolver of this session, read anew once the topology is touched.
 
     Args:
         session: Open transaction.
-        targets: Areas and clusters, united.
-        targets_on: Day under whose units the area targets were meant.
-        on: Local day of the occurrence.
-    """
-    return await (await ground(session)).resolve(targets, targets_on, on)
-
-
-async def ground(session: AsyncSession, kept: Ground | None = None) -> Ground:
-    """What targets are resolved against, kept with the session until the topology is touched.
-
-    Args:
-        session: Open transaction.
-        kept: Of an earlier transaction, to be gone on with if the topology is still the same.
+        kept: One of an earlier transaction, used again if the topology is still the same.
     """
     revision = await session.scalar(sa.select(Topology.revision))
-    known: Ground | None = session.info.get(Ground, kept)
+    known: TargetResolver | None = session.info.get(TargetResolver, kept)
     if known is None or known.revision != revision:
-        known = Ground(
+        known = TargetResolver(
             session, revision, await load_lineage(session), await _days_of_change(session)
         )
     known.session = session
-    session.info[Ground] = known
+    session.info[TargetResolver] = known
     return known
 
 
-def standing(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
-    """Areas that a target named on one day stands for on another.
+async def resolve_targets(
+    session: AsyncSession, resolver: TargetResolver, occurrences: Iterable[Occurrence]
+) -> dict[UUID, frozenset[int]]:
+    """Return the clusters that stored occurrences reach by the present targets of their schedules.
+
+    Args:
+        session: Transaction that holds the occurrences. Only now are their schedules read: one
+            that was read together with them may be older than they.
+        resolver: Of this transaction.
+        occurrences: Each resolved on its local day; those that are cancelled reach nothing.
+    """
+    planned = [each for each in occurrences if each.state is OccurrenceState.PLANNED]
+    found = await session.execute(
+        sa.select(Schedule.id, Schedule.targets, Schedule.targets_on).where(
+            Schedule.id.in_({each.schedule_id for each in planned})
+        )
+    )
+    targets = {id_: (named, meant_on) for id_, named, meant_on in found}
+    return {
+        each.id: (
+            await resolver.resolve(
+                *targets[each.schedule_id], each.starts_at.astimezone(LOCAL).date()
+            )
+        ).cluster_ids
+        for each in planned
+    }
+
+
+def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
+    """Return the areas that a target named on one day stands for on another.
 
     1. A unit that goes on and took nothing in stands for itself.
     2. Any other stands for the villages it had, as they are called now, wherever they lie.
@@ -140,15 +162,15 @@ def _goes_on(lineage: Lineage, code: str, meant_on: date, on: date) -> bool:
 
 
 class _Day(NamedTuple):
-    """Who hears what on one day."""
+    """Clusters by area, clusters by code and devices by cluster on one day."""
 
     serving: dict[str, set[int]]
     clusters: dict[str, int]
     devices: dict[int, str]
 
 
-class Ground:
-    """Units of all days, clusters and devices of the days asked for; each read once.
+class TargetResolver:
+    """Resolves targets by units, clusters and devices of the days asked for; each read once.
 
     Attributes:
         revision: Of the topology it was read from.
@@ -170,14 +192,24 @@ class Ground:
         self._known: dict[tuple[str, date, date], Resolved] = {}
 
     async def resolve(self, targets: Targets, targets_on: date, on: date) -> Resolved:
-        """As the function of that name."""
+        """Return what targets reach on a day.
+
+        Args:
+            targets: Areas and clusters, united.
+            targets_on: Day under whose units the area targets were meant.
+            on: Local day of the occurrence.
+        """
         key = (repr(targets), self._as_of(targets_on), self._as_of(on))
         if key not in self._known:
             self._known[key] = await self._resolve(targets, *key[1:])
         return self._known[key]
 
+    async def reach(self, schedule: Schedule, on: date) -> Resolved:
+        """Return what a schedule reaches on a local day."""
+        return await self.resolve(schedule.targets, schedule.targets_on, on)
+
     async def equipped(self, cluster_ids: frozenset[int], on: date) -> int:
-        """How many of these clusters have a device on a day."""
+        """Return the number of these clusters that have a device on a day."""
         return len(cluster_ids & (await self._day(on)).devices.keys())
 
     def days_of_change(self, first: date, last: date) -> list[date]:
@@ -201,7 +233,7 @@ class Ground:
             code
             for target in targets
             if "area" in target
-            for code in standing(self._lineage, target["area"], targets_on, on)
+            for code in resolve_area(self._lineage, target["area"], targets_on, on)
         }
         single = {
             day.clusters[target["cluster"]]
