@@ -20,8 +20,8 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import (
-    CHANGED,
     CANCELLED_SINGLY,
+    CHANGED,
     WITHDRAWN,
     cancel_unapproved,
     materialise,
