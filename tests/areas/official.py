@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from functools import cache
 
-from broadcast.areas.imports import AREAS, LINEAGE, official_files
+from broadcast.areas.imports import official_files, read_steps, read_units
 from broadcast.areas.tree import Lineage, Step, Unit
-from broadcast.kit import sheets
+from broadcast.kit.sheets import RowErrors
 
 
 @cache
 def units() -> list[Unit]:
-    faults = sheets.Faults()
-    rows = sheets.read(AREAS, official_files()[0], faults)
-    faults.stop_if_any()
+    errors = RowErrors()
+    rows = read_units(official_files()[0], errors)
+    errors.raise_if_any()
     return [row.value for row in rows]
 
 
 @cache
 def steps() -> list[Step]:
-    faults = sheets.Faults()
-    rows = sheets.read(LINEAGE, official_files()[1], faults)
-    faults.stop_if_any()
+    errors = RowErrors()
+    rows = read_steps(official_files()[1], errors)
+    errors.raise_if_any()
     return [row.value for row in rows]
 
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.accounts.model import Role
-from broadcast.devices.enrolment import device_ids
+from broadcast.devices.model import Device
 from broadcast.kit import clock, db
 from broadcast.telemetry.model import DevicePresence, PresenceChange
 from broadcast.telemetry.presence import Presence
@@ -131,7 +132,7 @@ async def test_clusters_are_found_by_state(engine: AsyncEngine, client: httpx.As
         assert (await client.post(f"/clusters/{cluster}/device", json=body)).status_code == 200
     now = clock.now()
     async with db.transaction(engine) as session:
-        ids = await device_ids(session)
+        ids = dict((await session.execute(sa.select(Device.code, Device.id))).all())
         session.add(
             DevicePresence(
                 device_id=ids["D-1"], presence=Presence.OFFLINE, since=now, session=1, seq=1,
@@ -184,7 +185,7 @@ async def test_a_device_is_swapped_and_the_cluster_keeps_its_history(
     assert history[0]["removed_at"] == history[1]["installed_at"]
     assert (await client.get("/devices/D-2")).json()["cluster_code"] == "C-1"
     assert (await client.get("/devices/D-1/installations")).json() == history[:1]
-    assert codes(await client.get("/devices", params={"hanging": "false"})) == ["D-1"]
+    assert codes(await client.get("/devices", params={"installed": "false"})) == ["D-1"]
 
     answer = await client.post("/clusters/C-2/device", json={"device": "D-2"})
     assert answer.status_code == 409

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.delivery import fast_path, outbox
-from broadcast.devices.enrolment import retire, take_down
+from broadcast.devices import installations
+from broadcast.devices.enrolment import retire
 from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident
 from broadcast.indicators.rollup import KEPT_DAYS
@@ -93,12 +94,12 @@ async def test_every_device_gets_the_config_that_names_what_it_follows(world: Wo
     assert [key.kid for key in document.keys] == [key.kid for key in KEYS]
     assert [(q.from_, q.until) for q in document.quiet_hours] == [("22:00", "05:00")]
     async with db.transaction(world.engine) as session:
-        hung = await session.scalar(
+        installed_at = await session.scalar(
             sa.select(Installation.installed_at)
             .join(Device, Device.id == Installation.device_id)
             .where(Device.code == "D-V1")
         )
-    assert document.not_before == hung
+    assert document.not_before == installed_at
 
 
 async def test_nothing_new_is_published_twice(world: World) -> None:
@@ -724,7 +725,7 @@ async def test_a_correction_of_the_past_settles_its_plays_again(world: World) ->
     async with db.transaction(world.engine) as session:
         cluster = await find_cluster(session, "C-V1")
         assert cluster is not None
-        await take_down(session, cluster, NOW)
+        await installations.remove(session, cluster, NOW)
     await world.turn(after=timedelta(seconds=6))
     assert await world.plays() == [(PlayState.MISSED, "no_device")]
 

@@ -21,7 +21,7 @@ from broadcast.accounts.model import Role
 from broadcast.areas.topology import touch
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
-from broadcast.devices.enrolment import DeviceFacts
+from broadcast.devices.schemas import DeviceIn
 from broadcast.kit import db
 from broadcast.schedules import edits, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
@@ -249,8 +249,8 @@ async def test_a_device_is_told_its_newest_settings_wherever_they_change(
             async with db.transaction(world.engine) as session:
                 device = await enrolment.find_device(session, "D-V1")
                 assert device is not None
-                facts = DeviceFacts("D-V1", "", "", [Codec.OPUS], volume, 100)
-                await enrolment.describe(session, device, facts)
+                body = DeviceIn(codecs={Codec.OPUS}, volume=volume)
+                await enrolment.change(session, device, body)
 
         reached = await steps.run(lambda: deciding(world), at, set_volume)
         await world.turn()

@@ -1,4 +1,4 @@
-"""Enrolling devices and hanging them on clusters."""
+"""Enrolling devices and installing them on clusters."""
 
 from __future__ import annotations
 
@@ -9,19 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Topology
-from broadcast.devices.enrolment import (
-    DeviceFacts,
-    describe,
-    device_ids,
-    devices_kind,
-    enrol,
-    find_device,
-    install,
-    installed,
-    retire,
-    take_down,
-)
+from broadcast.devices.enrolment import change, enrol, find_device, retire
+from broadcast.devices.imports import devices_kind
+from broadcast.devices.installations import install, remove
 from broadcast.devices.model import Device, Installation
+from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.imports import KINDS, import_files
@@ -33,8 +25,11 @@ MORNING = datetime(2024, 8, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def facts(code: str, volume: int = 70) -> DeviceFacts:
-    return DeviceFacts(code, "TTX-4G", f"86000{code}", [Codec.OPUS, Codec.MP3], volume, 100)
+def facts(code: str, volume: int = 70) -> NewDeviceIn:
+    codecs = {Codec.OPUS, Codec.MP3}
+    return NewDeviceIn(
+        code=code, model="TTX-4G", serial=f"86000{code}", codecs=codecs, volume=volume
+    )
 
 
 async def cluster(session: AsyncSession, code: str) -> Cluster:
@@ -61,8 +56,21 @@ async def history(session: AsyncSession, code: str) -> list[tuple[str, datetime,
 
 
 async def present(session: AsyncSession, at: datetime) -> dict[str, str]:
-    codes = dict((await session.execute(sa.select(Cluster.id, Cluster.code))).all())
-    return {codes[key]: device.code for key, device in (await installed(session, at)).items()}
+    rows = await session.execute(
+        sa.select(Cluster.code, Device.code)
+        .select_from(Installation)
+        .join(Device, Device.id == Installation.device_id)
+        .join(Cluster, Cluster.id == Installation.cluster_id)
+        .where(
+            Installation.installed_at <= at,
+            sa.or_(Installation.removed_at.is_(None), Installation.removed_at > at),
+        )
+    )
+    return dict(rows.all())
+
+
+async def enrolled(session: AsyncSession) -> dict[str, int]:
+    return dict((await session.execute(sa.select(Device.code, Device.id))).all())
 
 
 @pytest.mark.postgres
@@ -79,7 +87,7 @@ async def test_a_swap_keeps_the_history_of_the_cluster(session: AsyncSession) ->
     assert await present(session, MORNING + HOUR) == {"C-1": "D-2"}
 
 
-async def test_hanging_a_device_again_changes_nothing(session: AsyncSession) -> None:
+async def test_installing_a_device_again_changes_nothing(session: AsyncSession) -> None:
     (device,) = await devices(session, "D-1")
     await install(session, device, await cluster(session, "C-1"), MORNING)
     revision = await session.scalar(sa.select(Topology.revision))
@@ -112,8 +120,8 @@ async def test_a_device_that_hangs_elsewhere_is_moved_only_when_asked(
 async def test_a_device_that_was_taken_down_can_hang_elsewhere(session: AsyncSession) -> None:
     (device,) = await devices(session, "D-1")
     await install(session, device, await cluster(session, "C-1"), MORNING)
-    assert await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
-    assert not await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
+    assert await remove(session, await cluster(session, "C-1"), MORNING + HOUR)
+    assert not await remove(session, await cluster(session, "C-1"), MORNING + HOUR)
     await install(session, device, await cluster(session, "C-2"), MORNING + HOUR)
     assert await present(session, MORNING + HOUR) == {"C-2": "D-1"}
 
@@ -122,18 +130,18 @@ async def test_a_device_that_was_taken_down_can_hang_elsewhere(session: AsyncSes
 async def test_the_past_of_a_cluster_is_not_rewritten(session: AsyncSession, at: datetime) -> None:
     first, second = await devices(session, "D-1", "D-2")
     await install(session, first, await cluster(session, "C-1"), MORNING)
-    await take_down(session, await cluster(session, "C-1"), MORNING + HOUR)
+    await remove(session, await cluster(session, "C-1"), MORNING + HOUR)
     with pytest.raises(Conflict, match="phải sau đó"):
         await install(session, second, await cluster(session, "C-1"), at)
     with pytest.raises(Conflict, match="phải sau đó"):
         await install(session, first, await cluster(session, "C-2"), at)
 
 
-async def test_taking_down_before_hanging_up_is_refused(session: AsyncSession) -> None:
+async def test_removal_before_installation_is_refused(session: AsyncSession) -> None:
     (device,) = await devices(session, "D-1")
     await install(session, device, await cluster(session, "C-1"), MORNING)
     with pytest.raises(Conflict, match="sửa thời điểm"):
-        await take_down(session, await cluster(session, "C-1"), MORNING)
+        await remove(session, await cluster(session, "C-1"), MORNING)
 
 
 async def test_a_cluster_takes_a_device_only_while_it_stands(session: AsyncSession) -> None:
@@ -167,24 +175,15 @@ async def test_a_retired_device_hangs_nowhere_and_its_code_is_not_used_again(
     with pytest.raises(Conflict, match="không dùng lại"):
         await enrol(session, facts("D-1"), MORNING)
     # What it still has to report is taken.
-    assert await device_ids(session) == {"D-1": device.id}
-
-
-async def test_only_the_clusters_asked_for_are_told(session: AsyncSession) -> None:
-    first, second = await devices(session, "D-1", "D-2")
-    one = await cluster(session, "C-1")
-    await install(session, first, one, MORNING)
-    await install(session, second, await cluster(session, "C-2"), MORNING)
-    assert (await installed(session, MORNING, [one.id])) == {one.id: first}
-    assert await installed(session, MORNING, []) == {}
+    assert await enrolled(session) == {"D-1": device.id}
 
 
 async def test_a_new_volume_is_counted_as_a_change_of_the_topology(session: AsyncSession) -> None:
     (device,) = await devices(session, "D-1")
     before = await session.scalar(sa.select(Topology.revision)) or 0
-    await describe(session, device, facts("D-1"))
+    await change(session, device, facts("D-1"))
     assert await session.scalar(sa.select(Topology.revision)) == before
-    await describe(session, device, facts("D-1", volume=50))
+    await change(session, device, facts("D-1", volume=50))
     assert await session.scalar(sa.select(Topology.revision)) == before + 1
 
 
@@ -239,18 +238,18 @@ async def test_a_wrong_device_is_refused_with_its_place(
 ) -> None:
     await sample.everything(session)
     await import_devices(session, HEADER + ROWS)
-    before = await device_ids(session)
+    before = await enrolled(session)
     with pytest.raises(InvalidInput) as error:
         await import_devices(session, HEADER + "D-8,TTX,opus,,,\n" + row + "\n")
     found = error.value.extra["errors"]
     assert isinstance(found, list)
     assert [(fault["row"], fault["column"]) for fault in found] == [(3, column)]
     assert says in found[0]["detail"]
-    assert await device_ids(session) == before
+    assert await enrolled(session) == before
 
 
-def box(code: str, model: str, serial: str) -> DeviceFacts:
-    return DeviceFacts(code, model, serial, [Codec.OPUS], 70, 100)
+def box(code: str, model: str, serial: str) -> NewDeviceIn:
+    return NewDeviceIn(code=code, model=model, serial=serial, codecs={Codec.OPUS})
 
 
 @pytest.mark.parametrize(
@@ -280,7 +279,7 @@ async def test_a_serial_number_is_one_box_of_its_model(
         await enrol(session, box("C-1", model, serial), MORNING)
     assert refused.value.field == "serial"
     with pytest.raises(InvalidInput):
-        await describe(session, other, box("B-2", model, serial))
+        await change(session, other, box("B-2", model, serial))
 
 
 async def test_a_box_that_was_retired_may_be_enrolled_under_a_new_code(
@@ -291,7 +290,7 @@ async def test_a_box_that_was_retired_may_be_enrolled_under_a_new_code(
     await retire(session, old, MORNING + HOUR)
     new = await enrol(session, box("A-2", "TTX-4G", "86"), MORNING + HOUR)
     assert (new.serial, new.retired_at) == ("86", None)
-    await describe(session, old, box("A-1", "TTX-4G", "86"))
+    await change(session, old, box("A-1", "TTX-4G", "86"))
 
 
 async def test_what_was_stored_twice_before_can_still_be_changed(session: AsyncSession) -> None:
@@ -300,9 +299,9 @@ async def test_what_was_stored_twice_before_can_still_be_changed(session: AsyncS
     two = await enrol(session, box("A-2", "TTX-4G", "87"), MORNING)
     two.serial = "86"
     await session.flush()
-    await describe(session, one, box("A-1", "TTX-4G", "86")._replace(volume=30))
+    await change(session, one, box("A-1", "TTX-4G", "86").model_copy(update={"volume": 30}))
     assert one.volume == 30
-    await describe(session, two, box("A-2", "TTX-4G", "87"))
+    await change(session, two, box("A-2", "TTX-4G", "87"))
 
 
 HEAD = "code,model,serial,codecs\n"

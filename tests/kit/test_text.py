@@ -17,7 +17,7 @@ from broadcast.api import create_app
 from broadcast.config import Settings
 from broadcast.kit import sheets
 from broadcast.kit.db import create_engine
-from broadcast.kit.sheets import Column, Faults, File, Sheet
+from broadcast.kit.sheets import File, RowErrors, Sheet
 from broadcast.kit.text import (
     FILLED_LINE,
     LINE,
@@ -92,15 +92,7 @@ class _Row(BaseModel):
     note: Line = ""
 
 
-_SHEET = Sheet(
-    kind="rows",
-    columns=[
-        Column("name", sheets.name()),
-        Column("note", sheets.text(), required=False, default=""),
-    ],
-    row=lambda name, note: (name, note),
-    key=("name",),
-)
+_SHEET = Sheet(kind="rows", model=_Row, key=("name",))
 
 _TYPED = st.text(
     st.one_of(
@@ -122,9 +114,8 @@ def _by_rest(name: str, note: str) -> tuple[str, str] | None:
 def _by_csv(name: str, note: str) -> tuple[str, str] | None:
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["name", "note"], [name, note]])
-    faults = Faults()
-    rows = sheets.read(_SHEET, File("rows.csv", file.getvalue().encode()), faults)
-    return rows[0].value if rows else None
+    rows = sheets.read(_SHEET, File("rows.csv", file.getvalue().encode()), RowErrors())
+    return (rows[0].value.name, rows[0].value.note) if rows else None
 
 
 @given(_TYPED, _TYPED)

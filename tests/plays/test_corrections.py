@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from broadcast.areas.model import Area
-from broadcast.devices import enrolment
+from broadcast.devices import enrolment, installations
 from broadcast.devices.model import Device, Installation
 from broadcast.indicators.model import VillageExclusion
 from broadcast.plays import corrections
@@ -38,25 +38,25 @@ async def settled(world: World, now: datetime = LATER, known: timedelta = 80 * D
     assert await world.session.scalar(sa.select(sa.func.count()).select_from(Correction)) == 0
 
 
-async def take_down(world: World, cluster: str, at: datetime) -> None:
-    await enrolment.take_down(world.session, world.clusters[cluster], at)
+async def uninstall(world: World, cluster: str, at: datetime) -> None:
+    await installations.remove(world.session, world.clusters[cluster], at)
 
 
-async def hang(world: World, device: str, cluster: str, at: datetime, **how: Any) -> None:
+async def install(world: World, device: str, cluster: str, at: datetime, **how: Any) -> None:
     box, place = world.devices[device], world.clusters[cluster]
-    await enrolment.install(world.session, box, place, at, **how)
+    await installations.install(world.session, box, place, at, **how)
 
 
 async def test_an_installation_put_down_later_settles_what_the_box_had_told(world: World) -> None:
-    """Hung at seven, played at eight, written down at two in the afternoon."""
-    await take_down(world, "C-1", EIGHT - 2 * HOUR)
+    """Installed at seven, played at eight, written down at two in the afternoon."""
+    await uninstall(world, "C-1", EIGHT - 2 * HOUR)
     occurrence = await world.planned()
     await world.report(started(1, occurrence), ended(2, occurrence), device="D-3")
     await close_due(world.session, CLOSED, WAIT)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "no_device")
     await settled(world)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "no_device")
-    await hang(world, "D-3", "C-1", EIGHT - HOUR)
+    await install(world, "D-3", "C-1", EIGHT - HOUR)
     await settled(world)
     play = await world.play(occurrence)
     assert (play.state, play.device_id) == ("played", world.devices["D-3"].id)
@@ -69,12 +69,12 @@ async def test_an_installation_put_down_later_settles_what_the_box_had_told(worl
 
 
 async def test_an_installation_of_after_the_start_leaves_it_as_it_is(world: World) -> None:
-    await take_down(world, "C-1", EIGHT - 2 * HOUR)
+    await uninstall(world, "C-1", EIGHT - 2 * HOUR)
     occurrence = await world.planned()
     await world.report(started(1, occurrence), ended(2, occurrence), device="D-3")
     await close_due(world.session, CLOSED, WAIT)
     before = await world.changes(occurrence)
-    await hang(world, "D-3", "C-1", EIGHT + HOUR)
+    await install(world, "D-3", "C-1", EIGHT + HOUR)
     await settled(world)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "no_device")
     assert await world.changes(occurrence) == before
@@ -84,7 +84,7 @@ async def test_what_was_taken_down_before_the_start_did_not_sound_there(world: W
     occurrence = await world.planned()
     await world.report(started(1, occurrence), ended(2, occurrence))
     assert (await world.plays(occurrence))["C-1"] == ("played", "")
-    await take_down(world, "C-1", EIGHT - HOUR)
+    await uninstall(world, "C-1", EIGHT - HOUR)
     await settled(world, now=LATER)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "no_device")
     assert (await world.changes(occurrence))[-1][-1] == "installations"
@@ -92,14 +92,14 @@ async def test_what_was_taken_down_before_the_start_did_not_sound_there(world: W
 
 async def test_a_box_that_was_moved_sounded_where_it_hung(world: World) -> None:
     """D-1 went from C-1 to C-2 at seven: its records are those of C-2."""
-    await take_down(world, "C-2", EIGHT - 2 * HOUR)
+    await uninstall(world, "C-2", EIGHT - 2 * HOUR)
     occurrence = await world.planned()
     await world.report(started(1, occurrence), ended(2, occurrence))
     await close_due(world.session, CLOSED, WAIT)
     assert await world.plays(occurrence) == {
         "C-1": ("played", ""), "C-2": ("missed", "no_device"),
     }  # fmt: skip
-    await hang(world, "D-1", "C-2", EIGHT - HOUR, move=True)
+    await install(world, "D-1", "C-2", EIGHT - HOUR, move=True)
     await settled(world)
     assert await world.plays(occurrence) == {
         "C-1": ("missed", "no_device"), "C-2": ("played", ""),
@@ -229,7 +229,7 @@ async def test_a_village_left_out_of_the_figures_changes_no_play(world: World) -
 async def test_ordinary_changes_of_today_leave_no_mark_behind(world: World) -> None:
     occurrence = await world.planned(recurrence_at=LATER + HOUR, starts_at=LATER + HOUR,
                                      ends_by=LATER + HOUR + 5 * MINUTE)  # fmt: skip
-    await hang(world, "D-3", "C-1", LATER)
+    await install(world, "D-3", "C-1", LATER)
     await settled(world)
     assert await world.changes(occurrence) == []
 
@@ -245,7 +245,7 @@ async def test_a_long_correction_is_taken_up_in_pieces(
     for number, occurrence in enumerate(rows):
         records = started(2 * number + 1, occurrence), ended(2 * number + 2, occurrence)
         await world.report(*records)
-    await take_down(world, "C-1", EIGHT - HOUR)
+    await uninstall(world, "C-1", EIGHT - HOUR)
     await settled(world)
     states = [(await world.plays(occurrence))["C-1"] for occurrence in rows]
     assert states == [("missed", "no_device")] * 7
@@ -261,6 +261,6 @@ async def test_what_is_known_no_more_around_a_silent_play_does_not_change_its_re
     assert (await world.plays(occurrence))["C-1"] == ("missed", "offline")
     told = await world.planned(recurrence_at=EIGHT + SECOND, starts_at=EIGHT + SECOND)
     await world.report(started(1, told), ended(2, told))
-    await take_down(world, "C-1", EIGHT - HOUR)
+    await uninstall(world, "C-1", EIGHT - HOUR)
     await settled(world, now=EIGHT + 100 * DAY)
     assert (await world.plays(told))["C-1"] == ("missed", "no_device")

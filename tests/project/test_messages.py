@@ -20,7 +20,7 @@ import broadcast
 import broadcast.cli  # imports whatever defines an error
 from broadcast.kit import errors
 from broadcast.kit.errors import BroadcastError
-from broadcast.web.validation import invalid
+from broadcast.kit.validation import invalid
 
 SOURCES = Path(broadcast.__file__).parent
 READING_ALOUD = SOURCES / "bulletins"

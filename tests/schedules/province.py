@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
-from broadcast.devices.enrolment import DeviceFacts, enrol, install
+from broadcast.devices.enrolment import enrol
+from broadcast.devices.installations import install
+from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.stations.clusters import find_cluster
@@ -33,8 +35,8 @@ async def build(session: AsyncSession) -> None:
     """Units, stations, clusters C-1, C-2 and C-4, and a device D-1, D-2, D-4 on each."""
     await sample.everything(session)
     for number in (1, 2, 4):
-        facts = DeviceFacts(f"D-{number}", "", "", [Codec.OPUS], 70, 100)
-        device = await enrol(session, facts, NOW - timedelta(days=30))
+        body = NewDeviceIn(code=f"D-{number}", codecs={Codec.OPUS})
+        device = await enrol(session, body, NOW - timedelta(days=30))
         cluster = await find_cluster(session, f"C-{number}")
         assert cluster is not None
         await install(session, device, cluster, NOW - timedelta(days=30))

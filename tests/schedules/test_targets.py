@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage, Unit
-from broadcast.devices.enrolment import DeviceFacts, enrol, install
+from broadcast.devices.enrolment import enrol
+from broadcast.devices.installations import install
+from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.targets import Resolved, check, resolve_area, target_resolver
 from broadcast.stations.clusters import find_cluster
@@ -94,7 +96,7 @@ async def test_a_cluster_is_reached_by_the_document_of_its_device(
     assert found == (["area/21253", "device/D-1"], {ids["C-1"]})
     cluster = await find_cluster(session, "C-1")
     assert cluster is not None
-    new = await enrol(session, DeviceFacts("D-9", "", "", [Codec.MP3], 70, 100), NOW)
+    new = await enrol(session, NewDeviceIn(code="D-9", codecs={Codec.MP3}), NOW)
     await install(session, new, cluster, NOW)
     found = await reach(session, [{"cluster": "C-1"}], TODAY)
     assert found == (["device/D-9"], {ids["C-1"]})

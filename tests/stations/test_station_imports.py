@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Topology
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Action, File
-from broadcast.stations.imports import KINDS, import_files, villages_served
+from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import (
     BaselineStation,
     Cluster,
@@ -22,6 +22,7 @@ from broadcast.stations.model import (
     Station,
     StationState,
 )
+from broadcast.stations.schemas import read_villages
 from tests.stations import sample
 
 TABLES = (Station, StationState, Plant, PlantState, Cluster, ClusterVillage, BaselineStation)
@@ -205,7 +206,7 @@ async def test_a_file_of_no_known_kind_is_refused_with_the_columns_of_each(
 
 
 def test_villages_are_primary_unless_said_otherwise() -> None:
-    assert villages_served("T-1; T-2:partial ;T-3:primary") == {
+    assert read_villages("T-1; T-2:partial ;T-3:primary") == {
         "T-1": Grade.PRIMARY,
         "T-2": Grade.PARTIAL,
         "T-3": Grade.PRIMARY,

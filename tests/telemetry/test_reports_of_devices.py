@@ -14,6 +14,7 @@ from broadcast.commands import answers
 from broadcast.commands.model import CommandResult
 from broadcast.devices import enrolment
 from broadcast.devices.model import Device
+from broadcast.devices.schemas import NewDeviceIn
 from broadcast.ingest import enrolment_cache as cache_module
 from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.telemetry import dead_letters, faults, readiness
@@ -22,6 +23,7 @@ from broadcast.telemetry.dead_letters import KEPT_BYTES, Budget, DeadLetter, Rej
 from broadcast.telemetry.faults import Report
 from broadcast.telemetry.model import DeadLetterRow, Fault, Readiness, Refusal
 from broadcast.wire import events
+from broadcast.wire.fields import Codec
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol, planned
 
 
@@ -250,8 +252,8 @@ async def test_device_that_knocked_is_known_as_soon_as_it_is_enrolled(
     roll = EnrolmentCache()
     await roll.load(session, {"A"})
     assert roll.get("A") is None
-    facts = enrolment.DeviceFacts("A", "", "", [], 70, 100)
-    device = await enrolment.enrol(session, facts, EIGHT)
+    body = NewDeviceIn(code="A", codecs={Codec.OPUS})
+    device = await enrolment.enrol(session, body, EIGHT)
     await roll.load(session, {"A"})
     assert roll.get("A") == device.id
 

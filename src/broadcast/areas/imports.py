@@ -15,44 +15,33 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import checks, records, villages
-from broadcast.areas.model import Area, Level, Part
+from broadcast.areas.model import Area, Level
+from broadcast.areas.schemas import StepRow, UnitRow
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Step, Unit
 from broadcast.areas.units import COLUMNS, load_steps
 from broadcast.kit import sheets
 from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.sheets import Column, Faults, File, Report, Row, Sheet
+from broadcast.kit.sheets import File, Report, Row, RowErrors, Sheet
 
 log = structlog.get_logger()
 
-AREAS = Sheet(
-    kind="areas",
-    columns=[
-        Column("code", sheets.code),
-        Column("level", sheets.choice(Level)),
-        Column("kind", sheets.name(40)),
-        Column("name", sheets.name()),
-        Column("parent_code", sheets.code, required=False),
-        Column("valid_from", sheets.day),
-        Column("valid_to", sheets.day, required=False),
-    ],
-    row=Unit,
-    key=("code", "valid_from"),
-)
+AREAS = Sheet(kind="areas", model=UnitRow, key=("code", "valid_from"))
+LINEAGE = Sheet(kind="lineage", model=StepRow, key=("old_code", "new_code", "effective_on"))
 
-LINEAGE = Sheet(
-    kind="lineage",
-    columns=[
-        Column("old_code", sheets.code),
-        Column("new_code", sheets.code),
-        Column("effective_on", sheets.day),
-        Column("part", sheets.choice(Part)),
-        Column("legal_act", sheets.text(), required=False, default=""),
-    ],
-    row=Step,
-    key=("old_code", "new_code", "effective_on"),
-)
+
+def read_units(file: File, errors: RowErrors) -> list[Row[Unit]]:
+    """Units of areas.csv; what cannot be read is added to `errors`."""
+    rows = sheets.read(AREAS, file, errors)
+    return [Row(row.number, Unit(**dict(row.value))) for row in rows]
+
+
+def read_steps(file: File, errors: RowErrors) -> list[Row[Step]]:
+    """Acts of lineage.csv; what cannot be read is added to `errors`."""
+    rows = sheets.read(LINEAGE, file, errors)
+    return [Row(row.number, Step(**dict(row.value))) for row in rows]
+
 
 TWO_TIERS_FROM = date(2025, 7, 1)
 """First day of the present units everywhere (Luật 72/2025/QH15): what `vietnam-provinces` has."""
@@ -95,14 +84,14 @@ async def import_areas(
         InvalidInput: With `errors`; nothing is changed.
         TooLarge: A file exceeds `sheets.MAX_BYTES`.
     """
-    faults = Faults()
-    units = sheets.read(AREAS, areas, faults) if areas else []
-    steps = sheets.read(LINEAGE, lineage, faults) if lineage else []
-    faults.stop_if_any()
+    errors = RowErrors()
+    units = read_units(areas, errors) if areas else []
+    steps = read_steps(lineage, errors) if lineage else []
+    errors.raise_if_any()
     await records.lock(session)
     stored_units, stored_steps = await _stored(session)
     if areas:
-        _refuse_similar(areas, units, [] if replace else stored_units, faults)
+        _refuse_similar(areas, units, [] if replace else stored_units, errors)
     wanted_units = _joined_units(
         [] if areas and replace else stored_units, [row.value for row in units]
     )
@@ -116,13 +105,13 @@ async def import_areas(
         file, number = places.get(records.identity(where), (areas or lineage, None))
         assert file is not None
         what = "" if number else f"dòng đã lưu {' '.join(map(str, records.identity(where)))}: "
-        faults.add(file.name, number, column, what + detail)
-    faults.stop_if_any()
+        errors.add(file.name, number, column, what + detail)
+    errors.raise_if_any()
     return await _store(session, wanted_units, wanted_steps, dry_run)
 
 
 def _refuse_similar(
-    file: File, rows: Iterable[Row[Unit]], stored: Iterable[Unit], faults: Faults
+    file: File, rows: Iterable[Row[Unit]], stored: Iterable[Unit], errors: RowErrors
 ) -> None:
     """Find new codes that resemble another of their level: `00123` and `123` of a spreadsheet.
 
@@ -139,7 +128,7 @@ def _refuse_similar(
         try:
             known[unit.level].admit(unit.code)
         except InvalidInput as error:
-            faults.add(file.name, row.number, "code", error.reason)
+            errors.add(file.name, row.number, "code", error.reason)
 
 
 def _joined_units(stored: Iterable[Unit], rows: Sequence[Unit]) -> list[Unit]:
@@ -161,8 +150,8 @@ def _joined_units(stored: Iterable[Unit], rows: Sequence[Unit]) -> list[Unit]:
 
 
 def _joined_steps(stored: Iterable[Step], rows: Sequence[Step]) -> list[Step]:
-    told = {(row.old_code, row.effective_on) for row in rows}
-    return [step for step in stored if (step.old_code, step.effective_on) not in told] + [*rows]
+    named = {(row.old_code, row.effective_on) for row in rows}
+    return [step for step in stored if (step.old_code, step.effective_on) not in named] + [*rows]
 
 
 async def load_current(session: AsyncSession, province: str, *, dry_run: bool = False) -> Report:

@@ -7,93 +7,34 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import File, Form, Query, Response, UploadFile
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from broadcast.accounts.auth import Admin, CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.areas import imports, units, villages
-from broadcast.areas.model import Area, Level, Part
+from broadcast.areas.model import Area, Level
 from broadcast.areas.placement import Registered
+from broadcast.areas.schemas import (
+    ActOut,
+    AreaDetailOut,
+    AreaOut,
+    LineageOut,
+    SuccessorOut,
+    UnplacedOut,
+    VillageIn,
+    VillageOut,
+)
 from broadcast.areas.tree import Lineage, Successor
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.sheets import Report
-from broadcast.kit.text import FILLED_LINE, FilledLine, clean_filled_line
 from broadcast.kit.times import Day
 from broadcast.web.fields import AsOf, DryRun
 from broadcast.web.files import received
-from broadcast.web.rest import Body, Page, PageQuery, Session, paged
-from broadcast.wire.topics import CODE
+from broadcast.web.rest import Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["areas"])
 
 Replace = Annotated[bool, Form(description="bỏ những dòng đã lưu mà tệp không có")]
-
-
-class AreaView(BaseModel):
-    """A unit as it is on a day."""
-
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": {
-                "code": "21262",
-                "level": "commune",
-                "kind": "xã",
-                "name": "Xã An Phú",
-                "parent_code": "522",
-                "valid_from": "2025-01-01",
-                "valid_to": "2025-06-30",
-            }
-        },
-    )
-
-    code: str
-    level: Level
-    kind: str
-    name: str
-    parent_code: str | None
-    valid_from: Day
-    valid_to: Day | None
-
-
-class AreaDetail(AreaView):
-    """A unit with what is above it and how much is below."""
-
-    chain: list[AreaView]
-    """Upward, nearest first."""
-    counts: dict[Level, int]
-    """Units of each level below it."""
-
-
-class SuccessorView(BaseModel):
-    """A unit that another lives on in, or comes from."""
-
-    code: str
-    name: str
-    part: Part
-
-
-class ActView(BaseModel):
-    """A row of the lineage."""
-
-    old_code: str
-    new_code: str
-    effective_on: Day
-    part: Part
-    legal_act: str
-
-
-class LineageView(BaseModel):
-    """What a unit came from and what became of it."""
-
-    unit: AreaView
-    origins_on: Day
-    origins: list[SuccessorView]
-    successors_on: Day
-    successors: list[SuccessorView]
-    acts: list[ActView]
-    """Acts that named the unit as old or as new."""
 
 
 @router.get("/areas", summary="Đơn vị hành chính của một ngày")
@@ -104,20 +45,20 @@ async def list_areas(
     as_of: AsOf = None,
     level: Level | None = None,
     under: Annotated[str | None, Query(description="mã đơn vị cấp trên")] = None,
-) -> Page[AreaView]:
+) -> Page[AreaOut]:
     """The units of a day by code; `under` lists what lies in a unit, at any depth."""
     on = as_of or clock.today()
     if under is not None:
         await units.require_unit(session, "under", under, on)
     statement = units.units_statement(on, level=level, under=under)
     rows, following = await paged(session, statement, [Area.code], paging)
-    return Page(items=[AreaView.model_validate(row) for row in rows], next=following)
+    return Page(items=[AreaOut.model_validate(row) for row in rows], next=following)
 
 
 @router.get("/areas/{code}", summary="Một đơn vị, các cấp trên và số đơn vị bên dưới")
 async def show_area(
     session: Session, caller: CallerDep, code: str, as_of: AsOf = None
-) -> AreaDetail:
+) -> AreaDetailOut:
     """A unit of a day. For one that is no more, 404 names those that replaced it."""
     on = as_of or clock.today()
     tree = await units.load_tree(session, on)
@@ -126,9 +67,9 @@ async def show_area(
         raise NotFound(detail, replaced_by=codes)
     unit, *above = tree.chain(code)
     below = tree.under(code)
-    return AreaDetail(
+    return AreaDetailOut(
         **unit._asdict(),
-        chain=[AreaView.model_validate(each) for each in above],
+        chain=[AreaOut.model_validate(each) for each in above],
         counts={
             level: count for level in Level if (count := sum(u.level is level for u in below))
         },
@@ -143,7 +84,7 @@ async def show_lineage(
     as_of: AsOf = None,
     since: Annotated[Day | None, Query(description="ngày của các đơn vị nguồn gốc")] = None,
     until: Annotated[Day | None, Query(description="ngày của các đơn vị kế thừa")] = None,
-) -> LineageView:
+) -> LineageOut:
     """Trace the unit that has this code on `as_of`, or had it last.
 
     Origins are units of `since` (the first day on record), successors of `until` (today).
@@ -156,31 +97,31 @@ async def show_lineage(
     on = min(as_of or today, unit.valid_to or date.max)
     origins_on = min(since or lineage.first_day, on)
     successors_on = max(until or today, on)
-    return LineageView(
-        unit=AreaView.model_validate(unit),
+    return LineageOut(
+        unit=AreaOut.model_validate(unit),
         origins_on=origins_on,
         origins=_successors(lineage, lineage.origins(code, on, origins_on), origins_on),
         successors_on=successors_on,
         successors=_successors(
             lineage, lineage.successors(code, on, successors_on), successors_on
         ),
-        acts=[ActView(**step._asdict()) for step in lineage.acts(code)],
+        acts=[ActOut(**step._asdict()) for step in lineage.acts(code)],
     )
 
 
-def _successors(lineage: Lineage, found: list[Successor], on: date) -> list[SuccessorView]:
+def _successors(lineage: Lineage, found: list[Successor], on: date) -> list[SuccessorOut]:
     tree = lineage.tree_on(on)
-    return [SuccessorView(code=s.code, name=tree[s.code].name, part=s.part) for s in found]
+    return [SuccessorOut(code=s.code, name=tree[s.code].name, part=s.part) for s in found]
 
 
 @router.get("/areas/{code}/history", summary="Các tên và đơn vị cấp trên của một mã qua thời gian")
-async def show_history(session: Session, caller: CallerDep, code: str) -> list[AreaView]:
+async def show_history(session: Session, caller: CallerDep, code: str) -> list[AreaOut]:
     """All units that ever had this code, oldest first."""
     statement = sa.select(Area).where(Area.code == code).order_by(Area.valid_from)
     rows = (await session.scalars(statement)).all()
     if not rows:
         raise NotFound(f"Không có đơn vị nào mang mã “{code}”.")
-    return [AreaView.model_validate(row) for row in rows]
+    return [AreaOut.model_validate(row) for row in rows]
 
 
 @router.post("/areas/import", summary="Nhập areas.csv và lineage.csv")
@@ -218,56 +159,6 @@ async def load_current(
 # --- the village register ------------------------------------------------------------------------
 
 
-Kind = Annotated[
-    str,
-    Field(
-        min_length=1, max_length=villages.LONGEST_KIND, json_schema_extra={"pattern": FILLED_LINE}
-    ),
-    AfterValidator(clean_filled_line),
-]
-
-
-class RegisterRow(Body):
-    """From `valid_from` on, the village lies in this commune; afterwards it follows it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "kind": "thôn",
-                "name": "Thôn Phú Bình",
-                "commune_code": "21253",
-                "valid_to": None,
-            }
-        }
-    )
-
-    kind: Kind
-    name: FilledLine
-    commune_code: Annotated[str, Field(pattern=f"^{CODE}$")]
-    valid_to: Day | None = None
-
-
-class RegisterView(RegisterRow):
-    """A row of the register with its identity."""
-
-    code: str
-    kind: str
-    name: str
-    commune_code: str
-    valid_from: Day
-
-
-class UnplacedView(BaseModel):
-    """A village that a person has to place, by a row of the register from `since`."""
-
-    code: str
-    name: str
-    commune_code: str
-    since: Day
-    candidates: list[str]
-    lies_in: str | None
-
-
 @router.post("/villages/import", summary="Nhập sổ thôn, tổ dân phố")
 async def import_villages(
     session: Session,
@@ -284,29 +175,27 @@ async def import_villages(
 @router.get("/villages/unplaced", summary="Thôn chưa xếp được vào xã nào")
 async def list_unplaced(
     session: Session, caller: CallerDep, as_of: AsOf = None
-) -> list[UnplacedView]:
+) -> list[UnplacedOut]:
     """Villages whose commune was divided and that the register has not placed since."""
     found = await villages.unplaced(session, as_of or clock.today())
-    return [UnplacedView(**village._asdict()) for village in found]
+    return [UnplacedOut(**village._asdict()) for village in found]
 
 
 @router.get("/villages/{code}", summary="Các dòng của một thôn trong sổ")
-async def show_register(session: Session, caller: CallerDep, code: str) -> list[RegisterView]:
+async def show_register(session: Session, caller: CallerDep, code: str) -> list[VillageOut]:
     """Rows of one village, oldest first. Where it lies on each day: `/areas/{code}/history`."""
     rows = sorted(await villages.load_register(session, [code]))
     if not rows:
         raise NotFound(f"Sổ thôn không có mã “{code}”.")
-    return [RegisterView(**row._asdict()) for row in rows]
+    return [VillageOut(**row._asdict()) for row in rows]
 
 
 @router.get("/villages/{code}/{valid_from}", summary="Một dòng của sổ thôn")
-async def show_row(
-    session: Session, caller: CallerDep, code: str, valid_from: Day
-) -> RegisterView:
+async def show_row(session: Session, caller: CallerDep, code: str, valid_from: Day) -> VillageOut:
     """One row of the register."""
     for row in await villages.load_register(session, [code]):
         if row.valid_from == valid_from:
-            return RegisterView(**row._asdict())
+            return VillageOut(**row._asdict())
     raise NotFound(f"Sổ thôn không có dòng {code} từ ngày {valid_from}.")
 
 
@@ -316,12 +205,12 @@ async def put_row(
     caller: Admin,
     code: str,
     valid_from: Day,
-    body: RegisterRow,
-) -> RegisterView:
+    body: VillageIn,
+) -> VillageOut:
     """State where a village lies from a day on, new or in place of the row from that day."""
-    row = Registered(code, body.kind, body.name, body.commune_code, valid_from, body.valid_to)
+    row = Registered(code=code, valid_from=valid_from, **body.model_dump())
     await villages.register(session, row)
-    return RegisterView(**row._asdict())
+    return VillageOut(**row._asdict())
 
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from datetime import date
 
@@ -13,41 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import placement, records
 from broadcast.areas.model import Area, Level, RegisteredVillage
 from broadcast.areas.placement import Registered, Unplaced
+from broadcast.areas.schemas import VillageRow, village_code
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Unit
 from broadcast.areas.units import COLUMNS, load_lineage, missing
-from broadcast.kit import sheets
-from broadcast.kit.codes import KnownCodes, likeness
+from broadcast.kit import cells, sheets
+from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import InvalidInput, NotFound
-from broadcast.kit.sheets import Column, Faults, File, Report, Row, Sheet
+from broadcast.kit.sheets import File, Report, Row, RowErrors, Sheet
 
 log = structlog.get_logger()
 
-
-LONGEST_KIND = 40
-"""Characters of what a village is called: thôn, tổ dân phố."""
-
-
-def village_code(cell: str) -> str:
-    """A code of a village: not one that the statistics office could give."""
-    if re.fullmatch(r"[0-9]{1,5}", likeness(cell)):
-        raise ValueError(f"“{cell}” giống mã của tỉnh, huyện hoặc xã; đặt mã khác cho thôn")
-    return sheets.code(cell)
-
-
-VILLAGES = Sheet(
-    kind="villages",
-    columns=[
-        Column("code", village_code),
-        Column("kind", sheets.name(LONGEST_KIND)),
-        Column("name", sheets.name()),
-        Column("commune_code", sheets.code),
-        Column("valid_from", sheets.day),
-        Column("valid_to", sheets.day, required=False),
-    ],
-    row=Registered,
-    key=("code", "valid_from"),
-)
+VILLAGES = Sheet(kind="villages", model=VillageRow, key=("code", "valid_from"))
 
 
 async def import_villages(
@@ -65,18 +41,21 @@ async def import_villages(
         InvalidInput: With `errors`; nothing is changed.
         TooLarge: The file exceeds `sheets.MAX_BYTES`.
     """
-    faults = Faults()
-    rows = sheets.read(VILLAGES, file, faults)
-    faults.stop_if_any()
+    errors = RowErrors()
+    rows = [
+        Row(row.number, Registered(**dict(row.value)))
+        for row in sheets.read(VILLAGES, file, errors)
+    ]
+    errors.raise_if_any()
     await records.lock(session)
     stored = {records.identity(row): row for row in await load_register(session)}
     wanted = ({} if replace else stored) | {records.identity(row.value): row.value for row in rows}
-    _refuse_similar(file, rows, {row.code for row in stored.values()}, faults, replace=replace)
+    _refuse_similar(file, rows, {row.code for row in stored.values()}, errors, replace=replace)
     lineage = await load_lineage(session, villages=False)
     numbers = {records.identity(row.value): row.number for row in rows}
-    for wrong in wrong_rows(wanted.values(), lineage):
-        faults.add(file.name, numbers.get(records.identity(wrong[0])), *wrong[1:])
-    faults.stop_if_any()
+    for record, column, detail in findings(wanted.values(), lineage):
+        errors.add(file.name, numbers.get(records.identity(record)), column, detail)
+    errors.raise_if_any()
     report = Report(dry_run=dry_run)
     async with session.begin_nested() as attempt:
         await records.store(session, stored.values(), wanted.values(), report)
@@ -89,7 +68,12 @@ async def import_villages(
 
 
 def _refuse_similar(
-    file: File, rows: Iterable[Row[Registered]], stored: set[str], faults: Faults, *, replace: bool
+    file: File,
+    rows: Iterable[Row[Registered]],
+    stored: set[str],
+    errors: RowErrors,
+    *,
+    replace: bool,
 ) -> None:
     """Find new codes that resemble others; a file that replaces all may change every code."""
     known = stored & {row.value.code for row in rows} if replace else stored
@@ -99,7 +83,7 @@ def _refuse_similar(
             try:
                 codes.admit(row.value.code)
             except InvalidInput as error:
-                faults.add(file.name, row.number, "code", error.reason)
+                errors.add(file.name, row.number, "code", error.reason)
 
 
 async def register(session: AsyncSession, row: Registered) -> None:
@@ -110,7 +94,7 @@ async def register(session: AsyncSession, row: Registered) -> None:
             resembles another.
     """
     try:
-        village_code(row.code)
+        cells.code(village_code(row.code))
     except ValueError as error:
         raise InvalidInput("code", str(error)) from None
     await records.lock(session)
@@ -144,7 +128,7 @@ async def _change(
     session: AsyncSession, code: str, stored: list[Registered], wanted: list[Registered]
 ) -> None:
     lineage = await load_lineage(session, villages=False)
-    for _, column, detail in wrong_rows(wanted, lineage):
+    for _, column, detail in findings(wanted, lineage):
         raise InvalidInput(column, detail)
     await records.store(session, stored, wanted, Report())
     await derive(session, lineage, [code])
@@ -152,23 +136,23 @@ async def _change(
     log.info("areas.village.registered", village=code, row_count=len(wanted))
 
 
-def wrong_rows(rows: Iterable[Registered], lineage: Lineage) -> list[tuple[Registered, str, str]]:
-    """What is wrong with rows of the register: row, column, remedy."""
-    wrong = []
+def findings(rows: Iterable[Registered], lineage: Lineage) -> list[tuple[Registered, str, str]]:
+    """Errors in rows of the register: row, column, remedy."""
+    found = []
     for village in placement.by_village(rows).values():
         for index, row in enumerate(village):
             after = village[index + 1] if index + 1 < len(village) else None
             if row.valid_to is not None and row.valid_to < row.valid_from:
                 detail = f"{row.valid_to} trước ngày bắt đầu {row.valid_from}; đổi lại hai ngày"
-                wrong.append((row, "valid_to", detail))
+                found.append((row, "valid_to", detail))
             elif (
                 after is not None and row.valid_to is not None and row.valid_to >= after.valid_from
             ):
                 detail = f"dòng sau của {row.code} bắt đầu {after.valid_from}; để trống hoặc sửa"
-                wrong.append((row, "valid_to", detail))
+                found.append((row, "valid_to", detail))
             if not lineage.tree_on(row.valid_from).takes_villages(row.commune_code):
-                wrong.append((row, "commune_code", _not_a_commune(row, lineage)))
-    return wrong
+                found.append((row, "commune_code", _not_a_commune(row, lineage)))
+    return found
 
 
 def _not_a_commune(row: Registered, lineage: Lineage) -> str:
@@ -201,9 +185,7 @@ async def derive(
         InvalidInput: A register row names a commune that is none on its day.
     """
     register_rows = await load_register(session, codes)
-    wrong = wrong_rows(register_rows, lineage)
-    if wrong:
-        row, column, detail = wrong[0]
+    for row, column, detail in findings(register_rows, lineage):
         raise InvalidInput(column, f"thôn {row.code} trong sổ từ {row.valid_from}: {detail}")
     villages = placement.by_village(register_rows)
     spans = {code: placement.placed(rows, lineage) for code, rows in villages.items()}

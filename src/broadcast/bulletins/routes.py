@@ -60,9 +60,9 @@ from broadcast.bulletins.station_lexicon import require_station
 from broadcast.bulletins.upload import Upload, received
 from broadcast.kit import clock, db
 from broadcast.kit.errors import BroadcastError, Conflict, InvalidInput, NotFound, TooLarge
+from broadcast.kit.validation import invalid
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged, require_known
-from broadcast.web.validation import invalid
 from broadcast.wire.fields import BulletinClass, Codec
 
 REFUSED = Counter(

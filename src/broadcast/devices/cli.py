@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from broadcast.devices.enrolment import devices_kind
+from broadcast.devices.imports import devices_kind
 from broadcast.kit import clock
 from broadcast.kit.cli import DryRun, read_file, run, show_report
 from broadcast.stations.imports import KINDS, import_files

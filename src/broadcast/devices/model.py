@@ -1,7 +1,7 @@
-"""Devices, where they hang, and what they last said.
+"""Devices, and the clusters where they are installed.
 
 `Device.code` is the `device_id` of the wire (and the MQTT client id); `Device.id` is the key that
-telemetry rows carry, because a day of a device must cost few bytes for ever.
+telemetry rows carry, because a day of a device is kept permanently and must cost few bytes.
 """
 
 from __future__ import annotations

@@ -9,16 +9,22 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.model import Device
+from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.codes import as_in_spreadsheet, refuse_changed
 from broadcast.kit.errors import InvalidInput
 
 
 class Plate(NamedTuple):
-    """What is written on a box, with the code of the device."""
+    """Model and serial number on a box, with the code of the device."""
 
     code: str
     model: str
     serial: str
+
+    @classmethod
+    def of(cls, device: Device | NewDeviceIn) -> Plate:
+        """The plate of a device."""
+        return cls(device.code, device.model, device.serial)
 
 
 class KnownSerials:

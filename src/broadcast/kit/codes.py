@@ -11,8 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
 
 from broadcast.kit.errors import InvalidInput
+from broadcast.wire.topics import CODE
+
+CODE_PATTERN = f"^{CODE}$"
+Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+"""A code that can be a level of an MQTT topic."""
 
 _NUMBER = re.compile(r"[0-9]{1,64}(\.[0-9]*)?|[0-9](\.[0-9]{1,30})?e\+?[0-9]{1,2}")
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|thg_?[0-9]{1,2}"

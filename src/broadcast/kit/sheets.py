@@ -1,4 +1,4 @@
-"""CSV files that people fill in: typed columns, errors with file, row, column and remedy.
+"""CSV files that people fill in: rows checked by pydantic, errors with file, row, column, remedy.
 
 One reader for every import of the system. It collects all errors of a file instead of stopping at
 the first, because a person repairs a file in one sitting.
@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from broadcast.kit import times
+from broadcast.kit import cells
+from broadcast.kit.cells import Column
 from broadcast.kit.errors import InvalidInput, TooLarge
-from broadcast.kit.text import LONGEST_LINE, clean_filled_line, clean_line
-from broadcast.wire.topics import CODE
+from broadcast.kit.text import clean_line
 
 MAX_BYTES = 8 * 2**20
 """A province's largest list, 10,000 clusters with their villages, takes about 2 MB."""
 
-MAX_FAULTS = 200
-"""Faults told of one import; a wrong separator makes one in every row."""
+MAX_ERRORS = 200
+"""Errors listed of one import; a wrong separator makes one in every row."""
 
 MAX_CHANGES = 1000
 """Changes listed in a report; all are counted."""
 
 R = TypeVar("R")
+M = TypeVar("M", bound=BaseModel)
 
 
 class File(NamedTuple):
@@ -41,8 +40,8 @@ class File(NamedTuple):
     data: bytes
 
 
-class Fault(BaseModel):
-    """What is wrong at one place of a file, and what to do about it."""
+class RowError(BaseModel):
+    """An error at one place of a file, with its remedy."""
 
     file: str
     row: int | None
@@ -52,24 +51,24 @@ class Fault(BaseModel):
 
 
 @dataclass
-class Faults:
-    """The faults of one import, collected."""
+class RowErrors:
+    """The errors of one import, collected."""
 
-    found: list[Fault] = field(default_factory=list)
+    found: list[RowError] = field(default_factory=list)
 
     def add(self, file: str, row: int | None, column: str | None, detail: str) -> None:
-        """Note a fault and go on."""
-        self.found.append(Fault(file=file, row=row, column=column, detail=detail))
+        """Note an error and go on."""
+        self.found.append(RowError(file=file, row=row, column=column, detail=detail))
 
-    def stop_if_any(self) -> None:
+    def raise_if_any(self) -> None:
         """Refuse the import when something is wrong.
 
         Raises:
-            InvalidInput: With `errors`, the first faults in the order of the file.
+            InvalidInput: With `errors`, the first of them in the order of the file.
         """
         if not self.found:
             return
-        self.found.sort(key=lambda fault: (fault.file, fault.row or 0))
+        self.found.sort(key=lambda error: (error.file, error.row or 0))
         first, count = self.found[0], len(self.found)
         place = ", ".join(
             [f"dòng {first.row}"] * (first.row is not None)
@@ -79,7 +78,7 @@ class Faults:
         raise InvalidInput(
             first.file,
             f"{place + ': ' if place else ''}{first.detail}{more}. Chưa ghi gì.",
-            errors=[fault.model_dump() for fault in self.found[:MAX_FAULTS]],
+            errors=[error.model_dump() for error in self.found[:MAX_ERRORS]],
             error_count=count,
         )
 
@@ -124,24 +123,22 @@ class Report(BaseModel):
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column: how its text becomes a value. A ValueError's text is the remedy shown."""
-
-    name: str
-    parse: Callable[[str], Any]
-    required: bool = True
-    default: Any = None
-    """Value of an empty cell, or of a column left out, when it is not required."""
-
-
-@dataclass(frozen=True)
-class Sheet(Generic[R]):
-    """A kind of file: its columns, what a row becomes, and what may be there once only."""
+class Sheet(Generic[M]):
+    """A kind of file: the model that checks a row, and the columns that occur once together."""
 
     kind: str
-    columns: Sequence[Column]
-    row: Callable[..., R]
+    model: type[M]
     key: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the file, in the order of the model's fields."""
+        return cells.columns_of(self.model)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [column.name for column in self.columns]
 
 
 class Row(NamedTuple, Generic[R]):
@@ -153,16 +150,16 @@ class Row(NamedTuple, Generic[R]):
 
 def fits(sheet: Sheet[Any], file: File) -> bool:
     """Tell whether a file has the header of this kind."""
-    names = {column.name for column in sheet.columns if column.required}
+    required = {column.name for column in sheet.columns if column.required}
     try:
         header, _ = _header(_text(file.data))
     except ValueError:
         return False
-    return names <= set(header) <= {column.name for column in sheet.columns}
+    return required <= set(header) <= set(sheet.names)
 
 
-def read(sheet: Sheet[R], file: File, faults: Faults) -> list[Row[R]]:
-    """Rows of a file; what cannot be read is added to `faults`.
+def read(sheet: Sheet[M], file: File, errors: RowErrors) -> list[Row[M]]:
+    """Rows of a file; what cannot be read is added to `errors`.
 
     Raises:
         TooLarge: The file exceeds `MAX_BYTES`.
@@ -176,27 +173,35 @@ def read(sheet: Sheet[R], file: File, faults: Faults) -> list[Row[R]]:
         header, delimiter = _header(text)
         records = _records(text, delimiter)
     except ValueError as error:
-        faults.add(file.name, None, None, str(error))
+        errors.add(file.name, None, None, str(error))
         return []
-    if not _check_header(sheet, file, header, faults):
+    if not _check_header(sheet, file, header, errors):
         return []
-    rows: list[Row[R]] = []
+    rows: list[Row[M]] = []
     seen: dict[tuple[Any, ...], int] = {}
-    for number, cells in enumerate(records[1:], start=2):
-        if not any(cell.strip() for cell in cells):
+    filled = (
+        (n, record) for n, record in enumerate(records[1:], 2) if any(map(str.strip, record))
+    )
+    for number, record in filled:
+        if len(record) != len(header):
+            count = f"có {len(record)} ô, cần {len(header)}"
+            detail = f"{count}; đặt ô có dấu phẩy trong ngoặc kép"
+            errors.add(file.name, number, None, detail)
             continue
-        values = _values(sheet, file, header, number, cells, faults)
-        if values is None:
+        value, wrong = _checked(sheet, dict(zip(header, record, strict=True)))
+        if value is None:
+            for name in filter(wrong.get, sheet.names):
+                errors.add(file.name, number, name, wrong[name])
             continue
-        key = tuple(values[name] for name in sheet.key)
+        key = tuple(getattr(value, name) for name in sheet.key)
         if key in seen:
             columns = ", ".join(sheet.key)
-            faults.add(
+            errors.add(
                 file.name, number, sheet.key[0], f"trùng {columns} với dòng {seen[key]}; bỏ một"
             )
             continue
         seen[key] = number
-        rows.append(Row(number, sheet.row(**values)))
+        rows.append(Row(number, value))
     return rows
 
 
@@ -231,145 +236,42 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
         ) from None
 
 
-def _check_header(sheet: Sheet[Any], file: File, header: list[str], faults: Faults) -> bool:
-    before = len(faults.found)
-    known = [column.name for column in sheet.columns]
+def _check_header(sheet: Sheet[Any], file: File, header: list[str], errors: RowErrors) -> bool:
+    before = len(errors.found)
+    known = ", ".join(sheet.names)
     for column in sheet.columns:
         if column.required and column.name not in header:
-            faults.add(
-                file.name, 1, column.name, f"thiếu cột này; cần các cột: {', '.join(known)}"
-            )
+            errors.add(file.name, 1, column.name, f"thiếu cột này; cần các cột: {known}")
     for name in sorted(set(header)):
-        if name not in known:
-            faults.add(
-                file.name, 1, name or "(trống)", f"cột lạ; các cột dùng được: {', '.join(known)}"
-            )
+        if name not in sheet.names:
+            detail = f"cột lạ; các cột dùng được: {known}"
+            errors.add(file.name, 1, name or "(trống)", detail)
         elif header.count(name) > 1:
-            faults.add(file.name, 1, name, "cột này có hai lần; bỏ một")
-    return len(faults.found) == before
+            errors.add(file.name, 1, name, "cột này có hai lần; bỏ một")
+    return len(errors.found) == before
 
 
-def _values(
-    sheet: Sheet[Any],
-    file: File,
-    header: list[str],
-    number: int,
-    cells: list[str],
-    faults: Faults,
-) -> dict[str, Any] | None:
-    if len(cells) != len(header):
-        faults.add(
-            file.name,
-            number,
-            None,
-            f"có {len(cells)} ô, cần {len(header)}; đặt ô có dấu phẩy trong ngoặc kép",
-        )
-        return None
-    texts = dict(zip(header, cells, strict=True))
+def _checked(sheet: Sheet[M], texts: dict[str, str]) -> tuple[M | None, dict[str, str]]:
+    """A row, or None and what is wrong with it, by column."""
     values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
     for column in sheet.columns:
         try:
-            values[column.name] = _value(column, texts.get(column.name, ""))
+            texts[column.name] = cell = clean_line(texts.get(column.name, ""))
+            if cell:
+                values[column.name] = column.parse(cell)
         except ValueError as error:
-            faults.add(file.name, number, column.name, str(error))
-    return values if len(values) == len(sheet.columns) else None
-
-
-def _value(column: Column, cell: str) -> Any:
-    text = clean_line(cell)
-    if text:
-        return column.parse(text)
-    if column.required:
-        raise ValueError("ô trống; cột này bắt buộc")
-    return column.default
-
-
-# --- what a cell can be -------------------------------------------------------------------------
-
-
-def text(longest: int = LONGEST_LINE) -> Callable[[str], str]:
-    """A line, up to a length in characters."""
-
-    def parse(cell: str) -> str:
-        if len(cell) > longest:
-            raise ValueError(f"dài {len(cell)} ký tự, tối đa {longest}")
-        return cell
-
-    return parse
-
-
-def name(longest: int = LONGEST_LINE) -> Callable[[str], str]:
-    """A line that says something, up to a length in characters."""
-    line = text(longest)
-    return lambda cell: clean_filled_line(line(cell))
-
-
-def code(cell: str) -> str:
-    """A code that can be a level of an MQTT topic."""
-    if not re.fullmatch(CODE, cell):
-        raise ValueError(
-            f"mã “{cell[:40]}” không hợp lệ; dùng 1–64 chữ cái không dấu, chữ số "
-            "hoặc các dấu “.”, “_”, “-”"
-        )
-    return cell
-
-
-def day(cell: str) -> date:
-    """A day, YYYY-MM-DD."""
+            wrong[column.name] = str(error)
+            continue
+        if column.required and not cell:
+            wrong[column.name] = "ô trống; cột này bắt buộc"
     try:
-        return times.day(cell)
-    except ValueError as error:
-        raise ValueError(f"“{cell[:40]}” {error}") from None
-
-
-def instant(cell: str) -> datetime:
-    """An instant as people write it anywhere: `broadcast.kit.times`."""
-    try:
-        return times.moment(cell)
-    except ValueError as error:
-        raise ValueError(f"“{cell[:40]}” {error}") from None
-
-
-def number(lowest: float, highest: float, *, whole: bool = True) -> Callable[[str], Any]:
-    """A number between two bounds, with a point or a comma before its decimals."""
-
-    def parse(cell: str) -> float:
-        value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
-        if value is None or (whole and not value.is_integer()):
-            kind = "số nguyên" if whole else "số"
-            raise ValueError(
-                f"“{cell[:40]}” không phải {kind}; viết dạng {'70' if whole else '15,12'}"
-            )
-        if not lowest <= value <= highest:
-            raise ValueError(f"{cell} nằm ngoài khoảng {lowest:g} đến {highest:g}")
-        return int(value) if whole else value
-
-    return parse
-
-
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{0,15})?")
-
-E = TypeVar("E", bound=StrEnum)
-
-
-def choice(values: type[E]) -> Callable[[str], E]:
-    """One of a set of words."""
-
-    def parse(cell: str) -> E:
-        try:
-            return values(cell.lower())
-        except ValueError:
-            words = ", ".join(value.value for value in values)
-            raise ValueError(f"“{cell[:40]}” không dùng được; chọn: {words}") from None
-
-    return parse
-
-
-def several(values: type[E]) -> Callable[[str], list[E]]:
-    """A set of words joined by `+`, such as `wired+fm`."""
-    one = choice(values)
-
-    def parse(cell: str) -> list[E]:
-        return sorted({one(word.strip()) for word in cell.split("+")})
-
-    return parse
+        value = sheet.model.model_validate(values)
+    except ValidationError as error:
+        found = {str(each["loc"][0]): each for each in reversed(error.errors())}
+        for column in sheet.columns:
+            if column.name in found and column.name not in wrong:
+                detail = cells.explained(found[column.name], column, texts[column.name])
+                wrong[column.name] = detail
+        return None, wrong
+    return (None if wrong else value), wrong

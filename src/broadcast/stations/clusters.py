@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,30 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, Level
 from broadcast.areas.tree import DAY, Tree
 from broadcast.areas.units import exists_on, load_lineage, load_tree, missing
-from broadcast.kit.errors import InvalidInput
+from broadcast.kit.errors import InvalidInput, Unknown
 from broadcast.kit.sheets import Action
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade
-from broadcast.stations.registry import Registry, changed
-
-
-class ClusterRow(NamedTuple):
-    """A cluster, and the villages it serves from a day on."""
-
-    code: str
-    name: str
-    plant_code: str
-    latitude: float | None
-    longitude: float | None
-    horns_count: int
-    watts: int | None
-    power_feed: str | None
-    evidence: Evidence
-    installed_on: date
-    removed_on: date | None
-    villages: Mapping[str, Grade] | None
-    """None leaves the villages as they are."""
-    villages_from: date | None
-    """The day of installation when None."""
+from broadcast.stations.registry import Registry, changed, facts_of
+from broadcast.stations.schemas import ClusterIn
 
 
 def stands_on(on: date) -> sa.ColumnElement[bool]:
@@ -61,6 +41,18 @@ async def find_cluster(session: AsyncSession, code: str) -> Cluster | None:
     """The cluster with this code."""
     found: Cluster | None = await session.scalar(sa.select(Cluster).where(Cluster.code == code))
     return found
+
+
+async def require_cluster(session: AsyncSession, code: str) -> Cluster:
+    """The cluster that a field `cluster_code` names.
+
+    Raises:
+        Unknown: There is none.
+    """
+    cluster = await find_cluster(session, code)
+    if cluster is None:
+        raise Unknown("cluster_code", f"không có cụm loa mã “{code}”")
+    return cluster
 
 
 async def followed_areas(
@@ -151,44 +143,41 @@ async def clusters_serving(
     }
 
 
-def put_cluster(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
+def put_cluster(
+    registry: Registry, code: str, body: ClusterIn, villages: Mapping[str, Grade] | None
+) -> tuple[Action, str]:
     """Store a cluster without its villages (`serve`); a new one has its id after a flush.
+
+    Args:
+        registry: Loaded with this cluster, if it is registered.
+        code: Of the cluster.
+        body: All of its facts.
+        villages: Villages that it is to serve; a new one needs a primary one.
 
     Raises:
         InvalidInput: No such plant, dates reversed, half of the coordinates, or a new code that
             resembles another.
     """
-    plant = registry.plants.get(row.plant_code)
+    plant = registry.plants.get(body.plant_code)
     if plant is None:
-        hint = registry.plant_codes.hint(row.plant_code)
+        hint = registry.plant_codes.hint(body.plant_code)
         raise InvalidInput(
-            "plant_code", f"không có hệ thống kỹ thuật mã “{row.plant_code}”{hint}; nhập nó trước"
+            "plant_code", f"không có hệ thống kỹ thuật mã “{body.plant_code}”{hint}; nhập nó trước"
         )
-    if row.removed_on is not None and row.removed_on <= row.installed_on:
-        raise InvalidInput("removed_on", f"phải sau ngày lắp {row.installed_on}")
-    if (row.latitude is None) != (row.longitude is None):
+    if body.removed_on is not None and body.removed_on <= body.installed_on:
+        raise InvalidInput("removed_on", f"phải sau ngày lắp {body.installed_on}")
+    if (body.latitude is None) != (body.longitude is None):
         raise InvalidInput("latitude", "ghi cả vĩ độ và kinh độ, hoặc để trống cả hai")
-    facts = {
-        "name": row.name,
-        "plant_id": plant.id,
-        "latitude": row.latitude,
-        "longitude": row.longitude,
-        "horns_count": row.horns_count,
-        "watts": row.watts,
-        "power_feed": row.power_feed,
-        "evidence": row.evidence,
-        "installed_on": row.installed_on,
-        "removed_on": row.removed_on,
-    }
-    cluster = registry.clusters.get(row.code)
+    facts = {"plant_id": plant.id, **facts_of(ClusterIn, body, but="plant_code")}
+    cluster = registry.clusters.get(code)
     if cluster is not None:
         return changed(cluster, facts)
-    if not row.villages or Grade.PRIMARY not in row.villages.values():
+    if not villages or Grade.PRIMARY not in villages.values():
         raise InvalidInput("villages", NO_PRIMARY)
-    registry.cluster_codes.admit(row.code)
-    registry.clusters[row.code] = Cluster(code=row.code, **facts)
-    registry.session.add(registry.clusters[row.code])
-    return Action.ADDED, row.name
+    registry.cluster_codes.admit(code)
+    registry.clusters[code] = Cluster(code=code, **facts)
+    registry.session.add(registry.clusters[code])
+    return Action.ADDED, body.name
 
 
 async def serve(

@@ -10,27 +10,23 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import touch
 from broadcast.kit import sheets
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.sheets import Action, Column, Faults, File, Report, Row, Sheet
-from broadcast.stations.clusters import ClusterRow, put_cluster, serve
-from broadcast.stations.entries import (
-    BaselineRow,
-    PlantRow,
-    StationRow,
-    put_baseline,
-    put_plant,
-    put_station,
-)
-from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
+from broadcast.kit.sheets import Action, File, Report, Row, RowErrors, Sheet
+from broadcast.stations.baseline import put_baseline
+from broadcast.stations.clusters import put_cluster, serve
+from broadcast.stations.plants import put_plant
 from broadcast.stations.registry import Registry, merge
+from broadcast.stations.schemas import BaselineRow, ClusterRow, NewPlantIn, StationRow
+from broadcast.stations.stations import put_station
 
 log = structlog.get_logger()
 
-R = TypeVar("R")
+R = TypeVar("R", bound=BaseModel)
 C = TypeVar("C")
 
 
@@ -40,7 +36,7 @@ class Kind(Generic[R, C]):
 
     sheet: Sheet[R]
     load: Callable[[AsyncSession, Sequence[R]], Awaitable[C]]
-    """What the rows are checked against."""
+    """Loads the stored rows that those of the file are checked against."""
     passes: Sequence[Callable[[C, R], Awaitable[tuple[Action, str]]]]
     """Each goes over all rows before the next begins; new rows have their ids by then."""
 
@@ -82,19 +78,16 @@ def _kind_of(file: File, kinds: Sequence[Kind[Any, Any]]) -> int:
     for place, kind in enumerate(kinds):
         if sheets.fits(kind.sheet, file):
             return place
-    known = "; ".join(
-        f"{kind.sheet.kind}: {','.join(column.name for column in kind.sheet.columns)}"
-        for kind in kinds
-    )
+    known = "; ".join(f"{kind.sheet.kind}: {','.join(kind.sheet.names)}" for kind in kinds)
     raise InvalidInput(
         file.name, f"dòng đầu không khớp loại tệp nào. Các cột của mỗi loại: {known}"
     )
 
 
 async def _import(session: AsyncSession, file: File, kind: Kind[Any, Any], report: Report) -> None:
-    faults = Faults()
-    rows = sheets.read(kind.sheet, file, faults)
-    faults.stop_if_any()
+    errors = RowErrors()
+    rows = sheets.read(kind.sheet, file, errors)
+    errors.raise_if_any()
     context = await kind.load(session, [row.value for row in rows])
     outcomes: dict[int, tuple[Action, str]] = {}
     for put in kind.passes:
@@ -102,11 +95,11 @@ async def _import(session: AsyncSession, file: File, kind: Kind[Any, Any], repor
             try:
                 outcome = await put(context, row.value)
             except InvalidInput as error:
-                faults.add(file.name, row.number, error.field, error.reason)
+                errors.add(file.name, row.number, error.field, error.reason)
                 continue
             before = outcomes.get(row.number)
             outcomes[row.number] = merge(before, outcome) if before else outcome
-        faults.stop_if_any()
+        errors.raise_if_any()
         await session.flush()
     for row in rows:
         action, said = outcomes[row.number]
@@ -125,8 +118,12 @@ async def _registry(session: AsyncSession, rows: Sequence[object]) -> Registry:
     return await Registry.load(session, clusters=codes)
 
 
+async def _plant(registry: Registry, row: NewPlantIn) -> tuple[Action, str]:
+    return await put_plant(registry, row.code, row.name, row.valid_from, row)
+
+
 async def _cluster(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
-    return put_cluster(registry, row)
+    return put_cluster(registry, row.code, row, row.villages)
 
 
 async def _villages(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
@@ -136,103 +133,14 @@ async def _villages(registry: Registry, row: ClusterRow) -> tuple[Action, str]:
     return await serve(registry, cluster, row.villages, row.villages_from or row.installed_on)
 
 
-def villages_served(cell: str) -> dict[str, Grade]:
-    """Villages with their grades, `T-0001:primary;T-0002:partial`; primary when none is named."""
-    grade_of = sheets.choice(Grade)
-    villages: dict[str, Grade] = {}
-    for item in filter(None, (item.strip() for item in cell.split(";"))):
-        name, _, grade = item.partition(":")
-        code = sheets.code(name.strip())
-        if code in villages:
-            raise ValueError(f"thôn {code} có hai lần; bỏ một")
-        villages[code] = grade_of(grade.strip()) if grade else Grade.PRIMARY
-    return villages
+async def _baseline(registry: Registry, row: BaselineRow) -> tuple[Action, str]:
+    return await put_baseline(registry, row.station_code, row)
 
 
-STATIONS = Kind(
-    Sheet(
-        kind="stations",
-        columns=[
-            Column("code", sheets.code),
-            Column("name", sheets.name()),
-            Column("commune_code", sheets.code),
-            Column("valid_from", sheets.day),
-            Column("valid_to", sheets.day, required=False),
-            Column("status", sheets.choice(StationStatus)),
-            Column("status_from", sheets.day, required=False),
-            Column("cause", sheets.text(), required=False, default=""),
-            Column("document", sheets.text(), required=False, default=""),
-        ],
-        row=StationRow,
-        key=("code",),
-    ),
-    _registry,
-    [put_station],
+KINDS: Sequence[Kind[Any, Any]] = (
+    Kind(Sheet("stations", StationRow, key=("code",)), _registry, [put_station]),
+    Kind(Sheet("plants", NewPlantIn, key=("code", "valid_from")), _registry, [_plant]),
+    Kind(Sheet("clusters", ClusterRow, key=("code",)), _registry, [_cluster, _villages]),
+    Kind(Sheet("baseline", BaselineRow, key=("station_code",)), _registry, [_baseline]),
 )
-
-PLANTS = Kind(
-    Sheet(
-        kind="plants",
-        columns=[
-            Column("code", sheets.code),
-            Column("name", sheets.name()),
-            Column("station_code", sheets.code),
-            Column("valid_from", sheets.day),
-            Column("technologies", sheets.several(Technology)),
-            Column(
-                "status", sheets.choice(PlantStatus), required=False, default=PlantStatus.OPERATING
-            ),
-            Column("document", sheets.text(), required=False, default=""),
-        ],
-        row=PlantRow,
-        key=("code", "valid_from"),
-    ),
-    _registry,
-    [put_plant],
-)
-
-CLUSTERS = Kind(
-    Sheet(
-        kind="clusters",
-        columns=[
-            Column("code", sheets.code),
-            Column("name", sheets.name()),
-            Column("plant_code", sheets.code),
-            # Vietnam with its islands: a swapped pair is noticed.
-            Column("latitude", sheets.number(6, 24, whole=False), required=False),
-            Column("longitude", sheets.number(102, 118, whole=False), required=False),
-            Column("horns_count", sheets.number(1, 99), required=False, default=1),
-            Column("watts", sheets.number(1, 9_999), required=False),
-            Column("power_feed", sheets.name(), required=False),
-            Column(
-                "evidence", sheets.choice(Evidence), required=False, default=Evidence.TELEMETRY
-            ),
-            Column("installed_on", sheets.day),
-            Column("removed_on", sheets.day, required=False),
-            Column("villages", villages_served, required=False),
-            Column("villages_from", sheets.day, required=False),
-        ],
-        row=ClusterRow,
-        key=("code",),
-    ),
-    _registry,
-    [_cluster, _villages],
-)
-
-BASELINE = Kind(
-    Sheet(
-        kind="baseline",
-        columns=[
-            Column("station_code", sheets.code),
-            Column("listed_on", sheets.day),
-            Column("technologies", sheets.several(Technology)),
-            Column("document", sheets.text(), required=False, default=""),
-        ],
-        row=BaselineRow,
-        key=("station_code",),
-    ),
-    _registry,
-    [put_baseline],
-)
-
-KINDS: Sequence[Kind[Any, Any]] = (STATIONS, PLANTS, CLUSTERS, BASELINE)
+"""Kinds of file of this room, in the order in which they need one another."""

@@ -37,7 +37,7 @@ class Technology(StrEnum):
 
 
 class PlantStatus(StrEnum):
-    """Whether a plant counts."""
+    """Life of a plant; only an operating one counts."""
 
     OPERATING = "operating"
     OUT_OF_SERVICE = "out_of_service"
@@ -45,7 +45,7 @@ class PlantStatus(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What a cluster's operation is proven by."""
+    """Proof that a cluster operates: reports of its device, attestations, or none."""
 
     TELEMETRY = "telemetry"
     ATTESTED = "attested"
@@ -144,7 +144,7 @@ class Cluster(Base):
     horns_count: Mapped[int] = mapped_column(default=1)
     watts: Mapped[int | None]
     power_feed: Mapped[str | None]
-    """The line or transformer it hangs on, as the electricity company names it."""
+    """The line or transformer that feeds it, as the electricity company names it."""
     evidence: Mapped[Evidence] = mapped_column(enum_type(Evidence))
     installed_on: Mapped[date]
     removed_on: Mapped[date | None]

@@ -1,4 +1,4 @@
-"""What is registered already, and writing what differs from it.
+"""The registered stations, plants and clusters, and writing what differs from them.
 
 One set of rules for REST and for CSV: every `put_…` of this feature takes a whole description,
 checks it, writes the difference and says what that was, so that repeating it changes nothing.
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,7 +28,7 @@ from broadcast.stations.model import Cluster, ClusterVillage, Plant, Station
 
 @dataclass
 class Registry:
-    """What is stored, to check and change many rows without asking again for each."""
+    """Stored rows, loaded once to check and change many."""
 
     session: AsyncSession
     lineage: Lineage
@@ -37,7 +39,7 @@ class Registry:
     station_codes: KnownCodes = field(init=False)
     plant_codes: KnownCodes = field(init=False)
     cluster_codes: KnownCodes = field(default_factory=lambda: KnownCodes("cụm loa", ()))
-    """All of them when a cluster is asked for that is not registered, else none."""
+    """All codes when a cluster is wanted that is not registered, else none."""
 
     def __post_init__(self) -> None:
         """Take up the codes in use."""
@@ -88,8 +90,19 @@ class Registry:
         return station
 
 
+def facts_of(fields: type[BaseModel], source: object, *, but: str = "") -> dict[str, Any]:
+    """Values of the fields of a schema, from another schema or from a stored row.
+
+    Args:
+        fields: Schema whose fields are taken.
+        source: Object that has them as attributes.
+        but: Field that is left out.
+    """
+    return {name: getattr(source, name) for name in fields.model_fields if name != but}
+
+
 def changed(stored: Base, facts: Mapping[str, object]) -> tuple[Action, str]:
-    """Set what differs, and say it."""
+    """Set the values that differ; the text lists them."""
     said = []
     for name, value in facts.items():
         before = getattr(stored, name)
@@ -104,7 +117,7 @@ def _text(value: object) -> str:
 
 
 def merge(first: tuple[Action, str], second: tuple[Action, str]) -> tuple[Action, str]:
-    """What happened to a thing of which two rows were stored."""
+    """Outcome for a thing of which two rows were stored."""
     if first[0] is Action.ADDED or second[0] is Action.UNCHANGED:
         return first
     said = [text for text in (first[1], second[1]) if text]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.config import JsonValue
 
+from broadcast.kit import codes
 from broadcast.kit.text import FilledLine, Line
 from broadcast.kit.times import Day
-from broadcast.wire.topics import CODE
 
-Code = Annotated[str, Field(pattern=f"^{CODE}$")]
+Code = codes.Code
 AsOf = Annotated[
     Day | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
 ]

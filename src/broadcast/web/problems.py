@@ -31,8 +31,8 @@ from broadcast.kit.errors import (
     Unavailable,
     Unknown,
 )
+from broadcast.kit.validation import malformed
 from broadcast.web.paths import allowed
-from broadcast.web.validation import malformed
 
 log = structlog.get_logger()
 

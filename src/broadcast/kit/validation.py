@@ -1,13 +1,13 @@
-"""What pydantic finds wrong with a request, said in Vietnamese."""
+"""Validation errors of pydantic in Vietnamese, for requests, files and commands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broadcast.kit.errors import InvalidInput, Malformed
 
-_SAID = {
+_WORDINGS = {
     "missing": "thiếu trường này; hãy điền",
     "extra_forbidden": "không có trường nào tên như vậy; hãy sửa tên hoặc bỏ đi",
     "string_type": "phải là chuỗi ký tự",
@@ -45,7 +45,7 @@ _SAID = {
     "model_attributes_type": "phải là một đối tượng JSON",
     "dict_type": "phải là một đối tượng JSON",
 }
-"""pydantic's error types; what is not here is only said to be wrong."""
+"""pydantic's error types; any other is only said to be wrong."""
 
 
 def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
@@ -55,7 +55,7 @@ def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
         errors: pydantic's, at least one.
         skip: Leading steps of each location that name no field, such as `body`.
     """
-    found = [{"field": _field(error, skip), "detail": _said(error)} for error in errors]
+    found = [{"field": _field(error, skip), "detail": wording(error)} for error in errors]
     return InvalidInput(found[0]["field"], found[0]["detail"], errors=found)
 
 
@@ -64,12 +64,11 @@ _RULES = {"value_error", "assertion_error"}
 
 
 def malformed(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
-    """As `invalid`, and told apart: what the description forbids from what a rule refuses."""
-    told = invalid(errors, skip=skip)
-    if all(error["type"] in _RULES for error in errors):
-        return told
-    found = told.extra["errors"]
-    return Malformed(told.field, told.detail.removeprefix(f"{told.field}: "), errors=found)
+    """As `invalid`, but `Malformed` when the description of the interface forbids a value."""
+    error = invalid(errors, skip=skip)
+    if all(each["type"] in _RULES for each in errors):
+        return error
+    return Malformed(error.field, error.reason, errors=error.extra["errors"])
 
 
 def _field(error: Any, skip: int) -> str:
@@ -79,8 +78,9 @@ def _field(error: Any, skip: int) -> str:
     return ".".join(str(step) for step in steps) or str((*error["loc"], "body")[0])
 
 
-def _said(error: Any) -> str:
-    words = _SAID.get(error["type"])
+def wording(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says to a person: what is wrong and how to mend it."""
+    words = _WORDINGS.get(error["type"])
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
     if words is None:
