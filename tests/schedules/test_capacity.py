@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -19,14 +22,25 @@ from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
 from broadcast.programmes.compile import held_until
-from broadcast.schedules import capacity, edits
-from broadcast.schedules.capacity import Held
+from broadcast.schedules import capacity, edits, targets
+from broadcast.schedules.capacity import DAY, Held, Starts
 from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.schedules.neighbours import Neighbour
+from broadcast.schedules.occurrences import LONGEST, SLACK, rule_of, starts_of
 from tests.schedules import province
 from tests.schedules.province import NOW, local
+from tests.schedules.test_recurrence import moments, rules
 
 RULES = Rules()
 DAYS = capacity._days_held(RULES)
+TARGETS = [
+    {"area": "21253"}, {"area": "21262"}, {"area": "51"}, {"cluster": "C-1"}, {"cluster": "C-4"},
+]  # fmt: skip
+RULES_OF_PEOPLE = [
+    None, "FREQ=DAILY;BYHOUR=5,11,17,23", "FREQ=DAILY;BYHOUR=6;COUNT=9",
+    "FREQ=WEEKLY;BYDAY=MO,WE,FR", "FREQ=MONTHLY;BYMONTHDAY=1,2,3;BYHOUR=0,23;BYMINUTE=58",
+    "FREQ=DAILY;INTERVAL=2;UNTIL=20250110",
+]  # fmt: skip
 LAN = Caller("Lan", Role.APPROVER, "token/Lan")
 
 BEGIN = datetime(2026, 3, 1, 17, tzinfo=UTC)
@@ -48,7 +62,9 @@ def test_no_document_of_any_moment_holds_more_and_one_holds_as_much(
     ]
     held = Held()
     for starts_at, ends_by in spans:
-        held.add(starts_at, ends_by, 1)
+        day = starts_at.astimezone(LOCAL).date()
+        midnight = datetime.combine(day + DAY, time(), LOCAL)
+        held.add({day: Starts(1, int(ends_by > midnight))}, 1)
     found = list(held.at_midnights(DAYS))
     most = max(count for _, count, _ in found)
     assert all(count == size for _, count, size in found)
@@ -60,6 +76,49 @@ def test_no_document_of_any_moment_holds_more_and_one_holds_as_much(
     midnights = [BEGIN + timedelta(days=day) for day in range(-10, 22)]
     assert most == max(map(document, midnights))
     assert all(document(BEGIN + timedelta(minutes=at)) <= most for at in moments)
+
+
+later = st.integers(0, 500 * 24 * 60)
+
+
+@given(
+    st.none() | rules(),
+    moments,
+    later,
+    st.integers(1, 420),
+    st.lists(st.tuples(st.integers(0, 30), st.none() | later), max_size=8),
+    st.sampled_from([30, 3600, 20000]),
+)
+def test_starts_are_counted_by_day_as_they_are_dated_one_by_one(
+    rule: str | None,
+    wall: datetime,
+    begin_in: int,
+    days: int,
+    excepted: list[tuple[int, int | None]],
+    seconds: int,
+) -> None:
+    starts_at = wall.replace(tzinfo=LOCAL).astimezone(UTC)
+    schedule = Schedule(
+        starts_at=starts_at, rrule=rule, late_limit_seconds=0, title="", id=uuid4()
+    )
+    begin = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=begin_in)
+    until = begin + timedelta(days=days)
+    regular = starts_of(schedule, {}, begin - timedelta(days=20), until)
+    exceptions = {
+        regular[number].recurrence_at: None if to is None else begin + timedelta(minutes=to - 999)
+        for number, to in excepted
+        if number < len(regular)
+    }
+    neighbour = Neighbour(schedule, rule_of(schedule), seconds, exceptions)
+    begun: Counter[date] = Counter()
+    lasting: Counter[date] = Counter()
+    for each in starts_of(schedule, exceptions, begin, until):
+        day = each.starts_at.astimezone(LOCAL).date()
+        ends_by = each.starts_at + timedelta(seconds=seconds) + SLACK
+        begun[day] += 1
+        lasting[day] += ends_by > datetime.combine(day + DAY, time(), LOCAL)
+    counted = {day: Starts(count, lasting[day]) for day, count in begun.items()}
+    assert capacity.starts_by_day(neighbour, begin, until) == counted
 
 
 @pytest.fixture
@@ -128,6 +187,59 @@ async def test_a_start_moved_into_a_full_week_is_refused(
     row = (await session.scalars(rows)).one()
     with pytest.raises(Conflict, match="21 lần phát"):
         await edits.move(session, row, local("2025-01-03T12:00"), LAN, RULES, NOW)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_it_is_refused_exactly_when_some_document_would_hold_more(
+    session: AsyncSession, bulletin: Bulletin, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Beside a count that dates each start and resolves it on its day, over a merger of areas."""
+    monkeypatch.setattr(capacity, "MOST_ITEMS", 10**9)
+    random = Random(seed)
+    schedules = [
+        await province.schedule(
+            session,
+            bulletin.id,
+            starts_at=local(f"2024-12-{random.randint(20, 31)}T{random.randint(0, 23):02}:30"),
+            rrule=random.choice(RULES_OF_PEOPLE),
+            targets=random.sample(TARGETS, random.randint(1, 2)),
+            late_limit_seconds=random.choice([0, 3600]),
+        )
+        for _ in range(12)
+    ]
+    asked = schedules[0]
+    resolver = await targets.target_resolver(session)
+    items: dict[str, list[tuple[datetime, datetime]]] = {}
+    for schedule in schedules:
+        lasts = timedelta(seconds=schedule.late_limit_seconds + 61.5) + SLACK
+        for start in starts_of(schedule, {}, NOW - LONGEST, NOW + timedelta(days=60)):
+            on = start.starts_at.astimezone(LOCAL).date()
+            reached = await resolver.reach(schedule, on)
+            for scope in reached.scopes:
+                span = (start.starts_at, start.starts_at + lasts)
+                items.setdefault(scope, []).append(span)
+    scopes = {
+        scope
+        for day in (NOW.date(), NOW.date() + timedelta(days=10))
+        for scope in (await resolver.reach(asked, day)).scopes
+    }
+    today = NOW.astimezone(LOCAL).date()
+    midnights = [datetime.combine(today + number * DAY, time(), LOCAL) for number in range(30)]
+    most = max(
+        sum(
+            ends_by > at and starts_at < held_until(at, RULES.programme_span, LOCAL)
+            for starts_at, ends_by in items.get(scope, [])
+        )
+        for scope in scopes
+        for at in midnights
+    )
+    monkeypatch.setattr(capacity, "MOST_ITEMS", most)
+    await capacity.refuse_overfull(session, asked, RULES, NOW)
+    monkeypatch.setattr(capacity, "MOST_ITEMS", most - 1)
+    with pytest.raises(Conflict) as refused:
+        await capacity.refuse_overfull(session, asked, RULES, NOW)
+    assert refused.value.extra["items"] == most
+    assert refused.value.extra["scope"] in scopes
 
 
 async def test_the_real_bound_lets_five_thousand_items_through(

@@ -3,14 +3,19 @@
 A programme holds all that its scope hears from now to the end of the day that is `programme_span`
 away, within the bounds of `broadcast.wire.limits`. It is fullest at midnight, when a new day
 enters, so counting the starts of each local day tells exactly what any document will hold.
+
+Thousands of starts are counted without being dated: by rule and time of day as sets of days, once
+for all scopes that the same schedules reach.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,15 +24,10 @@ from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
 from broadcast.schedules import recurrence, targets
+from broadcast.schedules.clashes import days_from
 from broadcast.schedules.model import Schedule
-from broadcast.schedules.neighbours import neighbours
-from broadcast.schedules.occurrences import (
-    LONGEST,
-    SLACK,
-    Exceptions,
-    starts_of,
-)
-from broadcast.schedules.rrule import Rule
+from broadcast.schedules.neighbours import Neighbour, neighbours
+from broadcast.schedules.occurrences import LONGEST, SLACK
 from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
 
@@ -38,16 +38,19 @@ LOOK_AHEAD = timedelta(days=400)
 areas, is left out of the programme, lowest priority first, and said."""
 
 
-class _Sounding(NamedTuple):
-    """A schedule with what its items take."""
+class Starts(NamedTuple):
+    """Starts on one local day."""
 
-    schedule: Schedule
-    rule: Rule | None
-    lasts: timedelta
-    """From a start to the latest end."""
-    exceptions: Exceptions
-    size: int
-    """Bytes of an item."""
+    begun: int
+    lasting: int
+    """Those that may last beyond the midnight after."""
+
+
+class _Sharing(NamedTuple):
+    """A schedule that some of the scopes in question carry, and which, by span of days."""
+
+    neighbour: Neighbour
+    scopes: list[set[str]]
 
 
 async def refuse_overfull(
@@ -60,31 +63,96 @@ async def refuse_overfull(
     Raises:
         Conflict: With `scope`, `items`, `at_most`, and the first day on which it is too much.
     """
+    begin, until = now - LONGEST, now + LOOK_AHEAD
     resolver = await targets.target_resolver(session)
+    spans = list(resolver.periods(begin.astimezone(LOCAL).date()))
+    today, last = now.astimezone(LOCAL).date(), until.astimezone(LOCAL).date()
+    scopes = set[str]().union(
+        *(
+            reached
+            for reached, (first, end) in zip(
+                await _reached(resolver, schedule, spans), spans, strict=True
+            )
+            if first <= last and end > today
+        )
+    )
+    sharing = await _sharing(session, resolver, scopes, spans)
     days = _days_held(rules)
-    until = now + LOOK_AHEAD
-    scopes = await _scopes(resolver, schedule, now, until)
-    sounding = await _sharing(session, resolver, scopes, now, until)
-    most = [
-        len(recurrence.times_of_day(each.rule, each.schedule.starts_at, LOCAL)) * (days + 1)
-        + sum(moved is not None for moved in each.exceptions.values())
-        for each in sounding
-    ]
-    size = sum(count * each.size for count, each in zip(most, sounding, strict=True))
-    if sum(most) <= MOST_ITEMS and size <= ITEMS_BYTES:
+    most = [(_most(each.neighbour, days), _bytes(each.neighbour.schedule)) for each in sharing]
+    if not _is_too_much(sum(n for n, _ in most), sum(n * size for n, size in most)):
         return
-    held: dict[str, Held] = {scope: Held() for scope in sorted(scopes)}
-    for each in sounding:
+    counted = []
+    for each in sharing:
         await asyncio.sleep(0)  # thousands of starts: others have their turn
-        for start in starts_of(each.schedule, each.exceptions, now - LONGEST, until):
-            on = start.starts_at.astimezone(LOCAL).date()
-            reached = await resolver.reach(each.schedule, on)
-            for scope in scopes.intersection(reached.scopes):
-                held[scope].add(start.starts_at, start.starts_at + each.lasts, each.size)
-    for scope, there in held.items():
-        for day, count, size in there.at_midnights(days):
-            if count > MOST_ITEMS or size > ITEMS_BYTES:
+        counted.append(starts_by_day(each.neighbour, begin, until))
+    for scope, reaching in _unlike(scopes, sharing):
+        held = Held()
+        for number, span in reaching:
+            first, end = spans[span]
+            held.add(
+                {day: starts for day, starts in counted[number].items() if first <= day < end},
+                _bytes(sharing[number].neighbour.schedule),
+            )
+        for day, count, size in held.at_midnights(days):
+            if _is_too_much(count, size):
                 raise _overfull(scope, day, days, count)
+
+
+def _unlike(
+    scopes: Iterable[str], sharing: Sequence[_Sharing]
+) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:
+    """One scope of all that the same schedules reach on the same days: they hold as much.
+
+    With it the numbers of those schedules and of those spans of days.
+    """
+    met = set()
+    for scope in sorted(scopes):
+        reaching = tuple(
+            (number, span)
+            for number, each in enumerate(sharing)
+            for span, reached in enumerate(each.scopes)
+            if scope in reached
+        )
+        if reaching not in met:
+            met.add(reaching)
+            yield scope, reaching
+
+
+def starts_by_day(each: Neighbour, begin: datetime, until: datetime) -> dict[date, Starts]:
+    """Count the starts of a schedule from `begin` to `until` by local day, without dating each.
+
+    What was moved beyond `until` is counted, too, as `occurrences.starts_of` gives it.
+    """
+    rule, starts_at = each.rule, each.schedule.starts_at
+    first, last = begin.astimezone(LOCAL), until.astimezone(LOCAL)
+    number_of_days = (last.date() - first.date()).days + 1
+    found = recurrence.days_by_time(rule, starts_at, first.date(), number_of_days, LOCAL)
+    days = dict(found)
+    for clock in days:
+        if clock < first.time():
+            days[clock] &= ~1
+        if clock >= last.time():
+            days[clock] &= (1 << number_of_days - 1) - 1
+    lasts = timedelta(seconds=each.schedule.late_limit_seconds + each.seconds) + SLACK
+    begun: Counter[date] = Counter()
+    lasting: Counter[date] = Counter()
+    for at, moved_to in each.exceptions.items():
+        if not recurrence.fires(rule, starts_at, at, LOCAL):
+            continue
+        wall = at.astimezone(LOCAL)
+        if wall.time() in days and wall.date() >= first.date():
+            days[wall.time()] &= ~(1 << (wall.date() - first.date()).days)
+        if moved_to is not None and moved_to >= begin:
+            wall = moved_to.astimezone(LOCAL)
+            begun[wall.date()] += 1
+            lasting[wall.date()] += _is_lasting(wall.time(), lasts)
+    # Most times of day fire on the same days.
+    times = Counter((bits, _is_lasting(clock, lasts)) for clock, bits in days.items())
+    for (bits, is_lasting), count in times.items():
+        for day in days_from(bits, first.date()):
+            begun[day] += count
+            lasting[day] += count * is_lasting
+    return {day: Starts(count, lasting[day]) for day, count in begun.items()}
 
 
 class Held:
@@ -97,25 +165,28 @@ class Held:
         self._begun_bytes: Counter[date] = Counter()
         self._lasting_bytes: Counter[date] = Counter()
 
-    def add(self, starts_at: datetime, ends_by: datetime, size: int) -> None:
-        """Add an item; it lasts less than a day."""
-        on = starts_at.astimezone(LOCAL).date()
-        self._begun[on] += 1
-        self._begun_bytes[on] += size
-        if ends_by > datetime.combine(on + DAY, time(), LOCAL):
-            self._lasting[on + DAY] += 1
-            self._lasting_bytes[on + DAY] += size
+    def add(self, starts: Mapping[date, Starts], size: int) -> None:
+        """Add the items of a schedule, each of so many bytes; none lasts a whole day."""
+        for day, (begun, lasting) in starts.items():
+            self._begun[day] += begun
+            self._begun_bytes[day] += begun * size
+            if lasting:
+                self._lasting[day + DAY] += lasting
+                self._lasting_bytes[day + DAY] += lasting * size
 
     def at_midnights(self, days: int) -> Iterator[tuple[date, int, int]]:
         """Days, and how many items and bytes a programme of so many days holds at their begin."""
+        bringing = sorted(self._begun)
+        counts = [0, *accumulate(self._begun[day] for day in bringing)]
+        sizes = [0, *accumulate(self._begun_bytes[day] for day in bringing)]
         for day in sorted(self._begun.keys() | self._lasting.keys()):
             # It is fullest where it ends with a day that brings items, or begins with one.
-            for first in {day, day - (days - 1) * DAY}:
-                span = [first + number * DAY for number in range(days)]
+            for first in dict.fromkeys((day, day - (days - 1) * DAY)):
+                begin, end = (bisect_left(bringing, each) for each in (first, first + days * DAY))
                 yield (
                     first,
-                    self._lasting[first] + sum(self._begun[each] for each in span),
-                    self._lasting_bytes[first] + sum(self._begun_bytes[each] for each in span),
+                    self._lasting[first] + counts[end] - counts[begin],
+                    self._lasting_bytes[first] + sizes[end] - sizes[begin],
                 )
 
 
@@ -139,34 +210,46 @@ def _days_held(rules: Rules) -> int:
     return -(-rules.programme_span // DAY) + 1
 
 
+def _is_too_much(count: int, size: int) -> bool:
+    return count > MOST_ITEMS or size > ITEMS_BYTES
+
+
+def _is_lasting(at: time, lasts: timedelta) -> bool:
+    """Tell whether what starts at a time of day may last beyond midnight."""
+    begin = datetime.combine(date.min, at)
+    return begin - datetime.combine(date.min, time()) + lasts > DAY
+
+
+def _most(each: Neighbour, days: int) -> int:
+    """A programme of so many days holds at most so many items of a schedule."""
+    times = recurrence.times_of_day(each.rule, each.schedule.starts_at, LOCAL)
+    moved = sum(moved_to is not None for moved_to in each.exceptions.values())
+    return len(times) * (days + 1) + moved
+
+
+def _bytes(schedule: Schedule) -> int:
+    """Size of an item of a schedule."""
+    return ITEM_BYTES + len(schedule.title.encode())
+
+
 async def _sharing(
     session: AsyncSession,
     resolver: TargetResolver,
     scopes: set[str],
-    now: datetime,
-    until: datetime,
-) -> list[_Sounding]:
+    spans: Sequence[tuple[date, date]],
+) -> list[_Sharing]:
     """Schedules of which some programme of these scopes may hold items."""
-    return [
-        _Sounding(
-            schedule,
-            rule,
-            timedelta(seconds=schedule.late_limit_seconds + seconds) + SLACK,
-            exceptions,
-            ITEM_BYTES + len(schedule.title.encode()),
+    found = [
+        _Sharing(
+            each, [scopes & reached for reached in await _reached(resolver, each.schedule, spans)]
         )
-        for schedule, rule, seconds, exceptions in (await neighbours(session)).readable
-        if not scopes.isdisjoint(await _scopes(resolver, schedule, now, until))
+        for each in (await neighbours(session)).readable
     ]
+    return [each for each in found if any(each.scopes)]
 
 
-async def _scopes(
-    resolver: TargetResolver, schedule: Schedule, now: datetime, until: datetime
-) -> set[str]:
-    """Documents that carry a schedule, on any of the days to come."""
-    days = resolver.days_of_change(now.astimezone(LOCAL).date(), until.astimezone(LOCAL).date())
-    found: set[str] = set()
-    for day in days:
-        resolved = await resolver.reach(schedule, day)
-        found.update(resolved.scopes)
-    return found
+async def _reached(
+    resolver: TargetResolver, schedule: Schedule, spans: Iterable[tuple[date, date]]
+) -> list[set[str]]:
+    """Documents that carry a schedule, by span of days that are alike."""
+    return [set((await resolver.reach(schedule, first)).scopes) for first, _ in spans]
