@@ -250,3 +250,87 @@ async def test_of_two_changes_from_one_version_one_is_made(engine: AsyncEngine) 
         said = (await client.get("/things/a")).json()["name"]
     assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
     assert answers[int(said)].status_code == 200
+
+
+WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+@pytest.mark.parametrize("action", ["/things/a/shut", "/things/a/parts/b/drop"])
+async def test_no_action_slips_in_between_the_look_of_a_change_and_its_commit(
+    engine: AsyncEngine, action: str
+) -> None:
+    """A 200 to a change from a version is final, although the action asks for none."""
+    app = FastAPI()
+    app.state.engine = engine
+    rest.install(app)
+    called_by(app, ADMIN)
+    router = Router()
+    made: list[str] = []
+    inside = asyncio.Event()
+
+    @router.get("/things/{code}")
+    async def show(session: rest.Session, code: str) -> Name:
+        return Name(name="A")
+
+    @router.get("/things/{code}/parts/{part}")
+    async def part(session: rest.Session, code: str, part: str) -> Name:
+        return Name(name="A")
+
+    @router.put("/things/{code}")
+    async def put(session: rest.Session, code: str, body: Name) -> Name:
+        inside.set()
+        # The other has come through, or waits for us.
+        while not made and not await session.scalar(WAITING):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        made.append("change")
+        return body
+
+    @router.post("/things/{code}/shut")
+    async def shut(session: rest.Session, code: str) -> None:
+        made.append("action")
+
+    @router.post("/things/{code}/parts/{part}/drop")
+    async def drop(session: rest.Session, code: str, part: str) -> None:
+        made.append("action")
+
+    app.include_router(router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        fresh = {"If-Match": (await client.get("/things/a")).headers["etag"]}
+        change = asyncio.create_task(client.put("/things/a", json={"name": "B"}, headers=fresh))
+        await inside.wait()
+        answers = [await client.post(action), await change]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert made == ["change", "action"]
+
+
+async def test_who_adds_to_a_list_does_not_wait_for_each_other(engine: AsyncEngine) -> None:
+    app = FastAPI()
+    app.state.engine = engine
+    rest.install(app)
+    called_by(app, ADMIN)
+    router = Router()
+    both = asyncio.Barrier(2)
+
+    @router.get("/things")
+    async def show(session: rest.Session) -> list[str]:
+        return []
+
+    @router.post("/things")
+    async def add(session: rest.Session) -> None:
+        await both.wait()
+
+    @router.post("/things/import")
+    async def load(session: rest.Session) -> None:
+        await both.wait()
+
+    app.include_router(router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        for other in ("/things", "/things/import"):
+            answers = await asyncio.wait_for(
+                asyncio.gather(client.post("/things"), client.post(other)), 20
+            )
+            assert [answer.status_code for answer in answers] == [200, 200]

@@ -40,10 +40,12 @@ def allowed(request: Request) -> list[str]:
 
 
 def _methods(request: Request, path: str) -> frozenset[str]:
-    for each in _paths(request.app):
-        if each.pattern.match(path):
-            return each.methods
-    return frozenset()
+    known = _known(request, path)
+    return frozenset() if known is None else known.methods
+
+
+def _known(request: Request, path: str) -> _Path | None:
+    return next((each for each in _paths(request.app) if each.pattern.match(path)), None)
 
 
 def readable(request: Request, *, above: bool) -> str | None:
@@ -61,6 +63,21 @@ def readable(request: Request, *, above: bool) -> str | None:
             break
         path = path.rpartition("/")[0]
     return None
+
+
+def items(request: Request) -> list[str]:
+    """The single things that an address lies in, as far as they can be read; the widest first.
+
+    Of `/bulletins/7/revisions/2/approve` the bulletin and its revision, and no list.
+    """
+    steps = request.scope["path"].split("/")
+    found = []
+    for length in range(2, len(steps) + 1):
+        path = "/".join(steps[:length])
+        known = _known(request, path)
+        if known is not None and "GET" in known.methods and known.template.endswith("}"):
+            found.append(path)
+    return found
 
 
 def check_rivals(request: Request, route: APIRoute) -> None:

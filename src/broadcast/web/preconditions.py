@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from broadcast.kit.errors import PreconditionFailed
 from broadcast.kit.locks import Lock, lock
-from broadcast.web.paths import readable
+from broadcast.web.paths import items, readable
 
 _TAG = re.compile(r'(W/)?("[^"]*")')
 
@@ -72,7 +72,10 @@ async def hold(request: Request, session: AsyncSession) -> None:
     """Let one change of an address be made at a time, from what it shows then.
 
     Of two who send the same version at once, the second would else overwrite the first: between
-    `check` and the change lie the body and every wait for the database.
+    `check` and the change lie the body and every wait for the database. Everything that the
+    address lies in is held, too: an action such as …/withdraw, which asks for no version, must not
+    slip in between the look and the commit of a change that does. Of lists, only what is asked
+    with a version is held: those who add to one do not wait for each other.
 
     Args:
         request: A change, or anything else.
@@ -82,12 +85,14 @@ async def hold(request: Request, session: AsyncSession) -> None:
         PreconditionFailed: As `check`.
     """
     is_conditional = getattr(request.state, "is_conditional", False)
-    if request.method in {"GET", "HEAD"} or (request.method == "POST" and not is_conditional):
+    if request.method in {"GET", "HEAD"}:
         return
+    held = items(request)
     path = readable(request, above=request.method == "POST")
-    if path is None:
-        return
-    await lock(session, Lock.RESOURCE, path)
+    if path is not None and path not in held and (is_conditional or request.method != "POST"):
+        held.append(path)
+    for each in sorted(held, key=len):  # all in one order: nobody waits for who waits for them
+        await lock(session, Lock.RESOURCE, each)
     if is_conditional:
         request.state.session = session  # a second connection could be the last
         try:
