@@ -26,8 +26,9 @@ from benchmarks.result import Result
 from broadcast.devices.model import Device
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import db
-from broadcast.telemetry import heartbeats
+from broadcast.telemetry import heartbeat_rows, heartbeats
 from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.fast_path import FastPath
 from broadcast.telemetry.presence import PresenceThresholds
 from broadcast.upkeep.partitions import existing, pack_closed
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
@@ -179,8 +180,13 @@ async def _beat(engine: AsyncEngine, devices: list[Device], minute: int) -> None
     _RANDOM.shuffle(batch)
     for start in range(0, DEVICES, BATCH):
         some = batch[start : start + BATCH]
+        columns = heartbeat_rows.columns(some)
         async with db.transaction(engine) as session:
-            await heartbeats.record(session, [], some, [], at, live=True, thresholds=THRESHOLDS)
+            await heartbeat_rows.keep_raw(session, columns, at)
+            await heartbeats.record(
+                session, [], some, [], at, live=True, thresholds=THRESHOLDS,
+                fast_path=FastPath(), columns=columns,
+            )  # fmt: skip
 
 
 _SIZES = sa.text("""

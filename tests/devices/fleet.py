@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.model import Device
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.telemetry import heartbeat_rows, heartbeats
 from broadcast.telemetry.arrival import Arrival
+from broadcast.telemetry.fast_path import FastPath
 from broadcast.telemetry.presence import PresenceThresholds
 from broadcast.wire.events import Boot, Clock, Gone, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
@@ -22,6 +25,33 @@ MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
 THRESHOLDS = PresenceThresholds(silent=timedelta(seconds=150), offline=timedelta(minutes=10))
+
+
+class Everyone(Container[str]):
+    """Every sender with a name is enrolled."""
+
+    def __contains__(self, code: object) -> bool:
+        return bool(code)
+
+
+async def record_all(
+    session: AsyncSession,
+    boots: Sequence[Arrival[Boot]],
+    beats: Sequence[Arrival[Heartbeat]],
+    wills: Sequence[Arrival[Gone]],
+    received_at: datetime,
+    *,
+    live: bool,
+    thresholds: PresenceThresholds = THRESHOLDS,
+    fast_path: FastPath | None = None,
+) -> None:
+    """Store a batch with its raw rows, as `ingest.store` does, in one transaction."""
+    columns = heartbeat_rows.columns(beats)
+    await heartbeat_rows.keep_raw(session, columns, received_at)
+    await heartbeats.record(
+        session, boots, beats, wills, received_at,
+        live=live, thresholds=thresholds, fast_path=fast_path or FastPath(), columns=columns,
+    )  # fmt: skip
 
 
 async def enrol(session: AsyncSession, *codes: str) -> list[Device]:

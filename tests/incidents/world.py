@@ -16,11 +16,10 @@ from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.incidents.watch import Watch
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
-from broadcast.telemetry import heartbeats
 from broadcast.telemetry.model import DevicePresence
 from broadcast.telemetry.presence import Listening
 from broadcast.telemetry.sweep import keep_listening, sweep
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, record_all
 
 BEGAN = date(2020, 1, 1)
 RULES = Rules()
@@ -121,7 +120,7 @@ class World:
         who = [self.devices[number] for number in numbers]
         boots = [boot(device, session, self.now, reason=reason) for device in who if reason]
         beats = [beat(device, session, 1, self.now) for device in who]
-        await heartbeats.record(
+        await record_all(
             self.session, boots, beats, [], self.now, live=True, thresholds=THRESHOLDS
         )
 

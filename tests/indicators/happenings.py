@@ -41,6 +41,7 @@ from broadcast.stations.model import (
 from broadcast.telemetry import heartbeats
 from broadcast.telemetry.arrival import Arrival
 from broadcast.wire.events import Clock, Heartbeat
+from tests.devices.fleet import record_all
 from tests.plays.world import COMMUNE, PROVINCE, make
 
 T = TypeVar("T")
@@ -220,7 +221,7 @@ class Happenings:
             )
             beats.append(Arrival(code, device, message))
         received_at = beats[-1].message.sent_at + late * DAY
-        await heartbeats.record(
+        await record_all(
             self.session, [], [*beats, beats[-1]], [], received_at, live=False,
             thresholds=heartbeats.presence_thresholds(Rules()),
         )  # fmt: skip

@@ -46,6 +46,7 @@ from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.model import Fault
 from broadcast.wire.events import Clock, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from tests.devices.fleet import record_all
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 BEGIN, MERGER, END = date(2025, 6, 20), date(2025, 7, 1), date(2025, 7, 9)
@@ -437,7 +438,7 @@ class Invention:
             self.random.shuffle(beats)
             received_at = datetime.combine(day, time(1), LOCAL) + self.random.random() * DAY
             for batch in (beats, self.random.sample(beats, len(beats) // 10)):
-                await heartbeats.record(
+                await record_all(
                     self.session, [], batch, [], received_at, live=False, thresholds=thresholds
                 )
 

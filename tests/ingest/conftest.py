@@ -13,6 +13,7 @@ from broadcast.config import Settings
 from broadcast.devices.model import Device
 from broadcast.ingest import echo, pipeline, store
 from broadcast.ingest.pipeline import Pipeline
+from broadcast.ingest.sharding import ShardAssignment
 from broadcast.kit import db
 from broadcast.programmes.keys import Keys
 from broadcast.wire.envelope import SigningKey
@@ -51,7 +52,9 @@ async def running(
     engine: AsyncEngine, inbox: Inbox, keys: Keys, devices: list[Device]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The inbound path, running; A, B and C are enrolled."""
-    task = asyncio.create_task(Pipeline(engine, inbox, Settings(), keys).run())
+    task = asyncio.create_task(
+        Pipeline(engine, inbox, Settings(), keys, ShardAssignment("alone")).run()
+    )
     yield task
     failed = task.done()
     task.cancel()

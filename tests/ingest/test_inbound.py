@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -17,16 +16,10 @@ from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.dead_letters import DeadLetter, RejectReason
 from broadcast.wire.codec import MAX_EVENT_BYTES, encode
 from broadcast.wire.events import CommandResult, Gone, Playback, Skipped, SkipReason
+from tests.devices.fleet import Everyone
 from tests.ingest.inbox import PREFIX, Inbox, Message
 
 TOPIC = f"{PREFIX}/device/QN-1/event/gone"
-
-
-class Everyone(Container[str]):
-    """Every device is enrolled."""
-
-    def __contains__(self, code: object) -> bool:
-        return True
 
 
 def decoder() -> Decoder:

@@ -26,7 +26,7 @@ from broadcast.telemetry.model import ListeningSpan
 from broadcast.telemetry.sweep import sweep
 from broadcast.web.rest import Paging
 from broadcast.wire import events
-from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS
+from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, Everyone, record_all
 from tests.plans.conftest import Plan, Plans, whole
 
 NOW = EIGHT
@@ -56,7 +56,7 @@ async def test_heartbeats(plans: Plans) -> None:
         return Arrival(n, f"D-{n}", message)
 
     async def work(session: AsyncSession) -> None:
-        await heartbeats.record(
+        await record_all(
             session, [boot(n) for n in range(501, 551)], [beat(n) for n in BATCH],
             [Arrival(n, f"D-{n}", events.Gone(session=1000)) for n in range(600, 620)], NOW,
             live=True, thresholds=THRESHOLDS,
@@ -101,7 +101,7 @@ async def test_other_words_of_devices(plans: Plans) -> None:
         await answers.record_results(session, tested, NOW)
         await self_tests.touched(session, tested)
         letter = DeadLetter(RejectReason.MALFORMED, "t", "D-1", b"x", "r")
-        await dead_letters.keep(session, [letter] * 500, NOW, Budget())
+        await dead_letters.keep(session, [letter] * 500, NOW, Budget(Everyone()))
         await EnrolmentCache().load(session, {f"D-{n}" for n in range(1, 51)})
 
     found = [plan for plan in await plans(work) if "LIMIT" not in plan.statement]

@@ -17,11 +17,10 @@ from broadcast.plays.records import weighed
 from broadcast.plays.settle import Facts, PlayState, Report, settle
 from broadcast.plays.summary import summary
 from broadcast.telemetry.arrival import Arrival
-from broadcast.telemetry.heartbeats import record
 from broadcast.telemetry.model import DevicePresence, Fault
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.events import Clock, EndReason, Heartbeat, Skipped, SkipReason
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, record_all
 from tests.plays.test_settle import FACTS, LATE, SOON, WAIT, ended, outcome, skipped, started
 from tests.plays.world import CLOSED, World
 from tests.plays.world import ended as ended_record
@@ -145,7 +144,7 @@ async def fault(world: World) -> Fault | None:
 async def beat(world: World, seq: int, sent_at: datetime, received_at: datetime) -> None:
     message = Heartbeat(session=1, seq=seq, sent_at=sent_at, clock=Clock(trusted=True))
     arrival = Arrival(world.devices["D-1"].id, "D-1", message)
-    await record(world.session, (), [arrival], (), received_at, live=True, thresholds=THRESHOLDS)
+    await record_all(world.session, (), [arrival], (), received_at, live=True)
 
 
 @pytest.mark.parametrize("seconds", [90, 3600])

@@ -23,7 +23,17 @@ from broadcast.telemetry.model import DevicePresence, Heartbeat, OnlineMinutes, 
 from broadcast.telemetry.presence import Listening
 from broadcast.wire.events import Supply
 from tests.conftest import rolled_back
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, beat, boot, enrol, will
+from tests.devices.fleet import (
+    EIGHT,
+    MINUTE,
+    SECOND,
+    THRESHOLDS,
+    beat,
+    boot,
+    enrol,
+    record_all,
+    will,
+)
 from tests.examples import examples
 
 RULES = Rules(return_within=timedelta(0))
@@ -115,7 +125,7 @@ async def history(
             boots, beats, wills = arrivals(batch, due, devices, now)
             for attempt in (1, 2) if batch.rolled_back else (2,):
                 inner = await session.begin_nested()
-                await heartbeats.record(
+                await record_all(
                     session, boots, beats, wills, now, live=batch.live, thresholds=THRESHOLDS,
                     fast_path=remembering[batch.worker] if remembering else None,
                 )  # fmt: skip
@@ -172,7 +182,7 @@ async def test_an_ordinary_heartbeat_reads_nothing(session: AsyncSession) -> Non
     remembered = FastPath()
 
     async def record(seq: int, at: Any) -> None:
-        await heartbeats.record(
+        await record_all(
             session, (), [beat(device, seq=seq, sent_at=at)], (), at, live=True,
             thresholds=THRESHOLDS, fast_path=remembered,
         )  # fmt: skip

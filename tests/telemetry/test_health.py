@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.kit.clock import HOUR, LOCAL
-from broadcast.telemetry import health, heartbeats
+from broadcast.telemetry import health
 from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.health import CLOSED_AFTER, summarise
 from broadcast.telemetry.model import HealthHour, HealthProgress
@@ -25,7 +25,7 @@ from broadcast.telemetry.online_minutes import happened_at
 from broadcast.telemetry.routes import router
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
-from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol
+from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol, record_all
 from tests.web.calling import MONITOR, called_by
 
 KEEP = timedelta(days=30)
@@ -35,9 +35,7 @@ NINE = EIGHT + HOUR
 async def receive(engine: AsyncEngine, at: datetime, *beats: Arrival[Heartbeat]) -> None:
     async with db.transaction(engine) as session:
         await db.ensure_day(session, at.astimezone(LOCAL).date())
-        await heartbeats.record(
-            session, [], list(beats), [], at, live=False, thresholds=THRESHOLDS
-        )
+        await record_all(session, [], list(beats), [], at, live=False, thresholds=THRESHOLDS)
 
 
 async def devices(engine: AsyncEngine, *codes: str) -> list[Device]:

@@ -23,7 +23,17 @@ from broadcast.telemetry.model import (
 from broadcast.telemetry.online_minutes import bit, from_bits
 from broadcast.telemetry.presence import Listening, Presence
 from broadcast.wire.events import Clock, Network, Supply
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, THRESHOLDS, beat, boot, enrol, will
+from tests.devices.fleet import (
+    EIGHT,
+    MINUTE,
+    SECOND,
+    THRESHOLDS,
+    beat,
+    boot,
+    enrol,
+    record_all,
+    will,
+)
 
 RULES = Rules(return_within=timedelta(0))
 FAULTS = sa.select(Fault).execution_options(populate_existing=True)
@@ -38,7 +48,7 @@ async def record(
     session: AsyncSession, *, boots: Any = (), beats: Any = (), wills: Any = (), at: Any = EIGHT,
     live: bool = True,
 ) -> None:  # fmt: skip
-    await heartbeats.record(session, boots, beats, wills, at, live=live, thresholds=THRESHOLDS)
+    await record_all(session, boots, beats, wills, at, live=live)
 
 
 async def transitions(session: AsyncSession) -> list[tuple[Presence, Any, str]]:

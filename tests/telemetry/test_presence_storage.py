@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from broadcast.kit import db
-from broadcast.telemetry import heartbeats
 from broadcast.wire.events import Network, Supply
-from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol
+from tests.devices.fleet import EIGHT, MINUTE, beat, enrol, record_all
 
 DEVICES, MINUTES = 60, 90
 
@@ -59,7 +58,7 @@ async def test_heartbeats_leave_the_latest_state_where_it_is(
             for device in devices
         ]  # fmt: skip
         async with db.transaction(engine) as session:
-            await heartbeats.record(session, [], beats, [], at, live=True, thresholds=THRESHOLDS)
+            await record_all(session, [], beats, [], at, live=True)
         first = first or await size(engine)
     grown, hot = await size(engine) / first, await hot_share(engine, "device_presence")
     assert await hot_share(engine, "online_minutes_202507") >= 0.9

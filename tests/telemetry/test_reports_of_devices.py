@@ -24,7 +24,7 @@ from broadcast.telemetry.faults import Report
 from broadcast.telemetry.model import DeadLetterRow, Fault, Readiness, Refusal
 from broadcast.wire import events
 from broadcast.wire.fields import Codec
-from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol, planned
+from tests.devices.fleet import EIGHT, MINUTE, SECOND, Everyone, enrol, planned
 
 
 async def spans(session: AsyncSession) -> list[tuple[Any, ...]]:
@@ -132,7 +132,7 @@ async def test_dead_letter_keeps_its_beginning_and_its_true_size(session: AsyncS
     letter = DeadLetter(
         RejectReason.TOO_LARGE, "t\0opic", "A", b"x" * 10**6, "quá lớn \ud800", "$.a"
     )
-    await dead_letters.keep(session, [letter], EIGHT, Budget())
+    await dead_letters.keep(session, [letter], EIGHT, Budget(Everyone()))
     row = (await session.scalars(sa.select(DeadLetterRow))).one()
     assert (row.size_bytes, len(row.payload)) == (10**6, KEPT_BYTES)
     assert (row.topic, row.reason, row.field) == (
@@ -163,7 +163,7 @@ async def test_first_letters_of_a_sender_are_kept_and_the_others_counted(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "KEPT_EACH", 2)
-    budget = Budget()
+    budget = Budget(Everyone())
     await bury(session, [letter("noisy")] * 5 + [letter("quiet")], budget, EIGHT)
     await bury(session, [letter("noisy"), letter("quiet")] * 4, budget, EIGHT + 59 * MINUTE)
     kept = [("noisy", 0), ("noisy", 7), ("quiet", 0), ("quiet", 3)]
@@ -173,7 +173,7 @@ async def test_first_letters_of_a_sender_are_kept_and_the_others_counted(
 
 
 async def test_a_batch_that_is_tried_again_spends_nothing(session: AsyncSession) -> None:
-    budget = Budget()
+    budget = Budget(Everyone())
     for _ in range(100):
         async with session.begin_nested() as attempt:
             await dead_letters.keep(session, [letter("A")] * 10, EIGHT, budget)
@@ -186,7 +186,7 @@ async def test_a_batch_that_is_tried_again_spends_nothing(session: AsyncSession)
 def test_an_hour_of_floods_stays_within_its_size_and_hides_nobody() -> None:
     """Every device and any number of strangers, as fast as they like."""
     enrolled = {f"D-{number}" for number in range(2000)}
-    budget, kept = Budget(enrolled.__contains__), []
+    budget, kept = Budget(enrolled), []
     for minute in range(59):
         said = [letter(f"D-{n}", 10**5) for n in range(300) for _ in range(7)]
         said += [letter(f"stranger-{minute}-{n}", 10**5) for n in range(500)]
@@ -201,7 +201,7 @@ def test_an_hour_of_floods_stays_within_its_size_and_hides_nobody() -> None:
 
 
 def test_one_device_stays_within_a_hundred_kilobytes_an_hour() -> None:
-    budget, size = Budget(), 0
+    budget, size = Budget(Everyone()), 0
     for second in range(3600):
         plan = budget.plan([letter("A", 10**6)] * 10, EIGHT + second * SECOND)
         budget.spend(plan, {})

@@ -15,12 +15,12 @@ from broadcast.accounts.model import Role
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
-from broadcast.telemetry import dead_letters, faults, heartbeats
+from broadcast.telemetry import dead_letters, faults
 from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
 from broadcast.telemetry.faults import Report
 from broadcast.telemetry.routes import router
 from broadcast.web import rest
-from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, boot, enrol
+from tests.devices.fleet import EIGHT, MINUTE, Everyone, beat, boot, enrol, record_all
 from tests.web.calling import MONITOR, Known
 
 
@@ -36,14 +36,14 @@ async def client(session: AsyncSession, caller: list[Caller]) -> AsyncIterator[h
     await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
     (device, _) = await enrol(session, "A", "B")
     said = beat(device, held={"area/51/programme": 3}, volume=55)
-    await heartbeats.record(session, [], [said], [], EIGHT, live=True, thresholds=THRESHOLDS)
+    await record_all(session, [], [said], [], EIGHT, live=True)
     await faults.keep(session, [Report(device.id, "hot", True, EIGHT, "71 °C")])
     await faults.keep(session, [Report(device.id, "line_open", True, EIGHT)])
     await faults.keep(session, [Report(device.id, "line_open", False, EIGHT + MINUTE)])
     letter = DeadLetter(
         RejectReason.MALFORMED, "ttn/v1/device/A/event/gone", "A", b"{", "not JSON"
     )
-    await dead_letters.keep(session, [letter], EIGHT, Budget())
+    await dead_letters.keep(session, [letter], EIGHT, Budget(Everyone()))
     app = FastAPI()
     rest.install(app)
     app.include_router(router)
@@ -77,9 +77,9 @@ async def test_a_session_number_that_comes_again_shows_no_heartbeat_of_the_earli
     device = (await session.scalars(sa.select(Device).where(Device.code == "A"))).one()
     later = EIGHT + 20 * MINUTE
     again = [boot(device, sent_at=later)]
-    await heartbeats.record(session, again, [], [], later, live=True, thresholds=THRESHOLDS)
+    await record_all(session, again, [], [], later, live=True)
     said = beat(device, sent_at=later, volume=90)
-    await heartbeats.record(session, [], [said], [], later, live=True, thresholds=THRESHOLDS)
+    await record_all(session, [], [said], [], later, live=True)
     told = await get(client, "/devices/A/presence")
     assert (told["last_seen_at"], told["heartbeat"]) == ("2025-07-01T08:20:00+07:00", None)
 

@@ -24,11 +24,10 @@ from broadcast.api import create_app
 from broadcast.cli import app
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
-from broadcast.telemetry import heartbeats
 from broadcast.telemetry.model import DeadLetterRow, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
 from broadcast.upkeep.job import House
-from tests.devices.fleet import EIGHT, THRESHOLDS, beat, enrol
+from tests.devices.fleet import EIGHT, beat, enrol, record_all
 from tests.web.calling import MONITOR, called_by
 
 HOUR = timedelta(hours=1)
@@ -56,7 +55,7 @@ async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Set
         (device, _) = await enrol(session, "A", "B")
         said = [beat(device)]
         session.add(ListeningSpan(started_at=EIGHT, until=EIGHT + 4 * HOUR))
-        await heartbeats.record(session, [], said, [], EIGHT, live=True, thresholds=THRESHOLDS)
+        await record_all(session, [], said, [], EIGHT, live=True)
         session.add(
             DeadLetterRow(received_at=EIGHT - timedelta(days=31), topic="t", size_bytes=1,
                        payload=b"", field="$", reason="x")

@@ -71,7 +71,7 @@ class Pipeline:
         link: BrokerLink,
         settings: Settings,
         keys: Keys,
-        assignment: ShardAssignment | None = None,
+        assignment: ShardAssignment,
     ) -> None:
         """Begin with nothing in memory.
 
@@ -80,9 +80,8 @@ class Pipeline:
             link: To the broker.
             settings: Of this process.
             keys: To sign what devices are answered.
-            assignment: Devices of this worker; all of them by default.
+            assignment: Devices of this worker.
         """
-        assignment = assignment or ShardAssignment("alone")
         topic = SERVER_ECHO.build(worker=str(assignment.worker))
         throttle = Throttle()
         self.echoed_over: int | None = None

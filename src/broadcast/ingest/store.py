@@ -116,7 +116,7 @@ class Store:
         self._floods: list[Flood] = []
         """Not yet stored."""
         self._fast_path = FastPath()
-        self._budget = Budget(enrolled.__contains__)
+        self._budget = Budget(enrolled)
         self._day: date | None = None
         """Local day whose partitions are there."""
 

@@ -7,7 +7,7 @@ neither can a device fill the disk nor hide what others sent.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -87,11 +87,11 @@ class Budget:
     """Letters kept in the running hour, and so how many may still be.
 
     Args:
-        is_enrolled: Tells whether a sender is known to be an enrolled device.
+        enrolled: Devices known to be enrolled.
     """
 
-    def __init__(self, is_enrolled: Callable[[str], bool] = bool) -> None:
-        self._is_enrolled = is_enrolled
+    def __init__(self, enrolled: Container[str]) -> None:
+        self._enrolled = enrolled
         self._begin(None)
 
     def _begin(self, ends_at: datetime | None) -> None:
@@ -111,7 +111,7 @@ class Budget:
         for letter in letters:
             sender = letter.sender
             before = self._kept[sender] + coming[sender]
-            enrolled = self._is_enrolled(sender)
+            enrolled = sender in self._enrolled
             room = size < KEPT_TOTAL_BYTES if enrolled else strangers < KEPT_STRANGERS
             if before < KEPT_EACH and (room or (enrolled and not before)):
                 coming[sender] += 1
@@ -127,7 +127,7 @@ class Budget:
         for letter in plan.kept:
             self._kept[letter.sender] += 1
             self._bytes += letter.size
-            self._strangers += not self._is_enrolled(letter.sender)
+            self._strangers += letter.sender not in self._enrolled
         self._rows.update(rows)
 
     def rows(self, plan: Plan, new: Mapping[str, int]) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Record boots, heartbeats and last wills, a batch at a time: who is connected, and since when.
 
-Every statement is set-based and idempotent, so a batch that comes again changes nothing. Raw
-heartbeats prove nothing, so they may be stored beside, in a transaction of their own.
+Every statement is set-based and idempotent, so a batch that comes again changes nothing. The raw
+rows are the caller's to store (`heartbeat_rows.keep_raw`), in whichever transaction.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ async def record(
     *,
     live: bool,
     thresholds: PresenceThresholds,
-    fast_path: FastPath | None = None,
-    columns: Mapping[str, str] | None = None,
+    fast_path: FastPath,
+    columns: Mapping[str, str],
 ) -> None:
     """Store a batch: presence with its transitions, boots, receipts and online minutes.
 
@@ -99,14 +99,9 @@ async def record(
             five minutes slow would make its device silent permanently.
         thresholds: Of presence.
         fast_path: Of the batches before, so that most devices need not be read.
-        columns: `heartbeat_rows.columns` of the heartbeats, from a caller that stores the raw rows
-            itself; otherwise they are stored here.
+        columns: `heartbeat_rows.columns` of the heartbeats.
     """
-    fast_path = fast_path or FastPath()
     reception = Reception(received_at)
-    if columns is None:
-        columns = heartbeat_rows.columns(beats)
-        await heartbeat_rows.keep_raw(session, columns, received_at)
     steps = fast_path.match(boots, beats, wills, reception, live=live)
     advanced: set[int] = set()
     if beats:
