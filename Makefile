@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate quick test install-test chaos check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate quick test floors install-test chaos check fmt format lint types imports generated bench golden lock clean
 
 ##@ Start
 
@@ -49,6 +49,18 @@ quick: setup ## what needs no server, in a minute; ONLY="tests/wire" for some
 
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ONLY)
+
+floors: setup ## the quick tests with the lowest versions that pyproject.toml allows
+	rm -rf .floors && mkdir .floors
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --only-binary :all: \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml --extra demo --output-file .floors/floors.txt
+	$(BIN)/uv venv --quiet --python $(BIN)/python .floors/venv
+	$(BIN)/uv pip install --quiet --python .floors/venv/bin/python --only-binary :all: \
+		--requirement .floors/floors.txt --group dev
+	$(BIN)/uv pip install --quiet --python .floors/venv/bin/python --no-deps --no-build-isolation \
+		--editable .
+	FLOORS=1 .floors/venv/bin/pytest --quick --quiet --numprocesses $(WORKERS) --dist worksteal $(ONLY)
 
 install-test: setup ## docs/operations.md, executed on a bare Debian (root, debootstrap)
 	$(BIN)/pytest --install --numprocesses 0 --exitfirst tests/install
@@ -92,5 +104,5 @@ lock: setup ## newest allowed versions into both lock files
 		--output-file requirements-dev.lock
 
 clean: ## remove what can be made again; var/ (data) stays
-	rm -rf .venv dist .*_cache .hypothesis
+	rm -rf .venv .floors dist .*_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,10 @@ def test_a_demo_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("broadcast.demo.EXTRA", ("amqtt", "not_installed_here"))
     with pytest.raises(Unavailable, match=r"thiếu not-installed-here.*broadcast\[demo\]"):
         require_extra()
+
+
+@pytest.mark.skipif("FLOORS" not in os.environ, reason="`make floors` sets it")
+def test_the_lowest_allowed_versions_are_those_installed() -> None:
+    for each in PROJECT["project"]["dependencies"] + EXTRAS["demo"]:
+        name, floor = re.match(r"([\w.-]+)(?:\[\w+\])?>=([\d.]+)", each).groups()
+        assert re.fullmatch(rf"{re.escape(floor)}(\.0)*", version(name)), each
