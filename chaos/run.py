@@ -34,7 +34,8 @@ from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Unavailable
-from broadcast.plays.summary import Summary, summary
+from broadcast.plays.schemas import SummaryOut
+from broadcast.plays.summary import summary
 from broadcast.programmes.keys import create_keys, load_keys
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
 from chaos.plan import EVERY_SECONDS, FREEZE_RATIO, Blow, Target, airings, blows
@@ -328,7 +329,7 @@ class _Chaos:
 
     def _settle(
         self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
-    ) -> tuple[Verdict, Truth, Summary, dict[str, Any]]:
+    ) -> tuple[Verdict, Truth, SummaryOut, dict[str, Any]]:
         """Wait until nothing is under way any more, and judge."""
         began = time.monotonic()
         while True:
@@ -349,7 +350,7 @@ class _Chaos:
 
     def _look(
         self, settings: config.Settings, asked: Asked, since: datetime, until: datetime
-    ) -> tuple[Truth, Verdict, Summary, dict[str, Any]]:
+    ) -> tuple[Truth, Verdict, SummaryOut, dict[str, Any]]:
         self._world.check_fleet()
         # The truth first: what was written after it would count as lost.
         path = self._world.folder / "truth.jsonl"
@@ -367,7 +368,7 @@ class _Chaos:
         asked: Asked,
         since: datetime,
         until: datetime,
-    ) -> tuple[Verdict, Summary, dict[str, Any]]:
+    ) -> tuple[Verdict, SummaryOut, dict[str, Any]]:
         async with _engine(settings) as engine, db.transaction(engine) as session:
             stored = await read_stored(session, settings.rules, until)
             total = await summary(session, since, until)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from broadcast.plays import texts
 from broadcast.plays.closer import close_due
 from broadcast.plays.explain import explain
-from broadcast.plays.records import weighed
+from broadcast.plays.records import classified
 from broadcast.plays.settle import Facts, PlayState, Report, settle
 from broadcast.plays.summary import summary
 from broadcast.telemetry.arrival import Arrival
@@ -63,7 +63,7 @@ def test_a_coarse_clock_is_believed(seconds: float) -> None:
 def test_a_slow_clock_cannot_be_told_from_a_late_journal(late: int) -> None:
     at = EIGHT + timedelta(seconds=late)
     reports = [started(1, 0, received_at=at), ended(2, 120, 120, received_at=at)]
-    assert weighed(reports).believed == reports
+    assert classified(reports).plausible == reports
 
 
 def test_a_skip_told_before_it_was_due_says_nothing_of_the_play() -> None:
@@ -125,7 +125,7 @@ def test_only_the_impossible_is_marked_and_all_of_it(
         started(1, begun + skew, received_at=EIGHT + (begun + delays[0]) * SECOND),
         ended(2, over + skew, heard, received_at=EIGHT + (over + delays[1]) * SECOND),
     ]
-    marked = bool(weighed(reports).mistimed)
+    marked = bool(classified(reports).mistimed)
     assert marked == any(skew > delay + 10 for delay in delays)
 
 

@@ -33,8 +33,8 @@ async def nothing_marked(world: World) -> None:
 async def settled(world: World, now: datetime = LATER, known: timedelta = 80 * DAY) -> None:
     """What the dispatcher does about the marks."""
     await world.session.flush()
-    while ids := await corrections.marked(world.session, now, now - known, (), 20):
-        await corrections.take_up(world.session, ids, now, now - known, WAIT)
+    while ids := await corrections.pending(world.session, now, now - known, (), 20):
+        await corrections.apply(world.session, ids, now, now - known, WAIT)
     assert await world.session.scalar(sa.select(sa.func.count()).select_from(Correction)) == 0
 
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.plays.settle import (
-    Around,
+    Circumstances,
     Facts,
     PlayState,
     Reason,
     Report,
     Settlement,
+    reason_of_silence,
     settle,
-    why_silent,
 )
 from broadcast.wire.events import EndReason, SkipReason
 from broadcast.wire.fields import OnPreempt
@@ -29,7 +29,7 @@ FACTS = Facts(
 SOON = EIGHT + 5 * MINUTE + WAIT - SECOND
 LATE = EIGHT + 5 * MINUTE + WAIT
 
-GOOD = Around(
+GOOD = Circumstances(
     device_id=7, published=True, received=True, reachable=True, online=True, online_now=True,
     listening=True, cold_boot=False, outage=None, refused=False, readiness="ready",
     faults=frozenset(),
@@ -115,7 +115,7 @@ PLAYING = (PlayState.PLAYING, "")
 )  # fmt: skip
 def test_journal_tells_what_became_of_a_play(reports: Any, soon: Any, late: Any) -> None:
     assert outcome(*reports) == soon
-    assert outcome(*reports, now=LATE, around=GOOD) == late
+    assert outcome(*reports, now=LATE, circumstances=GOOD) == late
 
 
 def test_item_that_is_dropped_when_preempted_is_over_at_once() -> None:
@@ -130,7 +130,10 @@ def test_stream_of_unknown_length_is_played_when_completed_only() -> None:
 
 def test_without_a_word_a_play_waits_and_then_is_missed() -> None:
     assert outcome() == (PlayState.PLANNED, "")
-    assert outcome(now=LATE, around=replace(GOOD, online=False)) == (PlayState.MISSED, "offline")
+    assert outcome(now=LATE, circumstances=replace(GOOD, online=False)) == (
+        PlayState.MISSED,
+        "offline",
+    )
     assert outcome(now=LATE) == (PlayState.MISSED, "unexplained")
 
 
@@ -212,7 +215,7 @@ UNHEARD = {"received": False, "readiness": None}
     ],
 )
 def test_silence_has_its_nearest_cause(change: Any, reason: Reason) -> None:
-    assert why_silent(replace(GOOD, **change)) is reason
+    assert reason_of_silence(replace(GOOD, **change)) is reason
 
 
 def test_every_reason_of_the_wire_is_a_reason_of_the_ledger() -> None:
@@ -240,7 +243,7 @@ def test_order_of_reports_does_not_matter(
     one: Any, other: Any, over: bool, on_preempt: OnPreempt, data: st.DataObject
 ) -> None:
     reports = [*one, *(replace(report, journal_id="k") for report in other)]
-    facts = replace(FACTS, on_preempt=on_preempt, around=GOOD)
+    facts = replace(FACTS, on_preempt=on_preempt, circumstances=GOOD)
     shuffled = data.draw(st.permutations(reports))
     now = LATE if over else SOON
     settled = settle(replace(facts, reports=reports), now, WAIT)
@@ -252,7 +255,7 @@ def test_order_of_reports_does_not_matter(
 
 
 AROUNDS = st.builds(
-    Around,
+    Circumstances,
     device_id=st.sampled_from([None, 7]),
     outage=st.sampled_from([None, "power_cut"]),
     readiness=st.sampled_from([None, "ready", "waiting"]),
@@ -261,10 +264,10 @@ AROUNDS = st.builds(
 
 
 @given(AROUNDS)
-def test_unexplained_means_that_nothing_is_known_to_be_wrong(around: Around) -> None:
-    if why_silent(around) is Reason.UNEXPLAINED:
-        assert around.device_id is not None
-        assert around.online
-        assert around.online_now
-        assert around.published
-        assert around.readiness != "waiting"
+def test_unexplained_means_that_nothing_is_known_to_be_wrong(circumstances: Circumstances) -> None:
+    if reason_of_silence(circumstances) is Reason.UNEXPLAINED:
+        assert circumstances.device_id is not None
+        assert circumstances.online
+        assert circumstances.online_now
+        assert circumstances.published
+        assert circumstances.readiness != "waiting"

@@ -19,7 +19,7 @@ from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
 from broadcast.delivery.wanted import SAME_AGAIN_AFTER
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import quiet_window
-from broadcast.plays.settle import Around, Facts, Report, Settlement, settle
+from broadcast.plays.settle import Circumstances, Facts, Report, Settlement, settle
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.schedules import grid, recurrence, rrule
@@ -446,7 +446,7 @@ class Server:
             (occurrence_id, device_id): self._settled(
                 self.occurrences[occurrence_id],
                 reports.get((occurrence_id, device_id), []),
-                self.around(occurrence_id, device_id, numbers[device_id]),
+                self.circumstances(occurrence_id, device_id, numbers[device_id]),
                 now,
             )
             for occurrence_id, device_id in self.plays
@@ -454,7 +454,11 @@ class Server:
         }
 
     def _settled(
-        self, occurrence: Occurrence, reports: list[Report], around: Around, now: datetime
+        self,
+        occurrence: Occurrence,
+        reports: list[Report],
+        circumstances: Circumstances,
+        now: datetime,
     ) -> Settlement:
         facts = Facts(
             starts_at=occurrence.carried.starts_at,
@@ -463,11 +467,11 @@ class Server:
             audio_seconds=occurrence.schedule.seconds,
             cancelled=occurrence.cancelled,
             reports=reports,
-            around=around,
+            circumstances=circumstances,
         )
         return settle(facts, now, RULES.settle_after)
 
-    def around(self, occurrence_id: str, device_id: str, number: int) -> Around:
+    def circumstances(self, occurrence_id: str, device_id: str, number: int) -> Circumstances:
         """What is known around a play: the query of `plays.surroundings`, over dicts."""
         occurrence = self.occurrences[occurrence_id]
         starts_at, latest_at = occurrence.carried.starts_at, occurrence.latest_at
@@ -482,7 +486,7 @@ class Server:
             if at <= latest_at and (is_open or at <= starts_at)
         }
         away = [*self._away, (self.away_since or now, now)]
-        return Around(
+        return Circumstances(
             device_id=number,
             published=published_at is not None and published_at <= latest_at,
             received=any(

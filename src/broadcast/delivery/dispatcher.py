@@ -516,14 +516,14 @@ class Dispatcher:
         since = now - min(shortest, issue.KEEP_REVISIONS) + self._rules.horizon
 
         async def work(session: AsyncSession, some: Sequence[int]) -> None:
-            await corrections.take_up(session, some, now, since, wait)
+            await corrections.apply(session, some, now, since, wait)
 
         budget = _Budget()
         while not budget.spent():
             async with self._transaction() as session:
                 waiting = await failures.waiting(session, "corrections", now)
                 but = [int(name) for name in waiting if name]
-                ids = await corrections.marked(session, now, since, but, MARKS_AT_ONCE)
+                ids = await corrections.pending(session, now, since, but, MARKS_AT_ONCE)
             if not ids:
                 return False
             await failures.one_by_one(self._engine, "corrections", ids, str, work, now)

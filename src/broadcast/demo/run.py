@@ -31,7 +31,8 @@ from broadcast.indicators.figures import compute, figures
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Unavailable
 from broadcast.plays.model import OPEN, Play
-from broadcast.plays.summary import Summary, summary
+from broadcast.plays.schemas import SummaryOut
+from broadcast.plays.summary import summary
 from broadcast.programmes.keys import create_keys, load_keys
 
 log = structlog.get_logger()
@@ -312,7 +313,7 @@ class _Demo:
             "seconds": round(time.monotonic() - self._began, 1),
         }
 
-    async def _total(self, engine: AsyncEngine, since: datetime) -> Summary:
+    async def _total(self, engine: AsyncEngine, since: datetime) -> SummaryOut:
         """The ledger of the demo, once the database is there."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:

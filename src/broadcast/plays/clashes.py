@@ -1,50 +1,19 @@
-"""Clashes that come near: equal priorities at one loudspeaker, whatever brought them there.
+"""Clashes in the coming days: equal priorities at one loudspeaker, whatever the cause.
 
 A merger, a cluster that serves another village, or rules that meet after many years: nobody saved
-a schedule that day, so nobody was told.
+a schedule that day, so nobody was warned.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.kit.times import Moment
+from broadcast.plays.schemas import ClashOut
 
 MOST = 500
-
-
-class Clash(BaseModel):
-    """Two occurrences of equal priority that want the same clusters at the same time."""
-
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": {
-                "starts_at": "2025-07-08T17:00:00+07:00",
-                "occurrence_id": "0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11",
-                "title": "Bản tin chiều xã Nghĩa Phú",
-                "other_starts_at": "2025-07-08T17:05:00+07:00",
-                "other_occurrence_id": "7d0c8a51-2f5e-5b8b-8a5e-0f6f1c0a9d22",
-                "other_title": "Bản tin chiều xã Nghĩa An",
-                "priority": 64,
-                "cluster_count": 2,
-            }
-        },
-    )
-
-    starts_at: Moment
-    occurrence_id: UUID
-    title: str
-    other_starts_at: Moment = Field(description="sẽ phải chờ, và có thể bị bỏ")
-    other_occurrence_id: UUID
-    other_title: str
-    priority: int
-    cluster_count: int
 
 
 _CLASHES = sa.text("""
@@ -77,10 +46,10 @@ _CLASHES = sa.text("""
 """)
 
 
-async def clashes(session: AsyncSession, now: datetime, until: datetime) -> list[Clash]:
-    """What begins in [now, until) while an item of equal priority still sounds there.
+async def clashes(session: AsyncSession, now: datetime, until: datetime) -> list[ClashOut]:
+    """Find what begins in [now, until) while an item of equal priority still sounds there.
 
     By start, at most `MOST`; of three that meet, each with the next.
     """
     rows = await session.execute(_CLASHES, {"now": now, "until": until, "most": MOST})
-    return [Clash.model_validate(row) for row in rows]
+    return [ClashOut.model_validate(row) for row in rows]

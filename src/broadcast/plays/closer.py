@@ -1,4 +1,4 @@
-"""Closing what nobody reported: an open play whose wait is over is settled by what is known."""
+"""Closing plays without a report: after the wait an open play is settled by what is known."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ async def close_due(
     Args:
         session: Open transaction.
         now: Present.
-        settle_after: How long reports are waited for.
+        settle_after: Time for which reports are waited for.
         but: Not these.
 
     Returns:
-        How many were settled; as long as it is `BATCH` there may be more, for the next
-        transaction.
+        Number settled; while it is `BATCH` there may be more, for the next transaction.
     """
     due = _due(now, settle_after, but).with_for_update(skip_locked=True)
     keys = [(row.occurrence_id, row.cluster_id) for row in await session.execute(due)]

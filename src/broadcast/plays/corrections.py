@@ -1,12 +1,12 @@
-"""Plays settled again because somebody corrected who hung where, who heard what, or an outage.
+"""Plays settled again because an installation, a village's cluster or an outage was corrected.
 
-Triggers leave a mark with every such change, in its transaction, whatever way it came: REST, a
-file, a merger, a hand at the database. Reports that come late need no mark: they settle their
-plays themselves.
+Triggers record a correction with every such change, in its transaction, whatever way it came:
+REST, a file, a merger, SQL by hand. Reports that come late need none: they settle their plays
+themselves.
 
-What is known around a silent play (receipts, readiness, documents that were published) has an end;
-beyond it only plays are settled of which records went to another place. The others stay as they
-were judged while all of it was there.
+The circumstances of a silent play (receipts, readiness, documents that were published) are kept
+for a limited time; of older plays only those are settled whose records went to another cluster.
+The others stay as they were settled while all of it was there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from broadcast.plays.settling import settle_plays
 from broadcast.plays.silence import Key
 
 BATCH = 1000
-"""Plays of one mark that are settled in one transaction, and those that start with the last."""
+"""Plays of one correction settled in one transaction, and those that start with the last."""
 
-_IDLE = sa.text("""
+_WITHOUT_EFFECT = sa.text("""
     DELETE FROM corrections AS m
     WHERE NOT EXISTS (
         SELECT FROM plays AS p
@@ -67,7 +67,7 @@ _MOVE = sa.text("""
     sa.bindparam("since", type_=sa.DateTime(timezone=True)),
     sa.bindparam("until", type_=sa.DateTime(timezone=True)),
 )
-"""As `reports` assigns a record when it comes."""
+"""As `reports` assigns a record when it is received."""
 
 _CONCERNED = sa.text("""
     SELECT p.occurrence_id, p.cluster_id, p.starts_at
@@ -88,51 +88,49 @@ _CONCERNED = sa.text("""
 )
 
 
-async def marked(
+async def pending(
     session: AsyncSession, now: datetime, known_since: datetime, but: Collection[int], limit: int
 ) -> list[int]:
-    """Marks that are to be taken up, oldest first; those that concern nothing are dropped.
+    """Corrections that are to be applied, oldest first; those without effect are deleted.
 
     `but`: not these.
     """
     if await session.scalar(sa.select(Correction.id).limit(1)) is None:
         return []
-    await session.execute(_IDLE, {"now": now, "known_since": known_since})
+    await session.execute(_WITHOUT_EFFECT, {"now": now, "known_since": known_since})
     ids = sa.select(Correction.id).where(Correction.id.not_in(list(but)))
     return list(await session.scalars(ids.order_by(Correction.id).limit(limit)))
 
 
-async def take_up(
+async def apply(
     session: AsyncSession,
     ids: Iterable[int],
     now: datetime,
     known_since: datetime,
     settle_after: timedelta,
 ) -> None:
-    """Settle again what these marks concern, at most `BATCH` plays of each at a time.
+    """Settle the plays again that these corrections concern, at most `BATCH` of each at a time.
 
     Args:
         session: Open transaction.
-        ids: Of `marked`.
+        ids: Of `pending`.
         now: Present.
-        known_since: From when on all is known around plays.
-        settle_after: How long after `ends_by` reports are waited for.
+        known_since: Time since which the circumstances of plays are kept.
+        settle_after: Time after `ends_by` for which reports are waited for.
     """
-    marks = sa.select(Correction).where(Correction.id.in_(ids)).order_by(Correction.id)
-    for mark in (await session.scalars(marks.with_for_update(skip_locked=True))).all():
-        span = {"since": mark.since, "until": mark.until}
+    statement = sa.select(Correction).where(Correction.id.in_(ids)).order_by(Correction.id)
+    for correction in (await session.scalars(statement.with_for_update(skip_locked=True))).all():
+        span = {"since": correction.since, "until": correction.until}
         keys: set[Key] = set()
-        if mark.device_id is not None:
-            for occurrence_id, was, is_now in await session.execute(
-                _MOVE, {"device_id": mark.device_id, **span}
-            ):
-                places = {was, is_now} - {None} if occurrence_id is not None else set()
-                keys.update((occurrence_id, cluster_id) for cluster_id in places)
+        if correction.device_id is not None:
+            for row in await session.execute(_MOVE, {"device_id": correction.device_id, **span}):
+                clusters = {row.was, row.cluster_id} - {None} if row.id is not None else set()
+                keys.update((row.id, cluster_id) for cluster_id in clusters)
         concerned = (
             await session.execute(
                 _CONCERNED,
                 {
-                    "cluster_id": mark.cluster_id,
+                    "cluster_id": correction.cluster_id,
                     "now": now,
                     "known_since": known_since,
                     "batch": BATCH,
@@ -142,9 +140,9 @@ async def take_up(
         ).all()
         keys.update((row.occurrence_id, row.cluster_id) for row in concerned)
         if keys:
-            await settle_plays(session, sorted(keys), now, settle_after, mark.cause)
+            await settle_plays(session, sorted(keys), now, settle_after, correction.cause)
         if len(concerned) < BATCH:
-            await session.delete(mark)
+            await session.delete(correction)
         else:
-            mark.since = concerned[-1].starts_at + timedelta.resolution
+            correction.since = concerned[-1].starts_at + timedelta.resolution
         await session.flush()

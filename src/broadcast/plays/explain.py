@@ -1,4 +1,4 @@
-"""Why a play did or did not sound, in one answer: everything known around it, in order of time."""
+"""Explanation of a play, whether it sounded or not: all events around it, in order of time."""
 
 from __future__ import annotations
 
@@ -7,60 +7,18 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
-from broadcast.kit.times import Moment
 from broadcast.plays import texts
+from broadcast.plays.schemas import ExplanationOut, TimelineEntryOut
 from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
-from broadcast.plays.timeline import Entry, around
+from broadcast.plays.timeline import read_events
 from broadcast.telemetry.online_minutes import from_bits, span
-from broadcast.web.fields import example
 
-AROUND = timedelta(hours=1)
-"""How far before and after a play presence, boots and faults are told."""
-
-
-class Explanation(BaseModel):
-    """What became of a play, why, and from what this follows."""
-
-    model_config = example(
-        occurrence_id="0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11", cluster="QN-21025-01",
-        title="Bản tin sáng", starts_at="2025-07-02T05:30:00+07:00",
-        ends_by="2025-07-02T05:36:00+07:00",
-        state="missed", reason="powered_off", verdict="Không phát: thiết bị mất điện.",
-        device="QN-000417", started_at=None, ended_at=None, played_seconds=0.0,
-        audio_seconds=305.2, start_error_ms=None, evidence="none",
-        evidence_text="chưa có bằng chứng phát", window_minutes=6, heard_minutes=0,
-        timeline=[
-            {"at": "2025-07-02T05:12:30+07:00", "kind": "presence", "text": "Thiết bị im lặng",
-             "data": {"device": "QN-000417", "presence": "silent", "cause": "silence"}},
-            {"at": "2025-07-02T05:30:00+07:00", "kind": "planned_start",
-             "text": "Giờ phát theo lịch", "data": {}},
-        ],
-    )  # fmt: skip
-
-    occurrence_id: UUID
-    cluster: str
-    title: str
-    starts_at: Moment
-    ends_by: Moment
-    state: PlayState
-    reason: str
-    verdict: str = Field(description="một câu, cho người đọc")
-    device: str | None = Field(description="thiết bị đã phát, hoặc lẽ ra phải phát")
-    started_at: Moment | None
-    ended_at: Moment | None
-    played_seconds: float
-    audio_seconds: float | None
-    start_error_ms: int | None
-    evidence: Grade
-    evidence_text: str
-    window_minutes: int = Field(description="số phút của khung giờ phát")
-    heard_minutes: int = Field(description="trong đó nghe được thiết bị")
-    timeline: list[Entry]
+MARGIN = timedelta(hours=1)
+"""Time before and after a play for which presence, boots and faults are shown."""
 
 
 class _Play(NamedTuple):
@@ -86,7 +44,7 @@ class _Play(NamedTuple):
     audio_seconds: float | None
 
 
-async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -> Explanation:
+async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -> ExplanationOut:
     """Explain one play.
 
     Raises:
@@ -95,25 +53,27 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
     play = await _play(session, occurrence_id, cluster_code)
     devices = await _devices(session, play)
     timeline = [
-        Entry(
+        TimelineEntryOut(
             at=play.scheduled_at,
             kind="scheduled",
             text=f"{play.scheduled_by} xếp lịch “{play.title}”",
             data={"by": play.scheduled_by},
         ),
-        Entry(at=play.starts_at, kind="planned_start", text="Giờ phát theo lịch"),
-        Entry(at=play.latest_at, kind="late_limit", text="Quá giờ này thiết bị không phát nữa"),
-        Entry(at=play.ends_by, kind="planned_end", text="Hết khung giờ phát"),
+        TimelineEntryOut(at=play.starts_at, kind="planned_start", text="Giờ phát theo lịch"),
+        TimelineEntryOut(
+            at=play.latest_at, kind="late_limit", text="Quá giờ này thiết bị không phát nữa"
+        ),
+        TimelineEntryOut(at=play.ends_by, kind="planned_end", text="Hết khung giờ phát"),
     ]
-    timeline += await around(
+    timeline += await read_events(
         session,
         {
             "occurrence_id": play.occurrence_id,
             "cluster_id": play.cluster_id,
             "devices": sorted(devices),
             "scheduled_at": play.scheduled_at,
-            "since": play.starts_at - AROUND,
-            "until": play.ends_by + AROUND,
+            "since": play.starts_at - MARGIN,
+            "until": play.ends_by + MARGIN,
             "tested_since": play.starts_at - SELF_TEST_COUNTS,
             "tested_until": play.ends_by + SELF_TEST_COUNTS,
             "day": play.starts_at.astimezone(LOCAL).date(),
@@ -129,9 +89,9 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         played_seconds=play.played_seconds,
         start_error_ms=play.start_error_ms,
     )
-    hanging = play.device_id if play.device_id in devices else min(devices, default=None)
-    expected, heard = await _minutes(session, play, hanging)
-    return Explanation(
+    installed = play.device_id if play.device_id in devices else min(devices, default=None)
+    expected, online = await _minutes(session, play, installed)
+    return ExplanationOut(
         occurrence_id=occurrence_id,
         cluster=play.cluster,
         title=play.title,
@@ -140,7 +100,7 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         state=settlement.state,
         reason=play.reason,
         verdict=texts.verdict(settlement, play.audio_seconds),
-        device=None if hanging is None else devices[hanging],
+        device=None if installed is None else devices[installed],
         started_at=play.started_at,
         ended_at=play.ended_at,
         played_seconds=play.played_seconds,
@@ -149,7 +109,7 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         evidence=Grade(play.evidence),
         evidence_text=texts.EVIDENCE[Grade(play.evidence)],
         window_minutes=expected,
-        heard_minutes=heard,
+        heard_minutes=online,
         timeline=timeline,
     )
 
@@ -177,10 +137,10 @@ _PLAY = sa.text("""
 
 async def _play(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -> _Play:
     keys = {"occurrence": occurrence_id, "cluster": cluster_code}
-    row = (await session.execute(_PLAY, keys)).one_or_none()
+    row = (await session.execute(_PLAY, keys)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"Lần phát {occurrence_id} chưa từng được xếp cho cụm loa {cluster_code}.")
-    return _Play(*row)
+    return _Play(**row)
 
 
 _DEVICES = sa.text("""
@@ -210,16 +170,16 @@ async def _devices(session: AsyncSession, play: _Play) -> dict[int, str]:
 
 async def _minutes(session: AsyncSession, play: _Play, device_id: int | None) -> tuple[int, int]:
     days = {play.starts_at.astimezone(LOCAL).date(), play.ends_by.astimezone(LOCAL).date()}
-    wanted = {day: span(day, play.starts_at, play.ends_by, LOCAL) for day in days}
+    expected_minutes = {day: span(day, play.starts_at, play.ends_by, LOCAL) for day in days}
     rows = await session.execute(
         sa.text(
-            "SELECT day, minutes::text FROM online_minutes"
+            "SELECT day, minutes::text AS minutes FROM online_minutes"
             " WHERE device_id = :device_id AND day = ANY(CAST(:days AS date[]))"
         ),
         {"device_id": device_id or 0, "days": sorted(days)},
     )
-    heard = {row[0]: from_bits(row[1]) for row in rows}
+    online = {row.day: from_bits(row.minutes) for row in rows}
     return (
-        sum(value.bit_count() for value in wanted.values()),
-        sum((value & heard.get(day, 0)).bit_count() for day, value in wanted.items()),
+        sum(value.bit_count() for value in expected_minutes.values()),
+        sum((value & online.get(day, 0)).bit_count() for day, value in expected_minutes.items()),
     )

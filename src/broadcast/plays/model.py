@@ -15,7 +15,7 @@ from broadcast.plays.settle import PlayState as PlayState  # noqa: PLC0414 — r
 
 
 class Play(Base):
-    """What became of one occurrence at one cluster."""
+    """One occurrence at one cluster, planned and settled."""
 
     __tablename__ = "plays"
     __table_args__ = (
@@ -37,7 +37,7 @@ class Play(Base):
     ends_by: Mapped[datetime]
     state: Mapped[PlayState] = mapped_column(enum_type(PlayState))
     reason: Mapped[str] = mapped_column(default="")
-    """Why missed, partial or pre-empted (`settle.Reason`), or why cancelled."""
+    """Of a missed, partial or pre-empted play (`settle.Reason`), or of the cancellation."""
     device_id: Mapped[int | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -48,9 +48,9 @@ class Play(Base):
     """Starts from the beginning: above 1 it sounded twice, unless the item says `restart`."""
     evidence: Mapped[str] = mapped_column(default="none")
     settled_at: Mapped[datetime | None]
-    """When it first became terminal."""
+    """Time at which it first became terminal."""
     restated: Mapped[int] = mapped_column(default=0)
-    """How often a terminal state was changed by later evidence."""
+    """Number of times that a terminal state was changed by later evidence."""
 
 
 class PlayChange(Base):
@@ -74,7 +74,7 @@ class PlayChange(Base):
 
 
 class Correction(Base):
-    """Somebody changed what plays of the past are judged by. Written by triggers."""
+    """A change of the register that past plays are settled by. Written by triggers."""
 
     __tablename__ = "corrections"
 
@@ -82,15 +82,15 @@ class Correction(Base):
     cause: Mapped[str]
     """Table that was written."""
     device_id: Mapped[int | None]
-    """Whose records may belong to another cluster now."""
+    """Device whose records may belong to another cluster now."""
     cluster_id: Mapped[int | None]
-    """Whose plays; null for all."""
+    """Cluster whose plays are concerned; null for all."""
     since: Mapped[datetime]
     until: Mapped[datetime | None]
 
 
 class Journal(Base):
-    """How far a device's journal is stored without a gap: what may be confirmed to it."""
+    """Sequence number up to which a device's journal is stored without a gap, to be confirmed."""
 
     __tablename__ = "journals"
 
@@ -111,7 +111,7 @@ class JournalRecord(Base):
     occurrence_id: Mapped[str]
     """As the device names it; an alert's id, or one this server never issued, is kept too."""
     cluster_id: Mapped[int | None]
-    """Where the device hung at the planned start; null where it hung nowhere."""
+    """Cluster on which the device was installed at the planned start; null if on none."""
     event: Mapped[str]
     at: Mapped[datetime]
     received_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""Records of journals as evidence, and which of their times cannot be true.
+"""Records of journals as evidence; times that cannot be true are found.
 
 Pure. The time of a record is the device's, and a device may be wrong. What proves that is the
 moment at which the server received it: nothing is received before it has happened. A record that
@@ -34,7 +34,7 @@ class Report:
     """`started`, `ended` or `skipped`."""
     at: datetime
     received_at: datetime
-    """When it came for the first time."""
+    """Time at which it was first received."""
     reason: str = ""
     offset_seconds: float = 0.0
     played_seconds: float = 0.0
@@ -42,47 +42,47 @@ class Report:
 
     @property
     def journal(self) -> Journal:
-        """Whose sequence it is of."""
+        """Identity of the journal."""
         return self.device_id, self.journal_id
 
 
 def comes_before_it_happens(event: str, reason: str, at: datetime, received_at: datetime) -> bool:
-    """Tell whether a record speaks of a time after its reception.
+    """Tell whether a record has a time after its reception.
 
-    A device that skips because it does not trust its clock does not vouch for the time either.
+    A device that skips because it does not trust its clock does not attest the time either.
     """
-    vouched = event != "skipped" or reason != SkipReason.CLOCK_UNTRUSTED
-    return vouched and at > received_at + AHEAD
+    attested = event != "skipped" or reason != SkipReason.CLOCK_UNTRUSTED
+    return attested and at > received_at + AHEAD
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The records of one play, sorted by what they are worth."""
+    """The records of one play, by whether their times can be true."""
 
-    believed: Sequence[Report]
+    plausible: Sequence[Report]
     """Sound and skips whose times can be true."""
     mistimed: Sequence[Report]
     """Of journals in which a time cannot be true. They sounded, or were skipped, at another time;
     at the latest when that was received."""
 
 
-def weighed(reports: Iterable[Report]) -> Evidence:
-    """Tell what can be true from what cannot.
+def classified(reports: Iterable[Report]) -> Evidence:
+    """Separate records whose times can be true from those that cannot.
 
-    All that a journal says of a sound stands or falls together. A skip stands for itself: the same
-    clock, once set right, may say something true of the same play.
+    All records of a sound in one journal are classified together. A skip is classified alone: the
+    same clock, once corrected, may report a true time of the same play.
     """
     by_journal = sorted(reports, key=lambda report: (report.journal, report.seq))
-    believed: list[Report] = []
+    plausible: list[Report] = []
     mistimed: list[Report] = []
     for _, records in groupby(by_journal, key=lambda report: report.journal):
         journal = list(records)
         sound = [report for report in journal if report.event != "skipped"]
-        (mistimed if _is_impossible(sound) else believed).extend(sound)
+        (mistimed if _is_impossible(sound) else plausible).extend(sound)
         for report in journal:
             if report.event == "skipped":
-                (mistimed if _comes_early(report) else believed).append(report)
-    return Evidence(believed, [_bounded(report) for report in mistimed])
+                (mistimed if _comes_early(report) else plausible).append(report)
+    return Evidence(plausible, [_bounded(report) for report in mistimed])
 
 
 def _comes_early(report: Report) -> bool:

@@ -39,7 +39,7 @@ NAMES: dict[type[Record], str] = {
     Lost: "lost",
 }
 
-_Id = tuple[int, str, int]
+RecordKey = tuple[int, str, int]
 """Device, journal, sequence number."""
 
 
@@ -61,7 +61,7 @@ class Conflict(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is to be done about a batch once it is committed."""
+    """The confirmations and dead letters to send and keep once a batch is committed."""
 
     confirmed: list[Confirmed]
     conflicts: list[Conflict]
@@ -73,30 +73,30 @@ async def record(
     received_at: datetime,
     settle_after: timedelta,
 ) -> Outcome:
-    """Store the records of a batch and settle the plays that they tell of.
+    """Store the records of a batch and settle the plays that they belong to.
 
-    The first record under a key stands; a different one is a conflict, never an overwrite.
+    The first record under a key is kept; a different one is a conflict, never an overwrite.
     Records of occurrences that this server does not know are kept too.
     """
     codes = {arrival.device_id: arrival.device_code for arrival in arrivals}
-    records: dict[_Id, Record] = {}
-    others: list[tuple[_Id, bytes]] = []
+    records: dict[RecordKey, Record] = {}
+    others: list[tuple[RecordKey, bytes]] = []
     for arrival in arrivals:
         for item in arrival.message.records:
             key = (arrival.device_id, arrival.message.journal_id, item.seq)
             first = records.setdefault(key, item)
             if first is not item and first != item:
                 others.append((key, encode(item)))
-    places = await _insert(session, records, received_at)
-    repeated = [(key, encode(item)) for key, item in records.items() if key not in places]
+    clusters = await _insert(session, records, received_at)
+    repeated = [(key, encode(item)) for key, item in records.items() if key not in clusters]
     conflicts = [
         Conflict(codes[key[0]], key[1], key[2], body)
         for key, body in await _differing(session, [*repeated, *others])
     ]
-    RECORDS.labels("stored").inc(len(places))
+    RECORDS.labels("stored").inc(len(clusters))
     RECORDS.labels("repeated").inc(len(repeated))
     RECORDS.labels("conflicting").inc(len(conflicts))
-    planned = await _settle(session, records, places, received_at, settle_after)
+    planned = await _settle(session, records, clusters, received_at, settle_after)
     await clock_is_wrong(
         session,
         {key[0] for key in planned if _is_mistimed(records[key], received_at)},
@@ -129,17 +129,17 @@ _INSERT = sa.text("""
     ON CONFLICT DO NOTHING
     RETURNING device_id, journal_id, seq, cluster_id
 """)
-"""A record belongs to the cluster on which the device hung at the planned start, whatever its
-clock says; to none, if it hung nowhere then: what sounded there is for another device to tell."""
+"""A record belongs to the cluster on which the device was installed at the planned start, whatever
+its clock says; to none, if it was on none then: another device reports for that cluster."""
 
 
 async def _insert(
-    session: AsyncSession, records: Mapping[_Id, Record], received_at: datetime
-) -> dict[_Id, int | None]:
-    """Insert what is new.
+    session: AsyncSession, records: Mapping[RecordKey, Record], received_at: datetime
+) -> dict[RecordKey, int | None]:
+    """Insert new records.
 
     Returns:
-        The clusters of what was inserted.
+        The cluster of each record inserted.
     """
     rows = await session.execute(
         _INSERT,
@@ -155,10 +155,10 @@ async def _insert(
             "received_at": received_at,
         },
     )
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
+    return {(row.device_id, row.journal_id, row.seq): row.cluster_id for row in rows}
 
 
-def _ids(keys: Iterable[_Id]) -> dict[str, list[object]]:
+def _ids(keys: Iterable[RecordKey]) -> dict[str, list[object]]:
     keys = list(keys)
     return {
         "ids": [device_id for device_id, _, _ in keys],
@@ -178,45 +178,45 @@ _DIFFERING = sa.text("""
 
 
 async def _differing(
-    session: AsyncSession, told: Sequence[tuple[_Id, bytes]]
-) -> list[tuple[_Id, bytes]]:
-    """Those that differ from what is stored under the same key."""
-    if not told:
+    session: AsyncSession, candidates: Sequence[tuple[RecordKey, bytes]]
+) -> list[tuple[RecordKey, bytes]]:
+    """Find the records that differ from the one stored under the same key."""
+    if not candidates:
         return []
-    bodies = [body.decode() for _, body in told]
-    ids = _ids(key for key, _ in told)
+    bodies = [body.decode() for _, body in candidates]
+    ids = _ids(key for key, _ in candidates)
     rows = await session.execute(_DIFFERING, {**ids, "bodies": bodies})
-    return [told[place - 1] for place in sorted(rows.scalars())]
+    return [candidates[place - 1] for place in sorted(rows.scalars())]
 
 
 async def _settle(
     session: AsyncSession,
-    records: Mapping[_Id, Record],
-    places: Mapping[_Id, int | None],
+    records: Mapping[RecordKey, Record],
+    clusters: Mapping[RecordKey, int | None],
     now: datetime,
     settle_after: timedelta,
-) -> list[_Id]:
-    """Settle the plays that new records tell of.
+) -> list[RecordKey]:
+    """Settle the plays that new records belong to.
 
     Returns:
-        The records that tell of a play.
+        The records that belong to a play.
     """
-    wanted: set[Key] = set()
+    plays: set[Key] = set()
     ids: dict[str, UUID | None] = {}
-    for key, cluster_id in places.items():
+    for key, cluster_id in clusters.items():
         text = records[key].occurrence_id
         occurrence_id = ids.setdefault(text, parse_id(text))
         if occurrence_id is not None and cluster_id is not None:
-            wanted.add((occurrence_id, cluster_id))
+            plays.add((occurrence_id, cluster_id))
     found: set[Key] = set()
-    if wanted:
-        found = await settle_plays(session, wanted, now, settle_after, "report")
+    if plays:
+        found = await settle_plays(session, plays, now, settle_after, "report")
     planned = [
         key
-        for key, cluster_id in places.items()
+        for key, cluster_id in clusters.items()
         if (ids[records[key].occurrence_id], cluster_id) in found
     ]
-    unplanned = sum(not isinstance(records[key], Lost) for key in places) - len(planned)
+    unplanned = sum(not isinstance(records[key], Lost) for key in clusters) - len(planned)
     if unplanned:
         UNPLANNED.inc(unplanned)
         log.warning("plays.records.unplanned", count=unplanned)
@@ -258,22 +258,24 @@ _CONFIRM = sa.text("""
         DO UPDATE SET stored_upto = GREATEST(j.stored_upto, excluded.stored_upto)
     RETURNING j.device_id, j.journal_id, j.stored_upto
 """)
-"""The n-th record after what is confirmed carries the n-th number just as long as none is missing.
-What is older than the oldest record a device keeps was confirmed once, perhaps by a server that
+"""The n-th record after the confirmed ones has the n-th number as long as none is missing.
+Records older than the oldest one a device keeps were confirmed before, perhaps by a server that
 has been restored from a backup since."""
 
 
 def _oldest(message: Playback) -> int | None:
     """Oldest record that the device keeps; none of those that it sends is older.
 
-    What it says beyond its own records would confirm some that never came, and it frees them.
+    A number beyond its own records would confirm some that never came, and it frees them.
     """
     if message.oldest_seq is None:
         return None
     return min(message.oldest_seq, *(record.seq for record in message.records))
 
 
-async def _confirm(session: AsyncSession, arrivals: Sequence[Arrival[Playback]]) -> list[_Id]:
+async def _confirm(
+    session: AsyncSession, arrivals: Sequence[Arrival[Playback]]
+) -> list[RecordKey]:
     rows = await session.execute(
         _CONFIRM,
         {
@@ -282,4 +284,4 @@ async def _confirm(session: AsyncSession, arrivals: Sequence[Arrival[Playback]])
             "oldest": [_oldest(arrival.message) for arrival in arrivals],
         },
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row.device_id, row.journal_id, row.stored_upto) for row in rows]

@@ -1,4 +1,4 @@
-"""Self-tests of devices, near the plays that they say something of."""
+"""Self-tests of devices, near the plays that they are evidence of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from broadcast.telemetry.arrival import Arrival
 from broadcast.wire.events import CommandResult
 
 _NEAR = sa.text("""
-    SELECT n.occurrence_id, n.cluster_id, c.device_id, c.sent_at, c.result = 'done'
+    SELECT n.occurrence_id, n.cluster_id, c.device_id, c.sent_at, c.result = 'done' AS heard
     FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
                 CAST(:devices AS integer[]), CAST(:since AS timestamptz[]),
                 CAST(:until AS timestamptz[]))
@@ -29,18 +29,18 @@ _NEAR = sa.text("""
           AND i.installed_at <= c.sent_at AND (i.removed_at IS NULL OR i.removed_at > c.sent_at)
     )
 """)
-"""A test counts for the loudspeakers that the device hung on then. One that is done and heard by
-nothing comes from a box that cannot tell."""
+"""A test counts for the cluster on which the device was installed then. One that is done and heard
+by nothing comes from a box that cannot tell."""
 
 
-async def near(
+async def read_near(
     session: AsyncSession, reports: Mapping[Key, Sequence[Report]]
 ) -> dict[Key, list[SelfTest]]:
-    """Self-tests of the devices that sounded these plays, around what they report."""
+    """Read self-tests of the devices that sounded these plays, near their reports."""
     spans = {
         (key, device_id): (min(at) - SELF_TEST_COUNTS, max(at) + SELF_TEST_COUNTS)
-        for key, told in reports.items()
-        for device_id, at in _sounded(told).items()
+        for key, records in reports.items()
+        for device_id, at in _sounded(records).items()
     }
     if not spans:
         return {}
@@ -55,23 +55,23 @@ async def near(
             "until": [until for _, until in spans.values()],
         },
     )
-    for occurrence_id, cluster_id, device_id, at, heard in rows:
-        test = SelfTest(device_id=device_id, at=at, heard=heard)
-        found[occurrence_id, cluster_id].append(test)
+    for row in rows:
+        test = SelfTest(device_id=row.device_id, at=row.sent_at, heard=row.heard)
+        found[row.occurrence_id, row.cluster_id].append(test)
     return found
 
 
-def _sounded(told: Sequence[Report]) -> dict[int, list[datetime]]:
+def _sounded(records: Sequence[Report]) -> dict[int, list[datetime]]:
     """Device → moments of its records of sound."""
     moments: defaultdict[int, list[datetime]] = defaultdict(list)
-    for report in told:
+    for report in records:
         if report.event != "skipped":
             moments[report.device_id].append(report.at)
     return moments
 
 
 LATEST_START = timedelta(days=1)
-"""How long after its planned start an item may still begin: the contract's upper bound."""
+"""Time after its planned start within which an item may begin: the contract's upper bound."""
 
 _TOUCHED = sa.text("""
     SELECT DISTINCT p.occurrence_id, p.cluster_id
@@ -88,7 +88,7 @@ _TOUCHED = sa.text("""
 
 
 async def touched(session: AsyncSession, arrivals: Sequence[Arrival[CommandResult]]) -> list[Key]:
-    """Plays of which self-tests that have just been stored may say something."""
+    """Find the plays of which self-tests that have just been stored may be evidence."""
     tests = [arrival for arrival in arrivals if arrival.message.kind == "self_test"]
     if not tests:
         return []
@@ -101,4 +101,4 @@ async def touched(session: AsyncSession, arrivals: Sequence[Arrival[CommandResul
             "after": SELF_TEST_COUNTS,
         },
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row.occurrence_id, row.cluster_id) for row in rows]

@@ -1,9 +1,9 @@
-"""What became of one occurrence at one cluster.
+"""Settlement of one occurrence at one cluster.
 
 Pure. The settlement is a function of everything that is known and of nothing else: any order,
 repetition and delay of reports ends in the same row, and a report that comes a week late restates
-it. Sound speaks first (the journal of the device), then its own word why there was none, then
-what is known around the play.
+it. Sound goes first (the journal of the device), then the device's reason why there was none,
+then the circumstances of the play.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from broadcast.plays.records import Evidence, weighed
+from broadcast.plays.records import Evidence, classified
 from broadcast.plays.records import Report as Report  # noqa: PLC0414 — re-exported
 from broadcast.wire.events import EndReason
 from broadcast.wire.fields import OnPreempt
 
 
 class Grade(StrEnum):
-    """What proves that a play sounded, from nothing to the strongest."""
+    """Proof that a play sounded, from nothing to the strongest."""
 
     NONE = "none"
     DEVICE = "device"
@@ -34,7 +34,7 @@ class Grade(StrEnum):
 
 
 class PlayState(StrEnum):
-    """What became of a play.
+    """State of a play.
 
     `planned` and `playing` are open; the others are terminal, though late evidence may restate.
     """
@@ -53,12 +53,12 @@ OPEN = (PlayState.PLANNED, PlayState.PLAYING)
 
 
 class Reason(StrEnum):
-    """Why a play is not simply `played`.
+    """Reason why a play is not simply `played`.
 
     Those that a device names itself are spelt as on the wire (`SkipReason`, `EndReason`).
     """
 
-    # Missed: the device let it pass and said why.
+    # Missed: the device skipped it and named the reason.
     LATE = "late"
     NO_AUDIO = "no_audio"
     BAD_AUDIO = "bad_audio"
@@ -69,9 +69,9 @@ class Reason(StrEnum):
     PREEMPTED = "preempted"
     LOCAL_OVERRIDE = "local_override"
     POWERED_OFF = "powered_off"
-    # Missed, or partial: what the device says of the time cannot be true.
+    # Missed, or partial: the times that the device reports cannot be true.
     CLOCK_WRONG = "clock_wrong"
-    # Missed: no word of the device; inferred from what is known around it.
+    # Missed: no report of the device; inferred from the circumstances.
     NO_DEVICE = "no_device"
     NOT_PUBLISHED = "not_published"
     REFUSED = "refused"
@@ -87,7 +87,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     DECODE_ERROR = "decode_error"
     NO_END = "no_end"
-    # Cancelled: its targets were changed. Whoever cancels it by hand gives words of their own.
+    # Cancelled: its targets were changed. A person who cancels it gives a text of their own.
     NOT_TARGETED = "not_targeted"
 
 
@@ -99,15 +99,15 @@ AUDIBLE_SECONDS = 1.0
 """Less than this is not a sounding that a listener could have heard twice."""
 
 SELF_TEST_COUNTS = timedelta(hours=24)
-"""How far from a play a self-test says something of it, before or after. Shorter: the usual test
-once a night leaves the evening out. Longer: horns that were stolen meanwhile still count."""
+"""Time before or after a play within which a self-test is evidence. Shorter: the usual test once
+a night leaves the evening out. Longer: horns that were stolen meanwhile still count."""
 
 MAX_ERROR_MS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """The newest that a device can say of its amplifier and its horns, at this cluster."""
+    """Result of a self-test of a device that can tell, at this cluster."""
 
     device_id: int
     at: datetime
@@ -116,25 +116,25 @@ class SelfTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What is known about a play of which no record came.
+class Circumstances:
+    """Circumstances of a play of which no record came.
 
     The window is `starts_at` … the latest moment at which the device might have begun.
     """
 
     device_id: int | None
-    """Device that hung at the cluster at the planned start: it alone is judged."""
+    """Device that was installed at the planned start: it alone is judged."""
     published: bool
     """A programme with the item was published before the window closed."""
     received: bool
-    """The device said that it holds such a programme, before the window closed."""
+    """The device reported that it holds such a programme, before the window closed."""
     reachable: bool
     """It was online at some moment between publication and the end of the window."""
     online: bool
     """It was online at some moment of the window."""
     online_now: bool
     listening: bool
-    """The server heard devices at some moment of the window."""
+    """The server received from devices at some moment of the window."""
     cold_boot: bool
     """Its first boot after `starts_at` was a power-on: the power had been away."""
     outage: str | None
@@ -142,7 +142,7 @@ class Around:
     refused: bool
     """It refused a document that carried the item."""
     readiness: str | None
-    """Its last word on the item: `ready`, `waiting`, …"""
+    """Its last report on the item: `ready`, `waiting`, …"""
     faults: frozenset[str]
     """Kinds of faults open in the window."""
 
@@ -157,11 +157,11 @@ class Facts:
     audio_seconds: float | None = None
     """Length of the sound; None for a stream."""
     cancelled: str | None = None
-    """Why the occurrence, or this cluster of it, was cancelled."""
+    """Reason for which the occurrence, or this cluster of it, was cancelled."""
     reports: Sequence[Report] = ()
     self_tests: Sequence[SelfTest] = ()
     """At this cluster, at least those within `SELF_TEST_COUNTS` of a report."""
-    around: Around | None = None
+    circumstances: Circumstances | None = None
     """Needed to explain silence once the wait is over; may be left out while there are reports."""
 
 
@@ -181,7 +181,7 @@ class Settlement:
 
 
 def settle(facts: Facts, now: datetime, settle_after: timedelta) -> Settlement:
-    """State of a play as far as is known at `now`.
+    """Settle a play by what is known at `now`.
 
     Args:
         facts: Everything known.
@@ -189,46 +189,50 @@ def settle(facts: Facts, now: datetime, settle_after: timedelta) -> Settlement:
         settle_after: How long after `ends_by` a report may still be on its way.
     """
     waiting = now < facts.ends_by + settle_after
-    evidence = weighed(facts.reports)
-    if _sound(evidence.believed):
-        return _sounded(facts, evidence.believed, waiting=waiting)
-    if _sound(evidence.mistimed):
-        found = _sounded(facts, _sound(evidence.mistimed), waiting=waiting)
+    evidence = classified(facts.reports)
+    if _sound_records(evidence.plausible):
+        return _settle_sound(facts, evidence.plausible, waiting=waiting)
+    if _sound_records(evidence.mistimed):
+        found = _settle_sound(facts, _sound_records(evidence.mistimed), waiting=waiting)
         if found.state in OPEN:
             return found
         return replace(found, state=PlayState.PARTIAL, reason=Reason.CLOCK_WRONG.value)
-    return _unheard(facts, evidence, waiting=waiting)
+    return _settle_silence(facts, evidence, waiting=waiting)
 
 
-def _unheard(facts: Facts, evidence: Evidence, *, waiting: bool) -> Settlement:
-    """Settle what did not sound, as far as anybody knows."""
-    device_id = facts.around.device_id if facts.around else None
+def _settle_silence(facts: Facts, evidence: Evidence, *, waiting: bool) -> Settlement:
+    """Settle a play of which no sound is known."""
+    device_id = facts.circumstances.device_id if facts.circumstances else None
     if facts.cancelled is not None:
         return Settlement(state=PlayState.CANCELLED, reason=facts.cancelled, device_id=device_id)
-    skipped = max(evidence.believed, key=_age, default=None)
+    skipped = max(evidence.plausible, key=_order, default=None)
     if skipped is not None:
         reason = skipped.reason
     elif waiting:
         return Settlement(state=PlayState.PLANNED, device_id=device_id)
     elif evidence.mistimed:
-        skipped = max(evidence.mistimed, key=_age)
+        skipped = max(evidence.mistimed, key=_order)
         reason = Reason.CLOCK_WRONG.value
     else:
-        reason = Reason.UNEXPLAINED if facts.around is None else why_silent(facts.around)
+        reason = (
+            Reason.UNEXPLAINED
+            if facts.circumstances is None
+            else reason_of_silence(facts.circumstances)
+        )
     if skipped is not None:
         device_id = skipped.device_id
     return Settlement(state=PlayState.MISSED, reason=str(reason), device_id=device_id)
 
 
-def _age(report: Report) -> tuple[datetime, str, int]:
+def _order(report: Report) -> tuple[datetime, str, int]:
     return report.at, report.journal_id, report.seq
 
 
-def _sound(reports: Iterable[Report]) -> list[Report]:
+def _sound_records(reports: Iterable[Report]) -> list[Report]:
     return [report for report in reports if report.event != "skipped"]
 
 
-def _sounded(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> Settlement:
+def _settle_sound(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> Settlement:
     """Settle by what sounded.
 
     Args:
@@ -236,7 +240,7 @@ def _sounded(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> Settl
         reports: Those that count.
         waiting: More may be on its way.
     """
-    sound = _sound(reports)
+    sound = _sound_records(reports)
     ends = [report for report in sound if report.event == "ended"]
     starts = [report for report in sound if report.event == "started"]
     last = _newest_journal(reports)[-1]
@@ -251,13 +255,13 @@ def _sounded(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> Settl
         ended_at=max((end.at for end in ends), default=None),
         played_seconds=seconds,
         start_error_ms=None if started_at is None else _error_ms(started_at - facts.starts_at),
-        fresh_starts=fresh_starts(_sound(facts.reports)),
+        fresh_starts=fresh_starts(_sound_records(facts.reports)),
         evidence=grade(sound, facts.self_tests),
     )
 
 
 def _newest_journal(reports: Sequence[Report]) -> list[Report]:
-    """Reports of the journal that spoke last, in the order in which it wrote them.
+    """Reports of the journal with the last one, in the order in which it wrote them.
 
     Within a journal the sequence decides and no clock; a second journal means that the device,
     or its flash, was replaced in the middle.
@@ -280,7 +284,7 @@ def _sound_state(
             return PlayState.PLAYING, ""
         return PlayState.PARTIAL, Reason.NO_END.value
     if last.event == "skipped":  # it gave up resuming
-        end = max(ends, key=lambda end: (end.played_seconds, *_age(end)), default=last)
+        end = max(ends, key=lambda end: (end.played_seconds, *_order(end)), default=last)
         reason = end.reason
     else:
         reason = last.reason
@@ -293,7 +297,7 @@ def _sound_state(
 
 
 def fresh_starts(sound: Iterable[Report]) -> int:
-    """How often it began from the beginning; above 1 listeners heard the beginning twice.
+    """Count the starts from the beginning; above 1 listeners heard the beginning twice.
 
     A start that was cut off before anything was audible does not count when it is made again.
     """
@@ -317,9 +321,9 @@ _STRENGTH = list(Grade)
 
 
 def grade(sound: Sequence[Report], self_tests: Iterable[SelfTest]) -> Grade:
-    """What proves that it sounded.
+    """Grade the proof that it sounded.
 
-    What was measured while it played outweighs any test. Where only the device says so, the
+    A measurement while it played outweighs any test. Where only the device reports it, the
     self-test of the same device that is nearest in time to one of its records decides; of two
     equally near ones, that which heard nothing.
     """
@@ -336,29 +340,33 @@ def grade(sound: Sequence[Report], self_tests: Iterable[SelfTest]) -> Grade:
     return Grade.SELF_TEST if heard and distance <= SELF_TEST_COUNTS else Grade.DEVICE
 
 
-def why_silent(around: Around) -> Reason:
-    """Most likely cause of silence, when the device said nothing.
+def reason_of_silence(circumstances: Circumstances) -> Reason:
+    """Most likely reason of silence, when the device reported nothing.
 
     The nearest to the source comes first: what was never published cannot have been received,
     what was never received cannot have been ready.
     """
-    received = around.received or around.readiness is not None
-    undelivered = not received and around.reachable
-    powerless = around.cold_boot or around.outage == "power_cut" or "power_lost" in around.faults
-    trouble = _own_trouble(around) if received else None
+    received = circumstances.received or circumstances.readiness is not None
+    undelivered = not received and circumstances.reachable
+    powerless = (
+        circumstances.cold_boot
+        or circumstances.outage == "power_cut"
+        or "power_lost" in circumstances.faults
+    )
+    problem = _device_problem(circumstances) if received else None
     causes = (
-        (Reason.NO_DEVICE, around.device_id is None),
-        (Reason.NOT_PUBLISHED, not around.published),
-        (Reason.REFUSED, undelivered and around.refused),
+        (Reason.NO_DEVICE, circumstances.device_id is None),
+        (Reason.NOT_PUBLISHED, not circumstances.published),
+        (Reason.REFUSED, undelivered and circumstances.refused),
         (Reason.NOT_RECEIVED, undelivered),
-        (Reason.POWERED_OFF, not around.online and powerless),
-        (Reason.MAINTENANCE, not around.online and around.outage is not None),
-        (trouble, trouble is not None),
-        (Reason.SERVER_AWAY, not around.online and not around.listening),
-        (Reason.OFFLINE, not around.online),
-        (Reason.OFFLINE, not around.online_now),  # its journal is still on the device
+        (Reason.POWERED_OFF, not circumstances.online and powerless),
+        (Reason.MAINTENANCE, not circumstances.online and circumstances.outage is not None),
+        (problem, problem is not None),
+        (Reason.SERVER_AWAY, not circumstances.online and not circumstances.listening),
+        (Reason.OFFLINE, not circumstances.online),
+        (Reason.OFFLINE, not circumstances.online_now),  # its journal is still on the device
         (Reason.NOT_RECEIVED, not received),
-        (Reason.NOT_READY, around.readiness is None),
+        (Reason.NOT_READY, circumstances.readiness is None),
     )
     return next((reason for reason, holds in causes if reason and holds), Reason.UNEXPLAINED)
 
@@ -379,8 +387,10 @@ _FAULTS = {
 }
 
 
-def _own_trouble(around: Around) -> Reason | None:
-    """What the device had said to be wrong with the item or with itself."""
-    if around.readiness in _UNREADY:
-        return _UNREADY[around.readiness]
-    return next((reason for fault, reason in _FAULTS.items() if fault in around.faults), None)
+def _device_problem(circumstances: Circumstances) -> Reason | None:
+    """Problem that the device had reported of the item or of itself."""
+    if circumstances.readiness in _UNREADY:
+        return _UNREADY[circumstances.readiness]
+    return next(
+        (reason for fault, reason in _FAULTS.items() if fault in circumstances.faults), None
+    )

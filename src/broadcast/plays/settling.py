@@ -1,4 +1,4 @@
-"""Settling many plays at once: facts from the database, the rule, and what changed back."""
+"""Settling plays in bulk: facts from the database, the rule, and the changes written back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit.clock import LOCAL
-from broadcast.plays.self_tests import near
+from broadcast.plays.self_tests import read_near
 from broadcast.plays.settle import (
     OPEN,
-    Around,
+    Circumstances,
     Facts,
     Grade,
     PlayState,
@@ -25,7 +25,7 @@ from broadcast.plays.settle import (
     Settlement,
     settle,
 )
-from broadcast.plays.silence import Key, Window, look
+from broadcast.plays.silence import Key, Window, read_circumstances
 from broadcast.wire.fields import OnPreempt
 
 SETTLED = Counter("broadcast_plays_settled", "Plays settled", ["state", "reason"])
@@ -34,10 +34,10 @@ RESTATED = Counter("broadcast_plays_restated", "Settled plays changed by later e
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A play as it stands, and what is fixed about it."""
+    """A play as it is settled now, and its fixed properties."""
 
     month: Any
-    held: Settlement
+    current: Settlement
     starts_at: datetime
     ends_by: datetime
     latest_at: datetime
@@ -53,7 +53,7 @@ async def settle_plays(
     settle_after: timedelta,
     cause: str,
 ) -> set[Key]:
-    """Settle these plays by all that is known at `now`.
+    """Settle these plays by everything known at `now`.
 
     Args:
         session: Transaction of the caller; the rows stay locked in it.
@@ -72,13 +72,13 @@ async def settle_plays(
         for key, row in rows.items()
         if not reports.get(key) and row.cancelled is None and now >= row.ends_by + settle_after
     }
-    around = await look(session, silent) if silent else {}
-    tests = await near(session, reports)
+    circumstances = await read_circumstances(session, silent) if silent else {}
+    tests = await read_near(session, reports)
     changes: dict[Key, tuple[_Row, Settlement]] = {}
     for key, row in rows.items():
-        facts = _facts(row, reports.get(key, ()), tests.get(key, ()), around.get(key))
+        facts = _facts(row, reports.get(key, ()), tests.get(key, ()), circumstances.get(key))
         settlement = settle(facts, now, settle_after)
-        if settlement != row.held:
+        if settlement != row.current:
             changes[key] = (row, settlement)
     if changes:
         await _write(session, changes, now, cause)
@@ -86,7 +86,10 @@ async def settle_plays(
 
 
 def _facts(
-    row: _Row, reports: Sequence[Report], tests: Sequence[SelfTest], around: Around | None
+    row: _Row,
+    reports: Sequence[Report],
+    tests: Sequence[SelfTest],
+    circumstances: Circumstances | None,
 ) -> Facts:
     return Facts(
         starts_at=row.starts_at,
@@ -96,7 +99,7 @@ def _facts(
         cancelled=row.cancelled,
         reports=reports,
         self_tests=tests,
-        around=around,
+        circumstances=circumstances,
     )
 
 
@@ -125,7 +128,7 @@ async def _lock(session: AsyncSession, keys: Collection[Key]) -> dict[Key, _Row]
     return {
         (row.occurrence_id, row.cluster_id): _Row(
             month=row.month,
-            held=Settlement(
+            current=Settlement(
                 state=PlayState(row.state),
                 reason=row.reason,
                 device_id=row.device_id,
@@ -175,20 +178,27 @@ _REPORTS = sa.text("""
                AND (j.event <> 'started' OR i.removed_at > j.at))
     )
 """)
-"""Of the device that hung there at the planned start, and of none that came later or had gone; nor
-what it began after it had been taken down."""
+"""Of the device that was installed there at the planned start, and of no earlier or later one; nor
+plays that it began after it had been removed."""
 
 
 async def _reports(session: AsyncSession, plays: Mapping[Key, _Row]) -> dict[Key, list[Report]]:
     found: defaultdict[Key, list[Report]] = defaultdict(list)
     columns = {**_columns(plays), "starts_at": [row.starts_at for row in plays.values()]}
-    for occurrence_id, cluster_id, *rest in await session.execute(_REPORTS, columns):
-        names = (
-            "device_id", "journal_id", "seq", "event", "at", "received_at", "reason",
-            "offset_seconds", "played_seconds", "evidence",
-        )  # fmt: skip
-        report = Report(**dict(zip(names, rest, strict=True)))
-        found[occurrence_id, cluster_id].append(report)
+    for row in await session.execute(_REPORTS, columns):
+        report = Report(
+            device_id=row.device_id,
+            journal_id=row.journal_id,
+            seq=row.seq,
+            event=row.event,
+            at=row.at,
+            received_at=row.received_at,
+            reason=row.reason,
+            offset_seconds=row.offset_seconds,
+            played_seconds=row.played_seconds,
+            evidence=row.evidence,
+        )
+        found[row.occurrence_id, row.cluster_id].append(report)
     return found
 
 
@@ -233,8 +243,8 @@ async def _write(
     restated = {
         key: (row, new)
         for key, (row, new) in changes.items()
-        if row.held.state not in OPEN
-        and (row.held.state, row.held.reason) != (new.state, new.reason)
+        if row.current.state not in OPEN
+        and (row.current.state, row.current.reason) != (new.state, new.reason)
     }
     await session.execute(
         _WRITE,
@@ -254,8 +264,8 @@ async def _write(
         },
     )
     for row, new in changes.values():
-        if row.held.state in OPEN and new.state not in OPEN:
-            # Why a person cancelled is free text and no label.
+        if row.current.state in OPEN and new.state not in OPEN:
+            # The reason of a person is free text and no label.
             reason = "" if new.state is PlayState.CANCELLED else new.reason
             SETTLED.labels(new.state.value, reason).inc()
     if restated:
@@ -264,8 +274,8 @@ async def _write(
             _HISTORY,
             {
                 **_settled_columns(restated),
-                "old_states": [row.held.state.value for row, _ in restated.values()],
-                "old_reasons": [row.held.reason for row, _ in restated.values()],
+                "old_states": [row.current.state.value for row, _ in restated.values()],
+                "old_reasons": [row.current.reason for row, _ in restated.values()],
                 "now": now,
                 "cause": cause,
             },

@@ -1,4 +1,4 @@
-"""What is known around plays of which no record came: the evidence of silence."""
+"""Circumstances of plays of which no record came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit.clock import LOCAL
-from broadcast.plays.settle import Around
+from broadcast.plays.settle import Circumstances
 from broadcast.telemetry.sweep import complete_spans
 
 Key = tuple[UUID, int]
@@ -19,16 +19,16 @@ Key = tuple[UUID, int]
 
 
 class Window(NamedTuple):
-    """When a device might have begun."""
+    """Span of time in which a device might have begun."""
 
     starts_at: datetime
     latest_at: datetime
 
 
-TOLD_WITHIN = timedelta(minutes=2)
-"""A device tells what it holds with its next heartbeat."""
+REPORTED_WITHIN = timedelta(minutes=2)
+"""A device reports the documents that it holds with its next heartbeat."""
 
-_AROUND = sa.text(f"""
+_CIRCUMSTANCES = sa.text(f"""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest(
             CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
@@ -143,16 +143,19 @@ _AROUND = sa.text(f"""
         ORDER BY o.kind DESC LIMIT 1
     ) AS outage ON true
 """).bindparams(  # noqa: S608 — made of constants
-    sa.bindparam("told", TOLD_WITHIN, sa.Interval()), sa.bindparam("zone", LOCAL.key, sa.Text())
+    sa.bindparam("told", REPORTED_WITHIN, sa.Interval()),
+    sa.bindparam("zone", LOCAL.key, sa.Text()),
 )
-"""A cut of the power, where one was declared, comes before maintenance. Who refuses a document for
-its revision holds a newer one: that was a late repetition, and no reason for silence."""
+"""A power cut, where one was declared, comes before maintenance. A device that refuses a document
+for its revision holds a newer one: that was a late repetition, and no reason for silence."""
 
 
-async def look(session: AsyncSession, windows: Mapping[Key, Window]) -> dict[Key, Around]:
-    """What is known around these plays."""
+async def read_circumstances(
+    session: AsyncSession, windows: Mapping[Key, Window]
+) -> dict[Key, Circumstances]:
+    """Read the circumstances of these plays."""
     rows = await session.execute(
-        _AROUND,
+        _CIRCUMSTANCES,
         {
             "occurrences": [occurrence_id for occurrence_id, _ in windows],
             "clusters": [cluster_id for _, cluster_id in windows],
@@ -161,7 +164,7 @@ async def look(session: AsyncSession, windows: Mapping[Key, Window]) -> dict[Key
         },
     )
     return {
-        (row.occurrence_id, row.cluster_id): Around(
+        (row.occurrence_id, row.cluster_id): Circumstances(
             device_id=row.device_id,
             published=row.published,
             received=row.received,

@@ -59,7 +59,7 @@ HEARD = {
     "amplifier": "tăng âm có dòng tải",
     "microphone": "micrô nghe thấy tiếng",
 }
-"""What noticed the tone of a self-test."""
+"""Sensor that noticed the tone of a self-test."""
 
 PRESENCE = {
     "online": "Thiết bị có kết nối",
@@ -101,7 +101,7 @@ FAULTS = {
 
 
 def reason(text: str) -> str:
-    """Words of a reason; free text of a person as it is."""
+    """Text of a reason; free text of a person as it is."""
     try:
         return REASONS[Reason(text)]
     except ValueError:
@@ -119,7 +119,7 @@ def seconds(value: float) -> str:
 
 
 def verdict(play: Settlement, audio_seconds: float | None) -> str:
-    """One sentence on what became of a play."""
+    """One sentence on the outcome of a play."""
     mistimed = play.state is PlayState.PARTIAL and play.reason == Reason.CLOCK_WRONG
     parts = ["Đã phát, không đúng giờ,"] if mistimed else [STATES[play.state]]
     if play.started_at is not None:

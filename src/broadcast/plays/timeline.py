@@ -1,4 +1,4 @@
-"""What happened around a play: one statement and one wording for each kind of fact."""
+"""Events around a play: one statement and one wording for each kind."""
 
 from __future__ import annotations
 
@@ -8,36 +8,26 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic import BaseModel
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.kit.times import Moment
 from broadcast.plays import texts
 from broadcast.plays.records import comes_before_it_happens
+from broadcast.plays.schemas import TimelineEntryOut
 from broadcast.plays.settle import PlayState
 from broadcast.telemetry.sweep import complete_spans
 
-Told = Mapping[str, Any]
+Row = Mapping[str, Any]
 """A row of one of the statements."""
 
 
-class Entry(BaseModel):
-    """Something that happened around a play."""
-
-    at: Moment
-    kind: str
-    text: str
-    data: dict[str, Any] = {}
-
-
 class Source(NamedTuple):
-    """Where one kind of entry comes from."""
+    """The source of one kind of entry."""
 
     kind: str
     statement: sa.TextClause
     parameters: frozenset[str]
-    tell: Callable[[Told], str]
+    describe: Callable[[Row], str]
 
 
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -53,93 +43,97 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
 }
 
 
-def _source(kind: str, tell: Callable[[Told], str], sql: str) -> Source:
+def _source(kind: str, describe: Callable[[Row], str], sql: str) -> Source:
     names = frozenset(re.findall(r"(?<!:):(\w+)", sql))
     typed = (sa.bindparam(name, type_=_TYPES[name]) for name in names)
-    return Source(kind, sa.text(sql).bindparams(*typed), names, tell)
+    return Source(kind, sa.text(sql).bindparams(*typed), names, describe)
 
 
-async def around(session: AsyncSession, asked: Mapping[str, Any]) -> list[Entry]:
-    """Entries of every kind, those of a kind in order.
+async def read_events(session: AsyncSession, scope: Mapping[str, Any]) -> list[TimelineEntryOut]:
+    """Read entries of every kind, those of a kind in order.
 
     Args:
         session: Where to read.
-        asked: `occurrence_id`, `cluster_id`, `devices` (those that hung there), `scheduled_at`,
+        scope: `occurrence_id`, `cluster_id`, `devices` (those installed there), `scheduled_at`,
             `since` and `until` (how far to look), `tested_since` and `tested_until` (the same
             for self-tests), `day` (local day of the play).
     """
     entries = []
     for source in SOURCES:
-        parameters = {name: asked[name] for name in source.parameters}
+        parameters = {name: scope[name] for name in source.parameters}
         for row in (await session.execute(source.statement, parameters)).mappings():
             data: dict[str, Any] = {str(name): value for name, value in row.items()}
-            text = source.tell(data)
-            entries.append(Entry(at=data.pop("at"), kind=source.kind, text=text, data=data))
+            text = source.describe(data)
+            entries.append(
+                TimelineEntryOut(at=data.pop("at"), kind=source.kind, text=text, data=data)
+            )
     return entries
 
 
-def _published(row: Told) -> str:
+def _published(row: Row) -> str:
     return f"Chương trình của {row['scope']} có lần phát này được máy chủ gửi đi"
 
 
-def _received(row: Told) -> str:
+def _received(row: Row) -> str:
     return f"Thiết bị {row['device']} báo đã giữ chương trình của {row['scope']}"
 
 
-def _refused(row: Told) -> str:
+def _refused(row: Row) -> str:
     return f"Thiết bị {row['device']} từ chối {row['topic']}: {row['reason']}"
 
 
-def _readiness(row: Told) -> str:
+def _readiness(row: Row) -> str:
     return str(texts.READINESS.get(row["state"], row["state"]))
 
 
-def _presence(row: Told) -> str:
+def _presence(row: Row) -> str:
     return str(texts.PRESENCE.get(row["presence"], row["presence"]))
 
 
-def _boot(row: Told) -> str:
+def _boot(row: Row) -> str:
     return f"Thiết bị {row['device']} kết nối: {texts.BOOTS.get(row['reason'], row['reason'])}"
 
 
-def _fault(row: Told) -> str:
+def _fault(row: Row) -> str:
     ended = f", hết lúc {texts.clock_time(row['closed_at'])}" if row["closed_at"] else ", chưa hết"
     return f"Thiết bị {row['device']} lỗi {texts.FAULTS.get(row['kind'], row['kind'])}{ended}"
 
 
-def _outage(row: Told) -> str:
+def _outage(row: Row) -> str:
     kind = "mất điện" if row["kind"] == "power_cut" else "bảo trì"
     return f"Khai báo {kind} đến {texts.clock_time(row['ends_at'])}"
 
 
-def _deaf(row: Told) -> str:
+def _server_away(row: Row) -> str:
     return f"Máy chủ không nghe được thiết bị đến {texts.clock_time(row['until'])}"
 
 
-def _journal(row: Told) -> str:
-    told = f": {texts.reason(row['reason'])}" if row["reason"] not in {"", "completed"} else ""
+def _journal(row: Row) -> str:
+    reason_text = (
+        f": {texts.reason(row['reason'])}" if row["reason"] not in {"", "completed"} else ""
+    )
     if row["event"] == "started":
         text = "Bắt đầu phát" if not row["offset_seconds"] else "Phát tiếp"
     elif row["event"] == "ended":
-        text = f"Kết thúc sau {texts.seconds(row['played_seconds'])} giây{told}"
+        text = f"Kết thúc sau {texts.seconds(row['played_seconds'])} giây{reason_text}"
     else:
-        text = f"Bỏ qua{told}"
+        text = f"Bỏ qua{reason_text}"
     said_at: datetime = row["said_at"]
     if comes_before_it_happens(row["event"], row["reason"], said_at, row["received_at"]):
         text += f" (đồng hồ thiết bị sai: báo {texts.clock_time(said_at)})"
     return text
 
 
-def _self_test(row: Told) -> str:
+def _self_test(row: Row) -> str:
     if row["result"] != "done":
         return f"Thiết bị {row['device']} tự thử: không nghe thấy tiếng loa"
     return f"Thiết bị {row['device']} tự thử: {texts.HEARD[row['heard']]}"
 
 
-def _restated(row: Told) -> str:
+def _restated(row: Row) -> str:
     old, new = (texts.STATES[PlayState(state)] for state in (row["old_state"], row["new_state"]))
-    told = f" ({texts.reason(row['new_reason'])})" if row["new_reason"] else ""
-    return f"Sổ phát đổi từ “{old}” sang “{new}”{told}"
+    reason_text = f" ({texts.reason(row['new_reason'])})" if row["new_reason"] else ""
+    return f"Sổ phát đổi từ “{old}” sang “{new}”{reason_text}"
 
 
 SOURCES = (
@@ -196,7 +190,7 @@ SOURCES = (
         )
         ORDER BY o.starts_at LIMIT 20
     """),
-    _source("server_deaf", _deaf, f"""
+    _source("server_deaf", _server_away, f"""
         WITH heard AS ({complete_spans(":since - interval '7 days'", ":until")}),
         whole AS (SELECT range_agg(span) AS spans FROM heard, unnest(heard.spans) AS span)
         SELECT lower(gap) AS at, upper(gap) AS until
