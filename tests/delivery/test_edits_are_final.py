@@ -23,7 +23,7 @@ from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
 from broadcast.devices.schemas import DeviceIn
 from broadcast.kit import db
-from broadcast.schedules import edits, revision_use
+from broadcast.schedules import edits, occurrence_edits, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec
 from tests.bulletins import make
@@ -52,13 +52,15 @@ async def withdraw(world: World, session: AsyncSession, schedule_id: UUID) -> No
 
 
 async def leave_out(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    await edits.cancel_occurrence(session, await first(session, schedule_id), LAN, world.now)
+    await occurrence_edits.cancel_occurrence(
+        session, await first(session, schedule_id), LAN, world.now
+    )
 
 
 async def move(world: World, session: AsyncSession, schedule_id: UUID) -> None:
     row = await first(session, schedule_id)
     later = row.starts_at + timedelta(minutes=30)
-    await edits.move(session, row, later, LAN, world.settings.rules, world.now)
+    await occurrence_edits.move(session, row, later, LAN, world.settings.rules, world.now)
 
 
 async def change(world: World, session: AsyncSession, schedule_id: UUID) -> None:

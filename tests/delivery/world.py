@@ -26,7 +26,7 @@ from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, Unavailable
 from broadcast.plays.model import Play, PlayState
 from broadcast.programmes.keys import Keys
-from broadcast.schedules import edits, occurrences
+from broadcast.schedules import edits, occurrence_edits, occurrences
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
 from broadcast.stations.model import (
     Cluster,
@@ -215,7 +215,9 @@ class World:
             if row is not None:
                 caller, to = Caller("Lan", Role.BROADCASTER, "token/Lan"), row.starts_at + by
                 with suppress(BroadcastError):
-                    await edits.move(session, row, to, caller, self.settings.rules, self.now)
+                    await occurrence_edits.move(
+                        session, row, to, caller, self.settings.rules, self.now
+                    )
 
     def items(self) -> dict[str, list[Item]]:
         """What every programme at the broker still has to say, by scope."""

@@ -22,11 +22,11 @@ from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
 from broadcast.programmes.compile import held_until
-from broadcast.schedules import capacity, edits, targets
+from broadcast.schedules import capacity, edits, occurrence_edits, targets
 from broadcast.schedules.capacity import DAY, Held, Starts
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.neighbours import Neighbour
-from broadcast.schedules.occurrences import LONGEST, SLACK, rule_of, starts_of
+from broadcast.schedules.starts import LONGEST, SLACK, rule_of, starts_of
 from tests.schedules import province
 from tests.schedules.province import NOW, local
 from tests.schedules.test_recurrence import moments, rules
@@ -186,7 +186,7 @@ async def test_a_start_moved_into_a_full_week_is_refused(
     rows = sa.select(Occurrence).where(Occurrence.schedule_id == single.id)
     row = (await session.scalars(rows)).one()
     with pytest.raises(Conflict, match="21 lần phát"):
-        await edits.move(session, row, local("2025-01-03T12:00"), LAN, RULES, NOW)
+        await occurrence_edits.move(session, row, local("2025-01-03T12:00"), LAN, RULES, NOW)
 
 
 @pytest.mark.parametrize("seed", range(6))

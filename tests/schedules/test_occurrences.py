@@ -12,6 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import touch
 from broadcast.bulletins.model import RevisionState
+from broadcast.schedules.cancellation import (
+    CANCELLED_SINGLY,
+    CHANGED,
+    WITHDRAWN,
+    cancel_unapproved,
+)
 from broadcast.schedules.model import (
     Occurrence,
     OccurrenceState,
@@ -19,14 +25,8 @@ from broadcast.schedules.model import (
     ScheduleException,
     ScheduleState,
 )
-from broadcast.schedules.occurrences import (
-    CANCELLED_SINGLY,
-    CHANGED,
-    WITHDRAWN,
-    cancel_unapproved,
-    materialise,
-    occurrence_id,
-)
+from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.starts import occurrence_id
 from tests.schedules import province
 from tests.schedules.province import NOW, local
 

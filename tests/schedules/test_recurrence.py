@@ -19,17 +19,14 @@ from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.recurrence import (
     LOOK_AHEAD,
     Planned,
-    carry_bounds,
-    carry_over,
     check,
     fires,
     first_after,
-    last_start,
     occurrences_between,
-    split,
     times_of_day,
 )
 from broadcast.schedules.rrule import Rule, parse
+from broadcast.schedules.rule_edits import carry_bounds, carry_over, split
 from tests.examples import examples
 
 DAY = timedelta(days=1)
@@ -342,22 +339,6 @@ def test_an_old_rule_is_looked_at_from_where_it_stands() -> None:
         )
     assert len(found) == 8
     assert clock_time.monotonic() - began < 1
-
-
-@pytest.mark.parametrize(
-    ("rule", "last"),
-    [
-        (None, "2026-01-05T05:00"),
-        ("FREQ=DAILY", None),
-        ("FREQ=DAILY;COUNT=3", "2026-01-07T05:00"),
-        ("FREQ=DAILY;UNTIL=20260110T060000", "2026-01-10T06:00"),
-        ("FREQ=YEARLY;INTERVAL=9;COUNT=3", None),
-    ],
-)
-def test_the_last_start_bounds_a_rule(rule: str | None, last: str | None) -> None:
-    parsed = None if rule is None else parse(rule, LOCAL)
-    found = last_start(parsed, local("2026-01-05T05:00"), LOCAL)
-    assert found == (None if last is None else local(last))
 
 
 # --- edits -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.model import Device
 from broadcast.programmes.model import PublishedContent
-from broadcast.schedules.occurrences import LONGEST
+from broadcast.schedules.starts import LONGEST
 from broadcast.wire.documents import Audio
 from broadcast.wire.fields import Codec
 

@@ -64,7 +64,7 @@ from broadcast.plays.silence import Key
 from broadcast.programmes import issue
 from broadcast.programmes.compile import held_until
 from broadcast.programmes.keys import Keys
-from broadcast.schedules import occurrences
+from broadcast.schedules import cancellation, occurrences
 from broadcast.telemetry.sweep import sweep
 from broadcast.upkeep import job as upkeep
 from broadcast.web.idempotency import forget_idempotency_keys
@@ -340,7 +340,7 @@ class Dispatcher:
     async def _unapproved(self, now: datetime) -> None:
         async with self._transaction() as session:
             self._set_aside = await failures.steps(session)
-            await occurrences.cancel_unapproved(session, now)
+            await cancellation.cancel_unapproved(session, now)
 
     async def _horizon(self, now: datetime) -> bool:
         """Bring occurrences up to date with the rules, the units of the day and the topology."""
@@ -358,7 +358,7 @@ class Dispatcher:
         if self._pass.left:
             return True
         async with self._transaction() as session:
-            await occurrences.cancel_withdrawn(session, now)
+            await cancellation.cancel_withdrawn(session, now)
         if self._pass.changed:
             async with self._transaction() as session:
                 await issue.mark_configs_dirty(session, now)

@@ -28,7 +28,7 @@ from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import DirtyScope, ProgrammeRevision
 from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
-from broadcast.schedules.occurrences import LONGEST
+from broadcast.schedules.starts import LONGEST
 from broadcast.stations.clusters import followed_areas
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode

@@ -27,7 +27,7 @@ from broadcast.schedules import recurrence, targets
 from broadcast.schedules.clashes import days_from
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import Neighbour, neighbours
-from broadcast.schedules.occurrences import LONGEST, SLACK
+from broadcast.schedules.starts import LONGEST, SLACK
 from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
 

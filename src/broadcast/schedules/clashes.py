@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import grid, recurrence
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import Neighbour
-from broadcast.schedules.occurrences import Exceptions, occurrence_id, rule_of
-from broadcast.schedules.recurrence import DAY
 from broadcast.schedules.rrule import Rule
+from broadcast.schedules.starts import Exceptions, occurrence_id, rule_of
 from broadcast.schedules.targets import TargetResolver
 
 DAYS = 3653

@@ -1,4 +1,4 @@
-"""Making, changing, dividing and withdrawing schedules, with every check, in one transaction.
+"""Creating, changing, dividing and withdrawing schedules, with every check, in one transaction.
 
 What has started is never changed. A start that was cancelled stays so, whatever else is edited.
 """
@@ -17,33 +17,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
 from broadcast.bulletins.model import Bulletin
-from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
-from broadcast.kit.notify import Channel, notify
-from broadcast.schedules import capacity, exceptions, grid, planning, recurrence, rrule, targets
+from broadcast.schedules import (
+    capacity,
+    exceptions,
+    grid,
+    planning,
+    recurrence,
+    rrule,
+    rule_edits,
+    targets,
+)
+from broadcast.schedules.cancellation import WITHDRAWN, cancel_coming
+from broadcast.schedules.locking import lock_schedule_grid
 from broadcast.schedules.model import (
     Occurrence,
-    OccurrenceState,
     Schedule,
-    ScheduleException,
     ScheduleState,
 )
-from broadcast.schedules.occurrences import (
-    CANCELLED_SINGLY,
-    WITHDRAWN,
-    cancel_coming,
-    exceptions_of,
-    materialise,
-    rule_of,
-)
+from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.starts import exceptions_of, rule_of
 from broadcast.wire.fields import OnPreempt
 
 log = structlog.get_logger()
 
-Wanted = Mapping[str, Any]
+Columns = Mapping[str, Any]
 """Columns of a schedule that a person named, by name; `priority` None is the class's default."""
 
 
@@ -76,7 +77,7 @@ async def get_occurrence(session: AsyncSession, occurrence_id: UUID) -> Occurren
 async def draft(
     session: AsyncSession,
     bulletin_id: UUID,
-    wanted: Wanted,
+    columns: Columns,
     caller: Caller,
     rules: Rules,
     now: datetime,
@@ -89,7 +90,7 @@ async def draft(
         Forbidden: The caller may not schedule it.
         InvalidInput: A field; says which.
     """
-    number = wanted.get("bulletin_revision")
+    number = columns.get("bulletin_revision")
     bulletin, revision = await planning.require_approved_revision(
         session, bulletin_id, number, caller
     )
@@ -98,7 +99,7 @@ async def draft(
         bulletin_id=bulletin.id,
         title=bulletin.title,
         rrule=None,
-        late_limit_seconds=wanted["late_limit_seconds"],
+        late_limit_seconds=columns["late_limit_seconds"],
         on_preempt=OnPreempt.RESUME,
         volume=None,
         state=ScheduleState.ACTIVE,
@@ -106,9 +107,9 @@ async def draft(
         created_at=now,
         changed_at=now,
     )
-    if wanted["starts_at"] <= now:
+    if columns["starts_at"] <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    _put(schedule, bulletin, {"priority": None, **wanted, "bulletin_revision": revision.number})
+    _put(schedule, bulletin, {"priority": None, **columns, "bulletin_revision": revision.number})
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
     await targets.check(session, schedule.targets, schedule.targets_on)
     return schedule, await planning.plan(session, schedule, revision, rules, now)
@@ -117,7 +118,7 @@ async def draft(
 async def create(
     session: AsyncSession,
     bulletin_id: UUID,
-    wanted: Wanted,
+    columns: Columns,
     caller: Caller,
     rules: Rules,
     now: datetime,
@@ -128,8 +129,8 @@ async def create(
         Conflict: It is not approved, or clashes with another schedule.
         BroadcastError: As `draft`.
     """
-    await planning.lock_schedule_grid(session)
-    schedule, plan = await draft(session, bulletin_id, wanted, caller, rules, now)
+    await lock_schedule_grid(session)
+    schedule, plan = await draft(session, bulletin_id, columns, caller, rules, now)
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
@@ -142,7 +143,7 @@ async def create(
 async def change(
     session: AsyncSession,
     schedule: Schedule,
-    wanted: Wanted,
+    columns: Columns,
     caller: Caller,
     rules: Rules,
     now: datetime,
@@ -153,20 +154,20 @@ async def change(
         Conflict: It was withdrawn, is not approved, or would clash.
         BroadcastError: As `draft`.
     """
-    _require_standing(schedule)
-    await planning.lock_schedule_grid(session)
-    number = wanted.get("bulletin_revision", schedule.bulletin_revision)
+    require_active(schedule)
+    await lock_schedule_grid(session)
+    number = columns.get("bulletin_revision", schedule.bulletin_revision)
     bulletin, revision = await planning.require_approved_revision(
         session, schedule.bulletin_id, number, caller
     )
-    stored = _stored(schedule, wanted)
-    _put(schedule, bulletin, {**wanted, "bulletin_revision": revision.number})
-    if "targets" in wanted:
+    stored = _stored(schedule, columns)
+    _put(schedule, bulletin, {**columns, "bulletin_revision": revision.number})
+    if "targets" in columns:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
     asked = rule_of(schedule), schedule.starts_at
     old = asked if stored is None else stored
-    new = recurrence.carry_bounds(old, asked, LOCAL)
+    new = rule_edits.carry_bounds(old, asked, LOCAL)
     schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
     excepted, said = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
     schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
@@ -183,7 +184,7 @@ async def split(
     session: AsyncSession,
     schedule: Schedule,
     at: datetime,
-    wanted: Wanted,
+    columns: Columns,
     caller: Caller,
     rules: Rules,
     now: datetime,
@@ -194,7 +195,7 @@ async def split(
         session: Open transaction.
         schedule: What to divide.
         at: The change begins with the first start at or after it.
-        wanted: What is different from then on.
+        columns: Different from then on.
         caller: Who asks.
         rules: Quiet hours and the horizon.
         now: Present.
@@ -206,7 +207,7 @@ async def split(
         Conflict: It does not recur, or was withdrawn; otherwise as `change`.
         InvalidInput: Nothing comes at or after `at`; otherwise as `change`.
     """
-    _require_standing(schedule)
+    require_active(schedule)
     stored = _stored(schedule, {})
     assert stored is not None
     rule = stored[0]
@@ -215,28 +216,28 @@ async def split(
     cut = recurrence.first_after(rule, schedule.starts_at, max(at, now), LOCAL)
     if cut is None:
         raise InvalidInput("from", "không có lần phát nào từ đó trở đi")
-    head, tail = recurrence.split(rule, schedule.starts_at, cut, LOCAL)
+    head, tail = rule_edits.split(rule, schedule.starts_at, cut, LOCAL)
     if head is None:
-        return schedule, await change(session, schedule, wanted, caller, rules, now)
-    asked = rrule.parse(wanted["rrule"], LOCAL) if wanted.get("rrule") else None
+        return schedule, await change(session, schedule, columns, caller, rules, now)
+    asked = rrule.parse(columns["rrule"], LOCAL) if columns.get("rrule") else None
     if asked is not None and asked.count is not None and asked.count == rule.count:
         # The number of the whole, sent back as it was, is meant to end when the whole did.
-        wanted = {**wanted, "rrule": str(replace(asked, count=tail.count))}
-    columns = sa.inspect(Schedule).columns
-    following = Schedule(**{column.key: getattr(schedule, column.key) for column in columns})
+        columns = {**columns, "rrule": str(replace(asked, count=tail.count))}
+    copied = sa.inspect(Schedule).columns
+    following = Schedule(**{column.key: getattr(schedule, column.key) for column in copied})
     following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)
     following.created_by, following.created_at = caller.person, now
     session.add(following)
     await session.flush()
     excepted = (await exceptions_of(session, [schedule.id]))[schedule.id]
     for when, moved_to in excepted.items():
-        # What was left out before it may return, should the copy begin earlier.
+        # What was cancelled before it may return, should the copy begin earlier.
         if when >= cut or moved_to is None:
             await exceptions.put(session, following.id, when, moved_to, caller, now)
     schedule.rrule, schedule.changed_at = str(head), now
     await session.flush()
     await materialise(session, now, rules.horizon, [schedule.id])
-    return following, await change(session, following, wanted, caller, rules, now)
+    return following, await change(session, following, columns, caller, rules, now)
 
 
 async def withdraw(
@@ -250,57 +251,8 @@ async def withdraw(
     log.info("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by=caller.person)
 
 
-async def move(
-    session: AsyncSession,
-    row: Occurrence,
-    to: datetime,
-    caller: Caller,
-    rules: Rules,
-    now: datetime,
-) -> None:
-    """Move one occurrence that has not started; it keeps its id.
-
-    Raises:
-        Conflict: It has started, is cancelled, or would clash.
-        InvalidInput: The new time has passed, or lies in quiet hours.
-    """
-    schedule = await _open(session, row, now)
-    if row.starts_at <= now:
-        raise Conflict(
-            "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
-        )
-    await planning.lock_schedule_grid(session)
-    revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
-    moved = ScheduleException(
-        schedule_id=schedule.id, recurrence_at=row.recurrence_at, moved_to=to
-    )
-    planning.refuse_clashes(
-        await planning.collisions(session, schedule, revision, moved, rules, now)
-    )
-    schedule.state = ScheduleState.ACTIVE
-    await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
-    await capacity.refuse_overfull(session, schedule, rules, now)
-    await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
-
-
-async def cancel_occurrence(
-    session: AsyncSession, row: Occurrence, caller: Caller, now: datetime
-) -> None:
-    """Cancel one occurrence; if it sounds already it is stopped.
-
-    Raises:
-        Conflict: It has ended, or is cancelled.
-    """
-    schedule = await _open(session, row, now)
-    await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
-    row.state, row.cancel_reason, row.dirty = OccurrenceState.CANCELLED, CANCELLED_SINGLY, True
-    await notify(session, Channel.DISPATCH)
-    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.person)
-
-
-def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:
-    for name, value in wanted.items():
+def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:
+    for name, value in columns.items():
         match name:
             case "rrule":
                 schedule.rrule = None if value is None else str(rrule.parse(value, LOCAL))
@@ -312,7 +264,7 @@ def _put(schedule: Schedule, bulletin: Bulletin, wanted: Wanted) -> None:
                 setattr(schedule, name, value)
 
 
-def _stored(schedule: Schedule, wanted: Wanted) -> exceptions.Series | None:
+def _stored(schedule: Schedule, columns: Columns) -> exceptions.Series | None:
     """Rule and first start before a change; None where they cannot be read, and are replaced.
 
     Raises:
@@ -321,7 +273,7 @@ def _stored(schedule: Schedule, wanted: Wanted) -> exceptions.Series | None:
     try:
         return rule_of(schedule), schedule.starts_at
     except InvalidInput:
-        if "rrule" in wanted:
+        if "rrule" in columns:
             return None
         raise Conflict(
             "Quy tắc lặp đã lưu của lịch này bị hỏng; hãy ghi lại quy tắc lặp (rrule) khi sửa, "
@@ -329,18 +281,11 @@ def _stored(schedule: Schedule, wanted: Wanted) -> exceptions.Series | None:
         ) from None
 
 
-def _require_standing(schedule: Schedule) -> None:
+def require_active(schedule: Schedule) -> None:
+    """Refuse a withdrawn schedule.
+
+    Raises:
+        Conflict: It was withdrawn.
+    """
     if schedule.state is ScheduleState.WITHDRAWN:
         raise Conflict("Lịch phát đã thu hồi; hãy tạo lịch mới.")
-
-
-async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:
-    """The schedule of an occurrence that can still be changed, both locked."""
-    schedule = await get_schedule(session, row.schedule_id, lock=True)
-    await session.refresh(row, with_for_update=True)
-    _require_standing(schedule)
-    if row.state is OccurrenceState.CANCELLED:
-        raise Conflict("Lần phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
-    if row.ends_by <= now:
-        raise Conflict("Lần phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
-    return schedule

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts.auth import Caller
 from broadcast.kit.clock import LOCAL
-from broadcast.schedules import recurrence
+from broadcast.schedules import recurrence, rule_edits
 from broadcast.schedules.model import ScheduleException
-from broadcast.schedules.occurrences import Exceptions, exceptions_of
 from broadcast.schedules.rrule import Rule
+from broadcast.schedules.starts import Exceptions, exceptions_of
 
 MOST_NAMED = 5
 """Starts that a warning names."""
@@ -60,7 +60,7 @@ async def carry_over(
     before = (await exceptions_of(session, [schedule_id]))[schedule_id]
     if old == new:
         return before, []
-    after = recurrence.carry_over(before, old, new, LOCAL)
+    after = rule_edits.carry_over(before, old, new, LOCAL)
     of_schedule = ScheduleException.schedule_id == schedule_id
     await session.execute(sa.delete(ScheduleException).where(of_schedule))
     for at, moved_to in after.items():

@@ -19,14 +19,8 @@ from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules import recurrence
 from broadcast.schedules.model import Schedule, ScheduleState
-from broadcast.schedules.occurrences import (
-    LONGEST,
-    Exceptions,
-    exceptions_of,
-    of_revision,
-    rule_of,
-)
 from broadcast.schedules.rrule import Rule
+from broadcast.schedules.starts import LONGEST, Exceptions, exceptions_of, of_revision, rule_of
 
 log = structlog.get_logger()
 

@@ -16,21 +16,15 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
-from broadcast.kit.locks import Lock, lock
-from broadcast.schedules import clashes, grid, recurrence, targets
+from broadcast.schedules import clashes, grid, recurrence, rule_edits, targets
 from broadcast.schedules.clashes import LONGEST
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException
 from broadcast.schedules.neighbours import Neighbour, neighbours
-from broadcast.schedules.occurrences import (
-    Exceptions,
-    exceptions_of,
-    occurrence_id,
-    rule_of,
-    starts_of,
-)
-from broadcast.schedules.recurrence import DAY, Planned
+from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.rrule import Rule
+from broadcast.schedules.starts import Exceptions, exceptions_of, occurrence_id, rule_of, starts_of
 from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.fields import BulletinClass
 
@@ -92,11 +86,6 @@ async def require_approved_revision(
             "hãy nhờ người duyệt."
         )
     return bulletin, revision
-
-
-async def lock_schedule_grid(session: AsyncSession) -> None:
-    """Let no other transaction add to the grid: two that look at once must not both find room."""
-    await lock(session, Lock.SCHEDULES)
 
 
 async def plan(
@@ -263,7 +252,7 @@ def _warnings(
             f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
         )
     if rule is not None:
-        lost = recurrence.lost_at_the_end(rule, starts_at, LOCAL)
+        lost = rule_edits.lost_at_the_end(rule, starts_at, LOCAL)
         said += [
             f"UNTIL kết thúc lúc {rule.until:%H:%M} nên ngày cuối {at:%d/%m/%Y} không phát lúc "
             f"{at:%H:%M}; muốn phát cả ngày đó hãy ghi UNTIL={at:%Y%m%d}"

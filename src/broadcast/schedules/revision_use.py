@@ -1,12 +1,7 @@
-"""Which schedules use a revision: what its withdrawal cancels, and moving them to another one.
-
-Whoever withdraws or moves locks the schedules first, by their ids, then the grid, then the
-revision: the order in which a single schedule is changed.
-"""
+"""Schedules that use a revision: cancelled with its withdrawal, or moved to another one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -23,18 +18,13 @@ from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict
-from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import capacity, grid, planning, recurrence
-from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
-from broadcast.schedules.occurrences import (
-    LONGEST,
-    WITHDRAWN,
-    Exceptions,
-    exceptions_of,
-    materialise,
-    rule_of,
-)
+from broadcast.schedules.cancellation import cancel_revision, coming_of_revision
+from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
+from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
+from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
 
 log = structlog.get_logger()
 
@@ -47,8 +37,10 @@ class Use(NamedTuple):
 
 
 async def of_revision(session: AsyncSession, key: Key, now: datetime) -> list[Use]:
-    """What is still to sound of a revision, by its schedules; the soonest first."""
-    occurrences = list(await session.scalars(_coming(key, now).order_by(Occurrence.starts_at)))
+    """Return the schedules that use a revision with their coming starts, the soonest first."""
+    coming = sa.select(Occurrence).where(coming_of_revision(key, now))
+    coming = coming.order_by(Occurrence.starts_at)
+    occurrences = list(await session.scalars(coming))
     starts: dict[UUID, list[datetime]] = {}
     for row in occurrences:
         starts.setdefault(row.schedule_id, []).append(row.starts_at)
@@ -86,7 +78,7 @@ async def withdraw(
     Raises:
         BroadcastError: As `revisions.move`.
     """
-    await _hold(session, Schedule.bulletin_id == key[0])
+    await lock_schedules(session, Schedule.bulletin_id == key[0])
     revision = await revisions.move(session, key, Action.WITHDRAW, caller, note, now)
     cancelled = await of_revision(session, key, now)
     for use in cancelled:
@@ -94,14 +86,7 @@ async def withdraw(
         if schedule.state is ScheduleState.ACTIVE and schedule.bulletin_revision == key[1]:
             schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
     await session.flush()
-    rows = sa.select(Occurrence.id).where(_coming_of(key, now)).order_by(Occurrence.id)
-    ids = list(await session.scalars(rows.with_for_update()))
-    await session.execute(
-        sa.update(Occurrence)
-        .where(Occurrence.id.in_(ids))
-        .values(state=OccurrenceState.CANCELLED, cancel_reason=WITHDRAWN, dirty=True)
-    )
-    await notify(session, Channel.DISPATCH)
+    await cancel_revision(session, key, now)
     log.info(
         "schedules.revision.withdrawn",
         bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.person,
@@ -141,8 +126,8 @@ async def move_here(
     if earlier is not None:
         chosen = sa.and_(chosen, Schedule.bulletin_revision == earlier)
     of_bulletin = sa.and_(Schedule.bulletin_id == key[0], Schedule.state == ScheduleState.ACTIVE)
-    schedules = await _hold(session, sa.and_(of_bulletin, chosen))
-    await planning.lock_schedule_grid(session)
+    schedules = await lock_schedules(session, sa.and_(of_bulletin, chosen))
+    await lock_schedule_grid(session)
     _, revision = await planning.require_approved_revision(session, *key, caller)
     for schedule in schedules:
         schedule.bulletin_revision, schedule.changed_at = revision.number, now
@@ -185,29 +170,9 @@ async def _check(
     return plan
 
 
-async def _hold(session: AsyncSession, where: sa.ColumnElement[bool]) -> Sequence[Schedule]:
-    """Lock schedules until the end of the transaction, in the order of their ids."""
-    rows = sa.select(Schedule).where(where).order_by(Schedule.id).with_for_update()
-    return (await session.scalars(rows.execution_options(populate_existing=True))).all()
-
-
 def _uses(key: Key) -> sa.ColumnElement[bool]:
     return sa.and_(
         Schedule.bulletin_id == key[0],
         Schedule.bulletin_revision == key[1],
         Schedule.state == ScheduleState.ACTIVE,
     )
-
-
-def _coming_of(key: Key, now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        Occurrence.bulletin_id == key[0],
-        Occurrence.bulletin_revision == key[1],
-        Occurrence.state == OccurrenceState.PLANNED,
-        Occurrence.starts_at > now - LONGEST,
-        Occurrence.ends_by > now,
-    )
-
-
-def _coming(key: Key, now: datetime) -> sa.Select[Occurrence]:
-    return sa.select(Occurrence).where(_coming_of(key, now))

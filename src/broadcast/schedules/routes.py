@@ -13,7 +13,7 @@ from broadcast.accounts.routing import Router
 from broadcast.bulletins.model import Bulletin
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
-from broadcast.schedules import edits, heard
+from broadcast.schedules import edits, heard, occurrence_edits
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.representations import (
     LATE_LIMIT_SECONDS,
@@ -233,7 +233,7 @@ async def change_occurrence(
     now = clock.now()
     row = await edits.get_occurrence(session, occurrence_id)
     if body.starts_at is None:
-        await edits.cancel_occurrence(session, row, caller, now)
+        await occurrence_edits.cancel_occurrence(session, row, caller, now)
     else:
-        await edits.move(session, row, body.starts_at, caller, settings.rules, now)
+        await occurrence_edits.move(session, row, body.starts_at, caller, settings.rules, now)
     return show_occurrence(row)

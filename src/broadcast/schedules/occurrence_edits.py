@@ -1,0 +1,87 @@
+"""Moving and cancelling single occurrences, with every check, in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.accounts.auth import Caller
+from broadcast.bulletins.revisions import get_revision
+from broadcast.config import Rules
+from broadcast.kit.errors import Conflict
+from broadcast.schedules import capacity, exceptions, planning
+from broadcast.schedules.cancellation import cancel_one
+from broadcast.schedules.edits import get_schedule, require_active
+from broadcast.schedules.locking import lock_schedule_grid
+from broadcast.schedules.model import (
+    Occurrence,
+    OccurrenceState,
+    Schedule,
+    ScheduleException,
+    ScheduleState,
+)
+from broadcast.schedules.occurrences import materialise
+
+log = structlog.get_logger()
+
+
+async def move(
+    session: AsyncSession,
+    row: Occurrence,
+    to: datetime,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    """Move one occurrence that has not started; it keeps its id.
+
+    Raises:
+        Conflict: It has started, is cancelled, or would clash.
+        InvalidInput: The new time has passed, or lies in quiet hours.
+    """
+    schedule = await _open(session, row, now)
+    if row.starts_at <= now:
+        raise Conflict(
+            "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
+        )
+    await lock_schedule_grid(session)
+    revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
+    moved = ScheduleException(
+        schedule_id=schedule.id, recurrence_at=row.recurrence_at, moved_to=to
+    )
+    planning.refuse_clashes(
+        await planning.collisions(session, schedule, revision, moved, rules, now)
+    )
+    schedule.state = ScheduleState.ACTIVE
+    await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
+    await capacity.refuse_overfull(session, schedule, rules, now)
+    await materialise(session, now, rules.horizon, [schedule.id])
+    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
+
+
+async def cancel_occurrence(
+    session: AsyncSession, row: Occurrence, caller: Caller, now: datetime
+) -> None:
+    """Cancel one occurrence; if it sounds already it is stopped.
+
+    Raises:
+        Conflict: It has ended, or is cancelled.
+    """
+    schedule = await _open(session, row, now)
+    await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
+    await cancel_one(session, row)
+    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.person)
+
+
+async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:
+    """The schedule of an occurrence that can still be changed, both locked."""
+    schedule = await get_schedule(session, row.schedule_id, lock=True)
+    await session.refresh(row, with_for_update=True)
+    require_active(schedule)
+    if row.state is OccurrenceState.CANCELLED:
+        raise Conflict("Lần phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
+    if row.ends_by <= now:
+        raise Conflict("Lần phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
+    return schedule
