@@ -23,7 +23,7 @@ from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
 from broadcast.devices.schemas import DeviceIn
 from broadcast.kit import db
-from broadcast.schedules import edits, occurrence_edits, revision_use
+from broadcast.schedules import edits, occurrence_edits, queries, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec
 from tests.bulletins import make
@@ -47,7 +47,7 @@ async def first(session: AsyncSession, schedule_id: UUID) -> Occurrence:
 
 
 async def withdraw(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
     await edits.withdraw(session, schedule, LAN, world.now)
 
 
@@ -64,19 +64,19 @@ async def move(world: World, session: AsyncSession, schedule_id: UUID) -> None:
 
 
 async def change(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
     wanted = {"starts_at": schedule.starts_at + timedelta(hours=1), "volume": 33}
     await edits.change(session, schedule, wanted, LAN, world.settings.rules, world.now)
 
 
 async def aim_elsewhere(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
     wanted = {"targets": [{"area": "V1"}]}
     await edits.change(session, schedule, wanted, LAN, world.settings.rules, world.now)
 
 
 async def split(world: World, session: AsyncSession, schedule_id: UUID) -> None:
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
     at = schedule.starts_at + timedelta(days=2)
     await edits.split(session, schedule, at, {"volume": 11}, LAN, world.settings.rules, world.now)
 
@@ -201,7 +201,7 @@ async def test_an_edit_stands_wherever_in_a_turn_it_falls(
         assert said == await carried(world), f"before statement {at}"
         async with db.transaction(world.engine) as session:
             for each in await schedules_of(world, bulletin_id):
-                schedule = await edits.get_schedule(session, each, lock=True)
+                schedule = await queries.get_schedule(session, each, lock=True)
                 await edits.withdraw(session, schedule, LAN, world.now)
         at += 1
     assert at > 20

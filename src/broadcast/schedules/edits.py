@@ -19,7 +19,7 @@ from broadcast.accounts.auth import Caller
 from broadcast.bulletins.model import Bulletin
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.schedules import (
     capacity,
     exceptions,
@@ -33,7 +33,6 @@ from broadcast.schedules import (
 from broadcast.schedules.cancellation import WITHDRAWN, cancel_coming
 from broadcast.schedules.locking import lock_schedule_grid
 from broadcast.schedules.model import (
-    Occurrence,
     Schedule,
     ScheduleState,
 )
@@ -46,32 +45,6 @@ log = structlog.get_logger()
 
 Columns = Mapping[str, Any]
 """Columns of a schedule that a person named, by name; `priority` None is the class's default."""
-
-
-async def get_schedule(
-    session: AsyncSession, schedule_id: UUID, *, lock: bool = False
-) -> Schedule:
-    """One schedule; `lock` holds its row until the end of the transaction.
-
-    Raises:
-        NotFound: There is none.
-    """
-    schedule = await session.get(Schedule, schedule_id, with_for_update=lock)
-    if schedule is None:
-        raise NotFound(f"Không có lịch phát {schedule_id}.")
-    return schedule
-
-
-async def get_occurrence(session: AsyncSession, occurrence_id: UUID) -> Occurrence:
-    """One occurrence.
-
-    Raises:
-        NotFound: There is none.
-    """
-    row = await session.get(Occurrence, occurrence_id)
-    if row is None:
-        raise NotFound(f"Không có lần phát {occurrence_id}.")
-    return row
 
 
 async def draft(

@@ -13,7 +13,7 @@ from broadcast.config import Rules
 from broadcast.kit.errors import Conflict
 from broadcast.schedules import capacity, exceptions, planning
 from broadcast.schedules.cancellation import cancel_one
-from broadcast.schedules.edits import get_schedule, require_active
+from broadcast.schedules.edits import require_active
 from broadcast.schedules.locking import lock_schedule_grid
 from broadcast.schedules.model import (
     Occurrence,
@@ -23,6 +23,7 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.queries import get_schedule
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -16,30 +16,23 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
-from broadcast.schedules import clashes, grid, recurrence, rule_edits, targets
+from broadcast.schedules import clashes, grid, recurrence, targets
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException
-from broadcast.schedules.neighbours import Neighbour, neighbours
+from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.rrule import Rule
-from broadcast.schedules.starts import Exceptions, exceptions_of, occurrence_id, rule_of, starts_of
-from broadcast.schedules.targets import TargetResolver
+from broadcast.schedules.slots import slots_around, slots_of
+from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
+from broadcast.schedules.warnings import Reached, reach_targets, warnings_of, warnings_of_revision
 from broadcast.wire.fields import BulletinClass
 
 LOOK_AHEAD = timedelta(days=35)
 """From the first start: what is shown of all that it meets. Clashes are sought much further."""
 
 MOST_SLOTS = 200
-
-
-class Reached(NamedTuple):
-    """Clusters that one target reaches on the day of the first start."""
-
-    target: dict[str, str]
-    cluster_count: int
-    with_device_count: int
 
 
 class Plan(NamedTuple):
@@ -112,9 +105,9 @@ async def plan(
     until = max(now + rules.horizon, first + LOOK_AHEAD)
     coming = starts_of(schedule, exceptions or {}, now, until)
     resolver = await targets.target_resolver(session)
-    slots = await _slots(resolver, schedule, revision.seconds, coming[:MOST_SLOTS])
+    slots = await slots_of(resolver, schedule, revision.seconds, coming[:MOST_SLOTS])
     others = await neighbours(session)
-    there = await _others(resolver, slots, schedule, others.readable)
+    there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
     mine = clashes.series(schedule, revision.seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
@@ -123,15 +116,15 @@ async def plan(
         for pair in await clashes.find(resolver, mine, others.readable, now)
         if (pair.new.occurrence_id, pair.other.occurrence_id) not in seen
     ]
-    reached = await _reached(resolver, schedule, first)
+    reached = await reach_targets(resolver, schedule, first)
     return Plan(
         slots=slots,
         overlaps=[*met, *later],
         checked_until=slots[-1].starts_at if len(coming) > MOST_SLOTS else until,
         reached=reached,
         warnings=[
-            *_warnings(rule, schedule.starts_at, first, reached),
-            *await _outdated(session, revision),
+            *warnings_of(rule, schedule.starts_at, first, reached),
+            *await warnings_of_revision(session, revision),
             *others.warnings(),
         ],
     )
@@ -182,99 +175,6 @@ def _check_moved(
             )
 
 
-async def _slots(
-    resolver: TargetResolver, schedule: Schedule, seconds: float, starts: Iterable[Planned]
-) -> list[Slot]:
-    """Return the slots of a schedule's starts."""
-    length = timedelta(seconds=seconds)
-    return [
-        Slot(
-            occurrence_id(schedule.id, planned.recurrence_at),
-            schedule.title,
-            planned.starts_at,
-            planned.starts_at + length,
-            schedule.priority,
-            await _clusters(resolver, schedule, planned.starts_at),
-        )
-        for planned in starts
-    ]
-
-
-async def _clusters(resolver: TargetResolver, schedule: Schedule, at: datetime) -> frozenset[int]:
-    return (await resolver.reach(schedule, at.astimezone(LOCAL).date())).cluster_ids
-
-
-async def _others(
-    resolver: TargetResolver,
-    slots: Sequence[Slot],
-    schedule: Schedule,
-    neighbours: Iterable[Neighbour],
-) -> list[Slot]:
-    """Return slots of other schedules around these, at clusters that they share.
-
-    Derived from the rules, not of the rows: those end at the horizon.
-    """
-    if not slots:
-        return []
-    mine = frozenset().union(*(slot.cluster_ids for slot in slots))
-    length = (slots[0].ends_at - slots[0].starts_at).total_seconds()
-    times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
-    found: list[Slot] = []
-    for other, rule, seconds, exceptions in neighbours:
-        reached = await _clusters(resolver, other, slots[0].starts_at)
-        if other.id == schedule.id or mine.isdisjoint(reached):
-            continue
-        theirs = recurrence.times_of_day(rule, other.starts_at, LOCAL)
-        moved = any(exceptions.values())
-        if moved or grid.may_meet(times, length, theirs, seconds):
-            begin = slots[0].starts_at - timedelta(seconds=seconds)
-            starts = starts_of(other, exceptions, begin, slots[-1].ends_at)
-            found += await _slots(resolver, other, seconds, starts)
-    return found
-
-
-async def _reached(resolver: TargetResolver, schedule: Schedule, first: datetime) -> list[Reached]:
-    on = first.astimezone(LOCAL).date()
-    found = []
-    for target in schedule.targets:
-        clusters = (await resolver.resolve([target], schedule.targets_on, on)).cluster_ids
-        found.append(Reached(target, len(clusters), await resolver.equipped(clusters, on)))
-    return found
-
-
-def _warnings(
-    rule: Rule | None, starts_at: datetime, first: datetime, reached: Sequence[Reached]
-) -> list[str]:
-    said = []
-    if rule is not None and not recurrence.fires(rule, starts_at, starts_at, LOCAL):
-        said.append(
-            f"starts_at không khớp quy tắc lặp; lần phát đầu là "
-            f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
-        )
-    if rule is not None:
-        lost = rule_edits.lost_at_the_end(rule, starts_at, LOCAL)
-        said += [
-            f"UNTIL kết thúc lúc {rule.until:%H:%M} nên ngày cuối {at:%d/%m/%Y} không phát lúc "
-            f"{at:%H:%M}; muốn phát cả ngày đó hãy ghi UNTIL={at:%Y%m%d}"
-            for at in lost
-        ]
-    for each in reached:
-        name = next(iter(each.target.values()))
-        if not each.cluster_count:
-            said.append(f"đích “{name}” không có cụm loa nào nhận lịch này")
-        elif each.with_device_count < each.cluster_count:
-            missing = each.cluster_count - each.with_device_count
-            said.append(f"{missing} cụm loa của “{name}” chưa lắp thiết bị nên không phát được")
-    return said
-
-
-async def _outdated(session: AsyncSession, revision: Revision) -> list[str]:
-    newest = await newest_approved(session, revision.bulletin_id)
-    if newest is None or newest.number <= revision.number:
-        return []
-    return [f"đã có phiên bản {newest.number} mới hơn được duyệt; lịch này phát bản cũ"]
-
-
 async def collisions(
     session: AsyncSession,
     schedule: Schedule,
@@ -302,7 +202,9 @@ async def collisions(
     )
     resolver = await targets.target_resolver(session)
     new = [Planned(moved.recurrence_at, moved.moved_to)]
-    slots = await _slots(resolver, schedule, revision.seconds, new)
-    others = await _slots(resolver, schedule, revision.seconds, siblings)
+    slots = await slots_of(resolver, schedule, revision.seconds, new)
+    others = await slots_of(resolver, schedule, revision.seconds, siblings)
     readable = (await neighbours(session)).readable
-    return grid.overlaps(slots, [*others, *await _others(resolver, slots, schedule, readable)])
+    return grid.overlaps(
+        slots, [*others, *await slots_around(resolver, slots, schedule, readable)]
+    )

@@ -1,37 +1,31 @@
-"""REST: schedules, what they come to, and single occurrences."""
+"""REST of schedules, their plans, and single occurrences."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import Depends, Query, Request, Response
 
 from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.bulletins.model import Bulletin
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
-from broadcast.schedules import edits, heard, occurrence_edits
+from broadcast.schedules import edits, occurrence_edits, queries
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
-from broadcast.schedules.representations import (
+from broadcast.schedules.schemas import (
     LATE_LIMIT_SECONDS,
-    Code,
-    OccurrenceChange,
+    OccurrenceChangeIn,
     OccurrenceOut,
-    Preview,
-    ScheduleChange,
+    PlannedScheduleOut,
+    PlanOut,
+    ScheduleChangeIn,
     ScheduleIn,
     ScheduleOut,
-    SchedulePlanned,
     SplitIn,
-    show_occurrence,
-    show_planned,
-    show_schedule,
 )
-from broadcast.stations.spans import days_of
 from broadcast.web import rest
+from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
@@ -42,7 +36,7 @@ OnceDep = Annotated[Once, Depends()]
 NOT_COLUMNS = {"bulletin_id", "from_"}
 
 
-def _named(body: ScheduleChange) -> dict[str, Any]:
+def _named(body: ScheduleChangeIn) -> dict[str, Any]:
     """Columns that the request names; null stands for itself where that means something."""
     given = {name: getattr(body, name) for name in body.model_fields_set - NOT_COLUMNS}
     nullable = {"rrule", "priority", "volume", "title"}
@@ -58,7 +52,7 @@ def _named(body: ScheduleChange) -> dict[str, Any]:
 @router.post(
     "/schedules",
     status_code=201,
-    response_model=SchedulePlanned,
+    response_model=PlannedScheduleOut,
     summary="Xếp lịch phát một bản tin đã duyệt",
 )
 async def create(
@@ -71,11 +65,13 @@ async def create(
     now = clock.now()
 
     async def make() -> Created:
-        wanted = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
+        columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
         schedule, plan = await edits.create(
-            session, body.bulletin_id, wanted, caller, settings.rules, now
+            session, body.bulletin_id, columns, caller, settings.rules, now
         )
-        return Created(f"/api/v1/schedules/{schedule.id}", show_planned(schedule, plan))
+        return Created(
+            f"/api/v1/schedules/{schedule.id}", PlannedScheduleOut.with_plan(schedule, plan)
+        )
 
     return await once.run(session, caller.credential, make, now=now)
 
@@ -83,13 +79,13 @@ async def create(
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
 async def preview(
     session: Session, settings: AppSettings, caller: Author, body: ScheduleIn
-) -> Preview:
-    """What `POST /schedules` would do; saves nothing, and shows clashes instead of refusing."""
-    wanted = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
+) -> PlanOut:
+    """The plan of `POST /schedules`; saves nothing, and shows clashes instead of refusing."""
+    columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
     _, plan = await edits.draft(
-        session, body.bulletin_id, wanted, caller, settings.rules, clock.now()
+        session, body.bulletin_id, columns, caller, settings.rules, clock.now()
     )
-    return Preview.of(plan)
+    return PlanOut.of(plan)
 
 
 @router.get("/schedules", summary="Danh sách lịch phát")
@@ -101,21 +97,16 @@ async def list_schedules(
     bulletin: UUID | None = None,
 ) -> Page[ScheduleOut]:
     """Oldest first."""
-    statement = sa.select(Schedule)
-    if state is not None:
-        statement = statement.where(Schedule.state == state)
-    if bulletin is not None:
-        await rest.require_known(session, "bulletin", Bulletin.id, bulletin)
-        statement = statement.where(Schedule.bulletin_id == bulletin)
+    statement = await queries.select_schedules(session, state, bulletin)
     key = [Schedule.created_at, Schedule.id]
     rows, following = await rest.paged(session, statement, key, paging)
-    return Page(items=[show_schedule(row) for row in rows], next=following)
+    return Page(items=[ScheduleOut.of(row) for row in rows], next=following)
 
 
 @router.get("/schedules/{schedule_id}", summary="Một lịch phát")
 async def get_schedule(session: Session, caller: CallerDep, schedule_id: UUID) -> ScheduleOut:
     """A schedule by id."""
-    return show_schedule(await edits.get_schedule(session, schedule_id))
+    return ScheduleOut.of(await queries.get_schedule(session, schedule_id))
 
 
 @router.patch("/schedules/{schedule_id}", summary="Đổi cả lịch phát")
@@ -125,19 +116,19 @@ async def change(
     settings: AppSettings,
     caller: Author,
     schedule_id: UUID,
-    body: ScheduleChange,
-) -> SchedulePlanned:
-    """Change what has not started yet; what was left out stays left out."""
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
-    rest.if_match(request, show_schedule(schedule))
+    body: ScheduleChangeIn,
+) -> PlannedScheduleOut:
+    """Change what has not started yet; what was cancelled by itself stays so."""
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
+    rest.if_match(request, ScheduleOut.of(schedule))
     plan = await edits.change(session, schedule, _named(body), caller, settings.rules, clock.now())
-    return show_planned(schedule, plan)
+    return PlannedScheduleOut.with_plan(schedule, plan)
 
 
 @router.post(
     "/schedules/{schedule_id}/split",
     status_code=201,
-    response_model=SchedulePlanned,
+    response_model=PlannedScheduleOut,
     summary="Đổi từ một lần phát trở đi",
 )
 async def split(
@@ -153,12 +144,14 @@ async def split(
     now = clock.now()
 
     async def make() -> Created:
-        schedule = await edits.get_schedule(session, schedule_id, lock=True)
-        rest.if_match(request, show_schedule(schedule))
+        schedule = await queries.get_schedule(session, schedule_id, lock=True)
+        rest.if_match(request, ScheduleOut.of(schedule))
         following, plan = await edits.split(
             session, schedule, body.from_, _named(body), caller, settings.rules, now
         )
-        return Created(f"/api/v1/schedules/{following.id}", show_planned(following, plan))
+        return Created(
+            f"/api/v1/schedules/{following.id}", PlannedScheduleOut.with_plan(following, plan)
+        )
 
     return await once.run(session, caller.credential, make, now=now)
 
@@ -168,10 +161,10 @@ async def withdraw(
     request: Request, session: Session, caller: Author, schedule_id: UUID
 ) -> ScheduleOut:
     """Cancel all that has not ended; devices that hold it drop it, and stop it if it sounds."""
-    schedule = await edits.get_schedule(session, schedule_id, lock=True)
-    rest.if_match(request, show_schedule(schedule))
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
+    rest.if_match(request, ScheduleOut.of(schedule))
     await edits.withdraw(session, schedule, caller, clock.now())
-    return show_schedule(schedule)
+    return ScheduleOut.of(schedule)
 
 
 # --- occurrences --------------------------------------------------------------------------------
@@ -195,22 +188,12 @@ async def list_occurrences(
     """By start. `area` and `cluster` show what people there hear, whoever scheduled it."""
     begin = since or clock.now()
     end = until or begin + settings.rules.horizon
-    statement = sa.select(Occurrence).where(
-        Occurrence.starts_at >= begin, Occurrence.starts_at < end
+    statement = await queries.select_occurrences(
+        session, begin, end, schedule_id=schedule, area=area, cluster=cluster, state=state
     )
-    if schedule is not None:
-        await rest.require_known(session, "schedule", Schedule.id, schedule)
-        statement = statement.where(Occurrence.schedule_id == schedule)
-    if state is not None:
-        statement = statement.where(Occurrence.state == state)
-    days = days_of(begin, end)
-    if area is not None:
-        statement = statement.where(await heard.in_area(session, area, days))
-    if cluster is not None:
-        statement = statement.where(await heard.at_cluster(session, cluster, days))
     key = [Occurrence.starts_at, Occurrence.id]
     rows, following = await rest.paged(session, statement, key, paging)
-    return Page(items=[show_occurrence(row) for row in rows], next=following)
+    return Page(items=[OccurrenceOut.of(row) for row in rows], next=following)
 
 
 @router.get("/occurrences/{occurrence_id}", summary="Một lần phát")
@@ -218,7 +201,7 @@ async def get_occurrence(
     session: Session, caller: CallerDep, occurrence_id: UUID
 ) -> OccurrenceOut:
     """An occurrence by id."""
-    return show_occurrence(await edits.get_occurrence(session, occurrence_id))
+    return OccurrenceOut.of(await queries.get_occurrence(session, occurrence_id))
 
 
 @router.patch("/occurrences/{occurrence_id}", summary="Dời hoặc bỏ một lần phát")
@@ -227,13 +210,13 @@ async def change_occurrence(
     settings: AppSettings,
     caller: Author,
     occurrence_id: UUID,
-    body: OccurrenceChange,
+    body: OccurrenceChangeIn,
 ) -> OccurrenceOut:
-    """Move this one, or leave it out; the others of the schedule stay."""
+    """Move this one, or cancel it; the others of the schedule stay."""
     now = clock.now()
-    row = await edits.get_occurrence(session, occurrence_id)
+    row = await queries.get_occurrence(session, occurrence_id)
     if body.starts_at is None:
         await occurrence_edits.cancel_occurrence(session, row, caller, now)
     else:
         await occurrence_edits.move(session, row, body.starts_at, caller, settings.rules, now)
-    return show_occurrence(row)
+    return OccurrenceOut.of(row)

@@ -1,4 +1,4 @@
-"""Which occurrences people somewhere hear, whoever scheduled them, on each day of a span."""
+"""Conditions of occurrences audible in an area or at a cluster, on each day of a span."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from broadcast.stations.clusters import find_cluster
 from broadcast.stations.spans import Days, area_over, clusters_over, during, followed_over
 
 
-async def in_area(session: AsyncSession, code: str, days: Days) -> sa.ColumnElement[bool]:
-    """Condition that somebody in an area hears an occurrence: of it, all above and all in it.
+async def audible_in_area(session: AsyncSession, code: str, days: Days) -> sa.ColumnElement[bool]:
+    """Return the condition that an occurrence is audible in an area: of it, above it or in it.
 
     Raises:
         InvalidInput: It is a unit on no day of the span.
@@ -28,8 +28,10 @@ async def in_area(session: AsyncSession, code: str, days: Days) -> sa.ColumnElem
     return _carried(scopes, await _devices(session, await clusters_over(session, found)))
 
 
-async def at_cluster(session: AsyncSession, code: str, days: Days) -> sa.ColumnElement[bool]:
-    """Condition that an occurrence is for a cluster: of what it follows, or for it alone.
+async def audible_at_cluster(
+    session: AsyncSession, code: str, days: Days
+) -> sa.ColumnElement[bool]:
+    """Return the condition that an occurrence is for a cluster, by its areas or for it alone.
 
     Raises:
         InvalidInput: There is no such cluster.
@@ -45,14 +47,14 @@ async def at_cluster(session: AsyncSession, code: str, days: Days) -> sa.ColumnE
 async def _devices(
     session: AsyncSession, clusters: Mapping[Days, Iterable[int]]
 ) -> dict[Days, set[str]]:
-    """Documents of the devices that hang on clusters, by days."""
+    """Return the documents of devices installed on clusters, by days."""
     ids = {cluster_id for found in clusters.values() for cluster_id in found}
     rows = await session.execute(
         sa.select(Installation, Device.code)
         .join(Device, Device.id == Installation.device_id)
         .where(Installation.cluster_id == sa.any_(sa.literal(sorted(ids), ARRAY(sa.Integer()))))
     )
-    hung = [
+    installed = [
         (
             row.cluster_id,
             row.installed_at.astimezone(LOCAL).date(),
@@ -63,7 +65,7 @@ async def _devices(
     ]
     scopes: dict[Days, set[str]] = {}
     for span, found in clusters.items():
-        for cluster_id, installed_on, removed_on, scope in hung:
+        for cluster_id, installed_on, removed_on, scope in installed:
             days = Days(max(span.first_on, installed_on), min(span.last_on, removed_on))
             if cluster_id in found and days.first_on <= days.last_on:
                 scopes.setdefault(days, set()).add(scope)

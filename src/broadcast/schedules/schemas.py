@@ -1,4 +1,4 @@
-"""Schedules and occurrences as REST takes and shows them."""
+"""Bodies of REST requests and answers about schedules and occurrences."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
+from broadcast.bulletins.representations import NoteIn, RevisionOut
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.schedules import grid
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.revision_use import Use
 from broadcast.schedules.rrule import MOST_CHARACTERS
+from broadcast.web.fields import Code
+from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass, OnPreempt
-from broadcast.wire.topics import CODE
 
 MOST_TARGETS = 500
 LATE_LIMIT_SECONDS = 300
@@ -37,17 +39,10 @@ def _whole_second(at: datetime) -> datetime:
 
 
 Start = Annotated[Moment, AfterValidator(_whole_second)]
-"""A start to the second: its name for ever derives from it."""
-Code = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
+"""A start to the second: the permanent id derives from it."""
 
 
-class Asked(BaseModel):
-    """A request body; what it does not know it refuses, so that a slip is not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Target(Asked):
+class TargetIn(Body):
     """An area with everything in it, or a single cluster."""
 
     area: Code | None = Field(None, description="mã tỉnh, xã hoặc thôn", examples=["21262"])
@@ -60,11 +55,11 @@ class Target(Asked):
         return self
 
 
-Targets = Annotated[list[Target], Field(min_length=1, max_length=MOST_TARGETS)]
+Targets = Annotated[list[TargetIn], Field(min_length=1, max_length=MOST_TARGETS)]
 
 
-class ScheduleChange(Asked):
-    """What can be changed of a schedule; what is not named stays."""
+class ScheduleChangeIn(Body):
+    """Fields of a schedule to be changed; those that are not named stay."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"starts_at": "2026-12-15T17:30:00+07:00"}]}
@@ -93,7 +88,7 @@ class ScheduleChange(Asked):
     volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
 
 
-class ScheduleIn(ScheduleChange):
+class ScheduleIn(ScheduleChangeIn):
     """A new schedule of an approved bulletin."""
 
     model_config = ConfigDict(
@@ -119,7 +114,7 @@ class ScheduleIn(ScheduleChange):
     targets: Targets
 
 
-class SplitIn(ScheduleChange):
+class SplitIn(ScheduleChangeIn):
     """A change from one start on; what comes before stays as it is."""
 
     from_: Start = Field(
@@ -127,8 +122,8 @@ class SplitIn(ScheduleChange):
     )
 
 
-class OccurrenceChange(Asked):
-    """Move one occurrence, or leave it out."""
+class OccurrenceChangeIn(Body):
+    """Move one occurrence, or cancel it."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"starts_at": "2026-12-15T18:00:00+07:00"}]}
@@ -144,7 +139,7 @@ class OccurrenceChange(Asked):
         return self
 
 
-class FromRow(BaseModel):
+class RowOut(BaseModel):
     """A representation of a row."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -153,7 +148,7 @@ class FromRow(BaseModel):
 TargetOut = Annotated[dict[str, str], Field(examples=[{"area": "21262"}])]
 
 
-class ScheduleOut(FromRow):
+class ScheduleOut(RowOut):
     """A schedule as stored."""
 
     id: UUID
@@ -172,6 +167,11 @@ class ScheduleOut(FromRow):
     created_at: Moment
     changed_at: Moment
 
+    @classmethod
+    def of(cls, schedule: Schedule) -> ScheduleOut:
+        """Translate a row."""
+        return ScheduleOut.model_validate(schedule)
+
 
 class OverlapOut(BaseModel):
     """Another item at the same loudspeakers at the same time, and what comes of it."""
@@ -188,15 +188,15 @@ class OverlapOut(BaseModel):
 
 
 class ReachedOut(BaseModel):
-    """What one target comes to at the first start."""
+    """Clusters that one target reaches at the first start."""
 
     target: TargetOut
     cluster_count: int
     with_device_count: int
 
 
-class Preview(BaseModel):
-    """What a schedule comes to."""
+class PlanOut(BaseModel):
+    """Coming starts, reach, overlaps and warnings of a schedule."""
 
     starts: list[Moment] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
     cluster_count: int
@@ -209,7 +209,7 @@ class Preview(BaseModel):
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
-        """From a plan."""
+        """Translate a plan."""
         return cls(
             starts=[slot.starts_at for slot in plan.slots[:MOST_STARTS]],
             cluster_count=len(frozenset().union(*(slot.cluster_ids for slot in plan.slots))),
@@ -220,13 +220,18 @@ class Preview(BaseModel):
         )
 
 
-class SchedulePlanned(ScheduleOut):
-    """A schedule that was just made or changed, and what it comes to."""
+class PlannedScheduleOut(ScheduleOut):
+    """A schedule that was just created or changed, with its plan."""
 
-    plan: Preview
+    plan: PlanOut
+
+    @classmethod
+    def with_plan(cls, schedule: Schedule, plan: Plan) -> Self:
+        """Translate a row and its plan."""
+        return cls(**dict(ScheduleOut.of(schedule)), plan=PlanOut.of(plan))
 
 
-class OccurrenceOut(FromRow):
+class OccurrenceOut(RowOut):
     """One dated firing."""
 
     id: UUID
@@ -246,17 +251,76 @@ class OccurrenceOut(FromRow):
     cancel_reason: str | None
     scopes: list[str] = Field(description="tài liệu mang lần phát này đến thiết bị")
 
-
-def show_schedule(schedule: Schedule) -> ScheduleOut:
-    """A schedule from its row."""
-    return ScheduleOut.model_validate(schedule)
-
-
-def show_planned(schedule: Schedule, plan: Plan) -> SchedulePlanned:
-    """A schedule from its row, with what it comes to."""
-    return SchedulePlanned(**dict(show_schedule(schedule)), plan=Preview.of(plan))
+    @classmethod
+    def of(cls, row: Occurrence) -> Self:
+        """Translate a row."""
+        return cls.model_validate(row)
 
 
-def show_occurrence(row: Occurrence) -> OccurrenceOut:
-    """An occurrence from its row."""
-    return OccurrenceOut.model_validate(row)
+# --- steps of a revision -----------------------------------------------------------------------
+
+
+Newer = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class StepIn(NoteIn):
+    """Reason of a step; of a withdrawal also the revision that its schedules go on with."""
+
+    move_schedules_to: Newer | None = Field(
+        None,
+        description="chỉ khi rút: trước hết chuyển các lịch đang dùng phiên bản này sang phiên bản"
+        " đã duyệt này, thay vì thu hồi chúng",
+    )
+
+
+class MoveSchedulesIn(Body):
+    """Schedules to move."""
+
+    earlier: Newer | None = Field(
+        None, alias="from", description="chỉ các lịch của phiên bản này; mặc định mọi phiên bản"
+    )
+
+
+class ScheduleUseOut(BaseModel):
+    """A schedule that uses a revision, and its coming starts."""
+
+    schedule: ScheduleOut
+    starts: list[Moment] = Field(
+        description=f"các lần phát sắp tới đã lập, nhiều nhất {MOST_STARTS}"
+    )
+    starts_count: int
+
+    @classmethod
+    def of(cls, use: Use) -> ScheduleUseOut:
+        """Translate a use."""
+        return cls(
+            schedule=ScheduleOut.of(use.schedule),
+            starts=use.starts[:MOST_STARTS],
+            starts_count=len(use.starts),
+        )
+
+
+class WithdrawalOut(BaseModel):
+    """Schedules that the withdrawal of a revision would cancel."""
+
+    cancels: list[ScheduleUseOut]
+    newer_approved: int | None = Field(description="phiên bản đã duyệt mà các lịch có thể dùng")
+    summary: str = Field(description="cho người: điều gì sẽ xảy ra, có thể làm gì khác")
+
+
+class RevisionStepOut(RevisionOut):
+    """A revision after a step, with the schedules that the step changed or left as they were."""
+
+    cancelled: list[ScheduleUseOut] = Field(description="khi rút: các lịch đã thu hồi")
+    moved: list[ScheduleOut] = Field(description="khi rút: các lịch đã chuyển sang bản khác")
+    left_behind: list[ScheduleUseOut] = Field(
+        description="khi duyệt: các lịch vẫn phát phiên bản cũ; chuyển bằng POST …/schedules"
+    )
+    notes: list[str] = Field(description="cho người")
+
+
+class MovedScheduleOut(BaseModel):
+    """A schedule that goes on with another revision, with its plan."""
+
+    schedule: ScheduleOut
+    plan: PlanOut | None = Field(description="null: chỉ còn các lần phát đã dời")

@@ -1,0 +1,68 @@
+"""Slots of the grid: starts of a schedule at the clusters that they reach, and those around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from broadcast.kit.clock import LOCAL
+from broadcast.schedules import grid, recurrence
+from broadcast.schedules.grid import Slot
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.neighbours import Neighbour
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.starts import occurrence_id, starts_of
+from broadcast.schedules.targets import TargetResolver
+
+
+async def slots_of(
+    resolver: TargetResolver, schedule: Schedule, seconds: float, starts: Iterable[Planned]
+) -> list[Slot]:
+    """Return the slots of a schedule's starts."""
+    length = timedelta(seconds=seconds)
+    return [
+        Slot(
+            occurrence_id(schedule.id, planned.recurrence_at),
+            schedule.title,
+            planned.starts_at,
+            planned.starts_at + length,
+            schedule.priority,
+            await _clusters_at(resolver, schedule, planned.starts_at),
+        )
+        for planned in starts
+    ]
+
+
+async def _clusters_at(
+    resolver: TargetResolver, schedule: Schedule, at: datetime
+) -> frozenset[int]:
+    return (await resolver.reach(schedule, at.astimezone(LOCAL).date())).cluster_ids
+
+
+async def slots_around(
+    resolver: TargetResolver,
+    slots: Sequence[Slot],
+    schedule: Schedule,
+    neighbours: Iterable[Neighbour],
+) -> list[Slot]:
+    """Return slots of other schedules around these, at clusters that they share.
+
+    Derived from the rules, not of the rows: those end at the horizon.
+    """
+    if not slots:
+        return []
+    mine = frozenset().union(*(slot.cluster_ids for slot in slots))
+    length = (slots[0].ends_at - slots[0].starts_at).total_seconds()
+    times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
+    found: list[Slot] = []
+    for other, rule, seconds, exceptions in neighbours:
+        reached = await _clusters_at(resolver, other, slots[0].starts_at)
+        if other.id == schedule.id or mine.isdisjoint(reached):
+            continue
+        theirs = recurrence.times_of_day(rule, other.starts_at, LOCAL)
+        moved = any(exceptions.values())
+        if moved or grid.may_meet(times, length, theirs, seconds):
+            begin = slots[0].starts_at - timedelta(seconds=seconds)
+            starts = starts_of(other, exceptions, begin, slots[-1].ends_at)
+            found += await slots_of(resolver, other, seconds, starts)
+    return found
