@@ -16,7 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.bulletins import preparations, prepare_worker, revisions, sandbox, scratch, sound
+from broadcast.bulletins import (
+    preparations,
+    prepare_worker,
+    revision_audio,
+    revisions,
+    sandbox,
+    scratch,
+)
 from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import (
     Preparation,
@@ -44,9 +51,9 @@ async def asked(
     class_: BulletinClass = BulletinClass.NORMAL,
     settings: config.Audio = SETTINGS,
 ) -> tuple[Preparation, Revision]:
-    row = await preparations.ask(session, Source.of_text(text), settings, folder, class_, NOW)
+    row = await preparations.enqueue(session, Source.of_text(text), settings, folder, class_, NOW)
     made = await bulletin(session, class_=class_)
-    ready = preparations.outcome(row) if row.state is DONE else None
+    ready = preparations.result_of(row) if row.state is DONE else None
     revision = await revisions.add(
         session, made, ready, kind=SourceKind.TEXT, preparation_id=row.id, by="Lan", now=NOW
     )
@@ -64,7 +71,7 @@ async def test_the_same_content_with_the_same_settings_is_prepared_once(
     assert (await asked(session, tmp_path, settings=softer))[0].id != row.id
     assert (await asked(session, tmp_path, "Khác."))[0].id != row.id
     as_file = Source(Source.of_text("Xin chào.").sha256, file="x")
-    row_of_file = await preparations.ask(
+    row_of_file = await preparations.enqueue(
         session, as_file, SETTINGS, tmp_path, BulletinClass.NORMAL, NOW
     )
     assert row_of_file.id != row.id
@@ -180,7 +187,7 @@ async def test_a_withdrawal_stops_what_nobody_else_waits_for(
     for revision, state in ((first, WAITING), (second, CANCELLED)):
         revision.state = RevisionState.WITHDRAWN
         await session.flush()
-        await sound.release(session, revision, NOW)
+        await revision_audio.release_preparation(session, revision, NOW)
         assert row.state is state
 
 
@@ -229,7 +236,7 @@ async def ask_for(
         wanted = Source(source.name, file=name)
     async with db.transaction(engine) as session:
         now = datetime.now(UTC)
-        row = await preparations.ask(
+        row = await preparations.enqueue(
             session, wanted, SETTINGS, content_dir, BulletinClass(class_), now
         )
         return row.id
@@ -266,7 +273,7 @@ async def test_a_source_is_kept_until_it_is_prepared_and_no_longer(
     assert len(list((tmp_path / "content" / "sources").glob("*"))) == 2
     await start()
     row = await until(engine, asked_for, DONE)
-    assert preparations.outcome(row).seconds == pytest.approx(3, abs=0.2)
+    assert preparations.result_of(row).seconds == pytest.approx(3, abs=0.2)
     assert "ngắn hơn 1 giây" in (await until(engine, refused, REFUSED)).detail
     await eventually(lambda: not (list((tmp_path / "content" / "sources").glob("*"))))
 
@@ -321,7 +328,7 @@ async def test_a_cancelled_preparation_ends_at_once(
         )
         revision.state = RevisionState.WITHDRAWN
         await session.flush()
-        await sound.release(session, revision, NOW)
+        await revision_audio.release_preparation(session, revision, NOW)
     await eventually(lambda: not children(tmp_path))
     assert (await until(engine, row_id, CANCELLED)).percent < 100
 

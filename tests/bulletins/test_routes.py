@@ -25,7 +25,8 @@ from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
 from broadcast.bulletins import prepare_worker
 from broadcast.bulletins.model import Bulletin, RevisionState
-from broadcast.bulletins.routes import REFUSED, router
+from broadcast.bulletins.routes import router
+from broadcast.bulletins.source_requests import REFUSED
 from broadcast.kit import db
 from broadcast.schedules import revision_routes
 from broadcast.web import rest

@@ -131,7 +131,7 @@ async def test_sound_that_nobody_prepares_is_told(
     told: dict[str, str],
 ) -> None:  # fmt: skip
     async with db.transaction(engine) as session:
-        await preparations.ask(
+        await preparations.enqueue(
             session, Source.of_text("Xin chào."), settings.audio, settings.content_dir,
             BulletinClass.NORMAL, clock.now(),
         )  # fmt: skip

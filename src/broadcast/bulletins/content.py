@@ -1,6 +1,6 @@
 """Renditions over HTTP: by SHA-256 for devices, with byte ranges (RFC 9110 §14).
 
-What is addressed by its hash never changes, so it may be kept for ever. A device gets only what
+What is addressed by its hash never changes, so it may be kept permanently. A device gets only what
 belongs to an approved revision: a draft or something withdrawn does not exist for it.
 """
 
@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import sqlalchemy as sa
 import structlog
 from fastapi import Path as PathParameter
 from fastapi import Request, Response
@@ -20,8 +19,8 @@ from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from broadcast.accounts.routing import Router
+from broadcast.bulletins import queries
 from broadcast.bulletins.audio.prepared import content_path
-from broadcast.bulletins.model import Rendition, Revision, RevisionState
 from broadcast.kit.errors import NotFound
 from broadcast.web.preconditions import listed
 from broadcast.web.rest import AppSettings, Session
@@ -96,18 +95,5 @@ async def fetch(
     request: Request, session: Session, settings: AppSettings, sha256: Sha256
 ) -> Response:
     """One approved rendition; no token, because it is on its way to public loudspeakers."""
-    codec = await session.scalar(
-        sa.select(Rendition.codec)
-        .join(
-            Revision,
-            sa.and_(
-                Revision.bulletin_id == Rendition.bulletin_id,
-                Revision.number == Rendition.revision,
-            ),
-        )
-        .where(Rendition.sha256 == sha256, Revision.state == RevisionState.APPROVED)
-        .limit(1)
-    )
-    if codec is None:
-        raise NotFound("Không có âm thanh đã duyệt nào mang mã này.")
+    codec = await queries.approved_codec(session, sha256)
     return await asyncio.to_thread(answer, request, settings.content_dir, sha256, codec)

@@ -1,4 +1,4 @@
-"""Preparation of sound as rows: asked for with a revision, taken by one worker at a time.
+"""Queue of the preparation of sound: rows added with a revision, taken by one worker at a time.
 
 The same content with the same settings is one row, however many revisions are made of it. A
 worker holds a row for `LEASE` and renews that; what a killed worker held is taken by the next.
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.bulletins.audio.prepared import VERSION, Prepared, content_path
 from broadcast.bulletins.model import Preparation, PreparationState, Revision
-from broadcast.bulletins.sound import UNFINISHED, give_sound
+from broadcast.bulletins.revision_audio import UNFINISHED, attach_audio
 from broadcast.kit.notify import Channel, notify
 from broadcast.wire.fields import BulletinClass
 
@@ -44,7 +44,7 @@ _PREPARED = TypeAdapter(Prepared)
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be prepared.
+    """Source of a preparation.
 
     Attributes:
         sha256: Of the uploaded file or of the text.
@@ -70,7 +70,7 @@ def content_key(source: Source, settings: config.Audio) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-async def ask(
+async def enqueue(
     session: AsyncSession,
     source: Source,
     settings: config.Audio,
@@ -78,7 +78,7 @@ async def ask(
     class_: BulletinClass,
     now: datetime,
 ) -> Preparation:
-    """The preparation of a source: a new one, or the one that was asked for before.
+    """Return the preparation of a source: a new one, or the one that was requested before.
 
     What was refused, has failed or was cancelled is begun anew, as is what the disk has lost.
     """
@@ -125,12 +125,12 @@ def _is_ready(row: Preparation, content_dir: Path) -> bool:
     if row.state is not PreparationState.DONE:
         return False
     return all(
-        content_path(content_dir, made.sha256).is_file() for made in outcome(row).renditions
+        content_path(content_dir, made.sha256).is_file() for made in result_of(row).renditions
     )
 
 
-def outcome(row: Preparation) -> Prepared:
-    """What a finished preparation has made."""
+def result_of(row: Preparation) -> Prepared:
+    """Return the result of a finished preparation."""
     return _PREPARED.validate_python(row.result)
 
 
@@ -217,7 +217,7 @@ async def finish(
         .with_for_update()
     )
     for revision in waiting:
-        give_sound(session, revision, prepared)
+        attach_audio(session, revision, prepared)
     await session.flush()
     return True
 

@@ -29,8 +29,8 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
-from broadcast.bulletins.sound import give_sound, release
-from broadcast.kit.errors import NotFound
+from broadcast.bulletins.revision_audio import attach_audio, release_preparation
+from broadcast.kit.errors import Conflict, NotFound
 from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()
@@ -181,7 +181,7 @@ async def add(
     session.add(revision)
     await session.flush()
     if prepared is not None:
-        give_sound(session, revision, prepared)
+        attach_audio(session, revision, prepared)
     session.add(_step(revision, by, now, ""))
     await session.flush()
     log.info(
@@ -217,13 +217,33 @@ async def move(
     session.add(_step(revision, caller.person, now, note.strip()))
     if action is Action.WITHDRAW:
         await session.flush()
-        await release(session, revision, now)
+        await release_preparation(session, revision, now)
     await session.flush()
     log.info(
         "bulletins.revision.moved",
         bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.person,
     )  # fmt: skip
     return revision
+
+
+async def cancel_preparation(
+    session: AsyncSession, key: Key, caller: Caller, now: datetime
+) -> Revision:
+    """Withdraw a revision whose sound is not ready; its preparation ends unless others need it.
+
+    Raises:
+        Conflict: Its sound is ready.
+        BroadcastError: As `move`.
+    """
+    revision = await get_revision(session, *key, lock=True)
+    if revision.seconds is not None:
+        raise Conflict(
+            "Âm thanh đã chuẩn bị xong; nếu không dùng phiên bản này, hãy rút nó.",
+            allowed=[step.value for step in approval.allowed(revision.state)],
+        )
+    if revision.state is RevisionState.WITHDRAWN:
+        return revision
+    return await move(session, key, Action.WITHDRAW, caller, "", now)
 
 
 async def steps(session: AsyncSession, bulletin_id: UUID) -> dict[int, list[ApprovalStep]]:

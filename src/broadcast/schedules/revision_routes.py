@@ -9,8 +9,9 @@ from fastapi import Path
 
 from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
+from broadcast.bulletins import details
 from broadcast.bulletins.approval import Action
-from broadcast.bulletins.representations import show_revision
+from broadcast.bulletins.schemas import RevisionOut
 from broadcast.kit import clock
 from broadcast.schedules import revision_steps, revision_use
 from broadcast.schedules.schemas import (
@@ -98,7 +99,7 @@ async def take_step(
         caller, settings.rules, clock.now(),
     )  # fmt: skip
     return RevisionStepOut(
-        **dict(await show_revision(session, step.revision)),
+        **dict(RevisionOut.of(await details.of_revision(session, step.revision))),
         cancelled=[ScheduleUseOut.of(use) for use in step.cancelled],
         moved=[ScheduleOut.of(schedule) for schedule in step.moved],
         left_behind=[ScheduleUseOut.of(use) for use in step.left_behind],

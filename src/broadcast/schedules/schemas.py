@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from broadcast.bulletins.representations import NoteIn, RevisionOut
+from broadcast.bulletins.schemas import NoteIn, RevisionOut
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.schedules import grid

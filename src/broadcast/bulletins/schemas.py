@@ -1,31 +1,38 @@
-"""Bulletins and revisions as REST takes and shows them."""
+"""Bodies of REST requests and answers about bulletins, revisions and lexicons."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-import sqlalchemy as sa
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from broadcast.bulletins import approval, revisions
+from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
+from broadcast.bulletins.details import BulletinDetails, RevisionDetails
 from broadcast.bulletins.model import (
-    ApprovalStep,
     Bulletin,
     Preparation,
     PreparationState,
-    Rendition,
     Revision,
     RevisionState,
     SourceKind,
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
-from broadcast.kit.text import FILLED_PROSE, FilledLine, Note, clean_filled_prose
+from broadcast.kit.text import (
+    FILLED_LINE,
+    FILLED_PROSE,
+    FilledLine,
+    Note,
+    clean_filled_line,
+    clean_filled_prose,
+)
 from broadcast.kit.times import Moment
+from broadcast.web.fields import Code
+from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass, Codec
-from broadcast.wire.topics import CODE
 
 Language = Literal["vi", "hre", "cua", "sed", "bdq", "jra", "jeh"]
 """BCP 47: Vietnamese and the languages of the province that have a code of their own."""
@@ -35,17 +42,10 @@ Script = Annotated[
     Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": FILLED_PROSE}),
     AfterValidator(clean_filled_prose),
 ]
-"""What is read aloud."""
-AreaCode = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
+"""Text that is read aloud."""
 
 
-class Asked(BaseModel):
-    """A request body; what it does not know it refuses, so that a slip is not ignored."""
-
-    model_config = ConfigDict(extra="forbid", validate_by_name=False)
-
-
-class RevisionIn(Asked):
+class RevisionIn(Body):
     """The sound of a revision, where it is not an uploaded file."""
 
     text: Script | None = Field(
@@ -56,12 +56,10 @@ class RevisionIn(Asked):
 
 
 class BulletinIn(RevisionIn):
-    """What a bulletin is."""
+    """A bulletin to be created."""
 
     title: FilledLine = Field(examples=["Lịch tiêm phòng gia súc đợt 2"])
-    area_code: AreaCode = Field(
-        description="Tỉnh hoặc xã có đài phát bản tin này", examples=["21034"]
-    )
+    area_code: Code = Field(description="Tỉnh hoặc xã có đài phát bản tin này", examples=["21034"])
     class_: BulletinClass = Field(
         BulletinClass.NORMAL,
         alias="class",
@@ -74,19 +72,19 @@ class BulletinIn(RevisionIn):
     )
 
 
-class NoteIn(Asked):
-    """Why a step is taken; a return must say it."""
+class NoteIn(Body):
+    """Reason of a step; a return must give it."""
 
     note: Note = Field("", examples=["Phút thứ 2 đọc sai ngày: thứ Bảy là ngày 8/3."])
 
 
-class FromRow(BaseModel):
+class RowOut(BaseModel):
     """A representation of a row."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
-class RenditionOut(FromRow):
+class RenditionOut(RowOut):
     """One encoding of a revision; once approved it is `/content/{sha256}`."""
 
     codec: Codec
@@ -95,7 +93,7 @@ class RenditionOut(FromRow):
     seconds: float
 
 
-class StepOut(FromRow):
+class StepOut(RowOut):
     """One step of the approval."""
 
     state: RevisionState
@@ -105,7 +103,7 @@ class StepOut(FromRow):
 
 
 class PreparationOut(BaseModel):
-    """How far the preparation of a revision's sound is."""
+    """Progress of the preparation of a revision's sound."""
 
     state: PreparationState = Field(
         description="“waiting” chờ, “running” đang làm, “done” xong, “refused” nguồn không dùng "
@@ -119,7 +117,7 @@ class PreparationOut(BaseModel):
 
     @classmethod
     def of(cls, revision: Revision, row: Preparation | None) -> Self:
-        """Of a revision; one without a row was prepared before there was a queue."""
+        """Translate a row; a revision without one was prepared before there was a queue."""
         url = f"/api/v1/bulletins/{revision.bulletin_id}/revisions/{revision.number}/preparation"
         if row is None:
             at = revision.created_at
@@ -168,7 +166,7 @@ class WarningOut(BaseModel):
 
 
 class RevisionOut(BaseModel):
-    """An immutable version of a bulletin's sound, and how far its approval has come."""
+    """An immutable version of a bulletin's sound, with the progress of its approval."""
 
     number: int
     state: RevisionState
@@ -191,14 +189,9 @@ class RevisionOut(BaseModel):
     steps: list[StepOut]
 
     @classmethod
-    def of(
-        cls,
-        revision: Revision,
-        preparation: Preparation | None,
-        renditions: list[Rendition],
-        steps: list[ApprovalStep],
-    ) -> Self:
-        """From its rows."""
+    def of(cls, details: RevisionDetails) -> Self:
+        """Translate a revision with what belongs to it."""
+        revision = details.revision
         columns = cls.model_fields.keys() - {
             "allowed",
             "preparation",
@@ -209,15 +202,15 @@ class RevisionOut(BaseModel):
         return cls(
             **{name: getattr(revision, name) for name in columns},
             allowed=approval.allowed(revision.state, is_prepared=revision.seconds is not None),
-            preparation=PreparationOut.of(revision, preparation),
+            preparation=PreparationOut.of(revision, details.preparation),
             warnings=revision.facts.get("warnings", []),
-            renditions=[RenditionOut.model_validate(row) for row in renditions],
-            steps=[StepOut.model_validate(row) for row in steps],
+            renditions=[RenditionOut.model_validate(row) for row in details.renditions],
+            steps=[StepOut.model_validate(row) for row in details.steps],
         )
 
 
-class BulletinFacts(FromRow):
-    """What a bulletin is."""
+class BulletinFieldsOut(RowOut):
+    """Fields of a bulletin."""
 
     id: UUID
     title: str
@@ -228,55 +221,98 @@ class BulletinFacts(FromRow):
     created_at: Moment
 
 
-class BulletinSummary(BulletinFacts):
+class BulletinSummaryOut(BulletinFieldsOut):
     """A bulletin in a list, with the state of its newest revision."""
 
     revision: int = Field(description="Phiên bản mới nhất")
     state: RevisionState = Field(description="Trạng thái của phiên bản mới nhất")
     approved_revision: int | None = Field(description="Phiên bản mới nhất đã duyệt")
 
+    @classmethod
+    def of(
+        cls, bulletin: Bulletin, revision: int, state: RevisionState, approved: int | None
+    ) -> Self:
+        """Translate a row of `queries.select_bulletins`."""
+        return cls(
+            **_fields_of(bulletin), revision=revision, state=state, approved_revision=approved
+        )
 
-class BulletinOut(BulletinFacts):
+
+class BulletinOut(BulletinFieldsOut):
     """A bulletin with all its revisions, newest first."""
 
     revisions: list[RevisionOut]
 
-
-def facts(bulletin: Bulletin) -> dict[str, Any]:
-    """The fields of `BulletinFacts`, to make a fuller representation with."""
-    return {name: getattr(bulletin, name) for name in BulletinFacts.model_fields}
-
-
-async def show_revision(session: AsyncSession, revision: Revision) -> RevisionOut:
-    """A revision with its preparation, renditions and steps."""
-    (shown,) = await _show(session, revision.bulletin_id, [revision])
-    return shown
-
-
-async def show_bulletin(session: AsyncSession, bulletin: Bulletin) -> BulletinOut:
-    """A bulletin with its revisions, their preparations, renditions and steps."""
-    found = await revisions.of_bulletin(session, bulletin.id)
-    return BulletinOut(**facts(bulletin), revisions=await _show(session, bulletin.id, found))
-
-
-async def _show(
-    session: AsyncSession, bulletin_id: UUID, found: list[Revision]
-) -> list[RevisionOut]:
-    asked = {r.preparation_id for r in found if r.preparation_id is not None}
-    rows = await session.scalars(sa.select(Preparation).where(Preparation.id.in_(asked)))
-    preparations = {row.id: row for row in rows}
-    for r in found:
-        row = preparations.get(r.preparation_id or 0)
-        if r.seconds is None and row is not None and row.state is PreparationState.DONE:
-            await session.refresh(r)  # the preparation ended between the two statements
-    renditions = await revisions.renditions(session, [(bulletin_id, r.number) for r in found])
-    steps = await revisions.steps(session, bulletin_id)
-    return [
-        RevisionOut.of(
-            r,
-            preparations.get(r.preparation_id or 0),
-            renditions.get((bulletin_id, r.number), []),
-            steps.get(r.number, []),
+    @classmethod
+    def of(cls, details: BulletinDetails) -> Self:
+        """Translate a bulletin with its revisions."""
+        return cls(
+            **_fields_of(details.bulletin),
+            revisions=[RevisionOut.of(each) for each in details.revisions],
         )
-        for r in found
-    ]
+
+
+def _fields_of(bulletin: Bulletin) -> dict[str, Any]:
+    """Return the fields of `BulletinFieldsOut`, to make a fuller answer with."""
+    return {name: getattr(bulletin, name) for name in BulletinFieldsOut.model_fields}
+
+
+# --- lexicons ----------------------------------------------------------------------------------
+
+_WORDS = r"^\s*[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+([ ,]+[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+)*\s*$"
+
+
+def _spoken(text: str) -> str:
+    line = clean_filled_line(text).lower()
+    if not re.fullmatch(r"[^\W\d_]+(?:,? [^\W\d_]+)*", line):
+        raise ValueError("chỉ gồm chữ, cách nhau bằng dấu cách; số và ký hiệu hãy viết thành chữ")
+    return line
+
+
+WrittenPath = Annotated[
+    str,
+    Path(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
+    AfterValidator(clean_filled_line),
+]
+
+
+Spoken = Annotated[
+    str,
+    Field(min_length=1, max_length=200, json_schema_extra={"pattern": _WORDS}),
+    AfterValidator(_spoken),
+]
+
+
+class EntryIn(Body):
+    """Reading of a word by a station."""
+
+    spoken: Spoken = Field(description="Như đọc lên, bằng chữ", examples=["đắc rơ ve"])
+
+
+class EntryOut(RowOut):
+    """An entry, with the station that it is of."""
+
+    area_code: str
+    written: str
+    spoken: str
+    changed_by: str
+    changed_at: Moment
+
+
+class LexiconOut(BaseModel):
+    """Entries that hold for a unit: its own, and the province's that it does not override."""
+
+    items: list[EntryOut]
+
+
+class TextIn(Body):
+    """A text, and the unit whose station would read it."""
+
+    text: Script
+    area_code: Code = Field(examples=["21034"])
+
+
+class SpokenOut(BaseModel):
+    """The words of a text."""
+
+    spoken: str = Field(description="Mỗi đoạn một dòng, # trước tiêu đề")

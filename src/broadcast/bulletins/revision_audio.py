@@ -1,4 +1,4 @@
-"""The sound that a revision waits for: given once prepared, not wanted once withdrawn."""
+"""Audio of a revision: attached once prepared; its preparation cancelled once withdrawn."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from broadcast.wire.fields import Codec
 UNFINISHED = (PreparationState.WAITING, PreparationState.RUNNING)
 
 
-def give_sound(session: AsyncSession, revision: Revision, prepared: Prepared) -> None:
-    """Note the sound of a revision that had none yet, with the next flush."""
+def attach_audio(session: AsyncSession, revision: Revision, prepared: Prepared) -> None:
+    """Attach prepared audio to a revision that had none yet, with the next flush."""
     revision.seconds = prepared.seconds
     revision.loudness_lufs = prepared.loudness_lufs
     revision.true_peak_dbtp = prepared.true_peak_dbtp
@@ -47,7 +47,7 @@ def give_sound(session: AsyncSession, revision: Revision, prepared: Prepared) ->
     )
 
 
-async def release(session: AsyncSession, revision: Revision, now: datetime) -> None:
+async def release_preparation(session: AsyncSession, revision: Revision, now: datetime) -> None:
     """Stop preparing the sound of a withdrawn revision, unless another one waits for it too."""
     if revision.preparation_id is None:
         return

@@ -1,0 +1,126 @@
+"""Creating bulletins and revisions.
+
+Receiving sound takes minutes, so no transaction is open meanwhile: the request's own ends once the
+caller is known, and what came is written in another. Preparing it is work for the role `prepare`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import date, datetime
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import config
+from broadcast.accounts.auth import Caller
+from broadcast.bulletins import preparations, revisions, scratch, station_lexicon
+from broadcast.bulletins.model import Bulletin, PreparationState, Revision, SourceKind
+from broadcast.bulletins.preparations import Source
+from broadcast.bulletins.schemas import BulletinIn
+from broadcast.bulletins.source_requests import Sound
+from broadcast.bulletins.speech.script import script_of
+from broadcast.bulletins.upload import Upload
+from broadcast.kit import db
+from broadcast.kit.errors import InvalidInput
+
+
+async def create_bulletin(
+    session: AsyncSession,
+    body: BulletinIn,
+    sound: Sound,
+    source: Source,
+    settings: config.Settings,
+    caller: Caller,
+    now: datetime,
+) -> tuple[Bulletin, Revision]:
+    """Create a bulletin with its revision 1, a draft."""
+    bulletin = Bulletin(
+        id=uuid4(),
+        title=body.title,
+        class_=body.class_,
+        language=body.language,
+        area_code=body.area_code,
+        created_by=caller.person,
+        created_at=now,
+    )
+    session.add(bulletin)
+    await session.flush()
+    return bulletin, await add_revision(session, bulletin, sound, source, settings, caller, now)
+
+
+def require_readable(language: str, sound: Sound) -> None:
+    """Refuse a text in a language that nobody reads aloud.
+
+    Raises:
+        InvalidInput: It is not Vietnamese.
+    """
+    if isinstance(sound, str) and language != "vi":
+        raise InvalidInput(
+            "language", "chỉ đọc được tiếng Việt (vi); tiếng khác hãy tải lên bản thu giọng người"
+        )
+
+
+async def script_from(session: AsyncSession, area_code: str, sound: Sound, on: date) -> str | None:
+    """Return the script of a text by the lexicon of a unit's station; None of a file."""
+    if not isinstance(sound, str):
+        return None
+    readings = await station_lexicon.readings(session, area_code, on)
+    return await asyncio.to_thread(script_of, sound, readings)
+
+
+async def keep_source(sound: Sound, spoken: str | None, settings: config.Settings) -> Source:
+    """Put the source where it outlives the request, and return it."""
+    if spoken is not None:
+        return Source.of_text(spoken)
+    assert isinstance(sound, Upload)
+    name = await asyncio.to_thread(scratch.keep, settings.content_dir, sound.path)
+    return Source(sound.sha256, file=name)
+
+
+@asynccontextmanager
+async def writing(
+    engine: AsyncEngine, settings: config.Settings, source: Source
+) -> AsyncIterator[AsyncSession]:
+    """Open the transaction of a creation; a source that no preparation took is removed after it."""
+    try:
+        async with db.transaction(engine) as session:
+            yield session
+    finally:
+        if source.file is not None:
+            # Where this fails, the role `prepare` removes it a quarter of an hour later.
+            with suppress(*db.AWAY):
+                async with db.transaction(engine) as looking:
+                    needed = await preparations.kept_sources(looking)
+                if source.file not in needed:
+                    await asyncio.to_thread(scratch.forget, settings.content_dir, source.file)
+
+
+async def add_revision(
+    session: AsyncSession,
+    bulletin: Bulletin,
+    sound: Sound,
+    source: Source,
+    settings: config.Settings,
+    caller: Caller,
+    now: datetime,
+) -> Revision:
+    """Add the next revision of a bulletin, and the preparation of its sound to the queue."""
+    preparation = await preparations.enqueue(
+        session, source, settings.audio, settings.content_dir, bulletin.class_, now
+    )
+    is_done = preparation.state is PreparationState.DONE
+    return await revisions.add(
+        session,
+        bulletin,
+        preparations.result_of(preparation) if is_done else None,
+        kind=SourceKind.TEXT if isinstance(sound, str) else SourceKind.UPLOAD,
+        name="" if isinstance(sound, str) else sound.name,
+        text=sound if isinstance(sound, str) else None,
+        spoken=source.text,
+        preparation_id=preparation.id,
+        by=caller.person,
+        now=now,
+    )
