@@ -19,12 +19,12 @@ from broadcast.programmes.compile import (
     PROGRAMME_VALID,
     Carried,
     held_until,
+    is_equivalent,
     is_stale,
     issued,
     items,
     next_revision,
     programme,
-    says_the_same,
 )
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Audio, Config, Programme
@@ -156,7 +156,7 @@ def test_only_what_is_new_to_a_device_is_news(
     live = {offset for offset in before if NOW + offset * MINUTE + 7 * MINUTE > later}
     live &= {offset for offset in before if NOW + offset * MINUTE + 7 * MINUTE > NOW}
     coming = {offset for offset in after if NOW + offset * MINUTE + 7 * MINUTE > later}
-    assert says_the_same(held, compiled, later) == (live == coming)
+    assert is_equivalent(held, compiled, later) == (live == coming)
 
 
 def test_any_changed_field_is_news() -> None:
@@ -171,7 +171,7 @@ def test_any_changed_field_is_news() -> None:
         {"title": "Tin khác"},
     ):
         compiled = structs.replace(held, items=[structs.replace(item, **change)])
-        assert not says_the_same(held, compiled, NOW), change
+        assert not is_equivalent(held, compiled, NOW), change
 
 
 def test_a_config_is_news_when_anything_but_its_times_differs() -> None:
@@ -179,8 +179,8 @@ def test_a_config_is_news_when_anything_but_its_times_differs() -> None:
         scope="device/d", revision=3, issued_at=NOW, not_after=NOW, areas=["51"], keys=[]
     )
     later = structs.replace(held, revision=9, issued_at=NOW + SPAN, not_after=NOW + SPAN)
-    assert says_the_same(held, later, NOW)
-    assert not says_the_same(held, structs.replace(later, areas=[]), NOW)
+    assert is_equivalent(held, later, NOW)
+    assert not is_equivalent(held, structs.replace(later, areas=[]), NOW)
 
 
 def test_a_programme_grows_old_at_local_midnight_unless_it_is_empty() -> None:

@@ -338,7 +338,7 @@ class Server:
         if key in self.tokens:
             previous, token, _ = self.tokens[key]
             held = read_own(token)
-            if rule.says_the_same(held, document, now) and not rule.is_stale(held, now, LOCAL):
+            if rule.is_equivalent(held, document, now) and not rule.is_stale(held, now, LOCAL):
                 return
         issued = rule.issued(document, rule.next_revision(previous, now), now)
         token = PROGRAMME_KEY.sign(issued)

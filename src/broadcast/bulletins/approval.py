@@ -1,4 +1,4 @@
-"""Who may move a revision to which state; the only road to `approved`.
+"""Approval: permitted steps of a revision by state and role; the only way to `approved`.
 
 A revision is decided on as it was heard: what is returned is corrected by a new revision, never
 sent in again. Nothing leaves `withdrawn`.
@@ -17,7 +17,7 @@ from broadcast.wire.fields import BulletinClass
 
 
 class Action(StrEnum):
-    """What a person can do to a revision."""
+    """Step that a person can take with a revision."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -84,10 +84,10 @@ def decide(
 
     Args:
         state: Present state of the revision.
-        action: What is asked for.
+        action: The step.
         class_: Class of the bulletin.
-        author: Who made the revision.
-        actor: Who asks.
+        author: The person who created the revision.
+        actor: The person who takes the step.
         role: Role of `actor`.
         note: Reason, which a return must give.
         is_prepared: Whether its sound is ready; what nobody can hear is not decided on.

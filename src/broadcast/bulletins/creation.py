@@ -84,7 +84,7 @@ async def keep_source(sound: Sound, spoken: str | None, settings: config.Setting
 async def writing(
     engine: AsyncEngine, settings: config.Settings, source: Source
 ) -> AsyncIterator[AsyncSession]:
-    """Open the transaction of a creation; a source that no preparation took is removed after it."""
+    """Open the transaction of a creation; a source that nothing took is removed after it."""
     try:
         async with db.transaction(engine) as session:
             yield session

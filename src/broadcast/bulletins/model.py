@@ -25,7 +25,7 @@ class RevisionState(StrEnum):
 
 
 class SourceKind(StrEnum):
-    """Where the sound came from."""
+    """Source of the sound."""
 
     UPLOAD = "upload"
     TEXT = "text"
@@ -127,13 +127,13 @@ class Revision(Base):
     loudness_lufs: Mapped[float] = mapped_column(nullable=True)
     true_peak_dbtp: Mapped[float] = mapped_column(nullable=True)
     facts: Mapped[dict[str, Any]]
-    """What preparation measured and did."""
+    """Measurements and corrections of the preparation."""
     created_by: Mapped[str]
     created_at: Mapped[datetime]
 
 
 class LexiconEntry(Base):
-    """How the station of a unit says a word; a commune's entry comes before the province's."""
+    """Reading of a word by a unit's station; a commune's entry comes before the province's."""
 
     __tablename__ = "lexicon_entries"
 
@@ -166,7 +166,7 @@ class Rendition(Base):
 
 
 class ApprovalStep(Base):
-    """Who moved a revision to which state, when and why."""
+    """A step of the approval: person, state, time and reason."""
 
     __tablename__ = "approval_steps"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The role `prepare`: takes what waits, has it prepared in child processes, notes what came out.
+"""The role `prepare`: takes work of the queue, has it done in child processes, stores the results.
 
 An emergency passes everything. It has a place of its own beside those of the ordinary work, and
 while one is being prepared all ordinary work of this process stands still: on two cores two long
@@ -40,7 +40,7 @@ POLL_SECONDS = 2.0
 """NOTIFY wakes at once; this is how late a lost one, an expired lease or a retry is noticed."""
 
 RENEW_SECONDS = 1.0
-"""How often progress is noted and the lease renewed."""
+"""Interval at which progress is stored and the lease renewed."""
 
 EMERGENCIES_AT_ONCE = 2
 """Places that only emergencies take."""
@@ -88,7 +88,7 @@ class _Worker:
                 try:
                     async with self._listening():
                         self.trouble = ""
-                        await self._take_for_ever()
+                        await self._take_work()
                 except db.AWAY as error:
                     self.trouble = db.explain(error)
                     log.warning("bulletins.preparation.database_away", error=db.brief(error))
@@ -112,7 +112,7 @@ class _Worker:
             await connection.invalidate()
             await connection.close()
 
-    async def _take_for_ever(self) -> None:
+    async def _take_work(self) -> None:
         while True:
             self._wake.clear()
             while await self._take():

@@ -9,7 +9,7 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router, reads_its_body
@@ -20,6 +20,7 @@ from broadcast.bulletins.schemas import (
     BulletinIn,
     BulletinOut,
     BulletinSummaryOut,
+    NumberPath,
     PreparationOut,
     RevisionIn,
     RevisionOut,
@@ -33,9 +34,6 @@ from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, pa
 from broadcast.wire.fields import BulletinClass, Codec
 
 api = Router(prefix="/api/v1", tags=["bulletins"])
-
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
-
 
 # --- reading -----------------------------------------------------------------------------------
 
@@ -74,7 +72,7 @@ async def preview(
     settings: AppSettings,
     _: CallerDep,
     bulletin_id: UUID,
-    number: Number,
+    number: NumberPath,
     codec: Codec = Codec.OPUS,
 ) -> Response:
     """The sound as loudspeakers will play it, in any state; for people."""
@@ -191,7 +189,7 @@ _PREPARATION = "/bulletins/{bulletin_id}/revisions/{number}/preparation"
     summary="Một phiên bản",
 )
 async def get_revision(
-    session: Session, _: CallerDep, bulletin_id: UUID, number: Number
+    session: Session, _: CallerDep, bulletin_id: UUID, number: NumberPath
 ) -> RevisionOut:
     """One revision with its preparation, renditions and approval steps."""
     revision = await revisions.get_revision(session, bulletin_id, number)
@@ -200,7 +198,7 @@ async def get_revision(
 
 @api.get(_PREPARATION, summary="Việc chuẩn bị âm thanh đã tới đâu")
 async def get_preparation(
-    session: Session, response: Response, _: CallerDep, bulletin_id: UUID, number: Number
+    session: Session, response: Response, _: CallerDep, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
     """State, percent and what to do; `Retry-After` while it goes on."""
     revision = await revisions.get_revision(session, bulletin_id, number)
@@ -212,7 +210,7 @@ async def get_preparation(
 
 @api.delete(_PREPARATION, summary="Hủy việc chuẩn bị âm thanh; phiên bản bị rút")
 async def cancel_preparation(
-    session: Session, caller: Author, bulletin_id: UUID, number: Number
+    session: Session, caller: Author, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
     """Withdraw a revision whose sound is not ready; its preparation ends unless others need it."""
     revision = await revisions.cancel_preparation(

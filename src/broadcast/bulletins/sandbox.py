@@ -66,7 +66,7 @@ Field = Literal["file", "text"]
 
 
 class _Job(BaseModel):
-    """What the child is to do: prepare the source, or read the text aloud and prepare that."""
+    """Task of the child: prepare the source, or read the text aloud and prepare that."""
 
     source: Path | None = None
     text: str = ""
@@ -263,7 +263,7 @@ async def prepare_text(text: str, content_dir: Path, settings: config.Audio) -> 
 
 
 def _judge(field: Field, returncode: int, said: _Outcome, complained: bytes) -> Prepared:
-    """What the child's end means."""
+    """Return the result, or raise the error that the end of the child means."""
     if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise InvalidInput(field, _TOO_HEAVY)
     if returncode < 0:

@@ -34,6 +34,11 @@ from broadcast.web.fields import Code
 from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass, Codec
 
+MOST_NUMBER = 2**31 - 1
+
+NumberPath = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="số của phiên bản")]
+RevisionNumber = Annotated[int, Field(ge=1, le=MOST_NUMBER)]
+
 Language = Literal["vi", "hre", "cua", "sed", "bdq", "jra", "jeh"]
 """BCP 47: Vietnamese and the languages of the province that have a code of their own."""
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from uuid import uuid4
 
 UPLOADS = ".upload-"
-"""How names of files begin that are being received."""
+"""Prefix of files that are being received."""
 
 WORK = ".prepare-"
-"""How names of folders begin in which something is prepared."""
+"""Prefix of folders in which something is prepared."""
 
 SETTLING_SECONDS = 900.0
 """A source that no row names may belong to a transaction that is not yet committed."""
@@ -84,7 +84,7 @@ def _lock(path: Path) -> int:
 
 
 def source_path(content_dir: Path, name: str) -> Path:
-    """Where an uploaded file waits for its preparation."""
+    """Return the path of an uploaded file that waits for its preparation."""
     return content_dir / "sources" / name
 
 

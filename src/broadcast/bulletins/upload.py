@@ -42,7 +42,7 @@ class TooSlow(BroadcastError):
 
 @dataclass(frozen=True)
 class Upload:
-    """What arrived.
+    """A received form.
 
     Attributes:
         fields: Text fields by name.
@@ -145,7 +145,7 @@ class _Form:
             raise InvalidInput("file", "biểu mẫu multipart bị hỏng") from None
 
     def finish(self) -> Upload:
-        """What arrived, now that everything has."""
+        """Return the form once all of it has arrived."""
         if not self._complete:
             raise InvalidInput("file", "biểu mẫu multipart bị cụt; hãy tải lại")
         if self._file_name is None:

@@ -65,11 +65,11 @@ def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[It
     come to more; where more come all the same, from a merger of areas, the lowest priority is left
     out first, and of that the latest.
     """
-    wanted = [_item(each) for each in carried if each.ends_by > now and each.starts_at < until]
-    wanted.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
-    sizes = accumulate(len(encode(item)) + 1 for item in wanted)
+    due = [_item(each) for each in carried if each.ends_by > now and each.starts_at < until]
+    due.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
+    sizes = accumulate(len(encode(item)) + 1 for item in due)
     fitting = sum(size <= ITEMS_BYTES for size in sizes)
-    kept = wanted[: min(fitting, MOST_ITEMS)]
+    kept = due[: min(fitting, MOST_ITEMS)]
     return sorted(kept, key=lambda item: (item.starts_at, item.occurrence_id))
 
 
@@ -111,9 +111,9 @@ def next_revision(previous: int, now: datetime) -> int:
     return max(previous + 1, int(now.timestamp() * 1000))
 
 
-def programme(scope: str, wanted: Sequence[Item], revision: int, now: datetime) -> Programme:
+def programme(scope: str, due: Sequence[Item], revision: int, now: datetime) -> Programme:
     """The document of a scope."""
-    empty = Programme(scope=scope, revision=1, issued_at=now, not_after=now, items=list(wanted))
+    empty = Programme(scope=scope, revision=1, issued_at=now, not_after=now, items=list(due))
     return issued(empty, revision, now)
 
 
@@ -124,10 +124,10 @@ def issued(document: D, revision: int, now: datetime) -> D:
     return msgspec.structs.replace(document, revision=revision, issued_at=at, not_after=at + valid)
 
 
-def says_the_same(held: Document, compiled: Document, now: datetime) -> bool:
-    """Tell whether devices learn nothing from a document that they do not know already.
+def is_equivalent(held: Document, compiled: Document, now: datetime) -> bool:
+    """Tell whether a compiled document tells devices nothing new.
 
-    Items that have ended leave a programme without anybody's notice.
+    Items that have ended leave a programme without a new revision.
     """
     if isinstance(held, Programme) and isinstance(compiled, Programme):
         return [item for item in held.items if item.ends_by > now] == compiled.items

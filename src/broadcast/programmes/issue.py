@@ -45,10 +45,10 @@ AT_ONCE = 500
 """Scopes of one transaction: a change of the whole province is seen to progress."""
 
 ROLL_EVERY = timedelta(hours=1)
-"""How often documents are looked through for those that have grown old."""
+"""Interval of the search for documents that have grown old."""
 
 KEEP_REVISIONS = timedelta(days=90)
-"""How long is kept which revision carried what; a play is settled long before."""
+"""Time for which the contents of each revision are kept; a play is settled long before."""
 
 
 async def mark_dirty(
@@ -63,7 +63,7 @@ _MARK = sa.text("""
     SELECT scope, :kind, :now FROM unnest(CAST(:scopes AS text[])) AS n (scope)
     ON CONFLICT (scope, kind) DO UPDATE SET since = dirty_scopes.since
 """)
-"""A mark that is there is locked: who compiles takes it, with what it stands for, only once this
+"""A mark that is there is locked: it is taken, with the change that it stands for, only once this
 transaction is over. Left as it is, it could be taken before."""
 
 
@@ -109,7 +109,7 @@ async def mark_old(session: AsyncSession, now: datetime) -> None:
 
 
 async def forget_revisions(session: AsyncSession, now: datetime) -> None:
-    """Drop what nobody will ask about any more."""
+    """Delete the contents of revisions older than `KEEP_REVISIONS`."""
     await session.execute(
         sa.delete(ProgrammeRevision).where(ProgrammeRevision.issued_at < now - KEEP_REVISIONS)
     )
@@ -127,14 +127,14 @@ class Issued(NamedTuple):
         return _kind(self.document)
 
     def audio(self) -> list[Audio]:
-        """What its items sound of."""
+        """Return the audio of its items."""
         if not isinstance(self.document, Programme):
             return []
         return [audio for item in self.document.items for audio in item.audio]
 
 
 class Name(NamedTuple):
-    """Which document."""
+    """Name of a document."""
 
     scope: str
     kind: str
@@ -169,7 +169,7 @@ async def issue(
     Returns:
         What was stored.
     """
-    stored = await _taken(session, names)
+    stored = await _claim(session, names)
     scopes = [scope for scope, kind in stored if kind == "programme"]
     devices = [scope for scope, kind in stored if kind == "config"]
     compiled: list[Document] = [
@@ -180,7 +180,7 @@ async def issue(
         (document, held.revision if held is not None else 0)
         for document in compiled
         for held in (stored[document.scope, _kind(document)],)
-        if _is_news(document, held, keys, now)
+        if _is_new(document, held, keys, now)
     ]
     return await _store(session, changed, keys, now)
 
@@ -235,16 +235,16 @@ for, its row is the newest; what it is compiled from is read only after this sta
 
 
 class _Held(NamedTuple):
-    """What is stored of a document."""
+    """Stored part of a document."""
 
     revision: int
     token: bytes
 
 
-async def _taken(
+async def _claim(
     session: AsyncSession, names: Collection[Name]
 ) -> dict[tuple[str, str], _Held | None]:
-    """Those of these documents that are dirty and that nobody else works on."""
+    """Take the marks of those of these documents that nobody else works on."""
     rows = await session.execute(
         _TAKE, {"scopes": [name.scope for name in names], "kinds": [name.kind for name in names]}
     )
@@ -254,21 +254,21 @@ async def _taken(
     }
 
 
-def _is_news(document: Document, stored: _Held | None, keys: Keys, now: datetime) -> bool:
+def _is_new(document: Document, stored: _Held | None, keys: Keys, now: datetime) -> bool:
     """Tell whether a compiled document is to be issued."""
     if stored is None:
         return not isinstance(document, Programme) or bool(document.items)
     held = _read(document.scope, _kind(document), stored.token)
     return (
         held is None
-        or not rule.says_the_same(held, document, now)
+        or not rule.is_equivalent(held, document, now)
         or rule.is_stale(held, now, LOCAL)
         or kid_of(stored.token) != keys.programme.kid
     )
 
 
 def _read(scope: str, kind: str, token: bytes) -> Document | None:
-    """What a stored document says; None when it cannot be read, and is to be issued anew."""
+    """Return a stored document; None when it cannot be read, and is to be issued anew."""
     try:
         return read_own(token)
     except WireError as error:
@@ -333,7 +333,7 @@ _STORE = sa.text("""
 
 
 def _occurrences(document: Document) -> str:
-    """What a programme carries, as PostgreSQL writes an array: theirs differ in length."""
+    """Return the ids in a programme as an array literal of PostgreSQL: they differ in number."""
     items = document.items if isinstance(document, Programme) else []
     return f"{{{','.join(str(UUID(item.occurrence_id)) for item in items)}}}"
 
@@ -387,19 +387,19 @@ async def _programmes(
             continue
         for scope in row.scopes:
             carried[scope].append(occurrence)
-    wanted = {scope: rule.items(carried[scope], now, until) for scope in scopes}
-    left_out = {
+    compiled = {scope: rule.items(carried[scope], now, until) for scope in scopes}
+    overfull = {
         scope: Overfull(len(carried[scope]) - len(items))
-        for scope, items in wanted.items()
+        for scope, items in compiled.items()
         if len(items) < len(carried[scope])
     }
-    await _tell(
+    await _record_failures(
         session,
         {ITEMS: {str(row.id) for row in rows}, OVERFULL: set(scopes)},
-        {ITEMS: {str(id_): error for id_, error in refused.items()}, OVERFULL: left_out},
+        {ITEMS: {str(id_): error for id_, error in refused.items()}, OVERFULL: overfull},
         now,
     )
-    return [rule.programme(scope, items, 1, now) for scope, items in wanted.items()]
+    return [rule.programme(scope, items, 1, now) for scope, items in compiled.items()]
 
 
 OVERFULL = "overfull"
@@ -418,7 +418,7 @@ ITEMS = "items"
 programmes go on."""
 
 
-async def _tell(
+async def _record_failures(
     session: AsyncSession,
     looked_at: Mapping[str, Collection[str]],
     failed: Mapping[str, Mapping[str, Exception]],
@@ -442,10 +442,10 @@ async def _configs(
     if not scopes:
         return []
     codes = [scope.removeprefix("device/") for scope in scopes]
-    hangs = sa.and_(Installation.device_id == Device.id, Installation.removed_at.is_(None))
+    is_installed = sa.and_(Installation.device_id == Device.id, Installation.removed_at.is_(None))
     rows = await session.execute(
         sa.select(Device, Installation.cluster_id, Installation.installed_at)
-        .outerjoin(Installation, hangs)
+        .outerjoin(Installation, is_installed)
         .where(Device.code.in_(codes))
     )
     devices = rows.all()

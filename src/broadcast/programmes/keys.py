@@ -23,7 +23,7 @@ class UnusableKey(BroadcastError):
 
 
 class Keys(NamedTuple):
-    """What the province signs with."""
+    """Signing keys of the province."""
 
     programme: SigningKey
     """Programmes, configs and commands."""
@@ -31,7 +31,7 @@ class Keys(NamedTuple):
     """Alerts and nothing else."""
 
     def public(self) -> list[PublicKey]:
-        """What devices pin, programme key first."""
+        """Return the keys that devices pin, programme key first."""
         return [key.public() for key in self]
 
 

@@ -51,7 +51,7 @@ class Document(Base):
 
 
 class ProgrammeRevision(Base):
-    """Which occurrences a revision of a programme carried; kept to explain plays."""
+    """Occurrences that a revision of a programme carried; kept to explain plays."""
 
     __tablename__ = "programme_revisions"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""How many items a programme would hold, and refusing a schedule that would overfill one.
+"""Capacity of programmes: a schedule that would overfill one is refused.
 
 A programme holds all that its scope hears from now to the end of the day that is `programme_span`
 away, within the bounds of `broadcast.wire.limits`. It is fullest at midnight, when a new day
@@ -58,7 +58,7 @@ async def refuse_overfull(
 ) -> None:
     """Refuse a stored schedule by which a programme would come to more than a document holds.
 
-    The caller holds `planning.lock_schedule_grid`, so that two at once do not both find room.
+    The caller holds `locking.lock_schedule_grid`, so that two at once do not both find room.
 
     Raises:
         Conflict: With `scope`, `items`, `at_most`, and the first day on which it is too much.

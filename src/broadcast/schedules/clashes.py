@@ -1,4 +1,4 @@
-"""Where two schedules of equal priority want one loudspeaker at once, years ahead.
+"""Clashes: two schedules of equal priority at one loudspeaker at once, years ahead.
 
 The answer is the same whichever of the two is saved last: one span of days, from today, for both.
 """
@@ -23,7 +23,7 @@ from broadcast.schedules.targets import TargetResolver
 DAYS = 3653
 """Ten years: twice round the leap years, and round any two rules whose intervals divide that.
 
-What meets later still is told by the standing check (`plays.clashes`)."""
+A clash that is later still is reported by the daily check (`plays.clashes`)."""
 
 LONGEST = timedelta(hours=2)
 """No audio is longer."""
@@ -38,7 +38,7 @@ class Series(NamedTuple):
     exceptions: Exceptions
 
     def slots(self, begin: datetime, end: datetime, clusters: frozenset[int]) -> list[Slot]:
-        """What its starts in a span take of the grid."""
+        """Return the slots of its starts in a span."""
         starts = recurrence.occurrences_between(
             self.rule, self.schedule.starts_at, self.exceptions, begin, end, LOCAL
         )
@@ -74,10 +74,10 @@ async def find(
     """The first clash with each other schedule, and those of starts that were moved with others.
 
     Args:
-        resolver: What targets are resolved against.
+        resolver: Of this session.
         mine: The schedule that is to be saved; a stored state of it is not looked at.
         neighbours: All that is stored; only those of equal priority are looked at.
-        now: What starts before is not looked at.
+        now: Earlier starts are not looked at.
     """
     found = [await _clash(resolver, mine, mine, now)]
     for each in neighbours:

@@ -1,4 +1,4 @@
-"""Single starts of a schedule that a person moved or left out, through every edit of its rule."""
+"""Single starts of a schedule that a person moved or cancelled, through every edit of its rule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def put(
     caller: Caller,
     now: datetime,
 ) -> None:
-    """Move a start, or (None) leave it out."""
+    """Move a start, or (None) cancel it."""
     values = {"moved_to": moved_to, "changed_by": caller.person, "changed_at": now}
     statement = insert(ScheduleException).values(
         schedule_id=schedule_id, recurrence_at=recurrence_at, **values

@@ -1,4 +1,4 @@
-"""Who sounds when two want the same loudspeaker, and that nobody does in quiet hours.
+"""Rules of the grid: which of two items at one loudspeaker sounds, and quiet hours.
 
 Pure: values in, values out. The device decides by the same table (docs/wire.md); here the answer
 is known before anything is saved.
@@ -44,7 +44,7 @@ class Slot(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What two overlapping slots do to each other."""
+    """Outcome of two overlapping slots."""
 
     CLASH = "clash"
     """Equal priority: the later start waits, and may come too late."""
@@ -109,7 +109,7 @@ def described(pair: Overlap) -> dict[str, object]:
 
 
 def outcome(new: Slot, other: Slot) -> Outcome:
-    """What becomes of two slots that overlap at one loudspeaker."""
+    """Return the outcome of two slots that overlap at one loudspeaker."""
     if new.priority == other.priority:
         return Outcome.CLASH
     return Outcome.PREEMPTS if new.priority > other.priority else Outcome.PREEMPTED

@@ -30,7 +30,7 @@ class OccurrenceState(StrEnum):
 
 
 class Schedule(Base):
-    """When and where one approved revision of a bulletin sounds."""
+    """Times and targets of one approved revision of a bulletin."""
 
     __tablename__ = "schedules"
     __table_args__ = (

@@ -45,7 +45,7 @@ class Neighbours(NamedTuple):
     unreadable: list[Schedule]
 
     def warnings(self) -> list[str]:
-        """What whoever saves a schedule is told of those that it was not compared with."""
+        """Return warnings about the schedules that could not be compared."""
         return [
             f"lịch “{each.title[:80]}” (số {each.id}) lưu trong hệ thống bị hỏng nên chưa so trùng"
             " giờ được; hãy báo người quản trị, hoặc thu hồi lịch đó rồi lập lại"

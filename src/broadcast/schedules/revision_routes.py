@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
-
-from fastapi import Path
 
 from broadcast.accounts.auth import Author, CallerDep
 from broadcast.accounts.routing import Router
 from broadcast.bulletins import details
 from broadcast.bulletins.approval import Action
-from broadcast.bulletins.schemas import RevisionOut
+from broadcast.bulletins.schemas import NumberPath, RevisionOut
 from broadcast.kit import clock
 from broadcast.schedules import revision_steps, revision_use
 from broadcast.schedules.schemas import (
@@ -28,15 +25,13 @@ from broadcast.web.rest import AppSettings, Session
 
 router = Router(prefix="/api/v1", tags=["bulletins"])
 
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="số của phiên bản")]
-
 
 @router.get(
     "/bulletins/{bulletin_id}/revisions/{number}/withdrawal",
     summary="Xem trước: rút phiên bản này thì những lịch nào bị thu hồi",
 )
 async def preview_withdrawal(
-    session: Session, caller: CallerDep, bulletin_id: UUID, number: Number
+    session: Session, caller: CallerDep, bulletin_id: UUID, number: NumberPath
 ) -> WithdrawalOut:
     """Changes nothing."""
     key = (bulletin_id, number)
@@ -57,7 +52,7 @@ async def move_schedules(
     settings: AppSettings,
     caller: Author,
     bulletin_id: UUID,
-    number: Number,
+    number: NumberPath,
     which: MoveSchedulesIn | None = None,
 ) -> list[MovedScheduleOut]:
     """All of them or none: each is checked for quiet hours, length, clashes and room.
@@ -83,7 +78,7 @@ async def take_step(
     settings: AppSettings,
     caller: Author,
     bulletin_id: UUID,
-    number: Number,
+    number: NumberPath,
     action: Action,
     why: StepIn | None = None,
 ) -> RevisionStepOut:

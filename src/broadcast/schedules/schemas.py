@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from broadcast.bulletins.schemas import NoteIn, RevisionOut
+from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.schedules import grid
@@ -260,13 +260,10 @@ class OccurrenceOut(RowOut):
 # --- steps of a revision -----------------------------------------------------------------------
 
 
-Newer = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
 class StepIn(NoteIn):
     """Reason of a step; of a withdrawal also the revision that its schedules go on with."""
 
-    move_schedules_to: Newer | None = Field(
+    move_schedules_to: RevisionNumber | None = Field(
         None,
         description="chỉ khi rút: trước hết chuyển các lịch đang dùng phiên bản này sang phiên bản"
         " đã duyệt này, thay vì thu hồi chúng",
@@ -276,7 +273,7 @@ class StepIn(NoteIn):
 class MoveSchedulesIn(Body):
     """Schedules to move."""
 
-    earlier: Newer | None = Field(
+    earlier: RevisionNumber | None = Field(
         None, alias="from", description="chỉ các lịch của phiên bản này; mặc định mọi phiên bản"
     )
 
