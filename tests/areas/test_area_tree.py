@@ -16,7 +16,7 @@ from tests.areas.worlds import BEGIN, World, worlds
 
 @given(worlds())
 def test_the_invented_worlds_pass_the_checks(world: World) -> None:
-    assert list(checks.wrong(world.units, world.steps)) == []
+    assert list(checks.findings(world.units, world.steps)) == []
 
 
 @given(worlds())
@@ -87,7 +87,7 @@ def test_what_has_ended_still_stands_in_the_province(world: World, data: st.Data
     lineage = Lineage(world.units, world.steps)
     on = data.draw(st.sampled_from(world.days))
     for unit in lineage.tree_on(BEGIN):
-        assert lineage.standing(unit.code, on)[-1].code == "51"
+        assert lineage.certain_chain(unit.code, on)[-1].code == "51"
 
 
 def commune(code: str, valid_from: date, valid_to: date | None, name: str = "Xã") -> Unit:

@@ -112,7 +112,7 @@ def test_ly_son_is_a_district_without_communes_and_then_a_commune() -> None:
 
 
 def test_the_official_files_satisfy_every_check() -> None:
-    assert list(checks.wrong(official.units(), official.steps())) == []
+    assert list(checks.findings(official.units(), official.steps())) == []
 
 
 def test_vietnam_provinces_has_the_same_96_communes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from broadcast.areas.model import Level, Part
-from broadcast.areas.spans import standings
+from broadcast.areas.spans import area_intervals
 from broadcast.areas.tree import Lineage, Step, Unit
 
 DAY = timedelta(days=1)
@@ -40,8 +40,8 @@ LINEAGE = Lineage(
 
 def units(code: str, first: date, last: date) -> list[tuple[str, set[str]]]:
     return [
-        (f"{each.stretch.first_on:%m-%d}..{each.stretch.last_on:%m-%d}", set(each.units))
-        for each in standings(LINEAGE, code, first, last)
+        (f"{each.interval.first_on:%m-%d}..{each.interval.last_on:%m-%d}", set(each.units))
+        for each in area_intervals(LINEAGE, code, first, last)
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_span_is_divided_where_units_change() -> None:
 
 
 def test_what_is_heard_lies_above_and_inside() -> None:
-    before, after = standings(LINEAGE, "A", date(2025, 7, 1), date(2025, 7, 9))
+    before, after = area_intervals(LINEAGE, "A", date(2025, 7, 1), date(2025, 7, 9))
     assert (before.heard(), before.inside()) == ({"51", "A", "a1"}, {"A", "a1"})
     assert (after.heard(), after.inside()) == ({"51", "N", "n1"}, {"n1"})
 
@@ -64,10 +64,10 @@ def test_what_is_heard_lies_above_and_inside() -> None:
 def test_every_day_of_a_span_is_of_one_stretch() -> None:
     for length in range(12):
         first = date(2025, 6, 28)
-        found = standings(LINEAGE, "51", first, first + length * DAY)
+        found = area_intervals(LINEAGE, "51", first, first + length * DAY)
         days = [
-            stretch.first_on + number * DAY
-            for stretch, _ in found
-            for number in range((stretch.last_on - stretch.first_on).days + 1)
+            interval.first_on + number * DAY
+            for interval, _ in found
+            for number in range((interval.last_on - interval.first_on).days + 1)
         ]
         assert days == [first + number * DAY for number in range(length + 1)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import next_stretch, quiet_window
+from broadcast.kit.quiet import next_quiet_interval, quiet_window
 
 Windows = list[tuple[time, time]]
 
@@ -44,7 +44,7 @@ def test_quiet_hours_are_what_a_look_at_every_minute_says(
 @given(windows, times)
 def test_a_stretch_is_what_a_look_at_every_minute_says(quiet_hours: Windows, start: time) -> None:
     moment = datetime.combine(DAY, start, LOCAL)
-    found = next_stretch(moment, quiet_hours, LOCAL)
+    found = next_quiet_interval(moment, quiet_hours, LOCAL)
     coming = [moment + n * MINUTE for n in range(2 * 24 * 60)]
     quiet = [at for at in coming if is_quiet(at.time(), quiet_hours)]
     if found is None:
@@ -76,4 +76,4 @@ def test_quiet_hours_may_pass_midnight_and_touch(
     quiet_hours: list[str], moment: datetime, begins: datetime, ends: datetime
 ) -> None:
     given_ = [(time.fromisoformat(w[:5]), time.fromisoformat(w[6:])) for w in quiet_hours]
-    assert next_stretch(moment.astimezone(UTC), given_, LOCAL) == (begins, ends)
+    assert next_quiet_interval(moment.astimezone(UTC), given_, LOCAL) == (begins, ends)

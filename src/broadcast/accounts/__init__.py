@@ -1,1 +1,1 @@
-"""Who may ask, and what for."""
+"""API tokens, roles, and routes that check them."""

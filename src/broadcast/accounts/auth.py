@@ -41,20 +41,20 @@ OPEN_ON_ITS_OWN_PORT = {
 """Paths of `BROADCAST_METRICS__PORT`, which has no others."""
 
 BEARER = HTTPBearer(auto_error=False, description="`broadcast accounts create-token`")
-"""What the description of the interface says of tokens."""
+"""Description of tokens in the interface."""
 
 
 class Caller(NamedTuple):
-    """Who asks."""
+    """The person or system that sends a request."""
 
     person: str
     role: Role
     credential: str
-    """What the caller showed: two people of one name have two, and nothing in common."""
+    """Identity of the token: two people of one name have two, and nothing in common."""
 
 
 def digest(token: str) -> str:
-    """What is stored of a token. It is long and random, so a plain hash suffices."""
+    """Hash under which a token is stored. It is long and random, so a plain hash suffices."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -125,7 +125,7 @@ CallerDep = Annotated[Caller, Depends(authenticate)]
 """Anybody who has a token."""
 
 
-class Admitted:
+class RequiredRole:
     """Dependency that admits some roles, and always the administrator."""
 
     def __init__(self, *roles: Role) -> None:
@@ -143,9 +143,9 @@ class Admitted:
         return caller
 
 
-def require(*roles: Role) -> Admitted:
+def require(*roles: Role) -> RequiredRole:
     """Dependency for `caller: Annotated[Caller, Depends(require(Role.APPROVER))]`."""
-    return Admitted(*roles)
+    return RequiredRole(*roles)
 
 
 Technician = Annotated[Caller, Depends(require(Role.TECHNICIAN))]

@@ -1,4 +1,4 @@
-"""Who may ask: API tokens, stored as hashes."""
+"""API tokens, stored as hashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broadcast.kit.db import Base, enum_type
 
 
 class Role(StrEnum):
-    """What the bearer of a token does; each role may also do what `monitor` may."""
+    """Role of the bearer of a token; each role may also do what `monitor` may."""
 
     ADMIN = "admin"
     BROADCASTER = "broadcaster"

@@ -11,9 +11,9 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from broadcast.accounts.auth import BEARER, OPEN, Admitted, authenticate
+from broadcast.accounts.auth import BEARER, OPEN, RequiredRole, authenticate
 from broadcast.web import preconditions
-from broadcast.web import request as asked
+from broadcast.web import request as incoming
 from broadcast.web.paths import check_rivals
 
 E = TypeVar("E", bound=Callable[..., Any])
@@ -44,9 +44,9 @@ class Route(APIRoute):
         """The handler of FastAPI, behind the questions of this one."""
         handle = super().get_route_handler()
         is_open = self.path in OPEN
-        admitted = list(_admitted(self.dependant))
-        queries = asked.query_parameters(self.dependant)
-        paths = asked.path_parameters(self.dependant)
+        required = list(_required_roles(self.dependant))
+        queries = incoming.query_parameters(self.dependant)
+        paths = incoming.path_parameters(self.dependant)
         changes = not set(self.methods or ()) <= {"GET", "HEAD"}
         load = self._loader()
 
@@ -54,10 +54,10 @@ class Route(APIRoute):
             check_rivals(request, self)
             if not is_open:
                 caller = await authenticate(request)
-                for admits in admitted:
-                    admits(caller)
-            asked.check_path(request.path_params, paths)
-            asked.check_parameters(request.query_params, queries)
+                for require_role in required:
+                    require_role(caller)
+            incoming.check_path(request.path_params, paths)
+            incoming.check_parameters(request.query_params, queries)
             if changes:
                 await preconditions.check(request)
             return await handle(await load(request))
@@ -65,9 +65,9 @@ class Route(APIRoute):
         return ask
 
     def _loader(self) -> Callable[[Request], Coroutine[Any, Any, Request]]:
-        """How the body is received before FastAPI asks for it."""
+        """Function that receives the body before FastAPI asks for it."""
         takes = self.body_field.field_info if self.body_field is not None else None
-        fields = asked.form_parameters(self.dependant)
+        fields = incoming.form_parameters(self.dependant)
 
         @cache
         def kind() -> TypeAdapter[Any]:  # when first asked: a hundred of them slow the start
@@ -78,19 +78,19 @@ class Route(APIRoute):
             return request
 
         async def form(request: Request) -> Request:
-            bounded = asked.Bounded(request, asked.FORM_BYTES)
-            given = await bounded.load_form(asked.FORM_SECONDS)
+            bounded = incoming.Bounded(request, incoming.FORM_BYTES)
+            given = await bounded.load_form(incoming.FORM_SECONDS)
             try:
-                asked.check_parameters(given, fields)
+                incoming.check_parameters(given, fields)
             except Exception:
                 await given.close()
                 raise
             return bounded
 
         async def body(request: Request) -> Request:
-            bounded = asked.Bounded(request, asked.JSON_BYTES)
-            if await bounded.load(asked.JSON_SECONDS) and takes is not None:
-                asked.check_strictly(await bounded.json(), kind())
+            bounded = incoming.Bounded(request, incoming.JSON_BYTES)
+            if await bounded.load(incoming.JSON_SECONDS) and takes is not None:
+                incoming.check_strictly(await bounded.json(), kind())
             return bounded
 
         if set(self.methods or ()) <= {"GET", "HEAD"} or self.endpoint in _READ_THEIR_BODY:
@@ -98,11 +98,11 @@ class Route(APIRoute):
         return form if isinstance(takes, params.Form) else body
 
 
-def _admitted(dependant: Dependant) -> Iterator[Admitted]:
-    if isinstance(dependant.call, Admitted):
+def _required_roles(dependant: Dependant) -> Iterator[RequiredRole]:
+    if isinstance(dependant.call, RequiredRole):
         yield dependant.call
     for part in dependant.dependencies:
-        yield from _admitted(part)
+        yield from _required_roles(part)
 
 
 class Router(APIRouter):

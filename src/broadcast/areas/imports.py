@@ -101,7 +101,7 @@ async def import_areas(
     places = {records.identity(row.value): (areas, row.number) for row in units} | {
         records.identity(row.value): (lineage, row.number) for row in steps
     }
-    for where, column, detail in checks.wrong(wanted_units, wanted_steps):
+    for where, column, detail in checks.findings(wanted_units, wanted_steps):
         file, number = places.get(records.identity(where), (areas or lineage, None))
         assert file is not None
         what = "" if number else f"dòng đã lưu {' '.join(map(str, records.identity(where)))}: "
@@ -167,7 +167,7 @@ async def load_current(session: AsyncSession, province: str, *, dry_run: bool = 
     units, steps = await _stored(session)
     tree = Lineage(units, steps).tree_on(TWO_TIERS_FROM)
     new = [unit for unit in current if unit.code not in tree]
-    for where, column, detail in checks.wrong(units + new, steps):
+    for where, column, detail in checks.findings(units + new, steps):
         raise InvalidInput(column, f"{where[0]}: {detail}")
     report = await _store(session, units + new, steps, dry_run)
     for unit in current:

@@ -48,14 +48,14 @@ class Area(Base):
 
 
 class Part(StrEnum):
-    """How much of the old unit went into the new one."""
+    """Share of the old unit that went into the new one: the whole or a part."""
 
     WHOLE = "whole"
     PART = "part"
 
 
 class AreaLineage(Base):
-    """What became of a unit on a day, and by which act."""
+    """Successor of a unit from a day on, and the legal act."""
 
     __tablename__ = "area_lineage"
 

@@ -1,4 +1,4 @@
-"""Where villages lie when their communes are rearranged.
+"""Placing villages when their communes are rearranged.
 
 Pure. The register says in which commune a village lies from a day on; from there it follows its
 commune: whole communes take their villages along. A village of a commune that was divided cannot

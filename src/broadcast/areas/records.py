@@ -32,7 +32,7 @@ DELETED_AT_ONCE = 5_000
 
 
 def identity(record: Record) -> Identity:
-    """What tells a record from all others of its kind."""
+    """Identity of a record among all of its kind."""
     return tuple(getattr(record, name) for name in IDENTITIES[type(record)])
 
 

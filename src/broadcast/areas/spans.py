@@ -1,4 +1,4 @@
-"""What an area is over a span of days: the units of each day, through every merger and renaming.
+"""Units of an area on each day of a span, through every merger and renaming.
 
 A list over a span asks here, and never for the units of one of its days. Pure.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from broadcast.areas.tree import DAY, Lineage, Tree
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """Days on which no unit began, ended or gave a part away."""
 
     first_on: date
@@ -24,44 +24,46 @@ class Stretch(NamedTuple):
         return self.lineage.tree_on(self.first_on)
 
 
-class Standing(NamedTuple):
-    """What an area comes to in a stretch."""
+class AreaInterval(NamedTuple):
+    """The units that stand for an area in an interval."""
 
-    stretch: Stretch
+    interval: Interval
     units: frozenset[str]
     """The area itself; where it does not exist, what it became or came from, by villages."""
 
     def inside(self) -> frozenset[str]:
         """Codes of the units and of all below them."""
-        tree = self.stretch.tree
+        tree = self.interval.tree
         return self.units | {below.code for each in self.units for below in tree.under(each)}
 
     def heard(self) -> frozenset[str]:
         """Codes of all of which somebody there hears: also of what lies above."""
-        tree = self.stretch.tree
+        tree = self.interval.tree
         above = {unit.code for each in self.units for unit in tree.chain(each)}
         return self.inside() | above
 
 
-def stretches(lineage: Lineage, first_on: date, last_on: date) -> list[Stretch]:
+def intervals(lineage: Lineage, first_on: date, last_on: date) -> list[Interval]:
     """The days of a span, divided where units change."""
     begins = [first_on, *lineage.changes(first_on, last_on)]
     ends = [*(day - DAY for day in begins[1:]), last_on]
-    return [Stretch(*days, lineage) for days in zip(begins, ends, strict=True)]
+    return [Interval(*days, lineage) for days in zip(begins, ends, strict=True)]
 
 
-def standings(lineage: Lineage, code: str, first_on: date, last_on: date) -> list[Standing]:
-    """What an area comes to on every day of a span.
+def area_intervals(
+    lineage: Lineage, code: str, first_on: date, last_on: date
+) -> list[AreaInterval]:
+    """The units that stand for an area on every day of a span.
 
     Where its code names no unit, the nearest day of the span on which it does says what is meant.
     Empty when there is none.
     """
-    found = stretches(lineage, first_on, last_on)
+    found = intervals(lineage, first_on, last_on)
     meant = [each.first_on for each in found if code in each.tree]
     if not meant:
         return []
     return [
-        Standing(each, _units(lineage, code, _nearest(meant, each.first_on), each.first_on))
+        AreaInterval(each, _units(lineage, code, _nearest(meant, each.first_on), each.first_on))
         for each in found
     ]
 

@@ -35,7 +35,7 @@ class Unit(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one legal act made of one unit on one day."""
+    """Successor of one unit by one legal act on one day."""
 
     old_code: str
     new_code: str
@@ -128,7 +128,7 @@ class Tree:
 
 
 class Lineage:
-    """What units became, over all days on record.
+    """Units and their successors over all days on record.
 
     From one day to the next a unit
 
@@ -201,7 +201,7 @@ class Lineage:
         return sorted({*self.days(after, until), *(day for day in begun if after < day <= until)})
 
     def steps(self, code: str, day: date) -> list[Step]:
-        """What the acts of a day made of a unit that existed the day before."""
+        """Successors, by the acts of a day, of a unit that existed the day before."""
         return list(self._out.get((code, day), ()))
 
     def goes_on(self, code: str, day: date) -> bool:
@@ -231,7 +231,7 @@ class Lineage:
         return not self.next(code, day)
 
     def successors(self, code: str, from_on: date, on: date) -> list[Successor]:
-        """What the unit that had `code` on `from_on` has become by `on`, through all acts between.
+        """Successors on `on` of the unit that had `code` on `from_on`, through all acts between.
 
         `whole` when it is all in one unit, however often it was divided on the way. Empty when it
         did not exist on `from_on` or nothing succeeds it; itself when nothing changed.
@@ -266,7 +266,7 @@ class Lineage:
             codes.add(code)
         return codes
 
-    def standing(self, code: str, on: date) -> list[Unit]:
+    def certain_chain(self, code: str, on: date) -> list[Unit]:
         """The units of a day in which a unit surely lies, upward; itself first while it exists.
 
         Of a unit that has ended: what all its successors have in common, or, when it has none,

@@ -85,7 +85,7 @@ async def require_unit(session: AsyncSession, field: str, code: str, on: date) -
 
 
 def missing(lineage: Lineage, code: str, on: date) -> tuple[str, list[str]]:
-    """What to tell a person who named a unit that does not exist on a day.
+    """Message for a person who named a unit that does not exist on a day.
 
     Returns:
         The message, and the codes of the units that replaced it.

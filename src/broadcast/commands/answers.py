@@ -1,4 +1,4 @@
-"""What devices answer to what was sent to them: refusals, and results of commands."""
+"""Answers of devices: refusals of documents and commands, and results of commands."""
 
 from __future__ import annotations
 

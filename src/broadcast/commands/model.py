@@ -37,11 +37,11 @@ class Command(Base):
     not_after: Mapped[datetime]
     """Until when the device may obey; it is not published later either."""
     published_at: Mapped[datetime | None]
-    """When the broker had confirmed it."""
+    """Time at which the broker had confirmed it."""
 
 
 class CommandResult(Base):
-    """What a device says came of a command."""
+    """Result of a command, as the device reports it."""
 
     __tablename__ = "command_results"
     __table_args__ = (

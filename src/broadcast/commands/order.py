@@ -1,76 +1,25 @@
-"""Ordering a device to do something once. The row is the hand-off: the dispatcher publishes it."""
+"""Ordering a device to do something once: stored here, published by the dispatcher."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
-from broadcast.commands.model import Command, CommandResult
-from broadcast.commands.state import (
-    REPLAYED,
-    CommandKind,
-    CommandState,
-    next_at,
-    state_of,
-    valid_until,
-)
+from broadcast.commands.model import Command
+from broadcast.commands.state import CommandKind, CommandState, next_at, valid_until
+from broadcast.commands.status import CommandStatus, statuses
 from broadcast.commands.texts import KINDS, clock_time, hushed
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.kit.notify import Channel, notify
-from broadcast.kit.quiet import QuietHours, next_stretch
-from broadcast.telemetry.model import Refusal
+from broadcast.kit.quiet import QuietHours, next_quiet_interval
 
 log = structlog.get_logger()
-
-
-class Told(NamedTuple):
-    """A command, the device it is for, and what that said of it."""
-
-    command: Command
-    device_code: str
-    result: CommandResult | None
-    refusal: Refusal | None
-
-    def state(self, now: datetime) -> CommandState:
-        """What became of it."""
-        result = self.result.result if self.result else None
-        refusal = self.refusal.reason if self.refusal else None
-        return state_of(result, refusal, self.command.not_after, now)
-
-
-def told() -> sa.Select[Command, str, CommandResult | None, Refusal | None]:
-    """Commands with what the devices said of them."""
-    other = aliased(Refusal)
-    first = (
-        sa.select(sa.func.min(other.id))
-        .where(
-            other.device_id == Command.device_id,
-            other.command_id == Command.command_id,
-            other.reason != REPLAYED,
-        )
-        .correlate(Command)
-        .scalar_subquery()
-    )
-    return (
-        sa.select(Command, Device.code, CommandResult, Refusal)
-        .join(Device, Device.id == Command.device_id)
-        .outerjoin(
-            CommandResult,
-            sa.and_(
-                CommandResult.device_id == Command.device_id,
-                CommandResult.command_id == Command.command_id,
-            ),
-        )
-        .outerjoin(Refusal, Refusal.id == first)
-    )
 
 
 async def order(
@@ -94,11 +43,14 @@ async def order(
         now: The present.
 
     Raises:
+        InvalidInput: A volume without need, or none for `volume`.
         NotFound: There is no such device.
-        Conflict: The device is retired or hangs on no cluster; or it would sound in quiet hours,
-            or a command of this kind waits for its answer or was given a moment ago: `retry_at`
+        Conflict: The device is retired or on no cluster; or it would sound in quiet hours, or a
+            command of this kind waits for its answer or was given a moment ago: `retry_at`
             says when to order again.
     """
+    if (kind is CommandKind.VOLUME) != (volume is not None):
+        raise InvalidInput("volume", "ghi từ 0 đến 100 cho lệnh volume, bỏ trống cho lệnh khác")
     device = await session.scalar(
         # Two requests at once wait for each other; who only refers to the row is not held up.
         sa.select(Device).where(Device.code == device_code).with_for_update(key_share=True)
@@ -131,19 +83,19 @@ async def order(
 async def _require_in_use(session: AsyncSession, device: Device) -> None:
     if device.retired_at is not None:
         raise Conflict(f"Thiết bị {device.code} đã ngừng dùng; không ra lệnh được nữa.")
-    hangs = await session.scalar(
+    cluster_id = await session.scalar(
         sa.select(Installation.cluster_id).where(
             Installation.device_id == device.id, Installation.removed_at.is_(None)
         )
     )
-    if hangs is None:
+    if cluster_id is None:
         raise Conflict(
             f"Thiết bị {device.code} chưa lắp trên cụm loa nào; lắp vào cụm loa rồi ra lệnh lại."
         )
 
 
 def _audible_until(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> datetime:
-    quiet = next_stretch(now, quiet_hours, LOCAL)
+    quiet = next_quiet_interval(now, quiet_hours, LOCAL)
     not_after = valid_until(kind, now, quiet)
     if not_after is None:
         assert quiet is not None
@@ -156,7 +108,7 @@ async def _require_calm(
 ) -> None:
     row = (
         await session.execute(
-            told()
+            statuses()
             .where(Command.device_id == device.id, Command.kind == kind)
             .order_by(Command.id.desc())
             .limit(1)
@@ -164,7 +116,7 @@ async def _require_calm(
     ).one_or_none()
     if row is None:
         return
-    last = Told(*row)
+    last = CommandStatus(*row)
     state = last.state(now)
     retry_at = next_at(kind, state, last.command.ordered_at, last.command.not_after)
     if now >= retry_at:

@@ -1,11 +1,11 @@
-"""Where a command to a device stands, and when the next one may be given. Pure."""
+"""State of a command to a device, and the earliest time for the next one. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from broadcast.kit.quiet import Stretch
+from broadcast.kit.quiet import QuietInterval
 from broadcast.wire.commands import LONGEST_TONE_SECONDS
 
 
@@ -19,7 +19,7 @@ class CommandKind(StrEnum):
 
 
 class CommandState(StrEnum):
-    """What became of a command."""
+    """State of a command."""
 
     WAITING = "waiting"
     """Not answered, and still to be obeyed."""
@@ -65,7 +65,7 @@ def state_of(
         now: The present.
 
     >>> noon = datetime(2025, 7, 1, 12)
-    >>> [str(state_of(*told, noon, noon)) for told in (("done", None), (None, "scope"))]
+    >>> [str(state_of(*answer, noon, noon)) for answer in (("done", None), (None, "scope"))]
     ['done', 'refused']
     >>> [str(state_of(None, "replayed", noon, now)) for now in (noon, noon + VALID)]
     ['waiting', 'expired']
@@ -91,7 +91,7 @@ def next_at(
     return ordered_at + APART[kind]
 
 
-def valid_until(kind: CommandKind, now: datetime, quiet: Stretch | None) -> datetime | None:
+def valid_until(kind: CommandKind, now: datetime, quiet: QuietInterval | None) -> datetime | None:
     """Until when a device may obey, so that no tone reaches into quiet hours.
 
     Args:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from broadcast.commands.state import CommandKind, CommandState
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import Stretch
+from broadcast.kit.quiet import QuietInterval
 
 KINDS = {
     CommandKind.VOLUME: "đặt âm lượng",
@@ -67,7 +67,7 @@ def explained(
     heard: str,
     detail: str,
 ) -> str:
-    """What became of a command, and what to do.
+    """Outcome of a command in words, and what to do.
 
     Args:
         kind: What was ordered.
@@ -89,8 +89,8 @@ def explained(
     return _UNANSWERED[state, published].format(until=clock_time(not_after))
 
 
-def hushed(kind: CommandKind, quiet: Stretch) -> str:
-    """Why a command that sounds is not given in quiet hours, and when it can be."""
+def hushed(kind: CommandKind, quiet: QuietInterval) -> str:
+    """Message for a command that sounds in quiet hours: the reason, and when to order it."""
     if quiet.ends_at is None:
         return (
             f"Cả ngày là giờ yên tĩnh nên không ra được lệnh {KINDS[kind]}; hãy nhờ người quản "

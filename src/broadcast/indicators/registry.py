@@ -245,7 +245,7 @@ async def _stations(
             status=StationStatus(row.status) if row.status else None,
             commune=here[0] if len(here) == 1 else None,
         )
-        standing = here or [unit.code for unit in lineage.standing(row.commune_code, on)]
+        standing = here or [unit.code for unit in lineage.certain_chain(row.commune_code, on)]
         if not inside.isdisjoint(standing):
             ids.add(row.id)
     return stations, ids

@@ -1,1 +1,1 @@
-"""What every feature uses and none owns: database, clock, text, CSV files, errors, logs."""
+"""Toolkit of all features, owned by none: database, clock, text, CSV files, errors, logs."""

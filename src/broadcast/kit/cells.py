@@ -94,7 +94,7 @@ def _parser(type_: Any) -> Callable[[str], Any]:
 
 
 def explained(error: Mapping[str, Any], column: Column, cell: str) -> str:
-    """What pydantic found wrong with a cell, in Vietnamese."""
+    """Message for an error that pydantic found in a cell."""
     context = error.get("ctx", {})
     match error["type"]:
         case "string_too_long":
@@ -122,7 +122,7 @@ def code(cell: str) -> str:
 
 
 def no_code(cell: str) -> str:
-    """What is said of a cell that is no code."""
+    """Message for a cell that is no code."""
     return (
         f"mã “{cell[:40]}” không hợp lệ; dùng 1–64 chữ cái không dấu, chữ số "
         "hoặc các dấu “.”, “_”, “-”"

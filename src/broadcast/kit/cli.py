@@ -1,4 +1,4 @@
-"""What commands that change the registers have in common: one transaction, reports as tables."""
+"""Parts that commands on the registers share: one transaction, reports as tables."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def day(text: str) -> date:
 
 
 def show_faults(error: InvalidInput) -> None:
-    """Table of everything wrong with an import, on stderr."""
+    """Table of the errors of an import, on stderr."""
     table = Table("tệp", "dòng", "cột", "lỗi và cách sửa", title="Chưa nhập gì")
     found = error.extra["errors"]
     assert isinstance(found, list)

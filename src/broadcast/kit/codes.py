@@ -124,7 +124,7 @@ class KnownCodes:
             )
 
     def hint(self, code: str) -> str:
-        """What to say beside "no such code": the code in use that was probably meant, or nothing.
+        """Hint beside "no such code": the code in use that was probably meant, or nothing.
 
         >>> KnownCodes("đài", ["00123"]).hint("123")
         ' (có phải “00123”?)'

@@ -1,4 +1,4 @@
-"""Errors that a person or a peer is told about.
+"""Errors that are answered to a person or a peer.
 
 Ours and the peer's fault are different trees: a `BroadcastError` answers a request,
 a `broadcast.wire.WireError` goes to the dead-letter table and never looks like a server bug.
@@ -132,7 +132,7 @@ class DiskFull(BroadcastError):
 
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-"""What the operating system says of a disk without room."""
+"""Error numbers of the operating system for a disk without room."""
 
 CONTENT_DISK_FULL = (
     "Đĩa chứa âm thanh (BROADCAST_CONTENT_DIR) đã đầy, nên không lưu được; hãy báo quản trị"
@@ -165,7 +165,7 @@ class Unavailable(BroadcastError):
 
 
 def because(error: OSError) -> str:
-    """Why the operating system refused, in Vietnamese, to stand in brackets behind what it was."""
+    """Reason of the operating system in Vietnamese, to stand in brackets."""
     if isinstance(error, socket.gaierror):
         return "không tìm thấy tên máy"
     if isinstance(error, ssl.SSLError):

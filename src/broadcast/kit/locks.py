@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 
 class Lock(IntEnum):
-    """What one transaction, or one process, does at a time. The first key of the lock."""
+    """Work that one transaction, or one process, does at a time. The first key of the lock."""
 
     MIGRATIONS = 1
     LEADERSHIP = 2

@@ -17,7 +17,7 @@ QuietHours = Sequence[tuple[time, time]]
 DAY = timedelta(days=1)
 
 
-class Stretch(NamedTuple):
+class QuietInterval(NamedTuple):
     """Quiet hours without a gap: windows that touch or overlap are one."""
 
     begins_at: datetime
@@ -46,16 +46,20 @@ def quiet_window(
     return None
 
 
-def next_stretch(moment: datetime, quiet_hours: QuietHours, zone: ZoneInfo) -> Stretch | None:
+def next_quiet_interval(
+    moment: datetime, quiet_hours: QuietHours, zone: ZoneInfo
+) -> QuietInterval | None:
     """The quiet hours in which `moment` lies, else the next ones; None when there are none."""
-    for begins_at, ends_at in _stretches(moment.astimezone(zone).date(), quiet_hours, zone):
+    for begins_at, ends_at in _intervals(moment.astimezone(zone).date(), quiet_hours, zone):
         if ends_at > moment:
             endless = ends_at - begins_at >= DAY
-            return Stretch(begins_at.astimezone(UTC), None if endless else ends_at.astimezone(UTC))
+            return QuietInterval(
+                begins_at.astimezone(UTC), None if endless else ends_at.astimezone(UTC)
+            )
     return None
 
 
-def _stretches(
+def _intervals(
     day: date, quiet_hours: QuietHours, zone: ZoneInfo
 ) -> Iterator[tuple[datetime, datetime]]:
     """Those that begin from the day before until the day after next, in order."""

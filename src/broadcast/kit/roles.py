@@ -70,13 +70,13 @@ class Claim:
 
     async def wait(self) -> None:
         """Wait until the role is ours, whatever the database does."""
-        told = False
+        is_logged = False
         while True:
             try:
                 if await self._take():
                     break
-                if not told:
-                    told = True
+                if not is_logged:
+                    is_logged = True
                     log.warning("roles.role.standby", **await standby(self._engine, self._name))
             except db.AWAY as error:
                 log.warning("roles.database.away", role=self._name, error=db.brief(error))

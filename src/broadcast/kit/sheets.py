@@ -84,7 +84,7 @@ class RowErrors:
 
 
 class Action(StrEnum):
-    """What an import does to a row of the database."""
+    """Change that an import makes to a row of the database."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -101,7 +101,7 @@ class Change(BaseModel):
 
 
 class Report(BaseModel):
-    """What an import did, or would do."""
+    """Changes that an import made, or would make."""
 
     dry_run: bool = False
     added: int = 0
@@ -252,7 +252,7 @@ def _check_header(sheet: Sheet[Any], file: File, header: list[str], errors: RowE
 
 
 def _checked(sheet: Sheet[M], texts: dict[str, str]) -> tuple[M | None, dict[str, str]]:
-    """A row, or None and what is wrong with it, by column."""
+    """A row, or None and its errors by column."""
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for column in sheet.columns:

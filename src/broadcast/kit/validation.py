@@ -79,7 +79,7 @@ def _field(error: Any, skip: int) -> str:
 
 
 def wording(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says to a person: what is wrong and how to mend it."""
+    """Message for one of pydantic's errors: what is wrong and how to mend it."""
     words = _WORDINGS.get(error["type"])
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")

@@ -24,7 +24,9 @@ async def audible_in_area(session: AsyncSession, code: str, days: Days) -> sa.Co
         InvalidInput: It is a unit on no day of the span.
     """
     found = await area_over(session, "area", code, days)
-    scopes = {Days(*each.stretch[:2]): {f"area/{unit}" for unit in each.heard()} for each in found}
+    scopes = {
+        Days(*each.interval[:2]): {f"area/{unit}" for unit in each.heard()} for each in found
+    }
     return _carried(scopes, await _devices(session, await clusters_over(session, found)))
 
 

@@ -98,7 +98,7 @@ async def _chains(
     if gone:
         lineage = await load_lineage(session)
         for code in gone:
-            chains[code] = [code, *(unit.code for unit in lineage.standing(code, on))]
+            chains[code] = [code, *(unit.code for unit in lineage.certain_chain(code, on))]
     return chains
 
 
@@ -130,10 +130,10 @@ async def clusters_serving(
         for code in villages.keys() & set(chain):
             villages[code].add(village)
     clusters: dict[str, set[int]] = {}
-    asked = sorted(set().union(*villages.values()))
+    village_codes = sorted(set().union(*villages.values()))
     for row in await session.execute(
         serving.with_only_columns(ClusterVillage.village_code, ClusterVillage.cluster_id).where(
-            ClusterVillage.village_code == sa.any_(sa.literal(asked, ARRAY(sa.Text())))
+            ClusterVillage.village_code == sa.any_(sa.literal(village_codes, ARRAY(sa.Text())))
         )
     ):
         clusters.setdefault(row.village_code, set()).add(row.cluster_id)

@@ -32,7 +32,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Kind(Generic[R, C]):
-    """How rows of one kind of file are stored."""
+    """A kind of file, and the functions that store its rows."""
 
     sheet: Sheet[R]
     load: Callable[[AsyncSession, Sequence[R]], Awaitable[C]]

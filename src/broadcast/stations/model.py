@@ -29,7 +29,7 @@ class StationStatus(StrEnum):
 
 
 class Technology(StrEnum):
-    """How a plant carries sound to its clusters."""
+    """Way in which a plant carries sound to its clusters."""
 
     WIRED = "wired"  # hữu tuyến
     FM = "fm"  # vô tuyến FM
@@ -53,7 +53,7 @@ class Evidence(StrEnum):
 
 
 class Grade(StrEnum):
-    """How well a cluster serves a village. A device follows its primary villages only."""
+    """Grade of a cluster's service to a village. A device follows its primary villages only."""
 
     PRIMARY = "primary"
     PARTIAL = "partial"
@@ -194,5 +194,5 @@ class Attestation(Base):
     attested_at: Mapped[datetime]
     attested_by: Mapped[str]
     reference: Mapped[str]
-    """Where the photo or recording is kept."""
+    """Place where the photo or recording is kept."""
     note: Mapped[str] = mapped_column(default="")

@@ -71,7 +71,7 @@ async def list_outages(
         # Under the units of the day on which it began, however long it lasts.
         days = await days_with(session, Outage.starts_at, today)
         found = await area_over(session, "area", area, days)
-        named = {Days(*each.stretch[:2]): each.inside() for each in found}
+        named = {Days(*each.interval[:2]): each.inside() for each in found}
         statement = statement.where(
             during(
                 named,

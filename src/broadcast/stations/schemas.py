@@ -114,7 +114,7 @@ class UndecidedOut(BaseModel):
 
 
 class MergerOut(BaseModel):
-    """What following a merger did, and what it left to a person."""
+    """Report of following a merger, and the stations left to a person."""
 
     report: Report
     undecided: list[UndecidedOut]

@@ -1,4 +1,4 @@
-"""Who hears an area, or what a cluster hears, on each day of a span."""
+"""Clusters that hear an area, and areas that a cluster follows, on each day of a span."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.spans import Standing, Stretch, standings, stretches
+from broadcast.areas.spans import AreaInterval, Interval, area_intervals, intervals
 from broadcast.areas.tree import DAY
 from broadcast.areas.units import load_lineage, require_unit
 from broadcast.kit.clock import LOCAL
@@ -27,7 +27,7 @@ class Days(NamedTuple):
 
 
 ByDays = Mapping[Days, Collection[T]]
-"""What holds on which days; days may overlap."""
+"""Members by the days on which they hold; days may overlap."""
 
 
 def days_of(since: datetime, until: datetime) -> Days:
@@ -69,27 +69,31 @@ def heard_by(found: Mapping[Days, set[int]], cluster_id: Any, at: Any) -> sa.Col
     )
 
 
-async def area_over(session: AsyncSession, field: str, code: str, days: Days) -> list[Standing]:
-    """What an area comes to on every day of a span.
+async def area_over(
+    session: AsyncSession, field: str, code: str, days: Days
+) -> list[AreaInterval]:
+    """The units that stand for an area on every day of a span.
 
     Raises:
         InvalidInput: It is a unit on no day of the span; `field` is named.
     """
-    found = standings(await load_lineage(session), code, *days)
+    found = area_intervals(await load_lineage(session), code, *days)
     if not found:
         await require_unit(session, field, code, days.last_on)
     return found
 
 
-async def clusters_over(session: AsyncSession, found: Iterable[Standing]) -> dict[Days, set[int]]:
+async def clusters_over(
+    session: AsyncSession, found: Iterable[AreaInterval]
+) -> dict[Days, set[int]]:
     """Ids of the clusters with telemetry that hear an area, by days: as `clusters_serving`."""
     rows = await _served(session)
     clusters: dict[Days, set[int]] = {}
-    for standing in found:
-        chains = _chains(standing.stretch, {row.village_code for row in rows})
+    for each in found:
+        chains = _chains(each.interval, {row.village_code for row in rows})
         for row in rows:
-            days = _common(standing.stretch, row.first_on, row.last_on)
-            if days is not None and not standing.units.isdisjoint(chains[row.village_code]):
+            days = _common(each.interval, row.first_on, row.last_on)
+            if days is not None and not each.units.isdisjoint(chains[row.village_code]):
                 clusters.setdefault(days, set()).add(row.cluster_id)
     return clusters
 
@@ -100,10 +104,10 @@ async def followed_over(
     """Areas whose documents a device on a cluster follows, by days: as `followed_areas`."""
     rows = await _served(session, cluster_id)
     areas: dict[Days, set[str]] = {}
-    for stretch in stretches(await load_lineage(session), *days):
-        chains = _chains(stretch, {row.village_code for row in rows})
+    for interval in intervals(await load_lineage(session), *days):
+        chains = _chains(interval, {row.village_code for row in rows})
         for row in rows:
-            common = _common(stretch, row.first_on, row.last_on)
+            common = _common(interval, row.first_on, row.last_on)
             if common is not None:
                 areas.setdefault(common, set()).update(chains[row.village_code])
     return areas
@@ -130,14 +134,17 @@ async def _served(session: AsyncSession, cluster_id: int | None = None) -> list[
     return list(await session.execute(statement))
 
 
-def _common(stretch: Stretch, first_on: date, last_on: date) -> Days | None:
-    days = Days(max(stretch.first_on, first_on), min(stretch.last_on, last_on))
+def _common(interval: Interval, first_on: date, last_on: date) -> Days | None:
+    days = Days(max(interval.first_on, first_on), min(interval.last_on, last_on))
     return days if days.first_on <= days.last_on else None
 
 
-def _chains(stretch: Stretch, villages: Iterable[str]) -> dict[str, set[str]]:
+def _chains(interval: Interval, villages: Iterable[str]) -> dict[str, set[str]]:
     """Codes of each village and of all that is certain above it."""
     return {
-        code: {code, *(unit.code for unit in stretch.lineage.standing(code, stretch.first_on))}
+        code: {
+            code,
+            *(unit.code for unit in interval.lineage.certain_chain(code, interval.first_on)),
+        }
         for code in villages
     }

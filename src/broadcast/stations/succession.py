@@ -65,7 +65,7 @@ class Undecided(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a merger does to the stations."""
+    """Changes that a merger makes to the stations."""
 
     successions: list[Succession]
     undecided: list[Undecided]

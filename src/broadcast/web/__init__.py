@@ -1,1 +1,1 @@
-"""What every REST answer and page has in common."""
+"""Parts that all REST answers and pages share."""

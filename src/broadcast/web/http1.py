@@ -46,7 +46,7 @@ SECURITY_HEADERS = {
 
 
 class Refusal(NamedTuple):
-    """Why no route is asked."""
+    """Reasons for which a request reaches no route."""
 
     status: HTTPStatus
     reason: str
@@ -114,7 +114,7 @@ _LENGTH = re.compile(rb"\d{1,15}")
 
 
 def check_head(received: bytes) -> Refusal | None:
-    """What is wrong with the beginning of a request, as far as it has come."""
+    """Fault in the beginning of a request, as far as it has come."""
     head, complete, _ = received.partition(_END)
     if len(head) > HEAD_BYTES:
         return Refusal(

@@ -23,7 +23,7 @@ KEEP = timedelta(days=2)
 
 
 class Created(NamedTuple):
-    """What a creation answers: where the new thing is, and what it looks like."""
+    """Answer to a creation: address and representation of the new thing."""
 
     location: str
     representation: BaseModel

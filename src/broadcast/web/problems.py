@@ -142,7 +142,7 @@ moment out of range. The rest of class 22, such as a division by zero, is a bug 
 
 
 def of_database(error: Exception) -> BroadcastError | None:
-    """What is said of an error of the database or of the way to it; None when it is our bug.
+    """Problem for an error of the database or of the way to it; None when it is our bug.
 
     While connecting, asyncpg's own errors come as they are.
     """
@@ -172,7 +172,7 @@ _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def of_system(error: OSError) -> BroadcastError:
-    """What is said of an error of the operating system.
+    """Problem for an error of the operating system.
 
     Files that a request touches lie in `content_dir`; every other one is a socket to the database.
     """
@@ -189,7 +189,7 @@ def of_system(error: OSError) -> BroadcastError:
 
 
 def bug(error: Exception) -> BroadcastError:
-    """What is said of an error that nobody foresaw; the log has the rest."""
+    """Problem for an error that nobody foresaw; the log has the rest."""
     log.error("web.request.failed", exc_info=error)
     return BroadcastError("Máy chủ gặp lỗi; đã ghi lại để xử lý. Nếu gặp lại, hãy báo quản trị.")
 
@@ -250,7 +250,7 @@ def install(app: FastAPI) -> None:
 
 
 def _install_outages(app: FastAPI) -> None:
-    """What is said of the database and of the machine."""
+    """Install the answers for the database and the machine."""
 
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(asyncpg.PostgresError)
@@ -280,4 +280,4 @@ PROBLEM_RESPONSE: dict[str, Any] = {
     "description": "RFC 9457",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-"""What the description of every route says of its errors."""
+"""Description of errors that every route shares."""

@@ -1,4 +1,4 @@
-"""What a request says before any rule of ours sees it: names of its parameters, and its body."""
+"""Checks of a request before any rule of ours sees it: names of its parameters, and its body."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ JSON_SECONDS, FORM_SECONDS = 20.0, 300.0
 
 
 class Parameter(NamedTuple):
-    """What a query or a form may say under one name."""
+    """A parameter of a query or a form."""
 
     is_list: bool
     written: re.Pattern[str] | None
-    """How its value is written, where pydantic would take more than the description says."""
+    """Pattern of its value, where pydantic would take more than the description says."""
     said: str
 
 

@@ -1,4 +1,4 @@
-"""What every REST resource has in common.
+"""Parts that all REST resources share.
 
 Headers, one transaction per request, cursor paging and entity tags (RFC 9110 §8.8.3, §13.1).
 """
@@ -65,10 +65,10 @@ class Answers:
         try:
             await self.app(scope, receive, answering)
         except Exception as error:
-            told = problems.problem(problems.bug(error))
+            answer = problems.problem(problems.bug(error))
             if has_begun:
                 raise
-            await told(scope, receive, answering)
+            await answer(scope, receive, answering)
 
 
 def _with_defaults(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -122,7 +122,7 @@ T = TypeVar("T")
 
 
 class Body(BaseModel):
-    """What a request says in JSON; a field that there is not is refused, not ignored."""
+    """JSON body of a request; an unknown field is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -152,7 +152,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class Paging(NamedTuple):
-    """Where a page begins and how long it is."""
+    """Begin and length of a page."""
 
     cursor: str | None
     limit: int
