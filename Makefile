@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate quick test floors install-test chaos check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated bench golden lock clean
 
 ##@ Start
 
@@ -93,6 +93,10 @@ generated: setup ## generated files say what the code says
 
 bench: setup ## benchmarks against the bare limits of this machine; ONLY=ingest for one
 	$(BIN)/python -m benchmarks $(ONLY)
+
+migration: setup ## a revision from the difference of models and schema; m="clusters: colour"
+	$(if $(m),,$(error say what changes: make migration m="clusters: colour of the box"))
+	$(BIN)/python -m migrations.new "$(m)"
 
 golden: setup ## sign the golden payloads of the wire and renew its documents
 	$(BIN)/python -m tests.wire.payloads

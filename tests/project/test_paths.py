@@ -1,0 +1,39 @@
+"""Files that the documents name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def there(path: str) -> bool:
+    return any((folder / path).exists() for folder in (ROOT, ROOT / "src/broadcast"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tests_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w./-]+)", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not there(path)] == []
+
+
+def test_where_to_put_things_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.-]+/[\w./-]*)`", page)
+    assert len(named) > 20
+    assert [path for path in named if not there(path)] == []
+
+
+def test_commands_of_the_page_are_targets_of_make() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = (*PAGES, ROOT / "CONTRIBUTING.md")
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))
+    }
+    assert named <= targets
