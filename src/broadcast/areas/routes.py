@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
-import sqlalchemy as sa
 from fastapi import File, Form, Query, Response, UploadFile
 
 from broadcast.accounts.auth import Admin, CallerDep
 from broadcast.accounts.routing import Router
-from broadcast.areas import imports, units, villages
-from broadcast.areas.model import Area, Level
-from broadcast.areas.placement import Registered
+from broadcast.areas import imports, lookup, villages
+from broadcast.areas.model import Level
 from broadcast.areas.schemas import (
-    ActOut,
     AreaDetailOut,
     AreaOut,
     LineageOut,
-    SuccessorOut,
     UnplacedOut,
     VillageIn,
     VillageOut,
 )
-from broadcast.areas.tree import Lineage, Successor
 from broadcast.kit import clock
-from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
 from broadcast.web.fields import AsOf, DryRun
 from broadcast.web.files import received
-from broadcast.web.rest import Page, PageQuery, Session, paged
+from broadcast.web.rest import Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["areas"])
 
@@ -48,11 +42,7 @@ async def list_areas(
 ) -> Page[AreaOut]:
     """The units of a day by code; `under` lists what lies in a unit, at any depth."""
     on = as_of or clock.today()
-    if under is not None:
-        await units.require_unit(session, "under", under, on)
-    statement = units.units_statement(on, level=level, under=under)
-    rows, following = await paged(session, statement, [Area.code], paging)
-    return Page(items=[AreaOut.model_validate(row) for row in rows], next=following)
+    return await lookup.list_areas(session, paging, on, level=level, under=under)
 
 
 @router.get("/areas/{code}", summary="Một đơn vị, các cấp trên và số đơn vị bên dưới")
@@ -60,20 +50,7 @@ async def show_area(
     session: Session, caller: CallerDep, code: str, as_of: AsOf = None
 ) -> AreaDetailOut:
     """A unit of a day. For one that is no more, 404 names those that replaced it."""
-    on = as_of or clock.today()
-    tree = await units.load_tree(session, on)
-    if code not in tree:
-        detail, codes = units.missing(await units.load_lineage(session), code, on)
-        raise NotFound(detail, replaced_by=codes)
-    unit, *above = tree.chain(code)
-    below = tree.under(code)
-    return AreaDetailOut(
-        **unit._asdict(),
-        chain=[AreaOut.model_validate(each) for each in above],
-        counts={
-            level: count for level in Level if (count := sum(u.level is level for u in below))
-        },
-    )
+    return await lookup.show_area(session, code, as_of or clock.today())
 
 
 @router.get("/areas/{code}/lineage", summary="Nguồn gốc và đơn vị kế thừa")
@@ -90,38 +67,13 @@ async def show_lineage(
     Origins are units of `since` (the first day on record), successors of `until` (today).
     """
     today = clock.today()
-    lineage = await units.load_lineage(session)
-    unit = lineage.last(code, as_of or today)
-    if unit is None:
-        raise NotFound(units.missing(lineage, code, as_of or today)[0])
-    on = min(as_of or today, unit.valid_to or date.max)
-    origins_on = min(since or lineage.first_day, on)
-    successors_on = max(until or today, on)
-    return LineageOut(
-        unit=AreaOut.model_validate(unit),
-        origins_on=origins_on,
-        origins=_successors(lineage, lineage.origins(code, on, origins_on), origins_on),
-        successors_on=successors_on,
-        successors=_successors(
-            lineage, lineage.successors(code, on, successors_on), successors_on
-        ),
-        acts=[ActOut(**step._asdict()) for step in lineage.acts(code)],
-    )
-
-
-def _successors(lineage: Lineage, found: list[Successor], on: date) -> list[SuccessorOut]:
-    tree = lineage.tree_on(on)
-    return [SuccessorOut(code=s.code, name=tree[s.code].name, part=s.part) for s in found]
+    return await lookup.show_lineage(session, code, as_of or today, since, until or today)
 
 
 @router.get("/areas/{code}/history", summary="Các tên và đơn vị cấp trên của một mã qua thời gian")
 async def show_history(session: Session, caller: CallerDep, code: str) -> list[AreaOut]:
     """All units that ever had this code, oldest first."""
-    statement = sa.select(Area).where(Area.code == code).order_by(Area.valid_from)
-    rows = (await session.scalars(statement)).all()
-    if not rows:
-        raise NotFound(f"Không có đơn vị nào mang mã “{code}”.")
-    return [AreaOut.model_validate(row) for row in rows]
+    return await lookup.show_history(session, code)
 
 
 @router.post("/areas/import", summary="Nhập areas.csv và lineage.csv")
@@ -184,19 +136,13 @@ async def list_unplaced(
 @router.get("/villages/{code}", summary="Các dòng của một thôn trong sổ")
 async def show_register(session: Session, caller: CallerDep, code: str) -> list[VillageOut]:
     """Rows of one village, oldest first. Where it lies on each day: `/areas/{code}/history`."""
-    rows = sorted(await villages.load_register(session, [code]))
-    if not rows:
-        raise NotFound(f"Sổ thôn không có mã “{code}”.")
-    return [VillageOut(**row._asdict()) for row in rows]
+    return await villages.list_rows(session, code)
 
 
 @router.get("/villages/{code}/{valid_from}", summary="Một dòng của sổ thôn")
 async def show_row(session: Session, caller: CallerDep, code: str, valid_from: Day) -> VillageOut:
     """One row of the register."""
-    for row in await villages.load_register(session, [code]):
-        if row.valid_from == valid_from:
-            return VillageOut(**row._asdict())
-    raise NotFound(f"Sổ thôn không có dòng {code} từ ngày {valid_from}.")
+    return await villages.show_row(session, code, valid_from)
 
 
 @router.put("/villages/{code}/{valid_from}", summary="Xếp thôn vào xã từ một ngày")
@@ -208,14 +154,11 @@ async def put_row(
     body: VillageIn,
 ) -> VillageOut:
     """State where a village lies from a day on, new or in place of the row from that day."""
-    row = Registered(code=code, valid_from=valid_from, **body.model_dump())
-    await villages.register(session, row)
-    return VillageOut(**row._asdict())
+    return await villages.put_row(session, code, valid_from, body)
 
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")
 async def delete_row(session: Session, caller: Admin, code: str, valid_from: Day) -> Response:
     """Remove a row; the row before it holds again."""
-    await show_row(session, caller, code, valid_from)
     await villages.withdraw(session, code, valid_from)
     return Response(status_code=204)

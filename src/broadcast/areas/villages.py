@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import placement, records
 from broadcast.areas.model import Area, Level, RegisteredVillage
 from broadcast.areas.placement import Registered, Unplaced
-from broadcast.areas.schemas import VillageRow, village_code
+from broadcast.areas.schemas import VillageIn, VillageOut, VillageRow, village_code
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Unit
 from broadcast.areas.units import COLUMNS, load_lineage, missing
@@ -86,6 +86,47 @@ def _refuse_similar(
                 errors.add(file.name, row.number, "code", error.reason)
 
 
+async def list_rows(session: AsyncSession, code: str) -> list[VillageOut]:
+    """Rows of one village, oldest first.
+
+    Raises:
+        NotFound: There is none.
+    """
+    rows = sorted(await load_register(session, [code]))
+    if not rows:
+        raise NotFound(f"Sổ thôn không có mã “{code}”.")
+    return [VillageOut(**row._asdict()) for row in rows]
+
+
+async def show_row(session: AsyncSession, code: str, valid_from: date) -> VillageOut:
+    """One row of the register.
+
+    Raises:
+        NotFound: There is no such row.
+    """
+    for row in await load_register(session, [code]):
+        if row.valid_from == valid_from:
+            return VillageOut(**row._asdict())
+    raise _no_row(code, valid_from)
+
+
+def _no_row(code: str, valid_from: date) -> NotFound:
+    return NotFound(f"Sổ thôn không có dòng {code} từ ngày {valid_from}.")
+
+
+async def put_row(
+    session: AsyncSession, code: str, valid_from: date, body: VillageIn
+) -> VillageOut:
+    """Store a row of the register.
+
+    Raises:
+        InvalidInput: As `register`.
+    """
+    row = Registered(code=code, valid_from=valid_from, **body.model_dump())
+    await register(session, row)
+    return VillageOut(**row._asdict())
+
+
 async def register(session: AsyncSession, row: Registered) -> None:
     """Store one row of the register, in place of one from the same day.
 
@@ -120,7 +161,7 @@ async def withdraw(session: AsyncSession, code: str, valid_from: date) -> None:
     stored = await load_register(session, [code])
     wanted = [row for row in stored if row.valid_from != valid_from]
     if len(wanted) == len(stored):
-        raise NotFound(f"Sổ thôn không có dòng {code} từ ngày {valid_from}.")
+        raise _no_row(code, valid_from)
     await _change(session, code, stored, wanted)
 
 
