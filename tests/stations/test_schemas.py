@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
+from broadcast.areas.imports import AREAS, LINEAGE
 from broadcast.areas.model import RegisteredVillage
 from broadcast.areas.schemas import VillageIn
+from broadcast.areas.villages import VILLAGES
 from broadcast.clusters.schemas import ClusterOut
 from broadcast.devices.imports import DEVICES
 from broadcast.devices.model import Device
@@ -53,6 +57,17 @@ def test_every_field_is_in_the_file_and_in_the_answer() -> None:
     assert set(PlantIn.model_fields) <= by_kind["plants"]
     assert set(BaselineIn.model_fields) <= by_kind["baseline"]
     assert set(DeviceIn.model_fields) <= set(DEVICES.names)
+
+
+def test_the_documentation_lists_the_columns_of_every_file() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "areas.md").read_text()
+    listed = dict(re.findall(r"^\| (\w+)\.csv \| (.*?) \|", text, re.MULTILINE))
+    sheets_ = [AREAS, LINEAGE, VILLAGES, *(kind.sheet for kind in KINDS), DEVICES]
+    assert listed.keys() == {sheet.kind for sheet in sheets_}
+    for sheet in sheets_:
+        plain = re.sub(r" \(.*?\)", "", listed[sheet.kind])
+        columns = {name.strip("*"): not name.startswith("*") for name in plain.split(", ")}
+        assert columns == {column.name: column.required for column in sheet.columns}, sheet.kind
 
 
 class Painted(ClusterRow):

@@ -25,8 +25,8 @@ from broadcast.web.rest import engine
 LONGEST_PERSON = 100
 
 OPEN = {
-    "/healthz": "asked by whoever restarts the process; says that it lives, and nothing else",
-    "/readyz": "asked by proxies and start scripts without a token; speaks of no place or person",
+    "/healthz": "for the supervisor of the process; says that it lives, and nothing else",
+    "/readyz": "for proxies and start scripts without a token; speaks of no place or person",
     "/content/{sha256}": "for devices: the hash comes in a signed document, the sound is approved",
     "/openapi.json": "the description of the interface, as it stands in the public source",
     "/docs": "shows that description in a browser, which sends no token before one is entered",

@@ -89,7 +89,7 @@ class RegisteredVillage(Base):
 class Topology(Base):
     """One row that counts changes of areas, plants, clusters, devices and installations.
 
-    Whoever changes them calls `topology.touch`; the dispatcher sees the count grow and
+    Code that changes them calls `topology.touch`; the dispatcher sees the count grow and
     resolves the targets of everything that has not started yet again.
     """
 

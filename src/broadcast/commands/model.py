@@ -58,6 +58,6 @@ class CommandResult(Base):
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(default="")
-    """Which command it was; empty when the device does not say."""
+    """Kind of the command; empty when the device does not say."""
     heard: Mapped[str] = mapped_column(default="")
     """Of a self-test: what noticed its tone; empty for nothing."""

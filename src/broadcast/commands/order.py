@@ -31,7 +31,7 @@ async def order(
     quiet_hours: QuietHours,
     now: datetime,
 ) -> Command:
-    """A new command, to be signed and published by whoever dispatches.
+    """A new command; the dispatcher signs and publishes it.
 
     Args:
         session: Transaction.

@@ -41,7 +41,7 @@ class KnownSerials:
             self._keep(plate)
 
     def admit(self, plate: Plate, before: Plate | None = None) -> None:
-        """Take up a device, new or changed; one whose plate stays as it was is not asked about.
+        """Add a device, new or changed; one whose plate stays as it was is not checked.
 
         Args:
             plate: What is to be stored.

@@ -107,7 +107,7 @@ class KnownCodes:
         self._by_likeness = {likeness(code): code for code in codes}
 
     def admit(self, code: str) -> None:
-        """Take up a new code.
+        """Add a new code.
 
         Raises:
             InvalidInput: A spreadsheet has changed it, or it resembles one in use (`similar`).

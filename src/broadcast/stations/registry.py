@@ -42,7 +42,7 @@ class Registry:
     """All codes when a cluster is wanted that is not registered, else none."""
 
     def __post_init__(self) -> None:
-        """Take up the codes in use."""
+        """Collect the codes in use."""
         self.station_codes = KnownCodes("đài", self.stations)
         self.plant_codes = KnownCodes("hệ thống kỹ thuật", self.plants)
 

@@ -224,7 +224,7 @@ class Connections:
         """Without a request under way, longest first."""
 
     def make_room(self) -> bool:
-        """Whether one more may be opened; closes the one that has been idle longest if need be."""
+        """Tell whether one more may be opened; closes the one idle for longest if need be."""
         if len(self.open) < self.limit:
             return True
         if not self.idle:
@@ -320,7 +320,7 @@ class Protocol(H11Protocol):
         self.transport.close()
 
     def pause_writing(self) -> None:
-        """The peer does not read: wait, but not for ever."""
+        """The peer does not read: wait, but not indefinitely."""
         super().pause_writing()
         self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
@@ -332,4 +332,4 @@ class Protocol(H11Protocol):
         super().resume_writing()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: whoever asks for an upgrade may send requests all the same."""
+        """Answer nothing: a client that asks for an upgrade may send requests all the same."""

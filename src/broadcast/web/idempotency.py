@@ -19,7 +19,7 @@ from broadcast.web.idempotency_keys import IdempotencyKey
 from broadcast.web.rest import as_json
 
 KEEP = timedelta(days=2)
-"""How long an answer is kept for whoever asks again."""
+"""Time for which an answer is kept for a repeated request."""
 
 
 class Created(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which path of the description an address is: the one with the fewest parameters that fits.
+"""Finding the path of an address: of those that fit, the one with the fewest parameters.
 
 `/schedules/preview` is no schedule named `preview`, whatever the method.
 """

@@ -51,7 +51,7 @@ async def check(request: Request) -> None:
     path = readable(request, above=request.method == "POST")
     status, tag = (404, "") if path is None else await _look(request, path)
     if status not in {200, 404}:
-        return  # whoever may not read it, is told so by the route
+        return  # the route refuses a caller who may not read it
     request.state.is_conditional = True
     if match is not None and (status == 404 or not listed(match, tag, weakly=False)):
         if status == 404:

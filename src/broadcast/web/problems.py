@@ -40,7 +40,7 @@ PROBLEMS = Counter("broadcast_problems", "Requests answered with a problem", ["s
 PROBLEM_TYPE = "urn:broadcast:problem:"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 10
-"""After which whoever was told that something is away may ask again."""
+"""Time after which a client may try again when something is away."""
 
 
 class Problem(BaseModel):

@@ -31,7 +31,7 @@ def install(app: FastAPI) -> None:
     """Give an application the answers and the middleware of this package."""
     problems.install(app)
     app.add_middleware(EntityTags)
-    app.add_middleware(Answers)
+    app.add_middleware(ResponseDefaults)
 
 
 _DOCS = (
@@ -42,8 +42,8 @@ _DOCS = (
 """Content-Security-Policy of `/docs`, the only page."""
 
 
-class Answers:
-    """Sees to it that every answer has its headers, and that a bug has an answer."""
+class ResponseDefaults:
+    """Adds headers that every response has, and answers when a route raises."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
