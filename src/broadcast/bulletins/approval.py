@@ -57,7 +57,7 @@ _AUTHORS = frozenset((Role.BROADCASTER, Role.APPROVER, Role.ADMIN))
 
 
 def allowed(state: RevisionState, *, is_prepared: bool = True) -> list[Action]:
-    """Actions that the state permits, whoever asks; without its sound only the withdrawal.
+    """Actions that the state permits, of any role; without its sound only the withdrawal.
 
     >>> [action.value for action in allowed(RevisionState.SUBMITTED)]
     ['approve', 'return', 'withdraw']

@@ -61,7 +61,7 @@ class Bulletin(Base):
 class Preparation(Base):
     """The work of making a source ready for air: a row of the queue, one per content and settings.
 
-    Whoever works on it holds it until `locked_until`; after that somebody else may take it.
+    A worker has it until `locked_until`; after that another one may take it.
     """
 
     __tablename__ = "preparations"
@@ -82,7 +82,7 @@ class Preparation(Base):
     text: Mapped[str | None]
     """The script that is read aloud."""
     settings: Mapped[dict[str, Any]]
-    """`config.Audio` of the moment in which it was asked for."""
+    """`config.Audio` of the moment in which it was requested."""
     priority: Mapped[int] = mapped_column(sa.SmallInteger)
     """The highest of all bulletins that wait for it: 2 emergency, 1 priority, 0 normal."""
     state: Mapped[PreparationState] = mapped_column(

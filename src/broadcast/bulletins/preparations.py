@@ -64,9 +64,9 @@ class Source:
 
 def content_key(source: Source, settings: config.Audio) -> str:
     """SHA-256 of all that decides what comes out."""
-    said = settings.model_dump(mode="json", exclude=LIMITS)
+    relevant = settings.model_dump(mode="json", exclude=LIMITS)
     kind = "text" if source.file is None else "file"
-    whole = json.dumps([VERSION, kind, source.sha256, said], sort_keys=True)
+    whole = json.dumps([VERSION, kind, source.sha256, relevant], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

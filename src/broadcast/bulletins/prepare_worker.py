@@ -34,7 +34,7 @@ log = structlog.get_logger()
 WORKING = Gauge("broadcast_preparations_working", "Preparations under way in this process")
 
 ROLE = "prepare"
-"""Name under which whoever prepares reports; several machines may, and each says that one does."""
+"""Name of the role in `role_states`; several machines may have it, and each reports for all."""
 
 POLL_SECONDS = 2.0
 """NOTIFY wakes at once; this is how late a lost one, an expired lease or a retry is noticed."""
@@ -49,7 +49,7 @@ CLEAR_SECONDS = 600.0
 
 
 async def run(engine: AsyncEngine, settings: config.Settings) -> None:
-    """Prepare whatever is asked for, until cancelled; what is under way is then left to others."""
+    """Process the queue until cancelled; work under way is then left to other workers."""
     worker = _Worker(engine, settings)
     await until_one_ends(roles.report(engine, ROLE, lambda: worker.trouble), worker.run())
 
@@ -184,7 +184,7 @@ class _Worker:
 
     async def _run(self, row: Preparation, child: Child, settings: config.Audio) -> Prepared:
         if row.attempts_count > preparations.MOST_ATTEMPTS:
-            # Whoever tried was killed each time, perhaps for want of memory.
+            # Each worker that tried was killed, perhaps for want of memory.
             raise BroadcastError("Máy chủ bị ngắt mỗi lần chuẩn bị tệp này. Hãy báo quản trị.")
         if row.source_file is None:
             return await child.prepare_text(row.text or "", self._content_dir, settings)
@@ -194,7 +194,7 @@ class _Worker:
         return await child.prepare_upload(source, self._content_dir, settings)
 
     def _settings(self, row: Preparation) -> config.Audio:
-        """Settings of when it was asked for, with the limits of this process."""
+        """Return the settings of its row, with the limits of this process."""
         limits = self._audio.model_dump(include=preparations.LIMITS)
         return config.Audio.model_validate(row.settings | limits)
 

@@ -2,7 +2,7 @@
 
 A schedule names one revision. It may be compiled into a programme only while that revision is
 `approved`: an occurrence whose revision is no longer approved is cancelled with the reason
-`withdrawn` by whoever compiles it (`approved_renditions` answers for many at once). This feature
+`withdrawn` by the dispatcher (`approved_renditions` answers for many at once). This feature
 knows no schedules and changes none.
 """
 

@@ -77,7 +77,7 @@ class _Job(BaseModel):
 
 
 class _Refusal(BaseModel):
-    """An error that the person who asked can understand."""
+    """An error in words for the author."""
 
     is_input: bool
     is_disk_full: bool = False
@@ -217,14 +217,14 @@ class Child:
                 if self._left_seconds is not None:  # paused before it began
                     self._left_seconds = None
                     self.pause()
-                said, complained = await self._converse(process, job.model_dump_json().encode())
+                outcome, stderr = await self._converse(process, job.model_dump_json().encode())
         except TimeoutError:
             raise InvalidInput(field, _TOO_HEAVY) from None
         finally:
             if process.returncode is None:
                 self._signal(signal.SIGKILL)
                 await process.wait()
-        return _judge(field, process.returncode or 0, said, complained)
+        return _judge(field, process.returncode or 0, outcome, stderr)
 
     async def _converse(
         self, process: asyncio.subprocess.Process, job: bytes
@@ -236,18 +236,18 @@ class Child:
         with suppress(BrokenPipeError, ConnectionResetError):
             process.stdin.write(job)
             process.stdin.close()
-        said = _Outcome()
+        outcome = _Outcome()
         try:
             async for line in process.stdout:
-                said = _Outcome.model_validate_json(line)
-                self.percent = said.percent
+                outcome = _Outcome.model_validate_json(line)
+                self.percent = outcome.percent
                 if not self._is_ready:
                     # Not before it has made sure that it dies with us.
                     self._is_ready = True
                     if self._left_seconds is not None:
                         self._signal(signal.SIGSTOP)
             await process.wait()
-            return said, await complaints
+            return outcome, await complaints
         finally:
             complaints.cancel()
 
@@ -262,7 +262,7 @@ async def prepare_text(text: str, content_dir: Path, settings: config.Audio) -> 
     return await Child().prepare_text(text, content_dir, settings)
 
 
-def _judge(field: Field, returncode: int, said: _Outcome, complained: bytes) -> Prepared:
+def _judge(field: Field, returncode: int, outcome: _Outcome, stderr: bytes) -> Prepared:
     """Return the result, or raise the error that the end of the child means."""
     if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise InvalidInput(field, _TOO_HEAVY)
@@ -273,13 +273,13 @@ def _judge(field: Field, returncode: int, said: _Outcome, complained: bytes) -> 
             "bulletins.audio.failed",
             field=field,
             returncode=returncode,
-            stderr=complained[-2000:].decode(errors="replace"),
+            stderr=stderr[-2000:].decode(errors="replace"),
         )
         raise BroadcastError(
             "Không chuẩn bị được âm thanh do lỗi của máy chủ, đã ghi nhật ký. Hãy báo quản trị."
         )
-    if said.refusal:
-        refused = said.refusal
+    if outcome.refusal:
+        refused = outcome.refusal
         if refused.is_disk_full:
             raise DiskFull(refused.detail)
         raise (
@@ -287,9 +287,9 @@ def _judge(field: Field, returncode: int, said: _Outcome, complained: bytes) -> 
             if refused.is_input
             else Unavailable(refused.detail, **refused.extra)
         )
-    if said.prepared is None:
+    if outcome.prepared is None:
         raise BroadcastError("Bộ chuẩn bị âm thanh không trả lời.")
-    return said.prepared
+    return outcome.prepared
 
 
 _TOO_HEAVY = "Xử lý quá lâu hoặc quá nặng. Hãy xuất lại thành MP3 hoặc WAV, hoặc chia nhỏ bản tin."

@@ -1,8 +1,8 @@
 """Files that are only there while somebody works on them, and the uploads that wait for it.
 
-Whoever works on a file or folder holds a lock on it (flock), which ends with its process however
-that ends. So what a killed process has left can be told from what is in use, without guessing by
-age.
+A process locks the file or folder that it works on (flock); the lock ends with the
+process, however that ends. So leftovers of a killed process are told from what is in use without
+guessing by age.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ transaction is over. Left as it is, it could be taken before."""
 async def mark_configs_dirty(session: AsyncSession, now: datetime) -> None:
     """Have the config of every device compiled again.
 
-    A retired one is told to follow nothing, as long as its last config holds.
+    The config of a retired one names no areas, as long as its last config is valid.
     """
     enrolled = sa.or_(Device.retired_at.is_(None), Device.retired_at > now - rule.CONFIG_VALID)
     codes = await session.scalars(sa.select(Device.code).where(enrolled))
@@ -403,7 +403,7 @@ async def _programmes(
 
 
 OVERFULL = "overfull"
-"""Step under which scopes are recorded whose programme does not hold all that it should."""
+"""Step under which scopes are recorded whose programme is not complete."""
 
 
 class Overfull(Exception):

@@ -51,11 +51,11 @@ def create_keys(settings: config.Keys) -> list[Path]:
     Returns:
         Files that were made.
     """
-    wanted: list[tuple[Path, Use]] = [
+    expected: list[tuple[Path, Use]] = [
         (settings.programme_file, "programme"),
         (settings.alert_file, "alert"),
     ]
-    return [path for path, use in wanted if _create(path, use)]
+    return [path for path, use in expected if _create(path, use)]
 
 
 _RESTORE = (

@@ -138,11 +138,11 @@ async def change(
     if "targets" in columns:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
-    asked = rule_of(schedule), schedule.starts_at
-    old = asked if stored is None else stored
-    new = rule_edits.carry_bounds(old, asked, LOCAL)
+    requested = rule_of(schedule), schedule.starts_at
+    old = requested if stored is None else stored
+    new = rule_edits.carry_bounds(old, requested, LOCAL)
     schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
-    excepted, said = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
+    excepted, warnings = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
     schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
     await session.flush()
     plan = await planning.plan(session, schedule, revision, rules, now, excepted)
@@ -150,7 +150,7 @@ async def change(
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.person)
-    return plan._replace(warnings=[*plan.warnings, *said])
+    return plan._replace(warnings=[*plan.warnings, *warnings])
 
 
 async def split(
@@ -169,7 +169,7 @@ async def split(
         schedule: What to divide.
         at: The change begins with the first start at or after it.
         columns: Different from then on.
-        caller: Who asks.
+        caller: The person who changes it.
         rules: Quiet hours and the horizon.
         now: Present.
 
@@ -192,10 +192,10 @@ async def split(
     head, tail = rule_edits.split(rule, schedule.starts_at, cut, LOCAL)
     if head is None:
         return schedule, await change(session, schedule, columns, caller, rules, now)
-    asked = rrule.parse(columns["rrule"], LOCAL) if columns.get("rrule") else None
-    if asked is not None and asked.count is not None and asked.count == rule.count:
+    requested = rrule.parse(columns["rrule"], LOCAL) if columns.get("rrule") else None
+    if requested is not None and requested.count is not None and requested.count == rule.count:
         # The number of the whole, sent back as it was, is meant to end when the whole did.
-        columns = {**columns, "rrule": str(replace(asked, count=tail.count))}
+        columns = {**columns, "rrule": str(replace(requested, count=tail.count))}
     copied = sa.inspect(Schedule).columns
     following = Schedule(**{column.key: getattr(schedule, column.key) for column in copied})
     following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)

@@ -55,7 +55,7 @@ async def carry_over(
     """Have the exceptions of a schedule hold for its changed rule.
 
     Returns:
-        The exceptions, and what whoever makes the change might not expect of them.
+        The exceptions, and warnings about what may not be expected of them.
     """
     before = (await exceptions_of(session, [schedule_id]))[schedule_id]
     if old == new:
@@ -81,17 +81,17 @@ def _unexpected(
     ]
     moved = sorted(at for at in before.values() if at is not None and at > now)
     lost = [at for at in moved if at not in after.values()]
-    said = []
+    warnings = []
     if silent:
-        said.append(
+        warnings.append(
             f"{_listed(silent)} vẫn bỏ như đã chọn trước đây; muốn phát, hãy lập lịch riêng cho "
             "giờ đó"
         )
     if lost:
-        said.append(
+        warnings.append(
             f"lần phát đã dời sang {_listed(lost)} không còn trong lịch sau khi sửa nên không phát"
         )
-    return said
+    return warnings
 
 
 def _listed(starts: Sequence[datetime]) -> str:

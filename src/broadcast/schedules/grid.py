@@ -134,18 +134,18 @@ def check_quiet(
             )
 
 
-def priority(class_: BulletinClass, wanted: int | None) -> int:
+def priority(class_: BulletinClass, named: int | None) -> int:
     """Priority of a schedule.
 
     Raises:
         InvalidInput: It is above what the class of the bulletin allows.
     """
-    if wanted is None:
+    if named is None:
         return PRIORITIES[class_]
-    if not 0 <= wanted <= HIGHEST[class_]:
+    if not 0 <= named <= HIGHEST[class_]:
         raise InvalidInput(
             "priority",
             f"bản tin mức {class_.value} được ưu tiên từ 0 đến {HIGHEST[class_]}, "
-            f"không phải {wanted}",
+            f"không phải {named}",
         )
-    return wanted
+    return named

@@ -23,7 +23,7 @@ class ScheduleState(StrEnum):
 
 
 class OccurrenceState(StrEnum):
-    """`cancelled` before it sounded; everything else is told by its plays."""
+    """`cancelled` before it sounded; everything else is in its plays."""
 
     PLANNED = "planned"
     CANCELLED = "cancelled"

@@ -1,7 +1,7 @@
 """The other schedules that are read when one is saved, without those that cannot be read.
 
 No row may keep people from their work (docs/decisions/0032): one that a bug or a hand at the
-database has spoilt is left out of the comparison, and whoever saves is told.
+database has spoilt is left out of the comparison, and the person who saves is warned.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Neighbours(NamedTuple):
 
 async def neighbours(session: AsyncSession) -> Neighbours:
     """Active schedules with an approved revision."""
-    # Words that a row of a later release may hold stay unread: they concern nobody else.
+    # Values that a row of a later release may have stay unread: no comparison needs them.
     own = [sa.orm.defer(Schedule.on_preempt), sa.orm.defer(Schedule.state)]
     found = await session.execute(
         sa.select(Schedule, Revision.seconds)

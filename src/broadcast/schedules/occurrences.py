@@ -214,7 +214,7 @@ async def _end(session: AsyncSession, schedule_ids: Collection[UUID], now: datet
             Occurrence.state == OccurrenceState.PLANNED,
         ),
     )
-    # Whoever edits a schedule holds it; by then it may have starts again.
+    # One that is being edited is locked; it may have starts again afterwards.
     for schedule in await session.scalars(idle.with_for_update(skip_locked=True)):
         if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
             schedule.state = ScheduleState.ENDED

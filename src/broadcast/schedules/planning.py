@@ -1,4 +1,4 @@
-"""From a request to a schedule: every check, in the order in which a person can act on it."""
+"""Checks of a schedule that is to be saved, in the order in which a person can act on them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def require_approved_revision(
 ) -> tuple[Bulletin, Revision]:
     """The approved revision that is to go on air: the named one, or the newest approved.
 
-    It stays approved until the transaction ends: whoever withdraws it waits.
+    It stays approved until the transaction ends: a withdrawal waits.
 
     Raises:
         NotFound: There is no such bulletin or revision.

@@ -105,7 +105,7 @@ def days_by_time(
 ) -> Mapping[time, int]:
     """On which of `count` days from `first` on it fires at each time of day, as bits.
 
-    Kept, because whoever saves a schedule compares it with the same others again and again.
+    Cached, because each schedule that is saved is compared with the same others.
     """
     if rule is None:
         walls = iter([wall_time(starts_at, zone)])

@@ -111,7 +111,7 @@ async def move_here(
         session: Open transaction.
         key: The bulletin and the approved revision to go on with.
         earlier: Only schedules of this revision; of every other one by default.
-        caller: Who asks.
+        caller: The person who moves them.
         rules: Quiet hours and the horizon.
         now: Present.
 

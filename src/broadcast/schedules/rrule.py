@@ -126,8 +126,8 @@ def _check_numbers(name: str, text: str) -> None:
     low, high = BOUNDS[name]
     for each in text.split(","):
         if not _NUMBER.fullmatch(each) or not low <= int(each) <= high or (low < 0 == int(each)):
-            said = f"từ {low} đến {high}" + (", trừ 0" if low < 0 else "")
-            raise invalid(f"{name}={text}: cần các số {said}, cách nhau bằng dấu phẩy")
+            accepted = f"từ {low} đến {high}" + (", trừ 0" if low < 0 else "")
+            raise invalid(f"{name}={text}: cần các số {accepted}, cách nhau bằng dấu phẩy")
 
 
 def _check_days(text: str | None, frequency: str) -> None:

@@ -106,7 +106,7 @@ def carry_bounds(
 
     Args:
         old: Rule and first start before the change.
-        new: Rule and first start after it, as asked for.
+        new: Rule and first start after it, as requested.
         zone: Where the wall times are.
 
     Returns:

@@ -44,8 +44,8 @@ class Resolved(NamedTuple):
 
     def digest(self) -> str:
         """Equal for what reaches the same clusters by the same documents."""
-        said = repr((self.scopes, sorted(self.cluster_ids)))
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        whole = repr((self.scopes, sorted(self.cluster_ids)))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 async def check(session: AsyncSession, targets: Targets, on: date) -> None:
@@ -170,11 +170,11 @@ class _Day(NamedTuple):
 
 
 class TargetResolver:
-    """Resolves targets by units, clusters and devices of the days asked for; each read once.
+    """Resolves targets by units, clusters and devices of a day; each day is read once.
 
     Attributes:
         revision: Of the topology it was read from.
-        session: Where days are read that nobody has asked for yet.
+        session: For days that have not been read yet.
     """
 
     def __init__(

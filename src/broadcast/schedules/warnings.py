@@ -41,15 +41,15 @@ def warnings_of(
     rule: Rule | None, starts_at: datetime, first: datetime, reached: Sequence[Reached]
 ) -> list[str]:
     """Return warnings about starts that the rule has not, lost days and missing devices."""
-    said = []
+    warnings = []
     if rule is not None and not recurrence.fires(rule, starts_at, starts_at, LOCAL):
-        said.append(
+        warnings.append(
             f"starts_at không khớp quy tắc lặp; lần phát đầu là "
             f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
         )
     if rule is not None:
         lost = rule_edits.lost_at_the_end(rule, starts_at, LOCAL)
-        said += [
+        warnings += [
             f"UNTIL kết thúc lúc {rule.until:%H:%M} nên ngày cuối {at:%d/%m/%Y} không phát lúc "
             f"{at:%H:%M}; muốn phát cả ngày đó hãy ghi UNTIL={at:%Y%m%d}"
             for at in lost
@@ -57,11 +57,13 @@ def warnings_of(
     for each in reached:
         name = next(iter(each.target.values()))
         if not each.cluster_count:
-            said.append(f"đích “{name}” không có cụm loa nào nhận lịch này")
+            warnings.append(f"đích “{name}” không có cụm loa nào nhận lịch này")
         elif each.with_device_count < each.cluster_count:
             missing = each.cluster_count - each.with_device_count
-            said.append(f"{missing} cụm loa của “{name}” chưa lắp thiết bị nên không phát được")
-    return said
+            warnings.append(
+                f"{missing} cụm loa của “{name}” chưa lắp thiết bị nên không phát được"
+            )
+    return warnings
 
 
 async def warnings_of_revision(session: AsyncSession, revision: Revision) -> list[str]:
