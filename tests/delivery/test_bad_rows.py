@@ -16,7 +16,7 @@ from broadcast.indicators.model import Invalidation, RolledUpDay
 from broadcast.kit import db
 from broadcast.kit.failures import Failure
 from broadcast.programmes import compile as compile_module
-from broadcast.schedules import occurrences
+from broadcast.schedules import cancellation
 from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.upkeep import checks, facts
@@ -234,7 +234,7 @@ async def test_a_step_with_a_bug_starves_no_other_and_is_said(
 
     await world.schedule(await world.bulletin(), {"area": "V1"})
     with monkeypatch.context() as patch:
-        patch.setattr(occurrences, "cancel_unapproved", fail)
+        patch.setattr(cancellation, "cancel_unapproved", fail)
         for _ in range(60):
             await world.turn()
         assert 4 < len(calls) < 9, "tried again less and less often"

@@ -30,7 +30,7 @@ from broadcast.programmes.model import (
     ProgrammeRevision,
     PublishedContent,
 )
-from broadcast.schedules import occurrences
+from broadcast.schedules import cancellation
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
@@ -527,7 +527,7 @@ async def test_a_step_that_fails_stops_no_other_and_is_told_once(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
-        patch.setattr(occurrences, "cancel_unapproved", fail)
+        patch.setattr(cancellation, "cancel_unapproved", fail)
         for _ in range(3):
             await world.turn()
     assert len(world.broker.programme("area/21001").items) == 1

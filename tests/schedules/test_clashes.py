@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import clashes
 from broadcast.schedules.clashes import Series
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Schedule
-from broadcast.schedules.recurrence import DAY, occurrences_between
+from broadcast.schedules.recurrence import occurrences_between
 from broadcast.schedules.rrule import parse
 from tests.schedules.test_recurrence import moments, rules
 

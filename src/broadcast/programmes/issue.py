@@ -6,7 +6,6 @@ dispatchers at once would only do the same work twice.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,28 +17,24 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.bulletins.revisions import approved_renditions
-from broadcast.devices.model import Device, Installation
+from broadcast.devices.model import Device
 from broadcast.kit import failures
 from broadcast.kit.clock import LOCAL
 from broadcast.programmes import compile as rule
-from broadcast.programmes.compile import Carried
+from broadcast.programmes import contents
 from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import DirtyScope, ProgrammeRevision
 from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
-from broadcast.schedules.starts import LONGEST
-from broadcast.stations.clusters import followed_areas
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import Audio, Config, Document, Programme, QuietHours
+from broadcast.wire.documents import Audio, Document, Programme
 from broadcast.wire.envelope import kid_of, read_own
 
 log = structlog.get_logger()
 
 ISSUED = Counter("broadcast_documents_issued", "Documents signed and stored", ["kind"])
 
-MINUTE = timedelta(minutes=1)
 
 AT_ONCE = 500
 """Scopes of one transaction: a change of the whole province is seen to progress."""
@@ -174,7 +169,7 @@ async def issue(
     devices = [scope for scope, kind in stored if kind == "config"]
     compiled: list[Document] = [
         *await _programmes(session, scopes, settings, now),
-        *await _configs(session, devices, keys, settings, now),
+        *await contents.configs(session, devices, keys, settings, now),
     ]
     changed = [
         (document, held.revision if held is not None else 0)
@@ -338,70 +333,6 @@ def _occurrences(document: Document) -> str:
     return f"{{{','.join(str(UUID(item.occurrence_id)) for item in items)}}}"
 
 
-async def _programmes(
-    session: AsyncSession, scopes: Collection[str], settings: config.Settings, now: datetime
-) -> list[Document]:
-    if not scopes:
-        return []
-    until = rule.held_until(now, settings.rules.programme_span, LOCAL)
-    rows = list(
-        await session.scalars(
-            sa.select(Occurrence).where(
-                Occurrence.scopes.overlap(list(scopes)),
-                Occurrence.state == OccurrenceState.PLANNED,
-                Occurrence.ends_by > now,
-                Occurrence.starts_at > now - LONGEST,
-                Occurrence.starts_at < until,
-            )
-        )
-    )
-    named = {(row.bulletin_id, row.bulletin_revision) for row in rows}
-    audio = await approved_renditions(session, named)
-    carried: dict[str, list[Carried]] = defaultdict(list)
-    refused: dict[UUID, WireError] = {}
-    for row in rows:
-        key = (row.bulletin_id, row.bulletin_revision)
-        if key not in audio:
-            continue
-        occurrence = Carried(
-            occurrence_id=str(row.id),
-            bulletin_id=str(row.bulletin_id),
-            bulletin_revision=row.bulletin_revision,
-            title=row.title,
-            class_=row.class_,
-            priority=row.priority,
-            on_preempt=row.on_preempt,
-            volume=row.volume,
-            starts_at=row.starts_at,
-            late_limit_seconds=row.late_limit_seconds,
-            ends_by=row.ends_by,
-            audio=tuple(
-                Audio(sha256=r.sha256, bytes=r.size_bytes, seconds=r.seconds, codec=r.codec)
-                for r in audio[key]
-            ),
-        )
-        try:
-            rule.check(occurrence)
-        except WireError as error:
-            refused[row.id] = error
-            continue
-        for scope in row.scopes:
-            carried[scope].append(occurrence)
-    compiled = {scope: rule.items(carried[scope], now, until) for scope in scopes}
-    overfull = {
-        scope: Overfull(len(carried[scope]) - len(items))
-        for scope, items in compiled.items()
-        if len(items) < len(carried[scope])
-    }
-    await _record_failures(
-        session,
-        {ITEMS: {str(row.id) for row in rows}, OVERFULL: set(scopes)},
-        {ITEMS: {str(id_): error for id_, error in refused.items()}, OVERFULL: overfull},
-        now,
-    )
-    return [rule.programme(scope, items, 1, now) for scope, items in compiled.items()]
-
-
 OVERFULL = "overfull"
 """Step under which scopes are recorded whose programme is not complete."""
 
@@ -418,6 +349,23 @@ ITEMS = "items"
 programmes go on."""
 
 
+async def _programmes(
+    session: AsyncSession, scopes: Collection[str], settings: config.Settings, now: datetime
+) -> list[Programme]:
+    """Compile the programmes of these scopes, and record what is not in them."""
+    if not scopes:
+        return []
+    compiled = await contents.programmes(session, scopes, settings, now)
+    overfull = {scope: Overfull(count) for scope, count in compiled.left_over.items()}
+    await _record_failures(
+        session,
+        {ITEMS: compiled.read, OVERFULL: set(scopes)},
+        {ITEMS: compiled.refused, OVERFULL: overfull},
+        now,
+    )
+    return compiled.documents
+
+
 async def _record_failures(
     session: AsyncSession,
     looked_at: Mapping[str, Collection[str]],
@@ -430,45 +378,3 @@ async def _record_failures(
         for name, error in failed[step].items():
             await failures.record(session, step, name, error, now)
         await failures.forget(session, step, known[step] & set(names) - failed[step].keys())
-
-
-async def _configs(
-    session: AsyncSession,
-    scopes: Collection[str],
-    keys: Keys,
-    settings: config.Settings,
-    now: datetime,
-) -> list[Document]:
-    if not scopes:
-        return []
-    codes = [scope.removeprefix("device/") for scope in scopes]
-    is_installed = sa.and_(Installation.device_id == Device.id, Installation.removed_at.is_(None))
-    rows = await session.execute(
-        sa.select(Device, Installation.cluster_id, Installation.installed_at)
-        .outerjoin(Installation, is_installed)
-        .where(Device.code.in_(codes))
-    )
-    devices = rows.all()
-    places = [cluster_id for _, cluster_id, _ in devices if cluster_id is not None]
-    areas = await followed_areas(session, now.astimezone(LOCAL).date(), places)
-    quiet = [
-        QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
-        for begin, until in settings.rules.quiet_hours
-    ]
-    return [
-        Config(
-            scope=f"device/{device.code}",
-            revision=1,
-            issued_at=now,
-            not_after=now,
-            areas=areas.get(cluster_id, []),
-            keys=keys.public(),
-            quiet_hours=quiet,
-            utc_offset_minutes=int((now.astimezone(LOCAL).utcoffset() or timedelta()) / MINUTE),
-            volume=device.volume,
-            alert_volume=device.alert_volume,
-            heartbeat_seconds=settings.rules.heartbeat_seconds,
-            not_before=installed_at,
-        )
-        for device, cluster_id, installed_at in devices
-    ]
