@@ -30,7 +30,7 @@ from broadcast.programmes.model import (
     ProgrammeRevision,
     PublishedContent,
 )
-from broadcast.schedules import cancellation
+from broadcast.schedules import cancellation, occurrences
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
