@@ -289,7 +289,7 @@ async def test_a_day_that_cannot_be_rolled_up_holds_up_no_other(
             days = set(await session.scalars(folded))
         assert len(days) >= 7
         assert bad not in days
-        assert await failed(world) == {("fold", bad.isoformat())}
+        assert await failed(world) == {("rollup", bad.isoformat())}
         for marked in (bad, bad + timedelta(days=1)):
             async with db.transaction(world.engine) as session:
                 session.add(Invalidation(day=marked, cause="x"))
@@ -299,7 +299,7 @@ async def test_a_day_that_cannot_be_rolled_up_holds_up_no_other(
         await world.turn()
         async with db.transaction(world.engine) as session:
             assert list(await session.scalars(sa.select(Invalidation.day))) == [bad]
-        assert ("marks", bad.isoformat()) in await failed(world)
+        assert ("invalidations", bad.isoformat()) in await failed(world)
     for _ in range(4):
         await world.turn(after=timedelta(minutes=3))
     async with db.transaction(world.engine) as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.areas.topology import touch
 from broadcast.delivery import fast_path, outbox
+from broadcast.delivery.mirror import BrokerMirror
 from broadcast.devices import installations
 from broadcast.devices.enrolment import retire
 from broadcast.devices.model import Device, Installation
@@ -38,7 +40,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from tests.delivery.world import KEYS, NOW, PREFIX, World
+from tests.delivery.world import KEYS, NOW, World
 
 
 @pytest.fixture
@@ -336,8 +338,7 @@ async def test_killed_between_any_two_steps_it_ends_in_the_same_documents(
         async def die(_: datetime) -> None:
             raise KeyboardInterrupt
 
-        index = world.dispatcher.steps.index(stop)
-        world.dispatcher.steps[index] = stop._replace(work=die)
+        stop.work = die
         with pytest.raises(KeyboardInterrupt):
             await world.turn()
     world.restart()
@@ -846,10 +847,7 @@ def somebody_publishes(world: World, topic: str, payload: bytes) -> None:
     world.broker.retained[topic] = payload
     if not payload:
         del world.broker.retained[topic]
-    world.dispatcher.heard(f"{PREFIX}/{topic}", payload, stored=False)
-    world.dispatcher._mirror.saw(
-        world.broker.connection, f"{PREFIX}/{topic}", payload, stored=False
-    )
+    world.dispatcher.repair.note(world.broker.message(topic, payload, retain=False))
 
 
 @pytest.mark.parametrize("junk", [b"junk", b"", b"e30.e30.e30"])
@@ -889,9 +887,25 @@ async def test_what_lies_where_documents_do_and_is_none_of_ours_is_removed(world
     assert world.broker.retained == right
 
 
-async def test_what_we_publish_ourselves_is_no_reason_to_compare(world: World) -> None:
+async def test_what_we_publish_ourselves_is_no_reason_to_compare(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(4):
         await world.turn()
+    compared = []
+    repair = BrokerMirror.repair
+
+    async def counted(*arguments: Any) -> Any:
+        compared.append(world.now)
+        return await repair(*arguments)
+
+    monkeypatch.setattr(BrokerMirror, "repair", counted)
     for topic, payload in world.broker.retained.items():
-        world.dispatcher.heard(f"{PREFIX}/{topic}", payload, stored=False)
-    assert not world.dispatcher._overwritten
+        world.dispatcher.repair.note(world.broker.message(topic, payload, retain=False))
+    for _ in range(6):
+        await world.turn()
+    assert compared == []
+    somebody_publishes(world, "device/D-V1/state/config", b"junk")
+    for _ in range(6):
+        await world.turn()
+    assert len(compared) == 1

@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from broadcast import config
 from broadcast.config import Mqtt
 from broadcast.delivery import dispatcher as dispatch
-from broadcast.delivery import leadership
 from broadcast.embedded.broker import Broker
-from broadcast.kit import clock, db
+from broadcast.kit import clock, db, roles
 from broadcast.kit.errors import Unavailable
 from broadcast.kit.locks import Lock
 from broadcast.kit.tasks import until_one_ends
@@ -34,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "FIRST_RETRY", 0.05)
     monkeypatch.setattr(link_module, "LONGEST_RETRY", 0.2)
-    monkeypatch.setattr(leadership, "TRY_SECONDS", 0.05)
+    monkeypatch.setattr(roles, "TRY_SECONDS", 0.05)
     monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.05)
 
 
@@ -82,7 +81,7 @@ async def leaders(engine: AsyncEngine) -> dict[str, int]:
                 "WHERE l.locktype = 'advisory' AND l.classid = :lock AND l.granted "
                 "AND a.datname = current_database()"
             ),
-            {"lock": int(Lock.LEADERSHIP)},
+            {"lock": int(Lock.ROLE)},
         )
         return dict(rows.all())
 
@@ -112,6 +111,20 @@ async def test_one_of_two_leads_until_its_connection_breaks(
                 await connection.execute(sa.text(f"SELECT pg_terminate_backend({backend})"))
             await a_leader(world.engine, other_than=backend)
     assert await leaders(world.engine) == {}
+
+
+async def test_a_single_process_leads_again_when_the_backend_of_its_lock_was_killed(
+    world: World, postgres_dsn: str, mqtt: Mqtt, tmp_path: Path
+) -> None:
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    async with dispatcher(postgres_dsn, mqtt, tmp_path, "alone"):
+        backend = await a_leader(world.engine)
+        for _ in range(3):
+            async with world.engine.begin() as connection:
+                await connection.execute(sa.text(f"SELECT pg_terminate_backend({backend})"))
+            backend = await a_leader(world.engine, other_than=backend)
+        async with listening(mqtt, "area/21001/state/programme", "after") as device:
+            await until(lambda: device.holds(1))
 
 
 async def test_a_leader_that_is_stopped_hands_over_at_once(

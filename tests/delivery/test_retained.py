@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.config import Mqtt
-from broadcast.delivery.retained import NOBODY, Retained
+from broadcast.delivery.retained import NOBODY, RetainedCleanup
 from broadcast.mqtt.link import Link
 from broadcast.telemetry.model import Fault
 from tests.devices.fleet import EIGHT, MINUTE, enrol
@@ -23,12 +23,12 @@ STATE = "ttn/v1/area/51/state/programme"
 
 
 @asynccontextmanager
-async def looking(mqtt: Mqtt) -> AsyncIterator[Retained]:
+async def looking(mqtt: Mqtt, engine: AsyncEngine) -> AsyncIterator[RetainedCleanup]:
     """The server's link, read by somebody who knows its other messages."""
     settings = mqtt.model_copy(update={"client_id": "server"})
     async with Link(settings, subscriptions=[("ttn/v1/area/+/state/+", 0)]) as link:
         await connected(link)
-        retained = Retained(link, "ttn/v1")
+        retained = RetainedCleanup(engine, link, "ttn/v1")
 
         async def read() -> None:
             while True:
@@ -53,7 +53,9 @@ async def still_there(mqtt: Mqtt) -> set[str]:
             return topics
 
 
-async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> None:
+async def test_what_a_device_left_is_removed_whatever_its_name(
+    engine: AsyncEngine, mqtt: Mqtt
+) -> None:
     junk = [f"ttn/v1/device/A/event/{name}" for name in ("heartbeat", "gone", "x" * 60, "a/b/c")]
     junk += [f"ttn/v1/device/B/event/noise{number}" for number in range(500)]
     junk += ["ttn/v1/device/A/command/reboot", "ttn/v1/device/A/command/x/y"]
@@ -61,7 +63,7 @@ async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> No
         await connected(device)
         sends = [device.publish(topic, bytes(1000), retain=True) for topic in junk]
         await asyncio.gather(*sends, device.publish(STATE, b"signed", retain=True))
-        async with looking(mqtt) as retained:
+        async with looking(mqtt, engine) as retained:
             found = await retained.remove()
             assert {code: (left.messages, left.size_bytes) for code, left in found.items()} == {
                 "A": (4, 4000), "B": (500, 500_000), NOBODY: (2, 2000),
@@ -72,19 +74,19 @@ async def test_what_a_device_left_is_removed_whatever_its_name(mqtt: Mqtt) -> No
 
 
 async def test_whoever_left_something_is_named_until_he_leaves_no_more(
-    session: AsyncSession, mqtt: Mqtt
+    engine: AsyncEngine, session: AsyncSession, mqtt: Mqtt
 ) -> None:
     a, b = await enrol(session, "A", "B")
     session.add(Fault(device_id=b.id, kind="retained", opened_at=EIGHT - MINUTE, closed_at=None))
     await session.flush()
     async with (
         Link(mqtt.model_copy(update={"client_id": "A"})) as device,
-        looking(mqtt) as retained,
+        looking(mqtt, engine) as retained,
     ):
         await connected(device)
         for code in ("A", "nobody"):
             await device.publish(f"ttn/v1/device/{code}/event/noise", bytes(2**20), retain=True)
-        await retained.tell(session, await retained.remove(), EIGHT)
+        await retained.report(session, await retained.remove(), EIGHT)
         rows = await session.execute(
             sa.select(Fault.device_id, Fault.closed_at, Fault.detail).order_by(Fault.id)
         )
@@ -92,6 +94,6 @@ async def test_whoever_left_something_is_named_until_he_leaves_no_more(
         assert (left_over, device_id, closed_at) == (EIGHT, a.id, None)
         assert "1 thông điệp" in detail
         assert "1.0 MiB" in detail
-        await retained.tell(session, await retained.remove(), EIGHT + MINUTE)
+        await retained.report(session, await retained.remove(), EIGHT + MINUTE)
         closed = sa.select(sa.func.count()).where(Fault.closed_at.is_(None))
         assert await session.scalar(closed) == 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from broadcast.areas.model import Area, Level
 from broadcast.areas.topology import touch
 from broadcast.bulletins.model import RevisionState
 from broadcast.delivery import dispatcher
-from broadcast.delivery.mirror import Mirror
+from broadcast.delivery.mirror import BrokerMirror
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, Unavailable
@@ -49,6 +49,15 @@ PREFIX = "ttn/v1"
 KEYS = Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
 
 
+class Message(NamedTuple):
+    """What the dispatcher receives."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    connection: int
+
+
 class Broker:
     """Keeps what is retained, as a broker does; can be away, and can forget."""
 
@@ -60,7 +69,7 @@ class Broker:
         self.commands: list[tuple[str, bytes]] = []
         self.away = False
         self.refuse: Callable[[str], bool] = lambda _: False
-        self.mirror: Mirror
+        self.mirror: BrokerMirror
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         topic = topic.removeprefix(f"{PREFIX}/")
@@ -71,7 +80,7 @@ class Broker:
             self.commands.append((topic, payload))
             return
         self.publishes.append(topic)
-        self.mirror.saw(self.connection, f"{PREFIX}/{topic}", payload, stored=False)
+        self.mirror.note(self.message(topic, payload, retain=False))
         if payload:
             self.retained[topic] = payload
         else:
@@ -85,9 +94,13 @@ class Broker:
         self.connection += 1
         self.tell()
 
+    def message(self, topic: str, payload: bytes, *, retain: bool) -> Message:
+        """A message as the link hands it on."""
+        return Message(f"{PREFIX}/{topic}", payload, retain, self.connection)
+
     def tell(self) -> None:
         for topic, payload in self.retained.items():
-            self.mirror.saw(self.connection, f"{PREFIX}/{topic}", payload, stored=True)
+            self.mirror.note(self.message(topic, payload, retain=True))
 
     def document(self, topic: str) -> Any:
         return Verifier(KEYS.public()).document(self.retained[topic])
@@ -127,7 +140,7 @@ class World:
         self.dispatcher = dispatcher.Dispatcher(
             self.engine_of_steps, self.broker, self.settings, self.keys
         )
-        self.broker.mirror = self.dispatcher._mirror
+        self.broker.mirror = self.dispatcher.repair.mirror
         self.broker.tell()
 
     async def turn(self, *, after: timedelta = timedelta(seconds=1)) -> None:

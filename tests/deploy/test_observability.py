@@ -12,7 +12,11 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-import broadcast.app  # noqa: F401  registers the metrics of every role
+import broadcast.api
+import broadcast.app
+import broadcast.bulletins.prepare_worker
+import broadcast.delivery.dispatcher
+import broadcast.ingest.worker  # noqa: F401  all roles register their metrics
 from broadcast.config import Role
 from broadcast.doctor import FILES
 

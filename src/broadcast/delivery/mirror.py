@@ -1,7 +1,7 @@
-"""What the broker really retains, and mending what differs from the outbox.
+"""The messages that the broker retains, and the repair of what differs from the outbox.
 
 A broker may lose what it retained (no persistence, or a snapshot half an hour old), and so may
-the database (a restored backup). Subscribing to everything tells, after each connect, exactly
+the database (a restored backup). Subscribing to everything shows, after each connect, exactly
 what the broker has; no bookkeeping of ours can.
 """
 
@@ -25,8 +25,8 @@ from broadcast.wire.envelope import Verifier
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
 
 
-class Taken(Protocol):
-    """One message from the broker."""
+class RetainedMessage(Protocol):
+    """A message from the broker under a topic that only we publish to."""
 
     @property
     def topic(self) -> str:
@@ -38,7 +38,7 @@ class Taken(Protocol):
 
     @property
     def retain(self) -> bool:
-        """The broker had stored it when we subscribed."""
+        """The broker had stored it when we subscribed; otherwise it was published just now."""
 
     @property
     def connection(self) -> int:
@@ -46,17 +46,17 @@ class Taken(Protocol):
 
 
 class Broker(Publisher, Protocol):
-    """What the dispatcher needs of the link."""
+    """The part of the link that the dispatcher needs."""
 
     @property
     def connected(self) -> bool:
-        """It stands."""
+        """The connection stands."""
 
     @property
     def connection(self) -> int:
         """Number of the present connection."""
 
-    async def receive(self) -> Sequence[Taken]:
+    async def receive(self) -> Sequence[RetainedMessage]:
         """At least one message."""
 
 
@@ -72,8 +72,8 @@ def mirrored(prefix: str) -> list[tuple[str, int]]:
     ]
 
 
-class Mended(NamedTuple):
-    """What was found to be different at the broker."""
+class Repaired(NamedTuple):
+    """Number of differences found at the broker, and repaired."""
 
     documents: int
     """Will be published again, or issued anew."""
@@ -83,11 +83,11 @@ class Mended(NamedTuple):
     """Topics, without the prefix, under which there is what we have not signed; to be removed."""
 
 
-class Mirror:
-    """What the broker said it retains, since the last connect.
+class BrokerMirror:
+    """The messages that the broker has shown since the last connect that it retains.
 
     Attributes:
-        count: Stored messages since then; as long as it grows the broker is still telling.
+        count: Stored messages since then; as long as it grows the broker is still sending.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -98,27 +98,23 @@ class Mirror:
         self._content: set[str] = set()
 
     def belong_to(self, connection: int) -> None:
-        """Forget what was seen over another connection: the broker tells again."""
+        """Forget what was seen over another connection: the broker sends all again."""
         if connection > self._connection:
             self._connection = connection
             self._documents.clear()
             self._content.clear()
             self.count = 0
 
-    def saw(self, connection: int, topic: str, payload: bytes, *, stored: bool) -> None:
-        """Note a message that the broker retains.
+    def note(self, message: RetainedMessage) -> None:
+        """Note a message: with an empty payload the broker retains it no longer.
 
-        Args:
-            connection: Number of the connection it came over; of older ones nothing is believed.
-            topic: With the prefix.
-            payload: Empty when it is retained no longer.
-            stored: The broker had it when we subscribed; otherwise it was published just now.
+        One that came over an older connection than the present one counts for nothing.
         """
-        self.belong_to(connection)
-        if connection < self._connection:
+        self.belong_to(message.connection)
+        if message.connection < self._connection:
             return
-        self.count += stored
-        topic = topic.removeprefix(self._prefix)
+        self.count += message.retain
+        topic, payload = message.topic.removeprefix(self._prefix), message.payload
         block = CONTENT.match(topic)
         if block is not None:
             if block["index"] == "0":
@@ -128,7 +124,7 @@ class Mirror:
         else:
             self._documents.pop(topic, None)
 
-    async def mend(self, session: AsyncSession, keys: Keys, now: datetime) -> Mended:
+    async def repair(self, session: AsyncSession, keys: Keys, now: datetime) -> Repaired:
         """Have published again what the broker lost, and issued anew what it has newer than us."""
         names: dict[str, tuple[str, str]] = {}
         kept: dict[str, Kept] = {}
@@ -139,7 +135,7 @@ class Mirror:
             try:
                 topic = scope_topic(scope, kind)
             except ValueError:
-                continue  # told where it is published
+                continue  # reported where it is published
             names[topic] = scope, kind
             kept[topic] = Kept(revision, hashlib.sha256(token).digest())
         differences = compare(kept, self._documents, Verifier(keys.public()))
@@ -154,4 +150,4 @@ class Mirror:
             await issue.issue_above(session, scope, kind, revision, keys, now)
         files = await content.compare(session, self._content)
         foreign = self._documents.keys() - kept.keys() - differences.newer.keys()
-        return Mended(len(lost) + len(differences.newer), files, sorted(foreign))
+        return Repaired(len(lost) + len(differences.newer), files, sorted(foreign))

@@ -1,10 +1,10 @@
-"""What devices have left at the broker: found, removed, and told.
+"""Messages that devices have left at the broker: found, removed, and reported.
 
-Events are published without retain. One that is retained is handed out again to everybody who
-subscribes, stays for ever, and takes the broker's memory; under a kind that nobody follows nobody
-would notice. MQTT 3.1.1 shows the flag at a subscription only, so now and then everything that
-devices may publish is subscribed to for a moment; so are commands, which nobody may retain. What
-lies where documents do is noticed by the dispatcher's mirror, at once (docs/decisions/0039).
+Events are published without retain. One that is retained is sent again to everybody who
+subscribes, stays permanently, and takes the broker's memory; under a kind that nobody subscribes
+to nobody would notice. MQTT 3.1.1 shows the flag at a subscription only, so now and then
+everything that devices may publish is subscribed to for a moment; so are commands, which nobody
+may retain. What lies where documents do is noticed by the mirror, at once (docs/decisions/0039).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.devices.model import Device
-from broadcast.kit import clock, db
+from broadcast.kit import db
 from broadcast.kit.errors import Unavailable
 from broadcast.telemetry import faults
 from broadcast.telemetry.faults import Report
@@ -31,9 +31,10 @@ log = structlog.get_logger()
 
 REMOVED = Counter("broadcast_retained_removed", "Events that the broker retained, and removed")
 
-EVERY_SECONDS = 60.0
+EVERY = timedelta(minutes=1)
+"""How often the broker is searched."""
 QUIET_SECONDS = 0.5
-"""When nothing retained came for so long the broker has told all, or what its buffers held."""
+"""When nothing retained came for so long the broker has sent all, or what its buffers held."""
 LONGEST_SECONDS = 20.0
 AT_ONCE = 200
 """Removals on their way."""
@@ -48,14 +49,14 @@ FAULT = "retained"
 
 
 class Link(Protocol):
-    """What this module needs of the link."""
+    """The part of the link that this module needs."""
 
     @property
     def connected(self) -> bool:
-        """It stands."""
+        """The connection stands."""
 
     def peek(self, topic_filter: str) -> None:
-        """Subscribe: the broker hands out what it retains."""
+        """Subscribe: the broker sends what it retains."""
 
     def end_peek(self, topic_filter: str) -> None:
         """End that."""
@@ -65,8 +66,8 @@ class Link(Protocol):
 
 
 @dataclass(slots=True)
-class Left:
-    """What one sender has left."""
+class RetainedMessages:
+    """The messages that one sender has left."""
 
     messages: int = 0
     size_bytes: int = 0
@@ -77,15 +78,17 @@ def followed(prefix: str) -> list[str]:
     return [f"{prefix}/device/+/event/#", f"{prefix}/device/+/command/#"]
 
 
-class Retained:
-    """Finds what devices have left.
+class RetainedCleanup:
+    """Removes what devices have left, and reports it.
 
     Args:
+        engine: Where faults are kept.
         link: To the broker; whoever reads it shows us each message (`takes`).
         prefix: First levels of every topic.
     """
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, engine: AsyncEngine, link: Link, prefix: str) -> None:
+        self._engine = engine
         self._link = link
         self._filters = followed(prefix)
         self._start = f"{prefix}/device/"
@@ -103,20 +106,20 @@ class Retained:
             self._came_at = time.monotonic()
         return True
 
-    async def run(self, engine: AsyncEngine) -> None:
-        """Look, remove and tell, for ever."""
-        while True:
-            found: dict[str, Left] = {}
-            if self._link.connected:
-                try:
-                    found = await self.remove()
-                    async with db.transaction(engine) as session:
-                        await self.tell(session, found, clock.now())
-                except (*db.AWAY, Unavailable) as error:
-                    log.warning("devices.retained.failed", error=db.brief(error))
-            await asyncio.sleep(QUIET_SECONDS if found else EVERY_SECONDS)
+    async def run(self, now: datetime) -> bool:
+        """Look, remove and report; returns whether there was anything, so that more may be."""
+        if not self._link.connected:
+            return False
+        try:
+            found = await self.remove()
+            async with db.transaction(self._engine) as session:
+                await self.report(session, found, now)
+        except (*db.AWAY, Unavailable) as error:
+            log.warning("devices.retained.failed", error=db.brief(error))
+            return False
+        return bool(found)
 
-    async def remove(self) -> dict[str, Left]:
+    async def remove(self) -> dict[str, RetainedMessages]:
         """Have the broker forget every event that it retains; returns what it was, by sender."""
         self._topics.clear()
         began = self._came_at = time.monotonic()
@@ -130,7 +133,7 @@ class Retained:
         finally:
             for each in self._filters:
                 self._link.end_peek(each)
-        found: dict[str, Left] = {}
+        found: dict[str, RetainedMessages] = {}
         topics = list(self._topics.items())
         for first in range(0, len(topics), AT_ONCE):
             some = topics[first : first + AT_ONCE]
@@ -141,7 +144,7 @@ class Retained:
             for topic, size in some:
                 code, kind = topic.removeprefix(self._start).split("/")[:2]
                 # Whose command it is says nothing of who has left it.
-                left = found.setdefault(code if kind == "event" else NOBODY, Left())
+                left = found.setdefault(code if kind == "event" else NOBODY, RetainedMessages())
                 left.messages += 1
                 left.size_bytes += size
         if found:
@@ -150,7 +153,9 @@ class Retained:
             log.warning("devices.retained.removed", messages=len(topics), size=size, senders=most)
         return found
 
-    async def tell(self, session: AsyncSession, found: Mapping[str, Left], now: datetime) -> None:
+    async def report(
+        self, session: AsyncSession, found: Mapping[str, RetainedMessages], now: datetime
+    ) -> None:
         """Open the fault of each device that has left something, and close those of the others."""
         if self._named is None:
             await faults.end(session, FAULT, now)
@@ -168,7 +173,7 @@ class Retained:
         self._named = ids
 
 
-def _detail(left: Left) -> str:
+def _detail(left: RetainedMessages) -> str:
     return (
         f"để lại {left.messages} thông điệp lưu trên broker ({left.size_bytes / 2**20:.1f} MiB),"
         " đã xóa; hãy kiểm tra phần mềm của thiết bị, đổi mật khẩu nếu không phải nó gửi"

@@ -12,9 +12,8 @@ class Lock(IntEnum):
     """Work that one transaction, or one process, does at a time. The first key of the lock."""
 
     MIGRATIONS = 1
-    LEADERSHIP = 2
     ROLE = 3
-    """Second key: the role."""
+    """Second key: the role. (2 was the leader's own, up to 0.1.)"""
     PARTITIONS = 4
     SCHEDULES = 5
     """Whoever adds to the grid of schedules."""

@@ -88,3 +88,5 @@ def setup(level: str = "INFO", *, json: bool | None = None) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("asyncio", "transitions", "amqtt", "httpx2", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of each run that it skips because the job still runs: a metric counts those.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

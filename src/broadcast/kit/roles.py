@@ -1,8 +1,8 @@
 """The roles of all processes: each is done by one at a time, and says how it is.
 
 A process claims a role by an advisory lock before it connects to the broker: two with one client
-id would throw each other out for ever. What it says stands in `role_states`, so that `/readyz` of
-any process tells of all of them.
+id would disconnect each other without end. What it reports stands in `role_states`, so that
+`/readyz` of any process shows all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.kit import clock, db
 from broadcast.kit.locks import Lock, try_lock
+from broadcast.kit.notify import Channel, listen
 
 log = structlog.get_logger()
 
@@ -61,12 +63,17 @@ class TakenOver(Exception):
 
 
 class Claim:
-    """An advisory lock, which lasts as long as the connection that holds it."""
+    """An advisory lock, which lasts as long as the connection that holds it.
+
+    What must happen only while the lock is held ends with `until_lost` (the leader); what may go
+    on while the database is away calls `hold` (ingest, whose broker session must not break off).
+    """
 
     def __init__(self, engine: AsyncEngine, name: str) -> None:
         self._engine = engine
         self._name = name
         self._connection: AsyncConnection | None = None
+        self._broken = asyncio.Event()
 
     async def wait(self) -> None:
         """Wait until the role is ours, whatever the database does."""
@@ -83,6 +90,23 @@ class Claim:
             await asyncio.sleep(TRY_SECONDS)
         log.info("roles.role.taken", role=self._name)
 
+    async def listen(self, channel: Channel, wake: Callable[[], None]) -> None:
+        """Have `wake` called at every notification, as long as the lock is held."""
+        assert self._connection is not None
+        await listen(self._connection, channel, wake)
+
+    async def until_lost(self) -> None:
+        """Return when the connection that holds the lock has broken, or does not answer."""
+        assert self._connection is not None
+        with suppress(*db.AWAY):
+            while not self._broken.is_set():
+                async with asyncio.timeout(HOLD_SECONDS):
+                    await self._connection.execute(sa.text("SELECT 1"))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HOLD_SECONDS):
+                        await self._broken.wait()
+        log.warning("roles.lock.lost", role=self._name)
+
     async def hold(self) -> None:
         """Keep the role while the database comes and goes.
 
@@ -90,13 +114,7 @@ class Claim:
             TakenOver: Another process has it.
         """
         while True:
-            with suppress(*db.AWAY):
-                while True:
-                    assert self._connection is not None
-                    async with asyncio.timeout(HOLD_SECONDS):
-                        await self._connection.execute(sa.text("SELECT 1"))
-                    await asyncio.sleep(HOLD_SECONDS)
-            log.warning("roles.lock.lost", role=self._name)
+            await self.until_lost()
             await self._retake()
 
     async def _retake(self) -> None:
@@ -116,6 +134,10 @@ class Claim:
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             taken = await try_lock(connection, Lock.ROLE, self._name)
+            if taken:
+                self._broken = broken = asyncio.Event()
+                raw: Any = (await connection.get_raw_connection()).driver_connection
+                raw.add_termination_listener(lambda *_: broken.set())
         except BaseException:
             await connection.invalidate()
             await connection.close()
@@ -147,7 +169,7 @@ async def claimed(engine: AsyncEngine, name: str) -> AsyncIterator[Claim]:
 
 
 async def standby(engine: AsyncEngine, name: str) -> dict[str, str]:
-    """What is told of a role that another process does: for the log."""
+    """Return the name of a role and which other process does it, for the log."""
     async with db.transaction(engine) as session:
         holder = await session.get(RoleState, name)
     who = "tiến trình khác" if holder is None else f"máy {holder.host}, tiến trình {holder.pid},"
@@ -178,7 +200,7 @@ async def announce(session: AsyncSession, name: str, now: datetime) -> None:
 
 
 async def report(engine: AsyncEngine, name: str, trouble: Callable[[], str]) -> None:
-    """Say how a role is, for ever: at once when that changes, and now and then.
+    """Report how a role is until cancelled: at once when that changes, and now and then.
 
     Args:
         engine: The database.

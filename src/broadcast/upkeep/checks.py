@@ -169,7 +169,7 @@ def _partitions(facts: Facts) -> Check:
         alarm=True,
         detail=f"Thiếu phân vùng {', '.join((lacking or ahead)[:5])}: dữ liệu của những ngày đó sẽ"
         " không ghi được. Kiểm tra tiến trình dispatch còn chạy và nhật ký"
-        " `upkeep.chore.failed`.",
+        " `upkeep.job.failed`.",
     )
 
 
@@ -282,8 +282,8 @@ _STEPS = {
     "settle": "kết luận được lượt phát",
     "presence": "xét được trạng thái của thiết bị",
     "incidents": "xét được sự cố",
-    "fold": "tổng hợp được ngày của chỉ tiêu",
-    "marks": "tính lại được ngày của chỉ tiêu",
+    "rollup": "tổng hợp được ngày của chỉ tiêu",
+    "invalidations": "tính lại được ngày của chỉ tiêu",
 }
 """What a step does, after “không”."""
 

@@ -1,10 +1,10 @@
-"""The chores together, on a database: they run, fail alone, and say what is wrong once."""
+"""The maintenance jobs together, on a database: they run, fail alone, and report once."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.model import DeadLetterRow, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
-from broadcast.upkeep.job import House
+from broadcast.upkeep.maintenance import MaintenanceRunner
 from tests.devices.fleet import EIGHT, beat, enrol, record_all
 from tests.web.calling import MONITOR, called_by
 
@@ -46,8 +46,13 @@ def metric(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
+async def run(maintenance: MaintenanceRunner, now: datetime) -> None:
+    for job in maintenance.jobs:
+        await job.run(now)
+
+
 @pytest.mark.postgres
-async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Settings) -> None:
+async def test_every_job_is_done(engine: AsyncEngine, settings: config.Settings) -> None:
     async with db.transaction(engine) as session:
         for table, day in [("heartbeats", date(2025, 1, 1)), ("online_minutes", date(2025, 5, 1))]:
             await db.ensure_partition(session, table, day)
@@ -60,10 +65,10 @@ async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Set
             DeadLetterRow(received_at=EIGHT - timedelta(days=31), topic="t", size_bytes=1,
                        payload=b"", field="$", reason="x")
         )  # fmt: skip
-    house = House(engine, settings)
+    maintenance = MaintenanceRunner(engine, settings)
     with capture_logs() as logs:
-        for minutes in range(65, 200, 5):  # a summary of six hours in each round
-            await house.round(EIGHT + timedelta(minutes=minutes))
+        for minutes in range(65, 200, 5):  # a summary of six hours each time
+            await run(maintenance, EIGHT + timedelta(minutes=minutes))
     assert not [entry for entry in logs if entry["log_level"] in {"warning", "error"}]
     async with db.transaction(engine) as session:
         present = {p.name: p for p in await partitions.existing(session)}
@@ -79,25 +84,25 @@ async def test_a_round_does_all_chores(engine: AsyncEngine, settings: config.Set
     assert metric("broadcast_upkeep_alarm", check="disk") == 0
 
 
-async def test_a_chore_that_fails_is_told_once_and_stops_no_other(
+async def test_a_job_that_fails_is_told_once_and_stops_no_other(
     engine: AsyncEngine, settings: config.Settings
 ) -> None:
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE refusals RENAME TO elsewhere"))
-    house = House(engine, settings)
-    before = metric("broadcast_upkeep_failures_total", chore="retention") or 0
+    maintenance = MaintenanceRunner(engine, settings)
+    before = metric("broadcast_upkeep_failures_total", job="retention") or 0
     with capture_logs() as logs:
-        await house.round(EIGHT)
-        await house.round(EIGHT + timedelta(seconds=30))
-    failed = [entry["chore"] for entry in logs if entry["event"] == "upkeep.chore.failed"]
+        await run(maintenance, EIGHT)
+        await run(maintenance, EIGHT + timedelta(seconds=30))
+    failed = [entry["job"] for entry in logs if entry["event"] == "upkeep.job.failed"]
     assert failed == ["retention"]
-    assert metric("broadcast_upkeep_failures_total", chore="retention") == before + 2
+    assert metric("broadcast_upkeep_failures_total", job="retention") == before + 2
     async with db.transaction(engine) as session:
         await session.execute(sa.text("ALTER TABLE elsewhere RENAME TO refusals"))
         assert "heartbeats_20250714" in {p.name for p in await partitions.existing(session)}
     with capture_logs() as logs:
-        await house.round(EIGHT + HOUR)
-    assert "upkeep.chore.recovered" in {entry["event"] for entry in logs}
+        await run(maintenance, EIGHT + HOUR)
+    assert "upkeep.job.recovered" in {entry["event"] for entry in logs}
 
 
 async def test_an_alarm_is_raised_and_cleared_once(
@@ -106,19 +111,19 @@ async def test_an_alarm_is_raised_and_cleared_once(
     old = date(2025, 1, 1)
     async with db.transaction(engine) as session:
         await db.ensure_partition(session, "heartbeats", old)
-    house = House(engine, settings)
+    maintenance = MaintenanceRunner(engine, settings)
     async with engine.connect() as reader:
         await reader.execute(sa.text("SELECT count(*) FROM heartbeats"))
         with capture_logs() as logs:
             for minute in range(3):
-                await house.round(EIGHT + timedelta(minutes=minute))
+                await run(maintenance, EIGHT + timedelta(minutes=minute))
         await reader.rollback()
     raised = [entry for entry in logs if entry["event"] == "upkeep.alarm.raised"]
     # What is made ahead needs the same lock: that is told too, once.
     assert sorted(entry["check"] for entry in raised) == ["partitions", "retention"]
     assert metric("broadcast_upkeep_alarm", check="retention") == 1
     with capture_logs() as logs:
-        await house.round(EIGHT + HOUR)
+        await run(maintenance, EIGHT + HOUR)
     assert "retention" in {
         entry["check"] for entry in logs if entry["event"] == "upkeep.alarm.cleared"
     }

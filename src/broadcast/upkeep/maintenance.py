@@ -1,16 +1,15 @@
-"""The chores of the house, done by the process that leads, beside what it dispatches.
+"""Maintenance: jobs of the process that leads, beside what it dispatches.
 
-Each chore can be repeated and interrupted anywhere. One that fails is tried again with the next
-round and never stops the others.
+Each job can be repeated and interrupted anywhere. One that fails is tried again and never stops
+the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -18,8 +17,9 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.kit import clock, db, failures
+from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.periodic import Guarded, Job, Kind
 from broadcast.plays.clashes import clashes
 from broadcast.telemetry import health
 from broadcast.upkeep import gauges, partitions, retention
@@ -29,91 +29,73 @@ from broadcast.upkeep.report import Report, report
 log = structlog.get_logger()
 
 FAILURES = Counter(
-    "broadcast_upkeep_failures", "Chores that failed and will be tried again", ["chore"]
+    "broadcast_upkeep_failures", "Maintenance jobs that failed and will be tried again", ["job"]
 )
-LAST_ROUND = Gauge(
-    "broadcast_upkeep_last_round_timestamp", "Unix time of the last round of chores"
+LAST_RUN = Gauge("broadcast_upkeep_last_run_timestamp", "Unix time of the last maintenance job")
+
+KIND = Kind(
+    "upkeep.job.failed", "upkeep.job.recovered", "job", "upkeep.", FAILURES, partitions.is_busy
 )
 
-ROUND_SECONDS = 30.0
-"""Between two rounds: how soon what failed is tried again."""
+LOOK_EVERY = timedelta(seconds=20)
+"""How often each job is asked whether it is due, and how soon it is tried again."""
 
 
-class Chore(NamedTuple):
-    """Something to be done again and again."""
-
-    name: str
-    every: timedelta
-    work: Callable[[datetime], Awaitable[object]]
-
-
-async def run(settings: config.Settings) -> None:
-    """Keep the house, for ever; who leads ends it when the database does not answer."""
-    house = House(db.create_patient_engine(settings.postgres, "broadcast.upkeep"), settings)
+@contextmanager
+def maintenance(settings: config.Settings) -> Iterator[list[Job]]:
+    """Jobs for the process that leads; at the end it shows no gauges any more."""
+    engine = db.create_patient_engine(settings.postgres, "broadcast.upkeep")
     try:
-        while True:
-            await house.round(clock.now())
-            await asyncio.sleep(ROUND_SECONDS)
+        yield MaintenanceRunner(engine, settings).periodic()
     finally:
         gauges.forget()
 
 
-class House:
-    """The chores, and when each is due."""
+class MaintenanceRunner:
+    """The maintenance jobs, and what they said last."""
 
     def __init__(self, engine: AsyncEngine, settings: config.Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._due: dict[str, datetime] = {}
-        self._failing: set[str] = set()
         self._alarms: set[Name] = set()
         self._clashing: set[tuple[UUID, UUID]] = set()
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
-        self.chores = [
-            Chore("partitions", minute, self._make_ahead),
-            Chore("drop", hour, self._drop),
-            Chore("look", minute, self._look),
-            Chore("clashes", hour, self._clashes),
-            Chore("health", 5 * minute, self._health),
-            Chore("retention", 6 * hour, self._retain),
-            Chore("pack", 6 * hour, self._pack),
+        self.jobs = [
+            self._job("partitions", minute, self._make_ahead),
+            self._job("drop", hour, self._drop),
+            self._job("look", minute, self._look),
+            self._job("clashes", hour, self._clashes),
+            self._job("health", 5 * minute, self._health),
+            self._job("retention", 6 * hour, self._retain),
+            self._job("pack", 6 * hour, self._pack),
         ]
 
-    async def round(self, now: datetime) -> None:
-        """Do every chore that is due."""
-        for name, every, work in self.chores:
-            if not clock.is_due(self._due.get(name), now, every):
-                continue
+    def _job(
+        self, name: str, every: timedelta, work: Callable[[datetime], Awaitable[object]]
+    ) -> Guarded:
+        async def timed(now: datetime) -> None:
             try:
                 await work(now)
-            except Exception as error:  # noqa: BLE001 — whatever it is, the others go on
-                FAILURES.labels(name).inc()
-                bug = not isinstance(error, db.AWAY)
-                if name not in self._failing:
-                    self._failing.add(name)
-                    level = log.info if partitions.is_busy(error) else log.warning
-                    level(
-                        "upkeep.chore.failed",
-                        chore=name,
-                        error=db.brief(error),
-                        exc_info=error if bug else None,
-                    )
-                if bug:
-                    await self._record(name, error, now)
-            else:
-                self._due[name] = now + every
-                if name in self._failing:
-                    self._failing.discard(name)
-                    log.info("upkeep.chore.recovered", chore=name)
-                    with suppress(Exception):
-                        async with db.transaction(self._engine) as session:
-                            await failures.forget(session, _step(name), [""])
-        LAST_ROUND.set(now.timestamp())
+            finally:
+                LAST_RUN.set(now.timestamp())
 
-    async def _record(self, chore: str, error: Exception, now: datetime) -> None:
-        with suppress(Exception):  # the database may be away by now
-            async with db.transaction(self._engine) as session:
-                await failures.record(session, _step(chore), "", error, now)
+        return Guarded(self._engine, KIND, name, every, timed)
+
+    def periodic(self) -> list[Job]:
+        """Return the jobs as the scheduler runs them: one at a time, in their order.
+
+        They need the same locks, and each measures what those before it have done.
+        """
+        alone = asyncio.Lock()
+
+        def job(work: Guarded) -> Job:
+            async def run(now: datetime) -> None:
+                async with alone:
+                    await work.run(now)
+
+            return Job(KIND.prefix + work.name, LOOK_EVERY, run)
+
+        return [job(each) for each in self.jobs]
 
     async def _make_ahead(self, now: datetime) -> None:
         today = now.astimezone(LOCAL).date()
@@ -169,8 +151,3 @@ class House:
     async def _report(self, now: datetime) -> Report:
         async with db.transaction(self._engine) as session:
             return await report(session, self._settings, now)
-
-
-def _step(chore: str) -> str:
-    """What a chore is called in the records of failures."""
-    return f"upkeep.{chore}"
