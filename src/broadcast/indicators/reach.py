@@ -27,11 +27,7 @@ class Operation:
 
     evidence: Evidence
     causes: tuple[Cause, ...] = ()
-
-    @property
-    def operating(self) -> bool:
-        """The cluster counts."""
-        return not self.causes
+    """None of them: the cluster operates."""
 
 
 def operation(cluster: Cluster, rule: OperatingRule, at: datetime) -> Operation:
