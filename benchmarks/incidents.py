@@ -1,7 +1,7 @@
 """One pass over the incidents in a province of 10,000 devices, against the sweep before it.
 
 Quiet: nothing has changed, nobody or 5,000 are down. Fall: 5,000 devices of one operator at once;
-one more: a single device falls while 5,000 are down.
+one more: a single device is lost while 5,000 are down.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RUNS = 7
 
 
 def run() -> list[Result]:
-    """Milliseconds; quiet passes are medians, a fall happens once."""
+    """Milliseconds; quiet passes are medians, a loss happens once."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
         dsn = server.create_database("incidents")
         asyncio.run(db.migrate(dsn))
@@ -51,11 +51,11 @@ async def _measure(dsn: str) -> list[Result]:
             results = await _quiet(world, "incidents_quiet_0_down")
             await world.fall(range(0, COMMUNES * EACH, 2))
             world.now += 5 * MINUTE
-            results += await _fall(world, "incidents_5000_fall")
+            results += await _loss(world, "incidents_5000_lost")
             results += await _quiet(world, "incidents_quiet_5000_down")
             await world.fall([1])
             world.now += 5 * MINUTE
-            results += await _fall(world, "incidents_one_more_falls")
+            results += await _loss(world, "incidents_one_more_lost")
             assert [row.down_count for row in await world.incidents()] == [5000]
             return results
     finally:
@@ -76,7 +76,7 @@ async def _quiet(world: World, name: str) -> list[Result]:
     return [Result(name, median(passes), median(sweeps), "ms")]
 
 
-async def _fall(world: World, name: str) -> list[Result]:
+async def _loss(world: World, name: str) -> list[Result]:
     await world.hear()
     await keep_listening(world.session, Listening(world.started_at, world.now))
     swept = await _milliseconds(lambda: sweep(world.session, world.now, RULES))

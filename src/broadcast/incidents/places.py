@@ -73,9 +73,9 @@ class Places:
         return f"{self.areas[code].kind} {self.areas[code].name}" if code in self.areas else code
 
 
-def operator_name(said: str | None) -> str | None:
+def operator_name(reported: str | None) -> str | None:
     """The name of an operator, however firmware spells it; None when it is not known."""
-    return " ".join(said.split()).upper() or None if said else None
+    return " ".join(reported.split()).upper() or None if reported else None
 
 
 async def load_places(session: AsyncSession, on: date, known: Places | None) -> Places:

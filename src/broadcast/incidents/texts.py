@@ -91,10 +91,10 @@ def advice(incident: Incident, on: date) -> str:
     back = incident.devices_count - incident.down_count
     if state is not State.OPEN:
         assert incident.recovered_at is not None
-        said = f"Đã trở lại lúc {_when(incident.recovered_at, on)}"
+        text = f"Đã trở lại lúc {_when(incident.recovered_at, on)}"
         if state is State.CLOSED:
-            return f"{said}; không cần làm gì."
-        return f"{said}; đang theo dõi, nếu không mất lại thì sự cố tự đóng."
+            return f"{text}; không cần làm gì."
+        return f"{text}; đang theo dõi, nếu không mất lại thì sự cố tự đóng."
     remedy = REMEDIES[incident.cause]
     if incident.kind is Kind.DEVICE:
         if incident.cause is Cause.POWER:
@@ -102,10 +102,10 @@ def advice(incident: Incident, on: date) -> str:
         return f"{remedy[0].upper()}{remedy[1:]}."
     if back > incident.down_count:
         remedy = THE_REST
-    said = f"Còn {incident.down_count} cụm mất liên lạc"
+    text = f"Còn {incident.down_count} cụm mất liên lạc"
     if back:
-        said += f", {back} đã trở lại"
-    return f"{said}: {remedy}."
+        text += f", {back} đã trở lại"
+    return f"{text}: {remedy}."
 
 
 def _when(at: datetime, on: date) -> str:

@@ -141,7 +141,7 @@ class Watch:
 
 
 async def _groups(session: AsyncSession, places: Places) -> dict[int, tuple[Group, ...]]:
-    """Groups of every device in use: those that have ever been heard."""
+    """Groups of every device in use: those that ever sent a heartbeat."""
     return {
         device_id: places.devices[device_id].groups_with(operator_name(operator))
         for device_id, operator in await session.execute(_OPERATORS)

@@ -245,8 +245,8 @@ async def _stations(
             status=StationStatus(row.status) if row.status else None,
             commune=here[0] if len(here) == 1 else None,
         )
-        standing = here or [unit.code for unit in lineage.certain_chain(row.commune_code, on)]
-        if not inside.isdisjoint(standing):
+        possible = here or [unit.code for unit in lineage.certain_chain(row.commune_code, on)]
+        if not inside.isdisjoint(possible):
             ids.add(row.id)
     return stations, ids
 

@@ -1,4 +1,4 @@
-"""The record of past days that later evidence changed, for whoever has quoted their figures."""
+"""Restatements: past days whose evidence changed later, for readers who quoted their figures."""
 
 from __future__ import annotations
 

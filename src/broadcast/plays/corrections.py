@@ -41,7 +41,7 @@ _WITHOUT_EFFECT = sa.text("""
 )
 
 _MOVE = sa.text("""
-    WITH told AS (
+    WITH assigned AS (
         SELECT j.device_id, j.journal_id, j.seq, j.occurrence_id, j.cluster_id AS was, o.id,
                (SELECT i.cluster_id FROM installations AS i
                 WHERE i.device_id = j.device_id AND i.installed_at <= started.at
@@ -57,11 +57,12 @@ _MOVE = sa.text("""
         WHERE j.device_id = :device_id AND j.received_at >= :since - interval '1 day'
           AND started.at >= :since AND started.at < COALESCE(:until, 'infinity')
     )
-    UPDATE journal_records AS j SET cluster_id = told.cluster_id
-    FROM told
-    WHERE (j.device_id, j.journal_id, j.seq) = (told.device_id, told.journal_id, told.seq)
-      AND told.was IS DISTINCT FROM told.cluster_id
-    RETURNING told.id, told.was, told.cluster_id
+    UPDATE journal_records AS j SET cluster_id = assigned.cluster_id
+    FROM assigned
+    WHERE j.device_id = assigned.device_id AND j.journal_id = assigned.journal_id
+      AND j.seq = assigned.seq
+      AND assigned.was IS DISTINCT FROM assigned.cluster_id
+    RETURNING assigned.id, assigned.was, assigned.cluster_id
 """).bindparams(
     sa.bindparam("device_id", type_=sa.Integer()),
     sa.bindparam("since", type_=sa.DateTime(timezone=True)),

@@ -25,7 +25,7 @@ async def plan(
     clusters: Mapping[UUID, Collection[int]],
     now: datetime,
 ) -> None:
-    """Make the ledger hold what these occurrences come to.
+    """Write the ledger rows of these occurrences.
 
     Args:
         session: Transaction of the caller.

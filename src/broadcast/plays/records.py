@@ -2,7 +2,7 @@
 
 Pure. The time of a record is the device's, and a device may be wrong. What proves that is the
 moment at which the server received it: nothing is received before it has happened. A record that
-came late may well be true, so only what is impossible is marked:
+came late may well be true, so only impossible times are found:
 
 * a time after its own reception: the clock was fast;
 * within one journal, whose order no clock decides: an end before its start, or more sound than

@@ -135,7 +135,7 @@ class SummaryOut(BaseModel):
     waiting: int = Field(description="planned or playing")
     cancelled: int
     clock_wrong: int = Field(
-        description="of partial and missed: told with a time that cannot be true"
+        description="of partial and missed: reported with a time that cannot be true"
     )
     restated: int = Field(description="changed by later evidence after they were settled")
     duplicates: int = Field(description="sounded from the beginning more than once")

@@ -26,7 +26,7 @@ class Grade(StrEnum):
     DEVICE = "device"
     """The device says so."""
     SELF_TEST = "self_test"
-    """It says so, and near in time its test tone was heard through the same loudspeakers."""
+    """It reports so, and near in time its test tone was heard through the same loudspeakers."""
     AMPLIFIER = "amplifier"
     """The amplifier drew current while it played."""
     MICROPHONE = "microphone"
@@ -302,12 +302,14 @@ def fresh_starts(sound: Iterable[Report]) -> int:
     A start that was cut off before anything was audible does not count when it is made again.
     """
     count = 0
-    heard: dict[tuple[int, str], float] = {}
+    audible: dict[tuple[int, str], float] = {}
     for report in sorted(sound, key=lambda r: (r.device_id, r.journal_id, r.seq)):
         journal = (report.device_id, report.journal_id)
         if report.event == "ended":
-            heard[journal] = report.played_seconds
-        elif report.offset_seconds == 0 and heard.get(journal, AUDIBLE_SECONDS) >= AUDIBLE_SECONDS:
+            audible[journal] = report.played_seconds
+        elif (
+            report.offset_seconds == 0 and audible.get(journal, AUDIBLE_SECONDS) >= AUDIBLE_SECONDS
+        ):
             count += 1
     return count
 

@@ -42,7 +42,7 @@ _CIRCUMSTANCES = sa.text(f"""
         JOIN programme_revisions AS p ON p.occurrence_ids @> ARRAY[o.occurrence_id]
         WHERE p.published_at IS NOT NULL
     ),
-    heard AS MATERIALIZED (
+    listened AS MATERIALIZED (
         {complete_spans("(SELECT min(starts_at) FROM n)", "(SELECT max(latest_at) FROM n)")}
     )
     SELECT n.occurrence_id, n.cluster_id, d.device_id,
@@ -51,7 +51,8 @@ _CIRCUMSTANCES = sa.text(f"""
             SELECT FROM carried AS c JOIN receipts AS r
                 ON r.device_id = d.device_id AND r.document = c.document
                 AND r.revision = c.revision
-            WHERE c.occurrence_id = n.occurrence_id AND r.received_at <= n.latest_at + :told
+            WHERE c.occurrence_id = n.occurrence_id
+              AND r.received_at <= n.latest_at + :reported_within
         ) AS received,
         COALESCE(
             EXISTS (
@@ -80,7 +81,7 @@ _CIRCUMSTANCES = sa.text(f"""
             WHERE p.device_id = d.device_id AND p.presence = 'online'
         ) AS online_now,
         EXISTS (
-            SELECT FROM heard WHERE heard.spans && tstzrange(n.starts_at, n.latest_at, '[]')
+            SELECT FROM listened WHERE listened.spans && tstzrange(n.starts_at, n.latest_at, '[]')
         ) AS listening,
         COALESCE((
             SELECT b.reason = 'power_on' FROM boots AS b
@@ -91,7 +92,7 @@ _CIRCUMSTANCES = sa.text(f"""
         EXISTS (
             SELECT FROM refusals AS f
             WHERE f.device_id = d.device_id AND f.reason <> 'revision'
-              AND f.received_at BETWEEN published.at AND n.latest_at + :told
+              AND f.received_at BETWEEN published.at AND n.latest_at + :reported_within
               AND EXISTS (
                   SELECT FROM carried AS c
                   WHERE c.occurrence_id = n.occurrence_id
@@ -143,7 +144,7 @@ _CIRCUMSTANCES = sa.text(f"""
         ORDER BY o.kind DESC LIMIT 1
     ) AS outage ON true
 """).bindparams(  # noqa: S608 — made of constants
-    sa.bindparam("told", REPORTED_WITHIN, sa.Interval()),
+    sa.bindparam("reported_within", REPORTED_WITHIN, sa.Interval()),
     sa.bindparam("zone", LOCAL.key, sa.Text()),
 )
 """A power cut, where one was declared, comes before maintenance. A device that refuses a document

@@ -191,8 +191,8 @@ SOURCES = (
         ORDER BY o.starts_at LIMIT 20
     """),
     _source("server_deaf", _server_away, f"""
-        WITH heard AS ({complete_spans(":since - interval '7 days'", ":until")}),
-        whole AS (SELECT range_agg(span) AS spans FROM heard, unnest(heard.spans) AS span)
+        WITH listened AS ({complete_spans(":since - interval '7 days'", ":until")}),
+        whole AS (SELECT range_agg(span) AS spans FROM listened, unnest(listened.spans) AS span)
         SELECT lower(gap) AS at, upper(gap) AS until
         FROM whole, unnest(tstzmultirange(range_merge(spans)) - spans) AS gap
         WHERE lower(gap) <= :until AND upper(gap) >= :since
