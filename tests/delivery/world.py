@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -16,31 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import config
 from broadcast.accounts.auth import Caller
 from broadcast.accounts.model import Role
-from broadcast.areas.model import Area, Level
-from broadcast.areas.topology import touch
 from broadcast.bulletins.model import RevisionState
 from broadcast.delivery import dispatcher
 from broadcast.delivery.mirror import BrokerMirror
-from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, Unavailable
 from broadcast.plays.model import Play, PlayState
 from broadcast.programmes.keys import Keys
 from broadcast.schedules import edits, occurrence_edits, occurrences
-from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
-from broadcast.stations.model import (
-    Cluster,
-    ClusterVillage,
-    Evidence,
-    Grade,
-    Plant,
-    PlantState,
-    PlantStatus,
-    Station,
-)
+from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.wire.documents import Item, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from broadcast.wire.fields import OnPreempt
+from tests import province
 from tests.bulletins import make
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -150,38 +137,8 @@ class World:
 
     async def build(self) -> None:
         async with db.transaction(self.engine) as session:
-            for code, level, parent in (
-                ("51", Level.PROVINCE, None),
-                ("21001", Level.COMMUNE, "51"),
-                ("V1", Level.VILLAGE, "21001"),
-                ("V2", Level.VILLAGE, "21001"),
-            ):
-                session.add(
-                    Area(code=code, level=level, kind=level.value, name=code, parent_code=parent,
-                         valid_from=date(2020, 1, 1), valid_to=None)
-                )  # fmt: skip
-            began = date(2020, 1, 1)
-            station = Station(code="S", name="S", commune_code="21001", valid_from=began)
-            plant = Plant(code="P", name="P")
-            session.add_all([station, plant])
-            await session.flush()
-            session.add(
-                PlantState(plant_id=plant.id, valid_from=began, station_id=station.id,
-                           technologies=["it"], status=PlantStatus.OPERATING)
-            )  # fmt: skip
-            for village in ("V1", "V2"):
-                cluster = Cluster(code=f"C-{village}", name=village, plant_id=plant.id,
-                                  evidence=Evidence.TELEMETRY, installed_on=began)  # fmt: skip
-                device = Device(code=f"D-{village}", codecs=["opus"], enrolled_at=NOW)
-                session.add_all([cluster, device])
-                await session.flush()
-                session.add_all([
-                    ClusterVillage(cluster_id=cluster.id, village_code=village,
-                                   valid_from=began, grade=Grade.PRIMARY),
-                    Installation(device_id=device.id, cluster_id=cluster.id,
-                                 installed_at=NOW - timedelta(days=1)),
-                ])  # fmt: skip
-            await touch(session)
+            villages = {"V1": "V1", "V2": "V2"}
+            await province.commune(session, "21001", villages, NOW - timedelta(days=1))
 
     async def bulletin(self, body: bytes = b"sound") -> UUID:
         async with db.transaction(self.engine) as session:
@@ -194,14 +151,10 @@ class World:
         self, bulletin_id: UUID, target: dict[str, str], hours: float = 2, rrule: str | None = None
     ) -> UUID:
         async with db.transaction(self.engine) as session:
-            schedule = Schedule(
-                id=uuid4(), bulletin_id=bulletin_id, bulletin_revision=1, title="Thông báo",
-                starts_at=self.now.replace(microsecond=0) + timedelta(hours=hours), rrule=rrule,
-                targets=[target], targets_on=self.now.date(), priority=64,
-                late_limit_seconds=300, on_preempt=OnPreempt.RESUME, volume=None,
-                state=ScheduleState.ACTIVE, created_by="Lan", created_at=self.now,
-                changed_at=self.now,
-            )  # fmt: skip
+            starts_at = self.now.replace(microsecond=0) + timedelta(hours=hours)
+            schedule = province.schedule(
+                bulletin_id, starts_at, self.now, rrule=rrule, targets=[target]
+            )
             session.add(schedule)
             await session.flush()
             await occurrences.materialise(

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.model import Area, Level
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
@@ -21,12 +20,10 @@ from broadcast.plays.model import Play, PlayChange
 from broadcast.programmes.model import ProgrammeRevision
 from broadcast.schedules.model import (
     Occurrence,
-    OccurrenceState,
     Schedule,
-    ScheduleState,
 )
 from broadcast.schedules.targets import resolve_targets, target_resolver
-from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
+from broadcast.stations.model import Cluster
 from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.model import (
     DevicePresence,
@@ -37,11 +34,11 @@ from broadcast.telemetry.model import (
 )
 from broadcast.telemetry.presence import Presence
 from broadcast.wire import events
-from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.fields import BulletinClass
+from tests import province
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 
 WAIT = timedelta(minutes=15)
-SINCE = date(2025, 1, 1)
 BEFORE = EIGHT - timedelta(days=2)
 """When everything was set up."""
 CLOSED = EIGHT + 5 * MINUTE + WAIT
@@ -60,27 +57,7 @@ class World:
     schedule: Schedule
 
     async def occurrence(self, starts_at: datetime = EIGHT, **changes: Any) -> Occurrence:
-        columns: dict[str, Any] = {
-            "id": uuid4(),
-            "schedule_id": self.schedule.id,
-            "recurrence_at": starts_at,
-            "starts_at": starts_at,
-            "ends_by": starts_at + 5 * MINUTE,
-            "bulletin_id": self.schedule.bulletin_id,
-            "bulletin_revision": 1,
-            "class_": BulletinClass.NORMAL,
-            "priority": 100,
-            "late_limit_seconds": 60,
-            "on_preempt": OnPreempt.RESUME,
-            "volume": None,
-            "title": "Bản tin sáng",
-            "state": OccurrenceState.PLANNED,
-            "cancel_reason": None,
-            "scopes": [f"area/{COMMUNE}"],
-            "carried_scopes": [],
-            "dirty": False,
-        }
-        made = Occurrence(**columns | changes)
+        made = province.occurrence(self.schedule, starts_at, **changes)
         self.session.add(made)
         await self.session.flush()
         return made
@@ -222,38 +199,9 @@ class World:
 async def make(session: AsyncSession) -> World:
     """The world before anything is planned."""
     await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
-    for code, level, kind, parent in (
-        (PROVINCE, Level.PROVINCE, "tỉnh", None),
-        (COMMUNE, Level.COMMUNE, "xã", PROVINCE),
-        ("V-1", Level.VILLAGE, "thôn", COMMUNE),
-        ("V-2", Level.VILLAGE, "thôn", COMMUNE),
-    ):
-        session.add(
-            Area(code=code, level=level, kind=kind, name=code, parent_code=parent,
-                 valid_from=SINCE, valid_to=None)
-        )  # fmt: skip
-    plant = Plant(code="P-1", name="P-1")
-    session.add(plant)
-    await session.flush()
-    clusters = {
-        code: Cluster(code=code, name=code, plant_id=plant.id, evidence=Evidence.TELEMETRY,
-                      installed_on=SINCE)
-        for code in ("C-1", "C-2")
-    }  # fmt: skip
-    devices = {
-        code: Device(code=code, codecs=["opus"], enrolled_at=BEFORE)
-        for code in ("D-1", "D-2", "D-3")
-    }
-    session.add_all([*clusters.values(), *devices.values()])
-    await session.flush()
-    for number in ("1", "2"):
-        cluster_id = clusters[f"C-{number}"].id
-        session.add_all([
-            ClusterVillage(cluster_id=cluster_id, village_code=f"V-{number}", valid_from=SINCE,
-                           grade=Grade.PRIMARY),
-            Installation(device_id=devices[f"D-{number}"].id, cluster_id=cluster_id,
-                         installed_at=BEFORE),
-        ])  # fmt: skip
+    made = await province.commune(session, COMMUNE, {"V-1": "1", "V-2": "2"}, BEFORE)
+    spare = province.device("D-3", BEFORE)
+    session.add(spare)
     bulletin = Bulletin(
         id=uuid4(), title="Bản tin sáng", class_=BulletinClass.NORMAL, language="vi",
         area_code=COMMUNE, created_by="Lan", created_at=BEFORE,
@@ -268,15 +216,13 @@ async def make(session: AsyncSession) -> World:
         )
     )  # fmt: skip
     await session.flush()
-    schedule = Schedule(
-        id=uuid4(), bulletin_id=bulletin.id, bulletin_revision=1, title="Bản tin sáng",
-        starts_at=EIGHT, rrule=None, targets=[{"area": COMMUNE}], targets_on=date(2025, 7, 1),
-        priority=100, late_limit_seconds=60, on_preempt=OnPreempt.RESUME, volume=None,
-        state=ScheduleState.ACTIVE, created_by="Lan", created_at=BEFORE, changed_at=BEFORE,
+    schedule = province.schedule(
+        bulletin.id, EIGHT, BEFORE, title="Bản tin sáng", targets=[{"area": COMMUNE}],
+        targets_on=date(2025, 7, 1), priority=100, late_limit_seconds=60,
     )  # fmt: skip
     session.add(schedule)
     await session.flush()
-    return World(session, clusters, devices, schedule)
+    return World(session, made.clusters, made.devices | {"D-3": spare}, schedule)
 
 
 def started(seq: int, of: Occurrence | UUID | str, at: datetime = EIGHT) -> events.Started:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import tests.province
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices.enrolment import enrol
 from broadcast.devices.installations import install
 from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.clock import LOCAL
-from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.model import Schedule
 from broadcast.stations.clusters import find_cluster
-from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
+from broadcast.wire.fields import BulletinClass, Codec
 from tests.bulletins import make
 from tests.stations import sample
 
@@ -58,25 +59,9 @@ async def approved(
 
 async def schedule(session: AsyncSession, bulletin_id: UUID, **changes: Any) -> Schedule:
     """A stored schedule at 17:00 today for Nghĩa Phú."""
-    columns: dict[str, Any] = {
-        "id": uuid4(),
-        "bulletin_id": bulletin_id,
-        "bulletin_revision": 1,
-        "title": "Tiêm phòng",
-        "starts_at": local("2024-12-28T17:00"),
-        "rrule": None,
-        "targets": [{"area": "21253"}],
-        "targets_on": TODAY,
-        "priority": 64,
-        "late_limit_seconds": 300,
-        "on_preempt": OnPreempt.RESUME,
-        "volume": None,
-        "state": ScheduleState.ACTIVE,
-        "created_by": "Lan",
-        "created_at": NOW,
-        "changed_at": NOW,
-    }
-    made = Schedule(**columns | changes)
+    given = {"title": "Tiêm phòng", "targets": [{"area": "21253"}], "targets_on": TODAY}
+    at = changes.pop("starts_at", local("2024-12-28T17:00"))
+    made = tests.province.schedule(bulletin_id, at, NOW, **given | changes)
     session.add(made)
     await session.flush()
     return made
