@@ -28,7 +28,7 @@ def main() -> int:
         type=float,
         default=FREEZE_RATIO,
         metavar="RATIO",
-        help="of the blows only stop for a while",
+        help="of the faults only stop for a while",
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep everything there")
     asked = parser.parse_args()

@@ -1,6 +1,6 @@
-"""What is done to the system, and what it has to broadcast meanwhile: both follow from the seed.
+"""Faults of the system, and broadcasts scheduled meanwhile: both follow from the seed.
 
-Pure. Every target is struck by itself, so outages overlap; one target is never struck again
+Pure. Every target has faults of its own, so outages overlap; one target never has another fault
 before it is back.
 """
 
@@ -24,24 +24,24 @@ EVERY_SECONDS: dict[Target, float] = {
     "backend": 60.0,
     "uplink": 70.0,
 }
-"""Mean time from the recovery of a target to its next blow."""
+"""Mean time from the recovery of a target to its next fault."""
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 15.0
 """How long a target stays down: from a service that is restarted at once to one that takes a
 while to recover. Longer outages differ from these in nothing but patience."""
 
 FREEZE_RATIO = 0.2
-"""Of the blows that do not kill, by default."""
+"""Of the faults that do not kill, by default."""
 
 SOONEST_SECONDS = 3.0
-"""Between a recovery and the next blow."""
+"""Between a recovery and the next fault."""
 
 OnPreempt = Literal["resume", "restart", "drop"]
 Where = Literal["province", "half", "third"]
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class Fault:
     """Something is killed, or the line to the broker cut."""
 
     at: float
@@ -73,27 +73,27 @@ class Airing:
     on_preempt: OnPreempt
 
 
-def blows(seed: int, seconds: float, freeze_ratio: float = FREEZE_RATIO) -> list[Blow]:
-    """What is struck in a run of so many seconds, by time; every one is over before its end.
+def faults(seed: int, seconds: float, freeze_ratio: float = FREEZE_RATIO) -> list[Fault]:
+    """Return the faults of a run of so many seconds, by time; every one is over before its end.
 
     Args:
         seed: Another seed, another plan.
         seconds: Length of the run.
-        freeze_ratio: Share of the blows that freeze; a `backend` is always killed.
+        freeze_ratio: Share of the faults that freeze; a `backend` is always killed.
     """
     found = []
     for target, every in EVERY_SECONDS.items():
         luck = Random(f"{seed} {target}")  # noqa: S311 — to be repeated, not to be secret
-        # A short run, as in CI, strikes everything as well.
+        # A short run, as in CI, has a fault of every target as well.
         at = min(luck.expovariate(1 / every), seconds * luck.uniform(0.1, 0.7))
         while True:
             down = luck.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
             if at + down > seconds:
                 break
             choice, freezes = luck.random(), luck.random() < freeze_ratio and target != "backend"
-            found.append(Blow(round(at, 2), target, round(down, 2), round(choice, 3), freezes))
+            found.append(Fault(round(at, 2), target, round(down, 2), round(choice, 3), freezes))
             at += down + max(SOONEST_SECONDS, luck.expovariate(1 / every))
-    return sorted(found, key=lambda blow: (blow.at, blow.target))
+    return sorted(found, key=lambda fault: (fault.at, fault.target))
 
 
 AIRING_SECONDS = 20.0
@@ -108,7 +108,7 @@ PREEMPTED_RATIO = 0.5
 
 
 def airings(seed: int, seconds: float, bulletins: int) -> list[Airing]:
-    """What is to be broadcast in a run of so many seconds, by the time at which it is asked for.
+    """Return the broadcasts of a run of so many seconds, by the time at which they are asked for.
 
     Args:
         seed: Another seed, another programme.

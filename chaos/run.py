@@ -38,7 +38,7 @@ from broadcast.plays.schemas import SummaryOut
 from broadcast.plays.summary import summary
 from broadcast.programmes.keys import create_keys, load_keys
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
-from chaos.plan import EVERY_SECONDS, FREEZE_RATIO, Blow, Target, airings, blows
+from chaos.plan import EVERY_SECONDS, FREEZE_RATIO, Fault, Target, airings, faults
 from chaos.stored import configured, read_stored
 from chaos.uplink import Uplink
 from chaos.verdict import Truth, Verdict, judge, read_truth
@@ -133,7 +133,7 @@ class _Chaos:
             lambda: self._api(seeded), seeded, bulletins, programme, began_at, self._say
         )
         person.start()
-        self._torment(blows(options.seed, options.seconds, options.freeze_ratio), began)
+        self._inject_faults(faults(options.seed, options.seconds, options.freeze_ratio), began)
         self._heal()
         person.join(PATIENCE_SECONDS)
         if person.is_alive() or person.failure is not None:
@@ -216,29 +216,29 @@ class _Chaos:
 
     # --- the killing ----------------------------------------------------------------------------
 
-    def _torment(self, plan: list[Blow], began: float) -> None:
+    def _inject_faults(self, plan: list[Fault], began: float) -> None:
         """Strike as planned, and start again what has been down long enough."""
         agenda = deque(plan)
         while (elapsed := time.monotonic() - began) < self._options.seconds:
             while agenda and agenda[0].at <= elapsed:
-                self._strike(agenda.popleft())
+                self._inject(agenda.popleft())
             self._supervise()
             time.sleep(STEP_SECONDS)
 
-    def _strike(self, blow: Blow) -> None:
-        target = blow.target
+    def _inject(self, fault: Fault) -> None:
+        target = fault.target
         if target in self._down:
             return  # this machine was so slow that it is not back yet
         if target == "backend" and "postgres" in self._down:
             return
-        self._say(f"{'freeze' if blow.freezes else 'kill'} {target} for {blow.down_seconds} s")
+        self._say(f"{'freeze' if fault.freezes else 'kill'} {target} for {fault.down_seconds} s")
         self._kills[target] += 1
-        if blow.freezes:
+        if fault.freezes:
             self._freeze(target)
         else:
-            self._kill(target, blow.choice)
+            self._kill(target, fault.choice)
         if target != "backend":
-            self._down[target] = time.monotonic() + blow.down_seconds
+            self._down[target] = time.monotonic() + fault.down_seconds
 
     def _freeze(self, target: Target) -> None:
         self._frozen.add(target)

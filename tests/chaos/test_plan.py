@@ -16,7 +16,7 @@ from chaos.plan import (
     SHORTEST_SECONDS,
     SOONEST_SECONDS,
     airings,
-    blows,
+    faults,
 )
 
 SEEDS = st.integers(0, 2**31)
@@ -25,12 +25,12 @@ LENGTHS = st.floats(30, 3600)
 
 @given(SEEDS, LENGTHS)
 def test_the_same_seed_is_the_same_run(seed: int, seconds: float) -> None:
-    assert blows(seed, seconds) == blows(seed, seconds)
+    assert faults(seed, seconds) == faults(seed, seconds)
     assert airings(seed, seconds, 4) == airings(seed, seconds, 4)
 
 
 def test_another_seed_is_another_run() -> None:
-    assert len({tuple(blows(seed, 600)) for seed in range(20)}) == 20
+    assert len({tuple(faults(seed, 600)) for seed in range(20)}) == 20
     assert len({tuple(airings(seed, 600, 4)) for seed in range(20)}) == 20
 
 
@@ -38,32 +38,32 @@ def test_another_seed_is_another_run() -> None:
 def test_every_target_is_back_before_it_is_struck_again_and_before_the_end(
     seed: int, seconds: float
 ) -> None:
-    plan = blows(seed, seconds)
-    assert plan == sorted(plan, key=lambda blow: blow.at)
+    plan = faults(seed, seconds)
+    assert plan == sorted(plan, key=lambda fault: fault.at)
     for target in EVERY_SECONDS:
-        own = [blow for blow in plan if blow.target == target]
-        assert all(0 <= blow.at <= seconds - blow.down_seconds for blow in own)
-        assert all(SHORTEST_SECONDS <= blow.down_seconds <= LONGEST_SECONDS for blow in own)
+        own = [fault for fault in plan if fault.target == target]
+        assert all(0 <= fault.at <= seconds - fault.down_seconds for fault in own)
+        assert all(SHORTEST_SECONDS <= fault.down_seconds <= LONGEST_SECONDS for fault in own)
         for first, second in pairwise(own):
             assert second.at >= first.at + first.down_seconds + SOONEST_SECONDS - 0.02
 
 
 @given(SEEDS)
 def test_ten_minutes_strike_everything_again_and_again(seed: int) -> None:
-    plan = blows(seed, 600)
-    assert {blow.target for blow in plan} == set(EVERY_SECONDS)
+    plan = faults(seed, 600)
+    assert {fault.target for fault in plan} == set(EVERY_SECONDS)
     assert 20 < len(plan) < 120
 
 
 def test_some_blows_only_freeze() -> None:
-    plan = blows(1, 3600, freeze_ratio=0.3)
-    assert 0.2 < sum(blow.freezes for blow in plan) / len(plan) < 0.4
-    assert not any(blow.freezes for blow in plan if blow.target == "backend")
-    assert [replace(blow, freezes=False) for blow in plan] == blows(1, 3600, freeze_ratio=0)
+    plan = faults(1, 3600, freeze_ratio=0.3)
+    assert 0.2 < sum(fault.freezes for fault in plan) / len(plan) < 0.4
+    assert not any(fault.freezes for fault in plan if fault.target == "backend")
+    assert [replace(fault, freezes=False) for fault in plan] == faults(1, 3600, freeze_ratio=0)
 
 
 def test_outages_overlap_sometimes() -> None:
-    plan = blows(1, 600)
+    plan = faults(1, 600)
     assert any(second.at < first.at + first.down_seconds for first, second in pairwise(plan))
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import mosquitto
-from broadcast.embedded.child import Child, hand_over, unprivileged_user
+from broadcast.embedded.child import Child, make_private, unprivileged_user
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = "mqtt.tinh.example"
@@ -87,7 +87,7 @@ def deployed(
     """
     user = unprivileged_user()
     etc = folder / "etc"
-    hand_over(etc, user)
+    make_private(etc, user)
     inside, outside, remote = ports = free_ports(3)
     conf = (DEPLOY / "mosquitto.conf").read_text()
     conf = re.sub(r"^#(?=listener 8884|\w+ \S+$)", "", conf, flags=re.MULTILINE)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.commands import answers
 from broadcast.config import Rules
-from broadcast.delivery.wanted import Wanted, tokens
+from broadcast.delivery.desired import DesiredDocuments, tokens
 from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.plays import closer, explain, reports, routes, self_tests
 from broadcast.plays.model import Play
@@ -206,7 +206,7 @@ async def test_closer(plans: Plans) -> None:
 
 async def test_documents_wanted(plans: Plans) -> None:
     """What was published lately is read whole every ten seconds: 10,000 rows, without tokens."""
-    wanted = Wanted()
+    wanted = DesiredDocuments()
 
     async def first(session: AsyncSession) -> None:
         await wanted.refresh(session, NOW)

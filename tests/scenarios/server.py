@@ -15,8 +15,8 @@ from hashlib import sha256
 from uuid import UUID, uuid5
 
 from broadcast.config import Rules
+from broadcast.delivery.desired import SAME_AGAIN_AFTER
 from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
-from broadcast.delivery.wanted import SAME_AGAIN_AFTER
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import quiet_window
 from broadcast.plays.settle import Circumstances, Facts, Report, Settlement, settle

@@ -24,24 +24,24 @@ from broadcast.wire.topics import DEVICE_COMMAND
 
 log = structlog.get_logger()
 
-WAITING = Gauge("broadcast_orders_waiting", "Commands that wait to be published")
-LOST = Counter("broadcast_orders_lost", "Commands that could not be published")
+WAITING = Gauge("broadcast_replies_waiting", "Commands that wait to be published")
+LOST = Counter("broadcast_replies_lost", "Commands that could not be published")
 
 AT_MOST = 20_000
 AT_ONCE = 200
 
-Order = Callable[[datetime], tuple[str, bytes]]
+Reply = Callable[[datetime], tuple[str, bytes]]
 """Topic (without the prefix) and payload, stamped and signed at the moment it is sent."""
 
 
 class Publisher(Protocol):
-    """What this module needs of the link."""
+    """The part of the link that this module needs."""
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish, and return when confirmed."""
 
 
-class Orders:
+class ReplyQueue:
     """A bounded queue of commands, and the task that publishes them."""
 
     def __init__(self, link: Publisher, prefix: str, key: SigningKey) -> None:
@@ -55,22 +55,22 @@ class Orders:
         self._link = link
         self._prefix = prefix
         self._key = key
-        self._queue: asyncio.Queue[Order] = asyncio.Queue(AT_MOST)
+        self._queue: asyncio.Queue[Reply] = asyncio.Queue(AT_MOST)
 
     async def run(self) -> None:
-        """Publish what is said, for ever."""
+        """Publish the queue, until cancelled."""
         while True:
-            orders = [await self._queue.get()]
-            while len(orders) < AT_ONCE and not self._queue.empty():
-                orders.append(self._queue.get_nowait())
+            replies = [await self._queue.get()]
+            while len(replies) < AT_ONCE and not self._queue.empty():
+                replies.append(self._queue.get_nowait())
             WAITING.set(self._queue.qsize())
-            await asyncio.gather(*(self._publish(order) for order in orders))
+            await asyncio.gather(*(self._publish(reply) for reply in replies))
 
     def reply_time(self, device_code: str, token: str) -> None:
         """Answer a `time_request`."""
 
-        def order(now: datetime) -> tuple[str, bytes]:
-            reply = TimeReply(
+        def reply(now: datetime) -> tuple[str, bytes]:
+            answer = TimeReply(
                 command_id=str(uuid4()),
                 scope=f"device/{device_code}",
                 not_after=now + NEVER_LATE,
@@ -78,14 +78,14 @@ class Orders:
                 server_at=now,
             )
             topic = DEVICE_COMMAND.build(device_id=device_code, kind="time_reply")
-            return topic, self._key.sign(reply)
+            return topic, self._key.sign(answer)
 
-        self._say(order)
+        self._put(reply)
 
     def confirm_journal(self, device_code: str, journal_id: str, upto_seq: int) -> None:
-        """Tell a device that its records up to here are stored for good."""
+        """Tell a device that its records up to here are stored permanently."""
 
-        def order(now: datetime) -> tuple[str, bytes]:
+        def reply(now: datetime) -> tuple[str, bytes]:
             ack = JournalAck(
                 command_id=str(uuid4()),
                 scope=f"device/{device_code}",
@@ -96,28 +96,28 @@ class Orders:
             topic = DEVICE_COMMAND.build(device_id=device_code, kind="journal_ack")
             return topic, self._key.sign(ack)
 
-        self._say(order)
+        self._put(reply)
 
     def resend(self, device_code: str, document: bytes) -> None:
-        """Hand a device a document again."""
-        self._say(lambda now: resend_command(document, device_code, self._key, now))
+        """Send a device a document again."""
+        self._put(lambda now: resend_command(document, device_code, self._key, now))
 
-    def _say(self, order: Order) -> None:
+    def _put(self, reply: Reply) -> None:
         try:
-            self._queue.put_nowait(order)
+            self._queue.put_nowait(reply)
         except asyncio.QueueFull:
             LOST.inc()
 
-    async def _publish(self, order: Order) -> None:
+    async def _publish(self, reply: Reply) -> None:
         try:
-            topic, payload = order(clock.now())
+            topic, payload = reply(clock.now())
         except Exception:
-            # What was to be said is at fault; the other orders are not, and their task goes on.
+            # This reply is at fault; the others are not, and their task goes on.
             LOST.inc()
-            log.exception("programmes.order.unsayable")
+            log.exception("delivery.reply.invalid")
             return
         try:
             await self._link.publish(f"{self._prefix}/{topic}", payload)
         except Unavailable as error:
             LOST.inc()
-            log.warning("programmes.order.lost", topic=topic, error=str(error))
+            log.warning("delivery.reply.lost", topic=topic, error=str(error))

@@ -1,4 +1,4 @@
-"""Reconciling on heartbeat: who is behind is handed the document again."""
+"""Reconciling on heartbeat: a device that is behind is sent the document again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.delivery.replies import Orders
-from broadcast.delivery.wanted import Wanted, tokens
+from broadcast.delivery.desired import DesiredDocuments, tokens
+from broadcast.delivery.replies import ReplyQueue
 from broadcast.kit import db
 
 log = structlog.get_logger()
@@ -22,26 +22,28 @@ BYTES_AT_ONCE = 16 * 2**20
 
 
 class Resender:
-    """Compares what devices hold with what they should, and says so to the orders."""
+    """Compares the documents that devices hold with those they should, and resends."""
 
-    def __init__(self, engine: AsyncEngine, orders: Orders) -> None:
+    def __init__(self, engine: AsyncEngine, replies: ReplyQueue) -> None:
         self._engine = engine
-        self._orders = orders
-        self._wanted = Wanted()
+        self._replies = replies
+        self._desired = DesiredDocuments()
 
-    async def look(self, heard: Sequence[tuple[str, Mapping[str, int]]], now: datetime) -> None:
-        """Hand documents again to those of these devices that are behind.
+    async def compare(
+        self, reported: Sequence[tuple[str, Mapping[str, int]]], now: datetime
+    ) -> None:
+        """Send documents again to those of these devices that are behind.
 
         Args:
-            heard: Devices and what they hold.
-            now: Moment at which they said so.
+            reported: Devices and what they hold.
+            now: Moment at which they reported them.
         """
-        if self._wanted.is_due(now):
+        if self._desired.is_due(now):
             async with db.transaction(self._engine) as session:
-                await self._wanted.refresh(session, now)
+                await self._desired.refresh(session, now)
         late: dict[str, list[str]] = {}
-        for code, held in heard:
-            missing = self._wanted.missing(code, held, now)
+        for code, held in reported:
+            missing = self._desired.missing(code, held, now)
             if missing and len(late) < DEVICES_AT_ONCE:
                 late[code] = missing
         if not late:
@@ -55,7 +57,7 @@ class Resender:
             if devices and size > BYTES_AT_ONCE:
                 break
             for key in sent:
-                self._orders.resend(code, found[key])
-            self._wanted.sent(code, documents, now)
+                self._replies.resend(code, found[key])
+            self._desired.sent(code, documents, now)
             devices += 1
         log.info("programmes.documents.resent", devices=devices)

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from broadcast.embedded.child import Child, hand_over, unprivileged_user
+from broadcast.embedded.child import Child, make_private, unprivileged_user
 from broadcast.kit.errors import Unavailable
 
 Kind = Literal["mosquitto", "amqtt"]
@@ -118,7 +118,7 @@ class Broker:
         """
         if self._child.alive:
             return
-        hand_over(self._folder, self._user)
+        make_private(self._folder, self._user)
         _claim(self.port)  # or the probe might be answered by a stranger
         self._child.start(self._command(), self._is_ready)
 

@@ -1,7 +1,7 @@
 """One server process in one folder: started, proved ready, and ended with us.
 
 A child never outlives the program that started it: an orderly exit stops it (`atexit`), and where
-the system has `setpriv` the kernel signals it when the program dies without a word.
+the system has `setpriv` the kernel signals it when the program ends without one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from broadcast.kit.errors import Unavailable, because
 log = structlog.get_logger()
 
 SYSTEM_USER = "broadcast-embedded"
-"""Whom the children run as when we are root: PostgreSQL refuses root, and a broker needs none."""
+"""User of the children when we are root: PostgreSQL refuses root, and a broker needs none."""
 
 TAIL_LINES = 8
 """Lines of the child's log that an error carries: enough for PostgreSQL's message and hint."""
@@ -44,7 +44,7 @@ def unprivileged_user() -> str | None:
     return SYSTEM_USER
 
 
-def hand_over(folder: Path, user: str | None) -> None:
+def make_private(folder: Path, user: str | None) -> None:
     """Make `folder`, private to `user`, and let that user reach it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(stat.S_IRWXU)
@@ -90,7 +90,7 @@ def run(command: Sequence[str | Path], user: str | None = None) -> str:
 
 
 class Identity(TypedDict, total=False):
-    """Whom a process runs as; empty means ourselves."""
+    """User and groups that a process runs as; empty means ourselves."""
 
     user: str
     group: str
@@ -113,12 +113,12 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """The process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
+        """It has been started."""
         return self._process is not None
 
     @property
@@ -132,7 +132,7 @@ class Child:
         command: Sequence[str | Path],
         is_ready: Callable[[], bool],
         *,
-        last_wish: signal.Signals = signal.SIGTERM,
+        stop_signal: signal.Signals = signal.SIGTERM,
         timeout: float = 30.0,
     ) -> None:
         """Start `command` and return once `is_ready`.
@@ -140,7 +140,7 @@ class Child:
         Args:
             command: What to run.
             is_ready: Asked every 10 ms.
-            last_wish: Signal that stops the server in order.
+            stop_signal: Signal that stops the server in order.
             timeout: Seconds until it is given up and killed.
 
         Raises:
@@ -149,7 +149,7 @@ class Child:
         with self._log_path.open("ab") as output:
             self._log_start = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 — our own argument lists, no shell
-                [*_leash(last_wish), *command],
+                [*_parent_death_prefix(stop_signal), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -159,7 +159,7 @@ class Child:
                 env=_environment(),
                 cwd="/",
             )
-        atexit.register(self.stop, last_wish)
+        atexit.register(self.stop, stop_signal)
         deadline = time.monotonic() + timeout
         while not is_ready():
             self.check()
@@ -171,7 +171,7 @@ class Child:
             time.sleep(0.01)
 
     def check(self) -> None:
-        """Notice its death.
+        """Make sure that it runs.
 
         Raises:
             Unavailable: It does not run; the detail ends with its log.
@@ -179,10 +179,10 @@ class Child:
         if not self.alive:
             raise _failure(self.name, self.log_tail())
 
-    def stop(self, last_wish: signal.Signals = signal.SIGTERM, timeout: float = 20.0) -> None:
+    def stop(self, stop_signal: signal.Signals = signal.SIGTERM, timeout: float = 20.0) -> None:
         """End it in order; after `timeout` seconds by force."""
         if self._process is not None and self.alive:
-            self._process.send_signal(last_wish)
+            self._process.send_signal(stop_signal)
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -227,11 +227,11 @@ def _descendants(pid: int) -> list[int]:
     return [each for child in map(int, children) for each in (child, *_descendants(child))]
 
 
-def _leash(number: signal.Signals) -> list[str]:
+def _parent_death_prefix(number: signal.Signals) -> list[str]:
     """Prefix of a command that the kernel shall signal when we die.
 
     Linux watches the thread that started the child, not the process; in any other thread than the
-    main one, which lasts, the leash would strangle the child when that thread ends.
+    main one, which lasts, the signal would end the child with that thread.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None or threading.current_thread() is not threading.main_thread():

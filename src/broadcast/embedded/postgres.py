@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from broadcast.embedded.child import Child, hand_over, let_through, run, unprivileged_user
+from broadcast.embedded.child import Child, let_through, make_private, run, unprivileged_user
 from broadcast.kit.errors import Unavailable
 
 ROLE = "broadcast"
@@ -120,7 +120,7 @@ class EmbeddedPostgres:
         fresh = not (self.data_dir / "PG_VERSION").exists()
         if fresh:
             self._initialise()
-        hand_over(self.data_dir, self._user)
+        make_private(self.data_dir, self._user)
         self._admit_ourselves()
         self._forget_dead_server()
         self._launch()
@@ -204,7 +204,7 @@ class EmbeddedPostgres:
         if self._short_socket_dir is None:
             # Not $TMPDIR: that may be just as long.
             self._short_socket_dir = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-            hand_over(self._short_socket_dir, self._user)
+            make_private(self._short_socket_dir, self._user)
         return self._short_socket_dir
 
     def _initialise(self) -> None:
@@ -212,7 +212,7 @@ class EmbeddedPostgres:
         draft = self.data_dir.with_name(self.data_dir.name + ".new")
         if draft.exists():
             shutil.rmtree(draft)
-        hand_over(draft, self._user)
+        make_private(draft, self._user)
         run(
             [
                 self.bin_dir / "initdb",
@@ -257,7 +257,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + TAKEOVER_SECONDS
         while True:
             try:
-                return self._child.start(command, self._is_ready, last_wish=signal.SIGINT)
+                return self._child.start(command, self._is_ready, stop_signal=signal.SIGINT)
             except Unavailable as error:
                 orphaned = "shared memory block" in error.detail
                 if not orphaned or time.monotonic() > deadline:

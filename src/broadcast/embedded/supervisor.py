@@ -31,14 +31,14 @@ class Server(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for people."""
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there; a stopped one (SIGSTOP) is."""
+        """The process is there; a stopped one (SIGSTOP) is."""
 
     def answers(self) -> bool:
-        """Whether it serves; within two seconds, and from any thread."""
+        """Tell whether it serves; within two seconds, and from any thread."""
 
     def start(self) -> None:
         """Start it where it was, and return when it serves.

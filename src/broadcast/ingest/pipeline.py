@@ -20,7 +20,7 @@ from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.config import Settings
-from broadcast.delivery.replies import Orders
+from broadcast.delivery.replies import ReplyQueue
 from broadcast.delivery.resend import Resender
 from broadcast.ingest.decode import Decoder
 from broadcast.ingest.echo import Echo, EchoLink
@@ -90,7 +90,7 @@ class Pipeline:
         self._echo = Echo(link, f"{settings.mqtt.prefix}/{topic}")
         self._decoder = Decoder(settings.mqtt.prefix, assignment, throttle, self._enrolled)
         self._store = Store(engine, settings, assignment, self._enrolled, self._echo, throttle)
-        self._replies = Orders(link, settings.mqtt.prefix, keys.programme)
+        self._replies = ReplyQueue(link, settings.mqtt.prefix, keys.programme)
         self._resender = Resender(engine, self._replies)
 
     @property
@@ -199,7 +199,7 @@ class Pipeline:
         if not beats:
             return
         try:
-            await self._resender.look([(b.device_code, b.message.held) for b in beats], now)
+            await self._resender.compare([(b.device_code, b.message.held) for b in beats], now)
         except Exception as error:
             # The batch is stored; the next heartbeats ask again.
             if not db.is_outage(error):

@@ -1,4 +1,4 @@
-"""What every device should hold, remembered, so that each heartbeat can be compared for nothing.
+"""Documents that every device should hold, in memory: comparing a heartbeat costs no query.
 
 A document counts once its publication is old enough for the device to have it and to have said
 so; the heartbeat that was on its way meanwhile is no reason to send it again.
@@ -23,7 +23,7 @@ from broadcast.wire.documents import DOCUMENT_KINDS
 log = structlog.get_logger()
 
 REFRESH_EVERY = timedelta(seconds=10)
-TIME_TO_TELL = timedelta(seconds=120)
+TIME_TO_REPORT = timedelta(seconds=120)
 """Two heartbeats. Shorter: what is on its way is sent twice. Longer: a lost document is missed
 for as long."""
 SAME_AGAIN_AFTER = timedelta(minutes=10)
@@ -32,20 +32,20 @@ OVERLAP = timedelta(minutes=1)
 """Publications are read again for so long, because transactions commit out of order."""
 
 
-class _Follows(msgspec.Struct):
+class _FollowedAreas(msgspec.Struct):
     areas: list[str]
 
 
-class Wanted:
-    """Published documents, and who follows which."""
+class DesiredDocuments:
+    """Published documents, and which devices follow them."""
 
     def __init__(self) -> None:
         self._revisions: dict[str, tuple[int, datetime]] = {}
-        """Document → revision and when its publication was confirmed."""
+        """Document → revision and the time at which its publication was confirmed."""
         self._followed: dict[str, tuple[str, ...]] = {}
         """Device → documents it should hold."""
         self._content: dict[str, Mapping[str, int]] = {}
-        """Device → what it held when nothing newer was known; emptied when something is."""
+        """Device → documents it held when none newer was known; emptied when one is."""
         self._sent: dict[tuple[str, str, int], datetime] = {}
         self._refreshed_at: datetime | None = None
         self._newest: datetime | None = None
@@ -96,7 +96,7 @@ class Wanted:
         wanted = {
             key: known[key][0]
             for key in self._followed[device_code]
-            if key in known and known[key][1] + TIME_TO_TELL <= now
+            if key in known and known[key][1] + TIME_TO_REPORT <= now
         }
         late = behind(held, wanted)
         return [key for key in late if (device_code, key, wanted[key]) not in self._sent]
@@ -110,7 +110,7 @@ class Wanted:
 def _documents(scope: str, config: bytes) -> tuple[str, ...]:
     payload = config.split(b".")[1]
     areas = msgspec.json.decode(
-        base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)), type=_Follows
+        base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)), type=_FollowedAreas
     ).areas
     shared = [f"area/{code}/{kind}" for code in areas for kind in ("programme", "alerts")]
     own = [f"{scope}/{kind}" for kind in DOCUMENT_KINDS]

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.delivery import replies
-from broadcast.delivery.replies import Orders
-from broadcast.delivery.wanted import SAME_AGAIN_AFTER, TIME_TO_TELL, Wanted, tokens
+from broadcast.delivery.desired import SAME_AGAIN_AFTER, TIME_TO_REPORT, DesiredDocuments, tokens
+from broadcast.delivery.replies import ReplyQueue
 from broadcast.kit.errors import Unavailable
 from broadcast.programmes.model import Document
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
@@ -20,7 +20,7 @@ from broadcast.wire.envelope import SigningKey, Verifier
 
 NOW = datetime(2025, 7, 1, 1, tzinfo=UTC)
 KEY = SigningKey.generate("programme")
-LATER = NOW + TIME_TO_TELL
+LATER = NOW + TIME_TO_REPORT
 YEAR = timedelta(days=365)
 
 
@@ -45,7 +45,7 @@ def document(
 
 
 @pytest.fixture
-async def wanted(session: AsyncSession) -> Wanted:
+async def desired(session: AsyncSession) -> DesiredDocuments:
     """A follows area 21025; only its own config and the area's programme are published."""
     session.add_all([
         document("device/A", "config", 5, areas=["21025"]),
@@ -54,11 +54,11 @@ async def wanted(session: AsyncSession) -> Wanted:
         document("area/21034", "programme", 9),
     ])  # fmt: skip
     await session.flush()
-    wanted = Wanted()
-    assert wanted.is_due(NOW)
-    await wanted.refresh(session, NOW)
-    assert not wanted.is_due(NOW)
-    return wanted
+    desired = DesiredDocuments()
+    assert desired.is_due(NOW)
+    await desired.refresh(session, NOW)
+    assert not desired.is_due(NOW)
+    return desired
 
 
 @pytest.mark.parametrize(
@@ -71,36 +71,38 @@ async def wanted(session: AsyncSession) -> Wanted:
     ],
 )
 async def test_device_misses_what_it_follows_and_holds_in_an_older_revision(
-    wanted: Wanted, held: dict[str, int], missing: list[str]
+    desired: DesiredDocuments, held: dict[str, int], missing: list[str]
 ) -> None:
-    assert wanted.missing("A", held, LATER) == missing
+    assert desired.missing("A", held, LATER) == missing
 
 
-async def test_what_was_just_published_is_still_on_its_way(wanted: Wanted) -> None:
-    assert wanted.missing("A", {}, LATER - timedelta(seconds=1)) == []
+async def test_what_was_just_published_is_still_on_its_way(desired: DesiredDocuments) -> None:
+    assert desired.missing("A", {}, LATER - timedelta(seconds=1)) == []
 
 
-async def test_unknown_device_misses_nothing(wanted: Wanted) -> None:
-    assert wanted.missing("B", {}, LATER) == []
+async def test_unknown_device_misses_nothing(desired: DesiredDocuments) -> None:
+    assert desired.missing("B", {}, LATER) == []
 
 
 async def test_document_is_sent_again_once_until_it_changes(
-    wanted: Wanted, session: AsyncSession
+    desired: DesiredDocuments, session: AsyncSession
 ) -> None:
     held = {"device/A/config": 5}
-    wanted.sent("A", ["area/21025/programme"], LATER)
-    assert wanted.missing("A", held, LATER + timedelta(minutes=1)) == []
+    desired.sent("A", ["area/21025/programme"], LATER)
+    assert desired.missing("A", held, LATER + timedelta(minutes=1)) == []
     newer = await session.get_one(Document, ("area/21025", "programme"))
     newer.revision = newer.published_revision = 8
     newer.published_at = LATER
     await session.flush()
-    await wanted.refresh(session, LATER)
-    assert wanted.missing("A", held, LATER + TIME_TO_TELL) == ["area/21025/programme"]
-    await wanted.refresh(session, LATER + SAME_AGAIN_AFTER)
-    assert wanted.missing("A", held, LATER + SAME_AGAIN_AFTER) == ["area/21025/programme"]
+    await desired.refresh(session, LATER)
+    assert desired.missing("A", held, LATER + TIME_TO_REPORT) == ["area/21025/programme"]
+    await desired.refresh(session, LATER + SAME_AGAIN_AFTER)
+    assert desired.missing("A", held, LATER + SAME_AGAIN_AFTER) == ["area/21025/programme"]
 
 
-async def test_tokens_are_those_published(session: AsyncSession, wanted: Wanted) -> None:
+async def test_tokens_are_those_published(
+    session: AsyncSession, desired: DesiredDocuments
+) -> None:
     found = await tokens(session, ["area/21025/programme", "device/A/config"])
     verifier = Verifier([KEY.public()])
     assert {key: verifier.document(token).revision for key, token in found.items()} == {
@@ -121,7 +123,7 @@ class Link:
         self.published.append((topic, payload))
 
 
-async def publish_all(queue: Orders, link: Link, number: int) -> None:
+async def publish_all(queue: ReplyQueue, link: Link, number: int) -> None:
     task = asyncio.create_task(queue.run())
     async with asyncio.timeout(5):
         while link.tried < number:  # noqa: ASYNC110 — the queue tells nobody
@@ -133,7 +135,7 @@ async def publish_all(queue: Orders, link: Link, number: int) -> None:
 
 async def test_orders_are_signed_for_their_device() -> None:
     link = Link()
-    queue = Orders(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", KEY)
     queue.reply_time("A", "token-1")
     queue.confirm_journal("B", "j", 12)
     queue.resend("C", document("device/C", "config", 1).token)
@@ -154,7 +156,7 @@ async def test_orders_are_signed_for_their_device() -> None:
 
 async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
     link = Link(away=True)
-    queue = Orders(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", KEY)
     lost = replies.LOST._value.get()
     queue.reply_time("A", "x")
     queue.reply_time("B", "y")
@@ -165,7 +167,7 @@ async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
 async def test_queue_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replies, "AT_MOST", 2)
     link = Link()
-    queue = Orders(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", KEY)
     for number in range(5):
         queue.reply_time("A", str(number))
     await publish_all(queue, link, 2)
