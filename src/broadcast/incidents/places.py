@@ -1,4 +1,4 @@
-"""What devices have in common: cluster, villages, power feed, operator of their network."""
+"""Properties that devices share: cluster, villages, power feed, operator of their network."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from broadcast.stations.model import Evidence
 
 
 class Reason(StrEnum):
-    """Why a unit of the denominator is not in the numerator, or why it is not in either."""
+    """Reason why a unit is not in the numerator, or not in the denominator either."""
 
     VILLAGES_UNREACHED = "villages_unreached"
     NO_STATION = "no_station"
@@ -34,7 +34,7 @@ class Reason(StrEnum):
 
 
 class Gap(StrEnum):
-    """Why a village is not reached."""
+    """Reason why a village is not reached."""
 
     NO_CLUSTER = "no_cluster"
     CLUSTER_DOWN = "cluster_down"
@@ -47,7 +47,7 @@ class Gap(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a cluster does not operate."""
+    """Reason why a cluster does not operate."""
 
     NOTHING_EXPECTED = "nothing_expected"
     OFFLINE = "offline"
@@ -78,7 +78,7 @@ class Member(NamedTuple):
     code: str
     name: str
     reason: str | None
-    """Why it does not count; None when it is in the numerator."""
+    """Reason why it does not count; None when it is in the numerator."""
     evidence: Evidence
     """Proof that it counts; `none` also when it does not count."""
     share: Fraction | None = None

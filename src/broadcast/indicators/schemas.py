@@ -82,7 +82,7 @@ class MemberOut(BaseModel):
     counted: bool
     evidence: Evidence
     reason: str | None
-    """Why it is not in the numerator."""
+    """Reason why it is not in the numerator."""
     reason_text: str | None
     share: float | None
     """1.1: villages reached ÷ villages; 1.2: villages served by converted plants ÷ by any."""
