@@ -6,10 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from broadcast.accounts.auth import Caller
+from broadcast.accounts.model import Role
+from broadcast.api import create_app
 from broadcast.devices.model import Device, Installation
 from broadcast.indicators import rollup
 from broadcast.indicators.model import Invalidation, RolledUpDay
@@ -22,6 +26,8 @@ from broadcast.telemetry.presence import Presence
 from broadcast.upkeep import checks, facts
 from broadcast.upkeep.checks import Name
 from tests.delivery.world import NOW, World
+from tests.web.calling import called_by
+from tests.web.routes import operations
 
 
 @pytest.fixture
@@ -46,6 +52,23 @@ async def spoil(world: World, statement: str, **parameters: Any) -> None:
         await session.execute(sa.text("SET LOCAL session_replication_role = replica"))
         changed: Any = await session.execute(sa.text(statement), parameters)
         assert changed.rowcount == 1, "the test changes one row"
+
+
+NEEDED = {"/api/v1/lexicon": {"area": "21001"}}
+
+
+async def lists(world: World) -> dict[str, tuple[int, Any]]:
+    """Status and body of every list over REST."""
+    app = create_app(world.settings, world.engine)
+    called_by(app, Caller("Lan", Role.ADMIN, "token/Lan"))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = {
+            path: await client.get(path, params=NEEDED.get(path))
+            for method, path in operations(app)
+            if method == "GET" and path.startswith("/api/") and "{" not in path
+        }
+    return {path: (answer.status_code, answer.json()) for path, answer in answers.items()}
 
 
 async def failed(world: World) -> set[tuple[str, str]]:
@@ -149,6 +172,9 @@ async def test_whatever_one_row_holds_the_others_go_on(world: World, row: str) -
     parameters = {"bad": bad, "sound": bad_sound, "device": device}
     used = {name: value for name, value in parameters.items() if f":{name}" in ROWS[row]}
     await spoil(world, ROWS[row], **used)
+    assert {
+        path: status for path, (status, _) in (await lists(world)).items() if status != 200
+    } == {}
     new = await world.schedule(good_sound, {"area": "V1"}, hours=4)
     await turns(world)
     starts = [item.starts_at for item in world.items()["area/V1"]]
@@ -306,3 +332,47 @@ async def test_a_day_that_cannot_be_rolled_up_holds_up_no_other(
         assert list(await session.scalars(sa.select(Invalidation.day))) == []
     await world.turn(after=timedelta(hours=2))
     assert await failed(world) == set(), "what is not there any more is forgotten"
+
+
+async def test_a_list_shows_the_others_and_names_the_one(world: World) -> None:
+    sound = await world.bulletin()
+    bad = await world.schedule(sound, {"area": "V2"}, hours=3)
+    other = await world.schedule(sound, {"area": "V2"}, hours=4)
+    good = await world.schedule(sound, {"area": "V1"}, hours=3)
+    await spoil(world, "UPDATE schedules SET on_preempt = 'jump' WHERE id = :bad", bad=bad)
+    await spoil(world, ROWS["targets"], bad=other)
+    status, page = (await lists(world))["/api/v1/schedules"]
+    assert status == 200
+    assert [each["id"] for each in page["items"]] == [str(good)]
+    assert {each["key"]["id"] for each in page["unreadable"]} == {str(bad), str(other)}
+    assert "hỏng" in page["unreadable"][0]["detail"]
+
+
+WORDS = [
+    (table.name, column.name)
+    for table in db.Base.metadata.sorted_tables
+    for column in table.columns
+    if isinstance(column.type, sa.Enum) and not column.primary_key
+    if (table.name, column.name) != ("areas", "level")  # what every list of an area is read by
+]
+
+
+async def test_no_unknown_word_stops_a_list(world: World) -> None:
+    """A word of a later release, in any column of any table."""
+    assert len(WORDS) > 20
+    await world.schedule(await world.bulletin(), {"area": "V2"}, hours=3)
+    await world.turn()
+    before = await lists(world)
+    assert {status for status, _ in before.values()} == {200}
+    async with db.transaction(world.engine) as session:
+        for (drop,) in (await session.execute(sa.text(CHECKS))).all():
+            await session.execute(sa.text(drop))
+    async with db.transaction(world.engine) as session:
+        for table, column in WORDS:
+            await session.execute(sa.text(f"UPDATE {table} SET \"{column}\" = 'x'"))
+    after = await lists(world)
+    for path, (_, page) in before.items():
+        if "next" in page:  # figures are not told without what they are figures of
+            status, now = after[path]
+            assert status == 200, (path, now)
+            assert len(page["items"]) == len(now["items"]) + len(now.get("unreadable", [])), path

@@ -46,10 +46,10 @@ def application(engine: AsyncEngine) -> FastAPI:
 
     @app.get("/things")
     async def things(session: Session, paging: PageQuery) -> Page[str]:
-        rows, following = await rest.paged(
+        found = await rest.paged(
             session, sa.select(ApiToken.person), [ApiToken.created_at, ApiToken.id], paging
         )
-        return Page(items=rows, next=following)
+        return found.page(str)
 
     @app.get("/things/{name}")
     async def thing(session: Session, name: str) -> Thing:

@@ -31,8 +31,8 @@ async def list_areas(
     if under is not None:
         await units.require_unit(session, "under", under, on)
     statement = units.units_statement(on, level=level, under=under)
-    rows, following = await paged(session, statement, [Area.code], paging)
-    return Page(items=[AreaOut.model_validate(row) for row in rows], next=following)
+    found = await paged(session, statement, [Area.code], paging)
+    return found.page(AreaOut.model_validate)
 
 
 async def show_area(session: AsyncSession, code: str, on: date) -> AreaDetailOut:

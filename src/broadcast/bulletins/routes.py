@@ -49,8 +49,8 @@ async def list_bulletins(
 ) -> Page[BulletinSummaryOut]:
     """Bulletins in the order in which they were made."""
     statement = await queries.select_bulletins(session, state, area, class_)
-    rows, following = await paged(session, statement, (Bulletin.created_at, Bulletin.id), paging)
-    return Page(items=[BulletinSummaryOut.of(*row) for row in rows], next=following)
+    found = await paged(session, statement, (Bulletin.created_at, Bulletin.id), paging)
+    return found.page(BulletinSummaryOut.of)
 
 
 @api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")

@@ -93,18 +93,20 @@ async def list_clusters(
     if station is not None:
         await require_known(session, "station", Station.code, station)
         statement = statement.where(Cluster.plant_id.in_(_plants_of(station, on)))
-    rows, following = await paged(session, statement, [Cluster.code], paging)
-    villages = await _villages(session, [cluster for cluster, _, _, _ in rows], on)
-    items = [
-        ClusterItemOut(
+    found = await paged(session, statement, [Cluster.code], paging)
+    villages = await _villages(session, [cluster for cluster, _, _, _ in found.rows], on)
+
+    def show(
+        cluster: Cluster, plant_code: str, device_code: str | None, state: str
+    ) -> ClusterItemOut:
+        return ClusterItemOut(
             **_facts(cluster, plant_code),
             villages=villages.get(cluster.id, []),
             device_code=device_code,
-            state=found,
+            state=state,
         )
-        for cluster, plant_code, device_code, found in rows
-    ]
-    return Page(items=items, next=following)
+
+    return found.page(show)
 
 
 def _clusters_at(

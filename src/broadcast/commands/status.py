@@ -108,8 +108,8 @@ async def list_commands(
         statement = statement.where(Device.code == device)
     if kind is not None:
         statement = statement.where(Command.kind == kind)
-    rows, following = await paged(session, statement, [Command.id], paging)
-    return Page(items=[CommandStatus(*row).out(now) for row in rows], next=following)
+    found = await paged(session, statement, [Command.id], paging)
+    return found.page(lambda *row: CommandStatus(*row).out(now))
 
 
 async def show_command(session: AsyncSession, command_id: str, now: datetime) -> CommandOut:

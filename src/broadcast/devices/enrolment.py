@@ -64,8 +64,8 @@ async def list_devices(
     if installed is not None:
         is_installed = Installation.device_id.is_not(None)
         statement = statement.where(is_installed if installed else sa.not_(is_installed))
-    rows, following = await paged(session, statement, [Device.code], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Device.code], paging)
+    return found.page(_out)
 
 
 async def show_device(session: AsyncSession, code: str) -> DeviceOut:

@@ -39,8 +39,8 @@ async def list_incidents(
     statement = await queries.incidents_statement(
         session, on, is_open=is_open, area=area, cause=cause, since=since
     )
-    rows, following = await paged(session, statement, [Incident.id], paging)
-    return Page(items=[IncidentOut.of(row, on) for row in rows], next=following)
+    found = await paged(session, statement, [Incident.id], paging)
+    return found.page(lambda incident: IncidentOut.of(incident, on))
 
 
 @router.get("/incidents/{incident_id}", summary="Một sự cố và các cụm loa của nó")
@@ -50,7 +50,6 @@ async def show_incident(
     """An incident with its losses, by device; `cursor` and `limit` are of the devices."""
     incident = await queries.get(session, incident_id)
     key = [IncidentLoss.device_id, IncidentLoss.fell_at]
-    rows, following = await paged(session, queries.losses_statement(incident_id), key, paging)
-    losses = [ContactLossOut.of(loss, device, cluster) for loss, device, cluster in rows]
+    found = await paged(session, queries.losses_statement(incident_id), key, paging)
     known = IncidentOut.of(incident, clock.today()).model_dump()
-    return IncidentDetailOut(**known, falls=Page(items=losses, next=following))
+    return IncidentDetailOut(**known, falls=found.page(ContactLossOut.of))

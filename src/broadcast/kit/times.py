@@ -90,7 +90,13 @@ def _to_day(value: Any) -> Any:
 def _to_moment(value: Any) -> Any:
     if not isinstance(value, datetime | str):
         raise ValueError(MOMENT_SAID)  # noqa: TRY004  pydantic takes no TypeError
-    return moment(value) if isinstance(value, str) else _aware(value)
+    if isinstance(value, str):
+        return moment(value)
+    try:
+        shown(value)
+    except OverflowError:  # infinity of PostgreSQL, or so near the end of time
+        raise ValueError(MOMENT_SAID) from None
+    return _aware(value)
 
 
 class _Described:

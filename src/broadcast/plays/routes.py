@@ -57,10 +57,8 @@ async def list_plays(
         evidence=evidence,
     )
     key = [Play.starts_at, Play.occurrence_id, Play.cluster_id]
-    rows, following = await paged(session, statement, key, paging)
-    return Page(
-        items=[PlayOut.of(play, code, title) for play, code, title in rows], next=following
-    )
+    found = await paged(session, statement, key, paging)
+    return found.page(PlayOut.of)
 
 
 @router.get("/plays/clashes", summary="Lần phát sắp tới trùng giờ, cùng mức ưu tiên")

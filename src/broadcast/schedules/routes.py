@@ -99,8 +99,8 @@ async def list_schedules(
     """Oldest first."""
     statement = await queries.select_schedules(session, state, bulletin)
     key = [Schedule.created_at, Schedule.id]
-    rows, following = await rest.paged(session, statement, key, paging)
-    return Page(items=[ScheduleOut.of(row) for row in rows], next=following)
+    found = await rest.paged(session, statement, key, paging)
+    return found.page(ScheduleOut.of)
 
 
 @router.get("/schedules/{schedule_id}", summary="Một lịch phát")
@@ -192,8 +192,8 @@ async def list_occurrences(
         session, begin, end, schedule_id=schedule, area=area, cluster=cluster, state=state
     )
     key = [Occurrence.starts_at, Occurrence.id]
-    rows, following = await rest.paged(session, statement, key, paging)
-    return Page(items=[OccurrenceOut.of(row) for row in rows], next=following)
+    found = await rest.paged(session, statement, key, paging)
+    return found.page(OccurrenceOut.of)
 
 
 @router.get("/occurrences/{occurrence_id}", summary="Một lần phát")

@@ -41,8 +41,8 @@ async def list_attestations(
     if cluster is not None:
         await require_known(session, "cluster", Cluster.code, cluster)
         statement = statement.where(Cluster.code == cluster)
-    rows, following = await paged(session, statement, [Attestation.id], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Attestation.id], paging)
+    return found.page(_out)
 
 
 async def _find(session: AsyncSession, attestation_id: int) -> tuple[Attestation, str]:

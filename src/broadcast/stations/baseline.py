@@ -30,8 +30,8 @@ def _out(entry: BaselineStation, station_code: str) -> BaselineOut:
 
 async def list_entries(session: AsyncSession, paging: Paging) -> Page[BaselineOut]:
     """Stations of the list, by code."""
-    rows, following = await paged(session, _entries(), [Station.code], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    found = await paged(session, _entries(), [Station.code], paging)
+    return found.page(_out)
 
 
 async def set_entry(session: AsyncSession, station_code: str, body: BaselineIn) -> BaselineOut:

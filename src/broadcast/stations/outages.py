@@ -79,8 +79,8 @@ async def list_outages(
                 lambda codes: Outage.area_code == sa.any_(sa.literal(codes, ARRAY(sa.Text()))),
             )
         )
-    rows, following = await paged(session, statement, [Outage.id], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    rows = await paged(session, statement, [Outage.id], paging)
+    return rows.page(_out)
 
 
 async def _find(session: AsyncSession, outage_id: int) -> tuple[Outage, str | None]:

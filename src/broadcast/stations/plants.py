@@ -71,8 +71,8 @@ async def list_plants(
         statement = statement.where(Station.code == station)
     if technology is not None:
         statement = statement.where(PlantState.technologies.contains([technology.value]))
-    rows, following = await paged(session, statement, [Plant.code], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Plant.code], paging)
+    return found.page(_out)
 
 
 async def show_plant(session: AsyncSession, code: str, on: date) -> PlantOut:

@@ -65,8 +65,8 @@ async def list_stations(
         statement = statement.where(Station.commune_code.in_(codes_under(area, on)))
     if status is not None:
         statement = statement.where(statement.selected_columns.status == status)
-    rows, following = await paged(session, statement, [Station.code], paging)
-    return Page(items=[_out(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Station.code], paging)
+    return found.page(_out)
 
 
 async def show_station(session: AsyncSession, code: str, on: date) -> StationOut:

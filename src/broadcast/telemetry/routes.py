@@ -44,8 +44,8 @@ async def list_presence(
 ) -> Page[PresenceOut]:
     """Devices in use, by code."""
     statement = presence_rows.select_in_use(presence)
-    rows, following = await paged(session, statement, [Device.code], paging)
-    return Page(items=[PresenceOut.of(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Device.code], paging)
+    return found.page(PresenceOut.of)
 
 
 @router.get("/devices/{code}/presence", summary="Kết nối của một thiết bị")
@@ -65,8 +65,8 @@ async def list_presence_changes(
     """Changes of presence, in the order in which they were found."""
     device = await _device(session, code)
     statement = presence_rows.select_changes(device.id)
-    rows, following = await paged(session, statement, [PresenceChange.id], paging)
-    return Page(items=[PresenceChangeOut.of(row) for row in rows], next=following)
+    found = await paged(session, statement, [PresenceChange.id], paging)
+    return found.page(PresenceChangeOut.of)
 
 
 @router.get("/faults", summary="Lỗi thiết bị")
@@ -84,8 +84,8 @@ async def list_faults(
     if device is not None:
         await require_known(session, "device", Device.code, device)
     statement = faults.select_faults(device, kind, closed=closed)
-    rows, following = await paged(session, statement, [Fault.id], paging)
-    return Page(items=[FaultOut.of(*row) for row in rows], next=following)
+    found = await paged(session, statement, [Fault.id], paging)
+    return found.page(FaultOut.of)
 
 
 @router.get("/dead-letters", summary="Thông điệp không nhận được của thiết bị, kèm lý do")
@@ -97,8 +97,8 @@ async def list_dead_letters(
 ) -> Page[DeadLetterOut]:
     """Messages from the broker that could not be taken, oldest first."""
     statement = dead_letters.select_letters(device)
-    rows, following = await paged(session, statement, [DeadLetterRow.id], paging)
-    return Page(items=[DeadLetterOut.of(row) for row in rows], next=following)
+    found = await paged(session, statement, [DeadLetterRow.id], paging)
+    return found.page(DeadLetterOut.of)
 
 
 @router.get("/devices/{code}/health", summary="Sức khỏe của một thiết bị theo giờ")
@@ -120,8 +120,8 @@ async def list_health(
         raise InvalidInput("from", f"phải trước `to`, và không quá {days} ngày trước đó")
     device = await _device(session, code)
     statement = health.select_hours(device.id, since, until)
-    rows, following = await paged(session, statement, [HealthHour.hour], paging)
-    return Page(items=[HealthHourOut.of(row) for row in rows], next=following)
+    found = await paged(session, statement, [HealthHour.hour], paging)
+    return found.page(HealthHourOut.of)
 
 
 async def _device(session: AsyncSession, code: str) -> Device:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+import operator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
+import structlog
 from fastapi import Depends, FastAPI, Path, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from starlette.datastructures import Headers
@@ -21,10 +23,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config
 from broadcast.kit import db
-from broadcast.kit.errors import PreconditionFailed, Unknown
+from broadcast.kit.errors import InvalidInput, PreconditionFailed, Unknown
 from broadcast.web import preconditions, problems
 from broadcast.web.http1 import SECURITY_HEADERS
 from broadcast.web.preconditions import listed
+
+log = structlog.get_logger()
 
 
 def install(app: FastAPI) -> None:
@@ -144,11 +148,24 @@ async def require_known(
 MAX_PAGE = 500
 
 
+class UnreadableOut(BaseModel):
+    """A row of a list that cannot be shown, because what is stored is spoilt."""
+
+    key: dict[str, str]
+    """What names it, by column."""
+    detail: str
+
+
 class Page(BaseModel, Generic[T]):
-    """One page of a list; `next` is the cursor of the following one, null on the last."""
+    """One page of a list; `next` is the cursor of the following one, null on the last.
+
+    A row that cannot be shown is left out, and named in `unreadable`: it keeps nobody from the
+    others (docs/decisions/0032).
+    """
 
     items: list[T]
     next: str | None = None
+    unreadable: list[UnreadableOut] = Field(default=[], exclude_if=operator.not_)
 
 
 class Paging(NamedTuple):
@@ -168,12 +185,35 @@ def _paging(
 PageQuery = Annotated[Paging, Depends(_paging)]
 
 
+_SPOILT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What our code raises at a value that it does not expect; the database away is none of them."""
+
+
+class Rows(NamedTuple):
+    """Rows of one page, each with what names it, and those that could not be read."""
+
+    rows: list[tuple[Any, ...]]
+    keys: list[dict[str, str]]
+    next: str | None
+    unreadable: list[UnreadableOut]
+
+    def page(self, show: Callable[..., T]) -> Page[T]:
+        """The page; `show` is given the columns of a row."""
+        items, unreadable = [], [*self.unreadable]
+        for row, key in zip(self.rows, self.keys, strict=True):
+            try:
+                items.append(show(*row))
+            except (*_SPOILT, InvalidInput) as error:
+                unreadable.append(_unreadable(key, error))
+        return Page(items=items, next=self.next, unreadable=unreadable)
+
+
 async def paged(
     session: AsyncSession,
     statement: sa.Select[*tuple[Any, ...]],
     key: Sequence[InstrumentedAttribute[Any]],
     paging: Paging,
-) -> tuple[list[Any], str | None]:
+) -> Rows:
     """Rows of one page in the order of `key`, and the cursor of the next page.
 
     `key` must be unique and not null; it is added to the statement, compared as a row value, so
@@ -182,16 +222,50 @@ async def paged(
     Raises:
         Unknown: The cursor was not made by this list.
     """
-    statement = statement.add_columns(*key).order_by(*key).limit(paging.limit + 1)
+    whole = statement.add_columns(*key)
+    statement = statement.order_by(*key).limit(paging.limit + 1)
     if paging.cursor is not None:
         values = _cursor_values(paging.cursor, key)
         statement = statement.where(sa.tuple_(*key) > sa.tuple_(*values))
-    rows = (await session.execute(statement)).all()
-    page = rows[: paging.limit]
-    width = len(key)
-    items = [row[0] if len(row) == width + 1 else tuple(row[:-width]) for row in page]
-    following = _cursor(page[-1][-width:]) if len(rows) > paging.limit else None
-    return items, following
+    unreadable: list[UnreadableOut] = []
+    try:
+        found = [tuple(row) for row in await session.execute(statement.add_columns(*key))]
+        keys = [row[-len(key) :] for row in found]
+    except _SPOILT:
+        labels = [f"key_{number}" for number in range(len(key))]
+        named = (column.label(label) for column, label in zip(key, labels, strict=True))
+        only = statement.add_columns(*named).subquery()
+        columns = [only.c[label] for label in labels]
+        plain = await session.execute(sa.select(*columns).order_by(*columns))
+        keys = [tuple(row) for row in plain]
+        found = []
+        for each in keys[: paging.limit]:
+            try:
+                one = whole.where(
+                    *(column == value for column, value in zip(key, each, strict=True))
+                )
+                found += [tuple(row) for row in await session.execute(one)]
+            except _SPOILT as error:
+                unreadable.append(_unreadable(_named(key, each), error))
+    rows = found[: paging.limit]
+    return Rows(
+        [row[: -len(key)] for row in rows],
+        [_named(key, row[-len(key) :]) for row in rows],
+        _cursor(keys[paging.limit - 1]) if len(keys) > paging.limit else None,
+        unreadable,
+    )
+
+
+def _named(key: Sequence[InstrumentedAttribute[Any]], values: Sequence[Any]) -> dict[str, str]:
+    return {column.key: str(value) for column, value in zip(key, values, strict=True)}
+
+
+def _unreadable(key: dict[str, str], error: Exception) -> UnreadableOut:
+    log.warning("web.list.unreadable", **key, error=str(error)[:200])
+    return UnreadableOut(
+        key=key,
+        detail="Mục này lưu trong hệ thống bị hỏng nên chưa hiện được; hãy báo người quản trị.",
+    )
 
 
 def _cursor(values: Sequence[Any]) -> str:
