@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast.commands.state import CommandKind, CommandState
 from broadcast.kit.times import Moment
@@ -15,7 +15,23 @@ from broadcast.web.rest import Body
 class CommandIn(Body):
     """Something that a device is to do once."""
 
-    model_config = example(kind="self_test")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"kind": "self_test"}],
+            "oneOf": [
+                {
+                    "required": ["volume"],
+                    "properties": {"kind": {"const": "volume"}, "volume": {"type": "integer"}},
+                },
+                {
+                    "properties": {
+                        "kind": {"not": {"const": "volume"}},
+                        "volume": {"type": "null"},
+                    },
+                },
+            ],
+        }
+    )
 
     kind: CommandKind
     volume: Annotated[

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     model_validator,
 )
 
@@ -42,8 +43,20 @@ Start = Annotated[Moment, AfterValidator(_whole_second)]
 """A start to the second: the permanent id derives from it."""
 
 
+_NULL: JsonValue = {"type": "null"}
+
+
 class TargetIn(Body):
     """An area with everything in it, or a single cluster."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [named], "properties": {named: {"type": "string"}, other: _NULL}}
+                for named, other in (("area", "cluster"), ("cluster", "area"))
+            ]
+        }
+    )
 
     area: Code | None = Field(None, description="mã tỉnh, xã hoặc thôn", examples=["21262"])
     cluster: Code | None = Field(None, description="mã cụm loa")
@@ -126,7 +139,19 @@ class OccurrenceChangeIn(Body):
     """Move one occurrence, or cancel it."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"starts_at": "2026-12-15T18:00:00+07:00"}]}
+        json_schema_extra={
+            "examples": [{"starts_at": "2026-12-15T18:00:00+07:00"}],
+            "oneOf": [
+                {
+                    "required": ["starts_at"],
+                    "properties": {"starts_at": {"type": "string"}, "cancelled": {"const": False}},
+                },
+                {
+                    "required": ["cancelled"],
+                    "properties": {"starts_at": _NULL, "cancelled": {"const": True}},
+                },
+            ],
+        }
     )
 
     starts_at: Start | None = None
