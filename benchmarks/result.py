@@ -45,6 +45,8 @@ class Result:
         sign, number, *unit = self.limit.split(maxsplit=2)
         if unit and unit[0] != self.unit:
             raise ValueError(f"{self.name}: limit {self.limit} of a figure in {self.unit}")
+        if sign not in {"≤", "≥"}:
+            raise ValueError(f"{self.name}: limit {self.limit} begins with neither ≤ nor ≥")
         value = self.ours if unit else self.ratio
         return value > float(number) if sign == "≤" else value < float(number)
 

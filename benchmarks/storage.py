@@ -62,9 +62,9 @@ def run() -> list[Result]:
         usual = asyncio.run(_day(server.create_database("usual", template="template"), AS_USUAL))
         bytes_, flip = asyncio.run(_history(server.create_database("old", template="template")))
     return [
-        Result("history_bytes_per_device_day", bytes_, 260, "B", "<= 1"),
+        Result("history_bytes_per_device_day", bytes_, 260, "B", "≤ 1"),
         Result("presence_change_bytes", flip, 260, "B"),
-        Result("presence_growth_day", ours["growth"], 1, "x", "<= 1.5"),
+        Result("presence_growth_day", ours["growth"], 1, "x", "≤ 1.5"),
         Result("presence_growth_day_beside_an_index_on_last_seen", ours["growth"],
                usual["growth"], "x"),
         Result("presence_hot_updates", ours["hot"], 1, "share", ">= 0.9"),

@@ -76,7 +76,11 @@ async def test_a_second_process_waits_and_names_the_first(engine: AsyncEngine) -
         second = roles.Claim(engine, "ingest-1")
         with capture_logs() as said:
             waiting = asyncio.create_task(second.wait())
-            await asyncio.sleep(0.5)
+
+            async def said_so() -> bool:
+                return any(line["event"] == "roles.role.standby" for line in said)
+
+            await until(said_so)
         assert not waiting.done()
         (standby,) = [line for line in said if line["event"] == "roles.role.standby"]
         assert f"máy {socket.gethostname()}, tiến trình {os.getpid()}" in standby["detail"]

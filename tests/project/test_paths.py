@@ -37,3 +37,8 @@ def test_commands_of_the_page_are_targets_of_make() -> None:
         for name in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))
     }
     assert named <= targets
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    numbers = [page.name[:4] for page in (ROOT / "docs/decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers))
