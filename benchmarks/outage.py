@@ -29,7 +29,7 @@ LIMIT_BYTES = 50e6
 
 
 class Outage(NamedTuple):
-    """What came of it."""
+    """Outcome of one outage."""
 
     grown_bytes: float
     drained_per_second: float

@@ -121,13 +121,14 @@ WITH slot AS (
 INSERT INTO plays (occurrence_id, cluster_id, month, starts_at, ends_by, state, reason, device_id,
                    started_at, ended_at, played_seconds, fresh_starts, evidence, settled_at,
                    restated)
-SELECT slot.id, hung.cluster_id, slot.month, slot.starts_at, slot.starts_at + interval '10 min',
-       CASE WHEN missed THEN 'missed' ELSE 'played' END, '', hung.device_id, slot.starts_at,
+SELECT slot.id, installed.cluster_id, slot.month, slot.starts_at,
+       slot.starts_at + interval '10 min',
+       CASE WHEN missed THEN 'missed' ELSE 'played' END, '', installed.device_id, slot.starts_at,
        CASE WHEN NOT missed THEN slot.starts_at + interval '5 min' END, 300, 1, 'device',
        slot.starts_at + interval '6 min', 0
 FROM slot CROSS JOIN LATERAL (
     SELECT *, (cluster_id + extract(doy FROM slot.day)::int) % 15 = 0 AS missed FROM installations
-) hung
+) installed
 """
 
 _HEARTBEATS = """
@@ -183,7 +184,7 @@ async def beat(engine: AsyncEngine, day: date, session_number: int, beats: int) 
 
 
 async def analyze(engine: AsyncEngine) -> None:
-    """What autovacuum would have done by now."""
+    """The work that autovacuum would have done by now."""
     async with engine.connect() as connection:
         plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await plain.execute(sa.text("VACUUM ANALYZE"))

@@ -1,4 +1,4 @@
-"""What a benchmark reports."""
+"""Results of benchmarks."""
 
 from __future__ import annotations
 

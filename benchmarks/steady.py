@@ -51,7 +51,7 @@ SETTLE = 10.0
 
 
 class Step(NamedTuple):
-    """What was measured with so many devices."""
+    """Figures measured with one number of devices."""
 
     cpu: Cpu
     seconds: float

@@ -1,4 +1,4 @@
-"""What history costs for ever, and what a day of heartbeats does to the latest state.
+"""The permanent cost of history, and the effect of a day of heartbeats on the latest state.
 
 A day is 1,440 heartbeats of each device through the code of ingest, in batches, in random order,
 compressed to under a minute. Autovacuum cannot be compressed: a worker that takes a second would
@@ -124,7 +124,7 @@ _DUE = sa.text("""
 
 
 async def _vacuum(engine: AsyncEngine) -> None:
-    """What autovacuum does when it looks."""
+    """The work of one autovacuum run."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))

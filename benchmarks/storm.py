@@ -55,7 +55,7 @@ BYTES = {"config": 1200, "programme": 2000, "alerts": 400}
 
 
 class Storm(NamedTuple):
-    """What happened."""
+    """Outcome of one storm."""
 
     away: float
     """Seconds until the broker took connections again."""

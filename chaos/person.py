@@ -37,7 +37,7 @@ FRESH_EVERY = 5
 
 @dataclass
 class Asked:
-    """What people wanted and what they were told."""
+    """Requests of people and the answers that they got."""
 
     schedules: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)

@@ -80,7 +80,7 @@ HANGING_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for."""
+    """Options of a run."""
 
     seconds: float
     seed: int
@@ -200,7 +200,7 @@ class _Chaos:
             return await prepare(api, seeded)
 
     async def _gathered(self, settings: config.Settings) -> bool:
-        """Whether nearly all devices are there and have said that they hold their config."""
+        """Tell whether nearly all devices are online and have reported their config."""
         async with _engine(settings) as engine, db.transaction(engine) as session:
             return await configured(session) >= GATHERED_RATIO * self._options.devices
 

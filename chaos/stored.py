@@ -42,7 +42,7 @@ _SCHEDULES = sa.text("SELECT id::text FROM schedules")
 
 
 async def read_stored(session: AsyncSession, rules: Rules, until: datetime) -> Stored:
-    """What the database says of everything that was to start before `until`."""
+    """The database's record of everything that was to start before `until`."""
     wait = presence_thresholds(rules)
     patiences: dict[tuple[str, str], timedelta] = {
         ("silent", "silence"): wait.silent,
@@ -75,5 +75,5 @@ _CONFIGURED = sa.text("""
 
 
 async def configured(session: AsyncSession) -> int:
-    """How many devices are online and hold their config."""
+    """Number of devices that are online and hold their config."""
     return await session.scalar(_CONFIGURED) or 0

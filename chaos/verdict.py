@@ -1,4 +1,4 @@
-"""What the simulator says was true, held against what the database says: all counts must be 0.
+"""The simulator's record of the truth, compared with the database: all counts must be 0.
 
 Pure. What each count means:
 
@@ -59,13 +59,13 @@ class Sounding:
 
     @property
     def end(self) -> float:
-        """Where in the audio it stopped."""
+        """Position in the audio at which it stopped."""
         return self.offset + self.seconds
 
 
 @dataclass(slots=True)
 class Truth:
-    """What really happened.
+    """The truth, as the simulator recorded it.
 
     Attributes:
         journalled: Kind and occurrence of every record that is on the flash of a device.
@@ -81,7 +81,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """What was planned."""
+    """The plan."""
 
     starts_at: datetime
     ends_by: datetime
@@ -97,7 +97,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What the ledger says became of an occurrence at a device's cluster."""
+    """The ledger's state of an occurrence at a device's cluster."""
 
     state: str
     reason: str
@@ -116,7 +116,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the database says."""
+    """The database's record."""
 
     records: Mapping[RecordKey, tuple[str, str]]
     occurrences: Mapping[str, Occurrence]
@@ -127,7 +127,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often each promise was broken, and where."""
+    """Number of times that each promise was broken, and where."""
 
     lost: int
     duplicates: int
@@ -152,7 +152,7 @@ class Verdict:
 
 
 def read_truth(lines: Iterable[str]) -> Truth:
-    """What the simulator has told, one JSON object a line; a line cut short is not read."""
+    """The simulator's record, one JSON object a line; a line cut short is not read."""
     truth = Truth()
     playing: dict[str, dict[str, Any]] = {}
     sent: defaultdict[str, list[datetime]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""How long a device has sounded today, by the local day of its own clock."""
+"""Seconds that a device has sounded today, by the local day of its own clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from device_sim.journal import Airtime
 def added(
     before: Airtime | None, config: Config | None, until: datetime, seconds: float
 ) -> Airtime | None:
-    """What has sounded in the day of `until`, with the seconds just before it.
+    """Sound in the day of `until`, with the seconds just before it.
 
     What of them sounded before midnight belongs to yesterday and is left out. A clock that only
     knows a lower bound of the present does not go back behind the day that was counted last.

@@ -1,4 +1,4 @@
-"""What the parts of one player share."""
+"""State shared by the parts of one player."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_sim.timekeeping import Now, Timekeeper
 
 
 class Identity(Wire, frozen=True, kw_only=True):
-    """What a box is from enrolment on, whatever is on its flash."""
+    """Identity of a box from enrolment on, whatever is on its flash."""
 
     device_id: Id
     keys: tuple[PublicKey, ...]

@@ -1,4 +1,4 @@
-"""What all boxes of a process share: time, faults, files, sound, and the record of what was true.
+"""Shared by all boxes of a process: time, faults, files, sound, and the record of the truth.
 
 One heap serves all timers, so an idle device costs one entry in it.
 """

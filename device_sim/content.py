@@ -99,7 +99,7 @@ class Content:
 
     @property
     def used_bytes(self) -> int:
-        """What is stored now."""
+        """Content stored now."""
         return sum(self._box.memory.content.values())
 
     def rendition(self, audio: Iterable[Audio]) -> Audio | None:
@@ -108,7 +108,7 @@ class Content:
         return next((a for a in audio if a.codec in codecs), None)
 
     def state(self, audio: Audio | None) -> State:
-        """How far the chosen rendition has come; None stands for no codec that fits."""
+        """Progress of the chosen rendition; None stands for no codec that fits."""
         if audio is None:
             return "no_codec"
         if audio.sha256 in self._box.memory.content:

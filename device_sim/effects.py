@@ -1,4 +1,4 @@
-"""What a player asks of its box. The box does it in this order, and nothing of its own.
+"""Requests of a player to its box. The box does them in this order, and nothing of its own.
 
 The order is the guarantee: what must survive a power cut stands before what it makes safe.
 """

@@ -1,4 +1,4 @@
-"""What goes wrong in the field, the same for the same seed, device and time.
+"""Faults of the field, the same for the same seed, device and time.
 
 Profiles say how often; nothing is drawn at run time. So a failing run can be repeated, and two
 devices of one run differ.
@@ -19,7 +19,7 @@ Kind = Literal["disconnect", "offline", "power_cut", "clock_step"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How often what goes wrong. Ratios are of messages, blocks or devices."""
+    """Frequencies of faults. Ratios are of messages, blocks or devices."""
 
     lost_ratio: float = 0.0
     repeated_ratio: float = 0.0
@@ -124,7 +124,7 @@ class Faults:
         return calm
 
     def troubles(self, device_id: str, slot: int) -> list[Trouble]:
-        """What goes wrong with a device in a slot of time, in order."""
+        """Faults of a device in a slot of time, in order."""
         profile, scale = self._profile, self._scale
         kinds: tuple[tuple[Kind, float, float], ...] = (
             (
@@ -148,7 +148,7 @@ class Faults:
         return sorted(found, key=lambda trouble: trouble.at)
 
     def copies(self, device_id: str, direction: Literal["up", "down"], count: int) -> int:
-        """How often the n-th message of a link arrives: once, or not, or twice."""
+        """Number of times that the n-th message of a link arrives: 0, 1 or 2."""
         if not self.any:
             return 1
         luck = self._luck(device_id, direction, count)
@@ -175,7 +175,7 @@ class Faults:
         return payload[:at] + bytes([payload[at] ^ 0xFF]) + payload[at + 1 :]
 
     def skew_seconds(self, device_id: str) -> float:
-        """How wrong a wall clock is from the start."""
+        """Initial error of a wall clock."""
         if not self._profile.clock_seconds:
             return 0.0
         return self._profile.clock_seconds * (2 * self._luck(device_id, "skew") - 1)

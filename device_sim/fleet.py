@@ -28,7 +28,7 @@ class Enrolled(Wire, frozen=True):
 
 
 class Enrolment(Wire, frozen=True):
-    """What boxes are given at enrolment: the province's keys, and who they are."""
+    """Facts given to boxes at enrolment: the province's keys, and their identities."""
 
     keys: tuple[PublicKey, ...]
     devices: list[Enrolled] = []

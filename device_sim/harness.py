@@ -49,7 +49,7 @@ Delays = Callable[["Device", str, bytes], Sequence[float]]
 
 @dataclass(slots=True)
 class Sound:
-    """What a loudspeaker did, by true time."""
+    """Sound of a loudspeaker, by true time."""
 
     occurrence_id: str
     sha256: str | None

@@ -1,4 +1,4 @@
-"""What a device keeps on flash, and how it is written: one atomic change at a time.
+"""Data that a device keeps on flash, written one atomic change at a time.
 
 A player decides on its own copy of this memory and hands out every change as a `Persist` effect;
 the box applies the same change to flash. Power may go between any two changes, never within one.
@@ -35,7 +35,7 @@ V = TypeVar("V", bytes, int)
 
 
 class Progress(Wire, frozen=True):
-    """How far a sound that has started has come; kept until nothing of it may sound again."""
+    """Progress of a sound that has started; kept until nothing of it may sound again."""
 
     sounding: bool
     at: datetime
@@ -60,7 +60,7 @@ class Progress(Wire, frozen=True):
 
 
 class Airtime(Wire, frozen=True):
-    """What has sounded in one local day, from any source."""
+    """Sound of one local day, from any source."""
 
     on: date
     seconds: float
@@ -239,7 +239,7 @@ class Flash:
         self._memory.apply(change)
 
     def load(self) -> Memory:
-        """What a box finds when the power comes."""
+        """Contents of the flash when the power comes."""
         return self._memory.copy()
 
 

@@ -61,7 +61,7 @@ MEASURE_SECONDS = 6 * 3600.0
 
 
 def reconnect_seconds(device_id: str, attempt: int) -> float:
-    """How long to wait before the n-th attempt to connect, counted from 1.
+    """Seconds to wait before the n-th attempt to connect, counted from 1.
 
     The same device waits the same, and no two of a fleet in step.
     """
@@ -96,7 +96,7 @@ class Player:
 
     @property
     def items(self) -> dict[str, Item]:
-        """What the documents say is to sound, by occurrence; alerts as items."""
+        """Items of the documents by occurrence; alerts as items."""
         return self._stage.items
 
     @property
@@ -176,7 +176,7 @@ class Player:
         return self._act(now)
 
     def sound_failed(self, occurrence_id: str, now: Now) -> list[Effect]:
-        """What was started cannot be decoded, or its stream broke."""
+        """The sound that was started cannot be decoded, or its stream broke."""
         self._stage.failed(occurrence_id, now)
         return self._act(now)
 

@@ -37,7 +37,7 @@ def quiet_from(config: Config | None, time: datetime) -> datetime | None:
 
 
 def _remaining(window: QuietHours, config: Config, time: datetime) -> timedelta:
-    """How long the window still lasts at `time`; zero outside of it."""
+    """Time that the window still lasts at `time`; zero outside of it."""
     passed = _since_midnight(config, time, window.from_) % DAY
     length = (_minutes(window.until) - _minutes(window.from_)) % DAY or DAY
     return max(length - passed, timedelta(0))

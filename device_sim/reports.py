@@ -202,7 +202,7 @@ class Reports:
     def faults(self, found: dict[FaultKind, bool], now: Now) -> None:
         """Tell which faults have appeared and which have gone.
 
-        What was told is on flash, so that a power cut leaves no fault open for ever.
+        What was told is on flash, so that a power cut leaves no fault open permanently.
         """
         told = self._box.memory.faults
         for kind, is_open in found.items():

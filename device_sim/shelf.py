@@ -22,7 +22,7 @@ RefusalReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What all documents together say is to sound."""
+    """Items of all documents together."""
 
     items: dict[str, Item]
     """By occurrence; alerts as items. Those of documents past their `not_after` are among them."""
@@ -60,7 +60,7 @@ class Shelf:
 
     @property
     def newest_issue(self) -> datetime | None:
-        """When the newest of the documents was issued, by the server's clock."""
+        """Time of issue of the newest document, by the server's clock."""
         issued = (sealed.document.issued_at for sealed in self._documents.values())
         return max(issued, default=None)
 
@@ -160,7 +160,7 @@ class Shelf:
 
 
 def refusal_reason(error: WireError) -> RefusalReason:
-    """What to tell the server of something that could not be opened."""
+    """Report to the server on a message that could not be opened."""
     if not isinstance(error, BadSignature):
         return "malformed"
     return "key" if error.field == "kid" else "signature"

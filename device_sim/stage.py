@@ -1,4 +1,4 @@
-"""Who has the loudspeaker, who waits for it, and who has missed his turn.
+"""The item on the loudspeaker, the items that wait for it, and those that missed their time.
 
 An occurrence is *coming* until its start, *waiting* while something keeps it from starting,
 *started* once it has sounded and may sound further, and *settled* when it is over for good.
@@ -136,7 +136,7 @@ class Stage:
         return item.occurrence_id in self._alerts
 
     def readiness(self, item: Item) -> State:
-        """Whether the item could sound right now."""
+        """Tell whether the item could sound right now."""
         if item.stream is not None and not item.stream.fallback:
             return "ready"
         return self._content.state(self._rendition(item)) if sources(item) else "waiting"
@@ -179,7 +179,7 @@ class Stage:
         return added(self._box.memory.airtime, self._box.config, time, seconds)
 
     def hush(self, now: Now) -> SkipReason | None:
-        """What keeps a tone or a chirp from sounding, None when it may sound to its end."""
+        """Reason that keeps a tone or a chirp from sounding; None when it may sound to its end."""
         config, time = self._box.config, self._box.clock.time(now.monotonic)
         if not self._box.clock.trusted:
             return SkipReason.CLOCK_UNTRUSTED
@@ -187,7 +187,7 @@ class Stage:
         return SkipReason.QUIET_HOURS if quiet else None
 
     def stream_opened(self, occurrence_id: str, *, ok: bool) -> None:
-        """Whether a stream can be had; a stream that is sounding and breaks has ended."""
+        """Tell whether a stream can be had; a stream that is sounding and breaks has ended."""
         if occurrence_id in self._streams:
             self._streams[occurrence_id] = ok
 
@@ -272,7 +272,7 @@ class Stage:
                 self._reasons[item.occurrence_id] = obstacle
 
     def _obstacle(self, item: Item, now: Now, quiet: bool) -> SkipReason | None:
-        """What keeps an item from starting at this moment."""
+        """Reason that keeps an item from starting at this moment."""
         barred = self._bar(item, quiet)
         if barred is not None:
             return barred
@@ -287,7 +287,7 @@ class Stage:
         return missing or (SkipReason.PREEMPTED if outranked else None)
 
     def _bar(self, item: Item, quiet: bool) -> SkipReason | None:
-        """What keeps an item from starting, whatever its audio; an alert only by its document."""
+        """Reason that keeps an item from starting, its audio apart; an alert by its document."""
         lapsed = item.occurrence_id in self._lapsed
         if item.occurrence_id in self._alerts:
             return SkipReason.LATE if lapsed else None
@@ -427,7 +427,7 @@ class Stage:
         return passed is not None and not (clock.confirmed and clock.time(now.monotonic) < passed)
 
     def _absence(self, item: Item, now: Now) -> SkipReason:
-        """Why nobody looked at the item while it could have started."""
+        """Reason why the item was not considered while it could have started."""
         clock = self._box.clock
         latest = latest_start(item)
         if latest < clock.booted_at(now.monotonic):

@@ -1,4 +1,4 @@
-"""How a device knows the time, and how far it trusts what it knows.
+"""The time as a device knows it, and how far it trusts that.
 
 Wall clocks step, boxes lose power, batteries of clock chips die. So an instant is taken once
 from a source that can be trusted (NTP, the server, a battery-backed chip) and carried from there
@@ -30,7 +30,7 @@ SLOWEST_REPLY_SECONDS = 2.0
 SLOWEST_EVER_SECONDS = 10.0
 ENOUGH_SLOW = 4
 """After so many slow replies, and no other, the next one is taken, if it tells anything new: five
-seconds wrong is better than silent for ever, on a link that is always slow."""
+seconds wrong is better than silent permanently, on a link that is always slow."""
 
 NTP_DOUBT = timedelta(seconds=5)
 """How far NTP, which is not signed, may lie from the server's clock, which is. Lower: a slow link
@@ -100,7 +100,7 @@ class Timekeeper:
         return self._instant + timedelta(seconds=monotonic - self._monotonic)
 
     def reading(self, now: Now) -> datetime:
-        """What to write into a report: the best guess, however bad."""
+        """Time for a report: the best guess, however bad."""
         time = self.time(now.monotonic)
         return time if self.trusted else max(time, now.wall)
 
@@ -110,7 +110,7 @@ class Timekeeper:
         return self._monotonic + (instant - self._instant).total_seconds() + 1e-6
 
     def booted_at(self, monotonic: float) -> datetime:
-        """When the power came, by what is known now."""
+        """Time at which the power came, by what is known now."""
         return self.time(monotonic) - timedelta(seconds=monotonic - self._booted)
 
     def uptime_seconds(self, monotonic: float) -> float:

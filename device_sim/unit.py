@@ -46,7 +46,7 @@ SIGNS_OF_LIFE = ("boot", "heartbeat")
 
 @dataclass(slots=True)
 class Sounding:
-    """What is on the loudspeaker."""
+    """Sound on the loudspeaker."""
 
     occurrence_id: str
     sha256: str | None

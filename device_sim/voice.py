@@ -35,7 +35,7 @@ class Voice:
     """Monotonic second at which it must be silent, whatever remains."""
 
     def position(self, monotonic: float) -> float:
-        """Where in the audio the sound is."""
+        """Position of the sound in the audio."""
         position = self.offset + monotonic - self.began
         return min(position, self.audio.seconds) if self.audio else position
 

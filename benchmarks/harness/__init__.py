@@ -1,1 +1,1 @@
-"""What the benchmarks of the inbound path share: a province, its devices, and who is compared."""
+"""Shared by the benchmarks of the inbound path: a province, its devices, the systems."""

@@ -71,7 +71,7 @@ class Fleet(Helper):
         self._ask(f"grow {devices}")
 
     def report(self) -> Report:
-        """How it stands."""
+        """State of the fleet."""
         return Report(**json.loads(self._ask("report")))
 
     def _ask(self, line: str) -> str:

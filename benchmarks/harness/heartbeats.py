@@ -26,7 +26,7 @@ def code(device: int) -> str:
 
 
 def areas(device: int) -> list[str]:
-    """What a device follows: its village, its commune and the province."""
+    """Scopes that a device follows: its village, its commune and the province."""
     village = device % VILLAGES
     commune = f"{21_000 + village % COMMUNES}"
     return [f"{commune}-{village:04}", commune, "51"]
@@ -39,7 +39,7 @@ def held(device: int) -> dict[str, int]:
 
 
 def sent_at(device: int, seq: int, base: datetime) -> datetime:
-    """When a device sends its n-th heartbeat: the fleet is spread over the interval."""
+    """Time of a device's n-th heartbeat: the fleet is spread over the interval."""
     return base + seq * INTERVAL + (device * 7919 % 60_000) * timedelta(milliseconds=1)
 
 

@@ -161,7 +161,7 @@ class System:
                 process.resume()
 
     def cpu(self) -> Cpu:
-        """What each process, with its children, has used so far."""
+        """CPU seconds of each process with its children, so far."""
         return Cpu(
             cpu_seconds(self.ingest.pid),
             cpu_seconds(self.postgres.pid),

@@ -50,7 +50,7 @@ def create_app(
 
     Args:
         settings: Of this process.
-        engine: Where requests are worked off.
+        engine: Where requests are processed.
         watcher: Where `/readyz` looks: readers that take all of the former's connections must not
             look like a database that is away.
     """

@@ -221,7 +221,7 @@ def _spare_collector() -> None:
 
 
 def _listeners(settings: config.Settings, roles: Sequence[Role]) -> dict[str, socket.socket]:
-    """Where the process is asked: over REST, and how it is."""
+    """Sockets that the process listens on: REST and metrics."""
     listeners = {}
     if Role.WEB in roles:
         web = settings.web

@@ -134,7 +134,7 @@ class Web(Group):
 
 
 class Metrics(Group):
-    """How a process is watched without a token: /metrics and /healthz, on loopback."""
+    """Monitoring of a process without a token: /metrics and /healthz, on loopback."""
 
     port: Port | None = Field(None, description="of this process alone; none: it is not watched")
 
@@ -198,7 +198,7 @@ class Rules(Group):
 
 
 class Upkeep(Group):
-    """How long what grows is kept, and when its care raises an alarm."""
+    """Retention of what grows, and the limits that raise an alarm."""
 
     raw_days: Annotated[int, Field(ge=8, description="raw heartbeats, in daily partitions")] = 30
     health_days: Annotated[int, Field(ge=31, description="hourly health of devices")] = 400
@@ -224,7 +224,7 @@ class Upkeep(Group):
 
 
 class Role(StrEnum):
-    """What one process does; all of them by default."""
+    """Roles of a process; all of them by default."""
 
     WEB = "web"
     INGEST = "ingest"
@@ -276,7 +276,7 @@ class Settings(BaseSettings):
 
     @property
     def connections(self) -> int:
-        """What PostgreSQL must allow: every role at the most, and somebody with psql."""
+        """Connections that PostgreSQL must allow: all roles at the most, and a person."""
         postgres = self.postgres
         return (
             len(set(Role) - {Role.INGEST, Role.DISPATCH}) * postgres.pool_size

@@ -55,7 +55,7 @@ UNSYNCHRONISED = 5
 
 
 class State(StrEnum):
-    """How a thing is."""
+    """State of one finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -263,7 +263,7 @@ def _broker(mqtt: config.Mqtt) -> list[Finding]:
 
 
 def _broker_limits(properties: Any) -> Iterator[Finding]:
-    """What the broker has said of itself at the connect (MQTT 5 §3.2.2.3)."""
+    """Findings on the properties that the broker sent at the connect (MQTT 5 §3.2.2.3)."""
     packet = getattr(properties, "MaximumPacketSize", None)
     if packet is not None and packet < PACKET_BYTES:
         yield wrong("broker", f"max_packet_size {packet} của broker quá nhỏ; đặt {PACKET_BYTES}.")
@@ -281,7 +281,7 @@ def _broker_limits(properties: Any) -> Iterator[Finding]:
 
 
 def _files() -> Iterator[Finding]:
-    """How many connections the processes that run here may have open."""
+    """Findings on the open files that the processes that run here may have."""
     limits = [
         (name, limit) for name in ("broadcast", "mosquitto") for limit in sorted(_limits_of(name))
     ]

@@ -1,4 +1,4 @@
-"""What keeps a program from starting, in words: which setting, what is wrong, what to do."""
+"""Reasons why a program cannot start, in words: which setting, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def file(error: OSError) -> str:
 
 
 def database(error: Exception, dsn: str) -> str:
-    """Why the database cannot be used."""
+    """Reason why the database cannot be used."""
     try:
         url = make_url(dsn)
     except ArgumentError:
@@ -116,7 +116,7 @@ def _why(error: Exception) -> str:  # noqa: PLR0911 — one line for each cause
 
 
 def broker(error: Exception, mqtt: config.Mqtt) -> str:
-    """Why the broker cannot be reached."""
+    """Reason why the broker cannot be reached."""
     place = f"BROADCAST_MQTT__HOST, BROADCAST_MQTT__PORT: broker {mqtt.host}:{mqtt.port}"
     match error:
         case ssl.SSLCertVerificationError():

@@ -52,7 +52,7 @@ BYTES_PER_TURN = 16 * 2**20
 
 
 class Publisher(Protocol):
-    """What this module needs of the link."""
+    """The link, as far as this module needs it."""
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1, and return when the broker has confirmed it."""

@@ -1,4 +1,4 @@
-"""Who holds what: devices by their heartbeats, the broker by what it retains.
+"""Documents held by devices, by their heartbeats, and by the broker, by what it retains.
 
 Pure. Nothing tracks deliveries: whoever is behind gets the newest document again.
 """
@@ -58,7 +58,7 @@ class Kept(NamedTuple):
 
 
 class Differences(NamedTuple):
-    """What has to be done so that the broker holds what the outbox says.
+    """Changes that make the broker hold what the outbox says.
 
     Attributes:
         missing: Topics whose document is to be published again as it is.

@@ -1,4 +1,4 @@
-"""When the broker is compared with the outbox: after each connect, and after a foreign message."""
+"""Comparison of the broker with the outbox: after each connect, and after a foreign message."""
 
 from __future__ import annotations
 

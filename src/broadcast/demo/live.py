@@ -1,4 +1,4 @@
-"""What a person watches: fleet, items on air, plays and indicators, drawn anew every second."""
+"""The picture of a demo: fleet, items on air, plays and indicators, drawn anew every second."""
 
 from __future__ import annotations
 

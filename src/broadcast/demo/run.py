@@ -65,7 +65,7 @@ WARNING = "Tin ưu tiên. Đề phòng lũ trên sông Trà Khúc trong 6 giờ 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line."""
+    """Options of the command line."""
 
     devices: int
     faults: str
@@ -193,7 +193,7 @@ class _Demo:
             work.cancel()
 
     def _show_doors(self, seeded: Seeded) -> None:
-        """What a guest needs to look behind the picture."""
+        """Addresses and tokens, for a guest who looks behind the picture."""
         broker = self._world.broker
         doors = {
             **{f"mã truy cập {role.value}": token for role, token in seeded.tokens.items()},
@@ -285,7 +285,7 @@ class _Demo:
     async def _look(
         self, engine: AsyncEngine, seeded: Seeded, since: datetime, now: datetime
     ) -> tuple[View, int]:
-        """What is to be seen now, and how many plays are still open."""
+        """The picture of now, and the number of plays still open."""
         async with db.transaction(engine) as session:
             self._figures = figures(await compute(session, clock.today(), seeded.province, now))
             view = await look(session, since, now, self._figures, self._note)

@@ -57,7 +57,7 @@ VILLAGES_PER_COMMUNE = 2
 
 
 class Seeded(NamedTuple):
-    """What was made, and who may use it."""
+    """The rows made, and the tokens of those who use them."""
 
     province: str
     commune: str

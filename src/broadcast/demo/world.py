@@ -107,7 +107,7 @@ class World:
         self._server.start([sys.executable, "-m", "broadcast", "serve"], self.ready)
 
     def servers(self) -> list[Server]:
-        """What is to be kept running, those that others need first; the server once it runs."""
+        """Processes to be kept running, those that others need first; the server once it runs."""
         return [self.postgres, self.broker, _Serve(self, self._server)]
 
     def process(self, name: str) -> Child:
@@ -163,7 +163,7 @@ class World:
         self._fleet.check()
 
     def ready(self) -> bool:
-        """Whether the server answers that it is ready."""
+        """Tell whether the server answers that it is ready."""
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
         return False

@@ -132,16 +132,16 @@ class Broker:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for people."""
         return self._child.name
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Tell whether the process is there."""
         return self._child.alive
 
     def answers(self) -> bool:
-        """Whether it accepts a connection."""
+        """Tell whether it accepts a connection."""
         return self._is_ready()
 
     def destroy(self) -> None:

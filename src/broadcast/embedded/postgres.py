@@ -140,16 +140,16 @@ class EmbeddedPostgres:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for people."""
         return self._child.name
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Tell whether the process is there."""
         return self._child.alive
 
     def answers(self) -> bool:
-        """Whether it admits us; one that starts, recovers or shuts down does not."""
+        """Tell whether it admits us; one that starts, recovers or shuts down does not."""
         with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER_SECONDS)
             probe.connect(str(self._socket_dir() / SOCKET_NAME))

@@ -25,7 +25,7 @@ from broadcast.web.fields import AsOf
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Session
 
-router = Router(prefix="/api/v1", tags=["coverage"])
+router = Router(prefix="/api/v1", tags=["indicators"])
 
 Scope = Annotated[
     str | None,

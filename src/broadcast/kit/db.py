@@ -339,7 +339,7 @@ somebody makes room: whoever meets it waits."""
 
 
 def explain(error: Exception) -> str:
-    """What is wrong with the database and what to do, for the person on duty."""
+    """The trouble with the database and what to do, for the person on duty."""
     state = sqlstate(error)
     return f"{FULL[state]} ({state})" if state in FULL else brief(error)
 

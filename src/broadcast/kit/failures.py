@@ -1,4 +1,4 @@
-"""What a step of the server could not do: set aside, said, and tried again; all else goes on.
+"""Failed work of the server's steps: set aside, reported, and tried again; the rest goes on.
 
 No row may stop a role. Work on many rows is done together; when that fails, each half by itself,
 down to the one row that cannot be worked on. It is set aside under its name, tried again after a

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 
 class Channel(StrEnum):
-    """Who is woken."""
+    """Channels of NOTIFY."""
 
     DISPATCH = "broadcast_outbox"
     PREPARE = "broadcast_preparations"

@@ -42,7 +42,7 @@ STOPPED = "đã dừng; hãy khởi động lại"
 
 
 class RoleState(db.Base):
-    """How a role was when its process last said so."""
+    """State of a role as its process last reported it."""
 
     __tablename__ = "role_states"
 
@@ -231,7 +231,7 @@ async def report(engine: AsyncEngine, name: str, trouble: Callable[[], str]) -> 
 
 
 async def states(session: AsyncSession) -> list[RoleState]:
-    """How all roles are that any process has done."""
+    """States of all roles that any process has done."""
     return list(await session.scalars(sa.select(RoleState).order_by(RoleState.name)))
 
 

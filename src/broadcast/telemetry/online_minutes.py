@@ -32,7 +32,7 @@ class Reception:
         return self._first <= sent_at <= self._last
 
     def happened_at(self, sent_at: datetime, *, trusted: bool) -> datetime:
-        """When a message was sent, by the better of two clocks.
+        """Time at which a message was sent, by the better of two clocks.
 
         The device's, if it trusts it and it is plausible, because the message may have waited;
         else the server's.

@@ -1,1 +1,1 @@
-"""What keeps a long-running installation whole: room, retention, and saying what is wrong."""
+"""Maintenance of a long-running installation: partitions, retention, readiness, alarms."""

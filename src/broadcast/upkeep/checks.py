@@ -1,4 +1,4 @@
-"""Whether this installation does its work, from facts: pure. `/readyz` and the alarms ask here.
+"""Checks of whether this installation does its work, for `/readyz` and the alarms. Pure.
 
 Every detail is for the person on duty: what is wrong and what to do.
 """
@@ -26,7 +26,7 @@ FEWEST = 5
 
 
 class Name(StrEnum):
-    """What is looked at."""
+    """Names of the checks."""
 
     DATABASE = "database"
     SCHEMA = "schema"
@@ -52,7 +52,7 @@ class Check(BaseModel):
 
 
 class Failed(NamedTuple):
-    """What a step cannot do at present; `subject` is empty where it fails as a whole."""
+    """Work that a step cannot do at present; `subject` is empty where it fails as a whole."""
 
     step: str
     subject: str
@@ -62,7 +62,7 @@ class Failed(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the database says of the work.
+    """Facts of the database on the work.
 
     Attributes:
         partitions: Names of those that exist.
@@ -134,7 +134,7 @@ QUIET_ROLE = timedelta(seconds=45)
 
 
 class Role(NamedTuple):
-    """How a role was when it last said so."""
+    """State of a role as it was last reported."""
 
     name: str
     where: str

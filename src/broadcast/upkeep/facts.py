@@ -1,4 +1,4 @@
-"""What the database says of the work, for the checks, the report and the metrics."""
+"""Facts of the database on the work, for the checks, the report and the metrics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def schema_revision(session: AsyncSession) -> str | None:
 
 
 async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) -> Facts:
-    """What `checks.work` judges."""
+    """The facts that `checks.work` judges."""
     present = await partitions.existing(session)
     row = (await session.execute(_WORK, {"heard_since": now - HEARD_WITHIN, "now": now})).one()
     today = now.astimezone(LOCAL).date()
@@ -92,7 +92,7 @@ async def limit_time(session: AsyncSession, at_most: timedelta) -> None:
 
 
 async def roles(session: AsyncSession) -> list[checks.Role]:
-    """What the roles of all processes said last."""
+    """The last reports of the roles of all processes."""
     return [
         checks.Role(
             state.name, f"máy {state.host}, tiến trình {state.pid}", state.trouble, state.at

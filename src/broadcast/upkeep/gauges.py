@@ -1,4 +1,4 @@
-"""What the leader tells Prometheus of the whole installation, once a minute."""
+"""Metrics of the whole installation, set by the leader once a minute."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def expired(
 ) -> list[Partition]:
     """Partitions whose last day is more than `keep[table]` days ago, oldest first.
 
-    A table that `keep` does not name is kept for ever.
+    A table that `keep` does not name is kept permanently.
 
     >>> day = Partition("heartbeats", "heartbeats_20250601", date(2025, 6, 1), date(2025, 6, 2))
     >>> len(expired([day], {"heartbeats": 30}, date(2025, 7, 1)))

@@ -1,4 +1,4 @@
-"""Whether this installation does its work: asked of the database, so that any process can tell.
+"""Readiness of the installation, asked of the database, so that any process can answer.
 
 An answer is bounded in time: a database that hangs is one that is away.
 """
@@ -91,7 +91,7 @@ class Prober:
 
 
 class _Answer(NamedTuple):
-    """What the database said."""
+    """Answer of the database."""
 
     checks: list[Check]
     directory: str | None = None

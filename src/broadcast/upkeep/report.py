@@ -28,7 +28,7 @@ class PartitionsView(BaseModel):
     """Partitions that begin after today."""
     size_bytes: int
     kept_days: int | None
-    """Age at which a partition is dropped; null: kept for ever."""
+    """Age at which a partition is dropped; null: kept permanently."""
     packed: int
     """Closed ones that hold no room for updates any more."""
 
@@ -46,7 +46,7 @@ class Report(BaseModel):
 
     @property
     def alarms(self) -> list[Check]:
-        """What somebody has to act on."""
+        """Checks that somebody has to act on."""
         return [check for check in self.checks if check.alarm]
 
 

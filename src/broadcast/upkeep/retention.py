@@ -1,8 +1,8 @@
 """Rows that grow without end and prove nothing: deleted by age, a bounded number at a time.
 
-What is kept for ever is kept on purpose: `journal_records`, `plays` and `play_changes` prove what
-sounded; `online_minutes`, `presence_changes`, `faults` and `listening_spans` are what indicators
-of past days are recomputed from. docs/decisions/0014.
+Some tables are kept permanently on purpose: `journal_records`, `plays` and `play_changes` prove
+what sounded; from `online_minutes`, `presence_changes`, `faults` and `listening_spans` the
+indicators of past days are recomputed. docs/decisions/0014.
 """
 
 from __future__ import annotations

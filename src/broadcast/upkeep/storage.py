@@ -112,7 +112,7 @@ _SIZE = sa.text("SELECT pg_database_size(current_database())")
 
 
 async def data_directory(session: AsyncSession) -> str | None:
-    """Where PostgreSQL keeps its data; None where our role may not know.
+    """Data directory of PostgreSQL; None where our role may not know.
 
     Only members of `pg_read_all_settings` may; `pg_settings` hides it from others.
     """

@@ -1,4 +1,4 @@
-"""Where in a file of unknown make its sound lies, before libav is asked to read it."""
+"""Position of the sound in a file of unknown make, before libav is asked to read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a recording as it came, for its author to hear before it is approved."""
+"""Faults of a recording as it came, for its author to know before it is approved."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Faults:
         return np.concatenate(self._levels, axis=1)
 
     def warnings(self) -> list[Warned]:
-        """What was found."""
+        """The faults found."""
         found = []
         if self._runs >= CLIPPED_RUNS:
             first = self._clipped[0]
@@ -189,7 +189,7 @@ def _moving_powers(sound: Samples) -> Series:
 
 
 def _clipped_runs(sound: Samples) -> int:
-    """How often at least three samples in a row stand at full scale without moving."""
+    """Number of times that at least three samples in a row stand at full scale without moving."""
     full = np.abs(sound) >= FULL_SCALE
     if not full.any():
         return 0
@@ -212,7 +212,7 @@ def clock_time(seconds: float) -> str:
 def of_levels(
     powers: Series, levels: Series, after: Series, target_lufs: float, began: float
 ) -> list[Warned]:
-    """What the levels of every 100 ms tell: dead air, and words that stay too soft.
+    """Warnings from the levels of every 100 ms: dead air, and words that stay too soft.
 
     Args:
         powers: Loudness of the source.

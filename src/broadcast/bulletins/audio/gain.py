@@ -120,7 +120,7 @@ def shape(powers: Samples, peaks: Samples, target_lufs: float, ceiling_dbtp: flo
 
 
 def _need(peaks: Samples, part: slice, room_db: float) -> Samples:
-    """What the limiter has to take from every millisecond of a part, in dB, at most 0.
+    """Gain of the limiter for every millisecond of a part, in dB, at most 0.
 
     The needs of both neighbours count too, so that a straight line between two middles stays under
     each. After the last peak nothing is needed.

@@ -62,7 +62,7 @@ CODEC_MARGIN_DB = {"opus": 3.0, "mp3": 1.6}
 
 @dataclass(frozen=True)
 class _Codec:
-    """How libav is to encode.
+    """Settings of an encoder of libav.
 
     Attributes:
         encoder: Its name.

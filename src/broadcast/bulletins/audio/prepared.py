@@ -1,4 +1,4 @@
-"""What the preparation of a recording hands over, for those who make no sound: no decoder here."""
+"""Results of a preparation, for modules that make no sound: no decoder is imported here."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ class Prepared:
 
 
 def content_path(content_dir: Path, sha256: str) -> Path:
-    """Where the store keeps content of that SHA-256 (64 hexadecimal digits)."""
+    """Path of content in the store by its SHA-256 (64 hexadecimal digits)."""
     return content_dir / sha256[:2] / sha256

@@ -182,7 +182,7 @@ def _told(
     last: int,
     target: float,
 ) -> list[Warned]:
-    """What the levels before and after tell."""
+    """Warnings from the levels before and after."""
     before = loudness.each_tenth(powers[(first + 1) * 100 : (last - 1) * 100])
     after = loudness.speech_levels(programme.body_powers)
     spoken = levels[first + 1 : last - 1]

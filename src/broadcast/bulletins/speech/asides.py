@@ -1,4 +1,4 @@
-"""What brackets only repeat is not said twice: *02 (hai) ngày*, *500.000đ (Bằng chữ: …)*.
+"""Brackets that only repeat are not said twice: *02 (hai) ngày*, *500.000đ (Bằng chữ: …)*.
 
 Pure. A number in words, a sum, an abbreviation and what it stands for: officials write both, a
 reader says it once. Brackets that say something else, even another number, are read.

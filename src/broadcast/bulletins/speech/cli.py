@@ -1,4 +1,4 @@
-"""What will be spoken, from the command line; needs no database."""
+"""The words of a text as they will be spoken, from the command line; needs no database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read sign by sign: addresses, numbers of documents, telephones, accounts, plates.
+"""Codes read sign by sign: addresses, numbers of documents, telephones, accounts, plates.
 
 Pure. Functions give the words for a match, or None to leave it to the rules below.
 """

@@ -1,4 +1,4 @@
-"""What stands around a match on its line; never more than a few words of it."""
+"""The words around a match on its line; never more than a few."""
 
 from __future__ import annotations
 

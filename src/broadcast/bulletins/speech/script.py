@@ -1,4 +1,4 @@
-"""What a voice is to say, as it is shown to the approver, stored and handed to the voice.
+"""The script of a voice, as it is shown to the approver, stored and handed to the voice.
 
 One passage a line, words and the marks `, . ? !`; a heading stands behind `# `. What was approved
 is what is spoken: rules and lexicon may change afterwards, the script of a revision does not.
