@@ -14,6 +14,9 @@ from broadcast.bulletins.speech.context import text_before
 ASIDE = re.compile(r"\(\s?([^()]{1,160})\)")
 """Pattern of brackets that may repeat something."""
 
+_NUMBER_OF_LIST = re.compile(r"[.,:;–-]\s*\Z")
+"""Pattern of what a number in brackets stands behind where it counts: *(11) tổ 12; (12) tổ 13*."""
+
 _IN_WORDS = re.compile(r"^(?:viết )?bằng chữ:?|\bchẵn\b", re.IGNORECASE)
 _ABBREVIATION = re.compile(r"[A-ZĐƯÔƠÂĂÊ]{2,8}")
 _SAME = {"lẻ": "linh", "ngàn": "nghìn", "tỉ": "tỷ", "uỷ": "ủy"}
@@ -28,6 +31,8 @@ def repeats(found: re.Match[str], said: list[str], read: Callable[[str], str]) -
             of one.
         read: How a text is read.
     """
+    if found[1].strip().isdecimal() and _NUMBER_OF_LIST.search(text_before(found)):
+        return False
     written = _IN_WORDS.sub("", found[1])
     if _ABBREVIATION.fullmatch(written):
         before = re.findall(r"[^\W\d_]+", text_before(found))[-len(written) :]
