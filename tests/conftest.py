@@ -24,6 +24,7 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
+import structlog
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -116,6 +117,19 @@ def loopback_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, guard(name))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loggers_are_not_cached() -> Iterator[None]:
+    """A command under test configures logging; what later tests capture must not depend on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        configure = structlog.configure
+        patch.setattr(
+            structlog,
+            "configure",
+            lambda **how: configure(**how | {"cache_logger_on_first_use": False}),
+        )
         yield
 
 

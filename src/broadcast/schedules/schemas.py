@@ -44,6 +44,7 @@ Start = Annotated[Moment, AfterValidator(_whole_second)]
 
 
 _NULL: JsonValue = {"type": "null"}
+_GIVEN: JsonValue = {"not": _NULL}
 
 
 class TargetIn(Body):
@@ -52,7 +53,7 @@ class TargetIn(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": [named], "properties": {named: {"type": "string"}, other: _NULL}}
+                {"required": [named], "properties": {named: _GIVEN, other: _NULL}}
                 for named, other in (("area", "cluster"), ("cluster", "area"))
             ]
         }
@@ -144,7 +145,7 @@ class OccurrenceChangeIn(Body):
             "oneOf": [
                 {
                     "required": ["starts_at"],
-                    "properties": {"starts_at": {"type": "string"}, "cancelled": {"const": False}},
+                    "properties": {"starts_at": _GIVEN, "cancelled": {"const": False}},
                 },
                 {
                     "required": ["cancelled"],
