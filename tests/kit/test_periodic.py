@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from broadcast.kit import clock, db
 from broadcast.kit.failures import Failure
-from broadcast.kit.periodic import SETTINGS, Guarded, Job, Kind, Runner
+from broadcast.kit.periodic import SETTINGS, Every, Guarded, Job, Kind, Runner
 
 HOUR = timedelta(hours=1)
 EIGHT = datetime(2025, 7, 1, 1, tzinfo=UTC)
@@ -121,6 +121,25 @@ async def test_a_clock_that_is_set_back_stops_no_job() -> None:
 def irregular(job: str, kind: str) -> float:
     labels = {"job": job, "kind": kind}
     return REGISTRY.get_sample_value("broadcast_jobs_irregular_total", labels) or 0
+
+
+def test_a_clock_that_is_set_forward_makes_one_late_run() -> None:
+    """As APScheduler asks: for each run up to the present, then for the one after it."""
+    trigger, minute = Every(timedelta(minutes=1)), timedelta(minutes=1)
+    present = EIGHT + timedelta(days=365 * 50)
+    assert trigger.get_next_fire_time(EIGHT, EIGHT) == EIGHT + minute
+    late = trigger.get_next_fire_time(EIGHT, EIGHT + 30 * minute / 60)
+    assert late == EIGHT + minute
+    assert trigger.get_next_fire_time(EIGHT, present) == present + minute
+
+
+async def test_the_runner_asks_for_one_late_run_however_far_the_clock_went() -> None:
+    work = Work()
+    runner = Runner([Job("one", timedelta(seconds=1), work)])
+    async with running(runner):
+        await until(lambda: work.runs == 1)
+        (planned,) = runner._scheduler.get_jobs()
+        assert len(planned._get_run_times(clock.now() + timedelta(days=365))) == 1
 
 
 async def test_a_job_that_fails_keeps_its_place_and_is_counted() -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 import structlog
 from apscheduler import events
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -58,6 +59,22 @@ class Job(NamedTuple):
     run: Callable[[datetime], Awaitable[object]]
 
 
+class Every(BaseTrigger):  # type: ignore[misc]
+    """Runs at an interval, once where several are late.
+
+    APScheduler's own interval lists every late run before it takes one of them: a clock that is
+    set forward by a year would hold the process up for as long as that takes.
+    """
+
+    def __init__(self, interval: timedelta) -> None:
+        self._interval = interval
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        """The run after the previous one, or one interval from now where that is past."""
+        planned = now if previous is None else previous + self._interval
+        return planned if planned > now else now + self._interval
+
+
 class Runner:
     """Runs jobs, each by itself, until it is cancelled."""
 
@@ -81,8 +98,7 @@ class Runner:
         for position, job in enumerate(self._jobs.values()):
             self._scheduler.add_job(
                 partial(self._run, job),
-                "interval",
-                seconds=job.every.total_seconds(),
+                Every(job.every),
                 id=job.name,
                 # First in their order; runs due at one moment go by their ids.
                 next_run_time=now + timedelta(microseconds=position),
