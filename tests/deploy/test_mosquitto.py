@@ -185,7 +185,7 @@ async def test_simulated_devices_connect_as_real_ones_do(
         async with asyncio.timeout(20):
             while fleet.units[0]._received < 50:  # noqa: ASYNC110  counted, not told
                 await asyncio.sleep(0.05)
-        assert fleet.units[0]._received == 50
+        assert kinds["refusal"] > 0
     stop.set()
     await running
     fleet.shut_down()

@@ -89,6 +89,9 @@ async def test_what_is_not_acknowledged_comes_again(mqtt: Mqtt) -> None:
         committed.ack()
     async with Link(mqtt, subscriptions=EVENTS) as link:
         (again,) = await take(link, 1)
+        if again.payload == b"committed":  # its acknowledgement may be lost with the connection
+            again.ack()
+            (again,) = await take(link, 1)
         assert again.payload == b"lost in a crash"
         again.ack()
         await link.publish("device/QN-1/event/playback", b"next")
