@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks import province
 from benchmarks.result import Result
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.permissions import Role
 from broadcast.demo.world import World
 from broadcast.indicators.figures import recompute
 from broadcast.indicators.rollup import KEPT_DAYS
@@ -115,7 +115,7 @@ async def _requests(url: str, engine: AsyncEngine) -> list[float]:
     today = clock.now().astimezone(LOCAL).date()
     seconds = []
     async with db.transaction(engine) as session:
-        token = await create_token(session, "benchmark", Role.MONITOR, clock.now())
+        token = await create_with_token(session, "benchmark", Role.PROVINCE_MONITOR, clock.now())
     bearer = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=url, headers=bearer, timeout=60) as client:
         for number in range(WARM_UP + REQUESTS):

@@ -25,9 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from benchmarks import province
 from benchmarks.result import Result
 from broadcast import config
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
 from broadcast.areas.model import Area, Level
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
@@ -35,11 +34,12 @@ from broadcast.kit.clock import LOCAL
 from broadcast.schedules import edits, recurrence
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from tests.callers import caller
 
 RECURRING, HOURS, SINGLE = 38, range(5, 21), 1000
 RUNS = 15
 RULES = config.Rules()
-CALLER = Caller("Lan", Role.APPROVER, "token/Lan")
+CALLER = caller("Lan", Role.PROVINCE_APPROVER)
 
 
 def run() -> list[Result]:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import broadcast.accounts.model
 import broadcast.areas.model
+import broadcast.auth.model
 import broadcast.bulletins.model
 import broadcast.commands.model
 import broadcast.devices.model

@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.permissions import Role
 from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
@@ -96,7 +96,7 @@ def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
 async def a_token(dsn: str) -> dict[str, str]:
     engine = create_async_engine(db.async_url(dsn))
     async with db.transaction(engine) as session:
-        made = await create_token(session, "Tâm", Role.MONITOR, clock.now())
+        made = await create_with_token(session, "Tâm", Role.PROVINCE_MONITOR, clock.now())
     await engine.dispose()
     return {"Authorization": f"Bearer {made}"}
 

@@ -64,7 +64,7 @@ PLACES = ["postgresql://x@no-such-host.invalid/x", "postgresql://x@127.0.0.1:1/x
 @pytest.mark.parametrize("dsn", PLACES)
 @pytest.mark.parametrize(
     "command", [("serve",), ("migrate",), ("upkeep",), ("incidents",),
-                ("accounts", "create-token", "Nguyễn A", "--role", "admin")]
+                ("accounts", "create-token", "Nguyễn A", "--role", "province_admin")]
 )  # fmt: skip
 @pytest.mark.usefixtures("environment")
 def test_a_database_that_cannot_be_had(

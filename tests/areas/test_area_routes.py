@@ -8,8 +8,8 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.model import Role
 from broadcast.areas.imports import official_files
+from broadcast.auth.permissions import Role
 from tests.stations import sample
 from tests.stations.client import client_of
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import PERMISSIONS, Permission, Role
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import TRANSITIONS, Action, allowed, decide
 from broadcast.bulletins.model import RevisionState
@@ -25,11 +25,11 @@ NORMAL, PRIORITY, EMERGENCY = BulletinClass
 def by(actor: str, role: Role, **changes: Any) -> dict[str, Any]:
     """Arguments of `decide` for a revision that Lan wrote."""
     asked: dict[str, Any] = {"class_": NORMAL, "author": "Lan", "note": "sai ngày"}
-    return asked | {"actor": actor, "role": role} | changes
+    return asked | {"actor": actor, "may": PERMISSIONS[role]} | changes
 
 
-LAN = by("Lan", Role.BROADCASTER)
-HUNG = by("Hùng", Role.APPROVER)
+LAN = by("Lan", Role.PROVINCE_EDITOR)
+HUNG = by("Hùng", Role.PROVINCE_APPROVER)
 
 
 def test_the_ordinary_way_leads_on_air() -> None:
@@ -42,7 +42,7 @@ def test_the_ordinary_way_leads_on_air() -> None:
 def test_what_the_table_does_not_name_is_a_conflict_that_names_what_is_possible(
     state: RevisionState, action: Action
 ) -> None:
-    anyone = by("Lan", Role.ADMIN)
+    anyone = by("Lan", Role.PROVINCE_ADMIN)
     if (state, action) in TRANSITIONS:
         assert decide(state, action, **anyone) is TRANSITIONS[state, action]
         return
@@ -63,15 +63,15 @@ def test_withdrawn_is_the_end() -> None:
 @pytest.mark.parametrize(
     ("state", "action", "who"),
     [
-        (DRAFT, Action.SUBMIT, by("Hùng", Role.APPROVER)),
-        (DRAFT, Action.SUBMIT, by("Mai", Role.BROADCASTER)),
+        (DRAFT, Action.SUBMIT, by("Hùng", Role.PROVINCE_APPROVER)),
+        (DRAFT, Action.SUBMIT, by("Mai", Role.PROVINCE_EDITOR)),
         (DRAFT, Action.SUBMIT, by("Lan", Role.TECHNICIAN)),
-        (SUBMITTED, Action.APPROVE, by("Lan", Role.BROADCASTER)),
-        (SUBMITTED, Action.APPROVE, by("Mai", Role.BROADCASTER)),
-        (SUBMITTED, Action.APPROVE, by("Mai", Role.MONITOR)),
-        (SUBMITTED, Action.RETURN, by("Lan", Role.BROADCASTER)),
-        (APPROVED, Action.WITHDRAW, by("Mai", Role.BROADCASTER)),
-        (APPROVED, Action.WITHDRAW, by("Lan", Role.MONITOR)),
+        (SUBMITTED, Action.APPROVE, by("Lan", Role.PROVINCE_EDITOR)),
+        (SUBMITTED, Action.APPROVE, by("Mai", Role.PROVINCE_EDITOR)),
+        (SUBMITTED, Action.APPROVE, by("Mai", Role.PROVINCE_MONITOR)),
+        (SUBMITTED, Action.RETURN, by("Lan", Role.PROVINCE_EDITOR)),
+        (APPROVED, Action.WITHDRAW, by("Mai", Role.PROVINCE_EDITOR)),
+        (APPROVED, Action.WITHDRAW, by("Lan", Role.PROVINCE_MONITOR)),
     ],
 )
 def test_who_may_not_is_forbidden(
@@ -87,7 +87,7 @@ def test_who_may_not_learns_nothing_of_the_state() -> None:
 
 
 @pytest.mark.parametrize("class_", [PRIORITY, EMERGENCY])
-@pytest.mark.parametrize("role", [Role.APPROVER, Role.ADMIN])
+@pytest.mark.parametrize("role", [Role.PROVINCE_APPROVER, Role.PROVINCE_ADMIN])
 def test_four_eyes_see_what_interrupts_others(class_: BulletinClass, role: Role) -> None:
     with pytest.raises(Forbidden, match="người khác"):
         decide(SUBMITTED, Action.APPROVE, **by("Lan", role, class_=class_))
@@ -95,12 +95,12 @@ def test_four_eyes_see_what_interrupts_others(class_: BulletinClass, role: Role)
 
 
 def test_an_approver_may_approve_his_own_normal_bulletin() -> None:
-    assert decide(SUBMITTED, Action.APPROVE, **by("Lan", Role.APPROVER)) is APPROVED
+    assert decide(SUBMITTED, Action.APPROVE, **by("Lan", Role.PROVINCE_APPROVER)) is APPROVED
 
 
 def test_another_spelling_of_a_name_is_no_second_pair_of_eyes() -> None:
     decomposed = unicodedata.normalize("NFD", "nguyễn thị  lan")
-    who = by(decomposed, Role.APPROVER, author="Nguyễn Thị Lan", class_=EMERGENCY)
+    who = by(decomposed, Role.PROVINCE_APPROVER, author="Nguyễn Thị Lan", class_=EMERGENCY)
     with pytest.raises(Forbidden):
         decide(SUBMITTED, Action.APPROVE, **who)
 
@@ -140,7 +140,7 @@ def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approv
         return
     (submitted, author, _), (approved, approver, role), *_ = done
     assert (submitted, author, approved) == (Action.SUBMIT, "Lan", Action.APPROVE)
-    assert role in {Role.APPROVER, Role.ADMIN}
+    assert Permission.BULLETIN_APPROVE in PERMISSIONS[role]
     assert class_ is NORMAL or approver != "Lan"
 
 

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
 from broadcast.areas.model import Area, Level
+from broadcast.auth.permissions import Role
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.routes import router
 from broadcast.kit import db
@@ -36,7 +36,7 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> httpx.AsyncClient:
         content_dir=tmp_path / "content", audio=config.Audio(chime=False)
     )
     async with db.transaction(engine) as session:
-        token = await create_token(session, "Lan", Role.BROADCASTER, datetime.now(UTC))
+        token = await create_with_token(session, "Lan", Role.PROVINCE_EDITOR, datetime.now(UTC))
         session.add_all(
             Area(code=code, level=level, kind=kind, name=name, parent_code=parent,
                  valid_from=date(2025, 7, 1))

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Role
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import ApprovalStep, RevisionState, SourceKind
@@ -19,10 +19,11 @@ from broadcast.kit import db
 from broadcast.kit.errors import Conflict, Forbidden, NotFound
 from broadcast.wire.fields import Codec
 from tests.bulletins.make import NOW, bulletin, prepared, revision
+from tests.callers import caller
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
-HUNG = Caller("Hùng", Role.APPROVER, "token/Hùng")
-MAI = Caller("Mai", Role.APPROVER, "token/Mai")
+HUNG = caller("Hùng", Role.PROVINCE_APPROVER)
+MAI = caller("Mai", Role.PROVINCE_APPROVER)
 
 
 async def test_revisions_are_numbered_from_one(session: AsyncSession, tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ async def test_what_preparation_found_is_kept(session: AsyncSession, tmp_path: P
 async def test_every_step_is_kept_with_its_actor(session: AsyncSession, tmp_path: Path) -> None:
     made = await bulletin(session)
     key = (made.id, (await revision(session, made, prepared(tmp_path))).number)
-    lan = Caller("Lan", Role.BROADCASTER, "token/Lan")
+    lan = caller("Lan", Role.PROVINCE_EDITOR)
     await revisions.move(session, key, Action.SUBMIT, lan, "", NOW)
     await revisions.move(session, key, Action.RETURN, HUNG, " sai ngày ", NOW)
     steps = (await revisions.steps(session, made.id))[1]
@@ -112,7 +113,7 @@ async def test_a_refused_step_leaves_no_trace(session: AsyncSession, tmp_path: P
             session,
             (made.id, 1),
             Action.APPROVE,
-            Caller("Lan", Role.BROADCASTER, "token/Lan"),
+            caller("Lan", Role.PROVINCE_EDITOR),
             "",
             NOW,
         )

@@ -20,9 +20,9 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
 from broadcast.areas.model import Area, Level
+from broadcast.auth.permissions import Role
 from broadcast.bulletins import prepare_worker
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.bulletins.routes import router
@@ -90,14 +90,16 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
         audio=config.Audio(longest_seconds=30, chime=False),
     )
     people = {
-        "Lan": Role.BROADCASTER,
-        "Hùng": Role.APPROVER,
-        "Mai": Role.APPROVER,
-        "Tèo": Role.TECHNICIAN,
+        "Lan": Role.PROVINCE_EDITOR,
+        "Hùng": Role.PROVINCE_APPROVER,
+        "Mai": Role.PROVINCE_APPROVER,
+        "Tèo": Role.PROVINCE_MONITOR,
     }
     async with db.transaction(engine) as session:
         now = datetime.now(UTC)
-        tokens = {who: await create_token(session, who, role, now) for who, role in people.items()}
+        tokens = {
+            who: await create_with_token(session, who, role, now) for who, role in people.items()
+        }
         since = date(2025, 7, 1)
         session.add_all(
             Area(code=code, level=level, kind=kind, name=name, valid_from=since)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.devices.model import Device
 from broadcast.kit import clock, db
 from broadcast.telemetry.model import DevicePresence, PresenceChange

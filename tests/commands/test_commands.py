@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.commands import answers
 from broadcast.commands.state import (
     APART,
@@ -406,7 +406,9 @@ async def test_what_no_device_could_obey_is_not_ordered(
     assert answer.status_code == 422, answer.text
 
 
-@pytest.mark.parametrize("role", [Role.MONITOR, Role.BROADCASTER, Role.APPROVER])
+@pytest.mark.parametrize(
+    "role", [Role.PROVINCE_MONITOR, Role.PROVINCE_EDITOR, Role.PROVINCE_APPROVER]
+)
 async def test_only_technicians_give_commands(
     engine: AsyncEngine, devices: list[Device], role: Role
 ) -> None:

@@ -11,9 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
 from broadcast.api import create_app
+from broadcast.auth.permissions import Role
 from broadcast.devices.model import Device, Installation
 from broadcast.indicators import rollup
 from broadcast.indicators.model import Invalidation, RolledUpDay
@@ -25,6 +24,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.upkeep import checks, facts
 from broadcast.upkeep.checks import Name
+from tests.callers import caller
 from tests.delivery.world import NOW, World
 from tests.web.calling import called_by
 from tests.web.routes import operations
@@ -60,7 +60,7 @@ NEEDED = {"/api/v1/lexicon": {"area": "21001"}}
 async def lists(world: World) -> dict[str, tuple[int, Any]]:
     """Status and body of every list over REST."""
     app = create_app(world.settings, world.engine)
-    called_by(app, Caller("Lan", Role.ADMIN, "token/Lan"))
+    called_by(app, caller("Lan", Role.PROVINCE_ADMIN))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answers = {

@@ -16,9 +16,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
 from broadcast.areas.topology import touch
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.devices import enrolment
 from broadcast.devices.schemas import DeviceIn
@@ -27,10 +26,11 @@ from broadcast.schedules import edits, occurrence_edits, queries, revision_use
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.wire.fields import Codec
 from tests.bulletins import make
+from tests.callers import caller
 from tests.delivery.interleaving import Held, held
 from tests.delivery.world import World
 
-LAN = Caller("Lan", Role.APPROVER, "token/Lan")
+LAN = caller("Lan", Role.PROVINCE_APPROVER)
 DAILY = "FREQ=DAILY;COUNT=4"
 
 Edit = Callable[[World, AsyncSession, UUID], Awaitable[None]]

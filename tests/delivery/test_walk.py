@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.kit import db
 from broadcast.schedules import edits
+from tests.callers import caller
 from tests.delivery.world import World
 from tests.walks import Walk
 
-LAN = Caller("Lan", Role.BROADCASTER, "token/Lan")
+LAN = caller("Lan", Role.PROVINCE_EDITOR)
 
 
 @pytest.fixture

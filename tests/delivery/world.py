@@ -14,8 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.delivery import dispatcher
 from broadcast.delivery.mirror import BrokerMirror
@@ -29,6 +28,7 @@ from broadcast.wire.documents import Item, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 from tests import province
 from tests.bulletins import make
+from tests.callers import caller
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """08:00 on a Monday in the province."""
@@ -165,9 +165,7 @@ class World:
     async def withdraw(self, schedule_id: UUID) -> None:
         async with db.transaction(self.engine) as session:
             schedule = await session.get_one(Schedule, schedule_id)
-            await edits.withdraw(
-                session, schedule, Caller("Lan", Role.BROADCASTER, "token/Lan"), self.now
-            )
+            await edits.withdraw(session, schedule, caller("Lan", Role.PROVINCE_EDITOR), self.now)
 
     async def move_some(self, schedule_id: UUID, by: timedelta) -> None:
         """Move the next occurrence of a schedule, if it has one and may be moved there."""
@@ -179,10 +177,10 @@ class World:
                 .limit(1)
             )
             if row is not None:
-                caller, to = Caller("Lan", Role.BROADCASTER, "token/Lan"), row.starts_at + by
+                who, to = caller("Lan", Role.PROVINCE_EDITOR), row.starts_at + by
                 with suppress(BroadcastError):
                     await occurrence_edits.move(
-                        session, row, to, caller, self.settings.rules, self.now
+                        session, row, to, who, self.settings.rules, self.now
                     )
 
     def items(self) -> dict[str, list[Item]]:

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.commands.model import CommandResult
 from broadcast.config import Mqtt, Rules, Settings
@@ -112,7 +112,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
                 )
         fleet.shut_down()
     assert played.evidence == Grade.SELF_TEST
-    async with client_of(engine, Role.MONITOR) as client:
+    async with client_of(engine, Role.PROVINCE_MONITOR) as client:
         told = (await client.get(f"/commands/{command_id}")).json()
     assert (told["state"], told["heard"]) == ("done", "amplifier")
     assert told["ordered_at"] <= told["published_at"] <= told["answered_at"]

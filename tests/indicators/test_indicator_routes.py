@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
 from broadcast.areas.model import Area, Level
+from broadcast.auth.permissions import Role
 from broadcast.cli import app as cli
 from broadcast.indicators.routes import router
 from broadcast.kit import clock, db
@@ -102,14 +102,14 @@ async def http(
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://test/api/v1",
-        headers=await token(engine, Role.MONITOR),
+        headers=await token(engine, Role.PROVINCE_MONITOR),
     ) as client:
         yield client
 
 
 async def token(engine: AsyncEngine, role: Role) -> dict[str, str]:
     async with db.transaction(engine) as session:
-        made = await create_token(session, "Lan", role, clock.now())
+        made = await create_with_token(session, "Lan", role, clock.now())
     return {"Authorization": f"Bearer {made}"}
 
 
@@ -191,7 +191,7 @@ async def test_a_wrong_question_is_answered_with_the_remedy(
 async def test_a_village_without_homes_leaves_the_denominator_until_people_are_back(
     http: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    admin = await token(engine, Role.ADMIN)
+    admin = await token(engine, Role.PROVINCE_ADMIN)
     body = {"village_code": "t2", "valid_from": "2025-11-01", "document": "CV 12/UBND"}
     made = await http.post("/village-exclusions", json=body, headers=admin)
     assert made.status_code == 201, made.text
@@ -238,7 +238,7 @@ async def test_an_exclusion_needs_a_village_and_a_document(
     said: str,
 ) -> None:
     body = {"village_code": "t2", "valid_from": "2025-11-01", "document": "CV 12/UBND"}
-    admin = await token(engine, Role.ADMIN)
+    admin = await token(engine, Role.PROVINCE_ADMIN)
     answer = await http.post("/village-exclusions", json=body | change, headers=admin)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
@@ -251,7 +251,7 @@ async def test_only_the_administrator_excludes(
     assert (
         await http.post("/village-exclusions", json=body, headers={"Authorization": ""})
     ).status_code == 401
-    for role in (Role.BROADCASTER, Role.MONITOR):
+    for role in (Role.PROVINCE_EDITOR, Role.PROVINCE_MONITOR):
         headers = await token(engine, role)
         answer = await http.post("/village-exclusions", json=body, headers=headers)
         assert answer.status_code == 403
@@ -260,7 +260,7 @@ async def test_only_the_administrator_excludes(
 async def test_two_overlapping_exclusions_at_once_become_one(
     http: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    admin = await token(engine, Role.ADMIN)
+    admin = await token(engine, Role.PROVINCE_ADMIN)
     body = {"village_code": "t2", "document": "CV 12/UBND"}
     answers = await asyncio.gather(
         *(

@@ -208,23 +208,27 @@ def start_devices(machine: Machine) -> None:
 def play(machine: Machine) -> None:
     """A bulletin from typed text to all three loudspeakers, and the proof back."""
     machine.run(
-        "cd / && for role in broadcaster approver; do runuser -u broadcast -- broadcast accounts"
+        "cd / && for role in province_editor province_approver; do"
+        " runuser -u broadcast -- broadcast accounts"
         ' create-token "Người $role" --role $role > /root/$role.token; done'
     )
     written = api(machine, "POST", "/bulletins", {
         "title": "Thử loa", "text": "Thông báo thử loa.", "area_code": "21172", "class": "normal",
-    }, "broadcaster")  # fmt: skip
+    }, "province_editor")  # fmt: skip
     revision = f"/bulletins/{written['id']}/revisions/1"
     for _ in range(60):
-        if api(machine, "GET", f"{revision}/preparation", who="broadcaster")["state"] == "done":
+        if (
+            api(machine, "GET", f"{revision}/preparation", who="province_editor")["state"]
+            == "done"
+        ):
             break
         machine.say("sleep 1")
-    api(machine, "POST", f"{revision}/submit", {}, "broadcaster")
-    api(machine, "POST", f"{revision}/approve", {"note": "Đã nghe."}, "approver")
+    api(machine, "POST", f"{revision}/submit", {}, "province_editor")
+    api(machine, "POST", f"{revision}/approve", {"note": "Đã nghe."}, "province_approver")
     at = machine.say("date -u -d '+15 seconds' +%Y-%m-%dT%H:%M:%SZ").strip()
     api(machine, "POST", "/schedules", {
         "bulletin_id": written["id"], "targets": [{"area": "21172"}], "starts_at": at,
-    }, "approver")  # fmt: skip
+    }, "province_approver")  # fmt: skip
     query = (
         'runuser -u postgres -- psql -At broadcast -c "SELECT count(*) FROM plays'
         f" WHERE state = 'played' AND starts_at = '{at}'\""

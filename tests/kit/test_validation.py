@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.kit.validation import invalid
 
 
@@ -21,7 +21,7 @@ class Thing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=2, max_length=4, pattern="^[a-z]*$")] = "ab"
-    role: Role = Role.MONITOR
+    role: Role = Role.PROVINCE_MONITOR
     way: Literal["up", "down"] = "up"
     on: date | None = None
     at: AwareDatetime | None = None
@@ -44,7 +44,7 @@ class Thing(BaseModel):
         (
             {"role": "king"},
             "role",
-            "phải là một trong: admin, broadcaster, approver, technician, monitor",
+            "phải là một trong: " + ", ".join(Role),
         ),
         ({"way": "left"}, "way", "phải là một trong: up, down"),
         ({"on": "8/3/2025"}, "on", "phải là ngày, dạng 2025-03-08"),

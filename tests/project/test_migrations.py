@@ -77,3 +77,53 @@ async def _read(dsn: str) -> list[tuple[int, date, str, int]]:
 def test_the_newest_revision_is_that_of_alembic() -> None:
     script = ScriptDirectory.from_config(db.alembic_config("postgresql://x@127.0.0.1/x"))
     assert db.newest_revision() == script.get_current_head()
+
+
+TOKENS = [
+    ("Nguyễn Thị Lan", "broadcaster", "NULL"),
+    ("nguyễn thị  LAN", "approver", "NULL"),
+    ("Hùng", "admin", "now()"),
+    ("Tèo", "technician", "NULL"),
+]
+"""Person, role and time of revocation of tokens before accounts."""
+
+
+@pytest.mark.postgres
+def test_tokens_of_names_become_tokens_of_accounts(postgres: EmbeddedPostgres) -> None:
+    dsn = postgres.create_database("named")
+    configured = db.alembic_config(dsn)
+    command.upgrade(configured, "0013")
+    asyncio.run(
+        _run(
+            dsn,
+            *(
+                "INSERT INTO api_tokens (token_sha256, person, role, created_at, revoked_at)"
+                f" VALUES ('{n}', '{person}', '{role}', now(), {revoked_at})"
+                for n, (person, role, revoked_at) in enumerate(TOKENS)
+            ),
+        )
+    )
+    command.upgrade(configured, "0014")
+    found = asyncio.run(
+        _run(
+            dsn,
+            "SELECT t.token_sha256, a.name, array_agg(g.role ORDER BY g.role)"
+            " FROM api_tokens t JOIN accounts a ON a.id = t.account_id"
+            " LEFT JOIN grants g ON g.account_id = a.id GROUP BY 1, 2 ORDER BY 1",
+        )
+    )
+    lan = ("Nguyễn Thị Lan", ["province_approver", "province_editor"])
+    assert found == [("0", *lan), ("1", *lan), ("2", "Hùng", [None]), ("3", "Tèo", ["technician"])]
+    postgres.drop_database("named")
+
+
+async def _run(dsn: str, *statements: str) -> list[tuple[object, ...]]:
+    """Rows of the last statement."""
+    engine = create_async_engine(db.async_url(dsn))
+    rows: list[tuple[object, ...]] = []
+    async with db.transaction(engine) as session:
+        for statement in statements:
+            result = await session.execute(sa.text(statement))
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+    await engine.dispose()
+    return rows

@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
@@ -27,6 +26,7 @@ from broadcast.schedules.capacity import DAY, Held, Starts
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.neighbours import Neighbour
 from broadcast.schedules.starts import LONGEST, SLACK, rule_of, starts_of
+from tests.callers import caller
 from tests.schedules import province
 from tests.schedules.province import NOW, local
 from tests.schedules.test_recurrence import moments, rules
@@ -41,7 +41,7 @@ RULES_OF_PEOPLE = [
     "FREQ=WEEKLY;BYDAY=MO,WE,FR", "FREQ=MONTHLY;BYMONTHDAY=1,2,3;BYHOUR=0,23;BYMINUTE=58",
     "FREQ=DAILY;INTERVAL=2;UNTIL=20250110",
 ]  # fmt: skip
-LAN = Caller("Lan", Role.APPROVER, "token/Lan")
+LAN = caller("Lan", Role.PROVINCE_APPROVER)
 
 BEGIN = datetime(2026, 3, 1, 17, tzinfo=UTC)
 """Midnight in the province."""

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.kit import clock, db
 from broadcast.schedules.model import Occurrence
@@ -27,7 +27,7 @@ from tests.schedules import province
 from tests.schedules.province import NOW
 from tests.schedules.test_routes import Web
 
-PEOPLE = {"Lan": Role.BROADCASTER, "Hùng": Role.APPROVER}
+PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def web(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                web.tokens[person] = await create_token(session, person, role, NOW)
+                web.tokens[person] = await create_with_token(session, person, role, NOW)
         web.bulletin = await web.approved()
         await second(web)
         yield web

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.kit import clock, db
 from broadcast.schedules.model import Occurrence, Schedule
@@ -29,7 +29,11 @@ from tests.bulletins import make
 from tests.schedules import province
 from tests.schedules.province import NOW, local
 
-PEOPLE = {"Lan": Role.BROADCASTER, "Hùng": Role.APPROVER, "Tèo": Role.TECHNICIAN}
+PEOPLE = {
+    "Lan": Role.PROVINCE_EDITOR,
+    "Hùng": Role.PROVINCE_APPROVER,
+    "Tèo": Role.PROVINCE_MONITOR,
+}
 DAILY = {"rrule": "FREQ=DAILY"}
 
 
@@ -110,7 +114,7 @@ async def web(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                web.tokens[person] = await create_token(session, person, role, NOW)
+                web.tokens[person] = await create_with_token(session, person, role, NOW)
         web.bulletin = await web.approved()
         yield web
 
@@ -185,7 +189,7 @@ async def test_nothing_unapproved_is_ever_scheduled(web: Web) -> None:
 
 async def test_only_an_approver_schedules_an_emergency_and_not_in_quiet_hours(web: Web) -> None:
     bulletin = await web.approved(class_=BulletinClass.EMERGENCY, title="Lũ lớn")
-    await web.refused(403, "vai trò duyệt", bulletin_id=bulletin)
+    await web.refused(403, "người duyệt tin", bulletin_id=bulletin)
     body = web.body(bulletin_id=bulletin)
     made = await web.call("POST", "/schedules", body, who="Hùng")
     assert (made.status_code, made.json()["priority"]) == (201, 224)

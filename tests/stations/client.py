@@ -10,16 +10,16 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
 from broadcast.api import ROUTERS
+from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from broadcast.web import rest
 
 
 @asynccontextmanager
 async def client_of(
-    engine: AsyncEngine, role: Role = Role.ADMIN, settings: config.Settings | None = None
+    engine: AsyncEngine, role: Role = Role.PROVINCE_ADMIN, settings: config.Settings | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     rest.install(app)
@@ -28,7 +28,7 @@ async def client_of(
     for router in ROUTERS:
         app.include_router(router)
     async with db.transaction(engine) as session:
-        token = await create_token(session, "Người thử", role, clock.now())
+        token = await create_with_token(session, "Người thử", role, clock.now())
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://test/api/v1",

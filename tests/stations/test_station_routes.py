@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from tests.stations import sample
 from tests.stations.client import client_of
@@ -214,7 +214,7 @@ async def test_a_code_that_resembles_one_in_use_is_refused(
     wrong = await client.post("/clusters", json=CLUSTER | {"code": "K-1", "plant_code": "123"})
     assert "(có phải “00123”?)" in wrong.json()["detail"]
     village = {"kind": "thôn", "name": "Thôn Một", "commune_code": "21253"}
-    async with client_of(engine, Role.ADMIN) as admin:
+    async with client_of(engine, Role.PROVINCE_ADMIN) as admin:
         for code, status in (("TH-a", 200), ("th-A", 422), ("021253.0", 422)):
             answer = await admin.put(f"/villages/{code}/2024-01-01", json=village)
             assert answer.status_code == status, answer.text
@@ -344,7 +344,7 @@ async def test_files_are_imported_over_rest(client: httpx.AsyncClient) -> None:
 async def test_a_monitor_may_look_and_not_touch(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
-    async with client_of(engine, Role.MONITOR) as monitor:
+    async with client_of(engine, Role.PROVINCE_MONITOR) as monitor:
         assert codes(await monitor.get("/stations")) == ["S-1", "S-2", "S-3", "S-4"]
         for answer in (
             await monitor.post("/stations", json=STATION),

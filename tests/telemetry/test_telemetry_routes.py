@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Role
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
@@ -20,18 +20,19 @@ from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
 from broadcast.telemetry.faults import Report
 from broadcast.telemetry.routes import router
 from broadcast.web import rest
+from tests.callers import caller
 from tests.devices.fleet import EIGHT, MINUTE, Everyone, beat, boot, enrol, record_all
 from tests.web.calling import MONITOR, Known
 
 
 @pytest.fixture
-def caller() -> list[Caller]:
+def callers() -> list[Caller]:
     """Who asks; the last one counts."""
-    return [Caller("Tâm", Role.TECHNICIAN, "token/Tâm")]
+    return [caller("Tâm", Role.TECHNICIAN)]
 
 
 @pytest.fixture
-async def client(session: AsyncSession, caller: list[Caller]) -> AsyncIterator[httpx.AsyncClient]:
+async def client(session: AsyncSession, callers: list[Caller]) -> AsyncIterator[httpx.AsyncClient]:
     """The routes on the session of the test, with devices A (heard) and B (never)."""
     await db.ensure_partitions(session, EIGHT.astimezone(LOCAL).date())
     (device, _) = await enrol(session, "A", "B")
@@ -48,7 +49,7 @@ async def client(session: AsyncSession, caller: list[Caller]) -> AsyncIterator[h
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest._transaction] = lambda: session
-    app.add_middleware(Known, callers=caller)
+    app.add_middleware(Known, callers=callers)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client
@@ -114,9 +115,9 @@ async def test_faults_are_open_ones_unless_asked(client: httpx.AsyncClient) -> N
 
 
 async def test_dead_letters_are_for_technicians(
-    client: httpx.AsyncClient, caller: list[Caller]
+    client: httpx.AsyncClient, callers: list[Caller]
 ) -> None:
     (letter,) = (await get(client, "/dead-letters", device="A"))["items"]
     assert (letter["reason"], base64.b64decode(letter["payload_base64"])) == ("not JSON", b"{")
-    caller.append(MONITOR)
+    callers.append(MONITOR)
     assert (await client.get("/dead-letters")).status_code == 403

@@ -18,15 +18,16 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from broadcast import config
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
 from broadcast.api import create_app
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Role
 from broadcast.cli import app
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from broadcast.telemetry.model import DeadLetterRow, HealthHour, ListeningSpan
 from broadcast.upkeep import partitions
 from broadcast.upkeep.maintenance import MaintenanceRunner
+from tests.callers import caller
 from tests.devices.fleet import EIGHT, beat, enrol, record_all
 from tests.web.calling import MONITOR, called_by
 
@@ -142,7 +143,7 @@ async def test_the_report_is_for_technicians(
     engine: AsyncEngine, settings: config.Settings
 ) -> None:
     await partitions.make_ahead(engine, clock.today(), 14)
-    answer = await report_over_rest(engine, settings, Caller("Tâm", Role.TECHNICIAN, "token/Tâm"))
+    answer = await report_over_rest(engine, settings, caller("Tâm", Role.TECHNICIAN))
     assert answer.status_code == 200, answer.text
     told = answer.json()
     tables = {view["table"]: view for view in told["partitions"]}

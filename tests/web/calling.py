@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Role
+from tests.callers import caller
 
-MONITOR = Caller("Tâm", Role.MONITOR, "token/Tâm")
+MONITOR = caller("Tâm", Role.PROVINCE_MONITOR)
 
 
 class Known:

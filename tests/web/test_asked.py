@@ -11,7 +11,7 @@ import pytest
 from fastapi import Depends, FastAPI, Form, Query, UploadFile
 from pydantic import BaseModel
 
-from broadcast.accounts.routing import Router
+from broadcast.auth.routing import Router
 from broadcast.web import rest
 from broadcast.web.rest import PageQuery
 from tests.web.calling import MONITOR, called_by

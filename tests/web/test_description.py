@@ -17,10 +17,10 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
-from broadcast.accounts.routing import Route
+from broadcast.accounts.people import create_with_token
 from broadcast.areas.imports import import_areas, official_files
+from broadcast.auth.permissions import Role
+from broadcast.auth.routing import Route
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
@@ -28,8 +28,16 @@ from tests.web.routes import application
 
 ROOT = Path(__file__).parents[2]
 SEED = "8"
-EXAMPLES = {Role.ADMIN: 4}
+EXAMPLES = {Role.PROVINCE_ADMIN: 4}
 FEW = 1
+ROLES: dict[Role, str | None] = {
+    Role.PROVINCE_ADMIN: None,
+    Role.PROVINCE_EDITOR: None,
+    Role.COMMUNE_APPROVER: "21196",
+    Role.TECHNICIAN: None,
+    Role.AUDITOR: None,
+}
+"""Roles that differ in what they may do, with their area."""
 
 
 class Served(NamedTuple):
@@ -66,16 +74,19 @@ async def fill(dsn: str) -> dict[Role, str]:
     engine = create_async_engine(db.async_url(dsn))
     async with db.transaction(engine) as session:
         await import_areas(session, *official_files())
-        tokens = {role: await create_token(session, role, role, clock.now()) for role in Role}
+        tokens = {
+            role: await create_with_token(session, role, role, clock.now(), area_code=area)
+            for role, area in ROLES.items()
+        }
     await engine.dispose()
     return tokens
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("role", [None, *Role])
+@pytest.mark.parametrize("role", [None, *ROLES])
 def test_nothing_is_found(served: Served, role: Role | None, tmp_path: Path) -> None:
     bearer = [] if role is None else ["-H", f"Authorization: Bearer {served.tokens[role]}"]
-    phases = "examples,coverage,fuzzing" if role in {Role.ADMIN, None} else "fuzzing"
+    phases = "examples,coverage,fuzzing" if role in {Role.PROVINCE_ADMIN, None} else "fuzzing"
     ended = subprocess.run(
         [
             *(

@@ -11,12 +11,13 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts.model import Role
 from broadcast.api import create_app
+from broadcast.auth.permissions import Role
 from broadcast.kit.times import DAY_PATTERN, MOMENT_PATTERN
 from broadcast.plays import texts as words
 from broadcast.telemetry.routes import AnyFault
-from tests.web.calling import MONITOR, called_by
+from tests.callers import caller
+from tests.web.calling import called_by
 from tests.web.routes import application
 
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
@@ -93,7 +94,7 @@ async def whole(engine: AsyncEngine, postgres_dsn: str) -> AsyncIterator[httpx.A
     app = create_app(
         config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine
     )
-    called_by(app, MONITOR._replace(role=Role.ADMIN))
+    called_by(app, caller("Tâm", Role.PROVINCE_ADMIN))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test"
     ) as client:

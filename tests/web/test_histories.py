@@ -19,15 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import create_with_token
 from broadcast.api import create_app
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit import clock, db
 from tests.bulletins import make
 from tests.schedules import province
 
-PEOPLE = {"Lan": Role.BROADCASTER, "Hùng": Role.APPROVER, "Tèo": Role.TECHNICIAN,
+PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER, "Tèo": Role.TECHNICIAN,
           "Tư": Role.TECHNICIAN}  # fmt: skip
 
 
@@ -73,7 +73,7 @@ async def world(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                world.tokens[person] = await create_token(session, person, role, province.NOW)
+                world.tokens[person] = await create_with_token(session, person, role, province.NOW)
             bulletin, _ = await province.approved(session, tmp_path)
             world.schedulable = str(bulletin.id)
         yield world

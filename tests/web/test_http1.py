@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from fastapi import FastAPI, Request
 
-from broadcast.accounts import auth
-from broadcast.accounts.routing import Router, reads_its_body
+from broadcast.auth import caller as authentication
+from broadcast.auth.routing import Router, reads_its_body
 from broadcast.web import http1, rest, server
 from broadcast.web import request as asked
 from broadcast.web.server import bind, raise_file_limit
@@ -291,7 +291,7 @@ async def closed_port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Of a server that knows nobody."""
     app = application()
     app.user_middleware = [each for each in app.user_middleware if "Known" not in str(each.cls)]
-    monkeypatch.setattr(auth, "BEARER", auth.BEARER)
+    monkeypatch.setattr(authentication, "BEARER", authentication.BEARER)
     async with served(app) as port:
         yield port
 

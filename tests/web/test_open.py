@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 
-from broadcast.accounts.auth import OPEN, OPEN_ON_ITS_OWN_PORT
+from broadcast.auth.caller import OPEN, OPEN_ON_ITS_OWN_PORT
 from broadcast.upkeep.operation import create_watched
 from tests.web.routes import Operation, application, operations
 

@@ -17,17 +17,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast
 from broadcast import config
-from broadcast.accounts.model import Role
-from broadcast.accounts.routing import Route, Router
 from broadcast.api import create_app
+from broadcast.auth.permissions import Role
+from broadcast.auth.routing import Route, Router
 from broadcast.kit.errors import NotFound
 from broadcast.web import rest
-from tests.web.calling import MONITOR, called_by
+from tests.callers import caller
+from tests.web.calling import called_by
 from tests.web.routes import Operation, application, operations
 
 SOURCES = Path(broadcast.__file__).parent
 
-ADMIN = MONITOR._replace(role=Role.ADMIN)
+ADMIN = caller("Tâm", Role.PROVINCE_ADMIN)
 
 CHANGES = [each for each in operations(application()) if each.method not in {"GET", "HEAD"}]
 

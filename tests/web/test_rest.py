@@ -18,7 +18,7 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from broadcast import config
-from broadcast.accounts.model import ApiToken, Role
+from broadcast.auth.model import Account, AccountKind, AccountState
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.web import rest
@@ -32,7 +32,7 @@ class Thing(BaseModel):
 
 
 def application(engine: AsyncEngine) -> FastAPI:
-    """An application with one resource that stores its things as tokens: any table will do."""
+    """An application with one resource that stores its things as accounts: any table will do."""
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
@@ -40,14 +40,14 @@ def application(engine: AsyncEngine) -> FastAPI:
 
     async def stored(session: Session, person: str) -> int:
         count = await session.scalar(
-            sa.select(sa.func.count()).select_from(ApiToken).where(ApiToken.person == person)
+            sa.select(sa.func.count()).select_from(Account).where(Account.name == person)
         )
         return count or 0
 
     @app.get("/things")
     async def things(session: Session, paging: PageQuery) -> Page[str]:
         found = await rest.paged(
-            session, sa.select(ApiToken.person), [ApiToken.created_at, ApiToken.id], paging
+            session, sa.select(Account.name), [Account.created_at, Account.id], paging
         )
         return found.page(str)
 
@@ -63,7 +63,7 @@ def application(engine: AsyncEngine) -> FastAPI:
     @app.post("/things", status_code=201)
     async def create(request: Request, session: Session, body: Thing) -> Response:
         async def make() -> Created:
-            session.add(token(body.name, f"{body.name}-{datetime.now(UTC).timestamp()}"))
+            session.add(account(body.name))
             await session.flush()
             if body.size == 13:
                 raise Conflict("Mười ba thì không được.")
@@ -90,10 +90,10 @@ async def day_after(on: date) -> date:
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def token(person: str, secret: str, created_at: datetime = NEW_YEAR) -> ApiToken:
-    return ApiToken(
-        token_sha256=secret, person=person, role=Role.MONITOR,
-        created_at=created_at, expires_at=None, revoked_at=None,
+def account(name: str, created_at: datetime = NEW_YEAR) -> Account:
+    return Account(
+        login=None, name=name, kind=AccountKind.PERSON, state=AccountState.ACTIVE,
+        created_at=created_at,
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
 
 async def count(engine: AsyncEngine, person: str) -> int:
     async with db.transaction(engine) as session:
-        statement = sa.select(sa.func.count()).where(ApiToken.person == person)
+        statement = sa.select(sa.func.count()).where(Account.name == person)
         return await session.scalar(statement) or 0
 
 
@@ -259,8 +259,7 @@ async def test_pages_join_to_the_whole_list(
 ) -> None:
     async with db.transaction(engine) as session:
         session.add_all(
-            token(f"p{n}", f"page-{n}", datetime(2026, 1, 1 + n % 3, tzinfo=UTC))
-            for n in range(10)
+            account(f"p{n}", datetime(2026, 1, 1 + n % 3, tzinfo=UTC)) for n in range(10)
         )
     whole = (await client.get("/things", params={"limit": 500})).json()
     assert whole["next"] is None

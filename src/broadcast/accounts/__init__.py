@@ -1,1 +1,1 @@
-"""API tokens, roles, and routes that check them."""
+"""Accounts: making them, giving them roles in areas, issuing their credentials."""

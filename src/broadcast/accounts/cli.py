@@ -1,4 +1,4 @@
-"""`broadcast accounts …`: tokens of people and systems."""
+"""`broadcast accounts …`: accounts of people and systems, and their tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sqlalchemy as sa
 import typer
 
 from broadcast import config
-from broadcast.accounts.auth import create_token, digest
-from broadcast.accounts.model import ApiToken, Role
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.caller import digest
+from broadcast.auth.model import ApiToken
+from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 
 app = typer.Typer(
@@ -21,17 +23,20 @@ app = typer.Typer(
 
 @app.command("create-token")
 def create(
-    person: Annotated[str, typer.Argument(help="name that changes are signed with")],
-    role: Annotated[Role, typer.Option(help="what the bearer may do")],
+    name: Annotated[str, typer.Argument(help="of the new account")],
+    role: Annotated[Role, typer.Option(help="what the account may do")],
+    area: Annotated[str | None, typer.Option(help="code of the area; the whole province")] = None,
     days: Annotated[int, typer.Option(min=1, help="days until it expires")] = 365,
 ) -> None:
-    """Print a new token. It is shown once; only its hash is stored."""
+    """Create an account and print a token of it. It is shown once; only its hash is stored."""
 
     async def run() -> str:
         engine = db.create_engine(config.Settings().postgres, "broadcast.accounts")
         now = clock.now()
         async with db.transaction(engine) as session:
-            token = await create_token(session, person, role, now, now + timedelta(days=days))
+            token = await create_with_token(
+                session, name, role, now, now + timedelta(days=days), area_code=area
+            )
         await engine.dispose()
         return token
 

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
 
-from broadcast.accounts.auth import Admin, CallerDep
-from broadcast.accounts.routing import Router
 from broadcast.areas import imports, lookup, villages
 from broadcast.areas.model import Level
 from broadcast.areas.schemas import (
@@ -18,6 +16,8 @@ from broadcast.areas.schemas import (
     VillageIn,
     VillageOut,
 )
+from broadcast.auth.caller import AreaEditor, Reader
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Report
@@ -34,7 +34,7 @@ Replace = Annotated[bool, Form(description="bỏ những dòng đã lưu mà t�
 @router.get("/areas", summary="Đơn vị hành chính của một ngày")
 async def list_areas(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     as_of: AsOf = None,
     level: Level | None = None,
@@ -47,7 +47,7 @@ async def list_areas(
 
 @router.get("/areas/{code}", summary="Một đơn vị, các cấp trên và số đơn vị bên dưới")
 async def show_area(
-    session: Session, caller: CallerDep, code: str, as_of: AsOf = None
+    session: Session, caller: Reader, code: str, as_of: AsOf = None
 ) -> AreaDetailOut:
     """A unit of a day. For one that is no more, 404 names those that replaced it."""
     return await lookup.show_area(session, code, as_of or clock.today())
@@ -56,7 +56,7 @@ async def show_area(
 @router.get("/areas/{code}/lineage", summary="Nguồn gốc và đơn vị kế thừa")
 async def show_lineage(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     code: str,
     as_of: AsOf = None,
     since: Annotated[Day | None, Query(description="ngày của các đơn vị nguồn gốc")] = None,
@@ -71,7 +71,7 @@ async def show_lineage(
 
 
 @router.get("/areas/{code}/history", summary="Các tên và đơn vị cấp trên của một mã qua thời gian")
-async def show_history(session: Session, caller: CallerDep, code: str) -> list[AreaOut]:
+async def show_history(session: Session, caller: Reader, code: str) -> list[AreaOut]:
     """All units that ever had this code, oldest first."""
     return await lookup.show_history(session, code)
 
@@ -79,7 +79,7 @@ async def show_history(session: Session, caller: CallerDep, code: str) -> list[A
 @router.post("/areas/import", summary="Nhập areas.csv và lineage.csv")
 async def import_areas(
     session: Session,
-    caller: Admin,
+    caller: AreaEditor,
     areas: Annotated[UploadFile | None, File()] = None,
     lineage: Annotated[UploadFile | None, File()] = None,
     dry_run: DryRun = False,
@@ -100,7 +100,7 @@ async def import_areas(
 @router.post("/areas/load", summary="Nạp các xã hiện nay của một tỉnh từ vietnam-provinces")
 async def load_current(
     session: Session,
-    caller: Admin,
+    caller: AreaEditor,
     province: Annotated[str, Query(pattern=r"^\d{2}$", examples=["51"])],
     dry_run: bool = False,
 ) -> Report:
@@ -114,7 +114,7 @@ async def load_current(
 @router.post("/villages/import", summary="Nhập sổ thôn, tổ dân phố")
 async def import_villages(
     session: Session,
-    caller: Admin,
+    caller: AreaEditor,
     villages_file: Annotated[UploadFile, File(alias="villages")],
     dry_run: DryRun = False,
     replace: Replace = False,
@@ -125,22 +125,20 @@ async def import_villages(
 
 
 @router.get("/villages/unplaced", summary="Thôn chưa xếp được vào xã nào")
-async def list_unplaced(
-    session: Session, caller: CallerDep, as_of: AsOf = None
-) -> list[UnplacedOut]:
+async def list_unplaced(session: Session, caller: Reader, as_of: AsOf = None) -> list[UnplacedOut]:
     """Villages whose commune was divided and that the register has not placed since."""
     found = await villages.unplaced(session, as_of or clock.today())
     return [UnplacedOut(**village._asdict()) for village in found]
 
 
 @router.get("/villages/{code}", summary="Các dòng của một thôn trong sổ")
-async def show_register(session: Session, caller: CallerDep, code: str) -> list[VillageOut]:
+async def show_register(session: Session, caller: Reader, code: str) -> list[VillageOut]:
     """Rows of one village, oldest first. Where it lies on each day: `/areas/{code}/history`."""
     return await villages.list_rows(session, code)
 
 
 @router.get("/villages/{code}/{valid_from}", summary="Một dòng của sổ thôn")
-async def show_row(session: Session, caller: CallerDep, code: str, valid_from: Day) -> VillageOut:
+async def show_row(session: Session, caller: Reader, code: str, valid_from: Day) -> VillageOut:
     """One row of the register."""
     return await villages.show_row(session, code, valid_from)
 
@@ -148,7 +146,7 @@ async def show_row(session: Session, caller: CallerDep, code: str, valid_from: D
 @router.put("/villages/{code}/{valid_from}", summary="Xếp thôn vào xã từ một ngày")
 async def put_row(
     session: Session,
-    caller: Admin,
+    caller: AreaEditor,
     code: str,
     valid_from: Day,
     body: VillageIn,
@@ -158,7 +156,7 @@ async def put_row(
 
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")
-async def delete_row(session: Session, caller: Admin, code: str, valid_from: Day) -> Response:
+async def delete_row(session: Session, caller: AreaEditor, code: str, valid_from: Day) -> Response:
     """Remove a row; the row before it holds again."""
     await villages.withdraw(session, code, valid_from)
     return Response(status_code=204)

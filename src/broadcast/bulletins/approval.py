@@ -7,9 +7,10 @@ sent in again. Nothing leaves `withdrawn`.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from enum import StrEnum
 
-from broadcast.accounts.model import Role
+from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
 from broadcast.kit.text import visible
@@ -52,8 +53,6 @@ _ACTIONS = {
     Action.RETURN: "trả lại",
     Action.WITHDRAW: "rút",
 }
-_APPROVERS = frozenset((Role.APPROVER, Role.ADMIN))
-_AUTHORS = frozenset((Role.BROADCASTER, Role.APPROVER, Role.ADMIN))
 
 
 def allowed(state: RevisionState, *, is_prepared: bool = True) -> list[Action]:
@@ -76,7 +75,7 @@ def decide(
     class_: BulletinClass,
     author: str,
     actor: str,
-    role: Role,
+    may: Collection[Permission],
     note: str = "",
     is_prepared: bool = True,
 ) -> RevisionState:
@@ -88,7 +87,7 @@ def decide(
         class_: Class of the bulletin.
         author: The person who created the revision.
         actor: The person who takes the step.
-        role: Role of `actor`.
+        may: What `actor` may do.
         note: Reason, which a return must give.
         is_prepared: Whether its sound is ready; what nobody can hear is not decided on.
 
@@ -97,7 +96,7 @@ def decide(
         Conflict: The state does not permit it; `allowed` names what it permits.
         InvalidInput: A return without a reason.
     """
-    _admit(action, class_=class_, own=same_person(author, actor), role=role)
+    _admit(action, class_=class_, own=same_person(author, actor), may=may)
     following = TRANSITIONS.get((state, action))
     if following is None:
         possible = allowed(state)
@@ -132,17 +131,21 @@ def _plain(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", visible(name)).casefold().split())
 
 
-def _admit(action: Action, *, class_: BulletinClass, own: bool, role: Role) -> None:
+def _admit(
+    action: Action, *, class_: BulletinClass, own: bool, may: Collection[Permission]
+) -> None:
+    writes = Permission.BULLETIN_WRITE in may
+    approves = Permission.BULLETIN_APPROVE in may
     match action:
         case Action.SUBMIT:
-            admitted = own and role in _AUTHORS
+            admitted = own and writes
             who = "chỉ người soạn được gửi duyệt phiên bản của mình"
         case Action.APPROVE | Action.RETURN:
-            admitted = role in _APPROVERS
-            who = "cần người có vai trò duyệt (approver)"
+            admitted = approves
+            who = "cần người có vai trò duyệt tin"
         case Action.WITHDRAW:
-            admitted = role in _APPROVERS or (own and role in _AUTHORS)
-            who = "chỉ người soạn hoặc người duyệt (approver) được rút"
+            admitted = approves or (own and writes)
+            who = "chỉ người soạn hoặc người duyệt tin được rút"
     if not admitted:
         raise Forbidden(f"Không được {_ACTIONS[action]}: {who}.")
     if action is Action.APPROVE and own and class_ in FOUR_EYES:

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
-from broadcast.accounts.routing import Router
+from broadcast.auth.routing import Router
 from broadcast.bulletins import queries
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.kit.errors import NotFound

@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.bulletins import preparations, revisions, scratch, station_lexicon
 from broadcast.bulletins.model import Bulletin, PreparationState, Revision, SourceKind
 from broadcast.bulletins.preparations import Source
@@ -43,7 +43,7 @@ async def create_bulletin(
         class_=body.class_,
         language=body.language,
         area_code=body.area_code,
-        created_by=caller.person,
+        created_by=caller.name,
         created_at=now,
     )
     session.add(bulletin)
@@ -121,6 +121,6 @@ async def add_revision(
         text=sound if isinstance(sound, str) else None,
         spoken=source.text,
         preparation_id=preparation.id,
-        by=caller.person,
+        by=caller.name,
         now=now,
     )

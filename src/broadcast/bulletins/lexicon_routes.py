@@ -8,9 +8,9 @@ from typing import Annotated
 import structlog
 from fastapi import Query
 
-from broadcast.accounts.auth import Author, CallerDep
-from broadcast.accounts.routing import Router
 from broadcast.areas.model import Area
+from broadcast.auth.caller import Author, ContentReader
+from broadcast.auth.routing import Router
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.schemas import (
     EntryIn,
@@ -32,7 +32,7 @@ api = Router(prefix="/api/v1", tags=["bulletins"])
 
 @api.get("/lexicon", summary="Từ điển đọc của một đơn vị, gồm cả mục của tỉnh")
 async def show_lexicon(
-    session: Session, _: CallerDep, area: Annotated[Code, Query()]
+    session: Session, _: ContentReader, area: Annotated[Code, Query()]
 ) -> LexiconOut:
     """Entries that hold for a province or commune today."""
     await require_known(session, "area", Area.code, area)
@@ -41,7 +41,9 @@ async def show_lexicon(
 
 
 @api.get("/lexicon/{area}/{written:path}", summary="Một mục của từ điển đọc")
-async def get_entry(session: Session, _: CallerDep, area: Code, written: WrittenPath) -> EntryOut:
+async def get_entry(
+    session: Session, _: ContentReader, area: Code, written: WrittenPath
+) -> EntryOut:
     """An entry of this unit's own."""
     return EntryOut.model_validate(await station_lexicon.get(session, area, written))
 
@@ -52,10 +54,8 @@ async def put_entry(
 ) -> EntryOut:
     """An entry; written in small letters it holds for capitals too. Sound that exists stays."""
     await station_lexicon.require_station(session, area, clock.today())
-    row = await station_lexicon.put(
-        session, area, written, entry.spoken, caller.person, clock.now()
-    )
-    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.person)
+    row = await station_lexicon.put(session, area, written, entry.spoken, caller.name, clock.now())
+    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.name)
     return EntryOut.model_validate(row)
 
 
@@ -65,11 +65,11 @@ async def put_entry(
 async def remove_entry(session: Session, caller: Author, area: Code, written: WrittenPath) -> None:
     """No such entry any more; sound that exists is not changed by it."""
     await station_lexicon.remove(session, area, written)
-    log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.person)
+    log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.name)
 
 
 @api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
-async def preview_words(session: Session, _: CallerDep, body: TextIn) -> SpokenOut:
+async def preview_words(session: Session, _: ContentReader, body: TextIn) -> SpokenOut:
     """The words that the station of a unit would say; nothing is stored."""
     readings = await station_lexicon.readings(session, body.area_code, clock.today())
     return SpokenOut(spoken=await asyncio.to_thread(script_of, body.text, readings))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Prepared
@@ -209,19 +209,19 @@ async def move(
         action,
         class_=bulletin.class_,
         author=revision.created_by,
-        actor=caller.person,
-        role=caller.role,
+        actor=caller.name,
+        may=caller.permissions,
         note=note,
         is_prepared=revision.seconds is not None,
     )
-    session.add(_step(revision, caller.person, now, note.strip()))
+    session.add(_step(revision, caller.name, now, note.strip()))
     if action is Action.WITHDRAW:
         await session.flush()
         await release_preparation(session, revision, now)
     await session.flush()
     log.info(
         "bulletins.revision.moved",
-        bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.person,
+        bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.name,
     )  # fmt: skip
     return revision
 

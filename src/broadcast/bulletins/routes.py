@@ -11,8 +11,8 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
-from broadcast.accounts.auth import Author, CallerDep
-from broadcast.accounts.routing import Router, reads_its_body
+from broadcast.auth.caller import Author, ContentReader
+from broadcast.auth.routing import Router, reads_its_body
 from broadcast.bulletins import content, creation, details, lexicon_routes, queries, revisions
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revision_audio import UNFINISHED
@@ -42,7 +42,7 @@ api = Router(prefix="/api/v1", tags=["bulletins"])
 async def list_bulletins(
     session: Session,
     paging: PageQuery,
-    _: CallerDep,
+    _: ContentReader,
     state: Annotated[RevisionState | None, Query(description="của phiên bản mới nhất")] = None,
     area: Annotated[Code | None, Query(description="mã đơn vị, không gồm cấp dưới")] = None,
     class_: Annotated[BulletinClass | None, Query(alias="class")] = None,
@@ -54,7 +54,7 @@ async def list_bulletins(
 
 
 @api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
-async def get_bulletin(session: Session, _: CallerDep, bulletin_id: UUID) -> BulletinOut:
+async def get_bulletin(session: Session, _: ContentReader, bulletin_id: UUID) -> BulletinOut:
     """One bulletin with its revisions, their renditions and approval steps."""
     bulletin = await revisions.get_bulletin(session, bulletin_id)
     return BulletinOut.of(await details.of_bulletin(session, bulletin))
@@ -70,7 +70,7 @@ async def preview(
     request: Request,
     session: Session,
     settings: AppSettings,
-    _: CallerDep,
+    _: ContentReader,
     bulletin_id: UUID,
     number: NumberPath,
     codec: Codec = Codec.OPUS,
@@ -189,7 +189,7 @@ _PREPARATION = "/bulletins/{bulletin_id}/revisions/{number}/preparation"
     summary="Một phiên bản",
 )
 async def get_revision(
-    session: Session, _: CallerDep, bulletin_id: UUID, number: NumberPath
+    session: Session, _: ContentReader, bulletin_id: UUID, number: NumberPath
 ) -> RevisionOut:
     """One revision with its preparation, renditions and approval steps."""
     revision = await revisions.get_revision(session, bulletin_id, number)
@@ -198,7 +198,7 @@ async def get_revision(
 
 @api.get(_PREPARATION, summary="Việc chuẩn bị âm thanh đã tới đâu")
 async def get_preparation(
-    session: Session, response: Response, _: CallerDep, bulletin_id: UUID, number: NumberPath
+    session: Session, response: Response, _: ContentReader, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
     """State, percent and what to do; `Retry-After` while it goes on."""
     revision = await revisions.get_revision(session, bulletin_id, number)

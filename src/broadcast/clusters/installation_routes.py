@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import DeviceEditor, Reader
+from broadcast.auth.routing import Router
 from broadcast.clusters.register import require_cluster
 from broadcast.clusters.schemas import InstallationIn
 from broadcast.devices import installations
@@ -24,7 +24,7 @@ router = Router()
 
 
 @router.get("/clusters/{code}/history", summary="Các thiết bị đã lắp trên cụm loa")
-async def cluster_history(session: Session, caller: CallerDep, code: str) -> list[InstallationOut]:
+async def cluster_history(session: Session, caller: Reader, code: str) -> list[InstallationOut]:
     """Devices that are or were installed on a cluster, oldest first."""
     cluster = await require_cluster(session, code)
     return await installations.list_installations(session, Installation.cluster_id == cluster.id)
@@ -32,7 +32,7 @@ async def cluster_history(session: Session, caller: CallerDep, code: str) -> lis
 
 @router.post("/clusters/{code}/device", summary="Lắp hoặc thay thiết bị của cụm loa")
 async def install_device(
-    session: Session, caller: Technician, code: str, body: InstallationIn
+    session: Session, caller: DeviceEditor, code: str, body: InstallationIn
 ) -> InstallationOut:
     """Install a device on a cluster in place of the one there; repeating it changes nothing."""
     cluster = await require_cluster(session, code)
@@ -53,7 +53,7 @@ async def install_device(
 @router.delete("/clusters/{code}/device", status_code=204, summary="Tháo thiết bị khỏi cụm loa")
 async def remove_device(
     session: Session,
-    caller: Technician,
+    caller: DeviceEditor,
     code: str,
     removed_at: Annotated[
         Moment | None, Query(description="lúc đã tháo, mặc định bây giờ")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.auth.routing import Router
 from broadcast.clusters import installation_routes, register
 from broadcast.clusters.schemas import (
     ClusterItemOut,
@@ -30,7 +30,7 @@ router.include_router(installation_routes.router)
 @router.get("/clusters", summary="Cụm loa theo địa bàn và trạng thái")
 async def list_clusters(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     as_of: AsOf = None,
     area: Annotated[str | None, Query(description="mã đơn vị, ở mọi cấp")] = None,
@@ -58,7 +58,7 @@ async def list_clusters(
 
 @router.get("/clusters/{code}", summary="Một cụm loa")
 async def show_cluster(
-    session: Session, caller: CallerDep, code: str, as_of: AsOf = None
+    session: Session, caller: Reader, code: str, as_of: AsOf = None
 ) -> ClusterOut:
     """A cluster with the villages it serves on a day."""
     return await register.show_cluster(session, code, as_of or clock.today())
@@ -66,7 +66,7 @@ async def show_cluster(
 
 @router.post("/clusters", status_code=201, summary="Thêm cụm loa", response_model=ClusterOut)
 async def create_cluster(
-    request: Request, session: Session, caller: Technician, body: NewClusterIn
+    request: Request, session: Session, caller: RegisterEditor, body: NewClusterIn
 ) -> Response:
     """Register a cluster on its pole, with the villages it serves."""
 
@@ -79,28 +79,28 @@ async def create_cluster(
 
 @router.put("/clusters/{code}", summary="Sửa hoặc gỡ cụm loa")
 async def change_cluster(
-    session: Session, caller: Technician, code: str, body: ClusterIn
+    session: Session, caller: RegisterEditor, code: str, body: ClusterIn
 ) -> ClusterOut:
     """Change a cluster; `removed_on` is the first day on which it is gone."""
     return await register.change_cluster(session, code, body, clock.today())
 
 
 @router.delete("/clusters/{code}", status_code=204, summary="Xóa cụm loa nhập nhầm")
-async def delete_cluster(session: Session, caller: Technician, code: str) -> Response:
+async def delete_cluster(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a cluster that never had a device. One that has worked gets `removed_on`."""
     await register.delete_cluster(session, code)
     return Response(status_code=204)
 
 
 @router.get("/clusters/{code}/villages", summary="Các thôn cụm loa phục vụ qua thời gian")
-async def list_villages(session: Session, caller: CallerDep, code: str) -> list[ServiceOut]:
+async def list_villages(session: Session, caller: Reader, code: str) -> list[ServiceOut]:
     """Villages that the cluster serves or has served, oldest first."""
     return await register.list_services(session, code)
 
 
 @router.put("/clusters/{code}/villages", summary="Các thôn cụm loa phục vụ từ một ngày")
 async def put_villages(
-    session: Session, caller: Technician, code: str, body: VillagesIn
+    session: Session, caller: RegisterEditor, code: str, body: VillagesIn
 ) -> ClusterOut:
     """Make the cluster serve exactly these villages from a day on."""
     return await register.set_villages(session, code, body)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Commander, Reader
+from broadcast.auth.routing import Router
 from broadcast.commands import order, status
 from broadcast.commands.schemas import CommandIn, CommandOut
 from broadcast.commands.state import CommandKind
@@ -34,7 +34,7 @@ async def order_command(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Technician,
+    caller: Commander,
     code: str,
     body: CommandIn,
 ) -> Response:
@@ -48,7 +48,7 @@ async def order_command(
         now = clock.now()
         quiet_hours = settings.rules.quiet_hours
         command = await order.order(
-            session, code, body.kind, body.volume, caller.person, quiet_hours, now
+            session, code, body.kind, body.volume, caller.name, quiet_hours, now
         )
         answer = CommandStatus(command, code, result=None, refusal=None).out(now)
         return Created(f"/api/v1/commands/{command.command_id}", answer)
@@ -59,7 +59,7 @@ async def order_command(
 @router.get("/commands", summary="Lệnh đã ra cho thiết bị, và kết quả")
 async def list_commands(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
     kind: CommandKind | None = None,
@@ -75,6 +75,6 @@ async def list_commands(
 
 
 @router.get("/commands/{command_id}", summary="Một lệnh, và kết quả")
-async def show_command(session: Session, caller: CallerDep, command_id: str) -> CommandOut:
+async def show_command(session: Session, caller: Reader, command_id: str) -> CommandOut:
     """One command and its outcome."""
     return await status.show_command(session, command_id, clock.now())

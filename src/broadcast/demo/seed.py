@@ -17,13 +17,13 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts.auth import create_token
-from broadcast.accounts.model import Role
+from broadcast.accounts.people import LEVELS, create_with_token
 from broadcast.areas import villages
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.model import Area, Level
 from broadcast.areas.placement import Registered
 from broadcast.areas.units import units_on
+from broadcast.auth.permissions import Role
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
@@ -73,21 +73,29 @@ class Seeded(NamedTuple):
     @property
     def broadcaster(self) -> str:
         """Token of who writes bulletins."""
-        return self.tokens[Role.BROADCASTER]
+        return self.tokens[Role.PROVINCE_EDITOR]
 
     @property
     def approver(self) -> str:
         """Token of who approves and schedules them."""
-        return self.tokens[Role.APPROVER]
+        return self.tokens[Role.PROVINCE_APPROVER]
 
 
 PEOPLE = {
-    Role.ADMIN: "Nguyễn Thị Quản",
-    Role.BROADCASTER: "Lê Thị Biên",
-    Role.APPROVER: "Phạm Văn Duyệt",
+    Role.PROVINCE_ADMIN: "Nguyễn Thị Quản",
+    Role.PROVINCE_EDITOR: "Lê Thị Biên",
+    Role.PROVINCE_APPROVER: "Phạm Văn Duyệt",
+    Role.DUTY_OFFICER: "Đỗ Văn Trực",
+    Role.PROVINCE_MONITOR: "Võ Thị Xem",
+    Role.COMMUNE_BROADCASTER: "Hồ Thị Đài",
+    Role.COMMUNE_APPROVER: "Bùi Văn Xã",
+    Role.COMMUNE_MONITOR: "Phan Thị Dõi",
+    Role.VILLAGE_HEAD: "Đinh Văn Thôn",
     Role.TECHNICIAN: "Trần Văn Kỹ",
-    Role.MONITOR: "Võ Thị Xem",
+    Role.AUDITOR: "Ngô Thị Kiểm",
+    Role.SERVICE: "Hệ thống nguồn trung ương",
 }
+"""One account for each role: of the province, or of commune and village of the first device."""
 
 
 async def seed(
@@ -129,10 +137,18 @@ async def seed(
             devices=codes,
             clusters=[cluster.code for _, cluster in clusters[:devices]],
             tokens={
-                role: await create_token(session, person, role, now)
-                for role, person in PEOPLE.items()
+                role: await create_with_token(
+                    session, name, role, now, area_code=_area_of(role, clusters[0][0])
+                )
+                for role, name in PEOPLE.items()
             },
         )
+
+
+def _area_of(role: Role, village: Area) -> str | None:
+    if None in LEVELS[role]:
+        return None
+    return village.code if Level.VILLAGE in LEVELS[role] else village.parent_code
 
 
 def _chance(*what: object) -> float:

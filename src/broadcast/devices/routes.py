@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import File, Query, Request, Response, UploadFile
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import DeviceEditor, Reader
+from broadcast.auth.routing import Router
 from broadcast.devices import enrolment, installations
 from broadcast.devices.imports import devices_kind
 from broadcast.devices.model import Installation
@@ -26,7 +26,7 @@ router = Router(prefix="/api/v1", tags=["devices"])
 @router.get("/devices", summary="Thiết bị")
 async def list_devices(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     retired: Annotated[bool, Query(description="cả thiết bị đã ngừng dùng")] = False,
     installed: Annotated[bool | None, Query(description="đang lắp trên một cụm hay không")] = None,
@@ -36,14 +36,14 @@ async def list_devices(
 
 
 @router.get("/devices/{code}", summary="Một thiết bị")
-async def show_device(session: Session, caller: CallerDep, code: str) -> DeviceOut:
+async def show_device(session: Session, caller: Reader, code: str) -> DeviceOut:
     """A device; its telemetry has addresses of its own below this one."""
     return await enrolment.show_device(session, code)
 
 
 @router.post("/devices", status_code=201, summary="Đăng ký thiết bị", response_model=DeviceOut)
 async def enrol_device(
-    request: Request, session: Session, caller: Technician, body: NewDeviceIn
+    request: Request, session: Session, caller: DeviceEditor, body: NewDeviceIn
 ) -> Response:
     """Enrol a device. It plays nothing until it is installed on a cluster."""
 
@@ -56,23 +56,21 @@ async def enrol_device(
 
 @router.put("/devices/{code}", summary="Sửa thiết bị")
 async def change_device(
-    session: Session, caller: Technician, code: str, body: DeviceIn
+    session: Session, caller: DeviceEditor, code: str, body: DeviceIn
 ) -> DeviceOut:
     """Change what is known of a device; new volumes reach it with its configuration."""
     return await enrolment.change_device(session, code, body)
 
 
 @router.delete("/devices/{code}", status_code=204, summary="Ngừng dùng thiết bị")
-async def retire_device(session: Session, caller: Technician, code: str) -> Response:
+async def retire_device(session: Session, caller: DeviceEditor, code: str) -> Response:
     """Take a device out of use for good. What it has reported stays."""
     await enrolment.retire(session, await enrolment.require_device(session, code), clock.now())
     return Response(status_code=204)
 
 
 @router.get("/devices/{code}/installations", summary="Các cụm loa mà thiết bị đã ở")
-async def list_installations(
-    session: Session, caller: CallerDep, code: str
-) -> list[InstallationOut]:
+async def list_installations(session: Session, caller: Reader, code: str) -> list[InstallationOut]:
     """Clusters where a device has been installed, oldest first."""
     device = await enrolment.require_device(session, code)
     return await installations.list_installations(session, Installation.device_id == device.id)
@@ -81,7 +79,7 @@ async def list_installations(
 @router.post("/devices/import", summary="Nhập CSV thiết bị; nhận cả CSV đài và cụm loa")
 async def import_csv(
     session: Session,
-    caller: Technician,
+    caller: DeviceEditor,
     files: Annotated[list[UploadFile], File(description="loại tệp nhận theo dòng tên cột")],
     dry_run: DryRun = False,
 ) -> Report:

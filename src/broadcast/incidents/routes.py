@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from broadcast.accounts.auth import CallerDep
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader
+from broadcast.auth.routing import Router
 from broadcast.incidents import queries
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.model import Incident, IncidentLoss
@@ -22,7 +22,7 @@ router = Router(prefix="/api/v1", tags=["incidents"])
 @router.get("/incidents", summary="Sự cố: những cụm loa cùng mất liên lạc, kèm nguyên nhân")
 async def list_incidents(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     is_open: Annotated[
         bool | None, Query(alias="open", description="chỉ sự cố chưa đóng, hoặc chỉ đã đóng")
@@ -45,7 +45,7 @@ async def list_incidents(
 
 @router.get("/incidents/{incident_id}", summary="Một sự cố và các cụm loa của nó")
 async def show_incident(
-    session: Session, caller: CallerDep, incident_id: Id, paging: PageQuery
+    session: Session, caller: Reader, incident_id: Id, paging: PageQuery
 ) -> IncidentDetailOut:
     """An incident with its losses, by device; `cursor` and `limit` are of the devices."""
     incident = await queries.get(session, incident_id)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from broadcast.accounts.auth import Admin, CallerDep
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import AreaEditor, Reader
+from broadcast.auth.routing import Router
 from broadcast.indicators import exclusions
 from broadcast.indicators.figures import Cache, compute, variant_of
 from broadcast.indicators.restatements import restated, restatements
@@ -49,7 +49,7 @@ CacheDep = Annotated[Cache, Depends(_cache)]
 async def list_indicators(
     session: Session,
     settings: AppSettings,
-    caller: CallerDep,
+    caller: Reader,
     cache: CacheDep,
     as_of: AsOf = None,
     scope: Scope = None,
@@ -65,7 +65,7 @@ async def list_indicators(
 @router.get("/indicators/restatements", summary="Số liệu ngày cũ đã được tính lại")
 async def list_restatements(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     as_of: Annotated[
         Day | None,
         Query(description="chỉ những gì đổi chỉ tiêu của ngày này sau khi ngày đó đã qua"),
@@ -81,7 +81,7 @@ async def list_restatements(
 async def show_indicator(
     session: Session,
     settings: AppSettings,
-    caller: CallerDep,
+    caller: Reader,
     cache: CacheDep,
     code: Annotated[str, Path(examples=["1.1"])],
     variant: Annotated[str, Path(examples=["TH"])],
@@ -97,7 +97,7 @@ async def show_indicator(
 
 @router.get("/village-exclusions", summary="Thôn không tính trong ngày")
 async def list_exclusions(
-    session: Session, caller: CallerDep, as_of: AsOf = None
+    session: Session, caller: Reader, as_of: AsOf = None
 ) -> list[VillageExclusionOut]:
     """Villages without homes on a day, by code."""
     rows = await exclusions.exclusions_on(session, as_of or clock.today())
@@ -111,7 +111,10 @@ async def list_exclusions(
     summary="Loại trừ một thôn không có hộ dân",
 )
 async def add_exclusion(
-    session: Session, caller: Admin, body: VillageExclusionIn, once: Annotated[Once, Depends()]
+    session: Session,
+    caller: AreaEditor,
+    body: VillageExclusionIn,
+    once: Annotated[Once, Depends()],
 ) -> Response:
     """Leave a village out of 1.1 from a day on; needs the document that says so."""
 
@@ -122,7 +125,7 @@ async def add_exclusion(
             body.valid_from,
             body.valid_to,
             body.document,
-            caller.person,
+            caller.name,
         )
         location = f"/api/v1/village-exclusions/{row.village_code}/{row.valid_from}"
         return Created(location, VillageExclusionOut.model_validate(row))
@@ -132,7 +135,7 @@ async def add_exclusion(
 
 @router.get("/village-exclusions/{village_code}/{valid_from}", summary="Một lần loại trừ một thôn")
 async def show_exclusion(
-    session: Session, caller: CallerDep, village_code: str, valid_from: Day
+    session: Session, caller: Reader, village_code: str, valid_from: Day
 ) -> VillageExclusionOut:
     """One exclusion."""
     return VillageExclusionOut.model_validate(
@@ -145,7 +148,7 @@ async def show_exclusion(
 )
 async def end_exclusion(
     session: Session,
-    caller: Admin,
+    caller: AreaEditor,
     village_code: str,
     valid_from: Day,
     body: EndOfExclusionIn,

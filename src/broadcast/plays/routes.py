@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import Query
 
-from broadcast.accounts.auth import CallerDep
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.plays.clashes import clashes
@@ -32,7 +32,7 @@ To = Annotated[Moment | None, Query(alias="to", description="giờ phát trướ
 @router.get("/plays", summary="Sổ phát: từng lần phát ở từng cụm loa")
 async def list_plays(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     since: From = None,
     until: To = None,
@@ -62,9 +62,7 @@ async def list_plays(
 
 
 @router.get("/plays/clashes", summary="Lần phát sắp tới trùng giờ, cùng mức ưu tiên")
-async def show_clashes(
-    session: Session, settings: AppSettings, caller: CallerDep
-) -> list[ClashOut]:
+async def show_clashes(session: Session, settings: AppSettings, caller: Reader) -> list[ClashOut]:
     """Of the days that are planned (eight), by start; empty when all is well."""
     now = clock.now()
     return await clashes(session, now, now + settings.rules.horizon)
@@ -72,7 +70,7 @@ async def show_clashes(
 
 @router.get("/plays/summary", summary="Sổ phát tóm tắt: bao nhiêu đã phát, không phát vì sao")
 async def plays_summary(
-    session: Session, caller: CallerDep, since: From = None, until: To = None
+    session: Session, caller: Reader, since: From = None, until: To = None
 ) -> SummaryOut:
     """Figures of the plays that were to start in a span of time."""
     return await summary(session, *span(since, until, clock.now()))
@@ -82,7 +80,7 @@ async def plays_summary(
     "/plays/{occurrence_id}/{cluster}/explain", summary="Vì sao đã hoặc không phát ở cụm loa này"
 )
 async def explain_play(
-    session: Session, caller: CallerDep, occurrence_id: UUID, cluster: str
+    session: Session, caller: Reader, occurrence_id: UUID, cluster: str
 ) -> ExplanationOut:
     """Everything known of a play: planned, published, received, ready, sounded, faults."""
     return await explain(session, occurrence_id, cluster)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import recurrence, rule_edits
 from broadcast.schedules.model import ScheduleException
@@ -33,7 +33,7 @@ async def put(
     now: datetime,
 ) -> None:
     """Move a start, or (None) cancel it."""
-    values = {"moved_to": moved_to, "changed_by": caller.person, "changed_at": now}
+    values = {"moved_to": moved_to, "changed_by": caller.name, "changed_at": now}
     statement = insert(ScheduleException).values(
         schedule_id=schedule_id, recurrence_at=recurrence_at, **values
     )

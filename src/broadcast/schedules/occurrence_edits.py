@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
 from broadcast.kit.errors import Conflict
@@ -59,7 +59,7 @@ async def move(
     await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.person)
+    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.name)
 
 
 async def cancel_occurrence(
@@ -73,7 +73,7 @@ async def cancel_occurrence(
     schedule = await _open(session, row, now)
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     await cancel_one(session, row)
-    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.person)
+    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.name)
 
 
 async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:

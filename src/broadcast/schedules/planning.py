@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
-from broadcast.accounts.model import Role
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.config import Rules
@@ -58,7 +58,7 @@ async def require_approved_revision(
     Raises:
         NotFound: There is no such bulletin or revision.
         Conflict: The revision is not approved, or none is.
-        Forbidden: The bulletin is an emergency and the caller may not approve.
+        Forbidden: The bulletin is an emergency, and the caller may not schedule one.
     """
     bulletin = await get_bulletin(session, bulletin_id)
     if number is None:
@@ -70,13 +70,13 @@ async def require_approved_revision(
         await session.refresh(revision, with_for_update={"read": True})
     if revision is None or revision.state is not RevisionState.APPROVED:
         raise Conflict("Bản tin chưa được duyệt nên chưa xếp lịch được; hãy trình duyệt trước.")
-    if bulletin.class_ is BulletinClass.EMERGENCY and caller.role not in {
-        Role.APPROVER,
-        Role.ADMIN,
-    }:
+    if (
+        bulletin.class_ is BulletinClass.EMERGENCY
+        and Permission.EMERGENCY_WRITE not in caller.permissions
+    ):
         raise Forbidden(
-            "Bản tin khẩn cấp chỉ người có vai trò duyệt (approver) được xếp lịch; "
-            "hãy nhờ người duyệt."
+            "Bản tin khẩn cấp chỉ người duyệt tin hoặc người trực khẩn cấp được xếp lịch; "
+            "hãy nhờ một trong hai."
         )
     return bulletin, revision
 

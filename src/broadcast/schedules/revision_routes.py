@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from broadcast.accounts.auth import Author, CallerDep
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Author, ContentReader, Scheduler
+from broadcast.auth.routing import Router
 from broadcast.bulletins import details
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.schemas import NumberPath, RevisionOut
@@ -31,7 +31,7 @@ router = Router(prefix="/api/v1", tags=["bulletins"])
     summary="Xem trước: rút phiên bản này thì những lịch nào bị thu hồi",
 )
 async def preview_withdrawal(
-    session: Session, caller: CallerDep, bulletin_id: UUID, number: NumberPath
+    session: Session, caller: ContentReader, bulletin_id: UUID, number: NumberPath
 ) -> WithdrawalOut:
     """Changes nothing."""
     key = (bulletin_id, number)
@@ -50,7 +50,7 @@ async def preview_withdrawal(
 async def move_schedules(
     session: Session,
     settings: AppSettings,
-    caller: Author,
+    caller: Scheduler,
     bulletin_id: UUID,
     number: NumberPath,
     which: MoveSchedulesIn | None = None,

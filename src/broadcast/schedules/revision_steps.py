@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision, RevisionState

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import Caller
+from broadcast.auth.caller import Caller
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision
@@ -89,7 +89,7 @@ async def withdraw(
     await cancel_revision(session, key, now)
     log.info(
         "schedules.revision.withdrawn",
-        bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.person,
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.name,
     )  # fmt: skip
     return revision, cancelled
 
@@ -148,7 +148,7 @@ async def move_here(
     await materialise(session, now, rules.horizon, [schedule.id for schedule in schedules])
     log.info(
         "schedules.schedules.moved",
-        bulletin_id=str(key[0]), revision=key[1], schedules=len(schedules), by=caller.person,
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(schedules), by=caller.name,
     )  # fmt: skip
     return moved
 

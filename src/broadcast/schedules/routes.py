@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
-from broadcast.accounts.auth import Author, CallerDep
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import ContentReader, Scheduler
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.schedules import edits, occurrence_edits, queries
@@ -56,7 +56,7 @@ def _named(body: ScheduleChangeIn) -> dict[str, Any]:
     summary="Xếp lịch phát một bản tin đã duyệt",
 )
 async def create(
-    session: Session, settings: AppSettings, caller: Author, once: OnceDep, body: ScheduleIn
+    session: Session, settings: AppSettings, caller: Scheduler, once: OnceDep, body: ScheduleIn
 ) -> Response:
     """Nothing unapproved, nothing in quiet hours and nothing that clashes is accepted.
 
@@ -78,7 +78,7 @@ async def create(
 
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
 async def preview(
-    session: Session, settings: AppSettings, caller: Author, body: ScheduleIn
+    session: Session, settings: AppSettings, caller: Scheduler, body: ScheduleIn
 ) -> PlanOut:
     """The plan of `POST /schedules`; saves nothing, and shows clashes instead of refusing."""
     columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
@@ -91,7 +91,7 @@ async def preview(
 @router.get("/schedules", summary="Danh sách lịch phát")
 async def list_schedules(
     session: Session,
-    caller: CallerDep,
+    caller: ContentReader,
     paging: PageQuery,
     state: ScheduleState | None = None,
     bulletin: UUID | None = None,
@@ -104,7 +104,7 @@ async def list_schedules(
 
 
 @router.get("/schedules/{schedule_id}", summary="Một lịch phát")
-async def get_schedule(session: Session, caller: CallerDep, schedule_id: UUID) -> ScheduleOut:
+async def get_schedule(session: Session, caller: ContentReader, schedule_id: UUID) -> ScheduleOut:
     """A schedule by id."""
     return ScheduleOut.of(await queries.get_schedule(session, schedule_id))
 
@@ -114,7 +114,7 @@ async def change(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Author,
+    caller: Scheduler,
     schedule_id: UUID,
     body: ScheduleChangeIn,
 ) -> PlannedScheduleOut:
@@ -135,7 +135,7 @@ async def split(
     request: Request,
     session: Session,
     settings: AppSettings,
-    caller: Author,
+    caller: Scheduler,
     once: OnceDep,
     schedule_id: UUID,
     body: SplitIn,
@@ -158,7 +158,7 @@ async def split(
 
 @router.post("/schedules/{schedule_id}/withdraw", summary="Thu hồi lịch phát")
 async def withdraw(
-    request: Request, session: Session, caller: Author, schedule_id: UUID
+    request: Request, session: Session, caller: Scheduler, schedule_id: UUID
 ) -> ScheduleOut:
     """Cancel all that has not ended; devices that hold it drop it, and stop it if it sounds."""
     schedule = await queries.get_schedule(session, schedule_id, lock=True)
@@ -174,7 +174,7 @@ async def withdraw(
 async def list_occurrences(
     session: Session,
     settings: AppSettings,
-    caller: CallerDep,
+    caller: ContentReader,
     paging: PageQuery,
     since: Annotated[Moment | None, Query(alias="from", description="mặc định: bây giờ")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="mặc định: 8 ngày")] = None,
@@ -198,7 +198,7 @@ async def list_occurrences(
 
 @router.get("/occurrences/{occurrence_id}", summary="Một lần phát")
 async def get_occurrence(
-    session: Session, caller: CallerDep, occurrence_id: UUID
+    session: Session, caller: ContentReader, occurrence_id: UUID
 ) -> OccurrenceOut:
     """An occurrence by id."""
     return OccurrenceOut.of(await queries.get_occurrence(session, occurrence_id))
@@ -208,7 +208,7 @@ async def get_occurrence(
 async def change_occurrence(
     session: Session,
     settings: AppSettings,
-    caller: Author,
+    caller: Scheduler,
     occurrence_id: UUID,
     body: OccurrenceChangeIn,
 ) -> OccurrenceOut:

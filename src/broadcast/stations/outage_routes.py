@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.accounts.auth import CallerDep, Staff
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Attester, OutageEditor, Reader
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.stations import attestations, outages
@@ -21,7 +21,7 @@ router = Router()
 @router.get("/outages", summary="Bảo trì và cắt điện đã khai báo")
 async def list_outages(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     since: Annotated[Moment | None, Query(description="kết thúc sau lúc này")] = None,
     until: Annotated[Moment | None, Query(description="bắt đầu trước lúc này")] = None,
@@ -35,19 +35,19 @@ async def list_outages(
 
 
 @router.get("/outages/{outage_id}", summary="Một lần ngừng")
-async def show_outage(session: Session, caller: CallerDep, outage_id: Id) -> OutageOut:
+async def show_outage(session: Session, caller: Reader, outage_id: Id) -> OutageOut:
     """One declared outage."""
     return await outages.show_outage(session, outage_id)
 
 
 @router.post("/outages", status_code=201, summary="Khai báo ngừng", response_model=OutageOut)
 async def declare_outage(
-    request: Request, session: Session, caller: Staff, body: OutageIn
+    request: Request, session: Session, caller: OutageEditor, body: OutageIn
 ) -> Response:
     """Declare a time in which clusters are not expected to be online."""
 
     async def make() -> Created:
-        outage = await outages.declare_outage(session, body, caller.person)
+        outage = await outages.declare_outage(session, body, caller.name)
         return Created(f"/api/v1/outages/{outage.id}", outage)
 
     return await Once(request).run(session, caller.credential, make)
@@ -55,14 +55,14 @@ async def declare_outage(
 
 @router.put("/outages/{outage_id}", summary="Sửa lần ngừng")
 async def change_outage(
-    session: Session, caller: Staff, outage_id: Id, body: OutageIn
+    session: Session, caller: OutageEditor, outage_id: Id, body: OutageIn
 ) -> OutageOut:
     """Correct an outage, for example its end."""
-    return await outages.change_outage(session, outage_id, body, caller.person)
+    return await outages.change_outage(session, outage_id, body, caller.name)
 
 
 @router.delete("/outages/{outage_id}", status_code=204, summary="Bỏ lần ngừng khai nhầm")
-async def delete_outage(session: Session, caller: Staff, outage_id: Id) -> Response:
+async def delete_outage(session: Session, caller: OutageEditor, outage_id: Id) -> Response:
     """Delete an outage that did not happen."""
     await outages.delete_outage(session, outage_id)
     return Response(status_code=204)
@@ -74,7 +74,7 @@ async def delete_outage(session: Session, caller: Staff, outage_id: Id) -> Respo
 @router.get("/attestations", summary="Xác nhận hoạt động của cụm loa không có thiết bị báo cáo")
 async def list_attestations(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
 ) -> Page[AttestationOut]:
@@ -83,9 +83,7 @@ async def list_attestations(
 
 
 @router.get("/attestations/{attestation_id}", summary="Một xác nhận")
-async def show_attestation(
-    session: Session, caller: CallerDep, attestation_id: Id
-) -> AttestationOut:
+async def show_attestation(session: Session, caller: Reader, attestation_id: Id) -> AttestationOut:
     """One attestation."""
     return await attestations.show_attestation(session, attestation_id)
 
@@ -94,7 +92,7 @@ async def show_attestation(
     "/attestations", status_code=201, summary="Xác nhận cụm loa", response_model=AttestationOut
 )
 async def attest(
-    request: Request, session: Session, caller: Staff, body: AttestationIn
+    request: Request, session: Session, caller: Attester, body: AttestationIn
 ) -> Response:
     """Attest that a cluster without telemetry works. It counts for 30 days."""
 
@@ -106,7 +104,7 @@ async def attest(
 
 
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")
-async def delete_attestation(session: Session, caller: Staff, attestation_id: Id) -> Response:
+async def delete_attestation(session: Session, caller: Attester, attestation_id: Id) -> Response:
     """Delete an attestation that was entered by mistake."""
     await attestations.delete_attestation(session, attestation_id)
     return Response(status_code=204)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Day
 from broadcast.stations import baseline, plants
@@ -30,7 +30,7 @@ router = Router()
 @router.get("/plants", summary="Hệ thống kỹ thuật của một ngày")
 async def list_plants(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     as_of: AsOf = None,
     station: Annotated[str | None, Query(description="mã đài")] = None,
@@ -42,16 +42,14 @@ async def list_plants(
 
 
 @router.get("/plants/{code}", summary="Một hệ thống kỹ thuật")
-async def show_plant(
-    session: Session, caller: CallerDep, code: str, as_of: AsOf = None
-) -> PlantOut:
+async def show_plant(session: Session, caller: Reader, code: str, as_of: AsOf = None) -> PlantOut:
     """A plant as it is on a day."""
     return await plants.show_plant(session, code, as_of or clock.today())
 
 
 @router.post("/plants", status_code=201, summary="Thêm hệ thống kỹ thuật", response_model=PlantOut)
 async def create_plant(
-    request: Request, session: Session, caller: Technician, body: NewPlantIn
+    request: Request, session: Session, caller: RegisterEditor, body: NewPlantIn
 ) -> Response:
     """Register a plant."""
 
@@ -64,28 +62,28 @@ async def create_plant(
 
 @router.put("/plants/{code}", summary="Đổi tên hệ thống kỹ thuật")
 async def rename_plant(
-    session: Session, caller: Technician, code: str, body: PlantNameIn
+    session: Session, caller: RegisterEditor, code: str, body: PlantNameIn
 ) -> PlantOut:
     """Rename a plant; what it is changes by its states."""
     return await plants.rename_plant(session, code, body.name, clock.today())
 
 
 @router.delete("/plants/{code}", status_code=204, summary="Xóa hệ thống kỹ thuật nhập nhầm")
-async def delete_plant(session: Session, caller: Technician, code: str) -> Response:
+async def delete_plant(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a plant without clusters. One that has worked gets the status decommissioned."""
     await plants.delete_plant(session, code, clock.today())
     return Response(status_code=204)
 
 
 @router.get("/plants/{code}/states", summary="Hệ thống kỹ thuật qua thời gian")
-async def list_plant_states(session: Session, caller: CallerDep, code: str) -> list[PlantOut]:
+async def list_plant_states(session: Session, caller: Reader, code: str) -> list[PlantOut]:
     """States of a plant with the days from which they hold, oldest first."""
     return await plants.list_states(session, code)
 
 
 @router.put("/plants/{code}/states/{valid_from}", summary="Đài, công nghệ, trạng thái từ một ngày")
 async def put_plant_state(
-    session: Session, caller: Technician, code: str, valid_from: Day, body: PlantIn
+    session: Session, caller: RegisterEditor, code: str, valid_from: Day, body: PlantIn
 ) -> PlantOut:
     """State whose plant it is, how it works and whether it does, from a day on."""
     return await plants.set_state(session, code, valid_from, body)
@@ -95,16 +93,14 @@ async def put_plant_state(
 
 
 @router.get("/baseline", summary="Danh sách đài có dây, FM lúc bắt đầu kế hoạch")
-async def list_baseline(
-    session: Session, caller: CallerDep, paging: PageQuery
-) -> Page[BaselineOut]:
+async def list_baseline(session: Session, caller: Reader, paging: PageQuery) -> Page[BaselineOut]:
     """The stations that indicator 1.2-GOC counts, by code."""
     return await baseline.list_entries(session, paging)
 
 
 @router.put("/baseline/{station_code}", summary="Thêm hoặc sửa một đài của danh sách gốc")
 async def put_baseline_entry(
-    session: Session, caller: Technician, station_code: str, body: BaselineIn
+    session: Session, caller: RegisterEditor, station_code: str, body: BaselineIn
 ) -> BaselineOut:
     """Put a station on the list, or correct its entry."""
     return await baseline.set_entry(session, station_code, body)
@@ -112,7 +108,7 @@ async def put_baseline_entry(
 
 @router.delete("/baseline/{station_code}", status_code=204, summary="Bỏ đài khỏi danh sách gốc")
 async def delete_baseline_entry(
-    session: Session, caller: Technician, station_code: str
+    session: Session, caller: RegisterEditor, station_code: str
 ) -> Response:
     """Take a station off the list."""
     await baseline.delete_entry(session, station_code)

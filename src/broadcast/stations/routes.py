@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Request, Response, UploadFile
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
@@ -36,7 +36,7 @@ router.include_router(outage_routes.router)
 @router.get("/stations", summary="Đài truyền thanh cấp xã của một ngày")
 async def list_stations(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     as_of: AsOf = None,
     area: Annotated[str | None, Query(description="mã đơn vị, ở mọi cấp")] = None,
@@ -49,7 +49,7 @@ async def list_stations(
 
 @router.get("/stations/{code}", summary="Một đài")
 async def show_station(
-    session: Session, caller: CallerDep, code: str, as_of: AsOf = None
+    session: Session, caller: Reader, code: str, as_of: AsOf = None
 ) -> StationOut:
     """A station, with its status on a day."""
     return await stations.show_station(session, code, as_of or clock.today())
@@ -57,7 +57,7 @@ async def show_station(
 
 @router.post("/stations", status_code=201, summary="Thêm đài", response_model=StationOut)
 async def create_station(
-    request: Request, session: Session, caller: Technician, body: NewStationIn
+    request: Request, session: Session, caller: RegisterEditor, body: NewStationIn
 ) -> Response:
     """Register a station."""
 
@@ -70,28 +70,28 @@ async def create_station(
 
 @router.put("/stations/{code}", summary="Sửa hoặc kết thúc đài")
 async def change_station(
-    session: Session, caller: Technician, code: str, body: StationIn
+    session: Session, caller: RegisterEditor, code: str, body: StationIn
 ) -> StationOut:
     """Change a station; `valid_to` is its last day."""
     return await stations.change_station(session, code, body, clock.today())
 
 
 @router.delete("/stations/{code}", status_code=204, summary="Xóa đài nhập nhầm")
-async def delete_station(session: Session, caller: Technician, code: str) -> Response:
+async def delete_station(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a station that nothing refers to. One that has worked is closed by `valid_to`."""
     await stations.delete_station(session, code)
     return Response(status_code=204)
 
 
 @router.get("/stations/{code}/states", summary="Các trạng thái của đài qua thời gian")
-async def list_states(session: Session, caller: CallerDep, code: str) -> list[StationStateOut]:
+async def list_states(session: Session, caller: Reader, code: str) -> list[StationStateOut]:
     """Statuses of a station, oldest first."""
     return await stations.list_states(session, code)
 
 
 @router.put("/stations/{code}/states/{valid_from}", summary="Trạng thái của đài từ một ngày")
 async def put_state(
-    session: Session, caller: Technician, code: str, valid_from: Day, body: StationStateIn
+    session: Session, caller: RegisterEditor, code: str, valid_from: Day, body: StationStateIn
 ) -> StationStateOut:
     """State what a station is from a day on, with cause and document."""
     return await stations.set_state(session, code, valid_from, body)
@@ -100,7 +100,7 @@ async def put_state(
 @router.post("/stations/import", summary="Nhập CSV đài, hệ thống kỹ thuật, cụm loa, danh sách gốc")
 async def import_csv(
     session: Session,
-    caller: Technician,
+    caller: RegisterEditor,
     files: Annotated[list[UploadFile], File(description="loại tệp nhận theo dòng tên cột")],
     dry_run: DryRun = False,
 ) -> Report:
@@ -113,7 +113,7 @@ async def import_csv(
 @router.post("/stations/follow", summary="Sắp xếp đài theo sáp nhập xã")
 async def follow(
     session: Session,
-    caller: Technician,
+    caller: RegisterEditor,
     on: Annotated[Day, Form(examples=["2025-07-01"])],
     dry_run: DryRun = False,
 ) -> MergerOut:

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts.auth import CallerDep, Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import Reader, UpkeepReader
+from broadcast.auth.routing import Router
 from broadcast.devices.enrolment import find_device
 from broadcast.devices.model import Device
 from broadcast.kit import clock
@@ -38,7 +38,7 @@ LONGEST_HEALTH_SPAN = timedelta(days=366)
 @router.get("/presence", summary="Thiết bị theo tình trạng kết nối")
 async def list_presence(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     presence: Annotated[Presence | None, Query(description="một tình trạng")] = None,
 ) -> Page[PresenceOut]:
@@ -49,7 +49,7 @@ async def list_presence(
 
 
 @router.get("/devices/{code}/presence", summary="Kết nối của một thiết bị")
-async def show_presence(session: Session, caller: CallerDep, code: str) -> PresenceOut:
+async def show_presence(session: Session, caller: Reader, code: str) -> PresenceOut:
     """State of the connection of a device."""
     statement = presence_rows.select_latest().where(Device.code == code)
     row = (await session.execute(statement)).one_or_none()
@@ -60,7 +60,7 @@ async def show_presence(session: Session, caller: CallerDep, code: str) -> Prese
 
 @router.get("/devices/{code}/presence/changes", summary="Lịch sử kết nối của một thiết bị")
 async def list_presence_changes(
-    session: Session, caller: CallerDep, code: str, paging: PageQuery
+    session: Session, caller: Reader, code: str, paging: PageQuery
 ) -> Page[PresenceChangeOut]:
     """Changes of presence, in the order in which they were found."""
     device = await _device(session, code)
@@ -72,7 +72,7 @@ async def list_presence_changes(
 @router.get("/faults", summary="Lỗi thiết bị")
 async def list_faults(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     paging: PageQuery,
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
     kind: Annotated[
@@ -91,7 +91,7 @@ async def list_faults(
 @router.get("/dead-letters", summary="Thông điệp không nhận được của thiết bị, kèm lý do")
 async def list_dead_letters(
     session: Session,
-    caller: Technician,
+    caller: UpkeepReader,
     paging: PageQuery,
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
 ) -> Page[DeadLetterOut]:
@@ -104,7 +104,7 @@ async def list_dead_letters(
 @router.get("/devices/{code}/health", summary="Sức khỏe của một thiết bị theo giờ")
 async def list_health(
     session: Session,
-    caller: CallerDep,
+    caller: Reader,
     code: str,
     paging: PageQuery,
     from_: Annotated[

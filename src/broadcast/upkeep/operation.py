@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from broadcast.accounts.routing import Router
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.upkeep.ready import Prober, Readiness
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from broadcast.accounts.auth import Technician
-from broadcast.accounts.routing import Router
+from broadcast.auth.caller import UpkeepReader
+from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.upkeep.report import Report, report
 from broadcast.web.rest import AppSettings, Session
@@ -12,6 +12,6 @@ router = Router(prefix="/api/v1", tags=["operation"])
 
 
 @router.get("/upkeep", summary="Tình trạng lưu trữ: phân vùng, dung lượng, cảnh báo")
-async def show_upkeep(session: Session, settings: AppSettings, caller: Technician) -> Report:
+async def show_upkeep(session: Session, settings: AppSettings, caller: UpkeepReader) -> Report:
     """Partitions, sizes, free room, what is kept for how long, and what somebody has to act on."""
     return await report(session, settings, clock.now())

@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from broadcast.accounts.auth import BEARER, OPEN, RequiredRole, authenticate
+from broadcast.auth.caller import BEARER, OPEN, RequiredPermission, authenticate
 from broadcast.web import preconditions
 from broadcast.web import request as incoming
 from broadcast.web.paths import check_rivals
@@ -29,7 +29,7 @@ _READ_THEIR_BODY: set[Callable[..., Any]] = set()
 
 
 class Route(APIRoute):
-    """A route that asks for token, role, names and size, in this order.
+    """A route that asks for token, permission, names and size, in this order.
 
     FastAPI would read and parse the body before any of them.
     """
@@ -44,7 +44,7 @@ class Route(APIRoute):
         """The handler of FastAPI, behind the questions of this one."""
         handle = super().get_route_handler()
         is_open = self.path in OPEN
-        required = list(_required_roles(self.dependant))
+        required = list(_required_permissions(self.dependant))
         queries = incoming.query_parameters(self.dependant)
         paths = incoming.path_parameters(self.dependant)
         changes = not set(self.methods or ()) <= {"GET", "HEAD"}
@@ -54,8 +54,8 @@ class Route(APIRoute):
             check_rivals(request, self)
             if not is_open:
                 caller = await authenticate(request)
-                for require_role in required:
-                    require_role(caller)
+                for require_permission in required:
+                    require_permission(caller)
             incoming.check_path(request.path_params, paths)
             incoming.check_parameters(request.query_params, queries)
             if changes:
@@ -98,11 +98,11 @@ class Route(APIRoute):
         return form if isinstance(takes, params.Form) else body
 
 
-def _required_roles(dependant: Dependant) -> Iterator[RequiredRole]:
-    if isinstance(dependant.call, RequiredRole):
+def _required_permissions(dependant: Dependant) -> Iterator[RequiredPermission]:
+    if isinstance(dependant.call, RequiredPermission):
         yield dependant.call
     for part in dependant.dependencies:
-        yield from _required_roles(part)
+        yield from _required_permissions(part)
 
 
 class Router(APIRouter):

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from fastapi import Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts.auth import Caller, CallerDep, create_token, require
-from broadcast.accounts.model import ApiToken, Role
-from broadcast.accounts.routing import Router
+from broadcast.accounts.people import create_with_token
+from broadcast.auth.caller import Caller, CallerDep, require
+from broadcast.auth.model import ApiToken
+from broadcast.auth.permissions import Permission, Role
+from broadcast.auth.routing import Router
 from broadcast.kit import clock, db
 from broadcast.kit.errors import InvalidInput
 from broadcast.web import rest
@@ -29,11 +31,13 @@ def application(engine: AsyncEngine) -> FastAPI:
 
     @router.get("/who")
     async def who(caller: CallerDep) -> str:
-        return caller.person
+        return caller.name
 
     @router.post("/approve")
-    async def approve(caller: Annotated[Caller, Depends(require(Role.APPROVER))]) -> str:
-        return caller.person
+    async def approve(
+        caller: Annotated[Caller, Depends(require(Permission.BULLETIN_APPROVE))],
+    ) -> str:
+        return caller.name
 
     app.include_router(router)
     return app
@@ -48,7 +52,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
 
 async def token(engine: AsyncEngine, role: Role, expires_at: datetime | None = None) -> str:
     async with db.transaction(engine) as session:
-        return await create_token(session, "Nguyễn Văn A", role, clock.now(), expires_at)
+        return await create_with_token(session, "Nguyễn Văn A", role, clock.now(), expires_at)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -67,7 +71,12 @@ async def test_a_change_needs_a_token(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     ("role", "status"),
-    [(Role.APPROVER, 200), (Role.ADMIN, 200), (Role.BROADCASTER, 403), (Role.MONITOR, 403)],
+    [
+        (Role.PROVINCE_APPROVER, 200),
+        (Role.PROVINCE_ADMIN, 200),
+        (Role.PROVINCE_EDITOR, 403),
+        (Role.PROVINCE_MONITOR, 403),
+    ],
 )
 async def test_a_role_does_what_it_may(
     client: httpx.AsyncClient, engine: AsyncEngine, role: Role, status: int
@@ -80,7 +89,7 @@ async def test_a_role_does_what_it_may(
 async def test_a_revoked_or_expired_token_is_worthless(
     client: httpx.AsyncClient, engine: AsyncEngine, change: str
 ) -> None:
-    secret = await token(engine, Role.ADMIN, clock.now() + timedelta(days=1))
+    secret = await token(engine, Role.PROVINCE_ADMIN, clock.now() + timedelta(days=1))
     assert (await client.post("/approve", headers=bearer(secret))).status_code == 200
     async with db.transaction(engine) as session:
         await session.execute(
@@ -96,7 +105,7 @@ async def test_a_wrong_token_is_refused_for_reading_too(
 
 
 async def test_only_the_hash_is_stored(engine: AsyncEngine) -> None:
-    secret = await token(engine, Role.ADMIN)
+    secret = await token(engine, Role.PROVINCE_ADMIN)
     async with db.transaction(engine) as session:
         row = (await session.scalars(sa.select(ApiToken))).one()
     assert secret not in str(vars(row))
@@ -104,5 +113,7 @@ async def test_only_the_hash_is_stored(engine: AsyncEngine) -> None:
 
 async def test_a_token_needs_a_name(engine: AsyncEngine) -> None:
     async with db.transaction(engine) as session:
-        with pytest.raises(InvalidInput, match="person"):
-            await create_token(session, " ", Role.ADMIN, datetime(2026, 1, 1, tzinfo=UTC))
+        with pytest.raises(InvalidInput, match="name"):
+            await create_with_token(
+                session, " ", Role.PROVINCE_ADMIN, datetime(2026, 1, 1, tzinfo=UTC)
+            )
