@@ -34,6 +34,8 @@ FEATURES = {
     "indicators": "broadcast.indicators.cli",
     "incidents": "broadcast.incidents.cli",
     "upkeep": "broadcast.upkeep.cli",
+    "backup": "broadcast.backup.cli",
+    "restore": "broadcast.restore.cli",
 }
 """Commands of features and the modules whose `app` they are, imported when one is asked for."""
 

@@ -1,0 +1,1 @@
+"""Backups: database, audio and keys as files with their digests, made, verified and put back."""
