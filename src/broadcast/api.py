@@ -23,7 +23,7 @@ import broadcast.upkeep.routes
 from broadcast import config
 from broadcast.upkeep import operation
 from broadcast.upkeep.ready import Prober
-from broadcast.web import problems, rest
+from broadcast.web import docs, problems, rest
 from broadcast.web.openapi import described
 
 ROUTERS = (
@@ -60,6 +60,7 @@ def create_app(
         description="Thời điểm không ghi múi giờ là giờ Việt Nam, chỉ ghi ngày là 0 giờ ngày đó;"
         " trả lời luôn ghi +07:00. Trong địa chỉ URL viết dấu + là %2B.",
         version=version("broadcast"),
+        docs_url=None,
         redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redirect_slashes=False,
@@ -68,6 +69,7 @@ def create_app(
     app.state.engine = engine
     app.state.settings = settings
     rest.install(app)
+    docs.install(app)
     for router in ROUTERS:
         app.include_router(router)
 

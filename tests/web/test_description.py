@@ -24,6 +24,7 @@ from broadcast.auth.routing import Route
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
+from broadcast.web import docs
 from tests.web.routes import application
 
 ROOT = Path(__file__).parents[2]
@@ -124,4 +125,4 @@ def test_every_route_is_of_the_strict_kind() -> None:
         for route in iter_route_contexts(application().routes)
         if not isinstance(route.original_route, Route)
     }
-    assert plain == {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+    assert plain == {"/openapi.json", *docs.FILES}

@@ -25,6 +25,7 @@ from broadcast.auth.permissions import (
 )
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Forbidden, Unauthenticated
+from broadcast.web import docs
 from broadcast.web.rest import engine
 
 OPEN = {
@@ -33,7 +34,7 @@ OPEN = {
     "/content/{sha256}": "for devices: the hash comes in a signed document, the sound is approved",
     "/openapi.json": "the description of the interface, as it stands in the public source",
     "/docs": "shows that description in a browser, which sends no token before one is entered",
-    "/docs/oauth2-redirect": "a part of that page without content",
+    **{path: "a part of that page" for path in docs.FILES if path != "/docs"},
 }
 """Paths that are answered without a token, and why."""
 

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.upkeep.ready import Prober, Readiness
+from broadcast.web.headers import ResponseDefaults
 
 
 def router(prober: Prober) -> Router:
@@ -33,6 +34,7 @@ def router(prober: Prober) -> Router:
 def create_watched() -> FastAPI:
     """The application that a process answers on a port of its own, `BROADCAST_METRICS__PORT`."""
     app = FastAPI(openapi_url=None)
+    app.add_middleware(ResponseDefaults)
     app.get("/healthz")(_healthz)
     app.get("/metrics")(_metrics)
     return app

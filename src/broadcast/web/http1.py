@@ -18,6 +18,8 @@ import h11
 from prometheus_client import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from broadcast.web import headers
+
 REFUSED = Counter(
     "broadcast_http_refused", "Connections and requests refused before any route", ["reason"]
 )
@@ -36,13 +38,6 @@ LINGER_SECONDS = 2.0
 
 UNREAD_SECONDS = 60.0
 """For which an answer waits for a reader that does not read."""
-
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-"""On every answer; what a browser must not do with it."""
 
 
 class Refusal(NamedTuple):
@@ -65,17 +60,17 @@ class Refusal(NamedTuple):
             },
             ensure_ascii=False,
         ).encode()
-        headers = {
+        fields = {
             "Content-Type": "application/problem+json",
             "Content-Length": str(len(body)),
             "Connection": "close",
             "Cache-Control": "no-store",
-            **SECURITY_HEADERS,
+            **headers.SECURITY,
         }
         if self.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            headers["Retry-After"] = "10"
+            fields["Retry-After"] = "10"
         head = [f"HTTP/1.1 {self.status.value} {self.status.phrase}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
+        head += [f"{name}: {value}" for name, value in fields.items()]
         return "\r\n".join([*head, "", ""]).encode() + body
 
 

@@ -22,6 +22,7 @@ def described(app: FastAPI) -> FastAPI:
                 get_openapi(
                     title=app.title,
                     summary=app.summary,
+                    description=app.description,
                     version=app.version,
                     license_info=app.license_info,
                     routes=app.routes,

@@ -1,6 +1,6 @@
 """Parts that all REST resources share.
 
-Headers, one transaction per request, cursor paging and entity tags (RFC 9110 §8.8.3, §13.1).
+One transaction per request, cursor paging and entity tags (RFC 9110 §8.8.3, §13.1).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import operator
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from broadcast import config
 from broadcast.kit import db
 from broadcast.kit.errors import InvalidInput, PreconditionFailed, Unknown
 from broadcast.web import preconditions, problems
-from broadcast.web.http1 import SECURITY_HEADERS
+from broadcast.web.headers import ResponseDefaults
 from broadcast.web.preconditions import listed
 
 log = structlog.get_logger()
@@ -36,58 +36,6 @@ def install(app: FastAPI) -> None:
     problems.install(app)
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseDefaults)
-
-
-_DOCS = (
-    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
-    " style-src 'unsafe-inline' https://cdn.jsdelivr.net;"
-    " img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'"
-)
-"""Content-Security-Policy of `/docs`, the only page."""
-
-
-class ResponseDefaults:
-    """Adds headers that every response has, and answers when a route raises."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        has_begun = False
-
-        async def answering(message: Message) -> None:
-            nonlocal has_begun
-            if message["type"] == "http.response.start":
-                has_begun = True
-                message = {**message, "headers": _with_defaults(message["headers"])}
-            await send(message)
-
-        try:
-            await self.app(scope, receive, answering)
-        except Exception as error:
-            answer = problems.problem(problems.bug(error))
-            if has_begun:
-                raise
-            await answer(scope, receive, answering)
-
-
-def _with_defaults(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    headers = list(given)
-    present = dict(headers)
-    defaults = {**_DEFAULTS}
-    if present.get(b"content-type", b"").startswith(b"text/html"):
-        defaults[b"content-security-policy"] = _DOCS.encode()
-    return headers + [each for each in defaults.items() if each[0] not in present]
-
-
-_DEFAULTS = {
-    b"cache-control": b"private, no-cache",
-    **{name.lower().encode(): value.encode() for name, value in SECURITY_HEADERS.items()},
-}
 
 
 # --- one transaction per request ---------------------------------------------------------------
