@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import broadcast.areas.model
+import broadcast.audit.model
 import broadcast.auth.model
 import broadcast.bulletins.model
 import broadcast.commands.model

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -21,6 +24,7 @@ import broadcast.stations.routes
 import broadcast.telemetry.routes
 import broadcast.upkeep.routes
 from broadcast import config
+from broadcast.audit.refusals import Refusals
 from broadcast.upkeep import operation
 from broadcast.upkeep.ready import Prober
 from broadcast.web import docs, problems, rest
@@ -41,6 +45,19 @@ ROUTERS = (
     broadcast.indicators.routes.router,
     broadcast.upkeep.routes.router,
 )
+
+
+LAST_SECONDS = 2.0
+"""In which what the process still knows of refusals is written when it ends."""
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    refusals: Refusals = app.state.refusals
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS):
+            await refusals.close()
 
 
 def create_app(
@@ -64,9 +81,11 @@ def create_app(
         redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redirect_slashes=False,
+        lifespan=_lifespan,
         responses={"4XX": problems.PROBLEM_RESPONSE, "5XX": problems.PROBLEM_RESPONSE},
     )
     app.state.engine = engine
+    app.state.refusals = Refusals(engine)
     app.state.settings = settings
     rest.install(app)
     docs.install(app)

@@ -16,7 +16,7 @@ from broadcast.accounts.people import create_with_token
 from broadcast.auth.caller import Caller, CallerDep, require
 from broadcast.auth.model import ApiToken
 from broadcast.auth.permissions import Permission, Role
-from broadcast.auth.routing import Router
+from broadcast.auth.routing import Router, changes_nothing
 from broadcast.kit import clock, db
 from broadcast.kit.errors import InvalidInput
 from broadcast.web import rest
@@ -34,6 +34,7 @@ def application(engine: AsyncEngine) -> FastAPI:
         return caller.name
 
     @router.post("/approve")
+    @changes_nothing
     async def approve(
         caller: Annotated[Caller, Depends(require(Permission.BULLETIN_APPROVE))],
     ) -> str:

@@ -11,7 +11,7 @@ import pytest
 from fastapi import Depends, FastAPI, Form, Query, UploadFile
 from pydantic import BaseModel
 
-from broadcast.auth.routing import Router
+from broadcast.auth.routing import Router, changes_nothing
 from broadcast.web import rest
 from broadcast.web.rest import PageQuery
 from tests.web.calling import MONITOR, called_by
@@ -48,14 +48,17 @@ def application() -> FastAPI:
         return state or [as_of or ""]
 
     @router.post("/things")
+    @changes_nothing
     async def put(thing: Thing) -> Thing:
         return thing
 
     @router.put("/things/{number}")
+    @changes_nothing
     async def resize(number: int, sized: Sized, loud: bool = False) -> Sized:
         return sized
 
     @router.post("/things/import")
+    @changes_nothing
     async def take(
         files: list[UploadFile], dry_run: Annotated[bool, Form()] = False
     ) -> dict[str, object]:

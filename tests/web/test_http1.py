@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from broadcast.auth import caller as authentication
-from broadcast.auth.routing import Router, reads_its_body
+from broadcast.auth.routing import Router, changes_nothing, reads_its_body
 from broadcast.web import http1, rest, server
 from broadcast.web import request as asked
 from broadcast.web.server import bind, raise_file_limit
@@ -30,6 +30,7 @@ def application() -> FastAPI:
     router = Router()
 
     @router.post("/echo")
+    @changes_nothing
     async def echo(request: Request) -> dict[str, str]:
         return {"body": (await request.body()).decode()}
 
@@ -38,6 +39,7 @@ def application() -> FastAPI:
         return "x" * 30_000_000
 
     @router.post("/waits")
+    @changes_nothing
     @reads_its_body
     async def waits() -> None:
         await asyncio.sleep(60)

@@ -123,16 +123,19 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         return Name(name=things[code])
 
     @router.put("/things/{code}")
+    @changes_nothing
     async def put(code: str, body: Name) -> Name:
         things[code] = body.name
         return body
 
     @router.delete("/things/{code}", status_code=204)
+    @changes_nothing
     async def delete(code: str) -> Response:
         del things[code]
         return Response(status_code=204)
 
     @router.post("/things/{code}/shut")
+    @changes_nothing
     async def shut(code: str) -> str:
         return things.get(code, "")
 

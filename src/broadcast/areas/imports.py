@@ -20,6 +20,7 @@ from broadcast.areas.schemas import StepRow, UnitRow
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Step, Unit
 from broadcast.areas.units import COLUMNS, load_steps
+from broadcast.audit import recording
 from broadcast.kit import sheets
 from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import InvalidInput
@@ -84,6 +85,7 @@ async def import_areas(
         InvalidInput: With `errors`; nothing is changed.
         TooLarge: A file exceeds `sheets.MAX_BYTES`.
     """
+    recording.say(session, files=[file.facts() for file in (areas, lineage) if file])
     errors = RowErrors()
     units = read_units(areas, errors) if areas else []
     steps = read_steps(lineage, errors) if lineage else []
@@ -223,5 +225,7 @@ async def _store(
         await touch(session)
         if dry_run:
             await attempt.rollback()
+            recording.skip(session)
+    recording.say(session, **report.counts())
     log.info("areas.units.imported", **report.counts())
     return report

@@ -94,6 +94,7 @@ class Topology(Base):
     """
 
     __tablename__ = "topology"
+    is_recorded = False
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     revision: Mapped[int] = mapped_column(sa.BigInteger)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
 from broadcast.areas.placement import Registered
 from broadcast.areas.tree import Step, Unit
+from broadcast.audit import recording
 from broadcast.kit.sheets import Action, Report
 
 Record = Unit | Step | Registered
@@ -61,6 +62,13 @@ async def store(
             continue
         else:
             report.count(Action.CHANGED, what, _difference(old, record))
+        recording.change(
+            session,
+            TABLES[type(old or record)].__tablename__,  # type: ignore[index]
+            what,
+            old and old._asdict(),
+            record and record._asdict(),
+        )
         if old is not None:
             gone.append(old)
         if record is not None:

@@ -16,6 +16,7 @@ from broadcast.areas.schemas import VillageIn, VillageOut, VillageRow, village_c
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage, Unit
 from broadcast.areas.units import COLUMNS, load_lineage, missing
+from broadcast.audit import recording
 from broadcast.kit import cells, sheets
 from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import InvalidInput, NotFound
@@ -63,6 +64,8 @@ async def import_villages(
         await touch(session)
         if dry_run:
             await attempt.rollback()
+            recording.skip(session)
+    recording.say(session, files=[file.facts()], **report.counts())
     log.info("areas.villages.imported", file=file.name, **report.counts())
     return report
 

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit.entry import Who
 from broadcast.auth.model import Account, AccountState, ApiToken, Grant
 from broadcast.auth.permissions import (
     ROLE_NAMES,
@@ -68,6 +69,11 @@ class Caller(NamedTuple):
     """Permissions to which the credential is narrowed; None is all of the roles'."""
 
     @property
+    def who(self) -> Who:
+        """As the audit knows them."""
+        return Who(self.name, self.account_id, self.credential)
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         """Everything that the caller may do somewhere."""
         of_roles = permissions(held.role for held in self.roles)
@@ -90,6 +96,7 @@ async def authenticate(request: Request) -> Caller:
     """
     known: Caller | None = getattr(request.state, "caller", None)
     if known is not None:
+        request.state.who = known.who
         return known
     credentials = await BEARER(request)
     if credentials is None:
@@ -98,6 +105,7 @@ async def authenticate(request: Request) -> Caller:
     async with db.transaction(engine(request)) as session:
         caller = await caller_of_token(session, credentials.credentials, now)
     request.state.caller = caller
+    request.state.who = caller.who
     return caller
 
 

@@ -11,10 +11,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from broadcast.audit.recording import Record
 from broadcast.auth.caller import BEARER, OPEN, RequiredPermission, authenticate
-from broadcast.web import preconditions
+from broadcast.web import origin, preconditions
 from broadcast.web import request as incoming
-from broadcast.web.paths import check_rivals
+from broadcast.web.paths import check_rivals, template
+from broadcast.web.rest import transaction
 
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -26,6 +28,24 @@ def reads_its_body(endpoint: E) -> E:
 
 
 _READ_THEIR_BODY: set[Callable[..., Any]] = set()
+
+
+def changes_nothing(endpoint: E) -> E:
+    """Mark an endpoint that takes a POST and changes nothing, so that the audit knows nothing."""
+    _CHANGE_NOTHING.add(endpoint)
+    return endpoint
+
+
+_CHANGE_NOTHING: set[Callable[..., Any]] = set()
+
+
+def exports(endpoint: E) -> E:
+    """Mark an endpoint that gives much away at once, so that the audit tells who took it."""
+    _EXPORT.add(endpoint)
+    return endpoint
+
+
+_EXPORT: set[Callable[..., Any]] = set()
 
 
 class Route(APIRoute):
@@ -49,6 +69,11 @@ class Route(APIRoute):
         paths = incoming.path_parameters(self.dependant)
         changes = not set(self.methods or ()) <= {"GET", "HEAD"}
         load = self._loader()
+        is_recorded = self.is_recorded()
+        if is_recorded and not _calls(self.dependant, transaction):
+            raise TypeError(
+                f"{self.path}: what it changes goes through `Session`, which writes the audit"
+            )
 
         async def ask(request: Request) -> Response:
             check_rivals(request, self)
@@ -56,6 +81,8 @@ class Route(APIRoute):
                 caller = await authenticate(request)
                 for require_permission in required:
                     require_permission(caller)
+            if is_recorded:
+                request.state.record = self._record(request)
             incoming.check_path(request.path_params, paths)
             incoming.check_parameters(request.query_params, queries)
             if changes:
@@ -63,6 +90,21 @@ class Route(APIRoute):
             return await handle(await load(request))
 
         return ask
+
+    def is_recorded(self) -> bool:
+        """Tell whether the audit has an entry of every request that is granted."""
+        changes = not set(self.methods or ()) <= {"GET", "HEAD"}
+        return (changes and self.endpoint not in _CHANGE_NOTHING) or self.endpoint in _EXPORT
+
+    def _record(self, request: Request) -> Record:
+        record = Record(
+            f"{request.method} {template(request)}",
+            self.summary or "",
+            request.scope["path"],
+            origin.of(request),
+        )
+        record.who = getattr(request.state, "who", record.who)
+        return record
 
     def _loader(self) -> Callable[[Request], Coroutine[Any, Any, Request]]:
         """Function that receives the body before FastAPI asks for it."""
@@ -96,6 +138,10 @@ class Route(APIRoute):
         if set(self.methods or ()) <= {"GET", "HEAD"} or self.endpoint in _READ_THEIR_BODY:
             return nothing
         return form if isinstance(takes, params.Form) else body
+
+
+def _calls(dependant: Dependant, call: Callable[..., Any]) -> bool:
+    return dependant.call is call or any(_calls(part, call) for part in dependant.dependencies)
 
 
 def _required_permissions(dependant: Dependant) -> Iterator[RequiredPermission]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import date, datetime
 from uuid import uuid4
 
@@ -82,11 +82,14 @@ async def keep_source(sound: Sound, spoken: str | None, settings: config.Setting
 
 @asynccontextmanager
 async def writing(
-    engine: AsyncEngine, settings: config.Settings, source: Source
+    transaction: AbstractAsyncContextManager[AsyncSession],
+    engine: AsyncEngine,
+    settings: config.Settings,
+    source: Source,
 ) -> AsyncIterator[AsyncSession]:
     """Open the transaction of a creation; a source that nothing took is removed after it."""
     try:
-        async with db.transaction(engine) as session:
+        async with transaction as session:
             yield session
     finally:
         if source.file is not None:

@@ -10,7 +10,7 @@ from fastapi import Query
 
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Author, ContentReader
-from broadcast.auth.routing import Router
+from broadcast.auth.routing import Router, changes_nothing
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.schemas import (
     EntryIn,
@@ -69,6 +69,7 @@ async def remove_entry(session: Session, caller: Author, area: Code, written: Wr
 
 
 @api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
+@changes_nothing
 async def preview_words(session: Session, _: ContentReader, body: TextIn) -> SpokenOut:
     """The words that the station of a unit would say; nothing is stored."""
     readings = await station_lexicon.readings(session, body.area_code, clock.today())

@@ -65,6 +65,7 @@ class Preparation(Base):
     """
 
     __tablename__ = "preparations"
+    is_recorded = False
     __table_args__ = (
         sa.Index(
             "ix_preparations_queue",

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
@@ -215,6 +216,9 @@ async def move(
         is_prepared=revision.seconds is not None,
     )
     session.add(_step(revision, caller.name, now, note.strip()))
+    recording.concern(session, bulletin.area_code)
+    if action is Action.APPROVE:
+        await _record_seen(session, bulletin, revision)
     if action is Action.WITHDRAW:
         await session.flush()
         await release_preparation(session, revision, now)
@@ -224,6 +228,24 @@ async def move(
         bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.name,
     )  # fmt: skip
     return revision
+
+
+async def _record_seen(session: AsyncSession, bulletin: Bulletin, revision: Revision) -> None:
+    """Tell the audit what was approved: the sound by its SHA-256, the text, for whom."""
+    key = (revision.bulletin_id, revision.number)
+    sound = (await renditions(session, [key])).get(key, [])
+    recording.say(
+        session,
+        seen={
+            "title": bulletin.title,
+            "class": bulletin.class_,
+            "area_code": bulletin.area_code,
+            "seconds": revision.seconds,
+            "sha256": {each.codec.value: each.sha256 for each in sound},
+            "text": revision.text,
+            "spoken": revision.spoken,
+        },
+    )
 
 
 async def cancel_preparation(

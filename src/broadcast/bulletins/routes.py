@@ -30,7 +30,7 @@ from broadcast.bulletins.station_lexicon import require_station
 from broadcast.kit import clock, db
 from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged, recorded
 from broadcast.wire.fields import BulletinClass, Codec
 
 api = Router(prefix="/api/v1", tags=["bulletins"])
@@ -117,7 +117,7 @@ async def create_bulletin(
             script = await creation.script_from(reading, body.area_code, sound, clock.today())
         source = await creation.keep_source(sound, script, settings)
 
-    async with creation.writing(engine(request), settings, source) as writing:
+    async with creation.writing(recorded(request), engine(request), settings, source) as writing:
 
         async def make() -> Created:
             bulletin, revision = await creation.create_bulletin(
@@ -159,7 +159,7 @@ async def create_revision(
             script = await creation.script_from(reading, bulletin.area_code, sound, clock.today())
         source = await creation.keep_source(sound, script, settings)
 
-    async with creation.writing(engine(request), settings, source) as writing:
+    async with creation.writing(recorded(request), engine(request), settings, source) as writing:
 
         async def make() -> Created:
             bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, Level
 from broadcast.areas.units import find_unit, require_unit
+from broadcast.audit import recording
 from broadcast.bulletins.model import LexiconEntry
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.kit.locks import Lock, lock
@@ -84,6 +85,14 @@ async def put(
     )
     if (others or 0) >= MOST_ENTRIES:
         raise Conflict(f"Từ điển của đơn vị này đã có {MOST_ENTRIES} mục. Hãy xóa mục không dùng.")
+    before = await session.get(LexiconEntry, (area_code, written))
+    recording.change(
+        session,
+        LexiconEntry.__tablename__,
+        f"{area_code} {written}",
+        {"area_code": area_code, "spoken": before.spoken} if before else None,
+        {"area_code": area_code, "spoken": spoken},
+    )
     values = {"spoken": spoken, "changed_by": by, "changed_at": now}
     found = await session.scalars(
         insert(LexiconEntry)

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import asyncpg
 import msgspec
@@ -39,7 +39,14 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Declarative base of every table."""
+    """Declarative base of every table.
+
+    Attributes:
+        is_recorded: Whether the audit tells of rows that a person's request changes. False of what
+            the server derives from other rows, or keeps for itself.
+    """
+
+    is_recorded: ClassVar[bool] = True
 
     metadata = sa.MetaData(naming_convention=NAMING)
     type_annotation_map = {

@@ -27,6 +27,8 @@ class Lock(IntEnum):
     """Second key: the path of the resource that a request changes."""
     ROLLUP = 10
     """The days of the indicators."""
+    AUDIT = 11
+    """The chain of the audit: taken by PostgreSQL itself, within a commit (migration 0017)."""
 
 
 def acquire(which: Lock, name: str = "") -> sa.Select[None]:

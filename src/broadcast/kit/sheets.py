@@ -7,6 +7,7 @@ the first, because a person repairs a file in one sitting.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,11 @@ class File(NamedTuple):
 
     name: str
     data: bytes
+
+    def facts(self) -> dict[str, str | int]:
+        """What tells it from any other: name, size, SHA-256."""
+        digest = hashlib.sha256(self.data).hexdigest()
+        return {"name": self.name, "bytes": len(self.data), "sha256": digest}
 
 
 class RowError(BaseModel):

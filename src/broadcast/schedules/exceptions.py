@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import recurrence, rule_edits
@@ -61,6 +62,9 @@ async def carry_over(
     if old == new:
         return before, []
     after = rule_edits.carry_over(before, old, new, LOCAL)
+    if after != before:
+        named = ({str(at): to for at, to in each.items()} for each in (before, after))
+        recording.change(session, ScheduleException.__tablename__, schedule_id, *named)
     of_schedule = ScheduleException.schedule_id == schedule_id
     await session.execute(sa.delete(ScheduleException).where(of_schedule))
     for at, moved_to in after.items():

@@ -85,6 +85,7 @@ class Occurrence(Base):
     """
 
     __tablename__ = "occurrences"
+    is_recorded = False
     __table_args__ = (
         sa.UniqueConstraint("schedule_id", "recurrence_at"),
         sa.Index("ix_occurrences_schedule", "schedule_id", "starts_at"),

@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
@@ -56,6 +57,7 @@ async def move(
         await planning.collisions(session, schedule, revision, moved, rules, now)
     )
     schedule.state = ScheduleState.ACTIVE
+    _record(session, row, schedule, {"starts_at": row.starts_at}, {"starts_at": to})
     await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
@@ -71,9 +73,23 @@ async def cancel_occurrence(
         Conflict: It has ended, or is cancelled.
     """
     schedule = await _open(session, row, now)
+    _record(session, row, schedule, {"state": row.state}, {"state": OccurrenceState.CANCELLED})
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     await cancel_one(session, row)
     log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.name)
+
+
+def _record(
+    session: AsyncSession,
+    row: Occurrence,
+    schedule: Schedule,
+    before: dict[str, object],
+    after: dict[str, object],
+) -> None:
+    recording.concern(session, *(each["area"] for each in schedule.targets if "area" in each))
+    recording.change(
+        session, Occurrence.__tablename__, row.id, before | {"schedule_id": schedule.id}, after
+    )
 
 
 async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
@@ -127,6 +128,13 @@ async def take_step(
         revision = await revisions.move(session, key, action, caller, note, now)
     if action is Action.APPROVE:
         left_behind = await revision_use.left_behind(session, key, now)
+        recording.say(
+            session,
+            scheduled=[
+                {"schedule_id": use.schedule.id, "targets": use.schedule.targets}
+                for use in left_behind
+            ],
+        )
         if left_behind:
             notes.append(
                 f"{len(left_behind)} lịch vẫn phát phiên bản cũ; hãy chuyển các lịch đó sang phiên"

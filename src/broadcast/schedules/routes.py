@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Depends, Query, Request, Response
 
 from broadcast.auth.caller import ContentReader, Scheduler
-from broadcast.auth.routing import Router
+from broadcast.auth.routing import Router, changes_nothing
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.schedules import edits, occurrence_edits, queries
@@ -77,6 +77,7 @@ async def create(
 
 
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
+@changes_nothing
 async def preview(
     session: Session, settings: AppSettings, caller: Scheduler, body: ScheduleIn
 ) -> PlanOut:

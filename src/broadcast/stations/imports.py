@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import touch
+from broadcast.audit import recording
 from broadcast.kit import sheets
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Action, File, Report, Row, RowErrors, Sheet
@@ -70,6 +71,8 @@ async def import_files(
         await session.flush()
         if dry_run:
             await attempt.rollback()
+            recording.skip(session)
+    recording.say(session, files=[file.facts() for file in files], **report.counts())
     log.info("stations.files.imported", files=[file.name for file in files], **report.counts())
     return report
 

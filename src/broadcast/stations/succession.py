@@ -19,6 +19,7 @@ from broadcast.areas.model import Part
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import DAY, Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.audit import recording
 from broadcast.kit.codes import likeness
 from broadcast.kit.locks import Lock, lock
 from broadcast.kit.sheets import Action, Report
@@ -149,6 +150,8 @@ async def follow(
         await session.flush()
         if dry_run:
             await attempt.rollback()
+            recording.skip(session)
+    recording.say(session, on=on, **report.counts())
     log.info(
         "stations.merger.followed",
         on=str(on),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.audit.recording import Record
 from broadcast.kit import clock
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.web.idempotency_keys import IdempotencyKey
@@ -110,6 +111,9 @@ class Once:
             raise Conflict("Yêu cầu cùng khóa đang được xử lý; xin thử lại sau.")
         if earlier.request_sha256 != digest:
             raise InvalidInput("Idempotency-Key", "khóa đã dùng cho một yêu cầu khác")
+        record: Record | None = getattr(self._request.state, "record", None)
+        if record is not None:
+            record.skip()  # the first request has its entry
         headers = {"Location": earlier.location or "", "Idempotency-Replayed": "true"}
         return Response(
             earlier.body, earlier.status, headers=headers, media_type="application/json"

@@ -14,6 +14,7 @@ class IdempotencyKey(Base):
     """First answer to a creation request that carried `Idempotency-Key`."""
 
     __tablename__ = "idempotency_keys"
+    is_recorded = False
 
     key: Mapped[str] = mapped_column(primary_key=True)
     caller: Mapped[str] = mapped_column(primary_key=True)

@@ -39,6 +39,12 @@ def allowed(request: Request) -> list[str]:
     return sorted(_methods(request, request.scope["path"]))
 
 
+def template(request: Request) -> str:
+    """The path of a request, with the names of its parameters in place of what was asked for."""
+    known = _known(request, request.scope["path"])
+    return request.scope["path"] if known is None else known.template
+
+
 def _methods(request: Request, path: str) -> frozenset[str]:
     known = _known(request, path)
     return frozenset() if known is None else known.methods

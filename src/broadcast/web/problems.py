@@ -19,7 +19,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from broadcast.kit import db, times
+from broadcast.audit.entry import MOST_OBJECT
+from broadcast.audit.recording import printable
+from broadcast.audit.refusals import Refusals
+from broadcast.kit import clock, db, times
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -32,7 +35,8 @@ from broadcast.kit.errors import (
     Unknown,
 )
 from broadcast.kit.validation import malformed
-from broadcast.web.paths import allowed
+from broadcast.web import origin
+from broadcast.web.paths import allowed, template
 
 log = structlog.get_logger()
 
@@ -73,6 +77,19 @@ def problem(error: BroadcastError) -> JSONResponse:
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **headers.get(error.status, {})},
     )
+
+
+def _note_refusal(request: Request, error: BroadcastError) -> None:
+    refusals: Refusals | None = getattr(request.app.state, "refusals", None)
+    if refusals is not None:
+        refusals.note(
+            getattr(request.state, "who", None),
+            origin.of(request),
+            f"{request.method} {template(request)}",
+            printable(request.scope["path"], MOST_OBJECT),
+            error.detail,
+            clock.now(),
+        )
 
 
 # --- what the database says ---------------------------------------------------------------------
@@ -227,6 +244,8 @@ def install(app: FastAPI) -> None:
     async def _ours(request: Request, error: BroadcastError) -> Response:
         if isinstance(error, Unknown) and error.field in request.query_params:
             error.status, error.slug, error.title = 404, NotFound.slug, NotFound.title
+        if error.status in {401, 403}:
+            _note_refusal(request, error)
         return problem(error)
 
     @app.exception_handler(RequestValidationError)

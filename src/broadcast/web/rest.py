@@ -10,6 +10,7 @@ import hashlib
 import json
 import operator
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
@@ -22,7 +23,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast import config
-from broadcast.kit import db
+from broadcast.audit.recording import Record
+from broadcast.kit import clock, db
 from broadcast.kit.errors import InvalidInput, PreconditionFailed, Unknown
 from broadcast.web import preconditions, problems
 from broadcast.web.headers import ResponseDefaults
@@ -51,18 +53,34 @@ def settings(request: Request) -> config.Settings:
     return cast("config.Settings", request.app.state.settings)
 
 
-async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+@asynccontextmanager
+async def recorded(request: Request) -> AsyncIterator[AsyncSession]:
+    """One transaction of a request; at its end what it has changed is written to the audit."""
+    async with db.transaction(engine(request)) as session:
+        record: Record | None = getattr(request.state, "record", None)
+        if record is not None:
+            record.begin(session)
+        yield session
+        if record is not None:
+            await record.write(session, clock.now())
+
+
+async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """The transaction of `Session`."""
     looking: AsyncSession | None = getattr(request.state, "session", None)
     if looking is not None:
         yield looking
         return
-    async with db.transaction(engine(request)) as session:
+    async with recorded(request) as session:
         await preconditions.hold(request, session)
         yield session
 
 
-Session = Annotated[AsyncSession, Depends(_transaction, scope="function")]
-"""One transaction, committed before the response leaves; any error rolls it back."""
+Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
+"""One transaction, committed before the response leaves; any error rolls it back.
+
+Of a change it has an entry in the audit, which is there if and only if the change is.
+"""
 
 Id = Annotated[int, Path(ge=1, le=2**31 - 1, description="số, từ danh sách")]
 """The number of a row, as lists give it."""

@@ -1,0 +1,263 @@
+"""Every route that changes something leaves one entry in the audit, and none when it fails.
+
+A walk over the routes of the application: whoever adds one adds a request here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast.auth.routing import Route
+from broadcast.areas.imports import official_files
+from broadcast.audit.entry import Outcome
+from broadcast.bulletins.model import RevisionState
+from broadcast.devices.model import Device
+from broadcast.kit import db
+from broadcast.schedules.model import Occurrence
+from tests.audit.world import World
+from tests.bulletins import make
+from tests.schedules import province
+from tests.stations import sample
+from tests.web.routes import application
+
+CHANGE_NOTHING = {"POST /api/v1/schedules/preview", "POST /api/v1/speech/words"}
+OUTAGE = {
+    "kind": "power_cut", "area_code": "21253", "starts_at": "2024-12-28T07:00:00+07:00",
+    "ends_at": "2024-12-28T11:30:00+07:00",
+}  # fmt: skip
+STATION = {
+    "name": "Đài Sơn Tịnh", "commune_code": "21157", "valid_from": "2024-01-01",
+}  # fmt: skip
+CLUSTER = {"name": "Đình làng", "plant_code": "P-1", "installed_on": "2024-06-01"}
+SERVES = [{"village_code": "T-1"}]
+PLANT = {"station_code": "S-1", "technologies": ["fm"]}
+INSTALLED = {"device": "D-9", "installed_at": "2024-12-27T08:00:00+07:00"}
+NEW_UNIT = "21000,commune,xã,Xã Thử,522,2020-03-01,2024-12-31\n"
+VILLAGE = {"kind": "thôn", "name": "Thôn Mới", "commune_code": "21253"}
+TEXT = {
+    "text": "Kính thưa bà con.",
+    "title": "Tiêm phòng",
+    "class": "normal",
+    "area_code": "21262",
+}
+
+
+def csv(name: str, text: str) -> dict[str, Any]:
+    return {"files": {name: (f"{name}.csv", text.encode(), "text/csv")}}
+
+
+def changing() -> Iterator[str]:
+    for each in iter_route_contexts(application().routes):
+        route = getattr(each, "original_route", None) or each
+        methods = set(each.methods or ()) - {"GET", "HEAD"}
+        yield from (f"{method} {each.path}" for method in methods)
+        assert not methods or isinstance(route, Route), each.path
+
+
+ALL = frozenset(changing())
+
+
+class Walk:
+    """Does each change once, and looks at what the audit says of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.done: set[str] = set()
+
+    async def do(self, template: str, path: str = "", who: str = "Quản", **more: Any) -> Any:
+        method, _, pattern = template.partition(" ")
+        before = len(await self.world.entries())
+        answer = await self.world.call(method, path or pattern, who, **more)
+        assert answer.status_code < 300, f"{template}: {answer.text}"
+        new = (await self.world.entries())[before:]
+        route = f"{method} /api/v1{pattern}"
+        assert [(each.action, each.who.name, each.outcome) for each in new] == [
+            (route, who, Outcome.DONE)
+        ]
+        (entry,) = new
+        assert entry.title
+        assert entry.object == f"/api/v1{(path or pattern).partition('?')[0]}"
+        assert entry.changes, route
+        self.done.add(route)
+        return answer.json() if answer.content else None
+
+
+async def registers(walk: Walk) -> None:
+    units, lineage = official_files()
+    await walk.do(
+        "POST /areas/import",
+        files={
+            "areas": ("areas.csv", sample._some(units, 1).data + NEW_UNIT.encode()),
+            "lineage": ("lineage.csv", sample._some(lineage, 2).data),
+        },
+    )  # fmt: skip
+    await walk.do("POST /areas/load", "/areas/load?province=01")
+    await walk.do(
+        "POST /villages/import",
+        **csv("villages", sample.VILLAGES + "T-5,thôn,Thôn Năm,21253,2020-02-01,\n"),
+    )
+    await walk.do("PUT /villages/{code}/{valid_from}", "/villages/T-6/2024-01-01", json=VILLAGE)
+    await walk.do("DELETE /villages/{code}/{valid_from}", "/villages/T-6/2024-01-01")
+    exclusion = {"village_code": "T-5", "valid_from": "2024-01-01", "document": "Công văn 12"}
+    await walk.do("POST /village-exclusions", json=exclusion)
+    await walk.do(
+        "PATCH /village-exclusions/{village_code}/{valid_from}",
+        "/village-exclusions/T-5/2024-01-01", json={"valid_to": "2024-12-31"},
+    )  # fmt: skip
+
+
+async def stations(walk: Walk) -> None:
+    new = STATION | {"code": "S-9", "status": "operating", "cause": "thành lập"}
+    await walk.do("POST /stations", json=new)
+    await walk.do("PUT /stations/{code}", "/stations/S-9", json=STATION | {"name": "Đài mới"})
+    state = {"status": "degraded", "cause": "hỏng"}
+    await walk.do(
+        "PUT /stations/{code}/states/{valid_from}", "/stations/S-9/states/2024-06-01", json=state
+    )
+    dated = {"name": "Hệ thống 9", "valid_from": "2024-01-01"}
+    await walk.do("POST /plants", json=PLANT | dated | {"code": "P-9"})
+    await walk.do("PUT /plants/{code}", "/plants/P-9", json={"name": "Hệ thống chín"})
+    await walk.do(
+        "PUT /plants/{code}/states/{valid_from}", "/plants/P-9/states/2024-06-01", json=PLANT
+    )
+    await walk.do("DELETE /plants/{code}", "/plants/P-9")
+    listed = {"listed_on": "2024-07-09", "technologies": ["wired"]}
+    await walk.do("PUT /baseline/{station_code}", "/baseline/S-9", json=listed)
+    await walk.do("DELETE /baseline/{station_code}", "/baseline/S-9")
+    await walk.do("DELETE /stations/{code}", "/stations/S-9")
+    changed = sample.BASELINE.replace("S-3,2024-07-09", "S-3,2024-07-10")
+    await walk.do("POST /stations/import", **csv("files", changed))
+    await walk.do("POST /stations/follow", data={"on": "2025-01-01"})
+    outage = await walk.do("POST /outages", json=OUTAGE)
+    there = f"/outages/{outage['id']}"
+    await walk.do("PUT /outages/{outage_id}", there, json=OUTAGE | {"kind": "maintenance"})
+    await walk.do("DELETE /outages/{outage_id}", there)
+    attestation = {
+        "cluster_code": "C-3", "attested_at": "2024-12-27T05:00:00+07:00",
+        "attested_by": "Trưởng thôn", "reference": "anh/1.jpg",
+    }  # fmt: skip
+    made = await walk.do("POST /attestations", json=attestation)
+    await walk.do("DELETE /attestations/{attestation_id}", f"/attestations/{made['id']}")
+
+
+async def boxes(walk: Walk) -> None:
+    await walk.do("POST /clusters", json=CLUSTER | {"code": "C-9", "villages": SERVES})
+    await walk.do("PUT /clusters/{code}", "/clusters/C-9", json=CLUSTER | {"watts": 50})
+    villages = {"valid_from": "2024-07-01", "villages": [{"village_code": "T-2"}]}
+    await walk.do("PUT /clusters/{code}/villages", "/clusters/C-9/villages", json=villages)
+    await walk.do("POST /devices", json={"code": "D-9", "codecs": ["opus"]})
+    async with db.transaction(walk.world.engine) as session:
+        earlier = province.NOW - timedelta(days=2)
+        await session.execute(
+            sa.update(Device).where(Device.code == "D-9").values(enrolled_at=earlier)
+        )
+    await walk.do("PUT /devices/{code}", "/devices/D-9", json={"codecs": ["opus"], "volume": 40})
+    await walk.do("POST /clusters/{code}/device", "/clusters/C-9/device", json=INSTALLED)
+    await walk.do(
+        "POST /devices/{code}/commands", "/devices/D-9/commands", json={"kind": "reboot"}
+    )
+    await walk.do("DELETE /clusters/{code}/device", "/clusters/C-9/device")
+    await walk.do("DELETE /devices/{code}", "/devices/D-9")
+    await walk.do("POST /devices/import", **csv("files", "code,codecs\nD-10,opus\n"))
+    await walk.do("POST /clusters", json=CLUSTER | {"code": "C-10", "villages": SERVES})
+    await walk.do("DELETE /clusters/{code}", "/clusters/C-10")
+
+
+async def bulletins(walk: Walk) -> None:
+    made = await walk.do("POST /bulletins", who="Lan", json=TEXT)
+    there = f"/bulletins/{made['id']}"
+    await walk.do(
+        "POST /bulletins/{bulletin_id}/revisions", f"{there}/revisions", "Lan",
+        json={"text": "Kính thưa bà con, lần hai."},
+    )  # fmt: skip
+    await walk.do(
+        "DELETE /bulletins/{bulletin_id}/revisions/{number}/preparation",
+        f"{there}/revisions/2/preparation", "Lan",
+    )  # fmt: skip
+    entry = {"spoken": "ô rê xôn"}
+    await walk.do("PUT /lexicon/{area}/{written:path}", "/lexicon/21262/oresol", json=entry)
+    await walk.do("DELETE /lexicon/{area}/{written:path}", "/lexicon/21262/oresol")
+
+
+async def schedules(walk: Walk, engine: AsyncEngine) -> None:
+    world = walk.world
+    daily = world.schedule(rrule="FREQ=DAILY")
+    made = await walk.do("POST /schedules", who="Hùng", json=daily)
+    there = f"/schedules/{made['id']}"
+    await walk.do("PATCH /schedules/{schedule_id}", there, "Hùng", json={"volume": 40})
+    await walk.do(
+        "POST /schedules/{schedule_id}/split", f"{there}/split", "Hùng",
+        json={"from": "2024-12-30T00:00:00+07:00", "volume": 60},
+    )  # fmt: skip
+    async with db.transaction(engine) as session:
+        ids = await session.scalars(
+            sa.select(Occurrence.id)
+            .where(Occurrence.schedule_id == made["id"])
+            .order_by(Occurrence.starts_at)
+        )
+        first = str(next(iter(ids)))
+    await walk.do(
+        "PATCH /occurrences/{occurrence_id}", f"/occurrences/{first}", "Hùng",
+        json={"cancelled": True},
+    )  # fmt: skip
+    async with db.transaction(engine) as session:
+        bulletin = await session.get_one(make.Bulletin, world.bulletin)
+        sound = make.prepared(world.content_dir, b"two", b"zwei")
+        await make.revision(session, bulletin, sound, RevisionState.SUBMITTED)
+    revision = f"/bulletins/{world.bulletin}/revisions/2"
+    await walk.do(
+        "POST /bulletins/{bulletin_id}/revisions/{number}/{action}", f"{revision}/approve", "Hùng"
+    )
+    await walk.do(
+        "POST /bulletins/{bulletin_id}/revisions/{number}/schedules", f"{revision}/schedules",
+        "Hùng",
+    )  # fmt: skip
+    await walk.do("POST /schedules/{schedule_id}/withdraw", f"{there}/withdraw", "Hùng")
+
+
+async def test_every_route_that_changes_something_leaves_one_entry(world: World) -> None:
+    walk = Walk(world)
+    await registers(walk)
+    await stations(walk)
+    await boxes(walk)
+    await bulletins(walk)
+    await schedules(walk, world.engine)
+    assert walk.done == ALL - CHANGE_NOTHING
+
+
+async def test_previews_and_trials_leave_none(world: World) -> None:
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("/schedules/preview", {"json": world.schedule()}),
+        ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
+        ("/areas/load?province=01&dry_run=true", {}),
+        ("/stations/follow", {"data": {"on": "2025-01-01", "dry_run": "true"}}),
+        ("/villages/import", csv("villages", sample.VILLAGES) | {"data": {"dry_run": "true"}}),
+        ("/stations/import", csv("files", sample.BASELINE) | {"data": {"dry_run": "true"}}),
+    ]
+    for path, more in requests:
+        answer = await world.call("POST", path, **more)
+        assert answer.status_code == 200, answer.text
+    assert await world.entries() == []
+
+
+@pytest.mark.parametrize("operation", sorted(ALL - CHANGE_NOTHING))
+async def test_what_is_rolled_back_leaves_none(
+    world: World, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, _, path = operation.partition(" ")
+    filled = path.removeprefix("/api/v1")
+    for name in ("outage_id", "attestation_id", "number"):
+        filled = filled.replace(f"{{{name}}}", "77")
+    for name in ("schedule_id", "bulletin_id", "occurrence_id"):
+        filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+    filled = filled.replace("{valid_from}", "2024-01-01").replace("{action}", "approve")
+    answer = await world.call(method, filled.replace("{", "").replace("}", ""))
+    assert 400 <= answer.status_code < 500, answer.text
+    assert await world.entries() == []
