@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.auth.routing import Route
 from broadcast.areas.imports import official_files
 from broadcast.audit.entry import Outcome
+from broadcast.auth.routing import Route
 from broadcast.bulletins.model import RevisionState
 from broadcast.devices.model import Device
 from broadcast.kit import db

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.accounts.people import create_with_token
-from broadcast.auth.permissions import Role
 from broadcast.api import create_app
 from broadcast.audit.entry import Entry, decode
 from broadcast.audit.model import AuditEntry
+from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from tests.schedules import province
 

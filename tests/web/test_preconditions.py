@@ -19,7 +19,7 @@ import broadcast
 from broadcast import config
 from broadcast.api import create_app
 from broadcast.auth.permissions import Role
-from broadcast.auth.routing import Route, Router
+from broadcast.auth.routing import Route, Router, changes_nothing
 from broadcast.kit.errors import NotFound
 from broadcast.web import rest
 from tests.callers import caller
