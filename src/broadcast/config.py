@@ -1,9 +1,9 @@
 """Settings: the only reader of the environment.
 
 Every setting has a name `BROADCAST_<GROUP>__<FIELD>`, in the environment or, where it is not
-there, in `ENVIRONMENT_FILE`, so that the services and the command line see the same; a secret may
-also come from the file named by a `*_file` setting. `broadcast config` prints all of them with
-their defaults and meaning.
+there, in `ENVIRONMENT_FILE`, so that the services and the command line see the same. A secret
+comes from the file that a `*_file` setting names, such as a credential of systemd.
+`broadcast config` prints all of them with their defaults and meaning.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -43,7 +44,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Group(BaseModel):
     """Settings that belong together; any other name is refused: it is a misspelling."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class Postgres(Group):
@@ -51,8 +52,9 @@ class Postgres(Group):
 
     dsn: SecretStr = Field(
         SecretStr("postgresql://broadcast@localhost/broadcast"),
-        description="postgresql://user[:password]@host[:port]/database, or a socket with ?host=",
+        description="postgresql://user@host[:port]/database, or a socket with ?host=",
     )
+    password_file: Path | None = Field(None, description="password of the user in DSN")
     pool_size: int = Field(
         10, ge=3, description="connections the role web may hold, and any other but the next two"
     )
@@ -61,6 +63,23 @@ class Postgres(Group):
         5, ge=3, description="connections the role dispatch may hold, and one more for upkeep"
     )
     statement_timeout: PositiveFloat = Field(30.0, description="seconds")
+
+    @model_validator(mode="after")
+    def _read_password(self) -> Postgres:
+        """Put the password into the address, where all who connect find it."""
+        if self.password_file is None:
+            return self
+        address = urlsplit(self.dsn.get_secret_value())
+        user, at, host = address.netloc.rpartition("@")
+        if ":" in user or not user:
+            raise ValueError(
+                "BROADCAST_POSTGRES__PASSWORD_FILE cần tên người dùng trong"
+                " BROADCAST_POSTGRES__DSN, và không có mật khẩu ở đó"
+            )
+        password = quote(self.password_file.read_text().strip(), safe="")
+        with_password = address._replace(netloc=f"{user}:{password}{at}{host}")
+        self.dsn = SecretStr(urlunsplit(with_password))
+        return self
 
 
 READINESS_POOL = 2
@@ -245,6 +264,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,
     )
 
     @classmethod

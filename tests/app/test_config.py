@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
+from sqlalchemy.engine import make_url
 
 from broadcast import config
 
@@ -32,6 +35,58 @@ def test_the_database_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -
     settings = config.Settings()
     assert "s3cret" not in repr(settings)
     assert "s3cret" in settings.postgres.dsn.get_secret_value()
+
+
+def test_the_database_password_comes_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("p@ss:w/rd %\n")
+    monkeypatch.setenv("BROADCAST_POSTGRES__PASSWORD_FILE", str(file))
+    for dsn, host in (
+        ("postgresql://broadcast@db:5433/broadcast", "db"),
+        ("postgresql://broadcast@/broadcast?host=/run/postgresql", None),
+    ):
+        monkeypatch.setenv("BROADCAST_POSTGRES__DSN", dsn)
+        settings = config.Settings()
+        url = make_url(settings.postgres.dsn.get_secret_value())
+        assert (url.username, url.password, url.host) == ("broadcast", "p@ss:w/rd %", host)
+        assert url.query == make_url(dsn).query
+        assert "w/rd" not in repr(settings)
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://broadcast:old@db/broadcast", "postgresql://db/x"])
+def test_a_password_in_two_places_or_of_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dsn: str
+) -> None:
+    (tmp_path / "password").write_text("new")
+    monkeypatch.setenv("BROADCAST_POSTGRES__PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("BROADCAST_POSTGRES__DSN", dsn)
+    with pytest.raises(ValidationError, match="PASSWORD_FILE") as refused:
+        config.Settings()
+    assert "old" not in str(refused.value)
+
+
+def test_what_a_refused_setting_says_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROADCAST_POSTGRES__DNS", "postgresql://broadcast:s3cret@db/broadcast")
+    with pytest.raises(ValidationError) as refused:
+        config.Settings()
+    assert "s3cret" not in str(refused.value)
+
+
+def secret_settings(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from secret_settings(type(field.default), f"{path}{name}.")
+        elif field.annotation is SecretStr or re.search("password|secret|token|pin$", name):
+            yield f"{path}{name}"
+
+
+def test_every_secret_comes_from_a_file() -> None:
+    """What is named in the environment can be read there by whoever may see the process."""
+    names = set(secret_settings(config.Settings))
+    assert {name for name in names if not name.endswith("_file")} == {"postgres.dsn"}
+    assert "postgres.password_file" in names
 
 
 def test_quiet_hours_can_be_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,7 @@ def create_engine(
         pool_size=settings.pool_size if pool_size is None else pool_size,
         max_overflow=0,
         pool_pre_ping=pre_ping,
+        hide_parameters=True,
         connect_args={
             "timeout": CHECKOUT_SECONDS,
             "command_timeout": settings.statement_timeout + MARGIN_SECONDS,
@@ -115,6 +116,7 @@ def create_patient_engine(settings: config.Postgres, application_name: str) -> A
     return create_async_engine(
         async_url(settings.dsn.get_secret_value()),
         poolclass=sa.NullPool,
+        hide_parameters=True,
         connect_args={"server_settings": _server_settings(settings, application_name)},
     )
 

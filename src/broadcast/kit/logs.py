@@ -86,7 +86,11 @@ def setup(level: str = "INFO", *, json: bool | None = None) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("asyncio", "transitions", "amqtt", "httpx2", "uvicorn.access", "alembic"):
+    # What SQLAlchemy says below a warning are statements, with what people wrote in them.
+    for noisy in (
+        *("asyncio", "transitions", "amqtt", "httpx2", "uvicorn.access", "alembic"),
+        "sqlalchemy",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It warns of each run that it skips because the job still runs: a metric counts those.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
