@@ -14,6 +14,7 @@ import broadcast.auth.model
 import broadcast.bulletins.model
 import broadcast.commands.model
 import broadcast.devices.model
+import broadcast.enrolment.model
 import broadcast.incidents.model
 import broadcast.indicators.model
 import broadcast.kit.failures

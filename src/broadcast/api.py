@@ -15,6 +15,7 @@ import broadcast.bulletins.routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
+import broadcast.enrolment.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.plays.routes
@@ -34,6 +35,7 @@ ROUTERS = (
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
+    broadcast.enrolment.routes.router,
     broadcast.clusters.routes.router,
     broadcast.commands.routes.router,
     broadcast.telemetry.routes.router,

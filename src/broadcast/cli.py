@@ -27,8 +27,9 @@ Faults = Literal["none", "weak-link", "power", "all"]
 FEATURES = {
     "areas": "broadcast.areas.cli",
     "stations": "broadcast.stations.cli",
-    "devices": "broadcast.devices.cli",
+    "devices": "broadcast.enrolment.cli",
     "accounts": "broadcast.accounts.cli",
+    "authority": "broadcast.enrolment.authority_cli",
     "keys": "broadcast.programmes.cli",
     "speech": "broadcast.bulletins.speech.cli",
     "indicators": "broadcast.indicators.cli",

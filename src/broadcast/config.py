@@ -165,6 +165,28 @@ class Keys(Group):
     alert_file: Path = Path("var/keys/alert.jwk")
 
 
+class Enrolment(Group):
+    """What devices are given at enrolment."""
+
+    url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="of the REST interface, as devices reach it: https://…; for the QR code",
+    )
+    broker_host: str | None = Field(
+        None, description="as devices reach it; by default BROADCAST_MQTT__HOST"
+    )
+    broker_port: Port = Field(8883, description="for devices with a certificate")
+    password_port: Port = Field(8885, description="for devices with a password")
+    authority_dir: Path = Field(
+        Path("var/authority"), description="files made by `broadcast authority create`"
+    )
+    claim_minutes: int = Field(60, ge=1, le=7 * 1440, description="a claim code holds")
+    certificate_days: int = Field(
+        90, ge=3, le=397, description="a device's certificate holds; it renews in the last third"
+    )
+
+
 class Audio(Group):
     """Preparation of bulletins: EBU R 128 loudness and the renditions."""
 
@@ -287,6 +309,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     metrics: Metrics = Metrics()
     keys: Keys = Keys()
+    enrolment: Enrolment = Enrolment()
     audio: Audio = Audio()
     rules: Rules = Rules()
     upkeep: Upkeep = Upkeep()

@@ -33,6 +33,7 @@ OPEN = {
     "/healthz": "for the supervisor of the process; says that it lives, and nothing else",
     "/readyz": "for proxies and start scripts without a token; speaks of no place or person",
     "/content/{sha256}": "for devices: the hash comes in a signed document, the sound is approved",
+    "/api/v1/enrolments": "for a box without a certificate: its claim code is asked for instead",
     "/openapi.json": "the description of the interface, as it stands in the public source",
     "/docs": "shows that description in a browser, which sends no token before one is entered",
     **{path: "a part of that page" for path in docs.FILES if path != "/docs"},

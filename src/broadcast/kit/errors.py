@@ -7,6 +7,7 @@ a `broadcast.wire.WireError` goes to the dead-letter table and never looks like 
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import ssl
 from collections.abc import Sequence
@@ -154,6 +155,22 @@ class Forbidden(BroadcastError):
     status = 403
     slug = "forbidden"
     title = "Không có quyền"
+
+
+class TooManyRequests(BroadcastError):
+    """The sender has to wait (RFC 6585 §4).
+
+    Attributes:
+        retry_seconds: How long.
+    """
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Quá nhiều yêu cầu"
+
+    def __init__(self, detail: str, retry_seconds: float) -> None:
+        super().__init__(detail)
+        self.retry_seconds = math.ceil(retry_seconds)
 
 
 class Unavailable(BroadcastError):

@@ -31,6 +31,7 @@ from broadcast.kit.errors import (
     InvalidInput,
     MethodNotAllowed,
     NotFound,
+    TooManyRequests,
     Unavailable,
     Unknown,
 )
@@ -62,6 +63,8 @@ def problem(error: BroadcastError) -> JSONResponse:
     """Answer for an error, in the form of RFC 9457."""
     PROBLEMS.labels(error.slug).inc()
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}
+    if isinstance(error, TooManyRequests):
+        headers[error.status] = {"Retry-After": str(error.retry_seconds)}
     return JSONResponse(
         jsonable_encoder(
             {

@@ -1,0 +1,1 @@
+"""What a device is given so that it may connect: claim codes, certificates, passwords."""
