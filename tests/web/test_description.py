@@ -25,6 +25,7 @@ from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
 from broadcast.web import docs
+from tests.enrolment.fleet import installation
 from tests.web.routes import application
 
 ROOT = Path(__file__).parents[2]
@@ -55,11 +56,16 @@ def served(
     folder = tmp_path_factory.mktemp("served")
     dsn = postgres.create_database("described", template="template")
     tokens = asyncio.run(fill(dsn))
+    settings = installation(folder)
     url = f"http://127.0.0.1:{_free_port()}"
     environment = {
         "BROADCAST_POSTGRES__DSN": dsn,
         "BROADCAST_WEB__PORT": url.rpartition(":")[2],
         "BROADCAST_CONTENT_DIR": str(folder / "content"),
+        "BROADCAST_KEYS__PROGRAMME_FILE": str(settings.keys.programme_file),
+        "BROADCAST_KEYS__ALERT_FILE": str(settings.keys.alert_file),
+        "BROADCAST_ENROLMENT__AUTHORITY_DIR": str(settings.enrolment.authority_dir),
+        "BROADCAST_ENROLMENT__URL": str(settings.enrolment.url),
         "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
         "BROADCAST_LOG_LEVEL": "ERROR",
     }
