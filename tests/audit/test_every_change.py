@@ -23,6 +23,7 @@ from broadcast.kit import db
 from broadcast.schedules.model import Occurrence
 from tests.audit.world import World
 from tests.bulletins import make
+from tests.enrolment.fleet import csr, p256
 from tests.schedules import province
 from tests.stations import sample
 from tests.web.routes import application
@@ -164,10 +165,26 @@ async def boxes(walk: Walk) -> None:
         "POST /devices/{code}/commands", "/devices/D-9/commands", json={"kind": "reboot"}
     )
     await walk.do("DELETE /clusters/{code}/device", "/clusters/C-9/device")
+    await credentials(walk)
     await walk.do("DELETE /devices/{code}", "/devices/D-9")
     await walk.do("POST /devices/import", **csv("files", "code,codecs\nD-10,opus\n"))
     await walk.do("POST /clusters", json=CLUSTER | {"code": "C-10", "villages": SERVES})
     await walk.do("DELETE /clusters/{code}", "/clusters/C-10")
+
+
+async def credentials(walk: Walk) -> None:
+    claim = await walk.do("POST /devices/{code}/claim", "/devices/D-9/claim")
+    walk.world.tokens["D-9"] = "none: a box has none"
+    asked = {"claim_code": claim["claim_code"], "csr": csr(p256())}
+    await walk.do("POST /enrolments", who="D-9", json=asked)
+    await walk.do(
+        "POST /devices/{code}/certificate", "/devices/D-9/certificate", json={"csr": csr(p256())}
+    )
+    given = await walk.do("POST /devices/{code}/password", "/devices/D-9/password")
+    await walk.do("DELETE /devices/{code}/credentials", "/devices/D-9/credentials")
+    lines = "".join(await walk.world.lines())
+    assert claim["claim_code"] not in lines
+    assert given["password"] not in lines
 
 
 async def bulletins(walk: Walk) -> None:

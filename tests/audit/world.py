@@ -22,6 +22,7 @@ from broadcast.audit.entry import Entry, decode
 from broadcast.audit.model import AuditEntry
 from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
+from tests.enrolment.fleet import installation
 from tests.schedules import province
 
 PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER, "Tèo": Role.TECHNICIAN,
@@ -74,7 +75,10 @@ class World:
 async def world_of(
     engine: AsyncEngine, dsn: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    settings = config.Settings(postgres=config.Postgres(dsn=SecretStr(dsn)), content_dir=folder)
+    postgres = config.Postgres(dsn=SecretStr(dsn))
+    settings = installation(folder).model_copy(
+        update={"postgres": postgres, "content_dir": folder}
+    )
     app = create_app(settings, engine)
     transport = httpx.ASGITransport(app, client=("192.0.2.9", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

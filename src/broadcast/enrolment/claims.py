@@ -37,11 +37,7 @@ async def open_claim(
 
     Its certificate goes on until a box has used the code.
     """
-    await session.execute(
-        sa.update(Claim)
-        .where(Claim.device_id == device.id, Claim.used_at.is_(None), Claim.expires_at > now)
-        .values(expires_at=now)
-    )
+    await credentials.close_claims(session, device, now)
     code = new_code()
     claim = Claim(
         device_id=device.id,

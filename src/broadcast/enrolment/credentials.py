@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.enrolment import require_device
@@ -109,44 +108,50 @@ async def set_password(session: AsyncSession, device: Device, now: datetime) -> 
     """A new password, shown once; the device's other credentials end."""
     await revoke(session, device, Because.SUPERSEDED, now)
     password = new_password()
-    values = {"hash": password_hash(password, os.urandom(12)), "created_at": now}
-    await session.execute(
-        insert(Password)
-        .values(device_id=device.id, revoked_at=None, **values)
-        .on_conflict_do_update(
-            index_elements=[Password.device_id], set_={**values, "revoked_at": None}
-        )
-    )
+    hashed = password_hash(password, os.urandom(12))
+    row = await session.get(Password, device.id)
+    if row is None:
+        session.add(Password(device_id=device.id, hash=hashed, created_at=now, revoked_at=None))
+    else:
+        row.hash, row.created_at, row.revoked_at = hashed, now, None
+    await session.flush()
     log.info("enrolment.password.set", device_id=device.code)
     return password
 
 
 async def revoke(session: AsyncSession, device: Device, because: Because, now: datetime) -> int:
     """End every credential of a device, and its open claims; returns how many there were."""
-    of_device = {"device_id": device.id}
-    ended = 0
-    for statement in (
-        sa.update(Certificate)
-        .filter_by(**of_device)
-        .where(Certificate.revoked_at.is_(None), Certificate.expires_at > now)
-        .values(revoked_at=now, revoked_because=because)
-        .returning(Certificate.serial),
-        sa.update(Password)
-        .filter_by(**of_device)
-        .where(Password.revoked_at.is_(None))
-        .values(revoked_at=now)
-        .returning(Password.device_id),
-    ):
-        ended += len((await session.execute(statement)).all())
-    await session.execute(
-        sa.update(Claim)
-        .filter_by(**of_device)
-        .where(Claim.used_at.is_(None), Claim.expires_at > now)
-        .values(expires_at=now)
+    certificates = await session.scalars(
+        sa.select(Certificate).where(
+            Certificate.device_id == device.id,
+            Certificate.revoked_at.is_(None),
+            Certificate.expires_at > now,
+        )
     )
+    ended = 0
+    for certificate in certificates:
+        certificate.revoked_at, certificate.revoked_because = now, because
+        ended += 1
+    password = await session.get(Password, device.id)
+    if password is not None and password.revoked_at is None:
+        password.revoked_at = now
+        ended += 1
+    await close_claims(session, device, now)
     if ended:
         log.info("enrolment.credentials.revoked", device_id=device.code, because=because.value)
     return ended
+
+
+async def close_claims(session: AsyncSession, device: Device, now: datetime) -> None:
+    """End the claim codes of a device that no box has used."""
+    claims = await session.scalars(
+        sa.select(Claim).where(
+            Claim.device_id == device.id, Claim.used_at.is_(None), Claim.expires_at > now
+        )
+    )
+    for claim in claims:
+        claim.expires_at = now
+    await session.flush()
 
 
 def password_hash(password: str, salt: bytes) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response
 
+from broadcast.audit import recording
+from broadcast.audit.entry import Who
 from broadcast.auth.caller import DeviceEditor, Reader
 from broadcast.auth.routing import Router
 from broadcast.enrolment import bundles, enrolling
@@ -22,6 +24,7 @@ from broadcast.enrolment.schemas import (
 )
 from broadcast.kit import clock
 from broadcast.kit.errors import TooManyRequests
+from broadcast.web import origin
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.codec import encode
 from broadcast.wire.enrolment import Bundle
@@ -64,7 +67,7 @@ async def enrol(
     The claim code is all that is asked for. Sent again with the same key before the code has
     expired, the request has the same answer.
     """
-    address = request.client.host if request.client is not None else ""
+    address = origin.of(request).address
     if wait := attempts.wait(address, time.monotonic()):
         raise TooManyRequests(
             f"Quá nhiều mã đăng ký sai từ {address}; chờ {wait:.0f} giây rồi thử lại.", wait
@@ -74,6 +77,9 @@ async def enrol(
     except WrongCode:
         attempts.wrong(address, time.monotonic())
         raise
+    record = recording.of(session)
+    if record is not None:
+        record.who = Who(bundle.device_id)
     return _secret(bundle)
 
 
