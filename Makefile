@@ -6,13 +6,13 @@ SECONDS ?= 600
 
 BIN := .venv/bin
 READY := .venv/ready
-SOURCES := src device_sim tests benchmarks chaos migrations
+SOURCES := src device_sim tests benchmarks chaos migrations tools
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated bench golden lock clean
+.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated licences audit bench golden lock clean
 
 ##@ Start
 
@@ -68,7 +68,7 @@ install-test: setup ## docs/operations.md, executed on a bare Debian (root, debo
 chaos: setup ## kill everything at random, then judge; SECONDS=600 SEED=1 ARGS="--devices 300"
 	$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-check: format lint types imports generated ## what must hold before a merge, next to the tests
+check: format lint types imports generated licences ## what must hold before a merge, next to the tests
 
 fmt: setup ## rewrite the sources in the one format
 	$(BIN)/ruff format $(SOURCES)
@@ -88,6 +88,13 @@ imports: setup ## the layers of pyproject.toml
 
 generated: setup ## generated files say what the code says
 	$(BIN)/python -m broadcast.wire.asyncapi --check
+
+licences: setup ## every package of the locks has a licence that we may use
+	$(BIN)/python -m tools.licences
+
+audit: setup ## known vulnerabilities of what the locks pin; needs the Internet
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes \
+		--requirement requirements.lock --requirement requirements-dev.lock
 
 ##@ Measure and renew
 

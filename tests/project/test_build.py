@@ -89,7 +89,7 @@ def imported(*folders: str) -> set[str]:
                     modules |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     modules.add(node.module.partition(".")[0])
-    ours = {"broadcast", "device_sim", "tests", "benchmarks", "chaos", "migrations"}
+    ours = {"broadcast", "device_sim", "tests", "benchmarks", "chaos", "migrations", "tools"}
     installed = packages_distributions()
     found = set()
     for name in modules - ours - set(sys.stdlib_module_names):
@@ -105,7 +105,7 @@ def test_what_a_server_imports_is_what_it_declares() -> None:
 
 
 def test_tests_import_only_what_is_declared() -> None:
-    tests = imported("tests", "benchmarks", "chaos")
+    tests = imported("tests", "benchmarks", "chaos", "tools")
     assert tests <= RUNNING | DEMO | PIPER | DEVELOPING
 
 
