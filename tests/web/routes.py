@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from broadcast import config
 from broadcast.api import create_app
+from broadcast.auth.routing import Route
 
 NOWHERE = "postgresql+asyncpg://nobody@/nothing?host=/nowhere"
 
@@ -35,6 +36,15 @@ def operations(app: FastAPI) -> Iterator[Operation]:
         assert route.path is not None, "a mount: say here how it is walked"
         for method in sorted(route.methods or ()):
             yield Operation(method, route.path)
+
+
+def changing(app: FastAPI) -> Iterator[tuple[str, str, Route]]:
+    """Method, path and route of what takes a body."""
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, Route):
+            assert route.path is not None
+            for method in sorted((route.methods or set()) - {"GET", "HEAD"}):
+                yield method, route.path, route.original_route
 
 
 def application() -> FastAPI:
