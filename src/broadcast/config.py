@@ -179,7 +179,10 @@ class Enrolment(Group):
     broker_port: Port = Field(8883, description="for devices with a certificate")
     password_port: Port = Field(8885, description="for devices with a password")
     authority_dir: Path = Field(
-        Path("var/authority"), description="files made by `broadcast authority create`"
+        Path("var/keys"), description="files made by `broadcast authority create`"
+    )
+    broker_dir: Path = Field(
+        Path("var/broker"), description="who may connect, for the broker; it reads this folder"
     )
     claim_minutes: int = Field(60, ge=1, le=7 * 1440, description="a claim code holds")
     certificate_days: int = Field(

@@ -38,7 +38,7 @@ FORGED_TOKEN = "ttn_never-issued-but-somebody-s-all-the-same"
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Deployed]:
-    with deployed(tmp_path, ["broadcast", "broadcast-dispatch", "QN-1"]) as broker:
+    with deployed(tmp_path, ["QN-1"]) as broker:
         yield broker
 
 
@@ -56,8 +56,9 @@ def environment(postgres_dsn: str, broker: Deployed, tmp_path: Path) -> dict[str
         "BROADCAST_POSTGRES__PASSWORD_FILE": str(tmp_path / "database.password"),
         "BROADCAST_MQTT__HOST": mqtt.host,
         "BROADCAST_MQTT__PORT": str(mqtt.port),
-        "BROADCAST_MQTT__USERNAME": str(mqtt.username),
-        "BROADCAST_MQTT__PASSWORD_FILE": str(mqtt.password_file),
+        "BROADCAST_MQTT__TLS_CA_FILE": str(mqtt.tls_ca_file),
+        "BROADCAST_MQTT__TLS_CERT_FILE": str(mqtt.tls_cert_file),
+        "BROADCAST_MQTT__TLS_KEY_FILE": str(mqtt.tls_key_file),
         "BROADCAST_WEB__PORT": str(_free_port()),
         "BROADCAST_KEYS__PROGRAMME_FILE": str(keys.programme_file),
         "BROADCAST_KEYS__ALERT_FILE": str(keys.alert_file),
@@ -144,13 +145,13 @@ def test_no_line_and_no_answer_holds_a_secret(
         try:
             until(lambda: answers(f"{base}/readyz"), process)
             said += [each.text for each in ask_in_many_ways(base, token)]
-            device = broker.device("QN-1")
+            device = broker.password_device("QN-1")
             for payload in (encode(Heartbeat(session=1, seq=1, sent_at=clock.now(),
                                              clock=Clock(trusted=True))), b"no JSON"):  # fmt: skip
                 paho.mqtt.publish.single(
                     "ttn/v1/device/QN-1/event/heartbeat", payload, 1, hostname=device.host,
-                    port=broker.inside, client_id="QN-1",
-                    auth={"username": "broadcast", "password": "secret of broadcast"},
+                    port=device.port, client_id="QN-1", tls={"ca_certs": device.tls_ca_file},
+                    auth={"username": "QN-1", "password": "secret of QN-1"},
                 )  # fmt: skip
             asyncio.run(execute(postgres_dsn, "ALTER TABLE stations RENAME TO gone"))
             said += [each.text for each in ask_in_many_ways(base, token)]
@@ -172,7 +173,10 @@ def test_no_line_and_no_answer_holds_a_secret(
         assert event in lines, f"{event}: the run was not what it is meant to be"
     ours = {
         "password of the database": PLAIN,
-        "password of the broker": "secret of broadcast",
+        "password of a device": "secret of QN-1",
+        "key of the server": (broker.settings.authority_dir / "server.key")
+        .read_text()
+        .splitlines()[1],
         "key of programmes": json.loads((tmp_path / "programme.jwk").read_text())["d"],
         "key of alerts": json.loads((tmp_path / "alert.jwk").read_text())["d"],
     }

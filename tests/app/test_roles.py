@@ -261,7 +261,7 @@ async def test_a_broker_that_lets_nothing_through_is_told(
 
         async def told() -> bool:
             status, said = await ask()
-            return status == 503 and "mosquitto.acl" in said
+            return status == 503 and "mosquitto-server.acl" in said
 
         await until(told)
         assert await told()

@@ -1,11 +1,11 @@
-"""deploy/mosquitto.conf, its ACL and its plugin, really run, in a folder and on free ports."""
+"""deploy/mosquitto.conf, its ACLs and its plugin, really run, in a folder and on free ports."""
 
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import re
+import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from broadcast import config
 from broadcast.config import Mqtt
 from broadcast.embedded.broker import mosquitto
 from broadcast.embedded.child import Child, make_private, unprivileged_user
+from broadcast.enrolment import authority_files, broker_files
+from broadcast.enrolment.authority import new_key, pem, private_pem
+from broadcast.enrolment.broker_files import PASSWORDS, REVOCATION_LIST, REVOKED
+from broadcast.enrolment.credentials import password_hash
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = "mqtt.tinh.example"
@@ -38,84 +41,129 @@ class Deployed:
 
     Attributes:
         folder: What /etc/mosquitto is on a real machine.
-        inside: Port of the server on the same machine.
-        outside: Port of the devices.
-        remote: Port of a server on another machine.
+        dynamic: What /var/lib/broadcast-broker is: the files that the server writes.
+        settings: Where its authorities are.
+        server_port: Of the server.
+        device_port: Of devices with a certificate.
+        password_port: Of devices with a password.
         child: Its process.
     """
 
     folder: Path
-    inside: int
-    outside: int
-    remote: int
+    dynamic: Path
+    settings: config.Enrolment
+    server_port: int
+    device_port: int
+    password_port: int
     child: Child
 
-    def user(self, name: str, port: int, **more: object) -> Mqtt:
-        """Settings of a user; TLS except on the inside."""
-        tls = {} if port == self.inside else {"tls_ca_file": self.folder / "certs/ca.crt"}
-        return Mqtt.model_validate(
-            {
-                "host": "127.0.0.1",
-                "port": port,
-                "client_id": name,
-                "username": name,
-                "password_file": self.folder / f"{name}.password",
-                **tls,
-                **more,
-            }
+    def server(self, **more: object) -> Mqtt:
+        """Settings of the server."""
+        folder = self.settings.authority_dir
+        return self._tls(
+            self.server_port,
+            client_id="broadcast",
+            tls_cert_file=folder / "server.crt",
+            tls_key_file=folder / "server.key",
+            **more,
         )
 
-    def server(self) -> Mqtt:
-        """Settings of the server on the same machine."""
-        return self.user("broadcast", self.inside)
+    def device(self, name: str, port: int | None = None) -> Mqtt:
+        """Settings of a device with a certificate, which it is given at the first call."""
+        folder = self.folder / "devices"
+        if not (folder / f"{name}.crt").exists():
+            self.certify(name)
+        return self._tls(
+            port or self.device_port,
+            client_id=name,
+            tls_cert_file=folder / f"{name}.crt",
+            tls_key_file=folder / f"{name}.key",
+        )
 
-    def device(self, name: str) -> Mqtt:
-        """Settings of a device."""
-        return self.user(name, self.outside)
+    def password_device(self, name: str) -> Mqtt:
+        """Settings of a device with a password, `secret of {name}`, as the broker was told."""
+        path = self.folder / f"{name}.password"
+        path.write_text(f"secret of {name}\n")
+        return self._tls(self.password_port, client_id=name, username=name, password_file=path)
+
+    def certify(self, name: str, life: dt.timedelta = dt.timedelta(days=1)) -> x509.Certificate:
+        """Give a device a certificate; the one before it stays valid."""
+        folder = self.folder / "devices"
+        folder.mkdir(exist_ok=True)
+        key = new_key()
+        authority = authority_files.devices(self.settings)
+        signed = authority.device(name, key.public_key(), dt.datetime.now(dt.UTC), life)
+        (folder / f"{name}.crt").write_text(pem(signed))
+        (folder / f"{name}.key").write_bytes(private_pem(key))
+        return signed
+
+    def tell(self, **files: str | bytes) -> None:
+        """Have the broker read files anew: `revoked`, `passwords`, `crl`."""
+        names = {"revoked": REVOKED, "passwords": PASSWORDS, "crl": REVOCATION_LIST}
+        for name, text in files.items():
+            path = self.dynamic / names[name]
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        os.kill(self.child.pid, signal.SIGHUP)
+
+    def _tls(self, port: int, **more: object) -> Mqtt:
+        authority = self.settings.authority_dir / "broker-ca.crt"
+        return Mqtt.model_validate(
+            {"host": "127.0.0.1", "port": port, "tls_ca_file": authority, **more}
+        )
+
+
+def passwords_of(*names: str) -> str:
+    """The password file for devices whose password is `secret of {name}`."""
+    return "".join(
+        f"{name}:{password_hash(f'secret of {name}', b'twelve bytes')}\n" for name in names
+    )
 
 
 @contextmanager
 def deployed(
-    folder: Path, users: Sequence[str], changes: Mapping[str, str] = {}
+    folder: Path, passwords: Sequence[str] = (), changes: Mapping[str, str] = {}
 ) -> Iterator[Deployed]:
     """The broker at work.
 
     Args:
         folder: Empty.
-        users: Who gets a password, and a client certificate.
+        passwords: Devices with a password.
         changes: What stands instead of something else in the configuration.
     """
     user = unprivileged_user()
-    etc = folder / "etc"
+    etc, dynamic = folder / "etc", folder / "dynamic"
     make_private(etc, user)
-    inside, outside, remote = ports = free_ports(3)
+    server, device, password = ports = free_ports(3)
+    now = dt.datetime.now(dt.UTC)
+    settings = config.Enrolment(authority_dir=folder / "authority", broker_dir=dynamic)
+    authority_files.create(settings.authority_dir, [NAME, "127.0.0.1"], "broadcast", now)
+    make_private(dynamic, user)
+    broker_files.create(dynamic, authority_files.devices(settings), now)
+    (dynamic / PASSWORDS).write_text(passwords_of(*passwords))
     conf = (DEPLOY / "mosquitto.conf").read_text()
-    conf = re.sub(r"^#(?=listener 8884|\w+ \S+$)", "", conf, flags=re.MULTILINE)
-    plugin = etc / "limits.so"
+    plugin = etc / "devices.so"
     for there, here in {
         **changes,
-        "/usr/local/lib/mosquitto-device-limits.so": plugin,
+        "/usr/local/lib/broadcast-mosquitto-devices.so": plugin,
         "/etc/mosquitto": etc,
         "/var/lib/mosquitto": etc,
-        "listener 1883": f"listener {inside}",
-        "listener 8883": f"listener {outside} 127.0.0.1",
-        "listener 8884": f"listener {remote} 127.0.0.1",
+        "/var/lib/broadcast-broker": dynamic,
+        "listener 8884": f"listener {server} 127.0.0.1",
+        "listener 8883": f"listener {device} 127.0.0.1",
+        "listener 8885": f"listener {password} 127.0.0.1",
         "log_dest syslog": "log_dest stderr",
     }.items():
         assert there in conf
         conf = conf.replace(there, str(here))
     (etc / "mosquitto.conf").write_text(conf)
-    shutil.copy(DEPLOY / "mosquitto.acl", etc)
+    for kind in ("server", "devices"):
+        shutil.copy(DEPLOY / f"mosquitto-{kind}.acl", etc)
+    (etc / "certs").mkdir()
+    for name in ("broker-ca.crt", "device-ca.crt", "broker.crt", "broker.key"):
+        shutil.copy(settings.authority_dir / name, etc / "certs")
     compiled = ["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O2", "-o", plugin]
-    subprocess.run([*compiled, DEPLOY / "mosquitto-device-limits.c"], check=True)
-    certificates(etc / "certs", users)
-    (etc / "passwords").touch()
-    for name in users:
-        (etc / f"{name}.password").write_text(f"secret of {name}\n")
-        subprocess.run(
-            ["mosquitto_passwd", "-b", etc / "passwords", name, f"secret of {name}"], check=True
-        )
-    for path in etc.rglob("*"):
+    subprocess.run([*compiled, DEPLOY / "mosquitto-devices.c"], check=True)
+    for path in (*etc.rglob("*"), *dynamic.rglob("*")):
         if user is not None:
             shutil.chown(path, user)
     program = mosquitto()
@@ -125,7 +173,7 @@ def deployed(
         [program, "-c", etc / "mosquitto.conf"], lambda: all(accepts(port) for port in ports)
     )
     try:
-        yield Deployed(etc, inside, outside, remote, child)
+        yield Deployed(etc, dynamic, settings, server, device, password, child)
     finally:
         child.stop()
 
@@ -141,45 +189,3 @@ def free_ports(count: int) -> list[int]:
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def certificates(folder: Path, clients: Sequence[str] = ()) -> None:
-    """An authority of its own (ca.crt), the broker's certificate, and one for each client."""
-    folder.mkdir(exist_ok=True)
-    authority = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA")])
-    now = dt.datetime.now(dt.UTC)
-
-    def issue(
-        name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
-    ) -> bytes:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(extension, critical=False)
-            .sign(authority, hashes.SHA256())
-            .public_bytes(serialization.Encoding.PEM)
-        )
-
-    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    (folder / "ca.crt").write_bytes(issue(issuer, authority, x509.BasicConstraints(True, None)))
-    for file, common_name, names in [
-        ("server", "broker", [loopback, x509.DNSName(NAME)]),
-        *((name, name, [x509.DNSName(name)]) for name in clients),
-    ]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-        alternative = x509.SubjectAlternativeName(names)
-        (folder / f"{file}.crt").write_bytes(issue(subject, key, alternative))
-        (folder / f"{file}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )

@@ -1,4 +1,4 @@
-"""One device's password in the wrong hands cannot exhaust the broker, nor speak for another."""
+"""One device's key in the wrong hands cannot exhaust the broker, nor speak for another."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ A_SECOND = 2
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[Deployed]:
-    with deployed(tmp_path, ["broadcast", "QN-1", "QN-2"]) as broker:
+    with deployed(tmp_path, ["QN-3", "QN-4"]) as broker:
         yield broker
 
 
 class Hostile:
-    """A client with QN-1's password and no manners."""
+    """A client with QN-1's certificate and no manners."""
 
     def __init__(self, settings: Mqtt, will: tuple[str, bytes] | None = None) -> None:
         self.heard: list[str] = []

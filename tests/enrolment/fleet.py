@@ -30,13 +30,14 @@ def installation(folder: Path, **enrolment: object) -> config.Settings:
                 "url": "https://tinh.example/",
                 "broker_host": "mqtt.tinh.example",
                 "authority_dir": folder / "authority",
+                "broker_dir": folder / "broker",
             }
             | enrolment
         ),
     )
     create_keys(settings.keys)
     authority_files.create(
-        settings.enrolment.authority_dir, "mqtt.tinh.example", settings.mqtt.client_id, NOW
+        settings.enrolment.authority_dir, ["mqtt.tinh.example"], settings.mqtt.client_id, NOW
     )
     return settings
 

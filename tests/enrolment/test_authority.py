@@ -55,7 +55,7 @@ def test_a_certificate_never_outlives_its_authority() -> None:
 def test_the_broker_is_known_by_name_or_address() -> None:
     authority = Authority.create("broker-ca", NOW)
     for host, name in (("mqtt.example", x509.DNSName("mqtt.example")), ("127.0.0.1", None)):
-        signed = authority.broker(host, new_key(), NOW)
+        signed = authority.broker([host], new_key(), NOW)
         store = verification.Store([authority.certificate])
         if name is not None:
             builder = verification.PolicyBuilder().store(store).time(NOW)
@@ -114,9 +114,9 @@ def test_files_are_made_once_and_keys_are_for_their_owner(tmp_path: Path) -> Non
     for path in folder.glob("*.key"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    assert authority_files.create(folder, "mqtt.tinh.example", "broadcast", NOW + DAY) == []
+    assert authority_files.create(folder, ["mqtt.tinh.example"], "broadcast", NOW + DAY) == []
     (folder / "broker.crt").unlink()
-    again = authority_files.create(folder, "other.example", "broadcast", NOW + DAY)
+    again = authority_files.create(folder, ["other.example"], "broadcast", NOW + DAY)
     assert [path.name for path in again] == ["broker.key", "broker.crt"]
     kept = {path for path in before if path.read_bytes() == before[path]}
     assert {path.name for path in before.keys() - kept} == {"broker.key", "broker.crt"}

@@ -8,7 +8,7 @@ day. They are two so that no device can pass for the server or the broker, whate
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -99,15 +99,15 @@ class Authority:
             name, key.public_key(), now, MACHINE_LIFE, ExtendedKeyUsageOID.CLIENT_AUTH
         )
 
-    def broker(self, host: str, key: PrivateKey, now: datetime) -> x509.Certificate:
-        """Certificate of the broker under the name, or address, by which it is reached."""
+    def broker(self, hosts: Sequence[str], key: PrivateKey, now: datetime) -> x509.Certificate:
+        """Certificate of the broker under the names, and addresses, by which it is reached."""
         return self._leaf(
-            host,
+            hosts[0],
             key.public_key(),
             now,
             MACHINE_LIFE,
             ExtendedKeyUsageOID.SERVER_AUTH,
-            x509.SubjectAlternativeName([_host(host)]),
+            x509.SubjectAlternativeName([_host(host) for host in hosts]),
         )
 
     def revocation_list(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from broadcast import config
-from broadcast.enrolment import authority_files
+from broadcast.enrolment import authority_files, broker_files
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 
@@ -24,17 +24,20 @@ def authority() -> None:
 @app.command()
 def create(
     broker: Annotated[
-        str | None,
-        typer.Option(help="name under which devices reach it; BROADCAST_ENROLMENT__BROKER_HOST"),
+        list[str] | None,
+        typer.Option(help="name or address of the broker; the first: as devices reach it"),
     ] = None,
 ) -> None:
-    """Make both authorities and the certificates of broker and server, as far as they lack."""
+    """Make what lacks of authorities, certificates of broker and server, files for the broker."""
     settings = config.Settings()
-    host = broker or settings.enrolment.broker_host
-    if host is None:
+    host = settings.enrolment.broker_host
+    names = broker or ([] if host is None else [host])
+    if not names:
         raise InvalidInput("--broker", "ghi tên máy broker mà thiết bị gọi tới")
-    folder = settings.enrolment.authority_dir
-    made = authority_files.create(folder, host, settings.mqtt.client_id, clock.now())
+    folder, now = settings.enrolment.authority_dir, clock.now()
+    made = authority_files.create(folder, names, settings.mqtt.client_id, now)
+    devices = authority_files.devices(settings.enrolment)
+    made += broker_files.create(settings.enrolment.broker_dir, devices, now)
     for path in made:
         typer.echo(f"đã tạo {path}")
     if not made:

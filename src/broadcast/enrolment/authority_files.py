@@ -6,9 +6,7 @@ its owner alone.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from cryptography import x509
 
 from broadcast import config
 from broadcast.enrolment.authority import Authority, PrivateKey, new_key, pem, private_pem
+from broadcast.kit import files
 from broadcast.kit.errors import BroadcastError, Unavailable, because
 
 CREATE = "broadcast authority create"
@@ -30,12 +29,12 @@ class UnusableAuthority(BroadcastError):
     title = "Nơi cấp chứng chỉ không dùng được"
 
 
-def create(folder: Path, broker: str, user: str, now: datetime) -> list[Path]:
+def create(folder: Path, brokers: Sequence[str], user: str, now: datetime) -> list[Path]:
     """Make what does not exist; what exists stays, and signs what is made.
 
     Args:
         folder: Made, for its owner alone, where it is not there.
-        broker: Name or address under which devices reach the broker.
+        brokers: Names and addresses under which the broker is reached; devices use the first.
         user: Name of the server's user at the broker.
         now: The present.
 
@@ -50,12 +49,12 @@ def create(folder: Path, broker: str, user: str, now: datetime) -> list[Path]:
     authorities = {}
     for name in (BROKER_CA, DEVICE_CA):
         if not _path(folder, name, "crt").exists():
-            authority = Authority.create(f"{name} {broker}", now)
+            authority = Authority.create(f"{name} {brokers[0]}", now)
             made += _store(folder, name, authority.certificate, authority.key)
         authorities[name] = load(folder, name)
     vouch = authorities[BROKER_CA]
     machines: dict[str, Callable[[PrivateKey], x509.Certificate]] = {
-        BROKER: lambda key: vouch.broker(broker, key, now),
+        BROKER: lambda key: vouch.broker(brokers, key, now),
         SERVER: lambda key: vouch.server(user, key, now),
     }
     for name, sign in machines.items():
@@ -121,21 +120,6 @@ def _read(path: Path) -> bytes:
 def _store(folder: Path, name: str, signed: x509.Certificate, key: PrivateKey) -> list[Path]:
     """Write key and certificate, in this order: who finds the certificate finds its key."""
     secret, public = _path(folder, name, "key"), _path(folder, name, "crt")
-    replace(secret, private_pem(key), 0o600)
-    replace(public, pem(signed).encode(), 0o644)
+    files.replace(secret, private_pem(key), 0o600)
+    files.replace(public, pem(signed).encode(), 0o644)
     return [secret, public]
-
-
-def replace(path: Path, content: bytes, mode: int) -> None:
-    """Put a file in place whole and on the disk: nobody ever finds half of it."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

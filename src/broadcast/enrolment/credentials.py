@@ -155,7 +155,7 @@ async def close_claims(session: AsyncSession, device: Device, now: datetime) -> 
 
 
 def password_hash(password: str, salt: bytes) -> str:
-    """Hash of a password as Mosquitto's `password_file` has it: PBKDF2 with SHA-512."""
+    """Hash as Mosquitto's `password_file` has it: PBKDF2 with SHA-512; 12 bytes of salt."""
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
     return f"$7${_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 

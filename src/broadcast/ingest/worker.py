@@ -81,7 +81,8 @@ class _Worker:
         if link.stood_seconds > ECHOED_WITHIN and pipeline.echoed_over != link.connection:
             return (
                 "broker MQTT nhận kết nối nhưng không chuyển lại tín hiệu thử của chính máy chủ"
-                f" ({self._echo}); kiểm tra quyền đọc và ghi của người dùng này (mosquitto.acl)"
+                f" ({self._echo}); kiểm tra quyền đọc và ghi của người dùng này"
+                " (mosquitto-server.acl)"
             )
         return ""
 

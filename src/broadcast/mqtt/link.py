@@ -360,7 +360,7 @@ class Link:
             log.error("mqtt.subscription.refused", broker=self._address, topics=refused)
             self._why = (
                 f"không cho nghe {', '.join(refused)}; kiểm tra quyền của người dùng này"
-                " (mosquitto.acl)"
+                " (mosquitto-server.acl)"
             )
             client.disconnect()
         else:

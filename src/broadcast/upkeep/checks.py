@@ -241,7 +241,7 @@ def _devices(facts: Facts, settings: Upkeep, now: datetime) -> Check:
     return _bad(
         Name.DEVICES,
         f"Không thiết bị nào trong {facts.expected} thiết bị gửi tin {_ago(now - facts.heard_at)}:"
-        " kiểm tra broker, quyền truy cập (mosquitto.acl) và đường truyền của nhà mạng.",
+        " kiểm tra broker, quyền truy cập (mosquitto-devices.acl) và đường truyền của nhà mạng.",
     )
 
 
