@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
+from tests.callers import add_people
 
 CLUSTERS, VILLAGES_PER_COMMUNE, DAYS = 3000, 16, 365
 PLAYS_A_DAY: Sequence[time] = (time(5, 30), time(11), time(17, 30))
@@ -93,7 +94,7 @@ _REGISTER = (
     """,
     """
     INSERT INTO outages (kind, cluster_id, area_code, starts_at, ends_at, document, declared_by)
-    SELECT 'power_cut', NULL, code, at, at + interval '5 hours', '', 'EVN'
+    SELECT 'power_cut', NULL, code, at, at + interval '5 hours', '', (SELECT min(id) FROM accounts)
     FROM areas CROSS JOIN generate_series(
         CAST(:begins_at AS timestamptz), CAST(:now AS timestamptz), interval '30 days'
     ) at
@@ -151,6 +152,7 @@ async def fill(engine: AsyncEngine, now: datetime, days: int = DAYS) -> None:
     async with db.transaction(engine) as session:
         await _plain(session)
         await import_areas(session, *official_files())
+        await add_people(session)
         parameters = {
             "villages": VILLAGES_PER_COMMUNE, "clusters": CLUSTERS, "now": now,
             "begins_at": datetime.combine(first_on, time(6, 30), LOCAL),

@@ -77,7 +77,7 @@ async def _measure(dsn: str) -> list[Result]:
 async def _bulletin(session: AsyncSession, now: datetime) -> Bulletin:
     bulletin = Bulletin(
         id=uuid4(), title="Tiêm phòng gia súc đợt 2", class_=BulletinClass.NORMAL, language="vi",
-        area_code="51", created_by="Lan", created_at=now,
+        area_code="51", created_by=CALLER.account_id, created_at=now,
     )  # fmt: skip
     session.add(bulletin)
     await session.flush()
@@ -85,7 +85,7 @@ async def _bulletin(session: AsyncSession, now: datetime) -> Bulletin:
         Revision(
             bulletin_id=bulletin.id, number=1, state=RevisionState.APPROVED,
             source_kind=SourceKind.UPLOAD, seconds=30.0, loudness_lufs=-16.0, true_peak_dbtp=-1.5,
-            facts={}, created_by="Lan", created_at=now,
+            facts={}, created_by=CALLER.account_id, created_at=now,
         )
     )  # fmt: skip
     return bulletin
@@ -115,7 +115,7 @@ def _schedule(bulletin: Bulletin, now: datetime, **changes: Any) -> Schedule:
         "title": bulletin.title, "rrule": None, "targets": [{"area": "51"}],
         "targets_on": now.astimezone(LOCAL).date(), "priority": 64, "late_limit_seconds": 300,
         "on_preempt": OnPreempt.RESUME, "volume": None, "state": ScheduleState.ACTIVE,
-        "created_by": "Lan", "created_at": now, "changed_at": now,
+        "created_by": CALLER.account_id, "created_at": now, "changed_at": now,
     }  # fmt: skip
     return Schedule(**columns | changes)
 

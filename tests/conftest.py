@@ -32,6 +32,7 @@ from broadcast.config import Mqtt
 from broadcast.embedded.broker import Broker, Kind, mosquitto
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import db
+from tests.callers import add_people
 
 DEBIAN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 POSTGRES = {"wheel": None} | ({"debian": DEBIAN} if DEBIAN else {})
@@ -149,12 +150,20 @@ def only_marked_tests_start_servers(request: pytest.FixtureRequest) -> Iterator[
 def postgres(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedPostgres]:
-    """A server with the databases `template`, migrated, and `shared`, a copy of it."""
+    """A server with the databases `template`, migrated, with `PEOPLE`, and `shared`, a copy."""
     folder = tmp_path_factory.mktemp("postgres") / request.param
     with EmbeddedPostgres(folder, POSTGRES[request.param], durable=False) as server:
-        asyncio.run(db.migrate(server.create_database("template")))
+        asyncio.run(_fill(server.create_database("template")))
         server.create_database("shared", template="template")
         yield server
+
+
+async def _fill(dsn: str) -> None:
+    await db.migrate(dsn)
+    engine = create_async_engine(db.async_url(dsn))
+    async with db.transaction(engine) as session:
+        await add_people(session)
+    await engine.dispose()
 
 
 @contextmanager
@@ -179,7 +188,7 @@ numbers = itertools.count(1)
 
 @pytest.fixture
 def postgres_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """Address of a fresh database with the whole schema and no rows, for tests that commit."""
+    """Address of a fresh database, empty but for `PEOPLE`, for tests that commit."""
     name = f"test_{next(numbers)}"
     yield postgres.create_database(name, template="template")
     postgres.drop_database(name)

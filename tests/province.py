@@ -21,6 +21,7 @@ from broadcast.kit.clock import LOCAL
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence, Grade, Plant
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from tests.callers import LAN
 
 PROVINCE = "51"
 SINCE = date(2020, 1, 1)
@@ -61,7 +62,7 @@ def schedule(bulletin_id: UUID, starts_at: datetime, now: datetime, **columns: A
         "id": uuid4(), "bulletin_revision": 1, "title": "Thông báo", "rrule": None,
         "targets_on": now.astimezone(LOCAL).date(), "priority": 64, "late_limit_seconds": 300,
         "on_preempt": OnPreempt.RESUME, "volume": None, "state": ScheduleState.ACTIVE,
-        "created_by": "Lan", "created_at": now, "changed_at": now,
+        "created_by": LAN, "created_at": now, "changed_at": now,
     }  # fmt: skip
     return Schedule(bulletin_id=bulletin_id, starts_at=starts_at, **given | columns)
 

@@ -14,6 +14,7 @@ from broadcast.bulletins import revisions
 from broadcast.bulletins.audio.prepared import Prepared, Rendition, content_path
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState, SourceKind
 from broadcast.wire.fields import BulletinClass
+from tests.callers import LAN
 
 NOW = datetime(2025, 11, 24, 2, tzinfo=UTC)
 
@@ -38,7 +39,7 @@ async def bulletin(session: AsyncSession, **changes: Any) -> Bulletin:
         "class_": BulletinClass.NORMAL,
         "language": "vi",
         "area_code": "21034",
-        "created_by": "Lan",
+        "created_by": LAN,
         "created_at": NOW,
     }
     made = Bulletin(**columns | changes)
@@ -54,7 +55,7 @@ async def revision(
     state: RevisionState = RevisionState.DRAFT,
 ) -> Revision:
     """The next revision, in any state."""
-    made = await revisions.add(session, of, sound, kind=SourceKind.UPLOAD, by="Lan", now=NOW)
+    made = await revisions.add(session, of, sound, kind=SourceKind.UPLOAD, by=LAN, now=NOW)
     made.state = state
     await session.flush()
     return made

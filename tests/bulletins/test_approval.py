@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import itertools
-import unicodedata
 from typing import Any
 
 import pytest
@@ -17,32 +16,33 @@ from broadcast.bulletins.approval import TRANSITIONS, Action, allowed, decide
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit.errors import BroadcastError, Conflict, Forbidden, InvalidInput
 from broadcast.wire.fields import BulletinClass
+from tests.callers import HUNG, LAN, MAI
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
 NORMAL, PRIORITY, EMERGENCY = BulletinClass
 
 
-def by(actor: str, role: Role, **changes: Any) -> dict[str, Any]:
+def by(actor: int, role: Role, **changes: Any) -> dict[str, Any]:
     """Arguments of `decide` for a revision that Lan wrote."""
-    asked: dict[str, Any] = {"class_": NORMAL, "author": "Lan", "note": "sai ngày"}
+    asked: dict[str, Any] = {"class_": NORMAL, "author": LAN, "note": "sai ngày"}
     return asked | {"actor": actor, "may": PERMISSIONS[role]} | changes
 
 
-LAN = by("Lan", Role.PROVINCE_EDITOR)
-HUNG = by("Hùng", Role.PROVINCE_APPROVER)
+THE_AUTHOR = by(LAN, Role.PROVINCE_EDITOR)
+AN_APPROVER = by(HUNG, Role.PROVINCE_APPROVER)
 
 
 def test_the_ordinary_way_leads_on_air() -> None:
-    submitted = decide(DRAFT, Action.SUBMIT, **LAN)
+    submitted = decide(DRAFT, Action.SUBMIT, **THE_AUTHOR)
     assert submitted is SUBMITTED
-    assert decide(submitted, Action.APPROVE, **HUNG) is APPROVED
+    assert decide(submitted, Action.APPROVE, **AN_APPROVER) is APPROVED
 
 
 @pytest.mark.parametrize(("state", "action"), list(itertools.product(RevisionState, Action)))
 def test_what_the_table_does_not_name_is_a_conflict_that_names_what_is_possible(
     state: RevisionState, action: Action
 ) -> None:
-    anyone = by("Lan", Role.PROVINCE_ADMIN)
+    anyone = by(LAN, Role.PROVINCE_ADMIN)
     if (state, action) in TRANSITIONS:
         assert decide(state, action, **anyone) is TRANSITIONS[state, action]
         return
@@ -63,15 +63,15 @@ def test_withdrawn_is_the_end() -> None:
 @pytest.mark.parametrize(
     ("state", "action", "who"),
     [
-        (DRAFT, Action.SUBMIT, by("Hùng", Role.PROVINCE_APPROVER)),
-        (DRAFT, Action.SUBMIT, by("Mai", Role.PROVINCE_EDITOR)),
-        (DRAFT, Action.SUBMIT, by("Lan", Role.TECHNICIAN)),
-        (SUBMITTED, Action.APPROVE, by("Lan", Role.PROVINCE_EDITOR)),
-        (SUBMITTED, Action.APPROVE, by("Mai", Role.PROVINCE_EDITOR)),
-        (SUBMITTED, Action.APPROVE, by("Mai", Role.PROVINCE_MONITOR)),
-        (SUBMITTED, Action.RETURN, by("Lan", Role.PROVINCE_EDITOR)),
-        (APPROVED, Action.WITHDRAW, by("Mai", Role.PROVINCE_EDITOR)),
-        (APPROVED, Action.WITHDRAW, by("Lan", Role.PROVINCE_MONITOR)),
+        (DRAFT, Action.SUBMIT, by(HUNG, Role.PROVINCE_APPROVER)),
+        (DRAFT, Action.SUBMIT, by(MAI, Role.PROVINCE_EDITOR)),
+        (DRAFT, Action.SUBMIT, by(LAN, Role.TECHNICIAN)),
+        (SUBMITTED, Action.APPROVE, by(LAN, Role.PROVINCE_EDITOR)),
+        (SUBMITTED, Action.APPROVE, by(MAI, Role.PROVINCE_EDITOR)),
+        (SUBMITTED, Action.APPROVE, by(MAI, Role.PROVINCE_MONITOR)),
+        (SUBMITTED, Action.RETURN, by(LAN, Role.PROVINCE_EDITOR)),
+        (APPROVED, Action.WITHDRAW, by(MAI, Role.PROVINCE_EDITOR)),
+        (APPROVED, Action.WITHDRAW, by(LAN, Role.PROVINCE_MONITOR)),
     ],
 )
 def test_who_may_not_is_forbidden(
@@ -83,42 +83,35 @@ def test_who_may_not_is_forbidden(
 
 def test_who_may_not_learns_nothing_of_the_state() -> None:
     with pytest.raises(Forbidden):
-        decide(WITHDRAWN, Action.APPROVE, **LAN)
+        decide(WITHDRAWN, Action.APPROVE, **THE_AUTHOR)
 
 
 @pytest.mark.parametrize("class_", [PRIORITY, EMERGENCY])
 @pytest.mark.parametrize("role", [Role.PROVINCE_APPROVER, Role.PROVINCE_ADMIN])
 def test_four_eyes_see_what_interrupts_others(class_: BulletinClass, role: Role) -> None:
     with pytest.raises(Forbidden, match="người khác"):
-        decide(SUBMITTED, Action.APPROVE, **by("Lan", role, class_=class_))
-    assert decide(SUBMITTED, Action.APPROVE, **by("Hùng", role, class_=class_)) is APPROVED
+        decide(SUBMITTED, Action.APPROVE, **by(LAN, role, class_=class_))
+    assert decide(SUBMITTED, Action.APPROVE, **by(HUNG, role, class_=class_)) is APPROVED
 
 
 def test_an_approver_may_approve_his_own_normal_bulletin() -> None:
-    assert decide(SUBMITTED, Action.APPROVE, **by("Lan", Role.PROVINCE_APPROVER)) is APPROVED
-
-
-def test_another_spelling_of_a_name_is_no_second_pair_of_eyes() -> None:
-    decomposed = unicodedata.normalize("NFD", "nguyễn thị  lan")
-    who = by(decomposed, Role.PROVINCE_APPROVER, author="Nguyễn Thị Lan", class_=EMERGENCY)
-    with pytest.raises(Forbidden):
-        decide(SUBMITTED, Action.APPROVE, **who)
+    assert decide(SUBMITTED, Action.APPROVE, **by(LAN, Role.PROVINCE_APPROVER)) is APPROVED
 
 
 @pytest.mark.parametrize("note", ["", "  \n"])
 def test_a_return_without_a_reason_is_refused(note: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        decide(SUBMITTED, Action.RETURN, **(HUNG | {"note": note}))
+        decide(SUBMITTED, Action.RETURN, **(AN_APPROVER | {"note": note}))
     assert caught.value.field == "note"
 
 
 @pytest.mark.parametrize("state", [DRAFT, SUBMITTED, APPROVED, RETURNED])
 def test_the_author_and_any_approver_may_withdraw(state: RevisionState) -> None:
-    assert decide(state, Action.WITHDRAW, **LAN) is WITHDRAWN
-    assert decide(state, Action.WITHDRAW, **HUNG) is WITHDRAWN
+    assert decide(state, Action.WITHDRAW, **THE_AUTHOR) is WITHDRAWN
+    assert decide(state, Action.WITHDRAW, **AN_APPROVER) is WITHDRAWN
 
 
-people = st.sampled_from(["Lan", "Hùng", "Mai"])
+people = st.sampled_from([LAN, HUNG, MAI])
 
 
 @given(
@@ -126,7 +119,7 @@ people = st.sampled_from(["Lan", "Hùng", "Mai"])
     asked=st.lists(st.tuples(st.sampled_from(Action), people, st.sampled_from(Role))),
 )
 def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approver(
-    class_: BulletinClass, asked: list[tuple[Action, str, Role]]
+    class_: BulletinClass, asked: list[tuple[Action, int, Role]]
 ) -> None:
     state, done = DRAFT, []
     for action, actor, role in asked:
@@ -139,9 +132,9 @@ def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approv
         assert state is not APPROVED
         return
     (submitted, author, _), (approved, approver, role), *_ = done
-    assert (submitted, author, approved) == (Action.SUBMIT, "Lan", Action.APPROVE)
+    assert (submitted, author, approved) == (Action.SUBMIT, LAN, Action.APPROVE)
     assert Permission.BULLETIN_APPROVE in PERMISSIONS[role]
-    assert class_ is NORMAL or approver != "Lan"
+    assert class_ is NORMAL or approver != LAN
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:

@@ -20,6 +20,7 @@ from broadcast.bulletins.routes import router
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
 from broadcast.web import rest
+from tests.callers import LAN
 
 TEXT = "UBND xã Đăk Rve họp lúc 19h00."
 NOW = datetime(2025, 11, 24, tzinfo=UTC)
@@ -73,7 +74,7 @@ async def test_a_commune_comes_before_the_province_and_that_before_the_reader(
     assert "xã đắc ve họp" in await words(web, "21034")
     assert "xã đắc rơ ve họp" in await words(web, "21035")
     shown = (await web.get("/lexicon", params={"area": "21034"})).json()["items"]
-    assert [(e["area_code"], e["written"], e["changed_by"]) for e in shown] == [
+    assert [(e["area_code"], e["written"], e["changed_by"]["name"]) for e in shown] == [
         ("21034", "Đăk Rve", "Lan")
     ]
     gone = f"/lexicon/21034/{quote('Đăk Rve')}"
@@ -127,8 +128,8 @@ async def test_another_encoding_is_refused_before_anything_is_made(web: httpx.As
 async def test_a_lexicon_is_bounded(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(station_lexicon, "MOST_ENTRIES", 1)
     async with db.transaction(engine) as session:
-        await station_lexicon.put(session, "51", "a", "một", "Lan", NOW)
-        await station_lexicon.put(session, "51", "a", "hai", "Lan", NOW)
-        await station_lexicon.put(session, "21034", "b", "ba", "Lan", NOW)
+        await station_lexicon.put(session, "51", "a", "một", LAN, NOW)
+        await station_lexicon.put(session, "51", "a", "hai", LAN, NOW)
+        await station_lexicon.put(session, "21034", "b", "ba", LAN, NOW)
         with pytest.raises(Conflict, match="1 mục"):
-            await station_lexicon.put(session, "51", "b", "ba", "Lan", NOW)
+            await station_lexicon.put(session, "51", "b", "ba", LAN, NOW)

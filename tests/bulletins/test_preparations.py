@@ -38,6 +38,7 @@ from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins.audio.sources import noise, write
 from tests.bulletins.make import NOW, bulletin, prepared
+from tests.callers import LAN
 
 SETTINGS = config.Audio(chime=False, longest_seconds=400)
 ME, OTHER = uuid4(), uuid4()
@@ -55,7 +56,7 @@ async def asked(
     made = await bulletin(session, class_=class_)
     ready = preparations.result_of(row) if row.state is DONE else None
     revision = await revisions.add(
-        session, made, ready, kind=SourceKind.TEXT, preparation_id=row.id, by="Lan", now=NOW
+        session, made, ready, kind=SourceKind.TEXT, preparation_id=row.id, by=LAN, now=NOW
     )
     return row, revision
 
@@ -324,7 +325,7 @@ async def test_a_cancelled_preparation_ends_at_once(
     async with db.transaction(engine) as session:
         made = await bulletin(session)
         revision = await revisions.add(
-            session, made, None, kind=SourceKind.UPLOAD, preparation_id=row_id, by="Lan", now=NOW
+            session, made, None, kind=SourceKind.UPLOAD, preparation_id=row_id, by=LAN, now=NOW
         )
         revision.state = RevisionState.WITHDRAWN
         await session.flush()

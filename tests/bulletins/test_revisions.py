@@ -19,7 +19,7 @@ from broadcast.kit import db
 from broadcast.kit.errors import Conflict, Forbidden, NotFound
 from broadcast.wire.fields import Codec
 from tests.bulletins.make import NOW, bulletin, prepared, revision
-from tests.callers import caller
+from tests.callers import LAN, caller
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
 HUNG = caller("Hùng", Role.PROVINCE_APPROVER)
@@ -55,7 +55,7 @@ async def test_what_preparation_found_is_kept(session: AsyncSession, tmp_path: P
         prepared(tmp_path),
         kind=SourceKind.TEXT,
         text="Kính báo.",
-        by="Lan",
+        by=LAN,
         now=NOW,
     )
     stored = await revisions.get_revision(session, made.id, 1)
@@ -74,9 +74,9 @@ async def test_every_step_is_kept_with_its_actor(session: AsyncSession, tmp_path
     await revisions.move(session, key, Action.RETURN, HUNG, " sai ngày ", NOW)
     steps = (await revisions.steps(session, made.id))[1]
     assert [(step.state, step.actor, step.note) for step in steps] == [
-        (DRAFT, "Lan", ""),
-        (SUBMITTED, "Lan", ""),
-        (RETURNED, "Hùng", "sai ngày"),
+        (DRAFT, LAN, ""),
+        (SUBMITTED, LAN, ""),
+        (RETURNED, HUNG.account_id, "sai ngày"),
     ]
 
 

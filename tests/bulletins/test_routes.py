@@ -152,7 +152,7 @@ async def test_a_text_becomes_sound_is_approved_and_is_fetched_by_its_hash(
     submitted = await web.call("Lan", "POST", f"{path}/revisions/1/submit")
     assert submitted.json()["state"] == "submitted"
     approved = await web.call("Hùng", "POST", f"{path}/revisions/1/approve", json={"note": "Được"})
-    assert [s["actor"] for s in approved.json()["steps"]] == ["Lan", "Lan", "Hùng"]
+    assert [s["actor"]["name"] for s in approved.json()["steps"]] == ["Lan", "Lan", "Hùng"]
     part = await web.http.get(f"/content/{opus['sha256']}", headers={"Range": "bytes=0-99"})
     assert (part.status_code, part.content) == (206, preview.content[:100])
 
@@ -190,7 +190,7 @@ async def test_an_upload_becomes_a_revision_and_a_key_makes_it_once(
     assert (await web.prepared(f"{path}/revisions/1"))["preparation"]["state"] == "done"
     second = await web.call("Mai", "POST", f"{path}/revisions", files=files)
     assert (second.status_code, second.json()["number"]) == (201, 2)
-    assert second.json()["created_by"] == "Mai"
+    assert second.json()["created_by"]["name"] == "Mai"
     revisions = (await web.call("Lan", "GET", path)).json()["revisions"]
     assert [(r["number"], r["state"]) for r in revisions] == [(2, "draft"), (1, "draft")]
 

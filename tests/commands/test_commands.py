@@ -181,7 +181,7 @@ async def test_a_self_test_waits_and_then_tells_what_was_heard(
     command = answer.json()
     assert answer.headers["location"] == f"/api/v1/commands/{command['command_id']}"
     assert (command["device"], command["state"], command["heard"]) == ("D-V1", "waiting", None)
-    assert command["ordered_by"] == "Người thử"
+    assert command["ordered_by"]["name"] == "Người thử"
     assert command["not_after"] == times.shown(EIGHT + VALID)
     await answered(
         engine, devices[0], command, kind="self_test", heard="microphone", detail="line ok"

@@ -139,9 +139,9 @@ ROWS = {
     "loop of areas": "UPDATE areas SET parent_code = 'V2' WHERE code = 'V2'",
     "topology": "UPDATE topology SET applied_revision = -5",
     "command": "INSERT INTO commands (command_id, device_id, kind, ordered_by, ordered_at,"
-    " not_after) VALUES ('c', :device, 'x', 'Lan', now(), 'infinity')",
+    " not_after) VALUES ('c', :device, 'x', 1000001, now(), 'infinity')",
     "command without a volume": "INSERT INTO commands (command_id, device_id, kind, ordered_by,"
-    " ordered_at, not_after) VALUES ('c', :device, 'volume', 'Lan', now(), '2030-01-01')",
+    " ordered_at, not_after) VALUES ('c', :device, 'volume', 1000001, now(), '2030-01-01')",
     "incident": "INSERT INTO incidents (kind, code, cause, opened_at, noticed_at, devices_count,"
     " down_count, villages_count, communes_count, superseded, name, within) VALUES ('device', 'x',"
     " 'x', now(), now(), 1, 1, 1, 1, false, 'x', '')",
@@ -166,7 +166,7 @@ async def test_whatever_one_row_holds_the_others_go_on(world: World, row: str) -
         session.add(ListeningSpan(started_at=NOW, until=NOW + timedelta(hours=9)))
         if row == "exception":
             await session.execute(
-                sa.text("INSERT INTO schedule_exceptions SELECT id, starts_at, starts_at, 'Lan',"
+                sa.text("INSERT INTO schedule_exceptions SELECT id, starts_at, starts_at, 1000001,"
                         " :now FROM schedules WHERE id = :bad"), {"bad": bad, "now": NOW},
             )  # fmt: skip
     parameters = {"bad": bad, "sound": bad_sound, "device": device}

@@ -149,7 +149,7 @@ async def test_moving_an_occurrence_keeps_its_id_and_moves_its_plays(world: Worl
         occurrence = (await session.scalars(sa.select(Occurrence))).one()
         await session.execute(
             sa.text(
-                "INSERT INTO schedule_exceptions VALUES (:schedule, :at, :to, 'Lan', :now)"
+                "INSERT INTO schedule_exceptions VALUES (:schedule, :at, :to, 1000001, :now)"
             ),
             {"schedule": schedule.id, "at": occurrence.recurrence_at,
              "to": occurrence.starts_at + timedelta(minutes=30), "now": world.now},

@@ -41,6 +41,7 @@ from broadcast.stations.model import (
 from broadcast.telemetry import heartbeats
 from broadcast.telemetry.arrival import Arrival
 from broadcast.wire.events import Clock, Heartbeat
+from tests.callers import LAN
 from tests.devices.fleet import record_all
 from tests.plays.world import COMMUNE, PROVINCE, make
 
@@ -306,7 +307,7 @@ class Happenings:
     async def cut(self, place: str, starts_at: datetime, minutes: int) -> None:
         cluster = self.commune.clusters.get(place)
         row = Outage(
-            kind=OutageKind.POWER_CUT, cluster_id=cluster, declared_by="x",
+            kind=OutageKind.POWER_CUT, cluster_id=cluster, declared_by=LAN,
             area_code=None if cluster else place, starts_at=starts_at,
             ends_at=starts_at + minutes * MINUTE,
         )  # fmt: skip

@@ -46,6 +46,7 @@ from broadcast.telemetry.arrival import Arrival
 from broadcast.telemetry.model import Fault
 from broadcast.wire.events import Clock, Heartbeat
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from tests.callers import LAN
 from tests.devices.fleet import record_all
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -184,7 +185,7 @@ class Invention:
             since = self.day()
             self.session.add(
                 VillageExclusion(
-                    village_code=code, valid_from=since, document="CV", declared_by="x",
+                    village_code=code, valid_from=since, document="CV", declared_by=LAN,
                     valid_to=since + 4 * DAY if self.chance(0.5) else None,
                 )
             )  # fmt: skip
@@ -322,7 +323,7 @@ class Invention:
                     area_code=None if by_cluster else self.random.choice(places),
                     starts_at=starts_at,
                     ends_at=starts_at + timedelta(seconds=self.random.randrange(1, length)),
-                    declared_by="x",
+                    declared_by=LAN,
                 )
             )
 
@@ -447,7 +448,7 @@ async def scheduled(session: AsyncSession) -> Schedule:
     """A schedule of some approved bulletin."""
     bulletin = Bulletin(
         id=uuid4(), title="Tin", class_=BulletinClass.NORMAL, area_code=PROVINCE,
-        created_by="x", created_at=NOW,
+        created_by=LAN, created_at=NOW,
     )  # fmt: skip
     session.add(bulletin)
     await session.flush()
@@ -455,14 +456,14 @@ async def scheduled(session: AsyncSession) -> Schedule:
         Revision(
             bulletin_id=bulletin.id, number=1, state=RevisionState.APPROVED,
             source_kind=SourceKind.UPLOAD, text=None, seconds=240.0, loudness_lufs=-16.0,
-            true_peak_dbtp=-2.0, facts={}, created_by="x", created_at=NOW,
+            true_peak_dbtp=-2.0, facts={}, created_by=LAN, created_at=NOW,
         )
     )  # fmt: skip
     await session.flush()
     schedule = Schedule(
         id=uuid4(), bulletin_id=bulletin.id, bulletin_revision=1, starts_at=NOW, rrule=None,
         targets=[], targets_on=BEGIN, priority=1, late_limit_seconds=60,
-        on_preempt=OnPreempt.DROP, volume=None, state=ScheduleState.ACTIVE, created_by="x",
+        on_preempt=OnPreempt.DROP, volume=None, state=ScheduleState.ACTIVE, created_by=LAN,
         created_at=NOW, changed_at=NOW,
     )  # fmt: skip
     session.add(schedule)

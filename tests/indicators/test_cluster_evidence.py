@@ -29,6 +29,7 @@ from broadcast.stations.model import (
 )
 from broadcast.telemetry.model import Fault, OnlineMinutes
 from broadcast.telemetry.online_minutes import mask, to_bits
+from tests.callers import LAN
 from tests.indicators.invented import occurrence, scheduled
 
 LONG_AGO, FIRST, DAY = date(2020, 2, 1), date(2025, 10, 30), date(2025, 11, 1)
@@ -170,7 +171,7 @@ async def test_minutes_that_a_declared_outage_touches_are_neither_expected_nor_h
     await install(session, number, EARLY, None)
     session.add(
         Outage(
-            kind=OutageKind.POWER_CUT, starts_at=begins, ends_at=ends, declared_by="x",
+            kind=OutageKind.POWER_CUT, starts_at=begins, ends_at=ends, declared_by=LAN,
             cluster_id=number if place == "C" else None, area_code=None if place == "C" else place,
         )
     )  # fmt: skip
@@ -185,7 +186,7 @@ async def test_two_outages_of_one_minute_excuse_it_once(session: AsyncSession) -
     for place in ("v1", "51"):
         session.add(
             Outage(
-                kind=OutageKind.MAINTENANCE, cluster_id=None, area_code=place, declared_by="x",
+                kind=OutageKind.MAINTENANCE, cluster_id=None, area_code=place, declared_by=LAN,
                 starts_at=local(31, 5, 10), ends_at=local(31, 5, 20),
             )
         )  # fmt: skip
@@ -241,7 +242,7 @@ async def test_days_with_broadcasts_count_after_the_newest_completed_play(
         await db.ensure_partition(session, "plays", day)
     session.add(
         Outage(
-            kind=OutageKind.POWER_CUT, cluster_id=number, area_code=None, declared_by="x",
+            kind=OutageKind.POWER_CUT, cluster_id=number, area_code=None, declared_by=LAN,
             starts_at=local(31, 6), ends_at=local(31, 7),
         )
     )  # fmt: skip

@@ -195,7 +195,7 @@ async def test_a_village_without_homes_leaves_the_denominator_until_people_are_b
     body = {"village_code": "t2", "valid_from": "2025-11-01", "document": "CV 12/UBND"}
     made = await http.post("/village-exclusions", json=body, headers=admin)
     assert made.status_code == 201, made.text
-    assert made.json()["declared_by"] == "Lan"
+    assert made.json()["declared_by"]["name"] == "Lan"
 
     answer = (await http.get("/indicators/1.1/THON", params=ASKED)).json()
     assert answer["value"] == 1.0

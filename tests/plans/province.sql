@@ -22,7 +22,7 @@ INSERT INTO installations (device_id, installed_at, cluster_id)
 SELECT n, '2024-01-01', n FROM generate_series(1, 10000) AS n;
 INSERT INTO outages (kind, cluster_id, starts_at, ends_at, document, declared_by)
 SELECT 'power_cut', n, '2025-05-01'::timestamptz + n * interval '1 hour',
-       '2025-05-01'::timestamptz + (n + 2) * interval '1 hour', '', 'x'
+       '2025-05-01'::timestamptz + (n + 2) * interval '1 hour', '', 1000001
 FROM generate_series(1, 1000) AS n;
 
 INSERT INTO device_presence (device_id, presence, since, session, seq, gone, last_seen_at,
@@ -77,17 +77,18 @@ FROM generate_series('2025-06-20'::date, '2025-07-01'::date, '1 day') AS day,
      generate_series(1, 10000) AS device;
 
 INSERT INTO bulletins (id, title, class, language, area_code, created_by, created_at)
-SELECT md5('b' || n)::uuid, 'B', 'normal', 'vi', '51', 'x', '2025-01-01'
+SELECT md5('b' || n)::uuid, 'B', 'normal', 'vi', '51', 1000001, '2025-01-01'
 FROM generate_series(1, 10000) AS n;
 INSERT INTO bulletin_revisions (bulletin_id, number, state, source_kind, source_name, seconds,
                                 loudness_lufs, true_peak_dbtp, facts, created_by, created_at)
-SELECT md5('b' || n)::uuid, 1, 'approved', 'upload', '', 120, -16, -1.5, '{}', 'x', '2025-01-01'
+SELECT md5('b' || n)::uuid, 1, 'approved', 'upload', '', 120, -16, -1.5, '{}', 1000001,
+       '2025-01-01'
 FROM generate_series(1, 10000) AS n;
 INSERT INTO schedules (id, bulletin_id, bulletin_revision, title, starts_at, targets, targets_on,
                        priority, late_limit_seconds, on_preempt, state, created_by, created_at,
                        changed_at)
 SELECT md5('s' || n)::uuid, md5('b' || n)::uuid, 1, 'B', '2025-01-01', '[]', '2025-01-01', 100, 60,
-       'resume', 'active', 'x', '2025-01-01', '2025-01-01'
+       'resume', 'active', 1000001, '2025-01-01', '2025-01-01'
 FROM generate_series(1, 10000) AS n;
 INSERT INTO occurrences (id, schedule_id, recurrence_at, starts_at, ends_by, bulletin_id,
                          bulletin_revision, class, priority, late_limit_seconds, on_preempt, title,

@@ -15,6 +15,7 @@ from broadcast.schedules.model import Occurrence
 from broadcast.stations.model import Outage, OutageKind
 from broadcast.telemetry.model import Boot, Fault, Refusal
 from broadcast.telemetry.presence import Presence
+from tests.callers import LAN
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, PROVINCE, WAIT, World
 
@@ -99,7 +100,7 @@ def declared(kind: OutageKind, **place: object) -> Known:
         if "cluster" in place:
             place["cluster_id"] = world.clusters[str(place.pop("cluster"))].id
         world.session.add(
-            Outage(kind=kind, starts_at=EIGHT - MINUTE, ends_at=EIGHT + MINUTE, declared_by="x",
+            Outage(kind=kind, starts_at=EIGHT - MINUTE, ends_at=EIGHT + MINUTE, declared_by=LAN,
                    **place)
         )  # fmt: skip
 

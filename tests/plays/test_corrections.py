@@ -17,6 +17,7 @@ from broadcast.plays.closer import close_due
 from broadcast.plays.model import Correction, JournalRecord
 from broadcast.stations.model import Cluster, ClusterVillage, Grade, Outage, OutageKind
 from broadcast.telemetry.presence import Presence
+from tests.callers import LAN
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, started
 
@@ -156,7 +157,7 @@ async def silent(world: World) -> Any:
 def outage(**changes: Any) -> Outage:
     facts: dict[str, Any] = {
         "kind": OutageKind.POWER_CUT, "cluster_id": None, "area_code": None, "document": "",
-        "starts_at": EIGHT - HOUR, "ends_at": EIGHT + HOUR, "declared_by": "Lan",
+        "starts_at": EIGHT - HOUR, "ends_at": EIGHT + HOUR, "declared_by": LAN,
     }  # fmt: skip
     return Outage(**facts | changes)
 
@@ -218,7 +219,7 @@ async def test_a_village_left_out_of_the_figures_changes_no_play(world: World) -
     occurrence = await silent(world)
     world.session.add(
         VillageExclusion(village_code="V-1", valid_from=date(2025, 1, 1), valid_to=None,
-                         document="CV 12/UBND", declared_by="Lan")
+                         document="CV 12/UBND", declared_by=LAN)
     )  # fmt: skip
     await settled(world)
     assert (await world.plays(occurrence))["C-1"] == ("missed", "offline")

@@ -36,6 +36,7 @@ from broadcast.telemetry.presence import Presence
 from broadcast.wire import events
 from broadcast.wire.fields import BulletinClass
 from tests import province
+from tests.callers import LAN
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 
 WAIT = timedelta(minutes=15)
@@ -204,7 +205,7 @@ async def make(session: AsyncSession) -> World:
     session.add(spare)
     bulletin = Bulletin(
         id=uuid4(), title="Bản tin sáng", class_=BulletinClass.NORMAL, language="vi",
-        area_code=COMMUNE, created_by="Lan", created_at=BEFORE,
+        area_code=COMMUNE, created_by=LAN, created_at=BEFORE,
     )  # fmt: skip
     session.add(bulletin)
     await session.flush()
@@ -212,7 +213,7 @@ async def make(session: AsyncSession) -> World:
         Revision(
             bulletin_id=bulletin.id, number=1, state=RevisionState.APPROVED,
             source_kind=SourceKind.UPLOAD, seconds=SECONDS, loudness_lufs=-16, true_peak_dbtp=-1.5,
-            facts={}, created_by="Lan", created_at=BEFORE,
+            facts={}, created_by=LAN, created_at=BEFORE,
         )
     )  # fmt: skip
     await session.flush()

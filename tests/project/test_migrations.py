@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from datetime import date
 
 import pytest
@@ -115,6 +116,55 @@ def test_tokens_of_names_become_tokens_of_accounts(postgres: EmbeddedPostgres) -
     lan = ("Nguyễn Thị Lan", ["province_approver", "province_editor"])
     assert found == [("0", *lan), ("1", *lan), ("2", "Hùng", [None]), ("3", "Tèo", ["technician"])]
     postgres.drop_database("named")
+
+
+def test_names_become_accounts_however_they_were_typed(postgres: EmbeddedPostgres) -> None:
+    dsn = postgres.create_database("signed")
+    configured = db.alembic_config(dsn)
+    before = ScriptDirectory.from_config(configured).get_revision("0015").down_revision
+    assert isinstance(before, str)
+    command.upgrade(configured, before)
+    entry = "INSERT INTO lexicon_entries VALUES ('51', '{}', 'x', '{}', now())"
+    key = "INSERT INTO idempotency_keys VALUES ('{}', '{}', 'x', 201, '', '', {})"
+    asyncio.run(
+        _run(
+            dsn,
+            "INSERT INTO accounts (name, kind, state, created_at)"
+            " VALUES ('Nguyễn Thị Lan', 'person', 'active', now()),"
+            " ('Nguyễn Thị Lan', 'person', 'active', now())",
+            "INSERT INTO api_tokens (token_sha256, account_id, label, created_at)"
+            " VALUES ('1', 1, '', now()), ('2', 1, '', now()), ('3', 2, '', now())",
+            entry.format("a", "Nguyễn Thị Lan"),
+            entry.format("b", unicodedata.normalize("NFD", "nguyễn thị  LAN")),
+            entry.format("c", "Tèo"),
+            entry.format("d", "TÈO"),
+            "INSERT INTO village_exclusions VALUES ('V', '2025-01-01', NULL, 'CV', 'Tèo')",
+            "DELETE FROM evidence_marks",
+            key.format("k", "token/1", "'2025-01-01'"),
+            key.format("k", "token/2", "'2025-01-02'"),
+            key.format("k", "token/3", "'2025-01-01'"),
+            key.format("k", "token/99", "'2025-01-01'"),
+        )
+    )
+    command.upgrade(configured, "0015")
+    found = asyncio.run(
+        _run(
+            dsn,
+            "SELECT written, a.id, a.name, a.state FROM lexicon_entries"
+            " JOIN accounts a ON a.id = changed_by ORDER BY written",
+        )
+    )
+    lan, teo = (1, "Nguyễn Thị Lan", "active"), (3, "TÈO", "disabled")
+    assert found == [("a", *lan), ("b", *lan), ("c", *teo), ("d", *teo)]
+    assert asyncio.run(_run(dsn, "SELECT declared_by FROM village_exclusions")) == [(3,)]
+    # No row was updated: that would be a change of the register.
+    assert asyncio.run(_run(dsn, "SELECT DISTINCT cause FROM evidence_marks")) == []
+    kept = "SELECT account_id, created_at::date::text FROM idempotency_keys ORDER BY account_id"
+    assert asyncio.run(_run(dsn, kept)) == [(1, "2025-01-02"), (2, "2025-01-01")]
+    command.downgrade(configured, before)
+    names = asyncio.run(_run(dsn, "SELECT changed_by FROM lexicon_entries ORDER BY written"))
+    assert names == [("Nguyễn Thị Lan",), ("Nguyễn Thị Lan",), ("TÈO",), ("TÈO",)]
+    postgres.drop_database("signed")
 
 
 async def _run(dsn: str, *statements: str) -> list[tuple[object, ...]]:

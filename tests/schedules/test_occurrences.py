@@ -27,6 +27,7 @@ from broadcast.schedules.model import (
 )
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.starts import occurrence_id
+from tests.callers import LAN
 from tests.schedules import province
 from tests.schedules.province import NOW, local
 
@@ -70,7 +71,7 @@ async def move(
     session: AsyncSession, schedule: Schedule, at: datetime, to: datetime | None
 ) -> None:
     exception = ScheduleException(
-        schedule_id=schedule.id, recurrence_at=at, moved_to=to, changed_by="Lan", changed_at=NOW
+        schedule_id=schedule.id, recurrence_at=at, moved_to=to, changed_by=LAN, changed_at=NOW
     )
     await session.merge(exception)
     await session.flush()

@@ -752,7 +752,7 @@ async def test_a_neighbour_that_cannot_be_read_keeps_nobody_from_saving(
     )
     statement = f"UPDATE schedules SET {(SPOILT | UNKNOWN).get(row)} WHERE id = :id"
     if row == "exception":
-        statement = ("INSERT INTO schedule_exceptions SELECT id, starts_at, 'infinity', 'Lan',"
+        statement = ("INSERT INTO schedule_exceptions SELECT id, starts_at, 'infinity', 1000001,"
                      " now() FROM schedules WHERE id = :id")  # fmt: skip
     elif row == "sound":
         statement = ("UPDATE bulletin_revisions SET seconds = 'NaN' WHERE bulletin_id ="

@@ -241,7 +241,7 @@ async def test_outages_are_declared_corrected_and_withdrawn(client: httpx.AsyncC
     }  # fmt: skip
     created = await client.post("/outages", json=body)
     assert created.status_code == 201, created.text
-    assert created.json()["declared_by"] == "Người thử"
+    assert created.json()["declared_by"]["name"] == "Người thử"
     path = f"/outages/{created.json()['id']}"
     shown = await client.get(path)
     longer = body | {"ends_at": "2025-08-01T12:00:00+07:00"}

@@ -22,6 +22,7 @@ from broadcast.telemetry.model import (
 )
 from broadcast.upkeep import retention
 from broadcast.upkeep.retention import delete_old
+from tests.callers import LAN
 from tests.devices.fleet import EIGHT, enrol
 
 SETTINGS = config.Upkeep()
@@ -73,7 +74,7 @@ async def test_each_table_loses_what_is_older_than_its_setting(engine: AsyncEngi
                     session.add(
                         Command(
                             command_id=f"c{number}", device_id=device.id,
-                            kind=CommandKind.SELF_TEST, ordered_by="Hà", ordered_at=at,
+                            kind=CommandKind.SELF_TEST, ordered_by=LAN, ordered_at=at,
                             not_after=at,
                         )
                     )  # fmt: skip

@@ -212,7 +212,7 @@ class BulletinThing:
 
     def told(self, path: str, edits: list[Edit], logged: list[Any], shown: Any) -> None:
         """The steps of the approval are who did what, in order."""
-        steps = [(each["state"], each["actor"], each["note"]) for each in shown["steps"]]
+        steps = [(each["state"], each["actor"]["name"], each["note"]) for each in shown["steps"]]
         assert steps[1:] == [
             (self.after({}, edit)["state"], edit.who, edit.body["note"]) for edit in edits
         ]

@@ -24,6 +24,7 @@ from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.web import rest
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
+from tests.callers import TESTER
 
 
 class Thing(BaseModel):
@@ -69,7 +70,7 @@ def application(engine: AsyncEngine) -> FastAPI:
                 raise Conflict("Mười ba thì không được.")
             return Created(f"/things/{body.name}", body)
 
-        return await Once(request).run(session, "tester", make)
+        return await Once(request).run(session, TESTER, make)
 
     @app.get("/broken")
     async def broken() -> Thing:

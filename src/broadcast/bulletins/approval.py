@@ -6,14 +6,12 @@ sent in again. Nothing leaves `withdrawn`.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
 
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
-from broadcast.kit.text import visible
 from broadcast.wire.fields import BulletinClass
 
 
@@ -73,8 +71,8 @@ def decide(
     action: Action,
     *,
     class_: BulletinClass,
-    author: str,
-    actor: str,
+    author: int,
+    actor: int,
     may: Collection[Permission],
     note: str = "",
     is_prepared: bool = True,
@@ -85,18 +83,18 @@ def decide(
         state: Present state of the revision.
         action: The step.
         class_: Class of the bulletin.
-        author: The person who created the revision.
-        actor: The person who takes the step.
+        author: Account that created the revision.
+        actor: Account that takes the step.
         may: What `actor` may do.
         note: Reason, which a return must give.
         is_prepared: Whether its sound is ready; what nobody can hear is not decided on.
 
     Raises:
-        Forbidden: This person may not do this, in any state.
+        Forbidden: This account may not do this, in any state.
         Conflict: The state does not permit it; `allowed` names what it permits.
         InvalidInput: A return without a reason.
     """
-    _admit(action, class_=class_, own=same_person(author, actor), may=may)
+    _admit(action, class_=class_, own=author == actor, may=may)
     following = TRANSITIONS.get((state, action))
     if following is None:
         possible = allowed(state)
@@ -116,19 +114,6 @@ def decide(
     if action is Action.RETURN and not note.strip():
         raise InvalidInput("note", "trả lại phải nêu lý do để người soạn biết cần sửa gì")
     return following
-
-
-def same_person(one: str, other: str) -> bool:
-    """Tell whether two signatures name one person, however they were typed.
-
-    >>> same_person("Nguyễn Thị Lan", "Nguyễn Thị LAN ")
-    True
-    """
-    return _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", visible(name)).casefold().split())
 
 
 def _admit(

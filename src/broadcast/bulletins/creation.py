@@ -43,7 +43,7 @@ async def create_bulletin(
         class_=body.class_,
         language=body.language,
         area_code=body.area_code,
-        created_by=caller.name,
+        created_by=caller.account_id,
         created_at=now,
     )
     session.add(bulletin)
@@ -124,6 +124,6 @@ async def add_revision(
         text=sound if isinstance(sound, str) else None,
         spoken=source.text,
         preparation_id=preparation.id,
-        by=caller.name,
+        by=caller.account_id,
         now=now,
     )

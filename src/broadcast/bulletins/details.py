@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.auth.people import People, people
 from broadcast.bulletins import revisions
 from broadcast.bulletins.model import (
     ApprovalStep,
@@ -28,18 +29,21 @@ class RevisionDetails(NamedTuple):
         preparation: None where it was prepared before there was a queue.
         renditions: Opus before MP3; none until it is prepared.
         steps: Oldest first.
+        people: Who made the revision and took the steps.
     """
 
     revision: Revision
     preparation: Preparation | None
     renditions: list[Rendition]
     steps: list[ApprovalStep]
+    people: People
 
 
 class BulletinDetails(NamedTuple):
-    """A bulletin and its revisions, newest first."""
+    """A bulletin, who made it, and its revisions, newest first."""
 
     bulletin: Bulletin
+    people: People
     revisions: list[RevisionDetails]
 
 
@@ -52,7 +56,8 @@ async def of_revision(session: AsyncSession, revision: Revision) -> RevisionDeta
 async def of_bulletin(session: AsyncSession, bulletin: Bulletin) -> BulletinDetails:
     """Return a bulletin with all its revisions and their rows."""
     found = await revisions.of_bulletin(session, bulletin.id)
-    return BulletinDetails(bulletin, await _of_revisions(session, bulletin.id, found))
+    maker = await people(session, [bulletin.created_by])
+    return BulletinDetails(bulletin, maker, await _of_revisions(session, bulletin.id, found))
 
 
 async def _of_revisions(
@@ -67,12 +72,15 @@ async def _of_revisions(
             await session.refresh(each)  # the preparation ended between the two statements
     renditions = await revisions.renditions(session, [(bulletin_id, r.number) for r in found])
     steps = await revisions.steps(session, bulletin_id)
+    actors = (step.actor for each in found for step in steps.get(each.number, []))
+    known = await people(session, [*actors, *(each.created_by for each in found)])
     return [
         RevisionDetails(
             each,
             preparations.get(each.preparation_id or 0),
             renditions.get((bulletin_id, each.number), []),
             steps.get(each.number, []),
+            known,
         )
         for each in found
     ]

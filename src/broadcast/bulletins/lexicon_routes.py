@@ -10,6 +10,7 @@ from fastapi import Query
 
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Author, ContentReader
+from broadcast.auth.people import people
 from broadcast.auth.routing import Router, changes_nothing
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.schemas import (
@@ -37,7 +38,8 @@ async def show_lexicon(
     """Entries that hold for a province or commune today."""
     await require_known(session, "area", Area.code, area)
     rows = await station_lexicon.entries(session, area, clock.today())
-    return LexiconOut(items=[EntryOut.model_validate(row) for row in rows])
+    known = await people(session, (row.changed_by for row in rows))
+    return LexiconOut(items=[EntryOut.of(row, known) for row in rows])
 
 
 @api.get("/lexicon/{area}/{written:path}", summary="Một mục của từ điển đọc")
@@ -45,7 +47,8 @@ async def get_entry(
     session: Session, _: ContentReader, area: Code, written: WrittenPath
 ) -> EntryOut:
     """An entry of this unit's own."""
-    return EntryOut.model_validate(await station_lexicon.get(session, area, written))
+    row = await station_lexicon.get(session, area, written)
+    return EntryOut.of(row, await people(session, [row.changed_by]))
 
 
 @api.put("/lexicon/{area}/{written:path}", summary="Thêm hoặc sửa một mục của từ điển đọc")
@@ -54,9 +57,11 @@ async def put_entry(
 ) -> EntryOut:
     """An entry; written in small letters it holds for capitals too. Sound that exists stays."""
     await station_lexicon.require_station(session, area, clock.today())
-    row = await station_lexicon.put(session, area, written, entry.spoken, caller.name, clock.now())
-    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.name)
-    return EntryOut.model_validate(row)
+    row = await station_lexicon.put(
+        session, area, written, entry.spoken, caller.account_id, clock.now()
+    )
+    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.account_id)
+    return EntryOut.of(row, await people(session, [row.changed_by]))
 
 
 @api.delete(
@@ -65,7 +70,7 @@ async def put_entry(
 async def remove_entry(session: Session, caller: Author, area: Code, written: WrittenPath) -> None:
     """No such entry any more; sound that exists is not changed by it."""
     await station_lexicon.remove(session, area, written)
-    log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.name)
+    log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.account_id)
 
 
 @api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 from broadcast.wire.fields import BulletinClass, Codec
 
@@ -54,7 +55,7 @@ class Bulletin(Base):
     """BCP 47."""
     area_code: Mapped[str]
     """Area whose station speaks: the province or a commune."""
-    created_by: Mapped[str]
+    created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -129,7 +130,7 @@ class Revision(Base):
     true_peak_dbtp: Mapped[float] = mapped_column(nullable=True)
     facts: Mapped[dict[str, Any]]
     """Measurements and corrections of the preparation."""
-    created_by: Mapped[str]
+    created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime]
 
 
@@ -141,7 +142,7 @@ class LexiconEntry(Base):
     area_code: Mapped[str] = mapped_column(primary_key=True)
     written: Mapped[str] = mapped_column(primary_key=True)
     spoken: Mapped[str]
-    changed_by: Mapped[str]
+    changed_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     changed_at: Mapped[datetime]
 
 
@@ -167,7 +168,7 @@ class Rendition(Base):
 
 
 class ApprovalStep(Base):
-    """A step of the approval: person, state, time and reason."""
+    """A step of the approval: account, state, time and reason."""
 
     __tablename__ = "approval_steps"
     __table_args__ = (
@@ -183,6 +184,6 @@ class ApprovalStep(Base):
     bulletin_id: Mapped[UUID]
     revision: Mapped[int]
     state: Mapped[RevisionState] = mapped_column(enum_type(RevisionState))
-    actor: Mapped[str]
+    actor: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     at: Mapped[datetime]
     note: Mapped[str] = mapped_column(default="")

@@ -143,7 +143,7 @@ async def add(
     text: str | None = None,
     spoken: str | None = None,
     preparation_id: int | None = None,
-    by: str,
+    by: int,
     now: datetime,
 ) -> Revision:
     """The bulletin's next revision, a draft.
@@ -157,7 +157,7 @@ async def add(
         text: What was read aloud, as it was typed.
         spoken: The script of it.
         preparation_id: The preparation that its sound comes from.
-        by: Who made it.
+        by: Account that made it.
         now: When.
     """
     await session.execute(
@@ -210,12 +210,12 @@ async def move(
         action,
         class_=bulletin.class_,
         author=revision.created_by,
-        actor=caller.name,
+        actor=caller.account_id,
         may=caller.permissions,
         note=note,
         is_prepared=revision.seconds is not None,
     )
-    session.add(_step(revision, caller.name, now, note.strip()))
+    session.add(_step(revision, caller.account_id, now, note.strip()))
     recording.concern(session, bulletin.area_code)
     if action is Action.APPROVE:
         await _record_seen(session, bulletin, revision)
@@ -225,7 +225,7 @@ async def move(
     await session.flush()
     log.info(
         "bulletins.revision.moved",
-        bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.name,
+        bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.account_id,
     )  # fmt: skip
     return revision
 
@@ -280,7 +280,7 @@ async def steps(session: AsyncSession, bulletin_id: UUID) -> dict[int, list[Appr
     return found
 
 
-def _step(revision: Revision, actor: str, now: datetime, note: str) -> ApprovalStep:
+def _step(revision: Revision, actor: int, now: datetime, note: str) -> ApprovalStep:
     return ApprovalStep(
         bulletin_id=revision.bulletin_id,
         revision=revision.number,

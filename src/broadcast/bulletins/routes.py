@@ -6,12 +6,14 @@ Creating answers 202 while the sound is being prepared; the revision says how fa
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from broadcast.auth.caller import Author, ContentReader
+from broadcast.auth.people import people
 from broadcast.auth.routing import Router, reads_its_body
 from broadcast.bulletins import content, creation, details, lexicon_routes, queries, revisions
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
@@ -50,7 +52,8 @@ async def list_bulletins(
     """Bulletins in the order in which they were made."""
     statement = await queries.select_bulletins(session, state, area, class_)
     found = await paged(session, statement, (Bulletin.created_at, Bulletin.id), paging)
-    return found.page(BulletinSummaryOut.of)
+    known = await people(session, (row[0].created_by for row in found.rows))
+    return found.page(partial(BulletinSummaryOut.of, people=known))
 
 
 @api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
@@ -109,7 +112,7 @@ async def create_bulletin(
     async with received_source(request, settings, BulletinIn) as (body, sound):
         whole = fingerprint(body, sound)
         async with db.transaction(engine(request)) as reading:
-            earlier = await once.earlier(reading, caller.credential, whole)
+            earlier = await once.earlier(reading, caller.account_id, whole)
             if earlier is not None:
                 return earlier
             creation.require_readable(body.language, sound)
@@ -126,7 +129,7 @@ async def create_bulletin(
             shown = BulletinOut.of(await details.of_bulletin(writing, bulletin))
             return Created(f"/api/v1/bulletins/{bulletin.id}", shown, _status(revision))
 
-        return await once.run(writing, caller.credential, make, content=whole)
+        return await once.run(writing, caller.account_id, make, content=whole)
 
 
 @api.post(
@@ -151,7 +154,7 @@ async def create_revision(
     async with received_source(request, settings, RevisionIn) as (body, sound):
         whole = fingerprint(body, sound)
         async with db.transaction(engine(request)) as reading:
-            earlier = await once.earlier(reading, caller.credential, whole)
+            earlier = await once.earlier(reading, caller.account_id, whole)
             if earlier is not None:
                 return earlier
             bulletin = await revisions.get_bulletin(reading, bulletin_id)
@@ -172,7 +175,7 @@ async def create_revision(
                 _status(revision),
             )
 
-        return await once.run(writing, caller.credential, make, content=whole)
+        return await once.run(writing, caller.account_id, make, content=whole)
 
 
 def _status(revision: Revision) -> int:

@@ -9,11 +9,14 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.details import BulletinDetails, RevisionDetails
 from broadcast.bulletins.model import (
+    ApprovalStep,
     Bulletin,
+    LexiconEntry,
     Preparation,
     PreparationState,
     Revision,
@@ -98,13 +101,18 @@ class RenditionOut(RowOut):
     seconds: float
 
 
-class StepOut(RowOut):
+class StepOut(BaseModel):
     """One step of the approval."""
 
     state: RevisionState
-    actor: str
+    actor: PersonOut
     at: Moment
     note: str
+
+    @classmethod
+    def of(cls, step: ApprovalStep, people: People) -> Self:
+        """Translate a row."""
+        return cls(state=step.state, actor=people[step.actor], at=step.at, note=step.note)
 
 
 class PreparationOut(BaseModel):
@@ -188,7 +196,7 @@ class RevisionOut(BaseModel):
     true_peak_dbtp: float | None
     facts: dict[str, Any]
     warnings: list[WarningOut] = Field(description="Điều cần nghe lại trước khi gửi duyệt")
-    created_by: str
+    created_by: PersonOut
     created_at: Moment
     renditions: list[RenditionOut]
     steps: list[StepOut]
@@ -199,6 +207,7 @@ class RevisionOut(BaseModel):
         revision = details.revision
         columns = cls.model_fields.keys() - {
             "allowed",
+            "created_by",
             "preparation",
             "renditions",
             "steps",
@@ -210,11 +219,12 @@ class RevisionOut(BaseModel):
             preparation=PreparationOut.of(revision, details.preparation),
             warnings=revision.facts.get("warnings", []),
             renditions=[RenditionOut.model_validate(row) for row in details.renditions],
-            steps=[StepOut.model_validate(row) for row in details.steps],
+            created_by=details.people[revision.created_by],
+            steps=[StepOut.of(row, details.people) for row in details.steps],
         )
 
 
-class BulletinFieldsOut(RowOut):
+class BulletinFieldsOut(BaseModel):
     """Fields of a bulletin."""
 
     id: UUID
@@ -222,7 +232,7 @@ class BulletinFieldsOut(RowOut):
     class_: BulletinClass = Field(alias="class", validation_alias="class_")
     language: str
     area_code: str
-    created_by: str
+    created_by: PersonOut
     created_at: Moment
 
 
@@ -235,11 +245,19 @@ class BulletinSummaryOut(BulletinFieldsOut):
 
     @classmethod
     def of(
-        cls, bulletin: Bulletin, revision: int, state: RevisionState, approved: int | None
+        cls,
+        bulletin: Bulletin,
+        revision: int,
+        state: RevisionState,
+        approved: int | None,
+        people: People,
     ) -> Self:
         """Translate a row of `queries.select_bulletins`."""
         return cls(
-            **_fields_of(bulletin), revision=revision, state=state, approved_revision=approved
+            **_fields_of(bulletin, people),
+            revision=revision,
+            state=state,
+            approved_revision=approved,
         )
 
 
@@ -252,14 +270,15 @@ class BulletinOut(BulletinFieldsOut):
     def of(cls, details: BulletinDetails) -> Self:
         """Translate a bulletin with its revisions."""
         return cls(
-            **_fields_of(details.bulletin),
+            **_fields_of(details.bulletin, details.people),
             revisions=[RevisionOut.of(each) for each in details.revisions],
         )
 
 
-def _fields_of(bulletin: Bulletin) -> dict[str, Any]:
+def _fields_of(bulletin: Bulletin, people: People) -> dict[str, Any]:
     """Return the fields of `BulletinFieldsOut`, to make a fuller answer with."""
-    return {name: getattr(bulletin, name) for name in BulletinFieldsOut.model_fields}
+    columns = {name: getattr(bulletin, name) for name in BulletinFieldsOut.model_fields}
+    return columns | {"created_by": people[bulletin.created_by]}
 
 
 # --- lexicons ----------------------------------------------------------------------------------
@@ -294,14 +313,25 @@ class EntryIn(Body):
     spoken: Spoken = Field(description="Như đọc lên, bằng chữ", examples=["đắc rơ ve"])
 
 
-class EntryOut(RowOut):
+class EntryOut(BaseModel):
     """An entry, with the station that it is of."""
 
     area_code: str
     written: str
     spoken: str
-    changed_by: str
+    changed_by: PersonOut
     changed_at: Moment
+
+    @classmethod
+    def of(cls, entry: LexiconEntry, people: People) -> Self:
+        """Translate a row."""
+        return cls(
+            area_code=entry.area_code,
+            written=entry.written,
+            spoken=entry.spoken,
+            changed_by=people[entry.changed_by],
+            changed_at=entry.changed_at,
+        )
 
 
 class LexiconOut(BaseModel):

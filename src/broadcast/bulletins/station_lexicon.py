@@ -70,7 +70,7 @@ async def get(session: AsyncSession, area_code: str, written: str) -> LexiconEnt
 
 
 async def put(
-    session: AsyncSession, area_code: str, written: str, spoken: str, by: str, now: datetime
+    session: AsyncSession, area_code: str, written: str, spoken: str, by: int, now: datetime
 ) -> LexiconEntry:
     """Add or change an entry.
 

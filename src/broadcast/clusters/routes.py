@@ -74,7 +74,7 @@ async def create_cluster(
         cluster = await register.create_cluster(session, body, clock.today())
         return Created(f"/api/v1/clusters/{body.code}", cluster)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.put("/clusters/{code}", summary="Sửa hoặc gỡ cụm loa")

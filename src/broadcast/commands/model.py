@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.commands.state import CommandKind
 from broadcast.kit.db import Base, enum_type
 
@@ -32,7 +33,7 @@ class Command(Base):
     kind: Mapped[CommandKind] = mapped_column(enum_type(CommandKind, "kind"))
     volume: Mapped[int | None] = mapped_column(sa.SmallInteger)
     """Percent, of `volume` only."""
-    ordered_by: Mapped[str]
+    ordered_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     ordered_at: Mapped[datetime]
     not_after: Mapped[datetime]
     """Until when the device may obey; it is not published later either."""

@@ -27,7 +27,7 @@ async def order(
     device_code: str,
     kind: CommandKind,
     volume: int | None,
-    person: str,
+    account_id: int,
     quiet_hours: QuietHours,
     now: datetime,
 ) -> Command:
@@ -38,7 +38,7 @@ async def order(
         device_code: The device that is to obey.
         kind: What it is to do.
         volume: Percent; for `volume` only.
-        person: Who orders it.
+        account_id: Who orders it.
         quiet_hours: Local windows in which no device is made to sound.
         now: The present.
 
@@ -65,7 +65,7 @@ async def order(
         device_id=device.id,
         kind=kind,
         volume=volume,
-        ordered_by=person,
+        ordered_by=account_id,
         ordered_at=now,
         not_after=not_after,
         published_at=None,

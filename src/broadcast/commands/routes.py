@@ -48,12 +48,12 @@ async def order_command(
         now = clock.now()
         quiet_hours = settings.rules.quiet_hours
         command = await order.order(
-            session, code, body.kind, body.volume, caller.name, quiet_hours, now
+            session, code, body.kind, body.volume, caller.account_id, quiet_hours, now
         )
-        answer = CommandStatus(command, code, result=None, refusal=None).out(now)
+        answer = CommandStatus(command, code, caller.name, result=None, refusal=None).out(now)
         return Created(f"/api/v1/commands/{command.command_id}", answer)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.get("/commands", summary="Lệnh đã ra cho thiết bị, và kết quả")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from broadcast.auth.people import PersonOut
 from broadcast.commands.state import CommandKind, CommandState
 from broadcast.kit.times import Moment
 from broadcast.web.fields import example
@@ -44,7 +45,8 @@ class CommandOut(BaseModel):
 
     model_config = example(
         command_id="0c9e7d3a-5c2f-4b52-9a3b-2f7f0f6f1c11", device="QN-000417", kind="self_test",
-        volume=None, ordered_by="Nguyễn Văn A", ordered_at="2025-07-01T08:00:00+07:00",
+        volume=None, ordered_by={"id": 7, "name": "Nguyễn Văn A"},
+        ordered_at="2025-07-01T08:00:00+07:00",
         not_after="2025-07-01T08:05:00+07:00", published_at="2025-07-01T08:00:00.200000+07:00",
         state="done",
         state_text="Tăng âm có dòng tải khi phát tiếng thử.",
@@ -55,7 +57,7 @@ class CommandOut(BaseModel):
     device: str
     kind: CommandKind
     volume: int | None
-    ordered_by: str
+    ordered_by: PersonOut
     ordered_at: Moment
     not_after: Moment
     """The device refuses it later."""

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from broadcast.auth.model import Account
+from broadcast.auth.people import PersonOut
 from broadcast.commands.model import Command, CommandResult
 from broadcast.commands.schemas import CommandOut
 from broadcast.commands.state import REPLAYED, CommandKind, CommandState, state_of
@@ -24,6 +26,8 @@ class CommandStatus(NamedTuple):
 
     command: Command
     device_code: str
+    orderer: str
+    """Name of the account that ordered it."""
     result: CommandResult | None
     refusal: Refusal | None
 
@@ -46,7 +50,7 @@ class CommandStatus(NamedTuple):
             device=self.device_code,
             kind=command.kind,
             volume=command.volume,
-            ordered_by=command.ordered_by,
+            ordered_by=PersonOut(id=command.ordered_by, name=self.orderer),
             ordered_at=command.ordered_at,
             not_after=command.not_after,
             published_at=command.published_at,
@@ -61,7 +65,7 @@ class CommandStatus(NamedTuple):
         )  # fmt: skip
 
 
-def statuses() -> sa.Select[Command, str, CommandResult | None, Refusal | None]:
+def statuses() -> sa.Select[Command, str, str, CommandResult | None, Refusal | None]:
     """Rows of `CommandStatus`: commands with their devices and answers."""
     other = aliased(Refusal)
     first = (
@@ -75,8 +79,9 @@ def statuses() -> sa.Select[Command, str, CommandResult | None, Refusal | None]:
         .scalar_subquery()
     )
     return (
-        sa.select(Command, Device.code, CommandResult, Refusal)
+        sa.select(Command, Device.code, Account.name, CommandResult, Refusal)
         .join(Device, Device.id == Command.device_id)
+        .join(Account, Account.id == Command.ordered_by)
         .outerjoin(
             CommandResult,
             sa.and_(

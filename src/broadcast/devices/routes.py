@@ -51,7 +51,7 @@ async def enrol_device(
         device = await enrolment.create_device(session, body, clock.now())
         return Created(f"/api/v1/devices/{body.code}", device)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.put("/devices/{code}", summary="Sửa thiết bị")

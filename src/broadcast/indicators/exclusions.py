@@ -37,7 +37,7 @@ async def exclude(
     valid_from: date,
     valid_to: date | None,
     document: str,
-    declared_by: str,
+    declared_by: int,
 ) -> VillageExclusion:
     """Leave a village out of the denominators of 1.1 for a span of days.
 

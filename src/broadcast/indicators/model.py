@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.kit.db import Base
 
 
@@ -25,7 +26,7 @@ class VillageExclusion(Base):
     valid_to: Mapped[date | None]
     """Last day, inclusive."""
     document: Mapped[str]
-    declared_by: Mapped[str]
+    declared_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
 
 
 class ClusterDay(Base):

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request, Response
 
 from broadcast.auth.caller import AreaEditor, Reader
+from broadcast.auth.people import people
 from broadcast.auth.routing import Router
 from broadcast.indicators import exclusions
 from broadcast.indicators.figures import Cache, compute, variant_of
@@ -101,7 +102,8 @@ async def list_exclusions(
 ) -> list[VillageExclusionOut]:
     """Villages without homes on a day, by code."""
     rows = await exclusions.exclusions_on(session, as_of or clock.today())
-    return [VillageExclusionOut.model_validate(row) for row in rows]
+    known = await people(session, (row.declared_by for row in rows))
+    return [VillageExclusionOut.of(row, known) for row in rows]
 
 
 @router.post(
@@ -125,12 +127,13 @@ async def add_exclusion(
             body.valid_from,
             body.valid_to,
             body.document,
-            caller.name,
+            caller.account_id,
         )
         location = f"/api/v1/village-exclusions/{row.village_code}/{row.valid_from}"
-        return Created(location, VillageExclusionOut.model_validate(row))
+        known = await people(session, [row.declared_by])
+        return Created(location, VillageExclusionOut.of(row, known))
 
-    return await once.run(session, caller.credential, make)
+    return await once.run(session, caller.account_id, make)
 
 
 @router.get("/village-exclusions/{village_code}/{valid_from}", summary="Một lần loại trừ một thôn")
@@ -138,9 +141,8 @@ async def show_exclusion(
     session: Session, caller: Reader, village_code: str, valid_from: Day
 ) -> VillageExclusionOut:
     """One exclusion."""
-    return VillageExclusionOut.model_validate(
-        await exclusions.get(session, village_code, valid_from)
-    )
+    row = await exclusions.get(session, village_code, valid_from)
+    return VillageExclusionOut.of(row, await people(session, [row.declared_by]))
 
 
 @router.patch(
@@ -156,4 +158,4 @@ async def end_exclusion(
     """Set the last day on which the village does not count; it counts again from the next."""
     row = await exclusions.get(session, village_code, valid_from)
     await exclusions.end(session, row, body.valid_to)
-    return VillageExclusionOut.model_validate(row)
+    return VillageExclusionOut.of(row, await people(session, [row.declared_by]))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from broadcast.auth.people import People, PersonOut
 from broadcast.indicators.definitions import operating_rule
-from broadcast.indicators.model import Restatement
+from broadcast.indicators.model import Restatement, VillageExclusion
 from broadcast.indicators.results import Exclusion, Member, Result, Results, ratio
 from broadcast.indicators.texts import REASONS, RESTATEMENT_CAUSES, sentence
 from broadcast.kit.text import Reference
@@ -228,7 +230,7 @@ class VillageExclusionOut(BaseModel):
                 "valid_from": "2025-09-01",
                 "valid_to": None,
                 "document": "Công văn 12/UBND ngày 28/8/2025",
-                "declared_by": "Nguyễn Thị Lan",
+                "declared_by": {"id": 7, "name": "Nguyễn Thị Lan"},
             }
         },
     )
@@ -238,7 +240,18 @@ class VillageExclusionOut(BaseModel):
     valid_to: Day | None
     """Last day, inclusive."""
     document: str
-    declared_by: str
+    declared_by: PersonOut
+
+    @classmethod
+    def of(cls, row: VillageExclusion, people: People) -> Self:
+        """Translate a row."""
+        return cls(
+            village_code=row.village_code,
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+            document=row.document,
+            declared_by=people[row.declared_by],
+        )
 
 
 class VillageExclusionIn(Body):

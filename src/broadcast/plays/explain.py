@@ -27,7 +27,8 @@ class _Play(NamedTuple):
     cluster: str
     title: str
     scheduled_at: datetime
-    scheduled_by: str
+    scheduled_by: int
+    scheduler: str
     starts_at: datetime
     ends_by: datetime
     latest_at: datetime
@@ -56,8 +57,8 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
         TimelineEntryOut(
             at=play.scheduled_at,
             kind="scheduled",
-            text=f"{play.scheduled_by} xếp lịch “{play.title}”",
-            data={"by": play.scheduled_by},
+            text=f"{play.scheduler} xếp lịch “{play.title}”",
+            data={"by": {"id": play.scheduled_by, "name": play.scheduler}},
         ),
         TimelineEntryOut(at=play.starts_at, kind="planned_start", text="Giờ phát theo lịch"),
         TimelineEntryOut(
@@ -116,12 +117,14 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
 
 _PLAY = sa.text("""
     SELECT p.occurrence_id, p.cluster_id, c.code AS cluster, o.title,
-           s.created_at AS scheduled_at, s.created_by AS scheduled_by, p.starts_at, p.ends_by,
+           s.created_at AS scheduled_at, s.created_by AS scheduled_by,
+           a.name AS scheduler, p.starts_at, p.ends_by,
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at, p.state,
            p.reason, p.device_id, p.started_at, p.ended_at, p.played_seconds, p.start_error_ms,
            p.fresh_starts, p.evidence, p.settled_at, NULLIF(r.seconds, 0) AS audio_seconds
     FROM occurrences AS o
     JOIN schedules AS s ON s.id = o.schedule_id
+    JOIN accounts AS a ON a.id = s.created_by
     JOIN clusters AS c ON c.code = :cluster
     JOIN plays AS p ON p.occurrence_id = o.id AND p.cluster_id = c.id
         AND p.month = date_trunc('month', o.recurrence_at AT TIME ZONE :zone)::date

@@ -76,7 +76,7 @@ async def draft(
         on_preempt=OnPreempt.RESUME,
         volume=None,
         state=ScheduleState.ACTIVE,
-        created_by=caller.name,
+        created_by=caller.account_id,
         created_at=now,
         changed_at=now,
     )
@@ -109,7 +109,7 @@ async def create(
     await session.flush()
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.name)
+    log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.account_id)
     return schedule, plan
 
 
@@ -149,7 +149,7 @@ async def change(
     planning.refuse_clashes(plan.overlaps)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.name)
+    log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.account_id)
     return plan._replace(warnings=[*plan.warnings, *warnings])
 
 
@@ -199,7 +199,7 @@ async def split(
     copied = sa.inspect(Schedule).columns
     following = Schedule(**{column.key: getattr(schedule, column.key) for column in copied})
     following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)
-    following.created_by, following.created_at = caller.name, now
+    following.created_by, following.created_at = caller.account_id, now
     session.add(following)
     await session.flush()
     excepted = (await exceptions_of(session, [schedule.id]))[schedule.id]
@@ -221,7 +221,7 @@ async def withdraw(
         return
     schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
     await cancel_coming(session, schedule, now, WITHDRAWN)
-    log.info("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by=caller.name)
+    log.info("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by=caller.account_id)
 
 
 def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:

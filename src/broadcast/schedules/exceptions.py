@@ -34,7 +34,7 @@ async def put(
     now: datetime,
 ) -> None:
     """Move a start, or (None) cancel it."""
-    values = {"moved_to": moved_to, "changed_by": caller.name, "changed_at": now}
+    values = {"moved_to": moved_to, "changed_by": caller.account_id, "changed_at": now}
     statement = insert(ScheduleException).values(
         schedule_id=schedule_id, recurrence_at=recurrence_at, **values
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 from broadcast.wire.fields import BulletinClass, OnPreempt
 
@@ -59,7 +60,7 @@ class Schedule(Base):
     on_preempt: Mapped[OnPreempt] = mapped_column(enum_type(OnPreempt))
     volume: Mapped[int | None]
     state: Mapped[ScheduleState] = mapped_column(enum_type(ScheduleState))
-    created_by: Mapped[str]
+    created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
     changed_at: Mapped[datetime]
 
@@ -73,7 +74,7 @@ class ScheduleException(Base):
     recurrence_at: Mapped[datetime] = mapped_column(primary_key=True)
     moved_to: Mapped[datetime | None]
     """New start; None leaves the occurrence out."""
-    changed_by: Mapped[str]
+    changed_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     changed_at: Mapped[datetime]
 
 

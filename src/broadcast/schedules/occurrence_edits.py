@@ -61,7 +61,9 @@ async def move(
     await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.name)
+    log.info(
+        "schedules.occurrence.moved", occurrence_id=str(row.id), to=str(to), by=caller.account_id
+    )
 
 
 async def cancel_occurrence(
@@ -76,7 +78,7 @@ async def cancel_occurrence(
     _record(session, row, schedule, {"state": row.state}, {"state": OccurrenceState.CANCELLED})
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     await cancel_one(session, row)
-    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.name)
+    log.info("schedules.occurrence.cancelled", occurrence_id=str(row.id), by=caller.account_id)
 
 
 def _record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from broadcast.auth.caller import Author, ContentReader, Scheduler
+from broadcast.auth.people import people
 from broadcast.auth.routing import Router
 from broadcast.bulletins import details
 from broadcast.bulletins.approval import Action
@@ -36,8 +37,9 @@ async def preview_withdrawal(
     """Changes nothing."""
     key = (bulletin_id, number)
     preview = await revision_steps.preview_withdrawal(session, key, clock.now())
+    known = await people(session, (use.schedule.created_by for use in preview.cancels))
     return WithdrawalOut(
-        cancels=[ScheduleUseOut.of(use) for use in preview.cancels],
+        cancels=[ScheduleUseOut.of(use, known) for use in preview.cancels],
         newer_approved=preview.newer_approved,
         summary=preview.summary,
     )
@@ -63,8 +65,9 @@ async def move_schedules(
     moved = await revision_use.move_here(
         session, (bulletin_id, number), earlier, caller, settings.rules, clock.now()
     )
+    known = await people(session, (schedule.created_by for schedule, _ in moved))
     return [
-        MovedScheduleOut(schedule=ScheduleOut.of(schedule), plan=plan and PlanOut.of(plan))
+        MovedScheduleOut(schedule=ScheduleOut.of(schedule, known), plan=plan and PlanOut.of(plan))
         for schedule, plan in moved
     ]
 
@@ -93,10 +96,12 @@ async def take_step(
         session, (bulletin_id, number), action, why.note, why.move_schedules_to,
         caller, settings.rules, clock.now(),
     )  # fmt: skip
+    schedules = [*step.moved, *(use.schedule for use in (*step.cancelled, *step.left_behind))]
+    known = await people(session, (schedule.created_by for schedule in schedules))
     return RevisionStepOut(
         **dict(RevisionOut.of(await details.of_revision(session, step.revision))),
-        cancelled=[ScheduleUseOut.of(use) for use in step.cancelled],
-        moved=[ScheduleOut.of(schedule) for schedule in step.moved],
-        left_behind=[ScheduleUseOut.of(use) for use in step.left_behind],
+        cancelled=[ScheduleUseOut.of(use, known) for use in step.cancelled],
+        moved=[ScheduleOut.of(schedule, known) for schedule in step.moved],
+        left_behind=[ScheduleUseOut.of(use, known) for use in step.left_behind],
         notes=step.notes,
     )

@@ -89,7 +89,7 @@ async def withdraw(
     await cancel_revision(session, key, now)
     log.info(
         "schedules.revision.withdrawn",
-        bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.name,
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(cancelled), by=caller.account_id,
     )  # fmt: skip
     return revision, cancelled
 
@@ -148,7 +148,7 @@ async def move_here(
     await materialise(session, now, rules.horizon, [schedule.id for schedule in schedules])
     log.info(
         "schedules.schedules.moved",
-        bulletin_id=str(key[0]), revision=key[1], schedules=len(schedules), by=caller.name,
+        bulletin_id=str(key[0]), revision=key[1], schedules=len(schedules), by=caller.account_id,
     )  # fmt: skip
     return moved
 

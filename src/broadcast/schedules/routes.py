@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from broadcast.auth.caller import ContentReader, Scheduler
+from broadcast.auth.people import people
 from broadcast.auth.routing import Router, changes_nothing
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
@@ -69,11 +71,13 @@ async def create(
         schedule, plan = await edits.create(
             session, body.bulletin_id, columns, caller, settings.rules, now
         )
+        known = await people(session, [schedule.created_by])
         return Created(
-            f"/api/v1/schedules/{schedule.id}", PlannedScheduleOut.with_plan(schedule, plan)
+            f"/api/v1/schedules/{schedule.id}",
+            PlannedScheduleOut.with_plan(schedule, plan, known),
         )
 
-    return await once.run(session, caller.credential, make, now=now)
+    return await once.run(session, caller.account_id, make, now=now)
 
 
 @router.post("/schedules/preview", summary="Xem trước: giờ phát, số cụm loa, trùng lịch")
@@ -101,13 +105,15 @@ async def list_schedules(
     statement = await queries.select_schedules(session, state, bulletin)
     key = [Schedule.created_at, Schedule.id]
     found = await rest.paged(session, statement, key, paging)
-    return found.page(ScheduleOut.of)
+    known = await people(session, (row[0].created_by for row in found.rows))
+    return found.page(partial(ScheduleOut.of, people=known))
 
 
 @router.get("/schedules/{schedule_id}", summary="Một lịch phát")
 async def get_schedule(session: Session, caller: ContentReader, schedule_id: UUID) -> ScheduleOut:
     """A schedule by id."""
-    return ScheduleOut.of(await queries.get_schedule(session, schedule_id))
+    schedule = await queries.get_schedule(session, schedule_id)
+    return ScheduleOut.of(schedule, await people(session, [schedule.created_by]))
 
 
 @router.patch("/schedules/{schedule_id}", summary="Đổi cả lịch phát")
@@ -121,9 +127,10 @@ async def change(
 ) -> PlannedScheduleOut:
     """Change what has not started yet; what was cancelled by itself stays so."""
     schedule = await queries.get_schedule(session, schedule_id, lock=True)
-    rest.if_match(request, ScheduleOut.of(schedule))
+    known = await people(session, [schedule.created_by])
+    rest.if_match(request, ScheduleOut.of(schedule, known))
     plan = await edits.change(session, schedule, _named(body), caller, settings.rules, clock.now())
-    return PlannedScheduleOut.with_plan(schedule, plan)
+    return PlannedScheduleOut.with_plan(schedule, plan, known)
 
 
 @router.post(
@@ -146,15 +153,18 @@ async def split(
 
     async def make() -> Created:
         schedule = await queries.get_schedule(session, schedule_id, lock=True)
-        rest.if_match(request, ScheduleOut.of(schedule))
+        known = await people(session, [schedule.created_by])
+        rest.if_match(request, ScheduleOut.of(schedule, known))
         following, plan = await edits.split(
             session, schedule, body.from_, _named(body), caller, settings.rules, now
         )
+        known = await people(session, [following.created_by])
         return Created(
-            f"/api/v1/schedules/{following.id}", PlannedScheduleOut.with_plan(following, plan)
+            f"/api/v1/schedules/{following.id}",
+            PlannedScheduleOut.with_plan(following, plan, known),
         )
 
-    return await once.run(session, caller.credential, make, now=now)
+    return await once.run(session, caller.account_id, make, now=now)
 
 
 @router.post("/schedules/{schedule_id}/withdraw", summary="Thu hồi lịch phát")
@@ -163,9 +173,10 @@ async def withdraw(
 ) -> ScheduleOut:
     """Cancel all that has not ended; devices that hold it drop it, and stop it if it sounds."""
     schedule = await queries.get_schedule(session, schedule_id, lock=True)
-    rest.if_match(request, ScheduleOut.of(schedule))
+    known = await people(session, [schedule.created_by])
+    rest.if_match(request, ScheduleOut.of(schedule, known))
     await edits.withdraw(session, schedule, caller, clock.now())
-    return ScheduleOut.of(schedule)
+    return ScheduleOut.of(schedule, known)
 
 
 # --- occurrences --------------------------------------------------------------------------------

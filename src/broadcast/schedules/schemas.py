@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
@@ -174,7 +175,7 @@ class RowOut(BaseModel):
 TargetOut = Annotated[dict[str, str], Field(examples=[{"area": "21262"}])]
 
 
-class ScheduleOut(RowOut):
+class ScheduleOut(BaseModel):
     """A schedule as stored."""
 
     id: UUID
@@ -189,14 +190,15 @@ class ScheduleOut(RowOut):
     on_preempt: OnPreempt
     volume: int | None
     state: ScheduleState
-    created_by: str
+    created_by: PersonOut
     created_at: Moment
     changed_at: Moment
 
     @classmethod
-    def of(cls, schedule: Schedule) -> ScheduleOut:
+    def of(cls, schedule: Schedule, people: People) -> ScheduleOut:
         """Translate a row."""
-        return ScheduleOut.model_validate(schedule)
+        columns = {name: getattr(schedule, name) for name in ScheduleOut.model_fields}
+        return ScheduleOut(**columns | {"created_by": people[schedule.created_by]})
 
 
 class OverlapOut(BaseModel):
@@ -252,9 +254,9 @@ class PlannedScheduleOut(ScheduleOut):
     plan: PlanOut
 
     @classmethod
-    def with_plan(cls, schedule: Schedule, plan: Plan) -> Self:
+    def with_plan(cls, schedule: Schedule, plan: Plan, people: People) -> Self:
         """Translate a row and its plan."""
-        return cls(**dict(ScheduleOut.of(schedule)), plan=PlanOut.of(plan))
+        return cls(**dict(ScheduleOut.of(schedule, people)), plan=PlanOut.of(plan))
 
 
 class OccurrenceOut(RowOut):
@@ -314,10 +316,10 @@ class ScheduleUseOut(BaseModel):
     starts_count: int
 
     @classmethod
-    def of(cls, use: Use) -> ScheduleUseOut:
+    def of(cls, use: Use, people: People) -> ScheduleUseOut:
         """Translate a use."""
         return cls(
-            schedule=ScheduleOut.of(use.schedule),
+            schedule=ScheduleOut.of(use.schedule, people),
             starts=use.starts[:MOST_STARTS],
             starts_count=len(use.starts),
         )

@@ -7,6 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.auth.caller import Caller
+from broadcast.auth.model import Account
+from broadcast.auth.people import PersonOut
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import require_cluster
 from broadcast.stations.model import Attestation, Cluster, Evidence
@@ -14,11 +17,16 @@ from broadcast.stations.schemas import AttestationIn, AttestationOut
 from broadcast.web.rest import Page, Paging, paged, require_known
 
 
-def _attestations() -> sa.Select[Attestation, str]:
-    return sa.select(Attestation, Cluster.code).join(Cluster, Cluster.id == Attestation.cluster_id)
+def _attestations() -> sa.Select[Attestation, str, str | None]:
+    return (
+        sa.select(Attestation, Cluster.code, Account.name)
+        .join(Cluster, Cluster.id == Attestation.cluster_id)
+        .outerjoin(Account, Account.id == Attestation.declared_by)
+    )
 
 
-def _out(attestation: Attestation, cluster_code: str) -> AttestationOut:
+def _out(attestation: Attestation, cluster_code: str, declarer: str | None) -> AttestationOut:
+    by = attestation.declared_by
     return AttestationOut(
         id=attestation.id,
         cluster_code=cluster_code,
@@ -26,6 +34,7 @@ def _out(attestation: Attestation, cluster_code: str) -> AttestationOut:
         attested_by=attestation.attested_by,
         reference=attestation.reference,
         note=attestation.note,
+        declared_by=None if by is None else PersonOut(id=by, name=declarer or ""),
     )
 
 
@@ -45,12 +54,12 @@ async def list_attestations(
     return found.page(_out)
 
 
-async def _find(session: AsyncSession, attestation_id: int) -> tuple[Attestation, str]:
+async def _find(session: AsyncSession, attestation_id: int) -> tuple[Attestation, str, str | None]:
     found = await session.execute(_attestations().where(Attestation.id == attestation_id))
     row = found.one_or_none()
     if row is None:
         raise NotFound(f"Không có xác nhận số {attestation_id}.")
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 async def show_attestation(session: AsyncSession, attestation_id: int) -> AttestationOut:
@@ -62,8 +71,10 @@ async def show_attestation(session: AsyncSession, attestation_id: int) -> Attest
     return _out(*await _find(session, attestation_id))
 
 
-async def attest(session: AsyncSession, body: AttestationIn, now: datetime) -> AttestationOut:
-    """Store an attestation.
+async def attest(
+    session: AsyncSession, body: AttestationIn, caller: Caller, now: datetime
+) -> AttestationOut:
+    """Store an attestation, entered by the caller.
 
     Raises:
         Unknown: There is no such cluster.
@@ -79,10 +90,10 @@ async def attest(session: AsyncSession, body: AttestationIn, now: datetime) -> A
     if body.attested_at > now:
         raise InvalidInput("attested_at", "ở tương lai; ghi lúc đã nghe")
     facts = body.model_dump(exclude={"cluster_code"})
-    attestation = Attestation(cluster_id=cluster.id, **facts)
+    attestation = Attestation(cluster_id=cluster.id, **facts, declared_by=caller.account_id)
     session.add(attestation)
     await session.flush()
-    return _out(attestation, cluster.code)
+    return _out(attestation, cluster.code, caller.name)
 
 
 async def delete_attestation(session: AsyncSession, attestation_id: int) -> None:
@@ -91,5 +102,5 @@ async def delete_attestation(session: AsyncSession, attestation_id: int) -> None
     Raises:
         NotFound: There is none with this number.
     """
-    attestation, _ = await _find(session, attestation_id)
+    attestation, *_ = await _find(session, attestation_id)
     await session.delete(attestation)

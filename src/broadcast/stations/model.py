@@ -13,6 +13,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 
 
@@ -180,7 +181,7 @@ class Outage(Base):
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     document: Mapped[str] = mapped_column(default="")
-    declared_by: Mapped[str]
+    declared_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
 
 
 class Attestation(Base):
@@ -193,6 +194,9 @@ class Attestation(Base):
     cluster_id: Mapped[int] = mapped_column(sa.ForeignKey("clusters.id"))
     attested_at: Mapped[datetime]
     attested_by: Mapped[str]
+    """Who heard it; need not have an account."""
     reference: Mapped[str]
     """Place where the photo or recording is kept."""
     note: Mapped[str] = mapped_column(default="")
+    declared_by: Mapped[int | None] = mapped_column(sa.ForeignKey(Account.id))
+    """Who entered it; None before that was kept."""

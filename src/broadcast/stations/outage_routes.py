@@ -47,10 +47,10 @@ async def declare_outage(
     """Declare a time in which clusters are not expected to be online."""
 
     async def make() -> Created:
-        outage = await outages.declare_outage(session, body, caller.name)
+        outage = await outages.declare_outage(session, body, caller)
         return Created(f"/api/v1/outages/{outage.id}", outage)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.put("/outages/{outage_id}", summary="Sửa lần ngừng")
@@ -58,7 +58,7 @@ async def change_outage(
     session: Session, caller: OutageEditor, outage_id: Id, body: OutageIn
 ) -> OutageOut:
     """Correct an outage, for example its end."""
-    return await outages.change_outage(session, outage_id, body, caller.name)
+    return await outages.change_outage(session, outage_id, body, caller)
 
 
 @router.delete("/outages/{outage_id}", status_code=204, summary="Bỏ lần ngừng khai nhầm")
@@ -97,10 +97,10 @@ async def attest(
     """Attest that a cluster without telemetry works. It counts for 30 days."""
 
     async def make() -> Created:
-        attestation = await attestations.attest(session, body, clock.now())
+        attestation = await attestations.attest(session, body, caller, clock.now())
         return Created(f"/api/v1/attestations/{attestation.id}", attestation)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")

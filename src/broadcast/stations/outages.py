@@ -9,6 +9,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.units import require_unit
+from broadcast.auth.caller import Caller
+from broadcast.auth.model import Account
+from broadcast.auth.people import PersonOut
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import require_cluster
@@ -18,11 +21,15 @@ from broadcast.stations.spans import Days, area_over, days_with, during
 from broadcast.web.rest import Page, Paging, paged, require_known
 
 
-def _outages() -> sa.Select[Outage, str | None]:
-    return sa.select(Outage, Cluster.code).outerjoin(Cluster, Cluster.id == Outage.cluster_id)
+def _outages() -> sa.Select[Outage, str | None, str]:
+    return (
+        sa.select(Outage, Cluster.code, Account.name)
+        .outerjoin(Cluster, Cluster.id == Outage.cluster_id)
+        .join(Account, Account.id == Outage.declared_by)
+    )
 
 
-def _out(outage: Outage, cluster_code: str | None) -> OutageOut:
+def _out(outage: Outage, cluster_code: str | None, declarer: str) -> OutageOut:
     return OutageOut(
         id=outage.id,
         kind=outage.kind,
@@ -31,7 +38,7 @@ def _out(outage: Outage, cluster_code: str | None) -> OutageOut:
         starts_at=outage.starts_at,
         ends_at=outage.ends_at,
         document=outage.document,
-        declared_by=outage.declared_by,
+        declared_by=PersonOut(id=outage.declared_by, name=declarer),
     )
 
 
@@ -83,11 +90,11 @@ async def list_outages(
     return rows.page(_out)
 
 
-async def _find(session: AsyncSession, outage_id: int) -> tuple[Outage, str | None]:
+async def _find(session: AsyncSession, outage_id: int) -> tuple[Outage, str | None, str]:
     row = (await session.execute(_outages().where(Outage.id == outage_id))).one_or_none()
     if row is None:
         raise NotFound(f"Không có lần ngừng số {outage_id}.")
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 async def show_outage(session: AsyncSession, outage_id: int) -> OutageOut:
@@ -99,21 +106,21 @@ async def show_outage(session: AsyncSession, outage_id: int) -> OutageOut:
     return _out(*await _find(session, outage_id))
 
 
-async def declare_outage(session: AsyncSession, body: OutageIn, person: str) -> OutageOut:
-    """Store an outage, declared by a person.
+async def declare_outage(session: AsyncSession, body: OutageIn, caller: Caller) -> OutageOut:
+    """Store an outage, declared by the caller.
 
     Raises:
         InvalidInput: Neither or both of cluster and area, or it ends before it begins.
         Unknown: There is no such cluster or unit.
     """
-    outage = Outage(**await _facts(session, body), declared_by=person)
+    outage = Outage(**await _facts(session, body), declared_by=caller.account_id)
     session.add(outage)
     await session.flush()
-    return _out(outage, body.cluster_code)
+    return _out(outage, body.cluster_code, caller.name)
 
 
 async def change_outage(
-    session: AsyncSession, outage_id: int, body: OutageIn, person: str
+    session: AsyncSession, outage_id: int, body: OutageIn, caller: Caller
 ) -> OutageOut:
     """Change an outage.
 
@@ -121,12 +128,12 @@ async def change_outage(
         NotFound: There is none with this number.
         InvalidInput, Unknown: As `declare_outage`.
     """
-    outage, _ = await _find(session, outage_id)
+    outage, *_ = await _find(session, outage_id)
     for name, value in (await _facts(session, body)).items():
         setattr(outage, name, value)
-    outage.declared_by = person
+    outage.declared_by = caller.account_id
     await session.flush()
-    return _out(outage, body.cluster_code)
+    return _out(outage, body.cluster_code, caller.name)
 
 
 async def delete_outage(session: AsyncSession, outage_id: int) -> None:
@@ -135,7 +142,7 @@ async def delete_outage(session: AsyncSession, outage_id: int) -> None:
     Raises:
         NotFound: There is none with this number.
     """
-    outage, _ = await _find(session, outage_id)
+    outage, *_ = await _find(session, outage_id)
     await session.delete(outage)
 
 

@@ -57,7 +57,7 @@ async def create_plant(
         plant = await plants.create_plant(session, body, clock.today())
         return Created(f"/api/v1/plants/{body.code}", plant)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.put("/plants/{code}", summary="Đổi tên hệ thống kỹ thuật")

@@ -65,7 +65,7 @@ async def create_station(
         station = await stations.create_station(session, body, clock.today())
         return Created(f"/api/v1/stations/{body.code}", station)
 
-    return await Once(request).run(session, caller.credential, make)
+    return await Once(request).run(session, caller.account_id, make)
 
 
 @router.put("/stations/{code}", summary="Sửa hoặc kết thúc đài")

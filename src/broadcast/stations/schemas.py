@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from broadcast.auth.people import PersonOut
 from broadcast.kit import cells
 from broadcast.kit.cells import Cell
 from broadcast.kit.sheets import Report
@@ -297,7 +298,7 @@ class OutageOut(BaseModel):
     starts_at: Moment
     ends_at: Moment
     document: str
-    declared_by: str
+    declared_by: PersonOut
 
 
 class AttestationIn(Body):
@@ -323,6 +324,9 @@ class AttestationOut(BaseModel):
     id: int
     cluster_code: str
     attested_at: Moment
-    attested_by: str
+    attested_by: str = Field(description="người đã nghe tận nơi")
     reference: str
     note: str
+    declared_by: PersonOut | None = Field(
+        description="tài khoản đã nhập; null: nhập trước khi có tài khoản"
+    )

@@ -33,7 +33,7 @@ class Created(NamedTuple):
 
 
 class Once:
-    """Runs a creation at most once per `Idempotency-Key` and caller.
+    """Runs a creation at most once per `Idempotency-Key` and account.
 
     The key is written in the transaction of the creation itself: a second request with the same
     key waits for the first and gets its answer, also after a crash in between.
@@ -45,7 +45,7 @@ class Once:
     async def run(
         self,
         session: AsyncSession,
-        caller: str,
+        account_id: int,
         make: Callable[[], Awaitable[Created]],
         *,
         now: datetime | None = None,
@@ -55,7 +55,7 @@ class Once:
 
         Args:
             session: Transaction of the creation.
-            caller: Whose key it is.
+            account_id: Whose key it is.
             make: Creates.
             now: Time of the request.
             content: What the request said, where its body was not kept: an upload.
@@ -70,32 +70,37 @@ class Once:
         digest = await self._digest(content)
         inserted = await session.scalar(
             insert(IdempotencyKey)
-            .values(key=key, caller=caller, request_sha256=digest, created_at=now or clock.now())
+            .values(
+                key=key,
+                account_id=account_id,
+                request_sha256=digest,
+                created_at=now or clock.now(),
+            )
             .on_conflict_do_nothing()
             .returning(IdempotencyKey.key)
         )
         if inserted is None:
-            return await self._earlier(session, key, caller, digest)
+            return await self._earlier(session, key, account_id, digest)
         created = await make()
         response = _created(created)
         await session.execute(
             sa.update(IdempotencyKey)
-            .where(IdempotencyKey.key == key, IdempotencyKey.caller == caller)
+            .where(IdempotencyKey.key == key, IdempotencyKey.account_id == account_id)
             .values(status=created.status, location=created.location, body=bytes(response.body))
         )
         return response
 
     async def earlier(
-        self, session: AsyncSession, caller: str, content: str | None = None
+        self, session: AsyncSession, account_id: int, content: str | None = None
     ) -> Response | None:
         """Stored answer of the first request with this key, None when this is the first.
 
         For a creation whose work takes longer than a transaction may: ask before it, `run` after.
         """
         key = self._key()
-        if key is None or await session.get(IdempotencyKey, (key, caller)) is None:
+        if key is None or await session.get(IdempotencyKey, (key, account_id)) is None:
             return None
-        return await self._earlier(session, key, caller, await self._digest(content))
+        return await self._earlier(session, key, account_id, await self._digest(content))
 
     def _key(self) -> str | None:
         key = self._request.headers.get("idempotency-key")
@@ -104,9 +109,9 @@ class Once:
         return key
 
     async def _earlier(
-        self, session: AsyncSession, key: str, caller: str, digest: str
+        self, session: AsyncSession, key: str, account_id: int, digest: str
     ) -> Response:
-        earlier = await session.get(IdempotencyKey, (key, caller))
+        earlier = await session.get(IdempotencyKey, (key, account_id))
         if earlier is None or earlier.status is None or earlier.body is None:
             raise Conflict("Yêu cầu cùng khóa đang được xử lý; xin thử lại sau.")
         if earlier.request_sha256 != digest:

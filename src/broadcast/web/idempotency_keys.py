@@ -17,7 +17,7 @@ class IdempotencyKey(Base):
     is_recorded = False
 
     key: Mapped[str] = mapped_column(primary_key=True)
-    caller: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id"), primary_key=True)
     request_sha256: Mapped[str]
     """Of method, path and body: the same key on another request is a mistake of the caller."""
     status: Mapped[int | None]
