@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import broadcast.accounts.model
 import broadcast.areas.model
 import broadcast.audit.model
 import broadcast.auth.model
+import broadcast.auth.session
 import broadcast.bulletins.model
 import broadcast.commands.model
 import broadcast.devices.model

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast.accounts.session_routes
 import broadcast.areas.routes
 import broadcast.bulletins.routes
 import broadcast.clusters.routes
@@ -32,6 +33,7 @@ from broadcast.web import docs, problems, rest
 from broadcast.web.openapi import described
 
 ROUTERS = (
+    broadcast.accounts.session_routes.router,
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,

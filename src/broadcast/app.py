@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ async def _run(
         loop.add_signal_handler(number, stop.set)
     try:
         await _begin(engines[roles[0]], roles, worker, stop)
+        if Role.WEB in roles and not stop.is_set():
+            await _show_setup(engines[Role.WEB], settings)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_role(role, settings, engines[role], worker), name=role)
@@ -151,6 +154,23 @@ async def _begin(
                     await stop.wait()
         else:
             return
+
+
+async def _show_setup(engine: AsyncEngine, settings: config.Settings) -> None:
+    """Where nobody can sign in yet, print the link that makes the first administrator.
+
+    To the terminal or the journal, which only the administrators of the machine read: there is no
+    password that everybody knows.
+    """
+    from broadcast.accounts import setup
+
+    link = await setup.first_link(engine, settings, clock.now())
+    if link is not None:
+        print(  # noqa: T201 — no log line: those are passed on
+            f"Chưa có ai đăng nhập được. Mở liên kết này trong một giờ để tạo quản trị:\n  {link}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 1) -> None:

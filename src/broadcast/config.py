@@ -146,9 +146,34 @@ class Web(Group):
         "127.0.0.1", description="loopback unless told otherwise; a token is needed either way"
     )
     port: Port = 8080
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@]+$",
+        description="as people reach it: https://name, no path; for links, passkeys and OpenID",
+    )
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
     connections: PositiveInt = Field(
         512, description="open at once; idle ones give way, then 503; half the file limit at most"
+    )
+
+
+class SignIn(Group):
+    """Signing in of people."""
+
+    session_idle: timedelta = Field(
+        timedelta(hours=2), description="a session ends when it has not been used for so long"
+    )
+    session_longest: timedelta = Field(
+        timedelta(hours=12), description="a session ends so long after the sign-in"
+    )
+    second_factor_fresh: timedelta = Field(
+        timedelta(hours=12), description="a second factor counts for so long, for approving"
+    )
+    link_valid: timedelta = Field(
+        timedelta(days=3), description="one-time links of `broadcast accounts invite` and `reset`"
+    )
+    secret_key_file: Path | None = Field(
+        None, description="encrypts TOTP secrets; made by `broadcast accounts create-key`"
     )
 
 
@@ -253,6 +278,9 @@ class Upkeep(Group):
     )
     refusal_days: PositiveInt = Field(180, description="documents that devices refused")
     command_result_days: PositiveInt = Field(180, description="commands, and what came of them")
+    session_days: int = Field(
+        90, ge=90, description="sessions and one-time links that are over: who came from where"
+    )
     boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
     partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14
     disk_free_bytes: PositiveInt = Field(2 * 2**30, description="less free disk is an alarm")
@@ -310,6 +338,7 @@ class Settings(BaseSettings):
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
     web: Web = Web()
+    sign_in: SignIn = SignIn()
     metrics: Metrics = Metrics()
     keys: Keys = Keys()
     enrolment: Enrolment = Enrolment()

@@ -16,11 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.areas.imports import official_files
 from broadcast.audit.entry import Outcome
+from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Route
+from broadcast.auth.session import CSRF_HEADER
 from broadcast.bulletins.model import RevisionState
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.schedules.model import Occurrence
+from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
 from tests.audit.world import World
 from tests.bulletins import make
 from tests.enrolment.fleet import csr, p256
@@ -71,12 +74,14 @@ class Walk:
     def __init__(self, world: World) -> None:
         self.world = world
         self.done: set[str] = set()
+        self.answer: Any = None
 
     async def do(self, template: str, path: str = "", who: str = "Quản", **more: Any) -> Any:
         method, _, pattern = template.partition(" ")
         before = len(await self.world.entries())
         answer = await self.world.call(method, path or pattern, who, **more)
         assert answer.status_code < 300, f"{template}: {answer.text}"
+        self.answer = answer
         new = (await self.world.entries())[before:]
         route = f"{method} /api/v1{pattern}"
         assert [(each.action, each.who.name, each.outcome) for each in new] == [
@@ -239,8 +244,36 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     await walk.do("POST /schedules/{schedule_id}/withdraw", f"{there}/withdraw", "Hùng")
 
 
+async def sessions(walk: Walk, engine: AsyncEngine) -> None:
+    """Who signs in has no token; what follows comes with the cookie."""
+    code = await invited(engine, "Lan", Role.PROVINCE_EDITOR, province.NOW, "lan")
+
+    async def do(template: str, path: str = "", headers: Any = None, **more: Any) -> Any:
+        given = {"Authorization": ""} | (headers or {})
+        return await walk.do(template, path, "Lan", headers=given, **more)
+
+    def cookie() -> dict[str, str]:
+        """Of the newest session."""
+        newest = walk.answer.headers["set-cookie"].partition(";")[0]
+        return {"Cookie": newest, CSRF_HEADER: walk.answer.json()["csrf_token"]}
+
+    await do("POST /setup", json={"code": code, "password": PASSWORD})
+    first = cookie()
+    await do("POST /sign-in", json={"login": "lan", "password": PASSWORD})
+    changed = {"password": PASSWORD, "new_password": OTHER_PASSWORD}
+    await do("PUT /session/password", headers=cookie(), json=changed)
+    second = cookie()
+    assert first != second
+    third = await do("POST /sign-in", json={"login": "lan", "password": OTHER_PASSWORD})
+    await do("DELETE /sessions/{session_id}", f"/sessions/{third['id']}", second)
+    await do("POST /sign-in", json={"login": "lan", "password": OTHER_PASSWORD})
+    await do("DELETE /sessions", headers=second)
+    await do("DELETE /session", headers=second)
+
+
 async def test_every_route_that_changes_something_leaves_one_entry(world: World) -> None:
     walk = Walk(world)
+    await sessions(walk, world.engine)
     await registers(walk)
     await stations(walk)
     await boxes(walk)
@@ -270,7 +303,7 @@ async def test_what_is_rolled_back_leaves_none(
 ) -> None:
     method, _, path = operation.partition(" ")
     filled = path.removeprefix("/api/v1")
-    for name in ("outage_id", "attestation_id", "number"):
+    for name in ("outage_id", "attestation_id", "number", "session_id"):
         filled = filled.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id"):
         filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")

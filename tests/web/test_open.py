@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 
-from broadcast.auth.caller import OPEN, OPEN_ON_ITS_OWN_PORT
+from broadcast.auth.caller import OPEN, OPEN_ON_ITS_OWN_PORT, SIGN_IN
 from broadcast.upkeep.operation import create_watched
 from tests.web.routes import Operation, application, operations
 
@@ -23,12 +23,13 @@ async def answer(app: FastAPI, operation: Operation) -> httpx.Response:
 @pytest.mark.parametrize("operation", ALL, ids=lambda each: f"{each.method} {each.path}")
 async def test_a_token_is_needed_unless_the_table_says_otherwise(operation: Operation) -> None:
     status = (await answer(APP, operation)).status_code
-    assert (status != 401) == (operation.path in OPEN)
+    assert (status != 401) == (operation.path in OPEN or operation.path in SIGN_IN)
 
 
 def test_the_table_names_only_paths_that_exist() -> None:
-    assert set(OPEN) <= {operation.path for operation in ALL}
-    assert all(OPEN.values())
+    assert {*OPEN, *SIGN_IN} <= {operation.path for operation in ALL}
+    assert all((*OPEN.values(), *SIGN_IN.values()))
+    assert OPEN.keys().isdisjoint(SIGN_IN)
 
 
 async def test_a_port_of_its_own_has_two_paths() -> None:

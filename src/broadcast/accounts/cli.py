@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import typer
 
 from broadcast import config
+from broadcast.accounts import link_cli
 from broadcast.accounts.people import create_with_token
 from broadcast.auth.caller import digest
 from broadcast.auth.model import ApiToken
@@ -17,8 +18,11 @@ from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Mã truy cập REST (API tokens)."
+    add_completion=False, no_args_is_help=True, help="Tài khoản và mã truy cập (accounts, tokens)."
 )
+app.command("setup")(link_cli.first)
+app.command("invite")(link_cli.invite)
+app.command("reset")(link_cli.reset)
 
 
 @app.command("create-token")

@@ -1,12 +1,13 @@
 """Whose request it is, and whether the account may do that at all.
 
-Every request needs a token, reading too, wherever the server listens: behind a proxy everybody
-comes from loopback. `OPEN` names what is excepted.
+Every request needs a token or a session, reading too, wherever the server listens: behind a proxy
+everybody comes from loopback. `OPEN` names what is excepted, `SIGN_IN` how one gets a session.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
@@ -15,7 +16,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast import config
 from broadcast.audit.entry import Who
+from broadcast.auth import session
 from broadcast.auth.model import Account, AccountState, ApiToken, Grant
 from broadcast.auth.permissions import (
     ROLE_NAMES,
@@ -24,10 +27,11 @@ from broadcast.auth.permissions import (
     permissions,
     roles_with,
 )
+from broadcast.auth.session import AccountSession
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Forbidden, Unauthenticated
 from broadcast.web import docs
-from broadcast.web.rest import engine
+from broadcast.web.rest import engine, settings
 
 OPEN = {
     "/healthz": "for the supervisor of the process; says that it lives, and nothing else",
@@ -39,6 +43,12 @@ OPEN = {
     **{path: "a part of that page" for path in docs.FILES if path != "/docs"},
 }
 """Paths that are answered without a token, and why."""
+
+SIGN_IN = {
+    "/api/v1/sign-in": "asks for login and password itself",
+    "/api/v1/setup": "asks for the code of a one-time link itself",
+}
+"""Paths by which one gets a session, and what guards them; they change nothing else."""
 
 OPEN_ON_ITS_OWN_PORT = {
     "/healthz": "as above",
@@ -64,10 +74,12 @@ class Caller(NamedTuple):
     account_id: int
     name: str
     credential: str
-    """Identity of the token or session, for logs: `token/12`."""
+    """Identity of the token or session, for logs: `token/12`, `session/3`."""
     roles: tuple[HeldRole, ...]
     scope: frozenset[Permission] | None = None
     """Permissions to which the credential is narrowed; None is all of the roles'."""
+    second_factor_until: datetime | None = None
+    """Until when the caller counts as having shown a second factor; None: they have not."""
 
     @property
     def who(self) -> Who:
@@ -87,49 +99,49 @@ def digest(token: str) -> str:
 
 
 async def authenticate(request: Request) -> Caller:
-    """Whose token the request carries; looked up once a request.
+    """Whose token or session the request carries; looked up once a request.
 
     In a transaction of its own, over before the body of the request has come: who sends slowly
     must not keep a connection.
 
     Raises:
-        Unauthenticated: No token, or none that is valid.
+        Unauthenticated: Neither, or one that is not valid.
+        CrossSite: A change by a session, and not from a page of ours.
     """
     known: Caller | None = getattr(request.state, "caller", None)
     if known is not None:
         request.state.who = known.who
         return known
     credentials = await BEARER(request)
-    if credentials is None:
-        raise Unauthenticated("Cần gửi mã truy cập: Authorization: Bearer …")
+    cookie = session.cookie_of(request)
     now = clock.now()
-    async with db.transaction(engine(request)) as session:
-        caller = await caller_of_token(session, credentials.credentials, now)
+    if credentials is not None:
+        async with db.transaction(engine(request)) as transaction:
+            caller = await caller_of_token(transaction, credentials.credentials, now)
+    elif cookie is not None:
+        session.check_change(request, cookie)
+        async with db.transaction(engine(request)) as transaction:
+            caller = await caller_of_session(transaction, cookie, settings(request).sign_in, now)
+    else:
+        raise Unauthenticated(
+            "Cần đăng nhập (POST /api/v1/sign-in), hoặc gửi mã truy cập: Authorization: Bearer …"
+        )
     request.state.caller = caller
     request.state.who = caller.who
     return caller
 
 
-async def caller_of_token(session: AsyncSession, token: str, now: datetime) -> Caller:
+async def caller_of_token(transaction: AsyncSession, token: str, now: datetime) -> Caller:
     """Account of a token with the roles that it has today.
 
     Raises:
         Unauthenticated: No such token, or it or its account is no longer valid.
     """
-    today = now.astimezone(clock.LOCAL).date()
     rows = (
-        await session.execute(
-            sa.select(ApiToken.id, ApiToken.scope, Account.id, Account.name, Grant)
+        await transaction.execute(
+            sa.select(ApiToken, Account.name, Grant)
             .join(Account, Account.id == ApiToken.account_id)
-            .outerjoin(
-                Grant,
-                sa.and_(
-                    Grant.account_id == Account.id,
-                    Grant.revoked_at.is_(None),
-                    Grant.valid_from <= today,
-                    sa.or_(Grant.valid_until.is_(None), Grant.valid_until >= today),
-                ),
-            )
+            .outerjoin(Grant, _held_today(now))
             .where(
                 ApiToken.token_sha256 == digest(token),
                 ApiToken.revoked_at.is_(None),
@@ -141,18 +153,70 @@ async def caller_of_token(session: AsyncSession, token: str, now: datetime) -> C
     ).all()
     if not rows:
         raise Unauthenticated("Mã truy cập không đúng hoặc đã hết hạn.")
-    token_id, scope, account_id, name, _ = rows[0]
+    held, name, _ = rows[0]
     return Caller(
-        account_id,
+        held.account_id,
         name,
-        f"token/{token_id}",
-        tuple(HeldRole(held.role, held.area_code) for *_, held in rows if held is not None),
-        None if scope is None else frozenset(Permission(each) for each in scope),
+        f"token/{held.id}",
+        _roles(grant for *_, grant in rows),
+        None if held.scope is None else frozenset(Permission(each) for each in held.scope),
     )
 
 
+async def caller_of_session(
+    transaction: AsyncSession, token: str, limits: config.SignIn, now: datetime
+) -> Caller:
+    """Account of a session with the roles that it has today; the session is noted as used.
+
+    Raises:
+        Unauthenticated: No such session, or it is over, or its account is no longer valid.
+    """
+    rows = (
+        await transaction.execute(
+            sa.select(AccountSession, Account.name, Grant)
+            .join(Account, Account.id == AccountSession.account_id)
+            .outerjoin(Grant, _held_today(now))
+            .where(
+                AccountSession.token_sha256 == digest(token),
+                AccountSession.ended_at.is_(None),
+                AccountSession.expires_at > now,
+                AccountSession.last_used_at > now - limits.session_idle,
+                Account.state != AccountState.DISABLED,
+            )
+            .order_by(Grant.id)
+        )
+    ).all()
+    if not rows:
+        raise Unauthenticated("Phiên làm việc đã hết hạn hoặc đã kết thúc; hãy đăng nhập lại.")
+    held, name, _ = rows[0]
+    if now - held.last_used_at >= session.WRITE_USE_EVERY:
+        held.last_used_at = now
+    shown_at: datetime | None = held.second_factor_at
+    return Caller(
+        held.account_id,
+        name,
+        f"session/{held.id}",
+        _roles(grant for *_, grant in rows),
+        second_factor_until=None if shown_at is None else shown_at + limits.second_factor_fresh,
+    )
+
+
+def _held_today(now: datetime) -> sa.ColumnElement[bool]:
+    today = now.astimezone(clock.LOCAL).date()
+    return sa.and_(
+        Grant.account_id == Account.id,
+        Grant.revoked_at.is_(None),
+        Grant.valid_from <= today,
+        sa.or_(Grant.valid_until.is_(None), Grant.valid_until >= today),
+    )
+
+
+def _roles(grants: Iterable[Grant | None]) -> tuple[HeldRole, ...]:
+    return tuple(HeldRole(each.role, each.area_code) for each in grants if each is not None)
+
+
 CallerDep = Annotated[Caller, Depends(authenticate)]
-"""Anybody who has a token."""
+"""Anybody who has a token or a session."""
 
 
 class RequiredPermission:

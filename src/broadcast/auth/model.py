@@ -78,6 +78,8 @@ class ApiToken(Base):
     """For what it is used; shown in the list of tokens."""
     scope: Mapped[list[str] | None] = mapped_column(ARRAY(sa.Text()))
     """Permissions to which it is narrowed; None is all that the account has."""
+    has_second_factor: Mapped[bool] = mapped_column(default=False)
+    """Issued, for approving, by somebody who had shown a second factor."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

@@ -12,7 +12,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from broadcast.audit.recording import Record
-from broadcast.auth.caller import BEARER, OPEN, RequiredPermission, authenticate
+from broadcast.auth.caller import BEARER, OPEN, SIGN_IN, RequiredPermission, authenticate
+from broadcast.auth.session import COOKIE_SCHEME
 from broadcast.web import origin, preconditions
 from broadcast.web import request as incoming
 from broadcast.web.paths import check_rivals, template
@@ -57,13 +58,13 @@ class Route(APIRoute):
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, dependencies: Any = None, **more: Any
     ) -> None:
-        security = [] if path in OPEN else [Security(BEARER)]
+        self.is_open = path in OPEN or path in SIGN_IN
+        security = [] if self.is_open else [Security(BEARER), Security(COOKIE_SCHEME)]
         super().__init__(path, endpoint, dependencies=[*(dependencies or []), *security], **more)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of FastAPI, behind the questions of this one."""
         handle = super().get_route_handler()
-        is_open = self.path in OPEN
         required = list(_required_permissions(self.dependant))
         queries = incoming.query_parameters(self.dependant)
         paths = incoming.path_parameters(self.dependant)
@@ -77,7 +78,7 @@ class Route(APIRoute):
 
         async def ask(request: Request) -> Response:
             check_rivals(request, self)
-            if not is_open:
+            if not self.is_open:
                 caller = await authenticate(request)
                 for require_permission in required:
                     require_permission(caller)

@@ -28,6 +28,9 @@ CHUNK = 5000
 PAUSE_SECONDS = 0.05
 """Between two chunks, so that a backlog of months leaves the disk to ingest."""
 
+FAILURE_DAYS = 2
+"""They count for one (`accounts.lockout.FORGET_AFTER`)."""
+
 _OLD = {
     "boots": """
         old.received_at < :before AND EXISTS (
@@ -44,7 +47,10 @@ _OLD = {
             WHERE n.device_id = old.device_id AND n.document = old.document
               AND n.revision > old.revision
         )""",
+    "one_time_links": "old.expires_at < :before",
     "refusals": "old.received_at < :before",
+    "sessions": "old.expires_at < :before",
+    "sign_in_failures": "old.last_at < :before",
 }
 """Table → which of its rows, called `old`, may go."""
 
@@ -59,7 +65,10 @@ def keep_days(settings: config.Upkeep) -> dict[str, int]:
         "health_progress": settings.raw_days,
         "readiness": settings.readiness_days,
         "receipts": settings.receipt_days,
+        "one_time_links": settings.session_days,
         "refusals": settings.refusal_days,
+        "sessions": settings.session_days,
+        "sign_in_failures": FAILURE_DAYS,
     }
 
 

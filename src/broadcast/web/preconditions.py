@@ -121,7 +121,9 @@ async def _look(request: Request, path: str) -> tuple[int, str]:
     scope: dict[str, Any] = {name: request.scope[name] for name in kept if name in request.scope}
     scope |= {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
     scope["headers"] = [
-        each for each in request.scope["headers"] if each[0] in {b"authorization", b"host"}
+        each
+        for each in request.scope["headers"]
+        if each[0] in {b"authorization", b"cookie", b"host"}
     ]
     await request.app(scope, nothing, noticing)
     return status, tag

@@ -1,0 +1,89 @@
+"""`broadcast accounts setup`, `invite` and `reset`: one-time links for people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import config
+from broadcast.accounts import logins, people, sessions, setup
+from broadcast.accounts.model import Password, Purpose
+from broadcast.auth.model import Account, AccountState
+from broadcast.auth.permissions import Role
+from broadcast.kit import clock, db
+from broadcast.kit.errors import Conflict, NotFound
+
+
+def _print_link(
+    issue: Callable[[AsyncSession, config.Settings], Awaitable[str]],
+) -> None:
+    settings = config.Settings()
+
+    async def run() -> str:
+        engine = db.create_engine(settings.postgres, "broadcast.accounts")
+        try:
+            async with db.transaction(engine) as session:
+                return setup.link(settings, await issue(session, settings))
+        finally:
+            await engine.dispose()
+
+    typer.echo(asyncio.run(run()))
+
+
+def first() -> None:
+    """Print the one-time link that makes the first administrator."""
+
+    async def issue(session: AsyncSession, _: config.Settings) -> str:
+        if not await setup.needs_setup(session):
+            raise Conflict("Đã có người đăng nhập được; hãy dùng broadcast accounts invite.")
+        return await setup.issue(session, Purpose.SETUP, None, clock.now(), setup.SETUP_VALID)
+
+    _print_link(issue)
+
+
+def invite(
+    name: Annotated[str, typer.Argument(help="of the person")],
+    role: Annotated[Role, typer.Option(help="what the account may do")],
+    area: Annotated[str | None, typer.Option(help="code of the area; the whole province")] = None,
+    login: Annotated[str | None, typer.Option(help="else the person chooses one")] = None,
+) -> None:
+    """Make an account for a person and print the one-time link that sets its password."""
+
+    async def issue(session: AsyncSession, settings: config.Settings) -> str:
+        now = clock.now()
+        account = await people.create_account(session, name, now)
+        account.state = AccountState.INVITED
+        if login is not None:
+            account.login = logins.new(login)
+        await people.grant(session, account.id, role, area, now)
+        valid = settings.sign_in.link_valid
+        return await setup.issue(session, Purpose.INVITE, account.id, now, valid)
+
+    _print_link(issue)
+
+
+def reset(
+    login: Annotated[str, typer.Argument(help="of the account")],
+) -> None:
+    """End the sessions of an account, forget its password, and print a one-time link for it."""
+
+    async def issue(session: AsyncSession, settings: config.Settings) -> str:
+        now = clock.now()
+        account = await session.scalar(
+            sa.select(Account).where(
+                Account.login == logins.normalised(login), Account.state != AccountState.DISABLED
+            )
+        )
+        if account is None:
+            raise NotFound(f"Không có tài khoản “{login}”, hoặc đã bị khóa.")
+        await session.execute(sa.delete(Password).where(Password.account_id == account.id))
+        await sessions.end_all(session, account.id, now)
+        valid = settings.sign_in.link_valid
+        return await setup.issue(session, Purpose.RESET, account.id, now, valid)
+
+    _print_link(issue)

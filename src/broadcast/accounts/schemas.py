@@ -1,0 +1,121 @@
+"""Fields of signing in, as REST takes and answers them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, SecretStr
+
+from broadcast import config
+from broadcast.auth.model import Account
+from broadcast.auth.session import AccountSession, Method, csrf_token
+from broadcast.kit.times import Moment
+from broadcast.web.fields import example
+from broadcast.web.rest import Body
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=512)]
+"""Something that is never shown again; its own rules say more."""
+
+Login = Annotated[str, Field(min_length=1, max_length=100, examples=["lan.nguyen"])]
+
+
+class SignInIn(Body):
+    """Login and password, as somebody types them."""
+
+    login: Login
+    password: Secret
+
+
+class SetupIn(Body):
+    """What somebody fills in behind a one-time link."""
+
+    code: Annotated[Secret, Field(description="phần sau dấu # của liên kết")]
+    password: Secret
+    login: Annotated[
+        Login | None, Field(description="cần có khi tài khoản chưa có tên đăng nhập")
+    ] = None
+    name: Annotated[
+        str | None, Field(max_length=200, description="chỉ của người quản trị đầu tiên")
+    ] = None
+
+
+class PasswordIn(Body):
+    """A new password, by who knows the present one."""
+
+    password: Secret
+    """The present one."""
+    new_password: Secret
+
+
+class SessionOut(BaseModel):
+    """A session of the caller's account."""
+
+    model_config = example(
+        id=17, method="password", created_at="2026-11-28T08:00:00+07:00",
+        last_used_at="2026-11-28T09:41:00+07:00", expires_at="2026-11-28T20:00:00+07:00",
+        second_factor_until=None, address="203.0.113.9", agent="Mozilla/5.0", is_current=True,
+    )  # fmt: skip
+
+    id: int
+    method: Method
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+    """At the latest; unused it ends before."""
+    second_factor_until: Moment | None
+    """Until when the second factor counts that was shown in it."""
+    address: str
+    agent: str
+    is_current: bool
+    """Whether the request came with it."""
+
+    @classmethod
+    def of(cls, row: AccountSession, current: int, limits: config.SignIn) -> SessionOut:
+        """As it is answered to the session `current`."""
+        return cls(**_fields(row, current, limits))
+
+
+class SignedInOut(SessionOut):
+    """The session of the request, and whose it is."""
+
+    model_config = example(
+        id=17, method="password", created_at="2026-11-28T08:00:00+07:00",
+        last_used_at="2026-11-28T09:41:00+07:00", expires_at="2026-11-28T20:00:00+07:00",
+        second_factor_until=None, address="203.0.113.9", agent="Mozilla/5.0", is_current=True,
+        account_id=3, login="lan.nguyen", name="Nguyễn Thị Lan", csrf_token="4d3c…",  # noqa: S106
+    )  # fmt: skip
+
+    account_id: int
+    login: str | None
+    name: str
+    csrf_token: str
+    """What each change with this session carries in the header `X-CSRF-Token`."""
+
+    @classmethod
+    def to(
+        cls, account: Account, row: AccountSession, token: str, limits: config.SignIn
+    ) -> SignedInOut:
+        """As it is answered to the session itself."""
+        return cls(
+            **_fields(row, row.id, limits),
+            account_id=account.id,
+            login=account.login,
+            name=account.name,
+            csrf_token=csrf_token(token),
+        )
+
+
+def _fields(row: AccountSession, current: int, limits: config.SignIn) -> dict[str, object]:
+    shown_at: datetime | None = row.second_factor_at
+    return {
+        "id": row.id,
+        "method": row.method,
+        "created_at": row.created_at,
+        "last_used_at": row.last_used_at,
+        "expires_at": row.expires_at,
+        "second_factor_until": None if shown_at is None else shown_at + limits.second_factor_fresh,
+        "address": row.address,
+        "agent": row.agent,
+        "is_current": row.id == current,
+    }
