@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.accounts.session_routes
 import broadcast.areas.routes
+import broadcast.auditing.routes
 import broadcast.bulletins.routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
@@ -47,6 +48,7 @@ ROUTERS = (
     broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,
     broadcast.indicators.routes.router,
+    broadcast.auditing.routes.router,
     broadcast.upkeep.routes.router,
 )
 

@@ -30,6 +30,7 @@ FEATURES = {
     "devices": "broadcast.enrolment.cli",
     "accounts": "broadcast.accounts.cli",
     "authority": "broadcast.enrolment.authority_cli",
+    "audit": "broadcast.auditing.cli",
     "keys": "broadcast.programmes.cli",
     "speech": "broadcast.bulletins.speech.cli",
     "indicators": "broadcast.indicators.cli",

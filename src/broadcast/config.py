@@ -281,6 +281,7 @@ class Upkeep(Group):
     session_days: int = Field(
         90, ge=90, description="sessions and one-time links that are over: who came from where"
     )
+    audit_days: PositiveInt = Field(1826, description="entries of the audit: names, addresses")
     boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
     partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14
     disk_free_bytes: PositiveInt = Field(2 * 2**30, description="less free disk is an alarm")

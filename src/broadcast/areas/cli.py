@@ -14,6 +14,7 @@ from rich.table import Table
 from broadcast import config
 from broadcast.areas import imports, units, villages
 from broadcast.areas.model import Level
+from broadcast.audit.command import change
 from broadcast.kit import clock
 from broadcast.kit.cli import DryRun, day, read_file, run, show_report
 from broadcast.kit.errors import InvalidInput
@@ -41,7 +42,10 @@ def load(
 ) -> None:
     """Store the present communes of provinces, from the package vietnam-provinces."""
     for code in province or [config.Settings().province]:
-        report = run(partial(imports.load_current, province=code, dry_run=dry_run))
+        report = change(
+            "broadcast areas load",
+            partial(imports.load_current, province=code, dry_run=dry_run),
+        )
         show_report(report, f"tỉnh {code}")
 
 
@@ -62,14 +66,15 @@ def import_(
         files: tuple[File | None, File | None] = imports.official_files()
     else:
         files = (read_file(areas) if areas else None, read_file(lineage) if lineage else None)
-    report = run(
+    report = change(
+        "broadcast areas import",
         partial(
             imports.import_areas,
             areas=files[0],
             lineage=files[1],
             replace=replace,
             dry_run=dry_run,
-        )
+        ),
     )
     show_report(report, "đơn vị hành chính")
 
@@ -82,7 +87,10 @@ def import_villages(
 ) -> None:
     """Store the village register: code,kind,name,commune_code,valid_from,valid_to."""
     file = read_file(path)
-    report = run(partial(villages.import_villages, file=file, replace=replace, dry_run=dry_run))
+    report = change(
+        "broadcast areas import-villages",
+        partial(villages.import_villages, file=file, replace=replace, dry_run=dry_run),
+    )
     show_report(report, "sổ thôn")
 
 

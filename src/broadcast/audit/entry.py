@@ -152,6 +152,10 @@ def decode(line: str) -> Entry:
         raise ValueError(str(error)) from None
 
 
+COLUMNS = ("at", "account_id", "name", "outcome", "action", "objects", "areas")
+"""Names of the columns by which an entry is found."""
+
+
 def columns(entry: Entry) -> dict[str, Any]:
     """The columns by which an entry is found."""
     return {

@@ -14,7 +14,8 @@ Each turn, in this order, every step in transactions of its own:
    the broker lost is published again (`repair`, `commands`, `outbox`);
 5. plays that are over are settled (`settlement`), presence follows silence, and devices that lost
    contact together become one incident;
-6. past days of the indicators are rolled up (`rollups`).
+6. past days of the indicators are rolled up (`rollups`);
+7. what is new in the audit is looked at and signed (`auditing`).
 
 A turn is one job of the leader; the removal of what devices left at the broker (`retained`) and
 maintenance (`upkeep`) are others: what takes minutes must not hold up an alert.
@@ -38,6 +39,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
+from broadcast.auditing import sealing
 from broadcast.delivery import retained
 from broadcast.delivery.changes import Changes
 from broadcast.delivery.commands import publish_commands
@@ -183,6 +185,8 @@ class Dispatcher:
             self._step("presence", often, self._sweep_presence),
             self._step("incidents", often, self._judge_incidents),
             self._step("rollup", turn, Rollups(engine).step),
+            self._step("audit", sealing.EVERY, self._sign_audit),
+            self._step("audit_retention", timedelta(days=1), self._cut_audit),
         ]
 
     def _step(
@@ -221,6 +225,13 @@ class Dispatcher:
         async with self._transaction() as session:
             await self._set_aside.refresh(session)
             await cancellation.cancel_unapproved(session, now)
+
+    async def _sign_audit(self, now: datetime) -> bool:
+        return await sealing.sign_new(self._engine, self._keys.programme, now)
+
+    async def _cut_audit(self, now: datetime) -> None:
+        keep = timedelta(days=self._settings.upkeep.audit_days)
+        await sealing.cut_off(self._engine, self._keys.programme, keep, now)
 
     async def _publish_commands(self, now: datetime) -> bool:
         return self._link.connected and await publish_commands(

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from broadcast.audit.command import change
 from broadcast.devices.imports import devices_kind
 from broadcast.kit import clock
-from broadcast.kit.cli import DryRun, read_file, run, show_report
+from broadcast.kit.cli import DryRun, read_file, show_report
 from broadcast.stations.imports import KINDS, import_files
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Thiết bị (devices).")
@@ -32,5 +33,8 @@ def import_(
     """Store CSV files, each known by its header, in the right order; all or nothing."""
     files = [read_file(path) for path in paths]
     kinds = [*KINDS, devices_kind(clock.now())]
-    report = run(partial(import_files, files=files, kinds=kinds, dry_run=dry_run))
+    report = change(
+        "broadcast devices import",
+        partial(import_files, files=files, kinds=kinds, dry_run=dry_run),
+    )
     show_report(report, "thiết bị")

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from broadcast.kit.cli import DryRun, day, read_file, run, show_report
+from broadcast.audit.command import change
+from broadcast.kit.cli import DryRun, day, read_file, show_report
 from broadcast.stations import succession
 from broadcast.stations.imports import KINDS, import_files
 
@@ -30,7 +31,10 @@ def import_(
 ) -> None:
     """Store CSV files, each known by its header, in the right order; all or nothing."""
     files = [read_file(path) for path in paths]
-    report = run(partial(import_files, files=files, kinds=KINDS, dry_run=dry_run))
+    report = change(
+        "broadcast stations import",
+        partial(import_files, files=files, kinds=KINDS, dry_run=dry_run),
+    )
     show_report(report, "đài và cụm loa")
 
 
@@ -43,7 +47,9 @@ def follow(
 
     Stations of communes that were divided are listed: a person moves their plants.
     """
-    report, undecided = run(partial(succession.follow, on=on, dry_run=dry_run))
+    report, undecided = change(
+        "broadcast stations follow", partial(succession.follow, on=on, dry_run=dry_run)
+    )
     show_report(report, f"đài theo sáp nhập ngày {on}")
     if not undecided:
         return

@@ -284,6 +284,8 @@ _STEPS = {
     "incidents": "xét được sự cố",
     "rollup": "tổng hợp được ngày của chỉ tiêu",
     "invalidations": "tính lại được ngày của chỉ tiêu",
+    "audit": "thấy nhật ký kiểm toán còn nguyên (chạy broadcast audit verify)",
+    "audit_retention": "xóa được nhật ký kiểm toán quá hạn",
 }
 """What a step does, after “không”."""
 

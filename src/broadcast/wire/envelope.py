@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
@@ -82,6 +83,12 @@ class SigningKey:
     def public(self) -> PublicKey:
         """The public key, which a device pins."""
         return PublicKey(kid=self.kid, use=self.use, x=str(self.key.as_dict(private=False)["x"]))
+
+    def sign_bytes(self, text: bytes) -> bytes:
+        """Ed25519 signature (64 bytes) of a text."""
+        private = self.key.private_key
+        assert isinstance(private, Ed25519PrivateKey)
+        return private.sign(text)
 
     def sign(self, message: Document | AnyCommand) -> bytes:
         """JWS compact of a document or a command.

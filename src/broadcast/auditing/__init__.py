@@ -1,0 +1,1 @@
+"""What an auditor asks for: search, export, verify, and the signatures to rely on."""
