@@ -33,7 +33,7 @@ def change(command: str, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         await record.write(session, clock.now())
         return done
 
-    return cli.run(recorded)
+    return cli.run(recorded, may_write=True)
 
 
 def operator() -> Who:

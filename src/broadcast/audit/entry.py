@@ -31,8 +31,10 @@ HIDDEN = "(không ghi)"
 """Stands for a secret, so that its change is told and its value is not."""
 
 _SECRET = re.compile(
-    r"(?:^|_)(?:tokens?|passwords?|passphrase|secrets?|seed|totp|recovery|private|pin|session)(?:_|$)"
+    r"(?:^|_)(?:tokens?|passwords?|passphrase|secrets?|seed|totp|recovery|private|pin|session|hash)"
+    r"(?:_|$)|^code_sha256$"
 )
+"""Also hashes of what is short enough to be guessed."""
 
 
 class Outcome(StrEnum):

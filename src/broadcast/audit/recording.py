@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Session, SessionTransaction
 
 from broadcast.audit.entry import (
+    HIDDEN,
     MOST_AGENT,
     MOST_OBJECT,
     MOST_OBJECTS,
@@ -28,6 +29,7 @@ from broadcast.audit.entry import (
     Who,
     columns,
     encode,
+    is_secret,
     plain,
 )
 from broadcast.audit.model import AuditEntry
@@ -214,8 +216,10 @@ def _state(row: object) -> InstanceState[Any]:
 
 
 def _key(row: object) -> str:
-    values = _state(row).mapper.primary_key_from_instance(row)
-    return " ".join(str(value) for value in values)[:MOST_OBJECT]
+    mapper = _state(row).mapper
+    values = zip(mapper.primary_key, mapper.primary_key_from_instance(row), strict=True)
+    shown = (HIDDEN if is_secret(column.name) else str(value) for column, value in values)
+    return printable(" ".join(shown), MOST_OBJECT)
 
 
 def _values(row: object) -> dict[str, Any]:

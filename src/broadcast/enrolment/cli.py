@@ -9,10 +9,10 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.audit.command import change
 from broadcast.devices.cli import app as app  # noqa: PLC0414  the group that these join
 from broadcast.enrolment import enrolling
 from broadcast.kit import clock, logs
-from broadcast.kit.cli import run
 from broadcast.kit.errors import InvalidInput
 from broadcast.wire.codec import encode
 from broadcast.wire.enrolment import REQUEST_BYTES, Bundle
@@ -48,9 +48,9 @@ def enrol(
         return await enrolling.open_claim(session, settings, code, now)
 
     if csr is not None or password:
-        typer.echo(encode(run(bundle)))
+        typer.echo(encode(change("broadcast devices enrol", bundle)))
         return
-    opened = run(claim)
+    opened = change("broadcast devices enrol", claim)
     opened.qr.terminal(compact=True)
     if qr is not None:
         opened.qr.save(str(qr), kind="svg", scale=4)
@@ -65,4 +65,5 @@ def revoke(code: Code) -> None:
     async def work(session: AsyncSession) -> int:
         return await enrolling.revoke(session, code, clock.now())
 
-    typer.echo(f"đã thu hồi {run(work)} chứng chỉ hoặc mật khẩu của {code}")
+    count = change("broadcast devices revoke", work)
+    typer.echo(f"đã thu hồi {count} chứng chỉ hoặc mật khẩu của {code}")

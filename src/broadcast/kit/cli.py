@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -28,13 +29,20 @@ SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.REMOVED: "-"}
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would change; change nothing")]
 
 
-def run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-    """Do some work in one transaction; an import that is refused tells all its faults."""
+def run(work: Callable[[AsyncSession], Awaitable[T]], *, may_write: bool = False) -> T:
+    """Do some work in one transaction; an import that is refused tells all its faults.
+
+    Args:
+        work: In the transaction given.
+        may_write: For `audit.command.change` alone: what changes something is in the audit.
+    """
 
     async def main() -> T:
         engine = db.create_engine(config.Settings().postgres, "broadcast.cli")
         try:
             async with db.transaction(engine) as session:
+                if not may_write:
+                    await session.execute(sa.text("SET TRANSACTION READ ONLY"))
                 return await work(session)
         finally:
             await engine.dispose()
