@@ -131,8 +131,8 @@ def verify(text: Iterable[bytes], trusted: Verifier | None) -> tuple[Head, Verdi
     read = iter(text)
     try:
         head = msgspec.json.decode(next(read, b""), type=Head)
-    except msgspec.DecodeError as error:
-        raise Unreadable(f"dòng đầu không phải của nhật ký: {error}") from None
+    except ValueError:
+        raise Unreadable("dòng đầu không phải của một tệp xuất nhật ký") from None
     if head.format != FORMAT:
         raise Unreadable(f"định dạng {head.format[:50]} không đọc được; cần {FORMAT}")
     signatures: list[str] = []
@@ -161,8 +161,8 @@ def _links(text: Iterator[bytes], signatures: list[str]) -> Iterator[Link]:
         try:
             line = msgspec.json.decode(raw, type=_Line)
             entry = bytes(line.entry).decode()
-        except ValueError as error:
-            raise Unreadable(f"dòng {number} của tệp không đọc được: {error}") from None
+        except ValueError:
+            raise Unreadable(f"dòng {number} của tệp không đọc được") from None
         if line.checkpoint:
             signatures.append(line.checkpoint)
         else:

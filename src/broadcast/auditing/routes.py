@@ -42,7 +42,7 @@ async def list_entries(
     name: Annotated[Text, Query(description="tên lúc đó")] = None,
     action: Annotated[Text, Query(description="một phần, ví dụ /withdraw")] = None,
     object_: Annotated[
-        Text, Query(alias="object", description="ví dụ /api/v1/clusters/CL-7 hoặc schedules/…")
+        Text, Query(alias="object", description="địa chỉ đã gọi, hoặc bảng/khóa của mục đã đổi")
     ] = None,
     area: Annotated[Code | None, Query(description="mã đơn vị, kể cả các cấp dưới")] = None,
     outcome: Outcome | None = None,
