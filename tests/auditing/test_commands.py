@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from typer.testing import CliRunner, Result
 
 from broadcast.audit import command
-from broadcast.audit.entry import Entry, decode
+from broadcast.audit.entry import Entry, decode, encode
 from broadcast.auditing import sealing
 from broadcast.cli import app
 from broadcast.kit import clock, db
 from broadcast.kit.errors import InvalidInput
-from broadcast.wire.codec import encode
+from broadcast.wire import codec
 from tests.auditing.worlds import KEY
 from tests.stations import sample
 
@@ -78,18 +78,29 @@ def test_commands_that_change_something_are_told(dsn: str, tmp_path: Path) -> No
         ("stations", "import", *files),
         ("stations", "follow", "--on", "2025-01-01"),
         ("devices", "import", devices),
+        ("accounts", "setup"),
+        ("accounts", "create-token", "Máy chủ tỉnh", "--role", "service"),
+        ("accounts", "invite", "Lan", "--role", "province_editor", "--login", "lan"),
+        ("accounts", "reset", "lan"),
     ]
+    outputs = {}
     for each in commands:
         result = run(*each)
         assert result.exit_code == 0, result.output
-    told = entries(dsn)
+        outputs[each[1]] = result.output
+    token = outputs["create-token"].strip()
+    revoked = CliRunner().invoke(app, ["accounts", "revoke-token"], input=f"{token}\n")
+    assert revoked.exit_code == 0, revoked.output
+    *told, last = entries(dsn)
+    assert last.action == "broadcast accounts revoke-token"
+    assert token not in "".join(map(encode, [*told, last]))
     assert [each.action for each in told] == [f"broadcast {a} {b}" for a, b, *_ in commands]
     user = pwd.getpwuid(os.geteuid()).pw_name
     assert {(each.who.name, each.who.credential) for each in told} == {
         (user, f"os/{os.geteuid()}")
     }
     assert all(each.changes for each in told)
-    assert told[-1].details["files"][0]["name"] == "devices.csv"
+    assert told[5].details["files"][0]["name"] == "devices.csv"
 
 
 def test_a_trial_and_a_failure_are_not_told(dsn: str, tmp_path: Path) -> None:
@@ -105,7 +116,7 @@ def test_who_became_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_verify_tells_what_it_saw_and_fails_for_what_is_broken(dsn: str, tmp_path: Path) -> None:
-    keys = written(tmp_path, "public.json", f"[{encode(KEY.public()).decode()}]")
+    keys = written(tmp_path, "public.json", f"[{codec.encode(KEY.public()).decode()}]")
     assert run("areas", "load", "--province", "01").exit_code == 0
     execute(dsn, lambda engine: sealing.sign_new(engine, KEY, clock.now()))
     whole = run("audit", "verify", "--keys", keys)

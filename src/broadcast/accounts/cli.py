@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Annotated
 
 import sqlalchemy as sa
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast import config
 from broadcast.accounts import link_cli
 from broadcast.accounts.people import create_with_token
+from broadcast.audit import recording
+from broadcast.audit.command import change
 from broadcast.auth.caller import digest
 from broadcast.auth.model import ApiToken
 from broadcast.auth.permissions import Role
-from broadcast.kit import clock, db
+from broadcast.kit import clock
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Tài khoản và mã truy cập (accounts, tokens)."
@@ -34,17 +35,12 @@ def create(
 ) -> None:
     """Create an account and print a token of it. It is shown once; only its hash is stored."""
 
-    async def run() -> str:
-        engine = db.create_engine(config.Settings().postgres, "broadcast.accounts")
+    async def work(session: AsyncSession) -> str:
         now = clock.now()
-        async with db.transaction(engine) as session:
-            token = await create_with_token(
-                session, name, role, now, now + timedelta(days=days), area_code=area
-            )
-        await engine.dispose()
-        return token
+        expires_at = now + timedelta(days=days)
+        return await create_with_token(session, name, role, now, expires_at, area_code=area)
 
-    typer.echo(asyncio.run(run()))
+    typer.echo(change("broadcast accounts create-token", work))
 
 
 @app.command("revoke-token")
@@ -53,18 +49,18 @@ def revoke(
 ) -> None:
     """Make a token useless at once. The token is asked for, so that no history keeps it."""
 
-    async def run() -> bool:
-        engine = db.create_engine(config.Settings().postgres, "broadcast.accounts")
-        async with db.transaction(engine) as session:
-            revoked = await session.scalar(
-                sa.update(ApiToken)
-                .where(ApiToken.token_sha256 == digest(token), ApiToken.revoked_at.is_(None))
-                .values(revoked_at=clock.now())
-                .returning(ApiToken.id)
-            )
-        await engine.dispose()
-        return revoked is not None
+    async def work(session: AsyncSession) -> bool:
+        stored = await session.scalar(
+            sa.select(ApiToken)
+            .where(ApiToken.token_sha256 == digest(token), ApiToken.revoked_at.is_(None))
+            .with_for_update()
+        )
+        if stored is None:
+            recording.skip(session)
+            return False
+        stored.revoked_at = clock.now()
+        return True
 
-    if not asyncio.run(run()):
+    if not change("broadcast accounts revoke-token", work):
         typer.echo("Không có mã này, hoặc đã bị thu hồi.", err=True)
         raise typer.Exit(1)

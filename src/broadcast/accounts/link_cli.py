@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -13,26 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.accounts import logins, people, sessions, setup
 from broadcast.accounts.model import Password, Purpose
+from broadcast.audit import recording
+from broadcast.audit.command import change
 from broadcast.auth.model import Account, AccountState
 from broadcast.auth.permissions import Role
-from broadcast.kit import clock, db
+from broadcast.kit import clock
 from broadcast.kit.errors import Conflict, NotFound
 
 
 def _print_link(
-    issue: Callable[[AsyncSession, config.Settings], Awaitable[str]],
+    command: str, issue: Callable[[AsyncSession, config.Settings], Awaitable[str]]
 ) -> None:
     settings = config.Settings()
 
-    async def run() -> str:
-        engine = db.create_engine(settings.postgres, "broadcast.accounts")
-        try:
-            async with db.transaction(engine) as session:
-                return setup.link(settings, await issue(session, settings))
-        finally:
-            await engine.dispose()
+    async def work(session: AsyncSession) -> str:
+        return setup.link(settings, await issue(session, settings))
 
-    typer.echo(asyncio.run(run()))
+    typer.echo(change(command, work))
 
 
 def first() -> None:
@@ -43,7 +39,7 @@ def first() -> None:
             raise Conflict("Đã có người đăng nhập được; hãy dùng broadcast accounts invite.")
         return await setup.issue(session, Purpose.SETUP, None, clock.now(), setup.SETUP_VALID)
 
-    _print_link(issue)
+    _print_link("broadcast accounts setup", issue)
 
 
 def invite(
@@ -64,7 +60,7 @@ def invite(
         valid = settings.sign_in.link_valid
         return await setup.issue(session, Purpose.INVITE, account.id, now, valid)
 
-    _print_link(issue)
+    _print_link("broadcast accounts invite", issue)
 
 
 def reset(
@@ -81,9 +77,10 @@ def reset(
         )
         if account is None:
             raise NotFound(f"Không có tài khoản “{login}”, hoặc đã bị khóa.")
+        recording.change(session, Password.__tablename__, account.id, {}, None)
         await session.execute(sa.delete(Password).where(Password.account_id == account.id))
         await sessions.end_all(session, account.id, now)
         valid = settings.sign_in.link_valid
         return await setup.issue(session, Purpose.RESET, account.id, now, valid)
 
-    _print_link(issue)
+    _print_link("broadcast accounts reset", issue)

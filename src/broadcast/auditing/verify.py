@@ -107,8 +107,8 @@ def _signed(
             continue
         try:
             checkpoint = trusted.read(row.signature)
-        except Untrusted as error:
-            findings.append(Finding(row.seq, f"chữ ký số {row.number}: {error}"))
+        except Untrusted as why:
+            findings.append(Finding(row.seq, f"chữ ký số {row.number}: {why}"))
             continue
         if checkpoints.differing(row, checkpoint):
             findings.append(Finding(row.seq, f"chữ ký số {row.number} là của dòng khác"))
