@@ -54,7 +54,7 @@ floors: setup ## the quick tests with the lowest versions that pyproject.toml al
 	rm -rf .floors && mkdir .floors
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --only-binary :all: \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		pyproject.toml --extra demo --output-file .floors/floors.txt
+		pyproject.toml --extra demo --extra pkcs11 --output-file .floors/floors.txt
 	$(BIN)/uv venv --quiet --python $(BIN)/python .floors/venv
 	$(BIN)/uv pip install --quiet --python .floors/venv/bin/python --only-binary :all: \
 		--requirement .floors/floors.txt --group dev
@@ -111,7 +111,7 @@ golden: setup ## sign the golden payloads of the wire and renew its documents
 
 lock: setup ## newest allowed versions into both lock files
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --extra demo --group dev --constraint requirements.lock \
+	$(COMPILE) --upgrade pyproject.toml --extra demo --extra pkcs11 --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 clean: ## remove what can be made again; var/ (data) stays

@@ -21,7 +21,6 @@ from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import create_keys
 
 DEVICES = 1000
 RUNS = 3
@@ -68,7 +67,6 @@ def run() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, World(Path(folder), "mosquitto") as world:
         settings = world.configure({"quiet_hours": "[]"})
         asyncio.run(db.migrate(world.postgres.dsn))
-        create_keys(settings.keys)
         seeded = asyncio.run(_seed(settings))
         world.start_server()
         subscribers = Subscribers(world.broker)

@@ -28,7 +28,6 @@ from broadcast.indicators.figures import recompute
 from broadcast.indicators.rollup import KEPT_DAYS
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
-from broadcast.programmes.keys import create_keys
 
 LIMIT_MS = 50.0
 REQUESTS, WARM_UP = 150, 10
@@ -57,7 +56,6 @@ def run() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, World(Path(folder)) as world:
         settings = world.configure({})
         asyncio.run(db.migrate(world.postgres.dsn))
-        create_keys(settings.keys)
         asyncio.run(_seed(settings))
         world.start_server()
         return asyncio.run(_measure(world, settings))

@@ -18,7 +18,6 @@ import psutil
 from benchmarks.result import Result
 from broadcast.demo.world import World
 from broadcast.kit import db
-from broadcast.programmes.keys import create_keys
 
 BARE = """
 import sys, uvicorn
@@ -37,7 +36,6 @@ def run() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, World(Path(folder)) as world:
         settings = world.configure({})
         asyncio.run(db.migrate(world.postgres.dsn))
-        create_keys(settings.keys)
         port = str(settings.web.port)
         compiled = Path(folder) / "compiled"
         ours = _starts(["-m", "broadcast", "serve"], port, compiled)

@@ -32,11 +32,12 @@ from broadcast.config import Role
 from broadcast.demo.api import Api
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
+from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Unavailable
 from broadcast.plays.schemas import SummaryOut
 from broadcast.plays.summary import summary
-from broadcast.programmes.keys import create_keys, load_keys
+from broadcast.wire.documents import PublicKey
 from chaos.person import PATIENCE_SECONDS, Asked, Person, prepare
 from chaos.plan import EVERY_SECONDS, FREEZE_RATIO, Fault, Target, airings, faults
 from chaos.stored import configured, read_stored
@@ -178,22 +179,22 @@ class _Chaos:
 
     def _prepare(self, settings: config.Settings) -> tuple[Seeded, list[list[dict[str, Any]]]]:
         world, options = self._world, self._options
-        create_keys(settings.keys)
-        seeded = asyncio.run(self._seed(settings))
+        seeded, public = asyncio.run(self._seed(settings))
         for name, (roles, worker) in PROCESSES.items():
             world.spawn(name, roles, worker)
         self._wait("the server", world.ready)
         self._say("PostgreSQL, broker, server and dispatcher run")
-        world.start_fleet(seeded.devices, load_keys(settings.keys).public(), "chaos", options.seed)
+        world.start_fleet(seeded.devices, public, "chaos", options.seed)
         bulletins = asyncio.run(self._bulletins(seeded))
         self._wait("the devices", lambda: asyncio.run(self._gathered(settings)), 1.0)
         self._say(f"{options.devices} devices, {sum(map(len, bulletins))} bulletins")
         return seeded, bulletins
 
-    async def _seed(self, settings: config.Settings) -> Seeded:
+    async def _seed(self, settings: config.Settings) -> tuple[Seeded, list[PublicKey]]:
         await db.migrate(settings.postgres.dsn.get_secret_value())
         async with _engine(settings) as engine:
-            return await seed(engine, settings, self._options.devices, clock.now())
+            seeded = await seed(engine, settings, self._options.devices, clock.now())
+            return seeded, await first_keys(engine, settings.keys, clock.now())
 
     async def _bulletins(self, seeded: Seeded) -> list[list[dict[str, Any]]]:
         async with self._api(seeded) as api:

@@ -12,13 +12,15 @@ before it. Rows without `·` name nothing that is called.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -85,6 +87,9 @@ class Walk:
             if name is not None and name not in called:
                 called.append(name)
 
+        with suppress(RuntimeError):  # no loop runs here
+            # Its threads from before would not be traced.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         before = sys.getprofile()
         threading.setprofile(note)
         sys.setprofile(note)

@@ -26,12 +26,10 @@ import psutil
 
 from benchmarks.harness import heartbeats, publisher
 from benchmarks.result import Skipped
-from broadcast import config
 from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import create_keys
 
 PATIENCE = 60.0
 """Seconds in which what was sent must be committed; more means that something was lost."""
@@ -81,11 +79,10 @@ class System:
                 "BROADCAST_POSTGRES__DSN": self.postgres.dsn,
                 "BROADCAST_MQTT__HOST": self.broker.host,
                 "BROADCAST_MQTT__PORT": str(self.broker.port),
-                "BROADCAST_KEYS__PROGRAMME_FILE": str(self._folder / "keys/programme.jwk"),
-                "BROADCAST_KEYS__ALERT_FILE": str(self._folder / "keys/alert.jwk"),
+                "BROADCAST_KEYS__DIR": str(self._folder / "keys"),
+                "BROADCAST_KEYS__PASSPHRASE_FILE": str(self._folder / "keys.passphrase"),
             }
         )
-        create_keys(config.Settings().keys)
         return self
 
     def __exit__(

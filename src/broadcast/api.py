@@ -20,6 +20,7 @@ import broadcast.devices.routes
 import broadcast.enrolment.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
+import broadcast.keys.routes
 import broadcast.plays.routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
@@ -49,6 +50,7 @@ ROUTERS = (
     broadcast.plays.routes.router,
     broadcast.indicators.routes.router,
     broadcast.auditing.routes.router,
+    broadcast.keys.routes.router,
     broadcast.upkeep.routes.router,
 )
 

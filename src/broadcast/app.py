@@ -25,11 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config, startup
 from broadcast.config import Role
+from broadcast.keys.keyring import Keyring
+from broadcast.keys.stores import open_store
 from broadcast.kit import clock, db
 from broadcast.kit import roles as role_states
 from broadcast.kit.errors import Unavailable
 from broadcast.mqtt import login
-from broadcast.programmes.keys import Keys, load_keys
 from broadcast.web import server
 
 log = structlog.get_logger()
@@ -180,7 +181,7 @@ def check_files(settings: config.Settings, roles: Sequence[Role], worker: int = 
         BroadcastError: One of them cannot be used; says which, and what to do.
     """
     if Role.INGEST in roles or Role.DISPATCH in roles:
-        load_keys(settings.keys)
+        open_store(settings.keys).load()
     if Role.INGEST in roles:
         login.check(settings.mqtt, settings.mqtt.worker_session(worker))
     if Role.DISPATCH in roles:
@@ -259,13 +260,13 @@ async def _role(role: Role, settings: config.Settings, engine: AsyncEngine, work
 
         await prepare_worker.run(engine, settings)
         return
-    keys: Keys = load_keys(settings.keys)
+    keyring = Keyring(open_store(settings.keys))
     if role is Role.INGEST:
         from broadcast.ingest import worker as ingest_worker
 
         WORKERS.set(settings.ingest.workers)
-        await ingest_worker.run(engine, settings, keys, worker)
+        await ingest_worker.run(engine, settings, keyring, worker)
     else:
         from broadcast.delivery import dispatcher
 
-        await dispatcher.run(engine, settings, keys)
+        await dispatcher.run(engine, settings, keyring)

@@ -31,7 +31,7 @@ FEATURES = {
     "accounts": "broadcast.accounts.cli",
     "authority": "broadcast.enrolment.authority_cli",
     "audit": "broadcast.auditing.cli",
-    "keys": "broadcast.programmes.cli",
+    "keys": "broadcast.keys.cli",
     "speech": "broadcast.bulletins.speech.cli",
     "indicators": "broadcast.indicators.cli",
     "incidents": "broadcast.incidents.cli",

@@ -184,10 +184,23 @@ class Metrics(Group):
 
 
 class Keys(Group):
-    """The province's signing keys (Ed25519, JWK files made by `broadcast keys create`)."""
+    """The province's signing keys (Ed25519), made at the first start."""
 
-    programme_file: Path = Path("var/keys/programme.jwk")
-    alert_file: Path = Path("var/keys/alert.jwk")
+    dir: Path = Field(Path("var/keys"), description="the private keys, a file each, encrypted")
+    passphrase_file: Path = Field(
+        Path("var/keys.passphrase"), description="what they are encrypted with; keep copies apart"
+    )
+    pkcs11_module: Path | None = Field(
+        None, description="library of a device that keeps the keys instead of files (extra pkcs11)"
+    )
+    pkcs11_token: str = Field("broadcast", description="label of its token")
+    pkcs11_pin_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _pin_is_there(self) -> Keys:
+        if self.pkcs11_module is not None and self.pkcs11_pin_file is None:
+            raise ValueError("pkcs11_module cần cả BROADCAST_KEYS__PKCS11_PIN_FILE")
+        return self
 
 
 class Enrolment(Group):

@@ -26,10 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from broadcast import config, startup
 from broadcast.app import check_content
+from broadcast.keys import rows as key_rows
+from broadcast.keys import states as key_states
+from broadcast.keys.keyring import stranger
+from broadcast.keys.stores import open_store
 from broadcast.kit import clock, db
 from broadcast.kit.errors import BroadcastError
 from broadcast.mqtt.login import log_in
-from broadcast.programmes.keys import load_keys
 from broadcast.upkeep import checks, storage
 from broadcast.wire.limits import PACKET_BYTES
 
@@ -101,7 +104,7 @@ async def examine() -> list[Finding]:
     return [
         *_user(),
         _settings(),
-        *_keys(settings),
+        *await _keys(settings),
         _content(settings),
         *await _database(settings),
         *await asyncio.to_thread(_broker, settings.mqtt),
@@ -129,14 +132,36 @@ def _settings() -> Finding:
     return ok("settings", f"đọc từ {file}")
 
 
-def _keys(settings: config.Settings) -> Iterator[Finding]:
+async def _keys(settings: config.Settings) -> list[Finding]:
+    """Findings on the signing keys: that they can be used, and that devices know them."""
     try:
-        load_keys(settings.keys)
+        store = open_store(settings.keys)
+        here = {key.kid: key for key in await asyncio.to_thread(store.load)}
     except BroadcastError as error:
-        yield wrong("keys", error.detail)
-        return
-    for path in (settings.keys.programme_file, settings.keys.alert_file):
-        yield ok("keys", f"{path}")
+        return [wrong("keys", error.detail)]
+    engine = db.create_engine(settings.postgres, "broadcast.doctor")
+    try:
+        async with asyncio.timeout(PATIENCE), db.transaction(engine) as session:
+            ring = (await key_rows.read(session)).ring
+    except (OSError, *startup.DATABASE):
+        return [ok("keys", f"{len(here)} khóa ở {store.place}")]  # the database is said below
+    finally:
+        await engine.dispose()
+    missing = key_states.missing(ring, here)
+    if missing:
+        return [wrong("keys", f"{stranger(missing, store.place, len(here))}.")]
+    known = {key.kid for key in ring}
+    found = [ok("keys", f"{key.kid} ({key.use})") for key in ring if key.kid in here]
+    found += [
+        warning(
+            "keys",
+            f"{kid} ở {store.place} mà cơ sở dữ liệu không biết nên không dùng; nếu vừa khôi phục"
+            " cơ sở dữ liệu thì chạy `broadcast keys adopt`.",
+        )
+        for kid in sorted(here.keys() - known)
+        if ring
+    ]
+    return found or [ok("keys", "chưa có khóa nào; được tạo khi khởi động lần đầu")]
 
 
 def _content(settings: config.Settings) -> Finding:

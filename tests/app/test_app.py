@@ -28,7 +28,6 @@ from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import create_keys
 from broadcast.web.server import bind
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Clock, Heartbeat
@@ -51,18 +50,15 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_header() -> None
 @pytest.fixture
 def environment(postgres_dsn: str, mqtt: Mqtt, tmp_path: Path) -> dict[str, str]:
     """What a process needs to run, on ports that are free."""
-    keys = config.Keys(
-        programme_file=tmp_path / "programme.jwk", alert_file=tmp_path / "alert.jwk"
-    )
-    create_keys(keys)
+    keys = config.Keys(dir=tmp_path / "keys", passphrase_file=tmp_path / "passphrase")
     return {
         "BROADCAST_POSTGRES__DSN": postgres_dsn,
         "BROADCAST_MQTT__HOST": mqtt.host,
         "BROADCAST_MQTT__PORT": str(mqtt.port),
         "BROADCAST_WEB__PORT": str(_free_port()),
         "BROADCAST_METRICS__PORT": str(_free_port()),
-        "BROADCAST_KEYS__PROGRAMME_FILE": str(keys.programme_file),
-        "BROADCAST_KEYS__ALERT_FILE": str(keys.alert_file),
+        "BROADCAST_KEYS__DIR": str(keys.dir),
+        "BROADCAST_KEYS__PASSPHRASE_FILE": str(keys.passphrase_file),
         "BROADCAST_CONTENT_DIR": str(tmp_path / "content"),
         "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -21,8 +20,8 @@ from broadcast import config
 from broadcast.accounts.people import create_with_token
 from broadcast.auth.permissions import Role
 from broadcast.demo.world import _free_port
+from broadcast.keys.file_store import FileStore
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import create_keys
 from broadcast.wire.codec import encode
 from broadcast.wire.events import Clock, Heartbeat
 from tests.app.test_app import answers, enrolled, until
@@ -44,10 +43,8 @@ def broker(tmp_path: Path) -> Iterator[Deployed]:
 
 @pytest.fixture
 def environment(postgres_dsn: str, broker: Deployed, tmp_path: Path) -> dict[str, str]:
-    keys = config.Keys(
-        programme_file=tmp_path / "programme.jwk", alert_file=tmp_path / "alert.jwk"
-    )
-    create_keys(keys)
+    keys = config.Keys(dir=tmp_path / "keys", passphrase_file=tmp_path / "keys.passphrase")
+    FileStore(keys).create("programme")
     (tmp_path / "database.password").write_text(DATABASE_PASSWORD)
     mqtt = broker.server()
     return {
@@ -60,8 +57,8 @@ def environment(postgres_dsn: str, broker: Deployed, tmp_path: Path) -> dict[str
         "BROADCAST_MQTT__TLS_CERT_FILE": str(mqtt.tls_cert_file),
         "BROADCAST_MQTT__TLS_KEY_FILE": str(mqtt.tls_key_file),
         "BROADCAST_WEB__PORT": str(_free_port()),
-        "BROADCAST_KEYS__PROGRAMME_FILE": str(keys.programme_file),
-        "BROADCAST_KEYS__ALERT_FILE": str(keys.alert_file),
+        "BROADCAST_KEYS__DIR": str(keys.dir),
+        "BROADCAST_KEYS__PASSPHRASE_FILE": str(keys.passphrase_file),
         "BROADCAST_CONTENT_DIR": str(tmp_path / "content"),
         "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
         "BROADCAST_LOG_LEVEL": "DEBUG",
@@ -177,8 +174,11 @@ def test_no_line_and_no_answer_holds_a_secret(
         "key of the server": (broker.settings.authority_dir / "server.key")
         .read_text()
         .splitlines()[1],
-        "key of programmes": json.loads((tmp_path / "programme.jwk").read_text())["d"],
-        "key of alerts": json.loads((tmp_path / "alert.jwk").read_text())["d"],
+        "passphrase of the keys": (tmp_path / "keys.passphrase").read_text().strip(),
+        **{
+            f"key file {path.name}": path.read_text().splitlines()[1]
+            for path in (tmp_path / "keys").glob("*.pem")
+        },
     }
     theirs = {"token": token, "forged token": FORGED_TOKEN}
     for name, secret in {**ours, **theirs}.items():

@@ -26,10 +26,10 @@ from broadcast.config import Mqtt
 from broadcast.delivery import dispatcher
 from broadcast.embedded.broker import Broker
 from broadcast.ingest import worker
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db, roles
 from broadcast.mqtt import link
-from broadcast.programmes.keys import Keys
-from broadcast.wire.envelope import SigningKey
+from tests.keys.memory import keyring
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +43,9 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, seconds)
 
 
-@pytest.fixture(scope="session")
-def keys() -> Keys:
-    return Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
+@pytest.fixture
+async def keys() -> Keyring:
+    return await keyring()
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
@@ -193,7 +193,7 @@ def nowhere() -> int:
 
 @pytest.mark.parametrize("role", ["ingest", "dispatch"])
 async def test_a_broker_that_is_down_at_the_start_is_told_and_so_is_its_return(
-    engine: AsyncEngine, ask: Any, keys: Keys, tmp_path: Path, role: str
+    engine: AsyncEngine, ask: Any, keys: Keyring, tmp_path: Path, role: str
 ) -> None:
     port = nowhere()
     settings = config.Settings(mqtt=Mqtt(host="127.0.0.1", port=port))
@@ -215,7 +215,7 @@ async def test_a_broker_that_is_down_at_the_start_is_told_and_so_is_its_return(
 
 
 async def test_a_refused_login_is_told(
-    engine: AsyncEngine, ask: Any, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, ask: Any, keys: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
@@ -239,7 +239,7 @@ async def test_a_refused_login_is_told(
 
 @pytest.mark.parametrize("grants", [True, False])
 async def test_a_broker_that_lets_nothing_through_is_told(
-    engine: AsyncEngine, ask: Any, keys: Keys, grants: bool
+    engine: AsyncEngine, ask: Any, keys: Keyring, grants: bool
 ) -> None:
     """The subscription is refused; or it is granted and nothing ever comes, as by Mosquitto."""
 
@@ -287,7 +287,7 @@ async def no_connection_left(dsn: str) -> AsyncIterator[Exception]:
 
 
 async def test_without_a_free_connection_the_roles_wait_and_go_on(
-    engine: AsyncEngine, postgres_dsn: str, ask: Any, keys: Keys, mqtt: Mqtt
+    engine: AsyncEngine, postgres_dsn: str, ask: Any, keys: Keyring, mqtt: Mqtt
 ) -> None:
     settings = config.Settings(mqtt=mqtt)
     theirs = db.create_engine(config.Postgres(dsn=SecretStr(postgres_dsn)))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -16,22 +17,22 @@ from broadcast.cli import app
 from broadcast.config import Mqtt
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
-from broadcast.programmes.keys import create_keys
+from broadcast.keys.file_store import FileStore
+from broadcast.wire.envelope import Use
 
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The environment file of an installation whose database and broker are away."""
-    keys = config.Keys(
-        programme_file=tmp_path / "programme.jwk", alert_file=tmp_path / "alert.jwk"
-    )
-    create_keys(keys)
+    keys = config.Keys(dir=tmp_path / "keys", passphrase_file=tmp_path / "passphrase")
+    for use in get_args(Use):
+        FileStore(keys).create(use)
     file = tmp_path / "broadcast.env"
     file.write_text(
         "BROADCAST_POSTGRES__DSN=postgresql://x@127.0.0.1:1/x\n"
         f"BROADCAST_WEB__PORT={_free_port()}\n"
-        f"BROADCAST_KEYS__PROGRAMME_FILE={keys.programme_file}\n"
-        f"BROADCAST_KEYS__ALERT_FILE={keys.alert_file}\n"
+        f"BROADCAST_KEYS__DIR={keys.dir}\n"
+        f"BROADCAST_KEYS__PASSPHRASE_FILE={keys.passphrase_file}\n"
         f"BROADCAST_CONTENT_DIR={tmp_path / 'content'}\n"
         "BROADCAST_UPKEEP__DISK_FREE_BYTES=1\n"
     )
@@ -89,8 +90,8 @@ def test_a_schema_that_is_not_there(
 
 
 FILES = {
-    "BROADCAST_KEYS__PROGRAMME_FILE": "/nowhere/programme.jwk",
-    "BROADCAST_KEYS__ALERT_FILE": "/etc/passwd",
+    "BROADCAST_KEYS__DIR": "/etc/passwd",
+    "BROADCAST_KEYS__PASSPHRASE_FILE": "/nowhere/passphrase",
     "BROADCAST_MQTT__PASSWORD_FILE": "/nowhere/password",
     "BROADCAST_MQTT__TLS_CA_FILE": "/nowhere/ca.crt",
     "BROADCAST_MQTT__TLS_CERT_FILE": "/etc/passwd",
@@ -164,7 +165,8 @@ def test_the_doctor_finds_nothing_wrong_where_all_is_right() -> None:
 
 
 WRONG = {
-    "BROADCAST_KEYS__PROGRAMME_FILE=/nowhere/x": ("keys", "BROADCAST_KEYS__PROGRAMME_FILE"),
+    "BROADCAST_KEYS__DIR=/etc/passwd": ("keys", "BROADCAST_KEYS__DIR"),
+    "BROADCAST_KEYS__PASSPHRASE_FILE=/nowhere/x": ("keys", "BROADCAST_KEYS__PASSPHRASE_FILE"),
     "BROADCAST_CONTENT_DIR=/proc/content": ("content", "BROADCAST_CONTENT_DIR"),
     "BROADCAST_POSTGRES__DSN=postgresql://x@127.0.0.1:1/x": (
         "database",

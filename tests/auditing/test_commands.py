@@ -30,7 +30,7 @@ CHANGING = {"areas", "stations", "devices"}
 @pytest.fixture
 def dsn(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.setenv("BROADCAST_POSTGRES__DSN", postgres_dsn)
-    monkeypatch.setenv("BROADCAST_KEYS__PROGRAMME_FILE", str(tmp_path / "none.jwk"))
+    monkeypatch.setenv("BROADCAST_KEYS__DIR", str(tmp_path / "none"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("SUDO_USER", raising=False)
     return postgres_dsn

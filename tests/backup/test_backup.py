@@ -20,9 +20,9 @@ from broadcast.backup.manifest import UnusableBackup
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.cli import app
+from broadcast.keys.file_store import FileStore
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
-from broadcast.programmes.keys import create_keys
 from tests.bulletins import make
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -34,9 +34,7 @@ class Installation:
     def __init__(self, engine: AsyncEngine, dsn: str, folder: Path) -> None:
         self.engine = engine
         self.backups = folder / "backups"
-        keys = config.Keys(
-            programme_file=folder / "keys/programme.jwk", alert_file=folder / "keys/alert.jwk"
-        )
+        keys = config.Keys(dir=folder / "keys", passphrase_file=folder / "keys.passphrase")
         self.settings = config.Settings(
             postgres=config.Postgres(dsn=SecretStr(dsn)),
             keys=keys,
@@ -44,7 +42,8 @@ class Installation:
         )
 
     async def build(self) -> None:
-        create_keys(self.settings.keys)
+        FileStore(self.settings.keys).create("programme")
+        FileStore(self.settings.keys).create("alert")
         await self.bulletin("Tiêm phòng")
 
     async def bulletin(self, title: str) -> None:
@@ -63,6 +62,11 @@ class Installation:
             version = await recover.server_version(session)
         await self.engine.dispose()
         return recover.recover(folder, self.settings, version, closing)
+
+    @property
+    def alert_file(self) -> Path:
+        [path] = self.settings.keys.dir.glob("alert-*.pem")
+        return path
 
     async def titles(self) -> list[str]:
         async with db.transaction(self.engine) as session:
@@ -85,22 +89,30 @@ async def test_what_was_backed_up_comes_back_and_what_came_since_is_gone(
 ) -> None:
     folder = await installation.back_up()
     audio = {path: path.read_bytes() for path in installation.audio()}
-    key = installation.settings.keys.programme_file.read_bytes()
+    keys = {key.kid for key in FileStore(installation.settings.keys).load()}
+    names = sorted(path.name for path in installation.settings.keys.dir.iterdir())
     await installation.bulletin("Sau bản sao lưu")
     shutil.rmtree(installation.settings.content_dir)
-    shutil.rmtree(installation.settings.keys.programme_file.parent)
+    shutil.rmtree(installation.settings.keys.dir)
 
     done = await installation.recover(folder)
 
     assert await installation.titles() == ["Tiêm phòng"]
     assert {path: path.read_bytes() for path in installation.audio()} == audio
-    assert installation.settings.keys.programme_file.read_bytes() == key
-    assert installation.settings.keys.programme_file.stat().st_mode & 0o077 == 0
-    assert (done.audio, sorted(done.keys)) == (2, ["alert.jwk", "programme.jwk"])
+    assert {key.kid for key in FileStore(installation.settings.keys).load()} == keys
+    assert installation.alert_file.stat().st_mode & 0o077 == 0
+    assert (done.audio, sorted(done.keys)) == (2, names)
 
     again = await installation.recover(await installation.back_up(NOW + timedelta(hours=1)))
     assert again == recover.Recovered(0, [])
     assert await installation.titles() == ["Tiêm phòng"]
+
+
+async def test_a_backup_lacks_what_the_keys_are_encrypted_with(installation: Installation) -> None:
+    folder = await installation.back_up()
+    passphrase = installation.settings.keys.passphrase_file.read_bytes().strip()
+    kept = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not [each for each in kept if passphrase in each]
 
 
 async def test_nobody_but_its_owner_reads_a_backup(installation: Installation) -> None:
@@ -133,12 +145,13 @@ async def test_every_changed_byte_is_found_and_nothing_of_it_is_put_back(
 
 async def test_what_is_missing_or_was_added_is_found(installation: Installation) -> None:
     folder = await installation.back_up()
-    (folder / "keys/stranger.jwk").write_text("{}")
-    (folder / "keys/alert.jwk").unlink()
+    (folder / "keys/stranger.pem").write_text("{}")
+    alert = f"keys/{installation.alert_file.name}"
+    (folder / alert).unlink()
     faults = recover.verify(folder)[1]
     assert {fault.path: fault.detail for fault in faults} == {
-        "keys/alert.jwk": "không có",
-        "keys/stranger.jwk": "không có trong danh sách",
+        alert: "không có",
+        "keys/stranger.pem": "không có trong danh sách",
     }
 
 
@@ -152,10 +165,8 @@ async def test_a_folder_that_is_no_backup_is_refused(tmp_path: Path) -> None:
 
 async def test_another_key_is_never_overwritten(installation: Installation) -> None:
     folder = await installation.back_up()
-    key = installation.settings.keys.alert_file
-    key.unlink()
-    create_keys(installation.settings.keys)
-    new = key.read_bytes()
+    key, new = installation.alert_file, b"another content"
+    key.write_bytes(new)
     await installation.bulletin("Sau bản sao lưu")
     with pytest.raises(Conflict, match="chưa đổi gì"):
         await installation.recover(folder)
@@ -209,8 +220,8 @@ async def test_by_the_command_line(
     for name, value in {
         "ENV_FILE": "",
         "POSTGRES__DSN": postgres_dsn,
-        "KEYS__PROGRAMME_FILE": str(keys.programme_file),
-        "KEYS__ALERT_FILE": str(keys.alert_file),
+        "KEYS__DIR": str(keys.dir),
+        "KEYS__PASSPHRASE_FILE": str(keys.passphrase_file),
         "CONTENT_DIR": str(installation.settings.content_dir),
     }.items():
         monkeypatch.setenv(f"BROADCAST_{name}", value)

@@ -15,7 +15,7 @@ from broadcast.commands.state import VALID, CommandKind
 from broadcast.kit import db
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.envelope import Verifier
-from tests.delivery.world import KEYS, World
+from tests.delivery.world import PINNED, World
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def unpublished(world: World) -> int:
 
 
 def commands(world: World) -> list[tuple[str, AnyCommand]]:
-    verifier = Verifier(KEYS.public())
+    verifier = Verifier(PINNED)
     return [(topic, verifier.command(token)) for topic, token in world.broker.commands]
 
 

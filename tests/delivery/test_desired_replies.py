@@ -17,9 +17,10 @@ from broadcast.programmes.model import Document
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
+from tests.keys.memory import keyring
 
 NOW = datetime(2025, 7, 1, 1, tzinfo=UTC)
-KEY = SigningKey.generate("programme")
+KEY, ALERT = SigningKey.generate("programme"), SigningKey.generate("alert")
 LATER = NOW + TIME_TO_REPORT
 YEAR = timedelta(days=365)
 
@@ -135,7 +136,7 @@ async def publish_all(queue: ReplyQueue, link: Link, number: int) -> None:
 
 async def test_orders_are_signed_for_their_device() -> None:
     link = Link()
-    queue = ReplyQueue(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", await keyring(KEY, ALERT))
     queue.reply_time("A", "token-1")
     queue.confirm_journal("B", "j", 12)
     queue.resend("C", document("device/C", "config", 1).token)
@@ -156,7 +157,7 @@ async def test_orders_are_signed_for_their_device() -> None:
 
 async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
     link = Link(away=True)
-    queue = ReplyQueue(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", await keyring(KEY, ALERT))
     lost = replies.LOST._value.get()
     queue.reply_time("A", "x")
     queue.reply_time("B", "y")
@@ -167,7 +168,7 @@ async def test_order_that_cannot_be_published_is_dropped_and_counted() -> None:
 async def test_queue_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replies, "AT_MOST", 2)
     link = Link()
-    queue = ReplyQueue(link, "ttn/v1", KEY)
+    queue = ReplyQueue(link, "ttn/v1", await keyring(KEY, ALERT))
     for number in range(5):
         queue.reply_time("A", str(number))
     await publish_all(queue, link, 2)

@@ -22,10 +22,10 @@ from broadcast.devices.enrolment import retire
 from broadcast.devices.model import Device, Installation
 from broadcast.incidents.model import Incident
 from broadcast.indicators.rollup import KEPT_DAYS
+from broadcast.keys import changes
 from broadcast.kit import db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
-from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import (
     DirtyScope,
     Document,
@@ -40,7 +40,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
-from tests.delivery.world import KEYS, NOW, World
+from tests.delivery.world import KEYS, NOW, PINNED, World
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_a_restored_database_overtakes_what_the_broker_holds(world: World)
     await world.schedule(await world.bulletin(), {"area": "21001"})
     await world.turn()
     lost = world.broker.document("area/21001/state/programme")
-    ahead = KEYS.programme.sign(
+    ahead = KEYS[0].sign(
         Programme(scope=lost.scope, revision=lost.revision + 10**9, issued_at=lost.issued_at,
                   not_after=lost.not_after, items=[])
     )  # fmt: skip
@@ -405,14 +405,19 @@ async def test_another_key_signs_everything_anew(world: World) -> None:
     await world.schedule(await world.bulletin(), {"area": "21001"})
     await world.turn()
     before = dict(world.broker.retained)
-    world.keys = Keys(SigningKey.generate("programme"), KEYS.alert)
-    world.restart()
+    async with db.transaction(world.engine) as session:
+        [new] = await changes.rotate(session, world.store, ["programme"], world.now)
+        await changes.activate(session, world.store, new.kid, world.now, without_waiting=True)
     await world.turn()
-    verifier = Verifier(world.keys.public())
+    await world.turn()
     signed = {topic for topic in before if not topic.startswith("content/")}
-    assert signed
+    assert {topic.split("/")[0] for topic in signed} == {"area", "device"}
     for topic in signed:
-        assert verifier.document(world.broker.retained[topic]).revision
+        # Devices that were never heard were given the old one.
+        verifier = Verifier([new.public()] if topic.startswith("area/") else PINNED)
+        document = verifier.document(world.broker.retained[topic])
+        if isinstance(document, Config):
+            assert new.kid in {key.kid for key in document.keys}
 
 
 async def test_only_the_codecs_that_a_device_needs_are_at_the_broker(world: World) -> None:
@@ -601,12 +606,12 @@ async def test_a_database_older_than_the_broker_takes_back_what_it_does_not_know
         not_after=NOW + timedelta(days=8), items=[],
     )  # fmt: skip
     config = structs.replace(world.broker.document("device/D-V1/state/config"), scope="device/D-9")
-    world.broker.retained["area/V9/state/programme"] = KEYS.programme.sign(foreign)
-    world.broker.retained["device/D-9/state/config"] = KEYS.programme.sign(config)
+    world.broker.retained["area/V9/state/programme"] = KEYS[0].sign(foreign)
+    world.broker.retained["device/D-9/state/config"] = KEYS[0].sign(config)
     world.broker.reconnect()
     await settled(world)
     assert world.broker.programme("area/V9").revision == foreign.revision + 1
-    assert world.broker.retained["device/D-9/state/config"] == KEYS.programme.sign(config)
+    assert world.broker.retained["device/D-9/state/config"] == KEYS[0].sign(config)
 
 
 async def test_after_a_standstill_every_miss_is_in_the_ledger(world: World) -> None:

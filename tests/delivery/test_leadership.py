@@ -24,7 +24,8 @@ from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
 from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import Verifier
-from tests.delivery.world import KEYS, PREFIX, World
+from tests.delivery.world import KEYS, PINNED, PREFIX, World
+from tests.keys.memory import keyring
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -55,7 +56,7 @@ async def dispatcher(dsn: str, mqtt: Mqtt, folder: Path, name: str) -> AsyncIter
     settings = config.Settings(
         postgres=config.Postgres(dsn=SecretStr(dsn)), mqtt=mqtt, content_dir=folder
     )
-    task = asyncio.create_task(dispatch.run(engine, settings, KEYS))
+    task = asyncio.create_task(dispatch.run(engine, settings, await keyring(*KEYS)))
     try:
         yield
         assert not task.done(), task.exception()
@@ -149,7 +150,7 @@ class Device:
     async def _listen(self) -> None:
         while True:
             for message in await self.link.receive():
-                document = Verifier(KEYS.public()).document(message.payload)
+                document = Verifier(PINNED).document(message.payload)
                 assert isinstance(document, Programme)
                 self.programme = document
                 message.ack()

@@ -47,9 +47,7 @@ def test_a_device_is_behind_on_what_it_holds_in_an_older_revision_or_not_at_all(
 
 
 def test_a_resend_is_for_one_device_and_for_a_while() -> None:
-    topic, payload = resend_command(token(7), "QN-1", KEY, NOW)
-    command = OURS.command(payload)
-    assert topic == "device/QN-1/command/resend"
+    command = resend_command(token(7), "QN-1", NOW)
     assert isinstance(command, Resend)
     assert (command.scope, command.not_after) == ("device/QN-1", NOW + NEVER_LATE)
     assert command.document.encode() == token(7)

@@ -18,10 +18,10 @@ from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.delivery import dispatcher
 from broadcast.delivery.mirror import BrokerMirror
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, Unavailable
 from broadcast.plays.model import Play, PlayState
-from broadcast.programmes.keys import Keys
 from broadcast.schedules import edits, occurrence_edits, occurrences
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.wire.documents import Item, Programme
@@ -29,11 +29,13 @@ from broadcast.wire.envelope import SigningKey, Verifier
 from tests import province
 from tests.bulletins import make
 from tests.callers import caller
+from tests.keys.memory import MemoryStore
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """08:00 on a Monday in the province."""
 PREFIX = "ttn/v1"
-KEYS = Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
+KEYS = SigningKey.generate("programme"), SigningKey.generate("alert")
+PINNED = [key.public() for key in KEYS]
 
 
 class Message(NamedTuple):
@@ -90,7 +92,7 @@ class Broker:
             self.mirror.note(self.message(topic, payload, retain=True))
 
     def document(self, topic: str) -> Any:
-        return Verifier(KEYS.public()).document(self.retained[topic])
+        return Verifier(PINNED).document(self.retained[topic])
 
     def programme(self, scope: str) -> Programme:
         document = self.document(f"{scope}/state/programme")
@@ -119,13 +121,13 @@ class World:
         )
         self.content_dir = content_dir
         self.now = NOW
-        self.keys = KEYS
+        self.store = MemoryStore(*KEYS)
         self.restart()
 
     def restart(self) -> None:
         """A new leader, that knows nothing of the old one."""
         self.dispatcher = dispatcher.Dispatcher(
-            self.engine_of_steps, self.broker, self.settings, self.keys
+            self.engine_of_steps, self.broker, self.settings, Keyring(self.store)
         )
         self.broker.mirror = self.dispatcher.repair.mirror
         self.broker.tell()

@@ -30,10 +30,10 @@ from broadcast.telemetry.model import Boot
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
-from device_sim.link import Access
 from tests.bulletins import make
-from tests.delivery.world import KEYS, World
+from tests.delivery.world import KEYS, PINNED, World
 from tests.device_sim.test_sound import encoded
+from tests.keys.memory import keyring
 from tests.stations.client import client_of
 
 pytestmark = pytest.mark.servers
@@ -90,9 +90,10 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     rules = Rules(quiet_hours=())
     settings = Settings(mqtt=mqtt, content_dir=world.content_dir, rules=rules)
     truth = io.StringIO()
-    fleet = Fleet(Commons(Access((mqtt.host, mqtt.port), mqtt.prefix), Faults(NONE), truth=truth))
-    fleet.add(tuple(KEYS.public()), Enrolled(device_id=DEVICE))
-    async with running(worker.run(engine, settings, KEYS)):
+    fleet = Fleet(Commons((mqtt.host, mqtt.port), mqtt.prefix, Faults(NONE), truth=truth))
+    fleet.add(tuple(PINNED), Enrolled(device_id=DEVICE))
+    ours = await keyring(*KEYS)
+    async with running(worker.run(engine, settings, ours)):
         async with running(fleet.run(asyncio.Event())):
             await until(engine, lambda session: session.scalar(sa.select(Boot.device_id)))
             async with client_of(engine, Role.TECHNICIAN, settings) as client:
@@ -101,7 +102,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
                 )
             command_id = answer.json()["command_id"]
             # Nobody serves REST any more, and nobody has dispatched yet.
-            async with running(dispatcher.run(engine, settings, KEYS)):
+            async with running(dispatcher.run(engine, settings, ours)):
                 await until(engine, lambda session: session.scalar(sa.select(CommandResult.kind)))
                 world.now = clock.now()
                 await world.schedule(await bulletin(world), {"area": "V2"}, hours=5 / 3600)

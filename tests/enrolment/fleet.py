@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from broadcast import config
 from broadcast.enrolment import authority_files
-from broadcast.programmes.keys import create_keys
 
 NOW = datetime(2025, 7, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -20,11 +19,9 @@ Signing = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivat
 
 
 def installation(folder: Path, **enrolment: object) -> config.Settings:
-    """Settings of an installation whose keys and authorities have been made in `folder`."""
+    """Settings of an installation whose authorities have been made in `folder`."""
     settings = config.Settings(
-        keys=config.Keys(
-            programme_file=folder / "keys/programme.jwk", alert_file=folder / "keys/alert.jwk"
-        ),
+        keys=config.Keys(dir=folder / "keys", passphrase_file=folder / "keys.passphrase"),
         enrolment=config.Enrolment.model_validate(
             {
                 "url": "https://tinh.example/",
@@ -35,7 +32,6 @@ def installation(folder: Path, **enrolment: object) -> config.Settings:
             | enrolment
         ),
     )
-    create_keys(settings.keys)
     authority_files.create(
         settings.enrolment.authority_dir, ["mqtt.tinh.example"], settings.mqtt.client_id, NOW
     )

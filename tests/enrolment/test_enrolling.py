@@ -25,6 +25,7 @@ from broadcast.enrolment.attempts import AT_ONCE, REMEMBERED, SECONDS_EACH, Atte
 from broadcast.enrolment.claims import WrongCode
 from broadcast.enrolment.codes import code_digest, new_code
 from broadcast.enrolment.model import Certificate, Claim, Password
+from broadcast.keys import changes
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict, InvalidInput, Unavailable
 from broadcast.wire.codec import decode
@@ -32,11 +33,13 @@ from broadcast.wire.enrolment import Bundle
 from broadcast.wire.enrolment import Claim as Told
 from tests.devices.fleet import enrol
 from tests.enrolment.fleet import DAY, MINUTE, NOW, csr, installation, p256
+from tests.keys.memory import MemoryStore
 from tests.stations.client import client_of
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> config.Settings:
+async def settings(session: AsyncSession, tmp_path: Path) -> config.Settings:
+    await changes.begin(session, MemoryStore(), NOW)
     return installation(tmp_path)
 
 
@@ -240,6 +243,7 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with db.transaction(engine) as session:
         await enrol(session, "QN-1", "QN-2")
+        await changes.begin(session, MemoryStore(), NOW)
     async with client_of(engine, Role.TECHNICIAN, settings) as client:
         yield client
 

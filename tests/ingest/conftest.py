@@ -14,11 +14,11 @@ from broadcast.devices.model import Device
 from broadcast.ingest import echo, pipeline, store
 from broadcast.ingest.pipeline import Pipeline
 from broadcast.ingest.sharding import ShardAssignment
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import db
-from broadcast.programmes.keys import Keys
-from broadcast.wire.envelope import SigningKey
 from tests.devices.fleet import enrol
 from tests.ingest.inbox import Acked, Inbox, Message, Until
+from tests.keys.memory import keyring
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,9 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(echo, "EVERY_SECONDS", 0.05)
 
 
-@pytest.fixture(scope="session")
-def keys() -> Keys:
-    return Keys(SigningKey.generate("programme"), SigningKey.generate("alert"))
+@pytest.fixture
+async def keys() -> Keyring:
+    return await keyring()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def devices(engine: AsyncEngine) -> list[Device]:
 
 @pytest.fixture
 async def running(
-    engine: AsyncEngine, inbox: Inbox, keys: Keys, devices: list[Device]
+    engine: AsyncEngine, inbox: Inbox, keys: Keyring, devices: list[Device]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The inbound path, running; A, B and C are enrolled."""
     task = asyncio.create_task(

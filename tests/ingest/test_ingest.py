@@ -15,9 +15,9 @@ from broadcast.delivery import replies as orders
 from broadcast.devices.model import Device
 from broadcast.ingest import decode, pipeline, store, throttle
 from broadcast.ingest.decode import Decoder
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
 from broadcast.plays.model import JournalRecord
-from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import Document
 from broadcast.telemetry import dead_letters, readiness
 from broadcast.telemetry.dead_letters import RejectReason
@@ -280,14 +280,14 @@ async def test_message_that_comes_again_changes_nothing(
     assert counts == [1, 1, 2, 1, 1]
 
 
-def acks(inbox: Inbox, keys: Keys) -> list[int]:
-    verifier = Verifier(keys.public())
+def acks(inbox: Inbox, keys: Keyring) -> list[int]:
+    verifier = Verifier(keys.keys.trusted())
     commands = [verifier.command(payload) for _, payload in inbox.published]
     return [command.upto_seq for command in commands if isinstance(command, JournalAck)]
 
 
 async def test_journal_is_confirmed_signed_and_only_without_gaps(
-    inbox: Inbox, keys: Keys, until: Until
+    inbox: Inbox, keys: Keyring, until: Until
 ) -> None:
     for seqs in ((1, 2), (4,), (3,), (3,)):
         inbox.put("A", "playback", playback(*seqs))
@@ -298,7 +298,7 @@ async def test_journal_is_confirmed_signed_and_only_without_gaps(
 
 
 async def test_server_restored_from_a_backup_does_not_wait_for_what_was_freed(
-    inbox: Inbox, keys: Keys, until: Until
+    inbox: Inbox, keys: Keyring, until: Until
 ) -> None:
     inbox.put("A", "playback", playback(151, 152, oldest=151))
     await until(lambda: inbox.published)
@@ -306,7 +306,7 @@ async def test_server_restored_from_a_backup_does_not_wait_for_what_was_freed(
 
 
 async def test_oldest_record_cannot_be_newer_than_one_that_comes_with_it(
-    inbox: Inbox, keys: Keys, until: Until
+    inbox: Inbox, keys: Keyring, until: Until
 ) -> None:
     """Else records that never came would be confirmed, and the device would free them."""
     for seqs in ((1, 2), (5,)):
@@ -332,7 +332,7 @@ async def test_journal_is_confirmed_after_the_commit(
 
 @pytest.mark.parametrize("later_first", [True, False])
 async def test_record_that_contradicts_a_stored_one_is_a_dead_letter(
-    later_first: bool, engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+    later_first: bool, engine: AsyncEngine, inbox: Inbox, keys: Keyring, until: Until, acked: Acked
 ) -> None:
     first = playback(1, volume=10)
     await acked(inbox.put("A", "playback", first))
@@ -355,7 +355,7 @@ async def test_record_that_contradicts_a_stored_one_is_a_dead_letter(
 
 
 async def test_time_is_answered_to_who_is_enrolled(
-    engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+    engine: AsyncEngine, inbox: Inbox, keys: Keyring, until: Until, acked: Acked
 ) -> None:
     await acked(inbox.put("A", "heartbeat", beat()))
     before = clock.now()
@@ -365,7 +365,7 @@ async def test_time_is_answered_to_who_is_enrolled(
         inbox.put("nobody", "time_request", events.TimeRequest(token="x")),
     )
     await until(lambda: len(inbox.published) == 2)
-    replies = [Verifier(keys.public()).command(payload) for _, payload in inbox.published]
+    replies = [Verifier(keys.keys.trusted()).command(payload) for _, payload in inbox.published]
     assert {reply.token for reply in replies if isinstance(reply, TimeReply)} == {
         "now", "first word",
     }  # fmt: skip
@@ -378,7 +378,7 @@ async def test_time_is_answered_to_who_is_enrolled(
 
 
 async def test_order_that_cannot_be_published_is_left_to_the_device(
-    inbox: Inbox, keys: Keys, until: Until, acked: Acked
+    inbox: Inbox, keys: Keyring, until: Until, acked: Acked
 ) -> None:
     inbox.connected = False
     lost = orders.LOST._value.get()
@@ -391,7 +391,7 @@ async def test_order_that_cannot_be_published_is_left_to_the_device(
 
 
 async def test_device_that_is_behind_is_handed_the_document_once(
-    engine: AsyncEngine, inbox: Inbox, keys: Keys, until: Until, acked: Acked
+    engine: AsyncEngine, inbox: Inbox, keys: Keyring, until: Until, acked: Acked
 ) -> None:
     published_at = clock.now() - timedelta(minutes=10)
     async with db.transaction(engine) as session:
@@ -403,14 +403,14 @@ async def test_device_that_is_behind_is_handed_the_document_once(
     await acked(inbox.put("A", "heartbeat", beat(3, held=held)))
     ((topic, payload),) = inbox.published
     assert topic == f"{PREFIX}/device/A/command/resend"
-    verifier = Verifier(keys.public())
+    verifier = Verifier(keys.keys.trusted())
     command = verifier.command(payload)
     assert isinstance(command, Resend)
     document = verifier.document(command.document.encode())
     assert (document.scope, document.revision) == ("area/21025", 7)
 
 
-def published(keys: Keys, at: datetime) -> list[Document]:
+def published(keys: Keyring, at: datetime) -> list[Document]:
     """A follows area 21025."""
     common: dict[str, Any] = {"issued_at": at, "not_after": at + timedelta(days=7)}
     config = Config(scope="device/A", revision=5, areas=["21025"], keys=[], **common)
@@ -418,7 +418,7 @@ def published(keys: Keys, at: datetime) -> list[Document]:
     return [
         Document(
             scope=document.scope, kind=kind, revision=document.revision,
-            token=keys.programme.sign(document), published_revision=document.revision,
+            token=keys.keys.programme.sign(document), published_revision=document.revision,
             published_at=at, **common,
         )
         for kind, document in (("config", config), ("programme", programme))
@@ -426,7 +426,7 @@ def published(keys: Keys, at: datetime) -> list[Document]:
 
 
 async def test_trouble_with_documents_does_not_touch_what_was_stored(
-    engine: AsyncEngine, inbox: Inbox, keys: Keys, acked: Acked
+    engine: AsyncEngine, inbox: Inbox, keys: Keyring, acked: Acked
 ) -> None:
     at = clock.now() - timedelta(minutes=10)
     config, _ = published(keys, at)
@@ -555,7 +555,7 @@ async def test_message_that_wakes_a_bug_of_the_reader_is_a_dead_letter(
 
 
 async def test_order_that_cannot_be_said_ends_no_other(
-    inbox: Inbox, keys: Keys, until: Until, acked: Acked, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, keys: Keyring, until: Until, acked: Acked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unsayable(*_: object) -> Any:
         raise ValueError("a document of nine megabytes")

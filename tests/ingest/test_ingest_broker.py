@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.config import Mqtt, Settings
 from broadcast.devices.model import Device
 from broadcast.ingest import store, throttle, worker
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
 from broadcast.mqtt.link import Link
-from broadcast.programmes.keys import Keys
 from broadcast.telemetry import dead_letters
 from broadcast.telemetry.dead_letters import RejectReason
 from broadcast.telemetry.model import Boot, Heartbeat, OnlineMinutes
@@ -32,7 +32,7 @@ from tests.mqtt.links import connected
 
 
 @asynccontextmanager
-async def running(engine: AsyncEngine, settings: Settings, keys: Keys) -> AsyncIterator[None]:
+async def running(engine: AsyncEngine, settings: Settings, keys: Keyring) -> AsyncIterator[None]:
     task = asyncio.create_task(worker.run(engine, settings, keys))
     try:
         yield
@@ -70,7 +70,7 @@ def beat(seq: int) -> bytes:
 
 
 async def test_what_was_not_committed_comes_again_to_the_next_process(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keyring, devices: list[Device]
 ) -> None:
     settings = Settings(mqtt=mqtt)
     topic = f"{PREFIX}/device/A/event/heartbeat"
@@ -95,7 +95,7 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
 async def test_hostile_messages_over_the_broker_are_accounted_for_and_disturb_nobody(
     engine: AsyncEngine,
     mqtt: Mqtt,
-    keys: Keys,
+    keys: Keyring,
     devices: list[Device],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -143,7 +143,7 @@ def accounted() -> int:
 
 @pytest.mark.broker
 async def test_journal_is_confirmed_over_the_broker(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, devices: list[Device]
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keyring, devices: list[Device]
 ) -> None:
     settings = Settings(mqtt=mqtt)
     commands = [(f"{PREFIX}/device/A/command/+", 1)]
@@ -160,6 +160,6 @@ async def test_journal_is_confirmed_over_the_broker(
             while topic != f"{PREFIX}/device/A/command/journal_ack":
                 message = (await device.receive(1))[0]
                 topic = message.topic
-        command = Verifier(keys.public()).command(message.payload)
+        command = Verifier(keys.keys.trusted()).command(message.payload)
         assert isinstance(command, JournalAck)
         assert command.upto_seq == 1

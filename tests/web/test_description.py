@@ -23,9 +23,11 @@ from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Route
 from broadcast.demo.world import _free_port
 from broadcast.embedded.postgres import EmbeddedPostgres
+from broadcast.keys import changes
 from broadcast.kit import clock, db
 from broadcast.web import docs
 from tests.enrolment.fleet import installation
+from tests.keys.memory import MemoryStore
 from tests.web.routes import application
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +64,8 @@ def served(
         "BROADCAST_POSTGRES__DSN": dsn,
         "BROADCAST_WEB__PORT": url.rpartition(":")[2],
         "BROADCAST_CONTENT_DIR": str(folder / "content"),
-        "BROADCAST_KEYS__PROGRAMME_FILE": str(settings.keys.programme_file),
-        "BROADCAST_KEYS__ALERT_FILE": str(settings.keys.alert_file),
+        "BROADCAST_KEYS__DIR": str(settings.keys.dir),
+        "BROADCAST_KEYS__PASSPHRASE_FILE": str(settings.keys.passphrase_file),
         "BROADCAST_ENROLMENT__AUTHORITY_DIR": str(settings.enrolment.authority_dir),
         "BROADCAST_ENROLMENT__URL": str(settings.enrolment.url),
         "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
@@ -81,6 +83,7 @@ async def fill(dsn: str) -> dict[Role, str]:
     engine = create_async_engine(db.async_url(dsn))
     async with db.transaction(engine) as session:
         await import_areas(session, *official_files())
+        await changes.begin(session, MemoryStore(), clock.now())
         tokens = {
             role: await create_with_token(session, role, role, clock.now(), area_code=area)
             for role, area in ROLES.items()

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
-from joserfc.jwk import OctKey
+from joserfc.jwk import OctKey, OKPKey
 
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode
-from broadcast.wire.documents import PublicKey
+from broadcast.wire.documents import Programme, PublicKey
 from broadcast.wire.envelope import BadSignature, SigningKey, Verifier
 from broadcast.wire.events import EVENTS
 from tests.wire.payloads import FOLDER, NAMES, key, payload, signed, type_of
@@ -79,11 +79,11 @@ def test_a_key_that_is_not_pinned_signs_nothing() -> None:
 
 
 def test_another_key_under_a_pinned_key_id_signs_nothing() -> None:
-    other = SigningKey.generate("programme")
+    other = OKPKey.generate_key("Ed25519")
     token = jws.serialize_compact(
         {"alg": "Ed25519", "kid": PROGRAMME.kid},
         payload("programme"),
-        other.key,
+        other,
         algorithms=["Ed25519"],
     )
     with pytest.raises(BadSignature):
@@ -128,7 +128,7 @@ def test_a_signed_payload_that_breaks_the_contract_is_malformed_not_forged() -> 
     token = jws.serialize_compact(
         {"alg": "Ed25519", "kid": PROGRAMME.kid},
         b'{"kind": "programme", "scope": "area/51"}',
-        PROGRAMME.key,
+        OKPKey.import_key(json.loads((FOLDER / "test-key-programme.jwk").read_text())),
         algorithms=["Ed25519"],
     )
     with pytest.raises(WireError, match="revision") as caught:
@@ -226,9 +226,24 @@ def test_any_header_is_refused_and_raises_nothing_else(header: dict[str, Any]) -
         PINNED.document(with_header(signed("programme"), **(header | {"kid": PROGRAMME.kid})))
 
 
-def test_a_private_key_survives_its_file() -> None:
-    made = SigningKey.generate("alert")
-    assert SigningKey.from_jwk(made.to_jwk(), "alert").public() == made.public()
+def test_a_private_key_is_read_from_its_jwk_and_named_as_the_library_names_it() -> None:
+    made = OKPKey.generate_key("Ed25519", auto_kid=True)
+    read = SigningKey.from_jwk(json.dumps(made.as_dict(private=True)), "alert")
+    assert read.public() == PublicKey(
+        kid=str(made.kid), use="alert", x=str(made.as_dict(private=False)["x"])
+    )
+
+
+def test_what_we_sign_the_library_verifies() -> None:
+    made = SigningKey.generate("programme")
+    programme = decode(payload("programme"), Programme)
+    public = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": made.x})
+    read = jws.deserialize_compact(made.sign(programme), public, algorithms=["Ed25519"])
+    assert decode(read.payload, Programme) == programme
+
+
+def test_a_key_shows_nobody_its_private_half() -> None:
+    assert "sign_bytes" not in repr(SigningKey.generate("programme"))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from joserfc import jws
+from joserfc.jwk import OKPKey
 from msgspec import structs
 
 from broadcast.embedded.broker import MOSQUITTO_CONF
@@ -19,7 +21,8 @@ from broadcast.wire.envelope import SigningKey, Verifier, kid_of, read_own
 from broadcast.wire.limits import COMMAND_BYTES, DOCUMENT_BYTES, MOST_ITEMS, PACKET_BYTES
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
-KEY = SigningKey.generate("programme")
+SECRET = OKPKey.generate_key("Ed25519")
+KEY = SigningKey.from_jwk(json.dumps(SECRET.as_dict(private=True)), "programme")
 PINNED = Verifier([KEY.public()])
 
 ITEM = Item(
@@ -52,7 +55,7 @@ def unbounded(payload: bytes) -> bytes:
     """A token of ours, made by the library alone."""
     registry = jws.JWSRegistry(algorithms=["Ed25519"])
     header = {"alg": "Ed25519", "kid": KEY.kid}
-    return jws.serialize_compact(header, payload, KEY.key, registry=registry).encode()
+    return jws.serialize_compact(header, payload, SECRET, registry=registry).encode()
 
 
 @pytest.mark.parametrize("count", [1, 180, 250, MOST_ITEMS])

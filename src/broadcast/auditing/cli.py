@@ -21,9 +21,9 @@ from broadcast.auditing import export
 from broadcast.auditing.checkpoints import Verifier
 from broadcast.auditing.export import Span
 from broadcast.auditing.verify import Verdict, verify
+from broadcast.keys.stores import open_store
 from broadcast.kit import cli, clock, db, times
 from broadcast.kit.errors import BroadcastError, InvalidInput, because
-from broadcast.programmes.keys import load_keys
 from broadcast.wire.documents import PublicKey
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Nhật ký kiểm toán (audit).")
@@ -89,11 +89,15 @@ def _trusted(path: Path | None) -> Verifier | None:
             return Verifier(msgspec.json.decode(path.read_bytes(), type=list[PublicKey]))
         except msgspec.DecodeError:
             raise InvalidInput("--keys", "cần tệp JSON do `broadcast keys show` in ra") from None
+    why = "chưa có khóa nào trên máy này"
     try:
-        return Verifier(load_keys(config.Settings().keys).public())
+        keys = open_store(config.Settings().keys).load()
     except BroadcastError as error:
-        typer.echo(f"Không có khóa công khai nên chưa kiểm chữ ký: {error.detail}", err=True)
+        keys, why = [], error.detail
+    if not keys:
+        typer.echo(f"Không có khóa công khai nên chưa kiểm chữ ký: {why}", err=True)
         return None
+    return Verifier(key.public() for key in keys)
 
 
 def _show(seen: Verdict, *, signed: bool) -> None:

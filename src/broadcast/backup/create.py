@@ -102,14 +102,13 @@ def forget(into: Path, keep: int) -> None:
 
 
 def key_files(keys: config.Keys) -> Iterator[tuple[str, Path]]:
-    """Every file that lies where the keys do, with its name there: as they are at rest."""
-    seen: set[str] = set()
-    for folder in dict.fromkeys(file.parent for file in (keys.programme_file, keys.alert_file)):
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder).as_posix()
-            if path.is_file() and not path.name.startswith(".") and name not in seen:
-                seen.add(name)
-                yield name, path
+    """Every file that lies where the keys do, with its name there: encrypted, as they are at rest.
+
+    What they are encrypted with is not among them: a backup alone makes nobody the province.
+    """
+    for path in sorted(keys.dir.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            yield path.relative_to(keys.dir).as_posix(), path
 
 
 def _content(folder: Path) -> Iterator[tuple[str, Path]]:

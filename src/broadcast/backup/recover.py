@@ -124,8 +124,7 @@ def _missing_keys(folder: Path, made: Manifest, keys: config.Keys) -> Iterator[t
             continue
         path = there.get(inside)
         if path is None:
-            home = keys.alert_file if inside == keys.alert_file.name else keys.programme_file
-            yield folder / name, home.parent / inside
+            yield folder / name, keys.dir / inside
         elif manifest.digest(path) != expected:
             raise Conflict(
                 f"Khóa {path} khác với khóa trong bản sao lưu; chưa đổi gì. Thiết bị chỉ nghe một"

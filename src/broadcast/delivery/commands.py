@@ -19,10 +19,10 @@ from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
 from broadcast.delivery.outbox import Publisher
 from broadcast.devices.model import Device
+from broadcast.keys.keyring import Keys
 from broadcast.kit import db, failures
 from broadcast.kit.errors import Unavailable
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
-from broadcast.wire.envelope import SigningKey
 from broadcast.wire.topics import DEVICE_COMMAND
 
 PUBLISHED = Counter("broadcast_commands_published", "Commands the broker confirmed", ["kind"])
@@ -49,7 +49,7 @@ _PLAIN: dict[CommandKind, type[Identify | Reboot | SelfTest]] = {
 
 
 async def publish_commands(
-    engine: AsyncEngine, link: Publisher, prefix: str, key: SigningKey, now: datetime
+    engine: AsyncEngine, link: Publisher, prefix: str, keys: Keys, now: datetime
 ) -> bool:
     """Publish the commands that the broker has not confirmed and that may still be obeyed.
 
@@ -57,7 +57,7 @@ async def publish_commands(
         engine: Where they are listed.
         link: To the broker.
         prefix: First levels of every topic.
-        key: Programme key.
+        keys: To sign them.
         now: The present.
 
     Returns:
@@ -73,9 +73,9 @@ async def publish_commands(
         for command, code in waiting:
             try:
                 topic = DEVICE_COMMAND.build(device_id=code, kind=command.kind.value)
-                ready.append(
-                    _Ready(command, f"{prefix}/{topic}", key.sign(message(command, code)))
-                )
+                order = message(command, code)
+                payload = await asyncio.to_thread(keys.signer(order.scope).sign, order)
+                ready.append(_Ready(command, f"{prefix}/{topic}", payload))
             except Exception as fault:  # noqa: BLE001 — this command alone is at fault
                 await failures.record(session, STEP, str(command.id), fault, now)
     outcomes = await asyncio.gather(*(_attempt(link, each) for each in ready))

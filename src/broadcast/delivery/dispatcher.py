@@ -39,6 +39,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
+from broadcast.audit.recording import Record
 from broadcast.auditing import sealing
 from broadcast.delivery import retained
 from broadcast.delivery.changes import Changes
@@ -54,13 +55,14 @@ from broadcast.delivery.rollups import Rollups
 from broadcast.delivery.settlement import settle_corrected, settle_due
 from broadcast.delivery.steps import SetAside
 from broadcast.incidents.watch import Watch
+from broadcast.keys import changes as key_changes
+from broadcast.keys.keyring import Keyring, Keys
 from broadcast.kit import db, failures, roles
 from broadcast.kit.notify import Channel
 from broadcast.kit.periodic import Guarded, Job, Kind, Runner
 from broadcast.kit.tasks import until_one_ends
 from broadcast.mqtt.link import Link
 from broadcast.programmes import issue
-from broadcast.programmes.keys import Keys
 from broadcast.schedules import cancellation
 from broadcast.telemetry.sweep import sweep
 from broadcast.upkeep.maintenance import maintenance
@@ -83,8 +85,14 @@ POLL_SECONDS = 1.0
 
 TURN_JOB = "turn"
 
+SIGNING = {"documents", "mirror", "commands", "audit", "audit_retention"}
+"""Steps that are left out while nothing can be signed."""
 
-async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> NoReturn:
+PINS_EVERY = timedelta(seconds=10)
+"""How often is looked which keys devices have pinned, once there is more than one."""
+
+
+async def run(engine: AsyncEngine, settings: config.Settings, keyring: Keyring) -> NoReturn:
     """Dispatch whenever we are the leader, until cancelled.
 
     Only a leader connects to the broker: two with one client id would disconnect each other. When
@@ -95,7 +103,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> NoR
             async with roles.claimed(engine, ROLE) as claim:
                 LEADER.set(1)
                 log.info("dispatch.leadership.taken")
-                await _lead(claim, engine, settings, keys)
+                await _lead(claim, engine, settings, keyring)
         except Exception as error:
             # Never the end of the process: whatever it is, the next leader may do better.
             known = isinstance(error, db.AWAY) or failures.is_away(error)
@@ -110,7 +118,7 @@ async def run(engine: AsyncEngine, settings: config.Settings, keys: Keys) -> NoR
 
 
 async def _lead(
-    claim: roles.Claim, engine: AsyncEngine, settings: config.Settings, keys: Keys
+    claim: roles.Claim, engine: AsyncEngine, settings: config.Settings, keyring: Keyring
 ) -> None:
     """Do the leader's work until the lock is lost."""
     prefix = settings.mqtt.prefix
@@ -120,7 +128,7 @@ async def _lead(
         unsubscribe=followed(prefix),
         client_id=settings.mqtt.session("dispatch"),
     ) as link:
-        dispatcher = Dispatcher(engine, link, settings, keys)
+        dispatcher = Dispatcher(engine, link, settings, keyring)
         cleanup = RetainedCleanup(engine, link, prefix)
         with maintenance(settings) as jobs:
             runner = Runner([
@@ -131,7 +139,7 @@ async def _lead(
             await claim.listen(Channel.DISPATCH, lambda: runner.wake(TURN_JOB))
             await until_one_ends(
                 claim.until_lost(),
-                roles.report(engine, ROLE, lambda: link.trouble),
+                roles.report(engine, ROLE, lambda: keyring.trouble or link.trouble),
                 _receive(link, cleanup, dispatcher.repair),
                 runner.run(),
             )
@@ -154,23 +162,25 @@ class Dispatcher:
     """
 
     def __init__(
-        self, engine: AsyncEngine, link: Broker, settings: config.Settings, keys: Keys
+        self, engine: AsyncEngine, link: Broker, settings: config.Settings, keyring: Keyring
     ) -> None:
         prefix = settings.mqtt.prefix
         self._engine = engine
         self._link = link
         self._settings = settings
-        self._keys = keys
+        self._keyring = keyring
         self._outbox = Outbox(engine, link, prefix, settings.content_dir)
         self._set_aside = SetAside(engine)
         changes = Changes()
-        self._fast_path = FastPath(engine, self._outbox, changes, keys, settings)
+        self._fast_path = FastPath(engine, self._outbox, changes, keyring, settings)
         self._horizon = Horizon(engine, changes, self._set_aside, settings.rules)
-        self._issuing = Issuing(engine, changes, self._set_aside, keys, settings)
+        self._issuing = Issuing(engine, changes, self._set_aside, keyring, settings)
         self._watch = Watch(settings.rules)
-        self.repair = BrokerRepair(engine, link, self._outbox, keys, prefix)
+        self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix)
+        self._heeded: Keys | None = None
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
+            self._step("keys", turn, self._heed_keys),
             self._step("housekeeping", hour, self._forget_old),
             self._step("unapproved", turn, self._cancel_unapproved),
             self._step("horizon", turn, self._horizon.step),
@@ -187,6 +197,7 @@ class Dispatcher:
             self._step("rollup", turn, Rollups(engine).step),
             self._step("audit", sealing.EVERY, self._sign_audit),
             self._step("audit_retention", timedelta(days=1), self._cut_audit),
+            self._step("pins", PINS_EVERY, self._judge_pins),
         ]
 
     def _step(
@@ -198,6 +209,7 @@ class Dispatcher:
         """Do every step that is due; returns whether more is waiting."""
         if (
             self._issuing.begun
+            and self._keyring.usable
             and self._link.connected
             and not self._horizon.in_progress
             and await self._fast_path.take(now)
@@ -206,12 +218,36 @@ class Dispatcher:
             self._issuing.list_audio_again(now)
         more = False
         for step in self.steps:
-            more = await step.run(now) or more
+            if self._keyring.usable or step.name not in SIGNING:
+                more = await step.run(now) or more
         TURN.set(now.timestamp())
         return more
 
     def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         return db.transaction(self._engine)
+
+    async def _heed_keys(self, now: datetime) -> None:
+        """Go by the keys as they are now; what another key is to sign is issued again."""
+        await self._keyring.refresh(self._engine, now)
+        if not self._keyring.usable:
+            return
+        keys, before = self._keyring.keys, self._heeded
+        if before is not None and keys != before:
+            async with self._transaction() as session:
+                if (keys.programme, keys.named) != (before.programme, before.named):
+                    await issue.mark_all(session, now)
+                changed = {scope for scope, _ in keys.own.items() ^ before.own.items()}
+                await issue.mark_devices(session, changed, now)
+        self._heeded = keys
+
+    async def _judge_pins(self, now: datetime) -> None:
+        if self._keyring.usable:
+            async with self._transaction() as session:
+                record = Record("keys pinned", "Khóa ký mới ký, vì mọi thiết bị đã ghim")
+                record.who = sealing.SYSTEM
+                record.begin(session)
+                if await key_changes.step(session, self._keyring.able, now):
+                    await record.write(session, now)
 
     async def _forget_old(self, now: datetime) -> None:
         async with self._transaction() as session:
@@ -227,15 +263,15 @@ class Dispatcher:
             await cancellation.cancel_unapproved(session, now)
 
     async def _sign_audit(self, now: datetime) -> bool:
-        return await sealing.sign_new(self._engine, self._keys.programme, now)
+        return await sealing.sign_new(self._engine, self._keyring.keys.programme, now)
 
     async def _cut_audit(self, now: datetime) -> None:
         keep = timedelta(days=self._settings.upkeep.audit_days)
-        await sealing.cut_off(self._engine, self._keys.programme, keep, now)
+        await sealing.cut_off(self._engine, self._keyring.keys.programme, keep, now)
 
     async def _publish_commands(self, now: datetime) -> bool:
         return self._link.connected and await publish_commands(
-            self._engine, self._link, self._settings.mqtt.prefix, self._keys.programme, now
+            self._engine, self._link, self._settings.mqtt.prefix, self._keyring.keys, now
         )
 
     async def _publish(self, now: datetime) -> bool:

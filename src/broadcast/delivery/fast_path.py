@@ -20,10 +20,10 @@ from broadcast.areas.model import Topology
 from broadcast.delivery import content
 from broadcast.delivery.changes import Changes
 from broadcast.delivery.outbox import Outbox
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.programmes import issue
-from broadcast.programmes.keys import Keys
 from broadcast.schedules.model import Occurrence
 
 log = structlog.get_logger()
@@ -48,13 +48,13 @@ class FastPath:
         engine: AsyncEngine,
         outbox: Outbox,
         changes: Changes,
-        keys: Keys,
+        keyring: Keyring,
         settings: config.Settings,
     ) -> None:
         self._engine = engine
         self._outbox = outbox
         self._changes = changes
-        self._keys = keys
+        self._keyring = keyring
         self._settings = settings
 
     async def take(self, now: datetime) -> bool:
@@ -70,7 +70,7 @@ class FastPath:
                 if not dirty:
                     return False
                 names = await self._changes.hand_on_held(session, dirty, now)
-                issued = await issue.issue(session, names, self._keys, self._settings, now)
+                issued = await issue.issue(session, names, self._keyring.keys, self._settings, now)
                 audio = [one for each in issued for one in each.audio()]
                 ready = await content.are_there(session, audio, now)
             stored = True

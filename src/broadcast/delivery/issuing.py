@@ -12,11 +12,11 @@ from broadcast import config
 from broadcast.delivery import content
 from broadcast.delivery.changes import Changes
 from broadcast.delivery.steps import Budget, SetAside
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.programmes import issue
 from broadcast.programmes.compile import held_until
-from broadcast.programmes.keys import Keys
 from broadcast.schedules import occurrences
 
 OCCURRENCES_AT_ONCE = 50
@@ -35,14 +35,14 @@ class Issuing:
         engine: AsyncEngine,
         changes: Changes,
         set_aside: SetAside,
-        keys: Keys,
+        keyring: Keyring,
         settings: config.Settings,
     ) -> None:
         self.begun = False
         self._engine = engine
         self._changes = changes
         self._set_aside = set_aside
-        self._keys = keys
+        self._keyring = keyring
         self._settings = settings
         self._content_due_at: datetime | None = None
 
@@ -82,7 +82,7 @@ class Issuing:
         """Issue what dirty scopes name, and list its audio; returns whether more is waiting."""
 
         async def work(session: AsyncSession, some: Sequence[issue.Name]) -> None:
-            await issue.issue(session, some, self._keys, self._settings, now)
+            await issue.issue(session, some, self._keyring.keys, self._settings, now)
 
         budget = Budget()
         issued, count = False, issue.AT_ONCE

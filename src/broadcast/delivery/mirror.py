@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.delivery import content
 from broadcast.delivery.outbox import Publisher
 from broadcast.delivery.reconcile import Kept, compare
+from broadcast.keys.keyring import Keys
 from broadcast.programmes import issue
-from broadcast.programmes.keys import Keys
 from broadcast.programmes.model import Document
 from broadcast.wire.envelope import Verifier
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
@@ -138,7 +138,7 @@ class BrokerMirror:
                 continue  # reported where it is published
             names[topic] = scope, kind
             kept[topic] = Kept(revision, hashlib.sha256(token).digest())
-        differences = compare(kept, self._documents, Verifier(keys.public()))
+        differences = compare(kept, self._documents, Verifier(keys.trusted()))
         lost = [names[topic] for topic in differences.missing]
         await session.execute(
             sa.update(Document)

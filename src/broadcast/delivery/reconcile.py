@@ -13,8 +13,7 @@ from typing import NamedTuple
 from broadcast.wire import WireError
 from broadcast.wire.commands import NEVER_LATE, Resend
 from broadcast.wire.documents import Document
-from broadcast.wire.envelope import SigningKey, Verifier
-from broadcast.wire.topics import DEVICE_COMMAND
+from broadcast.wire.envelope import Verifier
 
 
 def behind(held: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
@@ -29,25 +28,20 @@ def behind(held: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
     return sorted(late, key=lambda key: (not key.endswith("/config"), key))
 
 
-def resend_command(
-    token: bytes, device_code: str, key: SigningKey, now: datetime
-) -> tuple[str, bytes]:
-    """Topic (without the prefix) and signed payload that hand one device a document again.
+def resend_command(token: bytes, device_code: str, now: datetime) -> Resend:
+    """The command that hands one device a document again.
 
     Args:
         token: The document as published.
         device_code: The device.
-        key: Programme key.
         now: Present.
     """
-    command = Resend(
+    return Resend(
         command_id=hashlib.sha256(token).hexdigest(),
         scope=f"device/{device_code}",
         not_after=now + NEVER_LATE,
         document=token.decode("ascii"),
     )
-    topic = DEVICE_COMMAND.build(device_id=device_code, kind="resend")
-    return topic, key.sign(command)
 
 
 class Kept(NamedTuple):

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.delivery.mirror import Broker, BrokerMirror, RetainedMessage
 from broadcast.delivery.outbox import STATE, Outbox
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import Keys
 
 log = structlog.get_logger()
 
@@ -29,13 +29,13 @@ class BrokerRepair:
     """
 
     def __init__(
-        self, engine: AsyncEngine, link: Broker, outbox: Outbox, keys: Keys, prefix: str
+        self, engine: AsyncEngine, link: Broker, outbox: Outbox, keyring: Keyring, prefix: str
     ) -> None:
         self.mirror = BrokerMirror(prefix)
         self._engine = engine
         self._link = link
         self._outbox = outbox
-        self._keys = keys
+        self._keyring = keyring
         self._seen = -1, 0
         """Connection and number of messages at which the mirror last grew, and when that was."""
         self._seen_at: datetime | None = None
@@ -69,7 +69,7 @@ class BrokerRepair:
             return
         self._overwritten = False
         async with db.transaction(self._engine) as session:
-            found = await self.mirror.repair(session, self._keys, now)
+            found = await self.mirror.repair(session, self._keyring.keys, now)
         self._repaired, self._due_at = connection, now + REPAIR_EVERY
         await self._outbox.remove(found.foreign)
         if any(found):

@@ -28,12 +28,12 @@ from broadcast.demo.world import World
 from broadcast.embedded.broker import Kind
 from broadcast.embedded.supervisor import Supervisor
 from broadcast.indicators.figures import compute, figures
+from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
 from broadcast.kit.errors import Unavailable
 from broadcast.plays.model import OPEN, Play
 from broadcast.plays.schemas import SummaryOut
 from broadcast.plays.summary import summary
-from broadcast.programmes.keys import create_keys, load_keys
 
 log = structlog.get_logger()
 
@@ -151,7 +151,6 @@ class _Demo:
         self._say(f"PostgreSQL và broker MQTT ({world.broker.kind}) đã chạy")
         self._say("đang lập lược đồ cơ sở dữ liệu …")
         await db.migrate(world.postgres.dsn)
-        create_keys(settings.keys)
         engine = db.create_engine(settings.postgres, "broadcast.demo")
         try:
             self._say("đang lập tỉnh mẫu: đơn vị hành chính từ 2020, thôn, đài, cụm loa …")
@@ -166,7 +165,7 @@ class _Demo:
             self._show_doors(seeded)
             world.start_fleet(
                 seeded.devices,
-                load_keys(settings.keys).public(),
+                await first_keys(engine, settings.keys, clock.now()),
                 options.faults,
                 options.seed,
             )

@@ -91,8 +91,8 @@ class World:
                 "BROADCAST_MQTT__HOST": self.broker.host,
                 "BROADCAST_MQTT__PORT": str(self.broker.port),
                 "BROADCAST_WEB__PORT": str(self._port),
-                "BROADCAST_KEYS__PROGRAMME_FILE": str(self.folder / "keys/programme.jwk"),
-                "BROADCAST_KEYS__ALERT_FILE": str(self.folder / "keys/alert.jwk"),
+                "BROADCAST_KEYS__DIR": str(self.folder / "keys"),
+                "BROADCAST_KEYS__PASSPHRASE_FILE": str(self.folder / "keys.passphrase"),
                 "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
                 **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},
             }

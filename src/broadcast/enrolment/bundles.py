@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from broadcast import config
 from broadcast.enrolment import authority_files
 from broadcast.enrolment.credentials import renew_at
 from broadcast.enrolment.model import Certificate
+from broadcast.keys.report import named
 from broadcast.kit.errors import Unavailable
-from broadcast.programmes.keys import load_keys
 from broadcast.wire.codec import encode
 from broadcast.wire.enrolment import Broker, Bundle, Claim
 
@@ -17,11 +19,12 @@ PATH = "/api/v1/enrolments"
 """Where a box sends its request."""
 
 
-def with_certificate(
-    settings: config.Settings, device_code: str, certificate: Certificate
+async def with_certificate(
+    session: AsyncSession, settings: config.Settings, device_code: str, certificate: Certificate
 ) -> Bundle:
     """Bundle of a box that has a key."""
-    return _bundle(
+    return await _bundle(
+        session,
         settings,
         device_code,
         settings.enrolment.broker_port,
@@ -31,13 +34,23 @@ def with_certificate(
     )
 
 
-def with_password(settings: config.Settings, device_code: str, password: str) -> Bundle:
+async def with_password(
+    session: AsyncSession, settings: config.Settings, device_code: str, password: str
+) -> Bundle:
     """Bundle of a box that has none."""
     port = settings.enrolment.password_port
-    return _bundle(settings, device_code, port, username=device_code, password=password)
+    return await _bundle(
+        session, settings, device_code, port, username=device_code, password=password
+    )
 
 
-def _bundle(settings: config.Settings, device_code: str, port: int, **credential: Any) -> Bundle:
+async def _bundle(
+    session: AsyncSession,
+    settings: config.Settings,
+    device_code: str,
+    port: int,
+    **credential: Any,
+) -> Bundle:
     enrolment = settings.enrolment
     authority = authority_files.certificate(enrolment.authority_dir, authority_files.BROKER_CA)
     return Bundle(
@@ -46,7 +59,7 @@ def _bundle(settings: config.Settings, device_code: str, port: int, **credential
         broker=Broker(
             host=enrolment.broker_host or settings.mqtt.host, port=port, authority=authority
         ),
-        keys=load_keys(settings.keys).public(),
+        keys=await named(session),
         **credential,
     )
 

@@ -59,7 +59,7 @@ async def redeem(
         Unavailable: An authority is missing.
     """
     device, given = await claims.redeem(session, claim_code, csr, settings.enrolment, now)
-    return bundles.with_certificate(settings, device.code, given)
+    return await bundles.with_certificate(session, settings, device.code, given)
 
 
 async def sign(
@@ -76,7 +76,7 @@ async def sign(
     authority = authority_files.devices(settings.enrolment)
     life = timedelta(days=settings.enrolment.certificate_days)
     given = await credentials.issue(session, authority, device, requested_key(csr), now, life)
-    return bundles.with_certificate(settings, code, given)
+    return await bundles.with_certificate(session, settings, code, given)
 
 
 async def give_password(
@@ -90,7 +90,7 @@ async def give_password(
     """
     device = await credentials.in_use(session, code, settings.mqtt.client_id)
     password = await credentials.set_password(session, device, now)
-    return bundles.with_password(settings, code, password)
+    return await bundles.with_password(session, settings, code, password)
 
 
 async def revoke(session: AsyncSession, code: str, now: datetime) -> int:

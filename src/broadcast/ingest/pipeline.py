@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import structlog
 from prometheus_client import Gauge
@@ -28,8 +28,8 @@ from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.ingest.sharding import ShardAssignment
 from broadcast.ingest.store import MESSAGES, Batch, Committed, Store
 from broadcast.ingest.throttle import Throttle
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
-from broadcast.programmes.keys import Keys
 from broadcast.telemetry.arrival import Arrival, BrokerMessage
 from broadcast.wire.topics import SERVER_ECHO
 
@@ -51,6 +51,10 @@ GATHER_STEP = 0.05
 unacknowledged messages is not held up; a question for the time waits no longer than this."""
 
 
+KEYS_SECONDS = 5.0
+"""How often the keys are looked at. One that has been replaced still stands in every config."""
+
+
 class BrokerLink(EchoLink, Protocol):
     """The link to the broker, as far as the inbound path needs it."""
 
@@ -70,7 +74,7 @@ class Pipeline:
         engine: AsyncEngine,
         link: BrokerLink,
         settings: Settings,
-        keys: Keys,
+        keyring: Keyring,
         assignment: ShardAssignment,
     ) -> None:
         """Begin with nothing in memory.
@@ -79,18 +83,20 @@ class Pipeline:
             engine: The database.
             link: To the broker.
             settings: Of this process.
-            keys: To sign what devices are answered.
+            keyring: To sign what devices are answered.
             assignment: Devices of this worker.
         """
         topic = SERVER_ECHO.build(worker=str(assignment.worker))
         throttle = Throttle()
         self.echoed_over: int | None = None
+        self._engine = engine
+        self._keyring = keyring
         self._link = link
         self._enrolled = EnrolmentCache()
         self._echo = Echo(link, f"{settings.mqtt.prefix}/{topic}")
         self._decoder = Decoder(settings.mqtt.prefix, assignment, throttle, self._enrolled)
         self._store = Store(engine, settings, assignment, self._enrolled, self._echo, throttle)
-        self._replies = ReplyQueue(link, settings.mqtt.prefix, keys.programme)
+        self._replies = ReplyQueue(link, settings.mqtt.prefix, keyring)
         self._resender = Resender(engine, self._replies)
 
     @property
@@ -103,7 +109,15 @@ class Pipeline:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._replies.run())
             group.create_task(self._echo.run())
+            group.create_task(self._heed_keys())
             group.create_task(self.walk())
+
+    async def _heed_keys(self) -> NoReturn:
+        """Go by the keys as they are now; a change reaches this process within seconds."""
+        while True:
+            with suppress(*db.AWAY):
+                await self._keyring.refresh(self._engine, clock.now())
+            await asyncio.sleep(KEYS_SECONDS)
 
     async def walk(self) -> None:
         """Take, decode, batch, store, acknowledge, answer; until cancelled."""

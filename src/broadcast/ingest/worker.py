@@ -14,12 +14,12 @@ from broadcast.config import Role, Settings
 from broadcast.ingest.pipeline import Pipeline
 from broadcast.ingest.sharding import Mode, ShardAssignment
 from broadcast.ingest.store import FIRST_RETRY, LONGEST_RETRY
+from broadcast.keys.keyring import Keyring
 from broadcast.kit import db, roles
 from broadcast.kit.errors import because
 from broadcast.kit.tasks import until_one_ends
 from broadcast.mqtt.features import end_session, shares_subscriptions
 from broadcast.mqtt.link import Link
-from broadcast.programmes.keys import Keys
 from broadcast.telemetry import sweep
 from broadcast.wire.topics import DEVICE_EVENT, SERVER_ECHO
 
@@ -30,19 +30,19 @@ ECHOED_WITHIN = 15.0
 of MQTT 3.1.1 need not say that a subscription, and cannot say that a message, was refused."""
 
 
-async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int = 1) -> None:
+async def run(engine: AsyncEngine, settings: Settings, keyring: Keyring, worker: int = 1) -> None:
     """Take what devices send whenever no other process is this worker, until cancelled.
 
     Args:
         engine: The database.
         settings: Number of workers that share the work, and address of the broker.
-        keys: To sign what devices are answered.
+        keyring: To sign what devices are answered.
         worker: Number of this one, counted from 1.
     """
     name, wait = Role.INGEST.process(worker), FIRST_RETRY
     while True:
         began = time.monotonic()
-        work = _Worker(engine, settings, keys, worker)
+        work = _Worker(engine, settings, keyring, worker)
         try:
             async with roles.claimed(engine, name) as claim:
                 await until_one_ends(
@@ -62,10 +62,12 @@ async def run(engine: AsyncEngine, settings: Settings, keys: Keys, worker: int =
 class _Worker:
     """One worker while its role is ours."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, keys: Keys, worker: int) -> None:
+    def __init__(
+        self, engine: AsyncEngine, settings: Settings, keyring: Keyring, worker: int
+    ) -> None:
         self._engine = engine
         self._settings = settings
-        self._keys = keys
+        self._keyring = keyring
         self._worker = worker
         self._starting = roles.STARTING
         self._link: Link | None = None
@@ -76,7 +78,7 @@ class _Worker:
         link, pipeline = self._link, self._pipeline
         if link is None or pipeline is None:
             return self._starting
-        if trouble := link.trouble or pipeline.database_trouble:
+        if trouble := link.trouble or pipeline.database_trouble or self._keyring.trouble:
             return trouble
         if link.stood_seconds > ECHOED_WITHIN and pipeline.echoed_over != link.connection:
             return (
@@ -111,7 +113,7 @@ class _Worker:
             client_id=settings.mqtt.worker_session(worker),
             mqtt5=assignment.mode == "shared",
         ) as link:
-            self._pipeline = Pipeline(self._engine, link, settings, self._keys, assignment)
+            self._pipeline = Pipeline(self._engine, link, settings, self._keyring, assignment)
             self._link = link
             await self._pipeline.run()
 

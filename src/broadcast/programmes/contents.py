@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.bulletins.revisions import approved_renditions
 from broadcast.devices.model import Device, Installation
+from broadcast.keys.keyring import Keys
 from broadcast.kit.clock import LOCAL
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
-from broadcast.programmes.keys import Keys
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
 from broadcast.stations.clusters import followed_areas
@@ -135,7 +135,7 @@ async def configs(
             issued_at=now,
             not_after=now,
             areas=areas.get(cluster_id, []),
-            keys=keys.public(),
+            keys=keys.named_to(f"device/{device.code}"),
             quiet_hours=quiet,
             utc_offset_minutes=int((now.astimezone(LOCAL).utcoffset() or timedelta()) / MINUTE),
             volume=device.volume,

@@ -48,6 +48,10 @@ class Document(Base):
     not_after: Mapped[datetime]
     published_revision: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     published_at: Mapped[datetime | None]
+    kid: Mapped[str] = mapped_column(server_default="")
+    """Key that signed it."""
+    key_since: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+    """First of the revisions in a row that this key signed."""
 
 
 class ProgrammeRevision(Base):

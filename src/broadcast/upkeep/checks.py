@@ -283,6 +283,8 @@ _STEPS = {
     "presence": "xét được trạng thái của thiết bị",
     "incidents": "xét được sự cố",
     "rollup": "tổng hợp được ngày của chỉ tiêu",
+    "keys": "đọc được khóa ký",
+    "pins": "xét được khóa mà thiết bị đã ghim",
     "invalidations": "tính lại được ngày của chỉ tiêu",
     "audit": "thấy nhật ký kiểm toán còn nguyên (chạy broadcast audit verify)",
     "audit_retention": "xóa được nhật ký kiểm toán quá hạn",

@@ -7,9 +7,11 @@ their own, so that a key for bulletins cannot raise an alarm.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,15 +45,35 @@ _ED25519 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key and what it may sign."""
+    """A key of ours and what it may sign; its private half may lie where nobody can read it.
 
-    key: OKPKey
+    Attributes:
+        use: What it may sign.
+        x: Its public half: 32 bytes in base64url.
+        kid: Its RFC 7638 thumbprint.
+        sign_bytes: Ed25519 signature (64 bytes) of a text.
+    """
+
     use: Use
+    x: str
+    kid: str
+    sign_bytes: Callable[[bytes], bytes] = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, use: Use, public: bytes, sign_bytes: Callable[[bytes], bytes]) -> SigningKey:
+        """A key of which only the public half (32 bytes) and its way to sign are known."""
+        x = _encoded(public).decode()
+        return cls(use, x, thumbprint(x), sign_bytes)
+
+    @classmethod
+    def from_private(cls, private: Ed25519PrivateKey, use: Use) -> SigningKey:
+        """A key that is held in memory."""
+        return cls.of(use, private.public_key().public_bytes_raw(), private.sign)
 
     @classmethod
     def generate(cls, use: Use) -> SigningKey:
-        """A fresh key; its `kid` is the RFC 7638 thumbprint."""
-        return cls(OKPKey.generate_key("Ed25519", auto_kid=True), use)
+        """A fresh key in memory, and nowhere else."""
+        return cls.from_private(Ed25519PrivateKey.generate(), use)
 
     @classmethod
     def from_jwk(cls, text: str, use: Use) -> SigningKey:
@@ -60,35 +82,11 @@ class SigningKey:
         Raises:
             ValueError: It is no private Ed25519 key.
         """
-        try:
-            key = OKPKey.import_key(json.loads(text))
-        except (JoseError, TypeError, ValueError) as error:
-            raise ValueError(f"not a JWK: {error}") from None
-        if not key.is_private or key.curve_name != "Ed25519":
-            raise ValueError("not a private Ed25519 key")
-        key.ensure_kid()
-        return cls(key, use)
-
-    def to_jwk(self) -> str:
-        """Private JWK as JSON. Secret."""
-        return json.dumps(self.key.as_dict(private=True))
-
-    @property
-    def kid(self) -> str:
-        """Key id, the RFC 7638 thumbprint."""
-        kid = self.key.kid
-        assert kid is not None
-        return kid
+        return cls.from_private(private_of_jwk(text), use)
 
     def public(self) -> PublicKey:
         """The public key, which a device pins."""
-        return PublicKey(kid=self.kid, use=self.use, x=str(self.key.as_dict(private=False)["x"]))
-
-    def sign_bytes(self, text: bytes) -> bytes:
-        """Ed25519 signature (64 bytes) of a text."""
-        private = self.key.private_key
-        assert isinstance(private, Ed25519PrivateKey)
-        return private.sign(text)
+        return PublicKey(kid=self.kid, use=self.use, x=self.x)
 
     def sign(self, message: Document | AnyCommand) -> bytes:
         """JWS compact of a document or a command.
@@ -96,10 +94,41 @@ class SigningKey:
         Raises:
             WireError: It is longer than anybody would read.
         """
-        header = {"alg": ALGORITHM, "kid": self.kid}
-        token = jws.serialize_compact(header, encode(message), self.key, registry=_REGISTRY)
+        header = json.dumps({"alg": ALGORITHM, "kid": self.kid}, separators=(",", ":"))
+        signed = _encoded(header.encode()) + b"." + _encoded(encode(message))
+        token = signed + b"." + _encoded(self.sign_bytes(signed))
         _check_length(token, _most_bytes(message))
-        return token.encode()
+        return token
+
+
+def private_of_jwk(text: str) -> Ed25519PrivateKey:
+    """Private key of a JWK (RFC 8037).
+
+    Raises:
+        ValueError: It is no private Ed25519 key.
+    """
+    try:
+        private = OKPKey.import_key(json.loads(text)).private_key
+    except (JoseError, TypeError, ValueError) as error:
+        raise ValueError(f"not a JWK: {error}") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise ValueError("not a private Ed25519 key")  # noqa: TRY004  of a text, no argument
+    return private
+
+
+def thumbprint(x: str) -> str:
+    """RFC 7638 thumbprint of an Ed25519 key, whose members RFC 8037 orders.
+
+    >>> thumbprint("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
+    'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k'
+    """
+    members = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"))
+    return _encoded(hashlib.sha256(members.encode()).digest()).decode()
+
+
+def _encoded(part: bytes) -> bytes:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(part).rstrip(b"=")
 
 
 def read_own(token: bytes) -> Document:
@@ -226,6 +255,6 @@ def _decoded(part: bytes) -> bytes:
         ValueError: It is spelt otherwise.
     """
     decoded = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != part:
+    if _encoded(decoded) != part:
         raise ValueError("not canonical base64url")
     return decoded
