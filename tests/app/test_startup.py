@@ -221,3 +221,24 @@ def test_a_process_loads_what_its_roles_need(first: str) -> None:
     assert {first, "broadcast.app"} <= modules
     assert UNNEEDED.isdisjoint(modules)
     assert BY_ROLE[first].isdisjoint(modules)
+
+
+def test_a_server_starts_without_what_only_some_requests_need() -> None:
+    """NumPy, the decoder and the patterns of reading cost a tenth of the start and more."""
+    rooms = (
+        "cli",
+        "app",
+        "api",
+        "ingest.worker",
+        "delivery.dispatcher",
+        "bulletins.prepare_worker",
+    )
+    program = "".join(f"import broadcast.{room}\n" for room in rooms)
+    said = subprocess.run(
+        [sys.executable, "-c", f"{program}import sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "broadcast.indicators.days" in said
+    assert not {"numpy", "av", "pydub", "broadcast.bulletins.speech.reading"} & set(said)

@@ -1,7 +1,7 @@
 """Days of clusters as columns, and their sums over a window. Pure.
 
 A day of a cluster comes to four values, and a window is the sum of its days: so a day that is over
-is read once.
+is read once. Each function imports NumPy itself: the server starts without it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Numbers = npt.NDArray[np.int64]
+Numbers: TypeAlias = "npt.NDArray[np.int64]"
 
-NEVER = np.iinfo(np.int64).max
+NEVER = 2**63 - 1
 """Instead of an instant, where there is none."""
 
 _MICROSECOND = 1_000_000
@@ -53,6 +54,8 @@ class DayColumns:
         due: Sequence[int | None] = (),
     ) -> DayColumns:
         """Columns in any order of the clusters."""
+        import numpy as np
+
         ids = np.array(clusters, np.int64)
         order = np.argsort(ids)
         return cls(
@@ -65,6 +68,8 @@ class DayColumns:
 
 
 def _instants(values: Sequence[int | None]) -> Numbers:
+    import numpy as np
+
     return np.array([NEVER if value is None else value for value in values], np.int64)
 
 
@@ -94,6 +99,8 @@ class WindowDays:
     @classmethod
     def of(cls, days: Mapping[date, DayColumns], clusters: Sequence[int]) -> WindowDays:
         """Lay out the days, in any order, of these clusters, in the order of their ids."""
+        import numpy as np
+
         wanted = np.array(clusters, np.int64)
         shape = (len(days), len(wanted))
         window = cls(
@@ -118,6 +125,8 @@ def _positions(
     wanted: Numbers, known: Numbers
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Positions of the known ids among those wanted, and which of the known ones are wanted."""
+    import numpy as np
+
     if not len(wanted):
         return np.array([], np.intp), np.zeros(len(known), np.bool_)
     positions = np.searchsorted(wanted, known)
@@ -133,6 +142,8 @@ def add_up(past: WindowDays, live: WindowDays, at: int) -> Totals:
         live: The other days, of the same clusters.
         at: Instant up to which plays count, in microseconds.
     """
+    import numpy as np
+
     order = np.argsort([day.toordinal() for day in (*past.days, *live.days)])
     completed = np.concatenate([past.completed, live.completed])[order] < at
     due = np.concatenate([past.due, live.due])[order] < at
@@ -147,5 +158,7 @@ def add_up(past: WindowDays, live: WindowDays, at: int) -> Totals:
 
 def _newest(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Index of the last true one of each column; -1 without any."""
+    import numpy as np
+
     length = len(flags)
     return np.where(flags.any(axis=0), length - 1 - np.argmax(flags[::-1], axis=0), -1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the server knows the rate, and starts without NumPy
+    import numpy as np
+    import numpy.typing as npt
 
 RATE = 48_000
 """Samples a second."""
@@ -19,5 +20,5 @@ STEP = 100 * TICK
 CHUNK = 10 * STEP
 """Samples of one piece of sound: a second."""
 
-Samples: TypeAlias = npt.NDArray[np.float32]
-Series: TypeAlias = npt.NDArray[np.float64]
+Samples: TypeAlias = "npt.NDArray[np.float32]"
+Series: TypeAlias = "npt.NDArray[np.float64]"

@@ -6,8 +6,12 @@ is what is spoken: rules and lexicon may change afterwards, the script of a revi
 
 from __future__ import annotations
 
-from broadcast.bulletins.speech.reading import Passage, Readings, passages
+from typing import TYPE_CHECKING
+
 from broadcast.kit.errors import InvalidInput
+
+if TYPE_CHECKING:  # the server starts before the patterns of reading are made
+    from broadcast.bulletins.speech.reading import Passage, Readings
 
 LONGEST_TEXT = 30_000
 """Characters; about 45 minutes of plain speech."""
@@ -34,6 +38,8 @@ def script_of(text: str, readings: Readings | None = None) -> str:
             "text",
             f"Văn bản dài {len(text)} ký tự, tối đa {LONGEST_TEXT}. Hãy chia thành nhiều bản tin.",
         )
+    from broadcast.bulletins.speech.reading import passages  # noqa: PLC0415
+
     lines = passages(text, readings)
     words = sum(len(line.words.split()) for line in lines)
     if words > MOST_WORDS:
@@ -49,6 +55,8 @@ def script_of(text: str, readings: Readings | None = None) -> str:
 
 def passages_of(script: str) -> list[Passage]:
     """Passages of a script."""
+    from broadcast.bulletins.speech.reading import Passage  # noqa: PLC0415
+
     return [
         Passage(line.removeprefix(_HEADING), line.startswith(_HEADING))
         for line in script.splitlines()
