@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from typer.testing import CliRunner, Result
 
 from broadcast.audit import command
 from broadcast.audit.entry import Entry, decode, encode
 from broadcast.auditing import sealing
 from broadcast.cli import app
-from broadcast.kit import clock, db
+from broadcast.kit import cli, clock, db
 from broadcast.kit.errors import InvalidInput
 from broadcast.wire import codec
 from tests.auditing.worlds import KEY
@@ -108,6 +109,16 @@ def test_a_trial_and_a_failure_are_not_told(dsn: str, tmp_path: Path) -> None:
     bad = written(tmp_path, "devices.csv", "code,codecs\nD-1,vinyl\n")
     assert run("devices", "import", bad).exit_code == 1
     assert entries(dsn) == []
+
+
+def test_a_command_that_is_not_told_cannot_write(dsn: str) -> None:
+    async def write(session: AsyncSession) -> None:
+        await session.execute(sa.text("UPDATE accounts SET name = ''"))
+
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        cli.run(write)
+    command.change("broadcast test", write)
+    assert [each.action for each in entries(dsn)] == ["broadcast test"]
 
 
 def test_who_became_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

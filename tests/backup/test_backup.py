@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from broadcast import config
+from broadcast.auditing import sealing
+from broadcast.auditing.verify import verify
 from broadcast.backup import create as making
 from broadcast.backup import manifest, postgres, recover
 from broadcast.backup.manifest import UnusableBackup
@@ -23,6 +26,7 @@ from broadcast.cli import app
 from broadcast.keys.file_store import FileStore
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
+from tests.auditing import worlds as audit
 from tests.bulletins import make
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -257,3 +261,32 @@ def test_content_is_found_under_the_path_of_the_store(tmp_path: Path) -> None:
     sha256 = "ab" * 32
     assert making._in_backup(sha256) == f"content/ab/{sha256}"
     assert content_path(tmp_path, sha256) == tmp_path / "ab" / sha256
+
+
+@pytest.mark.postgres
+async def test_the_audit_comes_back_whole_goes_on_and_misses_what_came_since(
+    installation: Installation,
+) -> None:
+    engine = installation.engine
+    await audit.append(engine, 1, 5)
+    await sealing.sign_new(engine, audit.KEY, NOW)
+    folder = await installation.back_up()
+    await audit.append(engine, 6, 8)
+    await sealing.sign_new(engine, audit.KEY, NOW)
+    async with db.transaction(engine) as session:
+        since = (await verify(session, audit.TRUSTED)).last
+
+    await installation.recover(folder)
+
+    async with db.transaction(engine) as session:
+        restored = await verify(session, audit.TRUSTED)
+    assert (restored.last.seq, restored.findings) == (5, [])
+    await audit.append(engine, 9, 12)
+    await sealing.sign_new(engine, audit.KEY, NOW)
+    async with db.transaction(engine) as session:
+        gone_on = await verify(session, audit.TRUSTED)
+        held_against = await verify(session, audit.TRUSTED, [since])
+        with pytest.raises(DBAPIError, match="append-only"):
+            await session.execute(sa.text("DELETE FROM audit_entries"))
+    assert (gone_on.last.seq, gone_on.findings) == (9, [])
+    assert [each.seq for each in held_against.findings] == [8]

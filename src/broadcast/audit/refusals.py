@@ -1,11 +1,13 @@
 """Refusals, in the audit by transactions of their own, and what a flood of them may cost.
 
-The first few of an address within a minute are entries of their own; the rest of that minute is
-counted, and one entry tells how many there were. Addresses beyond `MOST_ADDRESSES`, and all of a
-process beyond `MOST_ENTRIES` a minute, share one count. So an attacker writes at most
-`MOST_ENTRIES` + `MOST_ADDRESSES` entries of half a kilobyte a minute, and no memory grows.
-Writing is done behind the answer, by one task: who floods us neither waits for the database nor
-takes more than one of its connections.
+The first few of a sender within a minute are entries of their own; the rest of that minute is
+counted, and one entry tells how many there were. A sender is an account that has proved who it is,
+otherwise an address, each kind of refusal apart. Senders beyond `MOST_SENDERS`, and all of them
+beyond `MOST_ENTRIES` a minute, share one count; who has proved who they are does not share with
+who has not, so that a flood from outside hides nobody within. A process writes at most twice
+`MOST_ENTRIES` + `MOST_SENDERS` entries of half a kilobyte a minute, and no memory grows. Writing
+is done behind the answer, by one task: who floods us neither waits for the database nor takes more
+than one of its connections.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import deque
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,28 +36,38 @@ LOST = Counter(
 
 WINDOW = timedelta(minutes=1)
 MOST_EACH = 5
-"""Entries of one address in a window."""
+"""Entries of one sender in a window, of each kind of refusal."""
 
 MOST_ENTRIES = 60
-"""Entries of all addresses in a window."""
+"""Entries of all senders in a window."""
 
-MOST_ADDRESSES = 60
-"""Addresses that are counted apart in a window."""
+MOST_SENDERS = 60
+"""Senders that are counted apart in a window."""
 
 OTHERS = "…"
-"""Stands for the addresses beyond them."""
+"""Stands for the senders beyond them."""
 
 IPV6_SITE = 64
 """Bits of an IPv6 address by which one sender is known."""
 
 
 class Counted(NamedTuple):
-    """Refusals of an address that got no entries of their own."""
+    """Refusals of a sender that got no entries of their own."""
 
-    address: str
+    sender: str
+    first: Entry
     times: int
-    since: datetime
     until: datetime
+
+    def entry(self) -> Entry:
+        """The one that tells of them."""
+        title = f"{self.times} lần bị từ chối nữa"
+        details = {**self.first.details, "count": self.times, "since": self.first.at.isoformat()}
+        if self.sender == OTHERS:
+            origin = Origin(OTHERS)
+            return Entry(self.until, NOBODY, Outcome.REFUSED, OTHERS, title, origin=origin,
+                         details={"count": self.times, "since": details["since"]})  # fmt: skip
+        return msgspec.structs.replace(self.first, at=self.until, title=title, details=details)
 
 
 class Window:
@@ -66,19 +78,18 @@ class Window:
         self._own: dict[str, int] = {}
         self._counted: dict[str, Counted] = {}
 
-    def admit(self, address: str, now: datetime) -> bool:
+    def admit(self, sender: str, entry: Entry) -> bool:
         """Tell whether a refusal gets an entry of its own; it is counted otherwise."""
         if self._began is None:
-            self._began = now
-        sender = site(address)
+            self._began = entry.at
         own = self._own.get(sender, 0)
         if own < MOST_EACH and sum(self._own.values()) < MOST_ENTRIES:
             self._own[sender] = own + 1
             return True
-        if sender not in self._counted and len(self._counted) >= MOST_ADDRESSES:
+        if sender not in self._counted and len(self._counted) >= MOST_SENDERS:
             sender = OTHERS
-        before = self._counted.get(sender) or Counted(sender, 0, now, now)
-        self._counted[sender] = before._replace(times=before.times + 1, until=now)
+        before = self._counted.get(sender) or Counted(sender, entry, 0, entry.at)
+        self._counted[sender] = before._replace(times=before.times + 1, until=entry.at)
         return False
 
     def over(self, now: datetime | None) -> list[Counted]:
@@ -114,47 +125,55 @@ class Refusals:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._window = Window()
+        self._windows = (Window(), Window())
+        """Of who has not proved who they are, and of who has."""
         self._waiting: deque[Entry] = deque()
         """Bounded by the window: who is not admitted is counted."""
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def note(
-        self, who: Who | None, origin: Origin, action: str, object_: str, why: str, now: datetime
+        self,
+        who: Who | None,
+        origin: Origin,
+        action: str,
+        object_: str,
+        status: int,
+        why: str,
+        now: datetime,
     ) -> None:
         """Have a refusal written, or counted. Returns at once."""
         REFUSED.inc()
-        self._waiting.extend(self._sums(now))
-        if self._window.admit(origin.address, now):
-            self._waiting.append(
-                Entry(
-                    now,
-                    who or NOBODY,
-                    Outcome.REFUSED,
-                    action,
-                    object=object_,
-                    origin=origin,
-                    details={"why": why},
-                )
-            )
+        self._end_windows(now)
+        is_known = who is not None and who.credential is not None
+        sender = f"account/{who.account}" if who and is_known else site(origin.address)
+        entry = Entry(
+            now, who or NOBODY, Outcome.REFUSED, action,
+            object=object_, origin=origin, details={"status": status, "why": why},
+        )  # fmt: skip
+        if self._windows[is_known].admit(f"{status} {sender}", entry):
+            self._waiting.append(entry)
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(WINDOW.total_seconds(), self._end_window)
+            self._timer = loop.call_later(WINDOW.total_seconds(), self._end)
         self._wake()
 
     async def close(self) -> None:
         """Write what is waiting and what was counted so far."""
-        self._end_window()
+        self._end()
         if self._writer is not None:
             await self._writer
 
-    def _end_window(self) -> None:
+    def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._waiting.extend(self._sums(None))
+        self._end_windows(None)
         self._wake()
+
+    def _end_windows(self, now: datetime | None) -> None:
+        for window in self._windows:
+            self._waiting.extend(each.entry() for each in window.over(now))
 
     def _wake(self) -> None:
         if self._waiting and (self._writer is None or self._writer.done()):
@@ -172,15 +191,3 @@ class Refusals:
                 log.warning("audit.refusals.lost", count=len(entries), error=db.brief(error))
             for _ in entries:
                 self._waiting.popleft()
-
-    def _sums(self, now: datetime | None) -> Iterator[Entry]:
-        for each in self._window.over(now):
-            yield Entry(
-                each.until,
-                NOBODY,
-                Outcome.REFUSED,
-                "…",
-                title=f"{each.times} lần bị từ chối nữa",
-                origin=Origin(each.address),
-                details={"count": each.times, "since": each.since.isoformat()},
-            )

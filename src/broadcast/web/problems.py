@@ -90,6 +90,7 @@ def _note_refusal(request: Request, error: BroadcastError) -> None:
             origin.of(request),
             f"{request.method} {template(request)}",
             printable(request.scope["path"], MOST_OBJECT),
+            error.status,
             error.detail,
             clock.now(),
         )
@@ -247,7 +248,7 @@ def install(app: FastAPI) -> None:
     async def _ours(request: Request, error: BroadcastError) -> Response:
         if isinstance(error, Unknown) and error.field in request.query_params:
             error.status, error.slug, error.title = 404, NotFound.slug, NotFound.title
-        if error.status in {401, 403}:
+        if error.status in {401, 403, 429}:
             _note_refusal(request, error)
         return problem(error)
 
