@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.auth.caller import Caller, HeldRole
+from broadcast.auth.caller import FOR_EVER, Caller, HeldRole
 from broadcast.auth.model import Account, AccountKind, AccountState
 from broadcast.auth.permissions import Role
 
@@ -19,12 +19,13 @@ PEOPLE = {"Lan": LAN, "Hùng": HUNG, "Mai": MAI, "Tâm": TAM, "Người thử": 
 
 
 def caller(name: str, role: Role, area_code: str | None = None) -> Caller:
-    """A caller with one role; the same name is the same account.
+    """A caller with one role, who has shown a second factor; the same name is the same account.
 
     Only one of `PEOPLE` has an account, so only they can sign rows.
     """
     account_id = PEOPLE.get(name) or zlib.crc32(name.encode()) % 2**31
-    return Caller(account_id, name, f"token/{account_id}", (HeldRole(role, area_code),))
+    roles = (HeldRole(role, area_code),)
+    return Caller(account_id, name, f"token/{account_id}", roles, None, FOR_EVER)
 
 
 async def add_people(session: AsyncSession) -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
 import broadcast.areas.routes
 import broadcast.auditing.routes
@@ -36,6 +37,7 @@ from broadcast.web.openapi import described
 
 ROUTERS = (
     broadcast.accounts.session_routes.router,
+    broadcast.accounts.second_factor_routes.router,
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,

@@ -108,7 +108,7 @@ async def test_a_weak_password_is_refused_by_name(app: FastAPI, time: Clock) -> 
 async def test_a_reset_ends_the_sessions_and_the_old_password(app: FastAPI, time: Clock) -> None:
     browser = await person(app, "lan", time.now)
     async with db.transaction(app.state.engine) as session:
-        account = (await session.scalars(sa.select(Account))).one()
+        account = (await session.scalars(sa.select(Account).filter_by(login="lan"))).one()
         code = await setup.issue(session, Purpose.RESET, account.id, time.now, timedelta(days=1))
     body = {"code": code, "password": OTHER_PASSWORD}
     assert (await Browser(app).ask("POST", "/setup", json=body)).status_code == 201

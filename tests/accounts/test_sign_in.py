@@ -91,7 +91,7 @@ async def test_a_token_needs_no_csrf_token_and_has_no_session(app: FastAPI, time
     async with db.transaction(app.state.engine) as session:
         from broadcast.accounts.people import issue_token  # noqa: PLC0415
 
-        account = (await session.scalars(sa.select(Account))).one()
+        account = (await session.scalars(sa.select(Account).filter_by(login="lan"))).one()
         token = issue_token(session, account.id, time.now)
     bearer = {"Authorization": f"Bearer {token}", "Cookie": "", "Sec-Fetch-Site": "cross-site"}
     assert (await browser.ask("POST", "/bulletins", json={}, headers=bearer)).status_code == 422

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
@@ -259,6 +260,18 @@ async def sessions(walk: Walk, engine: AsyncEngine) -> None:
 
     await do("POST /setup", json={"code": code, "password": PASSWORD})
     first = cookie()
+    begun = await do("POST /session/totp", headers=first)
+    shown, next_shown = (
+        pyotp.TOTP(begun["secret"]).at(province.NOW + timedelta(seconds=late)) for late in (-30, 0)
+    )
+    await do("POST /session/totp/confirmation", headers=first, json={"code": shown})
+    rotated = {"Cookie": walk.answer.headers["set-cookie"].partition(";")[0]}
+    seen = await walk.world.call("GET", "/session", headers={"Authorization": "", **rotated})
+    rotated |= {CSRF_HEADER: seen.json()["csrf_token"]}
+    await do("POST /session/second-factor", headers=rotated, json={"code": next_shown})
+    rotated = cookie()
+    await do("POST /session/recovery-codes", headers=rotated)
+    await do("DELETE /session/totp", headers=rotated)
     await do("POST /sign-in", json={"login": "lan", "password": PASSWORD})
     changed = {"password": PASSWORD, "new_password": OTHER_PASSWORD}
     await do("PUT /session/password", headers=cookie(), json=changed)

@@ -88,7 +88,9 @@ async def world_of(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                world.tokens[person] = await create_with_token(session, person, role, province.NOW)
+                world.tokens[person] = await create_with_token(
+                    session, person, role, province.NOW, second_factor=True
+                )
             bulletin, _ = await province.approved(session, folder)
             world.bulletin = str(bulletin.id)
         yield world

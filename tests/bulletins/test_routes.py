@@ -98,8 +98,12 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
     async with db.transaction(engine) as session:
         now = datetime.now(UTC)
         tokens = {
-            who: await create_with_token(session, who, role, now) for who, role in people.items()
+            who: await create_with_token(session, who, role, now, second_factor=True)
+            for who, role in people.items()
         }
+        tokens["Hùng, chưa xác thực lần hai"] = await create_with_token(
+            session, "Hùng", Role.PROVINCE_APPROVER, now
+        )
         since = date(2025, 7, 1)
         session.add_all(
             Area(code=code, level=level, kind=kind, name=name, valid_from=since)
@@ -151,6 +155,10 @@ async def test_a_text_becomes_sound_is_approved_and_is_fetched_by_its_hash(
 
     submitted = await web.call("Lan", "POST", f"{path}/revisions/1/submit")
     assert submitted.json()["state"] == "submitted"
+    alone = "Hùng, chưa xác thực lần hai"
+    refused = await web.call(alone, "POST", f"{path}/revisions/1/approve")
+    assert refused.status_code == 403
+    assert refused.json()["type"].endswith(":second-factor-required")
     approved = await web.call("Hùng", "POST", f"{path}/revisions/1/approve", json={"note": "Được"})
     assert [s["actor"]["name"] for s in approved.json()["steps"]] == ["Lan", "Lan", "Hùng"]
     part = await web.http.get(f"/content/{opus['sha256']}", headers={"Range": "bytes=0-99"})

@@ -211,7 +211,7 @@ def play(machine: Machine) -> None:
     machine.run(
         "cd / && for role in province_editor province_approver; do"
         " runuser -u broadcast -- broadcast accounts"
-        ' create-token "Người $role" --role $role > /root/$role.token; done'
+        ' create-token "Người $role" --role $role --approves > /root/$role.token; done'
     )
     written = api(machine, "POST", "/bulletins", {
         "title": "Thử loa", "text": "Thông báo thử loa.", "area_code": "21172", "class": "normal",

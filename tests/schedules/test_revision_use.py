@@ -48,7 +48,9 @@ async def web(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                web.tokens[person] = await create_with_token(session, person, role, NOW)
+                web.tokens[person] = await create_with_token(
+                    session, person, role, NOW, second_factor=True
+                )
         web.bulletin = await web.approved()
         await second(web)
         yield web

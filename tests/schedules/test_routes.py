@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.accounts.people import create_with_token
+from broadcast.auth.model import ApiToken
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.kit import clock, db
@@ -114,7 +115,9 @@ async def web(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                web.tokens[person] = await create_with_token(session, person, role, NOW)
+                web.tokens[person] = await create_with_token(
+                    session, person, role, NOW, second_factor=True
+                )
         web.bulletin = await web.approved()
         yield web
 
@@ -193,6 +196,14 @@ async def test_only_an_approver_schedules_an_emergency_and_not_in_quiet_hours(we
     body = web.body(bulletin_id=bulletin)
     made = await web.call("POST", "/schedules", body, who="Hùng")
     assert (made.status_code, made.json()["priority"]) == (201, 224)
+    async with db.transaction(web.engine) as session:
+        await session.execute(sa.update(ApiToken).values(has_second_factor=False))
+    alone = await web.call("POST", "/schedules", body, who="Hùng")
+    assert (alone.status_code, alone.json()["type"].rpartition(":")[2]) == (
+        403, "second-factor-required",
+    )  # fmt: skip
+    async with db.transaction(web.engine) as session:
+        await session.execute(sa.update(ApiToken).values(has_second_factor=True))
     night = body | {"starts_at": "2024-12-28T23:00:00"}
     refused = await web.call("POST", "/schedules", night, who="Hùng")
     assert refused.status_code == 422

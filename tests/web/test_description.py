@@ -85,7 +85,9 @@ async def fill(dsn: str) -> dict[Role, str]:
         await import_areas(session, *official_files())
         await changes.begin(session, MemoryStore(), clock.now())
         tokens = {
-            role: await create_with_token(session, role, role, clock.now(), area_code=area)
+            role: await create_with_token(
+                session, role, role, clock.now(), area_code=area, second_factor=True
+            )
             for role, area in ROLES.items()
         }
     await engine.dispose()

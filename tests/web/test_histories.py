@@ -73,7 +73,9 @@ async def world(
         async with db.transaction(engine) as session:
             await province.build(session)
             for person, role in PEOPLE.items():
-                world.tokens[person] = await create_with_token(session, person, role, province.NOW)
+                world.tokens[person] = await create_with_token(
+                    session, person, role, province.NOW, second_factor=True
+                )
             bulletin, _ = await province.approved(session, tmp_path)
             world.schedulable = str(bulletin.id)
         yield world

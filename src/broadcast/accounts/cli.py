@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("setup")(link_cli.first)
 app.command("invite")(link_cli.invite)
 app.command("reset")(link_cli.reset)
+app.command("create-key")(link_cli.create_key)
 
 
 @app.command("create-token")
@@ -32,13 +33,19 @@ def create(
     role: Annotated[Role, typer.Option(help="what the account may do")],
     area: Annotated[str | None, typer.Option(help="code of the area; the whole province")] = None,
     days: Annotated[int, typer.Option(min=1, help="days until it expires")] = 365,
+    approves: Annotated[
+        bool,
+        typer.Option("--approves", help="may approve, issue emergencies and change accounts"),
+    ] = False,
 ) -> None:
     """Create an account and print a token of it. It is shown once; only its hash is stored."""
 
     async def work(session: AsyncSession) -> str:
         now = clock.now()
-        expires_at = now + timedelta(days=days)
-        return await create_with_token(session, name, role, now, expires_at, area_code=area)
+        return await create_with_token(
+            session, name, role, now, now + timedelta(days=days),
+            area_code=area, second_factor=approves,
+        )  # fmt: skip
 
     typer.echo(change("broadcast accounts create-token", work))
 

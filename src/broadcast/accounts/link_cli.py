@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -10,7 +11,8 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.accounts import logins, people, sessions, setup
+from broadcast.accounts import logins, people, secret_key, sessions, setup
+from broadcast.accounts import second_factor as factors
 from broadcast.accounts.model import Password, Purpose
 from broadcast.audit import recording
 from broadcast.audit.command import change
@@ -65,6 +67,9 @@ def invite(
 
 def reset(
     login: Annotated[str, typer.Argument(help="of the account")],
+    second_factor: Annotated[
+        bool, typer.Option("--second-factor", help="forget authenticator app and passkeys, too")
+    ] = False,
 ) -> None:
     """End the sessions of an account, forget its password, and print a one-time link for it."""
 
@@ -80,7 +85,17 @@ def reset(
         recording.change(session, Password.__tablename__, account.id, {}, None)
         await session.execute(sa.delete(Password).where(Password.account_id == account.id))
         await sessions.end_all(session, account.id, now)
+        if second_factor:
+            await factors.forget_all(session, account.id)
         valid = settings.sign_in.link_valid
         return await setup.issue(session, Purpose.RESET, account.id, now, valid)
 
     _print_link("broadcast accounts reset", issue)
+
+
+def create_key(
+    file: Annotated[Path, typer.Argument(help="for BROADCAST_SIGN_IN__SECRET_KEY_FILE")],
+) -> None:
+    """Make a key that encrypts the secrets of authenticator apps; earlier ones still decrypt."""
+    secret_key.create(file)
+    typer.echo(f"Đã tạo {file}; hãy đặt BROADCAST_SIGN_IN__SECRET_KEY_FILE rồi chạy lại máy chủ.")

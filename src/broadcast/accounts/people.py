@@ -126,8 +126,20 @@ def issue_token(
     *,
     label: str = "",
     scope: Iterable[Permission] | None = None,
+    second_factor: bool = False,
 ) -> str:
-    """A new token of an account, shown once and stored as a hash."""
+    """A new token of an account, shown once and stored as a hash.
+
+    Args:
+        session: Transaction.
+        account_id: Whose.
+        now: Time of the issue.
+        expires_at: When it ends.
+        label: For what it is used.
+        scope: Permissions to which it is narrowed.
+        second_factor: Whether it may do what needs one (`auth.second_factor.REQUIRED`), because
+            who issues it has shown one.
+    """
     token = "ttn_" + secrets.token_urlsafe(32)
     session.add(
         ApiToken(
@@ -135,6 +147,7 @@ def issue_token(
             account_id=account_id,
             label=label,
             scope=None if scope is None else sorted(scope),
+            has_second_factor=second_factor,
             created_at=now,
             expires_at=expires_at,
             revoked_at=None,
@@ -151,12 +164,13 @@ async def create_with_token(
     expires_at: datetime | None = None,
     *,
     area_code: str | None = None,
+    second_factor: bool = False,
 ) -> str:
-    """A new account with one role, and a token of it.
+    """A new account with one role, and a token of it; see `issue_token`.
 
     Raises:
         InvalidInput: The name is none, or the role does not go with the area.
     """
     account = await create_account(session, name, now)
     await grant(session, account.id, role, area_code, now)
-    return issue_token(session, account.id, now, expires_at)
+    return issue_token(session, account.id, now, expires_at, second_factor=second_factor)

@@ -17,6 +17,8 @@ from broadcast.web.rest import Body
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 """Something that is never shown again; its own rules say more."""
 
+Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
+
 Login = Annotated[str, Field(min_length=1, max_length=100, examples=["lan.nguyen"])]
 
 
@@ -25,6 +27,43 @@ class SignInIn(Body):
 
     login: Login
     password: Secret
+    code: Annotated[
+        Code | None, Field(description="của ứng dụng xác thực, hoặc mã dự phòng, khi tài khoản có")
+    ] = None
+
+
+class CodeIn(Body):
+    """A code of the authenticator app, or a recovery code."""
+
+    code: Code
+
+
+class TotpOut(BaseModel):
+    """What the authenticator app is told, shown once."""
+
+    secret: str
+    """Base32, to be typed where the picture cannot be taken."""
+    uri: str
+    qr_svg: str
+    """The same as a picture."""
+
+
+class RecoveryCodesOut(BaseModel):
+    """Codes for who has lost the app, each good for once; shown once."""
+
+    recovery_codes: list[str]
+
+
+class SecondFactorOut(BaseModel):
+    """The second factors of the caller's account."""
+
+    totp: bool
+    """Whether there is an authenticator app."""
+    passkeys: int
+    recovery_codes: int
+    """Unused."""
+    shown_until: Moment | None
+    """Until when the one counts that was shown in this session."""
 
 
 class SetupIn(Body):

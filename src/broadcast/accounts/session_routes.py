@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
-
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from broadcast.accounts import logins, sessions, setup, sign_in
 from broadcast.accounts.attempts import attempt
-from broadcast.accounts.lockout import Networks
+from broadcast.accounts.edge import CountedNetworks, SentFrom, StoredWith, give, signed_in
 from broadcast.accounts.schemas import PasswordIn, SessionOut, SetupIn, SignedInOut, SignInIn
-from broadcast.accounts.sessions import Started
 from broadcast.accounts.setup import Chosen
 from broadcast.accounts.sign_in import WrongPassword
-from broadcast.audit.entry import Origin
 from broadcast.audit.refusals import site
-from broadcast.auth.caller import Caller, CallerDep
+from broadcast.auth.caller import CallerDep
 from broadcast.auth.model import Account
 from broadcast.auth.routing import Router
-from broadcast.auth.session import Method, check_site, cookie_of, forget_cookie, set_cookie
-from broadcast.config import SignIn
+from broadcast.auth.session import Method, check_site, forget_cookie
 from broadcast.kit import clock
-from broadcast.web import origin
 from broadcast.web.rest import AppSettings, Id, Page, Session, engine
 
 router = Router(prefix="/api/v1", tags=["sign-in"])
-
-
-def _networks(request: Request) -> Networks:
-    state = request.app.state
-    if not hasattr(state, "sign_in_networks"):
-        state.sign_in_networks = Networks()
-    return cast("Networks", state.sign_in_networks)
-
-
-CountedNetworks = Annotated[Networks, Depends(_networks)]
-
-
-SentFrom = Annotated[Origin, Depends(origin.of)]
-
-
-def _give(response: Response, account: Account, started: Started, limits: SignIn) -> SignedInOut:
-    set_cookie(response, started.token, limits.session_longest)
-    return SignedInOut.to(account, started.row, started.token, limits)
 
 
 @router.post("/sign-in", status_code=201, summary="Đăng nhập bằng tên và mật khẩu")
@@ -53,6 +29,7 @@ async def sign_in_by_password(
     settings: AppSettings,
     networks: CountedNetworks,
     sent_from: SentFrom,
+    key: StoredWith,
     body: SignInIn,
 ) -> SignedInOut:
     """The answer sets the cookie of a new session; one that the request came with is another.
@@ -63,17 +40,18 @@ async def sign_in_by_password(
     now, limits = clock.now(), settings.sign_in
     login = logins.normalised(body.login)
     network = site(sent_from.address)
+    code = None if body.code is None else body.code.get_secret_value()
     async with attempt(engine(request), session, networks, network, now, login):
         try:
             started = await sign_in.by_password(
-                engine(request), session, login, body.password.get_secret_value(), sent_from,
-                limits, now,
+                engine(request), session, login, body.password.get_secret_value(), code,
+                key, sent_from, limits, now,
             )  # fmt: skip
         except WrongPassword as error:
             request.state.who = error.who  # the audit knows whom somebody wanted to be
             raise
     account = await session.get_one(Account, started.row.account_id)
-    return _give(response, account, started, limits)
+    return give(response, account, started, limits)
 
 
 @router.post("/setup", status_code=201, summary="Đặt mật khẩu bằng liên kết dùng một lần")
@@ -97,15 +75,7 @@ async def use_link(
         code = body.code.get_secret_value()
         account = await setup.redeem(engine(request), session, code, chosen, now)
         started = await sessions.start(session, account, Method.LINK, sent_from, limits, now)
-    return _give(response, account, started, limits)
-
-
-async def _signed_in(
-    request: Request, session: Session, caller: Caller, limits: SignIn, token: str | None = None
-) -> tuple[Account, Started]:
-    own = await sessions.own(session, caller)
-    account = await session.get_one(Account, caller.account_id)
-    return account, Started(own, token or cookie_of(request) or "")
+    return give(response, account, started, limits)
 
 
 @router.get("/session", summary="Phiên làm việc này")
@@ -117,7 +87,7 @@ async def show_session(
     caller: CallerDep,
 ) -> SignedInOut:
     """Whose session it is, and the token that its changes carry."""
-    account, started = await _signed_in(request, session, caller, settings.sign_in)
+    account, started = await signed_in(request, session, caller)
     response.headers["Cache-Control"] = "no-store"
     return SignedInOut.to(account, started.row, started.token, settings.sign_in)
 
@@ -156,8 +126,8 @@ async def change_password(
             body.new_password.get_secret_value(),
             now,
         )
-    account, started = await _signed_in(request, session, caller, settings.sign_in, token)
-    return _give(response, account, started, settings.sign_in)
+    account, started = await signed_in(request, session, caller, token)
+    return give(response, account, started, settings.sign_in)
 
 
 @router.get("/sessions", summary="Các phiên làm việc của tài khoản")

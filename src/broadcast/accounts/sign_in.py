@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts import logins, passwords, sessions, setup
+from broadcast.accounts import logins, passwords, second_factor, sessions, setup
 from broadcast.accounts.model import Password
+from broadcast.accounts.secret_key import SecretKey
 from broadcast.accounts.sessions import Started
 from broadcast.audit.entry import Origin, Who
 from broadcast.auth.caller import Caller
@@ -42,6 +43,8 @@ async def by_password(
     session: AsyncSession,
     login: str,
     password: str,
+    code: str | None,
+    key: SecretKey,
     origin: Origin,
     limits: config.SignIn,
     now: datetime,
@@ -56,12 +59,15 @@ async def by_password(
         session: Transaction of the sign-in.
         login: As typed.
         password: As typed.
+        code: Of the authenticator app, or a recovery code; None: none was sent.
+        key: For what is stored encrypted.
         origin: From where.
         limits: How long a session lasts.
         now: Time of the request.
 
     Raises:
         WrongPassword: They are wrong.
+        Unauthenticated: The code is, or is wanting (`CodeRequired`).
     """
     async with db.transaction(engine) as looking:
         known = await _find(looking, Account.login == logins.normalised(login))
@@ -73,7 +79,10 @@ async def by_password(
     row = await _unchanged(session, known)
     if renewed is not None:
         row.password_hash = renewed
-    return await sessions.start(session, known.account, Method.PASSWORD, origin, limits, now)
+    is_shown = await second_factor.show(session, known.account.id, code, key, now)
+    return await sessions.start(
+        session, known.account, Method.PASSWORD, origin, limits, now, second_factor=is_shown
+    )
 
 
 async def change_password(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 import sqlalchemy as sa
@@ -58,6 +58,10 @@ OPEN_ON_ITS_OWN_PORT = {
 
 BEARER = HTTPBearer(auto_error=False, description="`broadcast accounts create-token`")
 """Description of tokens in the interface."""
+
+
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
+"""End of what has none."""
 
 
 class HeldRole(NamedTuple):
@@ -160,6 +164,7 @@ async def caller_of_token(transaction: AsyncSession, token: str, now: datetime) 
         f"token/{held.id}",
         _roles(grant for *_, grant in rows),
         None if held.scope is None else frozenset(Permission(each) for each in held.scope),
+        (held.expires_at or FOR_EVER) if held.has_second_factor else None,
     )
 
 

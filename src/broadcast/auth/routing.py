@@ -12,8 +12,11 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from broadcast.audit.recording import Record
+from broadcast.auth import second_factor
 from broadcast.auth.caller import BEARER, OPEN, SIGN_IN, RequiredPermission, authenticate
+from broadcast.auth.permissions import Permission
 from broadcast.auth.session import COOKIE_SCHEME
+from broadcast.kit import clock
 from broadcast.web import origin, preconditions
 from broadcast.web import request as incoming
 from broadcast.web.paths import check_rivals, template
@@ -82,6 +85,10 @@ class Route(APIRoute):
                 caller = await authenticate(request)
                 for require_permission in required:
                     require_permission(caller)
+                    if changes and require_permission.permission is Permission.ACCOUNT_WRITE:
+                        second_factor.check(
+                            caller.second_factor_until, Permission.ACCOUNT_WRITE, clock.now()
+                        )
             if is_recorded:
                 request.state.record = self._record(request)
             incoming.check_path(request.path_params, paths)

@@ -18,7 +18,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.audit import recording
+from broadcast.auth import second_factor
 from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Prepared
@@ -199,12 +201,14 @@ async def move(
 
     Raises:
         NotFound: There is no such revision.
-        Forbidden: `caller` may not.
+        Forbidden: `caller` may not, or not without a second factor (`SecondFactorRequired`).
         Conflict: The revision's state does not permit it, or it has no sound yet.
         InvalidInput: A return without a reason.
     """
     revision = await get_revision(session, *key, lock=True)
     bulletin = await get_bulletin(session, key[0])
+    if action is Action.APPROVE:
+        second_factor.check(caller.second_factor_until, Permission.BULLETIN_APPROVE, now)
     revision.state = approval.decide(
         revision.state,
         action,

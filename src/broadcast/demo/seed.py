@@ -138,7 +138,12 @@ async def seed(
             clusters=[cluster.code for _, cluster in clusters[:devices]],
             tokens={
                 role: await create_with_token(
-                    session, name, role, now, area_code=_area_of(role, clusters[0][0])
+                    session,
+                    name,
+                    role,
+                    now,
+                    area_code=_area_of(role, clusters[0][0]),
+                    second_factor=True,
                 )
                 for role, name in PEOPLE.items()
             },

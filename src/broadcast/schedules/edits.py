@@ -65,7 +65,7 @@ async def draft(
     """
     number = columns.get("bulletin_revision")
     bulletin, revision = await planning.require_approved_revision(
-        session, bulletin_id, number, caller
+        session, bulletin_id, number, caller, now
     )
     schedule = Schedule(
         id=uuid4(),
@@ -131,7 +131,7 @@ async def change(
     await lock_schedule_grid(session)
     number = columns.get("bulletin_revision", schedule.bulletin_revision)
     bulletin, revision = await planning.require_approved_revision(
-        session, schedule.bulletin_id, number, caller
+        session, schedule.bulletin_id, number, caller, now
     )
     stored = _stored(schedule, columns)
     _put(schedule, bulletin, {**columns, "bulletin_revision": revision.number})

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.auth import second_factor
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
@@ -49,7 +50,7 @@ class Plan(NamedTuple):
 
 
 async def require_approved_revision(
-    session: AsyncSession, bulletin_id: UUID, number: int | None, caller: Caller
+    session: AsyncSession, bulletin_id: UUID, number: int | None, caller: Caller, now: datetime
 ) -> tuple[Bulletin, Revision]:
     """The approved revision that is to go on air: the named one, or the newest approved.
 
@@ -58,7 +59,8 @@ async def require_approved_revision(
     Raises:
         NotFound: There is no such bulletin or revision.
         Conflict: The revision is not approved, or none is.
-        Forbidden: The bulletin is an emergency, and the caller may not schedule one.
+        Forbidden: The bulletin is an emergency, and the caller may not schedule one, or not
+            without a second factor (`SecondFactorRequired`).
     """
     bulletin = await get_bulletin(session, bulletin_id)
     if number is None:
@@ -78,6 +80,8 @@ async def require_approved_revision(
             "Bản tin khẩn cấp chỉ người duyệt tin hoặc người trực khẩn cấp được xếp lịch; "
             "hãy nhờ một trong hai."
         )
+    if bulletin.class_ is BulletinClass.EMERGENCY:
+        second_factor.check(caller.second_factor_until, Permission.EMERGENCY_WRITE, now)
     return bulletin, revision
 
 

@@ -128,7 +128,7 @@ async def move_here(
     of_bulletin = sa.and_(Schedule.bulletin_id == key[0], Schedule.state == ScheduleState.ACTIVE)
     schedules = await lock_schedules(session, sa.and_(of_bulletin, chosen))
     await lock_schedule_grid(session)
-    _, revision = await planning.require_approved_revision(session, *key, caller)
+    _, revision = await planning.require_approved_revision(session, *key, caller, now)
     for schedule in schedules:
         schedule.bulletin_revision, schedule.changed_at = revision.number, now
     await session.flush()
