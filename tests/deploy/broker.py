@@ -138,6 +138,7 @@ def deployed(
     settings = config.Enrolment(authority_dir=folder / "authority", broker_dir=dynamic)
     authority_files.create(settings.authority_dir, [NAME, "127.0.0.1"], "broadcast", now)
     make_private(dynamic, user)
+    dynamic.chmod(0o2750)  # what the server writes there the broker may read by its group
     broker_files.create(dynamic, authority_files.devices(settings), now)
     (dynamic / PASSWORDS).write_text(passwords_of(*passwords))
     conf = (DEPLOY / "mosquitto.conf").read_text()

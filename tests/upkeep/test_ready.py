@@ -64,7 +64,7 @@ async def test_a_new_installation_is_ready(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200, answer.text
     assert [check["name"] for check in answer.json()["checks"]] == [
         "database", "schema", "partitions", "retention", "outbox", "preparation", "listening",
-        "devices", "steps", "disk",
+        "devices", "steps", "certificates", "disk",
     ]  # fmt: skip
 
 

@@ -15,7 +15,8 @@ Each turn, in this order, every step in transactions of its own:
 5. plays that are over are settled (`settlement`), presence follows silence, and devices that lost
    contact together become one incident;
 6. past days of the indicators are rolled up (`rollups`);
-7. what is new in the audit is looked at and signed (`auditing`).
+7. what is new in the audit is looked at and signed (`auditing`);
+8. the broker's files say who may connect (`enrolment.revocation`).
 
 A turn is one job of the leader; the removal of what devices left at the broker (`retained`) and
 maintenance (`upkeep`) are others: what takes minutes must not hold up an alert.
@@ -54,6 +55,7 @@ from broadcast.delivery.retained import RetainedCleanup, followed
 from broadcast.delivery.rollups import Rollups
 from broadcast.delivery.settlement import settle_corrected, settle_due
 from broadcast.delivery.steps import SetAside
+from broadcast.enrolment import revocation
 from broadcast.incidents.watch import Watch
 from broadcast.keys import changes as key_changes
 from broadcast.keys.keyring import Keyring, Keys
@@ -198,6 +200,7 @@ class Dispatcher:
             self._step("audit", sealing.EVERY, self._sign_audit),
             self._step("audit_retention", timedelta(days=1), self._cut_audit),
             self._step("pins", PINS_EVERY, self._judge_pins),
+            self._step("revocation", revocation.EVERY, self._tell_broker),
         ]
 
     def _step(
@@ -276,6 +279,9 @@ class Dispatcher:
 
     async def _publish(self, now: datetime) -> bool:
         return self._link.connected and await self._outbox.publish(now)
+
+    async def _tell_broker(self, now: datetime) -> None:
+        await revocation.refresh(self._engine, self._settings.enrolment, now)
 
     async def _sweep_presence(self, now: datetime) -> None:
         async with self._transaction() as session:

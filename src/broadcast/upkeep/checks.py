@@ -37,6 +37,7 @@ class Name(StrEnum):
     PREPARATION = "preparation"
     LISTENING = "listening"
     DEVICES = "devices"
+    CERTIFICATES = "certificates"
     DISK = "disk"
     STEPS = "steps"
 
@@ -60,6 +61,16 @@ class Failed(NamedTuple):
     since: datetime
 
 
+class Certificates(NamedTuple):
+    """Certificates of devices."""
+
+    list_issued_at: datetime | None
+    """Of the list of revoked ones; None: there is none."""
+    list_expires_at: datetime | None
+    expiring: int
+    """Devices in use whose last certificate ends soon."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """Facts of the database on the work.
@@ -78,6 +89,7 @@ class Facts:
         unprepared_since: Since when the oldest of them could have been begun.
         preparing: Those that are being prepared.
         failed: What steps cannot do, the oldest first.
+        certificates: Those of devices; None: no device has ever had one.
     """
 
     partitions: frozenset[str]
@@ -93,6 +105,7 @@ class Facts:
     unprepared_since: datetime | None = None
     preparing: int = 0
     failed: tuple[Failed, ...] = ()
+    certificates: Certificates | None = None
 
 
 def away(detail: str) -> Check:
@@ -126,6 +139,7 @@ def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
         _listening(facts, settings, now),
         _devices(facts, settings, now),
         _steps(facts, now),
+        _certificates(facts.certificates, now),
     ]
 
 
@@ -245,6 +259,35 @@ def _devices(facts: Facts, settings: Upkeep, now: datetime) -> Check:
     )
 
 
+LIST_OLD_AFTER = timedelta(days=3)
+"""The list of revoked certificates is made anew daily."""
+LIST_ENDS_SOON = timedelta(days=5)
+"""A broker with an expired list refuses every device."""
+
+
+def _certificates(stored: Certificates | None, now: datetime) -> Check:
+    if stored is None:
+        return Check(name=Name.CERTIFICATES, ok=True)
+    issued_at, expires_at = stored.list_issued_at, stored.list_expires_at
+    if issued_at is None or expires_at is None or now - issued_at > LIST_OLD_AFTER:
+        age = "chưa có" if issued_at is None else f"không được làm mới {_ago(now - issued_at)}"
+        detail = (
+            f"Danh sách chứng chỉ thu hồi {age}; hết hạn thì broker từ chối mọi thiết bị. Kiểm tra"
+            " tiến trình dispatch, BROADCAST_ENROLMENT__AUTHORITY_DIR và __BROKER_DIR."
+        )
+        ends_soon = expires_at is None or expires_at - now < LIST_ENDS_SOON
+        return Check(name=Name.CERTIFICATES, ok=not ends_soon, alarm=True, detail=detail)
+    if stored.expiring:
+        return Check(
+            name=Name.CERTIFICATES,
+            ok=True,
+            alarm=True,
+            detail=f"{stored.expiring} thiết bị sắp hết hạn chứng chỉ mà chưa gia hạn: kiểm tra"
+            " chúng có lên mạng không; hết hạn rồi thì phải đăng ký lại bằng mã mới.",
+        )
+    return Check(name=Name.CERTIFICATES, ok=True)
+
+
 def _steps(facts: Facts, now: datetime) -> Check:
     if not facts.failed:
         return Check(name=Name.STEPS, ok=True)
@@ -282,6 +325,7 @@ _STEPS = {
     "settle": "kết luận được lượt phát",
     "presence": "xét được trạng thái của thiết bị",
     "incidents": "xét được sự cố",
+    "revocation": "báo được cho broker thiết bị nào bị thu hồi quyền",
     "rollup": "tổng hợp được ngày của chỉ tiêu",
     "keys": "đọc được khóa ký",
     "pins": "xét được khóa mà thiết bị đã ghim",

@@ -13,7 +13,7 @@ from broadcast.kit.failures import Failure
 from broadcast.kit.roles import states
 from broadcast.telemetry import sweep
 from broadcast.upkeep import checks, lifetimes, partitions
-from broadcast.upkeep.checks import HEARD_WITHIN, Facts, Failed
+from broadcast.upkeep.checks import HEARD_WITHIN, Certificates, Facts, Failed
 from broadcast.upkeep.lifetimes import GRACE, WANTED, Partition
 
 _WORK = sa.text("""
@@ -69,6 +69,7 @@ async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) 
         preparing=row[6],
         listened_until=await sweep.listened_until(session),
         failed=tuple(Failed(*row) for row in await session.execute(_FAILED)),
+        certificates=await _certificates(session, now),
     )
 
 
@@ -77,6 +78,30 @@ _FAILED = (
     .order_by(Failure.subject != "", Failure.failed_since)
     .limit(1000)
 )
+
+
+EXPIRING = timedelta(days=14)
+"""A box renews when a third of the life is left, 30 days of 90."""
+
+_CERTIFICATES = sa.text("""
+    SELECT list.issued_at, list.expires_at,
+           (SELECT count(*) FROM (
+                SELECT device_id FROM device_certificates
+                JOIN devices ON devices.id = device_id
+                WHERE retired_at IS NULL AND revoked_at IS NULL AND expires_at > :now
+                GROUP BY device_id HAVING max(expires_at) < :soon
+            ) AS expiring)
+    FROM (SELECT 1 WHERE EXISTS (SELECT FROM device_certificates)) AS any_at_all
+    LEFT JOIN (SELECT issued_at, expires_at FROM revocation_lists
+               ORDER BY number DESC LIMIT 1) AS list ON true
+""")
+
+
+async def _certificates(session: AsyncSession, now: datetime) -> Certificates | None:
+    row = (
+        await session.execute(_CERTIFICATES, {"now": now, "soon": now + EXPIRING})
+    ).one_or_none()
+    return None if row is None else Certificates(*row)
 
 
 def undropped(present: list[Partition], settings: config.Upkeep, now: datetime) -> list[Partition]:
