@@ -21,8 +21,10 @@ from typing import Any
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode
 from device_sim.commons import Commons
+from device_sim.enrolling import Refused
 from device_sim.faults import PROFILES, Faults
 from device_sim.fleet import Enrolled, Enrolment, Fleet
+from device_sim.link import Access
 
 
 def main() -> None:
@@ -52,21 +54,27 @@ async def _run(options: argparse.Namespace, enrolment: Enrolment) -> dict[str, A
             # A line at a time: what is told was true even if this process is killed.
             opened = options.truth.open("a", encoding="utf-8", buffering=1)
             truth = stack.enter_context(opened)
+        tls = ssl.create_default_context(cafile=options.ca) if options.ca else None
         commons = Commons(
-            (options.host, options.port),
-            options.prefix,
+            Access(
+                (options.host, options.port),
+                options.prefix,
+                tls=None if tls is None else lambda: tls,
+            ),
             Faults(PROFILES[options.faults], options.seed, options.scale),
             ntp=options.clock == "ntp",
             keep=options.keep,
             recordings=options.record,
             truth=truth,
-            tls=ssl.create_default_context(cafile=options.ca) if options.ca else None,
         )
         loop.add_signal_handler(signal.SIGUSR1, commons.calm)
         fleet = Fleet(commons, options.keep)
         devices = enrolment.devices or _numbered(options.count or 1)
         for number, device in enumerate(devices[: options.count]):
-            fleet.add(enrolment.keys, device, recorded=number < options.record_devices)
+            try:
+                fleet.add(enrolment.keys, device, recorded=number < options.record_devices)
+            except Refused as error:
+                sys.exit(f"{device.device_id}: {error}")
         # Everything there is now stays: the collector need not look at it again and again.
         gc.freeze()
         await fleet.run(stop)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import Any, TextIO
 
 from device_sim import clock
 from device_sim.faults import Faults
+from device_sim.link import Access
 from device_sim.sound import Sounds, Undecodable, append_wav
 from device_sim.store import Store
 
@@ -26,31 +26,25 @@ class Commons:
     """Shared by the units of one fleet.
 
     Args:
-        address: Host and port of the broker.
-        prefix: First levels of every topic.
+        access: To the broker, of boxes that were given none of their own.
         faults: What goes wrong.
         ntp: Devices reach an NTP server, but for those whose faults forbid it.
         keep: Folder where flash and content outlive the process.
         recordings: Folder for what is sounded.
         truth: Where the ground truth goes, one JSON object a line.
-        tls: What devices trust, where the broker speaks TLS.
     """
 
     def __init__(
         self,
-        address: tuple[str, int],
-        prefix: str,
+        access: Access,
         faults: Faults,
         *,
         ntp: bool = True,
         keep: Path | None = None,
         recordings: Path | None = None,
         truth: TextIO | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.address = address
-        self.prefix = prefix
-        self.tls = tls
+        self.access = access
         self.faults = faults
         self.store = Store(keep / "content" if keep else None)
         self.sounds = Sounds() if recordings else Sounds(keep_bytes=0)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.enrolment import Bundle, Claim, EnrolmentRequest
+from device_sim.link import Access
 
 PATIENCE_SECONDS = 20.0
 ANSWER_BYTES = 64 * 1024
@@ -88,8 +89,17 @@ class Keeper:
             raise Refused("a certificate for another key")
         _write(self.certificate_file, certificate.encode())
 
+    def access(self) -> Access:
+        """How the box meets the broker."""
+        bundle = self.bundle
+        assert bundle is not None, "enrolled"
+        login = None
+        if bundle.username is not None:
+            login = (bundle.username, bundle.password or "")
+        return Access((bundle.broker.host, bundle.broker.port), bundle.prefix, login, self.tls)
+
     def tls(self) -> ssl.SSLContext:
-        """How the box meets the broker: it trusts the one authority that it was given."""
+        """What the box trusts, the one authority that it was given, and what it shows."""
         bundle = self.bundle
         assert bundle is not None, "enrolled"
         context = ssl.create_default_context(cadata=bundle.broker.authority)

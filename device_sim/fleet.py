@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from broadcast.wire.documents import PublicKey
+from broadcast.wire.enrolment import Bundle, Claim
 from broadcast.wire.fields import Codec, Id, Wire
 from device_sim.box import Identity
 from device_sim.commons import Commons
+from device_sim.enrolling import Keeper, Refused, enrol
 from device_sim.journal import Change, FileFlash, Flash
 from device_sim.unit import Unit
 
@@ -25,12 +27,16 @@ class Enrolled(Wire, frozen=True):
     password: str | None = None
     codecs: tuple[Codec, ...] = (Codec.OPUS, Codec.MP3)
     storage_bytes: int = 256 * 2**20
+    claim: Claim | None = None
+    """By which it asks for its certificate, when it has none."""
+    bundle: Bundle | None = None
+    """Given already, with a password."""
 
 
 class Enrolment(Wire, frozen=True):
-    """Facts given to boxes at enrolment: the province's keys, and their identities."""
+    """Facts given to boxes at enrolment: identities, and keys of those without a bundle."""
 
-    keys: tuple[PublicKey, ...]
+    keys: tuple[PublicKey, ...] = ()
     devices: list[Enrolled] = []
 
 
@@ -39,30 +45,41 @@ class Fleet:
 
     Args:
         commons: What they share.
-        keep: Folder where their flash outlives the process; in memory when None.
+        keep: Folder where their flash outlives the process; in memory when None, and then no box
+            has a certificate.
     """
 
     def __init__(self, commons: Commons, keep: Path | None = None) -> None:
         self.units: list[Unit] = []
         self._commons = commons
         self._keep = keep / "flash" if keep else None
+        self._enrolments = keep / "enrolment" if keep else None
         self._memory_before = _resident_bytes()
         commons.on_broken = self._fail
 
     def add(
         self, keys: tuple[PublicKey, ...], device: Enrolled, *, recorded: bool = False
     ) -> None:
-        """Put up a box; it is given power when the run begins."""
+        """Put up a box; it is given power when the run begins.
+
+        Raises:
+            Refused: It has a claim that the server does not accept.
+        """
         commons = self._commons
+        keeper = self._enrolled(device)
+        if keeper is not None and keeper.bundle is not None:
+            keys, access = tuple(keeper.bundle.keys), keeper.access()
+        else:
+            login = None if device.username is None else (device.username, device.password or "")
+            access = commons.access._replace(login=login)
         identity = Identity(
             device_id=device.device_id,
             keys=keys,
             codecs=device.codecs,
             storage_bytes=commons.faults.storage_bytes(device.device_id, device.storage_bytes),
         )
-        login = None if device.username is None else (device.username, device.password or "")
         flash = self._flash(device.device_id)
-        self.units.append(Unit(commons, identity, flash, login, recorded=recorded))
+        self.units.append(Unit(commons, identity, flash, access, recorded=recorded))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Give power to the boxes and let them be until told to stop."""
@@ -93,6 +110,19 @@ class Fleet:
             "memory_bytes_per_device": memory // max(1, len(self.units)),
             "start_error_ms": _spread(commons.start_errors),
         }
+
+    def _enrolled(self, device: Enrolled) -> Keeper | None:
+        """What a box with a claim or a bundle keeps of its enrolment, which is done if need be."""
+        if device.claim is None and device.bundle is None:
+            return None
+        if self._enrolments is None:
+            raise Refused("a box that is enrolled needs a folder to keep its key in")
+        keeper = Keeper(self._enrolments / device.device_id)
+        if keeper.bundle is None and device.bundle is not None:
+            keeper.keep(device.bundle)
+        elif keeper.bundle is None and device.claim is not None:
+            enrol(device.claim, keeper)
+        return keeper
 
     def _flash(self, device_id: str) -> Flash:
         journal_id = f"{device_id}-1"

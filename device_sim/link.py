@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -37,6 +37,23 @@ class Listener(Protocol):
         """A message came; the topic is relative to the prefix."""
 
 
+class Access(NamedTuple):
+    """How one box meets the broker.
+
+    Attributes:
+        address: Host and port.
+        prefix: First levels of every topic.
+        login: User name and password, when the broker wants one.
+        tls: Makes what is trusted and shown, when the broker speaks TLS; asked at each connection,
+            since certificates are renewed, and kept no longer, since there are thousands of boxes.
+    """
+
+    address: tuple[str, int]
+    prefix: str
+    login: tuple[str, str] | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
+
+
 class _Client(paho.Client):
     """A client that is given a connected socket, because paho's own connecting blocks."""
 
@@ -56,26 +73,15 @@ class Link:
     Args:
         listener: Who is told.
         device_id: Client id.
-        address: Host and port of the broker.
-        prefix: First levels of every topic.
-        login: User name and password, when the broker wants one.
-        tls: What to trust, when the broker speaks TLS.
+        access: To the broker.
     """
 
-    def __init__(
-        self,
-        listener: Listener,
-        device_id: str,
-        address: tuple[str, int],
-        prefix: str,
-        login: tuple[str, str] | None,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, listener: Listener, device_id: str, access: Access) -> None:
         self.up = False
         self._listener: Listener | None = listener
-        self._address = address
-        self._prefix = prefix
-        self._tls = tls
+        self._address = access.address
+        self._prefix = access.prefix
+        self._tls = access.tls
         self._loop = asyncio.get_running_loop()
         self._opening: asyncio.Task[None] | None = None
         self._inbox: deque[tuple[str, bytes]] = deque()
@@ -87,9 +93,9 @@ class Link:
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
         )
-        if login is not None:
-            client.username_pw_set(*login)
-        client.connect_async(*address, KEEPALIVE_SECONDS)
+        if access.login is not None:
+            client.username_pw_set(*access.login)
+        client.connect_async(*access.address, KEEPALIVE_SECONDS)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -163,7 +169,7 @@ class Link:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._loop.sock_connect(sock, self._address)
                 if self._tls is not None:
-                    sock = secure = self._tls.wrap_socket(
+                    sock = secure = self._tls().wrap_socket(
                         sock, server_hostname=self._address[0], do_handshake_on_connect=False
                     )
                     await self._shake_hands(secure)

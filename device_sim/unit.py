@@ -33,7 +33,7 @@ from device_sim.effects import (
 )
 from device_sim.faults import SLOT_SECONDS, Trouble
 from device_sim.journal import Change, Flash
-from device_sim.link import Link
+from device_sim.link import Access, Link
 from device_sim.player import Player, reconnect_seconds
 from device_sim.reports import BootReason
 from device_sim.timekeeping import LONG_AGO, Now
@@ -62,17 +62,17 @@ class Unit:
         commons: What it shares with the others.
         identity: What it is.
         flash: What survives its power cuts.
-        login: User name and password at the broker.
+        access: To the broker.
         recorded: What it sounds is written down.
     """
 
     __slots__ = (
+        "_access",
         "_attempts",
         "_commons",
         "_connections",
         "_flash",
         "_link",
-        "_login",
         "_moment",
         "_offline_until",
         "_received",
@@ -92,7 +92,7 @@ class Unit:
         commons: Commons,
         identity: Identity,
         flash: Flash,
-        login: tuple[str, str] | None,
+        access: Access,
         *,
         recorded: bool,
     ) -> None:
@@ -102,7 +102,7 @@ class Unit:
         self.wake = inf
         self._commons = commons
         self._flash = flash
-        self._login = login
+        self._access = access
         self._recorded = recorded
         self._link: Link | None = None
         self._sounding: Sounding | None = None
@@ -122,14 +122,7 @@ class Unit:
         if self.player is not None:
             return
         self.player = Player(self.identity, self._flash.load(), self._now(), reason)
-        self._link = Link(
-            self,
-            self.identity.device_id,
-            self._commons.address,
-            self._commons.prefix,
-            self._login,
-            self._commons.tls,
-        )
+        self._link = Link(self, self.identity.device_id, self._access)
         self._tell("power_on", reason=reason)
         self._do(self.player.power_on(self._now()))
         self._attempts = 0

@@ -26,6 +26,7 @@ from broadcast.wire.events import EVENTS
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
+from device_sim.link import Access
 from tests.deploy.broker import DEPLOY, NAME, Deployed, deployed, needs_mosquitto
 from tests.mqtt.links import connected
 
@@ -203,8 +204,8 @@ async def test_simulated_devices_connect_as_real_ones_do(
     """Over TLS with a password; what the server says in one breath is read to its end."""
     truth = (tmp_path / "truth.jsonl").open("w+", buffering=1)
     tls = ssl.create_default_context(cafile=deployment.settings.authority_dir / "broker-ca.crt")
-    address = ("127.0.0.1", deployment.password_port)
-    commons = Commons(address, "ttn/v1", Faults(NONE), truth=truth, tls=tls)
+    access = Access(("127.0.0.1", deployment.password_port), "ttn/v1", tls=lambda: tls)
+    commons = Commons(access, Faults(NONE), truth=truth)
     fleet = Fleet(commons)
     key = SigningKey.generate("programme")
     device = Enrolled(device_id="QN-3", username="QN-3", password="secret of QN-3")

@@ -28,6 +28,7 @@ from broadcast.wire.topics import BLOCK_BYTES, block_count, scope_topic
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults, Profile
 from device_sim.fleet import Enrolled, Fleet
+from device_sim.link import Access
 from device_sim.player import reconnect_seconds
 from device_sim.sound import decode
 from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, told
@@ -137,8 +138,7 @@ class Running:
         self._truth = folder / "truth.jsonl"
         self._writing = self._truth.open("w", buffering=1)
         self.commons = Commons(
-            (mqtt.host, mqtt.port),
-            mqtt.prefix,
+            Access((mqtt.host, mqtt.port), mqtt.prefix),
             options.pop("faults", Faults(NONE)),
             recordings=self.recordings,
             truth=self._writing,

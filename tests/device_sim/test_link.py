@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from device_sim.effects import Publish
-from device_sim.link import Link
+from device_sim.link import Access, Link
 
 CONNACK = b"\x20\x02\x00\x00"
 
@@ -44,7 +44,7 @@ class Peer:
 @asynccontextmanager
 async def connected(peer: Peer) -> AsyncIterator[Link]:
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-    link = Link(peer, "QN-1", server.sockets[0].getsockname(), "ttn/v1", None)
+    link = Link(peer, "QN-1", Access(server.sockets[0].getsockname(), "ttn/v1"))
     link.open(Publish("device/QN-1/event/gone", b"{}"))
     async with asyncio.timeout(10):
         await peer.up.wait()

@@ -30,6 +30,7 @@ from broadcast.telemetry.model import Boot
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
+from device_sim.link import Access
 from tests.bulletins import make
 from tests.delivery.world import KEYS, PINNED, World
 from tests.device_sim.test_sound import encoded
@@ -90,7 +91,7 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     rules = Rules(quiet_hours=())
     settings = Settings(mqtt=mqtt, content_dir=world.content_dir, rules=rules)
     truth = io.StringIO()
-    fleet = Fleet(Commons((mqtt.host, mqtt.port), mqtt.prefix, Faults(NONE), truth=truth))
+    fleet = Fleet(Commons(Access((mqtt.host, mqtt.port), mqtt.prefix), Faults(NONE), truth=truth))
     fleet.add(tuple(PINNED), Enrolled(device_id=DEVICE))
     ours = await keyring(*KEYS)
     async with running(worker.run(engine, settings, ours)):

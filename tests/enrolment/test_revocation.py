@@ -23,6 +23,7 @@ from broadcast.devices.model import Device
 from broadcast.enrolment import authority_files, enrolling
 from broadcast.enrolment.model import Because, Certificate, RevocationList
 from broadcast.enrolment.revocation import KEPT_LISTS, refresh
+from broadcast.keys import changes
 from broadcast.kit import clock, db
 from broadcast.mqtt.link import Link
 from broadcast.stations.model import Cluster
@@ -33,6 +34,7 @@ from tests.deploy.broker import Deployed, deployed, needs_mosquitto
 from tests.deploy.test_revocation import until
 from tests.devices.fleet import enrol
 from tests.enrolment.fleet import DAY, MINUTE, NOW, csr, installation, p256
+from tests.keys.memory import MemoryStore
 from tests.mqtt.links import connected
 from tests.stations import sample
 
@@ -56,6 +58,7 @@ class Told:
     async def devices(self, *codes: str) -> None:
         async with db.transaction(self.engine) as session:
             await enrol(session, *codes)
+            await changes.begin(session, MemoryStore(), NOW)
 
     async def certify(self, code: str, now: datetime = NOW) -> int:
         async with db.transaction(self.engine) as session:

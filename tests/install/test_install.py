@@ -184,25 +184,21 @@ def ready(machine: Machine) -> None:
 
 
 def start_devices(machine: Machine) -> None:
-    """Boxes with what the installer types in; real connections, over TLS, to the broker's name."""
-    registry = machine.root / "etc/broadcast/registry"
-    passwords = dict(
-        line.split(",") for line in (registry / "passwords.csv").read_text().splitlines()
-    )
-    assert sorted(passwords) == DEVICES
-    boxes = {
-        "keys": json.loads((registry / "public-keys.json").read_text()),
-        "devices": [
-            {"device_id": code, "username": code, "password": password}
-            for code, password in passwords.items()
-        ],
-    }
-    (machine.root / "root/boxes.json").write_text(json.dumps(boxes))
+    """Boxes with what the installer brings: two claim codes, and what was printed for the third.
+
+    They make their keys and ask for certificates; the page's proxy is left out.
+    """
+    typed = json.loads((machine.root / "root/QN-000003.json").read_text())
+    boxes: list[dict[str, Any]] = [{"device_id": "QN-000003", "bundle": typed}]
+    for code in DEVICES[:2]:
+        claim = json.loads(api(machine, "POST", f"/devices/{code}/claim")["qr_text"])
+        claim["url"] = "http://127.0.0.1:8080/api/v1/enrolments"
+        boxes.append({"device_id": code, "claim": claim})
+    (machine.root / "root/boxes.json").write_text(json.dumps({"devices": boxes}))
     machine.run(
         "cd /root\n"
-        "setsid /opt/broadcast/bin/python -m device_sim --host $(hostname) --port 8883"
-        " --ca /etc/mosquitto/certs/ca.crt --devices-file boxes.json --keep /root/boxes"
-        " >boxes.log 2>&1 </dev/null &\n"
+        "setsid /opt/broadcast/bin/python -m device_sim --devices-file boxes.json"
+        " --keep /root/boxes >boxes.log 2>&1 </dev/null &\n"
     )
 
 
