@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast.audit.chain import Anchor
 from broadcast.auditing import export, sealing
 from broadcast.auditing.export import Unreadable
 from broadcast.kit import db
@@ -64,6 +65,22 @@ async def test_a_part_after_a_cut_is_verified_alone(engine: AsyncEngine) -> None
     await sealing.cut_off(engine, KEY, timedelta(days=10), now)
     _, verdict = export.verify(await exported(engine, NOW), TRUSTED)
     assert (verdict.first, verdict.findings) == (26, [])
+
+
+async def test_a_file_that_was_made_anew_is_held_against_an_anchor(engine: AsyncEngine) -> None:
+    await append(engine, 1, 5)
+    head, *lines = await exported(engine, NOW)
+    before, forged = "0" * 64, [head]
+    for number, line in enumerate(lines, 1):
+        text = line.partition(b',"entry":')[2].rstrip(b"\n").removesuffix(b"}")
+        text = text.replace("Người 3".encode(), "Người 4".encode())
+        before = hashlib.sha256(f"{before} {number} ".encode() + text).hexdigest()
+        forged.append(b'{"seq":%d,"hash":"%s","entry":%s}\n' % (number, before.encode(), text))
+    anchor = Anchor(4, json.loads(lines[3])["hash"])
+    assert export.verify(forged, TRUSTED)[1].findings == []
+    assert [each.seq for each in export.verify(forged, TRUSTED, [anchor])[1].findings] == [4]
+    elsewhere = Anchor(9, anchor.hash)
+    assert export.verify([head, *lines], TRUSTED, [anchor, elsewhere])[1].findings == []
 
 
 async def test_a_time_without_entries_is_an_empty_file(engine: AsyncEngine) -> None:

@@ -47,8 +47,10 @@ def _anchor(text: str) -> Anchor:
 
 
 Keys = Annotated[
-    Path | None,
-    typer.Option("--keys", help="public keys, as `broadcast keys show` prints them", exists=True),
+    list[Path] | None,
+    typer.Option(
+        "--keys", help="public keys, as `broadcast keys show` prints or printed them", exists=True
+    ),
 ]
 
 
@@ -64,14 +66,14 @@ def verify_(
     ] = None,
 ) -> None:
     """Find whatever was altered, removed or reordered; exit code 1: something was."""
-    trusted = _trusted(keys)
+    trusted = _trusted(keys or [])
     if file is None:
         seen = cli.run(lambda session: verify(session, trusted, anchor or ()))
         _show(seen, signed=trusted is not None)
     else:
         try:
             with file.open("rb") as stream:
-                head, seen = export.verify(stream, trusted)
+                head, seen = export.verify(stream, trusted, anchor or ())
         except export.Unreadable as error:
             raise InvalidInput(file.name, str(error)) from None
         until = head.until.astimezone(clock.LOCAL)
@@ -82,13 +84,14 @@ def verify_(
         raise typer.Exit(1)
 
 
-def _trusted(path: Path | None) -> Verifier | None:
-    """The keys of a file, or those of this machine; None where there are none."""
-    if path is not None:
+def _trusted(paths: list[Path]) -> Verifier | None:
+    """The keys of some files, or those of this machine; None where there are none."""
+    if paths:
         try:
-            return Verifier(msgspec.json.decode(path.read_bytes(), type=list[PublicKey]))
+            read = [msgspec.json.decode(path.read_bytes(), type=list[PublicKey]) for path in paths]
         except msgspec.DecodeError:
             raise InvalidInput("--keys", "cần tệp JSON do `broadcast keys show` in ra") from None
+        return Verifier(key for keys in read for key in keys)
     why = "chưa có khóa nào trên máy này"
     try:
         keys = open_store(config.Settings().keys).load()

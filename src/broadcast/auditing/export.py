@@ -118,12 +118,15 @@ class Unreadable(Exception):
     """The file is no export of the audit; the text says why, for a person."""
 
 
-def verify(text: Iterable[bytes], trusted: Verifier | None) -> tuple[Head, Verdict]:
+def verify(
+    text: Iterable[bytes], trusted: Verifier | None, anchors: Iterable[Anchor] = ()
+) -> tuple[Head, Verdict]:
     """Look at every line of a file.
 
     Args:
         text: Its lines.
         trusted: Keys of the installation; None: signatures are not looked at.
+        anchors: Entries that are known from elsewhere; those of another time tell nothing.
 
     Raises:
         Unreadable: It is none.
@@ -146,12 +149,15 @@ def verify(text: Iterable[bytes], trusted: Verifier | None) -> tuple[Head, Verdi
                 signed.append(trusted.read(signature))
             except Untrusted as error:
                 findings.append(Finding(None, str(error)))
-    walk = Walk(after, {each.seq for each in signed})
+    known = [each for each in anchors if head.first <= each.seq <= head.last]
+    walk = Walk(after, {each.seq for each in signed} | {each.seq for each in known})
     findings += walk.over(links_found)
     if walk.last.seq != max(head.last, after.seq):
         findings.append(Finding(walk.last.seq, f"thiếu các dòng cuối, đến số {head.last}"))
     for each in signed:
         findings += anchored(each.anchor, walk, f"chữ ký số {each.number}")
+    for anchor in known:
+        findings += anchored(anchor, walk, "mốc đã cho")
     reach = max((each.seq for each in signed), default=0)
     return head, Verdict(walk.first_seq, walk.last, reach, len(signatures), findings)
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.audit import recording
+from broadcast.audit.command import change
 from broadcast.backup import create as making
 from broadcast.backup import manifest, recover
 from broadcast.kit import clock
-from broadcast.kit.cli import run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Sao lưu và kiểm tra sao lưu.")
 
@@ -25,7 +27,12 @@ def create(
 ) -> None:
     """Back up database, audio and keys into a new folder; what runs goes on."""
     settings = config.Settings()
-    source = run(making.look)
+
+    async def look(session: AsyncSession) -> making.Source:
+        recording.say(session, into=str(into))
+        return await making.look(session)
+
+    source = change("broadcast backup create", look)  # before the dump, which tells of itself
     folder = making.create(settings, source, into, clock.now())
     made = manifest.read(folder)
     size = sum(each.size_bytes for each in made.files.values())
