@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
 import broadcast.areas.routes
@@ -36,6 +37,7 @@ from broadcast.web import docs, problems, rest
 from broadcast.web.openapi import described
 
 ROUTERS = (
+    broadcast.accounts.routes.router,
     broadcast.accounts.session_routes.router,
     broadcast.accounts.second_factor_routes.router,
     broadcast.areas.routes.router,

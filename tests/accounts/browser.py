@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
-from broadcast.accounts import people, setup
+from broadcast.accounts import grants, people, setup
 from broadcast.accounts.model import Purpose
 from broadcast.api import create_app
 from broadcast.auth.permissions import Role
@@ -86,7 +86,7 @@ async def invited(
     async with db.transaction(engine) as session:
         account = await people.create_account(session, name, now)
         account.login = login
-        await people.grant(session, account.id, role, None, now)
+        await grants.grant(session, account.id, role, None, now)
         settings = config.SignIn()
         return await setup.issue(session, Purpose.INVITE, account.id, now, settings.link_valid)
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts import people
+from broadcast.accounts import grants, people, tokens
 from broadcast.areas.model import Area, Level
 from broadcast.auth.caller import HeldRole, caller_of_token
 from broadcast.auth.model import Account, AccountState, Grant
@@ -50,17 +50,17 @@ async def test_a_role_goes_with_the_level_of_its_area(
     session: AsyncSession, account: Account, role: Role, area: str | None
 ) -> None:
     with pytest.raises(InvalidInput, match="area_code"):
-        await people.grant(session, account.id, role, area, NOW)
+        await grants.grant(session, account.id, role, area, NOW)
 
 
 async def test_a_token_has_the_roles_that_its_account_has_today(
     session: AsyncSession, account: Account
 ) -> None:
-    token = people.issue_token(session, account.id, NOW)
-    await people.grant(session, account.id, Role.COMMUNE_BROADCASTER, "21196", NOW)
-    ended = await people.grant(session, account.id, Role.TECHNICIAN, None, NOW)
-    later = await people.grant(session, account.id, Role.AUDITOR, None, NOW)
-    revoked = await people.grant(session, account.id, Role.VILLAGE_HEAD, "t1", NOW)
+    token = (await tokens.issue(session, account.id, NOW)).secret
+    await grants.grant(session, account.id, Role.COMMUNE_BROADCASTER, "21196", NOW)
+    ended = await grants.grant(session, account.id, Role.TECHNICIAN, None, NOW)
+    later = await grants.grant(session, account.id, Role.AUDITOR, None, NOW)
+    revoked = await grants.grant(session, account.id, Role.VILLAGE_HEAD, "t1", NOW)
     ended.valid_from, ended.valid_until = date(2026, 11, 1), date(2026, 11, 27)
     later.valid_from = date(2026, 11, 29)
     revoked.revoked_at = NOW
@@ -73,14 +73,14 @@ async def test_a_token_has_the_roles_that_its_account_has_today(
 async def test_a_token_can_do_less_than_its_account_but_never_more(
     session: AsyncSession, account: Account
 ) -> None:
-    await people.grant(session, account.id, Role.TECHNICIAN, None, NOW)
+    await grants.grant(session, account.id, Role.TECHNICIAN, None, NOW)
     scope = {Permission.READ, Permission.BULLETIN_WRITE}
-    token = people.issue_token(session, account.id, NOW, scope=scope)
+    token = (await tokens.issue(session, account.id, NOW, scope=scope)).secret
     assert (await caller_of_token(session, token, NOW)).permissions == {Permission.READ}
 
 
 async def test_a_disabled_account_has_no_token(session: AsyncSession, account: Account) -> None:
-    token = people.issue_token(session, account.id, NOW)
+    token = (await tokens.issue(session, account.id, NOW)).secret
     account.state = AccountState.DISABLED
     with pytest.raises(Unauthenticated):
         await caller_of_token(session, token, NOW)
@@ -90,6 +90,6 @@ async def test_two_people_of_one_name_are_two_accounts(
     session: AsyncSession, account: Account
 ) -> None:
     other = await people.create_account(session, "Hồ Thị Đài", NOW)
-    await people.grant(session, other.id, Role.AUDITOR, None, NOW)
+    await grants.grant(session, other.id, Role.AUDITOR, None, NOW)
     assert other.id != account.id
     assert list(await session.scalars(sa.select(Grant.account_id))) == [other.id]

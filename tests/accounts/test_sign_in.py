@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from broadcast.accounts import lockout, passwords
+from broadcast.accounts import lockout, passwords, tokens
 from broadcast.accounts.model import Password, SignInFailures
 from broadcast.auth.model import Account, AccountState
 from broadcast.auth.session import AccountSession
@@ -89,10 +89,8 @@ async def test_another_site_cannot_sign_somebody_in(app: FastAPI, time: Clock) -
 async def test_a_token_needs_no_csrf_token_and_has_no_session(app: FastAPI, time: Clock) -> None:
     browser = await person(app, "lan", time.now)
     async with db.transaction(app.state.engine) as session:
-        from broadcast.accounts.people import issue_token  # noqa: PLC0415
-
-        account = (await session.scalars(sa.select(Account).filter_by(login="lan"))).one()
-        token = issue_token(session, account.id, time.now)
+        account = (await session.scalars(sa.select(Account).where(Account.login == "lan"))).one()
+        token = (await tokens.issue(session, account.id, time.now)).secret
     bearer = {"Authorization": f"Bearer {token}", "Cookie": "", "Sec-Fetch-Site": "cross-site"}
     assert (await browser.ask("POST", "/bulletins", json={}, headers=bearer)).status_code == 422
     assert said(await browser.ask("GET", "/session", headers=bearer)) == (404, "not-found")

@@ -6,7 +6,7 @@ import doctest
 
 import pytest
 
-from broadcast.accounts.people import LEVELS
+from broadcast.accounts.grants import LEVELS
 from broadcast.auth import permissions
 from broadcast.auth.permissions import PERMISSIONS, ROLE_NAMES, Permission, Role, roles_with
 

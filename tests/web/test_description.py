@@ -44,6 +44,9 @@ ROLES: dict[Role, str | None] = {
 """Roles that differ in what they may do, with their area."""
 
 
+DUMMIES = 20
+
+
 class Served(NamedTuple):
     """A server with the areas of a province, and a token of each role."""
 
@@ -84,6 +87,8 @@ async def fill(dsn: str) -> dict[Role, str]:
     async with db.transaction(engine) as session:
         await import_areas(session, *official_files())
         await changes.begin(session, MemoryStore(), clock.now())
+        for _ in range(DUMMIES):  # small numbers are tried first, and tokens revoked by them
+            await create_with_token(session, "Người khác", Role.AUDITOR, clock.now())
         tokens = {
             role: await create_with_token(
                 session, role, role, clock.now(), area_code=area, second_factor=True

@@ -35,7 +35,8 @@ CHANGES = [each for each in operations(application()) if each.method not in {"GE
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PLACES = {
     "{schedule_id}": UUID, "{occurrence_id}": UUID, "{bulletin_id}": UUID, "{outage_id}": "7",
-    "{attestation_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
+    "{attestation_id}": "7", "{account_id}": "7", "{grant_id}": "7", "{token_id}": "7",
+    "{session_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.accounts import logins, people, secret_key, sessions, setup
+from broadcast.accounts import grants, logins, people, secret_key, sessions, setup
 from broadcast.accounts import second_factor as factors
 from broadcast.accounts.model import Password, Purpose
 from broadcast.audit import recording
@@ -58,7 +58,7 @@ def invite(
         account.state = AccountState.INVITED
         if login is not None:
             account.login = logins.new(login)
-        await people.grant(session, account.id, role, area, now)
+        await grants.grant(session, account.id, role, area, now)
         valid = settings.sign_in.link_valid
         return await setup.issue(session, Purpose.INVITE, account.id, now, valid)
 

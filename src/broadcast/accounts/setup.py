@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts import logins, passwords, people, sessions
+from broadcast.accounts import grants, logins, passwords, people, sessions
 from broadcast.accounts.model import Identity, OneTimeLink, Passkey, Password, Purpose
 from broadcast.auth.caller import digest
 from broadcast.auth.model import Account, AccountKind, AccountState
@@ -161,7 +161,7 @@ async def _first_administrator(session: AsyncSession, name: str, now: datetime) 
     if not await needs_setup(session):
         raise Conflict("Đã có người quản trị; hãy nhờ người đó tạo tài khoản.")
     account = await people.create_account(session, name, now, AccountKind.PERSON)
-    await people.grant(session, account.id, Role.PROVINCE_ADMIN, None, now)
+    await grants.grant(session, account.id, Role.PROVINCE_ADMIN, None, now)
     return account
 
 

@@ -136,7 +136,7 @@ async def authenticate(request: Request) -> Caller:
 
 
 async def caller_of_token(transaction: AsyncSession, token: str, now: datetime) -> Caller:
-    """Account of a token with the roles that it has today.
+    """Account of a token with the roles that it has today; the day is noted as that of its use.
 
     Raises:
         Unauthenticated: No such token, or it or its account is no longer valid.
@@ -158,6 +158,9 @@ async def caller_of_token(transaction: AsyncSession, token: str, now: datetime) 
     if not rows:
         raise Unauthenticated("Mã truy cập không đúng hoặc đã hết hạn.")
     held, name, _ = rows[0]
+    today = now.astimezone(clock.LOCAL).date()
+    if held.last_used_on != today:
+        held.last_used_on = today
     return Caller(
         held.account_id,
         name,

@@ -82,4 +82,6 @@ class ApiToken(Base):
     """Issued, for approving, by somebody who had shown a second factor."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
+    last_used_on: Mapped[date | None]
+    """Local day of the last request with it; None before the first."""
     revoked_at: Mapped[datetime | None]

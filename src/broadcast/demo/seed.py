@@ -17,7 +17,8 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts.people import LEVELS, create_with_token
+from broadcast.accounts.grants import LEVELS
+from broadcast.accounts.people import create_with_token
 from broadcast.areas import villages
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.model import Area, Level

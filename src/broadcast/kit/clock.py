@@ -31,4 +31,4 @@ def is_due(due_at: datetime | None, now: datetime, every: timedelta) -> bool:
 
 def today() -> date:
     """Current calendar day in the province."""
-    return datetime.now(LOCAL).date()
+    return now().astimezone(LOCAL).date()

@@ -29,6 +29,8 @@ class Lock(IntEnum):
     """The days of the indicators."""
     AUDIT = 11
     """The chain of the audit: taken by PostgreSQL itself, within a commit (migration 0017)."""
+    ADMINISTRATORS = 12
+    """Who might be the last administrator of the province."""
     KEYS = 19
     """The states of the signing keys."""
 

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 LONGEST_LINE = 200
+LONGEST_NAME = 100
 LONGEST_REFERENCE = 500
 LONGEST_NOTE = 2000
 """Default limits, in characters as they were sent."""
@@ -26,6 +27,8 @@ LINE = rf"^[^\t\n\r{_REFUSED}]*$"
 """One line, perhaps empty. For JSON Schema as well as for us: no look-ahead, no named classes."""
 FILLED_LINE = rf"^[^\t\n\r{_REFUSED}]*[{_LETTER}][^\t\n\r{_REFUSED}]*$"
 """One line that says something: it has a Latin letter or a digit."""
+PERSON = rf"^[{_LETTER} .,'()_@-]*[{_LETTER}][{_LETTER} .,'()_@-]*$"
+"""Name of a person or a system, with Latin letters only, so that no two look alike."""
 PROSE = rf"^[^{_REFUSED}]*$"
 """Several lines, perhaps none."""
 FILLED_PROSE = rf"^[^{_REFUSED}]*[{_LETTER}][^{_REFUSED}]*$"
@@ -143,6 +146,13 @@ Reference = Annotated[
     AfterValidator(clean_filled_line),
 ]
 """A document, or where one is kept."""
+
+Person = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": PERSON}),
+    AfterValidator(clean_person),
+]
+"""Name of a person or a system."""
 
 Note = Annotated[
     str,

@@ -30,6 +30,8 @@ class Created(NamedTuple):
     representation: BaseModel
     status: int = 201
     """202 where work on the new thing goes on."""
+    kept: BaseModel | None = None
+    """What a repeated request is answered, where the first answer holds a secret."""
 
 
 class Once:
@@ -83,10 +85,11 @@ class Once:
             return await self._earlier(session, key, account_id, digest)
         created = await make()
         response = _created(created)
+        kept = response.body if created.kept is None else as_json(created.kept)
         await session.execute(
             sa.update(IdempotencyKey)
             .where(IdempotencyKey.key == key, IdempotencyKey.account_id == account_id)
-            .values(status=created.status, location=created.location, body=bytes(response.body))
+            .values(status=created.status, location=created.location, body=bytes(kept))
         )
         return response
 
