@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast.accounts.passkey_routes
 import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
@@ -40,6 +41,7 @@ ROUTERS = (
     broadcast.accounts.routes.router,
     broadcast.accounts.session_routes.router,
     broadcast.accounts.second_factor_routes.router,
+    broadcast.accounts.passkey_routes.router,
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,

@@ -5,7 +5,7 @@ A walk over the routes of the application: whoever adds one adds a request here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from broadcast.bulletins.model import RevisionState
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.schedules.model import Occurrence
+from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
 from tests.audit.world import World
 from tests.bulletins import make
@@ -32,7 +33,13 @@ from tests.schedules import province
 from tests.stations import sample
 from tests.web.routes import application
 
-CHANGE_NOTHING = {"POST /api/v1/schedules/preview", "POST /api/v1/speech/words"}
+CHANGE_NOTHING = {
+    "POST /api/v1/schedules/preview",
+    "POST /api/v1/speech/words",
+    "POST /api/v1/sign-in/passkey/options",
+    "POST /api/v1/session/passkeys/options",
+    "POST /api/v1/session/second-factor/passkey/options",
+}
 OUTAGE = {
     "kind": "power_cut", "area_code": "21253", "starts_at": "2024-12-28T07:00:00+07:00",
     "ends_at": "2024-12-28T11:30:00+07:00",
@@ -272,6 +279,7 @@ async def sessions(walk: Walk, engine: AsyncEngine) -> None:
     rotated = cookie()
     await do("POST /session/recovery-codes", headers=rotated)
     await do("DELETE /session/totp", headers=rotated)
+    await passkey(walk, do, cookie, rotated)
     await do("POST /sign-in", json={"login": "lan", "password": PASSWORD})
     changed = {"password": PASSWORD, "new_password": OTHER_PASSWORD}
     await do("PUT /session/password", headers=cookie(), json=changed)
@@ -282,6 +290,32 @@ async def sessions(walk: Walk, engine: AsyncEngine) -> None:
     await do("POST /sign-in", json={"login": "lan", "password": OTHER_PASSWORD})
     await do("DELETE /sessions", headers=second)
     await do("DELETE /session", headers=second)
+
+
+async def passkey(
+    walk: Walk, do: Any, cookie: Callable[[], dict[str, str]], headers: dict[str, str]
+) -> None:
+    phone = Authenticator("http://localhost:8080")
+
+    async def asked(path: str, headers: dict[str, str]) -> dict[str, Any]:
+        given = {"Authorization": "", **headers}
+        answer = await walk.world.call("POST", f"{path}/options", headers=given)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    new = {
+        "label": "Điện thoại",
+        "credential": phone.create(await asked("/session/passkeys", headers)),
+    }
+    made = await do("POST /session/passkeys", headers=headers, json=new)
+    assert "set-cookie" in walk.answer.headers
+    signed = phone.get(await asked("/sign-in/passkey", {}))
+    await do("POST /sign-in/passkey", json={"credential": signed})
+    headers = cookie()
+    shown = phone.get(await asked("/session/second-factor/passkey", headers))
+    await do("POST /session/second-factor/passkey", headers=headers, json={"credential": shown})
+    there = f"/session/passkeys/{made['id']}"
+    await do("DELETE /session/passkeys/{passkey_id}", there, cookie())
 
 
 async def test_every_route_that_changes_something_leaves_one_entry(world: World) -> None:
@@ -316,7 +350,7 @@ async def test_what_is_rolled_back_leaves_none(
 ) -> None:
     method, _, path = operation.partition(" ")
     filled = path.removeprefix("/api/v1")
-    for name in ("outage_id", "attestation_id", "number", "session_id"):
+    for name in ("outage_id", "attestation_id", "number", "session_id", "passkey_id"):
         filled = filled.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id"):
         filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")

@@ -106,14 +106,14 @@ class Passkey(Base):
 
 
 class PasskeyChallenge(Base):
-    """What a passkey is asked to sign, once."""
+    """What a passkey has signed, so that it counts once."""
 
     __tablename__ = "passkey_challenges"
     is_recorded = False
 
     challenge: Mapped[bytes] = mapped_column(primary_key=True)
     account_id: Mapped[int | None] = mapped_column(sa.ForeignKey("accounts.id"))
-    """Who registers a passkey; None of a sign-in."""
+    """Whose passkey."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SecretStr
 
 from broadcast import config
 from broadcast.auth.model import Account
 from broadcast.auth.session import AccountSession, Method, csrf_token
+from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.web.fields import example
 from broadcast.web.rest import Body
@@ -64,6 +65,35 @@ class SecondFactorOut(BaseModel):
     """Unused."""
     shown_until: Moment | None
     """Until when the one counts that was shown in this session."""
+
+
+class CredentialIn(Body):
+    """What a browser's device has answered."""
+
+    credential: Annotated[
+        dict[str, Any], Field(description="`PublicKeyCredential.toJSON()` (WebAuthn Level 3)")
+    ]
+
+
+class PasskeyIn(CredentialIn):
+    """A new passkey."""
+
+    label: FilledLine
+    """By which the person knows the device."""
+
+
+class PasskeyOut(BaseModel):
+    """A passkey of the caller's account."""
+
+    model_config = example(
+        id=4, label="Điện thoại của tôi", created_at="2026-11-28T08:00:00+07:00",
+        last_used_at=None,
+    )  # fmt: skip
+
+    id: int
+    label: str
+    created_at: Moment
+    last_used_at: Moment | None
 
 
 class SetupIn(Body):

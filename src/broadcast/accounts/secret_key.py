@@ -6,6 +6,7 @@ of them away. Without one they stand there as they are: who reads the table can 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class SecretKey:
             ValueError: One of them is no key.
         """
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+        # Without a file tickets are good in this process alone, until it ends.
+        self._tickets = self._fernet or MultiFernet([Fernet(Fernet.generate_key())])
 
     def encrypt(self, secret: str, purpose: str) -> str:
         """A secret as it is stored."""
@@ -54,6 +57,18 @@ class SecretKey:
             return "" if self._fernet is None else self._fernet.decrypt(stored).decode()
         except InvalidToken:
             return ""
+
+    def ticket(self, content: str, now: datetime) -> str:
+        """A text that comes back from a browser, which can neither read nor change it."""
+        return self._tickets.encrypt_at_time(content.encode(), int(now.timestamp())).decode()
+
+    def open_ticket(self, ticket: str, valid: timedelta, now: datetime) -> str | None:
+        """What a ticket says; None where it is none of ours, or older than `valid`."""
+        seconds, at = int(valid.total_seconds()), int(now.timestamp())
+        try:
+            return self._tickets.decrypt_at_time(ticket, seconds, at).decode()
+        except InvalidToken:
+            return None
 
     def is_outdated(self, stored: str) -> bool:
         """Tell whether a secret is stored as it is, though there is a key."""
