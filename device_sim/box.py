@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broadcast.wire.documents import Config, PublicKey
 from broadcast.wire.fields import Codec, Id, Wire
@@ -24,6 +24,10 @@ class Identity(Wire, frozen=True, kw_only=True):
     """The wall clock runs on through a power cut."""
     firmware: str = "sim-1"
     model: str = "simulated"
+    csr: str | None = None
+    """By which it asks for its next certificate; None of a box without one."""
+    renew_at: datetime | None = None
+    """From when on it asks."""
 
     @property
     def scope(self) -> str:

@@ -6,6 +6,7 @@ The order is the guarantee: what must survive a power cut stands before what it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from device_sim.journal import Change
 
@@ -38,6 +39,15 @@ class Persist:
     """Write to flash, all or nothing, before doing anything that follows."""
 
     change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCertificate:
+    """Keep a client certificate, if it is for the box's key; answer with `Player.renewed`."""
+
+    certificate: str
+    renew_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ Effect = (
     | Subscribe
     | Unsubscribe
     | Persist
+    | KeepCertificate
     | StoreContent
     | DropContent
     | StartSound

@@ -10,8 +10,10 @@ import os
 import ssl
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -88,6 +90,22 @@ class Keeper:
         if given != key.public_key():
             raise Refused("a certificate for another key")
         _write(self.certificate_file, certificate.encode())
+
+    def keep_renewed(self, certificate: str, renew_at: datetime, expires_at: datetime) -> None:
+        """Keep the next certificate; the connection that stands was opened by the one before.
+
+        Raises:
+            Refused: It is none, or for another key, or ends no later.
+        """
+        bundle = self.bundle
+        assert bundle is not None, "enrolled"
+        if bundle.expires_at is None or expires_at <= bundle.expires_at:
+            raise Refused("not newer")
+        self.keep(
+            msgspec.structs.replace(
+                bundle, certificate=certificate, renew_at=renew_at, expires_at=expires_at
+            )
+        )
 
     def access(self) -> Access:
         """How the box meets the broker."""

@@ -67,8 +67,10 @@ class Fleet:
         """
         commons = self._commons
         keeper = self._enrolled(device)
+        renew_at = None
         if keeper is not None and keeper.bundle is not None:
             keys, access = tuple(keeper.bundle.keys), keeper.access()
+            renew_at = keeper.bundle.renew_at
         else:
             login = None if device.username is None else (device.username, device.password or "")
             access = commons.access._replace(login=login)
@@ -77,9 +79,12 @@ class Fleet:
             keys=keys,
             codecs=device.codecs,
             storage_bytes=commons.faults.storage_bytes(device.device_id, device.storage_bytes),
+            csr=keeper.signing_request() if renew_at is not None and keeper else None,
+            renew_at=renew_at,
         )
         flash = self._flash(device.device_id)
-        self.units.append(Unit(commons, identity, flash, access, recorded=recorded))
+        unit = Unit(commons, identity, flash, access, recorded=recorded, keeper=keeper)
+        self.units.append(unit)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Give power to the boxes and let them be until told to stop."""

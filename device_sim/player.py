@@ -23,6 +23,7 @@ from broadcast.wire.commands import (
     AnyCommand,
     Identify,
     JournalAck,
+    NewCertificate,
     Reboot,
     Resend,
     SelfTest,
@@ -92,6 +93,8 @@ class Player:
         self._distrusted = False
         self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
         self._measure_at = inf
+        self._renew_at = identity.renew_at
+        self._may_renew_at = -inf
         self._wake = -inf
 
     @property
@@ -147,6 +150,7 @@ class Player:
             )
         )
         self._content.connected(now.monotonic)
+        self._renew(now)
         return self._act(now)
 
     def disconnected(self, now: Now) -> list[Effect]:
@@ -185,6 +189,10 @@ class Player:
         self._stage.stream_opened(occurrence_id, ok=ok)
         return self._act(now)
 
+    def renewed(self, renew_at: datetime) -> None:
+        """The certificate of `KeepCertificate` is kept."""
+        self._renew_at = renew_at
+
     def tick(self, now: Now) -> list[Effect]:
         """Time has passed."""
         if self._box.clock.stepped(now):
@@ -194,6 +202,7 @@ class Player:
             return []
         if self._keep_house_at <= now.monotonic:
             self._keep_house(now)
+            self._renew(now)
         if self._measure_at <= now.monotonic:
             self._measure_at = inf
             self._reports.ask_time(now)
@@ -359,6 +368,12 @@ class Player:
                 asked_at = self._reports.answered(token)
                 if asked_at is not None and self._box.clock.replied(server_at, asked_at, now):
                     self._time_known(now)
+            case NewCertificate() if self._box.identity.csr is not None:
+                self._box.emit(
+                    effects.KeepCertificate(
+                        command.certificate, command.renew_at, command.expires_at
+                    )
+                )
             case Resend(document=document):
                 self._document(_addressed(document.encode()) or topic, document.encode(), now)
 
@@ -382,9 +397,20 @@ class Player:
                 self._stage.closing = True
         self._reports.result(command, "done", now)
 
+    def _renew(self, now: Now) -> None:
+        """Ask for the next certificate when it is time, once an hour."""
+        csr, renew_at = self._box.identity.csr, self._renew_at
+        if csr is None or renew_at is None or not self._reports.connected:
+            return
+        if self._box.clock.time(now.monotonic) < renew_at or now.monotonic < self._may_renew_at:
+            return
+        self._may_renew_at = now.monotonic + HOUSEKEEPING_SECONDS
+        self._reports.ask_certificate(csr)
+
     def _time_known(self, now: Now) -> None:
         """The clock was set: windows may have passed meanwhile, documents may have lapsed."""
         self._note_time(now)
+        self._renew(now)
         by_server = self._box.clock.measured_within(MEASURE_SECONDS, now.monotonic)
         self._reports.time_known(now, by_server=by_server)
         self._measure_at = now.monotonic + MEASURE_SECONDS

@@ -14,6 +14,7 @@ from broadcast.wire.codec import encode
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.events import (
     Boot,
+    CertificateRequest,
     CommandResult,
     Fault,
     Gone,
@@ -226,6 +227,10 @@ class Reports:
         seconds = doubled(ASK_AGAIN_SECONDS, self._asks - 1, LONGEST_ASK_SECONDS)
         self._ask_at = now.monotonic + seconds * (1 + self._jitter(token, 0) / 4)
         self._publish("time_request", TimeRequest(token=token), qos=0)
+
+    def ask_certificate(self, csr: str) -> None:
+        """Ask for the next client certificate."""
+        self._publish("certificate_request", CertificateRequest(csr=csr))
 
     def answered(self, token: str) -> float | None:
         """Monotonic second at which this token was sent, None when it is not awaited."""

@@ -12,6 +12,8 @@ from functools import partial
 from math import inf
 from typing import Any
 
+import msgspec
+
 from broadcast.wire.events import Skipped
 from device_sim import clock
 from device_sim.box import Identity
@@ -19,6 +21,7 @@ from device_sim.commons import Commons
 from device_sim.effects import (
     DropContent,
     Effect,
+    KeepCertificate,
     OpenStream,
     Persist,
     Publish,
@@ -31,6 +34,7 @@ from device_sim.effects import (
     TestTone,
     Unsubscribe,
 )
+from device_sim.enrolling import Keeper, Refused
 from device_sim.faults import SLOT_SECONDS, Trouble
 from device_sim.journal import Change, Flash
 from device_sim.link import Access, Link
@@ -64,6 +68,7 @@ class Unit:
         flash: What survives its power cuts.
         access: To the broker.
         recorded: What it sounds is written down.
+        keeper: Of its certificate, if it has one.
     """
 
     __slots__ = (
@@ -72,6 +77,7 @@ class Unit:
         "_commons",
         "_connections",
         "_flash",
+        "_keeper",
         "_link",
         "_moment",
         "_offline_until",
@@ -95,6 +101,7 @@ class Unit:
         access: Access,
         *,
         recorded: bool,
+        keeper: Keeper | None = None,
     ) -> None:
         self.identity = identity
         self.player: Player | None = None
@@ -103,6 +110,7 @@ class Unit:
         self._commons = commons
         self._flash = flash
         self._access = access
+        self._keeper = keeper
         self._recorded = recorded
         self._link: Link | None = None
         self._sounding: Sounding | None = None
@@ -282,6 +290,8 @@ class Unit:
                     self._tell_records(change)
                 case Publish() | Subscribe() | Unsubscribe():
                     self._send(effect)
+                case KeepCertificate():
+                    self._keep_certificate(effect)
                 case StoreContent(sha256, blocks):
                     self._commons.keep(sha256, blocks)
                 case DropContent(sha256):
@@ -293,6 +303,18 @@ class Unit:
                     self._sound(effect)
         if self.player is player and player is not None:
             self._set_alarm(player.next_wakeup())
+
+    def _keep_certificate(self, given: KeepCertificate) -> None:
+        assert self._keeper is not None, "a box without a certificate asks for none"
+        try:
+            self._keeper.keep_renewed(given.certificate, given.renew_at, given.expires_at)
+        except Refused as error:
+            self._tell("certificate_refused", because=str(error))
+            return
+        self.identity = msgspec.structs.replace(self.identity, renew_at=given.renew_at)
+        if self.player is not None:
+            self.player.renewed(given.renew_at)
+        self._tell("certificate_kept")
 
     def _send(self, effect: Publish | Subscribe | Unsubscribe) -> None:
         if self._link is None or not self.online:

@@ -99,7 +99,7 @@ class Province:
     ) -> Device:
         identity_fields = {
             name: options.pop(name)
-            for name in ("codecs", "storage_bytes", "battery_clock")
+            for name in ("codecs", "storage_bytes", "battery_clock", "csr", "renew_at")
             if name in options
         }
         settings = {

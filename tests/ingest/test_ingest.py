@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.commands.model import CommandResult
 from broadcast.delivery import replies as orders
 from broadcast.devices.model import Device
+from broadcast.enrolment.model import RenewalRequest
 from broadcast.ingest import decode, pipeline, store, throttle
 from broadcast.ingest.decode import Decoder
 from broadcast.keys.keyring import Keyring
@@ -88,12 +89,13 @@ async def test_every_kind_finds_its_place(engine: AsyncEngine, inbox: Inbox, ack
             events.CommandResult(sent_at=now, command_id="c", result="done"),
         ),
         inbox.put("A", "time_request", events.TimeRequest(token="t")),
+        inbox.put("A", "certificate_request", events.CertificateRequest(csr="its request")),
         inbox.put("A", "gone", events.Gone(session=1)),
     ]  # fmt: skip
     await acked(*said)
     tables = (
         Boot, Heartbeat, DevicePresence, PresenceChange, JournalRecord, Readiness, Fault, Refusal,
-        CommandResult,
+        CommandResult, RenewalRequest,
     )  # fmt: skip
     assert [await count(engine, table) for table in tables] == [1] * len(tables)
     assert await letters(engine) == []

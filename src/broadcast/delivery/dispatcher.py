@@ -16,7 +16,8 @@ Each turn, in this order, every step in transactions of its own:
    contact together become one incident;
 6. past days of the indicators are rolled up (`rollups`);
 7. what is new in the audit is looked at and signed (`auditing`);
-8. the broker's files say who may connect (`enrolment.revocation`).
+8. devices that ask are given their next certificate (`renewals`), and the broker's files say who
+   may connect (`enrolment.revocation`).
 
 A turn is one job of the leader; the removal of what devices left at the broker (`retained`) and
 maintenance (`upkeep`) are others: what takes minutes must not hold up an alert.
@@ -50,6 +51,7 @@ from broadcast.delivery.horizon import Horizon
 from broadcast.delivery.issuing import Issuing
 from broadcast.delivery.mirror import Broker, mirrored
 from broadcast.delivery.outbox import Outbox
+from broadcast.delivery.renewals import renew
 from broadcast.delivery.repair import BrokerRepair
 from broadcast.delivery.retained import RetainedCleanup, followed
 from broadcast.delivery.rollups import Rollups
@@ -200,6 +202,7 @@ class Dispatcher:
             self._step("audit", sealing.EVERY, self._sign_audit),
             self._step("audit_retention", timedelta(days=1), self._cut_audit),
             self._step("pins", PINS_EVERY, self._judge_pins),
+            self._step("renewals", often, self._renew_certificates),
             self._step("revocation", revocation.EVERY, self._tell_broker),
         ]
 
@@ -279,6 +282,11 @@ class Dispatcher:
 
     async def _publish(self, now: datetime) -> bool:
         return self._link.connected and await self._outbox.publish(now)
+
+    async def _renew_certificates(self, now: datetime) -> bool:
+        return self._link.connected and await renew(
+            self._engine, self._link, self._settings, self._keyring.keys, now
+        )
 
     async def _tell_broker(self, now: datetime) -> None:
         await revocation.refresh(self._engine, self._settings.enrolment, now)

@@ -15,7 +15,8 @@ from broadcast.enrolment import enrolling
 from broadcast.kit import clock, logs
 from broadcast.kit.errors import InvalidInput
 from broadcast.wire.codec import encode
-from broadcast.wire.enrolment import REQUEST_BYTES, Bundle
+from broadcast.wire.enrolment import Bundle
+from broadcast.wire.fields import PEM_BYTES
 
 Code = Annotated[str, typer.Argument(help="of the device")]
 
@@ -41,7 +42,7 @@ def enrol(
         if csr is None:
             return await enrolling.give_password(session, settings, code, now)
         with csr.open(encoding="ascii", errors="replace") as file:
-            request = file.read(REQUEST_BYTES)
+            request = file.read(PEM_BYTES)
         return await enrolling.sign(session, settings, code, request, now)
 
     async def claim(session: AsyncSession) -> enrolling.Opened:

@@ -74,18 +74,19 @@ async def issue(
 ) -> Certificate:
     """A certificate at enrolment: the device's other credentials end."""
     await revoke(session, device, Because.SUPERSEDED, now)
-    return await _sign(session, authority, device, key, now, life, claim)
+    return await sign(session, authority, device, key, now, life, claim)
 
 
-async def _sign(
+async def sign(
     session: AsyncSession,
     authority: Authority,
     device: Device,
     key: DeviceKey,
     now: datetime,
     life: timedelta,
-    claim: Claim | None,
+    claim: Claim | None = None,
 ) -> Certificate:
+    """A certificate beside those that the device has."""
     signed = authority.device(device.code, key, now, life)
     row = Certificate(
         serial=f"{signed.serial_number:X}",

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from broadcast.enrolment.model import Because
 from broadcast.kit.times import Moment
 from broadcast.web.rest import Body
-from broadcast.wire.enrolment import REQUEST_BYTES
+from broadcast.wire.fields import PEM_BYTES
 
-Csr = Annotated[str, Field(min_length=1, max_length=REQUEST_BYTES, description="PKCS#10 dạng PEM")]
+Csr = Annotated[str, Field(min_length=1, max_length=PEM_BYTES, description="PKCS#10 dạng PEM")]
 
 
 class CsrIn(Body):

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.commands import answers
 from broadcast.config import Settings
+from broadcast.enrolment import renewal
 from broadcast.ingest.echo import Echo, Probe
 from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.ingest.sharding import ShardAssignment
@@ -305,6 +306,8 @@ class Store:
             await answers.record_results(session, results, received_at)
             if tested := await self_tests.touched(session, results):
                 await settle_plays(session, tested, received_at, self._settle_after, "self_test")
+        if requests := by_kind.get("certificate_request"):
+            await renewal.record(session, requests, received_at)
         if journals := by_kind.get("playback"):
             return await reports.record(session, journals, received_at, self._settle_after)
         return reports.Outcome([], [])

@@ -325,6 +325,7 @@ _STEPS = {
     "settle": "kết luận được lượt phát",
     "presence": "xét được trạng thái của thiết bị",
     "incidents": "xét được sự cố",
+    "renewals": "gia hạn được chứng chỉ của thiết bị",
     "revocation": "báo được cho broker thiết bị nào bị thu hồi quyền",
     "rollup": "tổng hợp được ngày của chỉ tiêu",
     "keys": "đọc được khóa ký",

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from broadcast.wire.fields import Count, Id, Instant, Scope, Volume, Wire
+from broadcast.wire.fields import Count, Id, Instant, Pem, Scope, Volume, Wire
 from broadcast.wire.limits import DOCUMENT_BYTES
 
 LONGEST_TONE_SECONDS = 10
@@ -71,4 +71,15 @@ class Resend(Command, frozen=True, tag_field="kind", tag="resend"):
     document: Annotated[str, Meta(max_length=DOCUMENT_BYTES, description="JWS, itself signed")]
 
 
-AnyCommand = SetVolume | Reboot | Identify | SelfTest | JournalAck | TimeReply | Resend
+class NewCertificate(Command, frozen=True, tag_field="kind", tag="certificate"):
+    """Answer to `certificate_request`: the client certificate for the next connections."""
+
+    certificate: Pem
+    renew_at: Instant
+    """From when on the device asks for the one after it."""
+    expires_at: Instant
+
+
+AnyCommand = (
+    SetVolume | Reboot | Identify | SelfTest | JournalAck | TimeReply | Resend | NewCertificate
+)

@@ -7,15 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from broadcast.wire.documents import PublicKey
-from broadcast.wire.fields import Code, Instant, Wire
-
-REQUEST_BYTES = 8 * 1024
-"""A certificate signing request in PEM, at most; for an RSA key of 4,096 bits it takes 1.7 KiB."""
-
-CERTIFICATE_BYTES = 8 * 1024
-"""A certificate in PEM, at most."""
-
-Pem = Annotated[str, Meta(max_length=REQUEST_BYTES)]
+from broadcast.wire.fields import Code, Instant, Pem, Wire
 
 
 class Claim(Wire, frozen=True):

@@ -16,6 +16,7 @@ from broadcast.wire.fields import (
     Id,
     Instant,
     Number,
+    Pem,
     Revision,
     Scope,
     Seconds,
@@ -301,6 +302,13 @@ class TimeRequest(Wire, frozen=True):
     token: Id
 
 
+class CertificateRequest(Wire, frozen=True):
+    """Ask for the next client certificate, over the connection that the present one opened."""
+
+    csr: Pem
+    """PKCS#10 in PEM, for the same key or for a new one."""
+
+
 class Gone(Wire, frozen=True):
     """The last will: the connection of this session broke."""
 
@@ -316,6 +324,7 @@ EVENTS: dict[str, type[Wire]] = {
     "refusal": Refusal,
     "command_result": CommandResult,
     "time_request": TimeRequest,
+    "certificate_request": CertificateRequest,
     "gone": Gone,
 }
 """Last topic level of `device/{device_id}/event/{kind}` → message."""

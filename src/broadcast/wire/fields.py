@@ -38,6 +38,11 @@ Priority = Annotated[int, Meta(ge=0, le=255, description="higher pre-empts lower
 Text = Annotated[str, Meta(max_length=500)]
 
 
+PEM_BYTES = 8 * 1024
+"""A certificate or a request for one, at most; for an RSA key of 4,096 bits it takes 1.7 KiB."""
+
+Pem = Annotated[str, Meta(min_length=1, max_length=PEM_BYTES)]
+
 OpenEnum = Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$")]
 """A value of an enumeration that may grow: a device made today reads documents of tomorrow."""
 Url = Annotated[str, Meta(min_length=1, max_length=500)]
