@@ -25,11 +25,11 @@ from broadcast.bulletins import prepare_worker
 from broadcast.config import Mqtt
 from broadcast.delivery import dispatcher
 from broadcast.embedded.broker import Broker
-from broadcast.ingest import worker
+from broadcast.ingest import pipeline, worker
 from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db, roles
 from broadcast.mqtt import link
-from tests.keys.memory import keyring
+from tests.keys.memory import MemoryStore, keyring
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
         (roles, "TRY_SECONDS", 0.05), (roles, "HOLD_SECONDS", 0.2), (roles, "LOOK_SECONDS", 0.02),
         (roles, "RETAKE_SECONDS", 0.5), (link, "FIRST_RETRY", 0.05), (link, "LONGEST_RETRY", 0.2),
         (worker, "FIRST_RETRY", 0.05), (worker, "ECHOED_WITHIN", 2.0),
+        (pipeline, "KEYS_SECONDS", 0.1),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, seconds)
 
@@ -212,6 +213,31 @@ async def test_a_broker_that_is_down_at_the_start_is_told_and_so_is_its_return(
             await until(well)
         await until(told)
     assert (await ask())[0] == 503, "nobody does the role any more"
+
+
+@pytest.mark.parametrize("role", ["ingest", "dispatch"])
+async def test_a_machine_with_strange_keys_is_told_and_works_once_they_are_restored(
+    engine: AsyncEngine, ask: Any, keys: Keyring, tmp_path: Path, role: str
+) -> None:
+    await keys.refresh(engine, clock.now())
+    store = MemoryStore()  # a rebuilt machine
+    run = worker.run if role == "ingest" else dispatcher.run
+    with Broker(tmp_path / "broker", kind="mosquitto") as broker, capture_logs() as said:
+        settings = config.Settings(mqtt=Mqtt(host=broker.host, port=broker.port))
+        async with running(run(engine, settings, Keyring(store))):
+
+            async def told() -> bool:
+                status, words = await ask()
+                return status == 503 and "`broadcast keys adopt`" in words
+
+            async def well() -> bool:
+                return (await ask())[0] == 200
+
+            await until(told)
+            assert "keys.unusable" in {line["event"] for line in said}
+            store.all = [keys.keys.programme, keys.keys.alert]
+            await until(well)
+    assert {key.kid for key in store.all} == {key.kid for key in keys.keys.named}
 
 
 async def test_a_refused_login_is_told(

@@ -189,6 +189,23 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(installed: Path, line: st
     assert any(said in detail for detail in wrong), wrong
 
 
+def test_the_doctor_knows_a_machine_whose_keys_are_strange(
+    installed: Path, postgres_dsn: str
+) -> None:
+    assert run("keys", "create")[0] == 0
+    known = examined()["keys"]
+    assert {each["state"] for each in known} == {"ok"}
+    installed.write_text(installed.read_text() + f"BROADCAST_KEYS__DIR={installed.parent}/new\n")
+    [finding] = examined()["keys"]
+    assert finding["state"] == "wrong"
+    assert "`broadcast keys adopt`" in finding["detail"]
+    assert known[0]["detail"].split()[0] in finding["detail"]
+    code, lines = run("keys", "status")
+    assert (code, sum("KHÔNG" in line for line in lines)) == (0, 2)
+    assert run("keys", "adopt")[0] == 0
+    assert {each["state"] for each in examined()["keys"]} == {"ok"}
+
+
 def test_the_doctor_names_a_port_that_speaks_no_mqtt(installed: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

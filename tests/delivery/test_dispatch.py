@@ -41,6 +41,7 @@ from broadcast.telemetry.presence import Presence
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 from tests.delivery.world import KEYS, NOW, PINNED, World
+from tests.keys.memory import MemoryStore
 
 
 @pytest.fixture
@@ -418,6 +419,27 @@ async def test_another_key_signs_everything_anew(world: World) -> None:
         document = verifier.document(world.broker.retained[topic])
         if isinstance(document, Config):
             assert new.kid in {key.kid for key in document.keys}
+
+
+async def test_a_machine_with_strange_keys_signs_nothing_and_takes_nothing_away(
+    world: World,
+) -> None:
+    await world.schedule(await world.bulletin(), {"area": "V1"})
+    await world.turn()
+    before, ours = dict(world.broker.retained), world.store
+    world.store = MemoryStore(*map(SigningKey.generate, ("programme", "alert")))
+    world.restart()
+    await world.schedule(await world.bulletin(b"later"), {"area": "V2"})
+    world.broker.publishes.clear()
+    await world.turn(after=timedelta(hours=2))
+    await world.turn(after=timedelta(seconds=10))
+    documents = {topic: token for topic, token in before.items() if "/state/" in topic}
+    assert {k: v for k, v in world.broker.retained.items() if "/state/" in k} == documents
+    assert not [topic for topic in world.broker.publishes if "/state/" in topic]
+    world.store = ours  # restored
+    world.restart()
+    await world.turn()
+    assert len(world.broker.programme("area/V2").items) == 1
 
 
 async def test_only_the_codecs_that_a_device_needs_are_at_the_broker(world: World) -> None:

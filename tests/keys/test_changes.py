@@ -140,6 +140,7 @@ async def test_a_new_key_signs_by_itself_once_every_device_has_pinned_it(
     await keyring.refresh(engine, NOW)
     assert keyring.keys.programme == old
     assert [key.kid for key in keyring.keys.named] == [old.kid, new.kid, alert.kid]
+    assert new.kid in keyring.able, "it is to sign as soon as it may"
     with pytest.raises(Conflict, match="chưa ký"):
         async with db.transaction(engine) as session:
             await changes.rotate(session, store, ["programme"], NOW)

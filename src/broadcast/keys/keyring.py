@@ -84,6 +84,8 @@ class Keyring:
         self.trouble = "khóa ký chưa được đọc; chờ cơ sở dữ liệu"
         self._store = store
         self._here: dict[str, SigningKey] = {}
+        self._looked_for: set[str] = set()
+        """Keys that were known when the store was last read."""
         self._keys: Keys | None = None
 
     @property
@@ -130,16 +132,16 @@ class Keyring:
         self._take(known)
 
     async def _load(self, known: Known) -> None:
-        """Read the store again where it ought to have more than it had."""
-        wanted = {key.kid for key in known.ring}
-        if not self._here or not self._needed(known) <= self._here.keys():
-            self._here = {key.kid: key for key in await asyncio.to_thread(self._store.load)}
-            for kid in sorted(self._here.keys() - wanted):
-                log.warning("keys.key.unknown", kid=kid, place=self._store.place)
-
-    def _needed(self, known: Known) -> set[str]:
-        signing = {key.kid for key in known.ring if key.state is states.State.SIGNING}
-        return signing | {own.kid for own in known.own.values() if own.signs}
+        """Read the store again where it ought to have others than it had."""
+        kids = {key.kid for key in known.ring}
+        needed = {key.kid for key in known.ring if key.state is states.State.SIGNING}
+        needed |= {own.kid for own in known.own.values() if own.signs}
+        if kids == self._looked_for and needed <= self._here.keys():
+            return
+        self._here = {key.kid: key for key in await asyncio.to_thread(self._store.load)}
+        self._looked_for = kids
+        for kid in sorted(self._here.keys() - kids):
+            log.warning("keys.key.unknown", kid=kid, place=self._store.place)
 
     def _take(self, known: Known) -> None:
         missing = states.missing(known.ring, self._here)
