@@ -17,7 +17,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account, AccountState, Grant
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Role
-from broadcast.web.rest import Page, Paging, paged
+from broadcast.web.rest import Page, Paging, paged, require_known
 
 
 async def list_accounts(
@@ -38,10 +38,15 @@ async def list_accounts(
         state: Those in this state.
         role: Those that have this role today or will have it.
         area: Those that have a role in this very unit today or will have one.
+
+    Raises:
+        Unknown: There has never been such a unit.
     """
     statement = sa.select(Account)
     if state is not None:
         statement = statement.where(Account.state == state)
+    if area is not None:
+        await require_known(session, "area", Area.code, area)
     if role is not None or area is not None:
         wanted = sa.exists().where(Grant.account_id == Account.id, grants.not_over(today))
         if role is not None:
