@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from rich.console import Console
 
 from broadcast.demo.live import View, draw
+from broadcast.demo.people import NAMES
 from broadcast.kit import clock
 from broadcast.plays.model import PlayState
 from broadcast.telemetry.presence import Presence
@@ -70,8 +72,10 @@ def test_a_signal_ends_all_of_it_with_a_summary(tmp_path: Path, number: signal.S
     assert json.loads(out.splitlines()[-1])["devices"] == 3
     assert left(tmp_path) == []
     text = "".join(said)
-    for role in ("admin", "broadcaster", "approver", "technician", "monitor"):
-        assert f"mã truy cập {role}" in text
+    for role, (_, login) in NAMES.items():
+        door = rf"mã truy cập {role} +ttn_\S+  {login or ''}$"
+        assert re.search(door, text, re.MULTILINE), role
+    assert "của mọi tên đăng nhập" in text
     assert "postgresql://" in text
     assert "ai trên máy này cũng vào được" in text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from broadcast.accounts.people import get_account
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account, AccountState, Grant
-from broadcast.auth.people import people
+from broadcast.auth.people import People, people
 from broadcast.auth.permissions import Role
 from broadcast.web.rest import Page, Paging, paged, require_known
 
@@ -55,11 +55,8 @@ async def list_accounts(
             wanted = wanted.where(Grant.area_code == area)
         statement = statement.where(wanted)
     found = await paged(session, statement, [Account.id], paging)
-    shown = {
-        each.id: each
-        for each in await show_accounts(session, [row[0] for row in found.rows], today)
-    }
-    return found.page(lambda account: shown[account.id])
+    about = await _about(session, [row[0].id for row in found.rows], today)
+    return found.page(lambda account: AccountOut.of(account, *about))
 
 
 async def show_account(session: AsyncSession, account: Account, today: date) -> AccountOut:
@@ -72,7 +69,15 @@ async def show_accounts(
     session: AsyncSession, accounts: Sequence[Account], today: date
 ) -> list[AccountOut]:
     """Accounts with the roles that they have or will have, in three statements for all."""
-    of_accounts = Grant.account_id.in_([each.id for each in accounts])
+    about = await _about(session, [each.id for each in accounts], today)
+    return [AccountOut.of(each, *about) for each in accounts]
+
+
+async def _about(
+    session: AsyncSession, account_ids: Collection[int], today: date
+) -> tuple[Mapping[int, Sequence[Grant]], AreaNames, People]:
+    """Grants of accounts, and the names of the areas and people that these tell of."""
+    of_accounts = Grant.account_id.in_(account_ids)
     rows = (
         await session.scalars(
             sa.select(Grant).where(of_accounts, grants.not_over(today)).order_by(Grant.id)
@@ -82,8 +87,7 @@ async def show_accounts(
     for row in rows:
         roles[row.account_id].append(row)
     areas = await area_names(session, (row.area_code for row in rows))
-    known = await people(session, (row.granted_by for row in rows))
-    return [AccountOut.of(each, roles, areas, known) for each in accounts]
+    return roles, areas, await people(session, (row.granted_by for row in rows))
 
 
 async def show_grants(session: AsyncSession, rows: Collection[Grant]) -> list[GrantOut]:

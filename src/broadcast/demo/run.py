@@ -192,15 +192,19 @@ class _Demo:
             work.cancel()
 
     def _show_doors(self, seeded: Seeded) -> None:
-        """Addresses and tokens, for a guest who looks behind the picture."""
+        """Addresses, logins and tokens, for a guest who looks behind the picture."""
         broker = self._world.broker
         doors = {
-            **{f"mã truy cập {role.value}": token for role, token in seeded.tokens.items()},
+            "mật khẩu": f"{seeded.doors.password}, của mọi tên đăng nhập dưới đây",
+            **{
+                f"mã truy cập {role.value}": f"{door.token}  {door.login or ''}"
+                for role, door in seeded.doors.by_role.items()
+            },
             "PostgreSQL": self._world.postgres.dsn,
             "broker MQTT": f"{broker.host}:{broker.port}, ai trên máy này cũng vào được",
         }
         for name, what in doors.items():
-            self._console.print(f"{'':9}{name:25}{what}", soft_wrap=True)
+            self._console.print(f"{'':9}{name:32}{what}", soft_wrap=True)
 
     def _say(self, text: str) -> None:
         self._note = text

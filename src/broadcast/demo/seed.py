@@ -17,14 +17,13 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
-from broadcast.accounts.grants import LEVELS
-from broadcast.accounts.people import create_with_token
 from broadcast.areas import villages
 from broadcast.areas.imports import import_areas, official_files
 from broadcast.areas.model import Area, Level
 from broadcast.areas.placement import Registered
 from broadcast.areas.units import units_on
 from broadcast.auth.permissions import Role
+from broadcast.demo.people import Doors, seed_people
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
@@ -58,7 +57,7 @@ VILLAGES_PER_COMMUNE = 2
 
 
 class Seeded(NamedTuple):
-    """The rows made, and the tokens of those who use them."""
+    """The rows made, and how those who use them come in."""
 
     province: str
     commune: str
@@ -68,35 +67,18 @@ class Seeded(NamedTuple):
     devices: list[str]
     clusters: list[str]
     """Clusters with a device, in the order of `devices`."""
-    tokens: dict[Role, str]
-    """One of every role."""
+    doors: Doors
+    """An account of every role."""
 
     @property
     def broadcaster(self) -> str:
         """Token of who writes bulletins."""
-        return self.tokens[Role.PROVINCE_EDITOR]
+        return self.doors.by_role[Role.PROVINCE_EDITOR].token
 
     @property
     def approver(self) -> str:
         """Token of who approves and schedules them."""
-        return self.tokens[Role.PROVINCE_APPROVER]
-
-
-PEOPLE = {
-    Role.PROVINCE_ADMIN: "Nguyễn Thị Quản",
-    Role.PROVINCE_EDITOR: "Lê Thị Biên",
-    Role.PROVINCE_APPROVER: "Phạm Văn Duyệt",
-    Role.DUTY_OFFICER: "Đỗ Văn Trực",
-    Role.PROVINCE_MONITOR: "Võ Thị Xem",
-    Role.COMMUNE_BROADCASTER: "Hồ Thị Đài",
-    Role.COMMUNE_APPROVER: "Bùi Văn Xã",
-    Role.COMMUNE_MONITOR: "Phan Thị Dõi",
-    Role.VILLAGE_HEAD: "Đinh Văn Thôn",
-    Role.TECHNICIAN: "Trần Văn Kỹ",
-    Role.AUDITOR: "Ngô Thị Kiểm",
-    Role.SERVICE: "Hệ thống nguồn trung ương",
-}
-"""One account for each role: of the province, or of commune and village of the first device."""
+        return self.doors.by_role[Role.PROVINCE_APPROVER].token
 
 
 async def seed(
@@ -137,24 +119,8 @@ async def seed(
             villages=len(served),
             devices=codes,
             clusters=[cluster.code for _, cluster in clusters[:devices]],
-            tokens={
-                role: await create_with_token(
-                    session,
-                    name,
-                    role,
-                    now,
-                    area_code=_area_of(role, clusters[0][0]),
-                    second_factor=True,
-                )
-                for role, name in PEOPLE.items()
-            },
+            doors=await seed_people(session, clusters[0][0], now),
         )
-
-
-def _area_of(role: Role, village: Area) -> str | None:
-    if None in LEVELS[role]:
-        return None
-    return village.code if Level.VILLAGE in LEVELS[role] else village.parent_code
 
 
 def _chance(*what: object) -> float:
