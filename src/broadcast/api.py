@@ -34,6 +34,7 @@ from broadcast import config
 from broadcast.audit.refusals import Refusals
 from broadcast.upkeep import operation
 from broadcast.upkeep.ready import Prober
+from broadcast.visibility.sessions import limit
 from broadcast.web import docs, problems, rest
 from broadcast.web.openapi import described
 
@@ -101,6 +102,7 @@ def create_app(
     app.state.engine = engine
     app.state.refusals = Refusals(engine)
     app.state.settings = settings
+    app.state.limit = limit
     rest.install(app)
     docs.install(app)
     for router in ROUTERS:

@@ -19,6 +19,7 @@ from broadcast.auth.permissions import Permission, Role
 from broadcast.auth.routing import Router, changes_nothing
 from broadcast.kit import clock, db
 from broadcast.kit.errors import InvalidInput
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 
 
@@ -26,6 +27,7 @@ def application(engine: AsyncEngine) -> FastAPI:
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
+    app.state.limit = limit
 
     router = Router()
 

@@ -34,6 +34,7 @@ from broadcast.stations.model import (
     StationState,
     StationStatus,
 )
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 
 LONG_AGO = date(2020, 2, 1)
@@ -97,6 +98,7 @@ async def http(
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
+    app.state.limit = limit
     app.state.settings = config.Settings()
     app.include_router(router)
     async with httpx.AsyncClient(

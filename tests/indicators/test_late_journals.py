@@ -25,6 +25,7 @@ from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.closer import close_due
 from broadcast.plays.model import Play, PlayState
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT
 from tests.plays.world import CLOSED, PROVINCE, WAIT, World, ended, make, started
@@ -71,6 +72,7 @@ async def http(
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
+    app.state.limit = limit
     app.state.settings = config.Settings()
     app.include_router(router)
     called_by(app, MONITOR)

@@ -21,6 +21,7 @@ from broadcast.kit import clock, db
 from broadcast.schedules.model import Occurrence
 from broadcast.schedules.revision_routes import router as revision_router
 from broadcast.schedules.routes import router
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.bulletins import make
 from tests.schedules import province
@@ -40,6 +41,7 @@ async def web(
     app.include_router(router)
     app.include_router(revision_router)
     app.state.engine = engine
+    app.state.limit = limit
     app.state.settings = config.Settings(content_dir=tmp_path)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -24,6 +24,7 @@ from broadcast.kit import clock, db
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.routes import router
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins import make
@@ -107,6 +108,7 @@ async def web(
     rest.install(app)
     app.include_router(router)
     app.state.engine = engine
+    app.state.limit = limit
     app.state.settings = config.Settings(content_dir=tmp_path)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

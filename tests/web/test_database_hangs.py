@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import config
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.kit import db
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.conftest import frozen
 
@@ -42,6 +43,7 @@ async def test_requests_are_answered_while_the_database_hangs(
 ) -> None:
     app = FastAPI()
     app.state.engine = hasty
+    app.state.limit = limit
     rest.install(app)
     freezing = AsyncExitStack()
 

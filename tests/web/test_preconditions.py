@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import broadcast
 from broadcast import config
 from broadcast.api import create_app
+from broadcast.auth.caller import Reader
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Route, Router, changes_nothing
 from broadcast.kit.errors import NotFound
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.callers import caller
 from tests.web.calling import called_by
@@ -223,6 +225,7 @@ async def test_of_two_changes_from_one_version_one_is_made(engine: AsyncEngine) 
     """All pass the question before their body; they meet again where the change is made."""
     app = FastAPI()
     app.state.engine = engine
+    app.state.limit = limit
     rest.install(app)
     called_by(app, ADMIN)
     router = Router()
@@ -230,7 +233,7 @@ async def test_of_two_changes_from_one_version_one_is_made(engine: AsyncEngine) 
     asked = asyncio.Barrier(4)
 
     @router.get("/things/{code}")
-    async def show(session: rest.Session, code: str) -> Name:
+    async def show(session: rest.Session, _: Reader, code: str) -> Name:
         await session.execute(sa.select(1))
         return Name(name=things[code])
 
@@ -267,6 +270,7 @@ async def test_no_action_slips_in_between_the_look_of_a_change_and_its_commit(
     """A 200 to a change from a version is final, although the action asks for none."""
     app = FastAPI()
     app.state.engine = engine
+    app.state.limit = limit
     rest.install(app)
     called_by(app, ADMIN)
     router = Router()
@@ -313,6 +317,7 @@ async def test_no_action_slips_in_between_the_look_of_a_change_and_its_commit(
 async def test_who_adds_to_a_list_does_not_wait_for_each_other(engine: AsyncEngine) -> None:
     app = FastAPI()
     app.state.engine = engine
+    app.state.limit = limit
     rest.install(app)
     called_by(app, ADMIN)
     router = Router()

@@ -21,6 +21,7 @@ from broadcast import config
 from broadcast.auth.model import Account, AccountKind, AccountState
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
@@ -37,6 +38,7 @@ def application(engine: AsyncEngine) -> FastAPI:
     app = FastAPI()
     rest.install(app)
     app.state.engine = engine
+    app.state.limit = limit
     app.state.settings = config.Settings()
 
     async def stored(session: Session, person: str) -> int:

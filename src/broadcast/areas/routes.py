@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
 
-from broadcast.areas import imports, lookup, villages
+from broadcast.areas import imports, lookup, scope, villages
 from broadcast.areas.model import Level
 from broadcast.areas.schemas import (
     AreaDetailOut,
@@ -17,6 +17,7 @@ from broadcast.areas.schemas import (
     VillageOut,
 )
 from broadcast.auth.caller import AreaEditor, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
@@ -86,6 +87,7 @@ async def import_areas(
     replace: Replace = False,
 ) -> Report:
     """Store units and lineage, all or nothing; `errors` of a 422 name row, column and remedy."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
     if areas is None and lineage is None:
         raise InvalidInput("areas", "gửi kèm tệp areas, tệp lineage, hoặc cả hai")
     return await imports.import_areas(
@@ -105,6 +107,7 @@ async def load_current(
     dry_run: bool = False,
 ) -> Report:
     """Store the present units of a province; those on record stay as they are."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
     return await imports.load_current(session, province, dry_run=dry_run)
 
 
@@ -120,6 +123,7 @@ async def import_villages(
     replace: Replace = False,
 ) -> Report:
     """Store the register, all or nothing; `errors` of a 422 name row, column and remedy."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
     file = await received(villages_file)
     return await villages.import_villages(session, file, replace=replace, dry_run=dry_run)
 
@@ -152,11 +156,13 @@ async def put_row(
     body: VillageIn,
 ) -> VillageOut:
     """State where a village lies from a day on, new or in place of the row from that day."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
     return await villages.put_row(session, code, valid_from, body)
 
 
 @router.delete("/villages/{code}/{valid_from}", status_code=204, summary="Bỏ một dòng của sổ thôn")
 async def delete_row(session: Session, caller: AreaEditor, code: str, valid_from: Day) -> Response:
     """Remove a row; the row before it holds again."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
     await villages.withdraw(session, code, valid_from)
     return Response(status_code=204)

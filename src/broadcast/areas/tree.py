@@ -176,6 +176,10 @@ class Lineage:
         index = bisect_right(spans, on, key=lambda unit: unit.valid_from)
         return spans[index - 1] if index else None
 
+    def codes(self) -> list[str]:
+        """All codes that any unit ever had."""
+        return list(self._spans)
+
     def history(self, code: str) -> list[Unit]:
         """All units that ever had this code, oldest first."""
         return list(self._spans.get(code, ()))
@@ -208,6 +212,10 @@ class Lineage:
         """Tell whether the unit of the day before has not ended."""
         unit = self.unit(code, day)
         return unit is not None and unit.valid_from < day
+
+    def is_same(self, code: str, meant_on: date, on: date) -> bool:
+        """Tell whether a code names the same unit on both days, and no other went into it."""
+        return [origin.code for origin in self.origins(code, on, meant_on)] == [code]
 
     def next(self, code: str, day: date) -> list[str]:
         """Codes of the units on `day` that the unit of the day before lives on in."""

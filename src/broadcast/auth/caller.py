@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, NamedTuple
 
 import sqlalchemy as sa
@@ -72,6 +72,8 @@ class HeldRole(NamedTuple):
     role: Role
     area_code: str | None
     """None is the whole province."""
+    meant_on: date | None = None
+    """Day under whose units `area_code` is meant; None: today."""
 
 
 class Caller(NamedTuple):
@@ -222,7 +224,9 @@ def _held_today(now: datetime) -> sa.ColumnElement[bool]:
 
 
 def _roles(grants: Iterable[Grant | None]) -> tuple[HeldRole, ...]:
-    return tuple(HeldRole(each.role, each.area_code) for each in grants if each is not None)
+    return tuple(
+        HeldRole(each.role, each.area_code, each.meant_on) for each in grants if each is not None
+    )
 
 
 CallerDep = Annotated[Caller, Depends(authenticate)]

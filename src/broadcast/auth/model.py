@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.auth.permissions import Role
+from broadcast.kit.clock import LOCAL
 from broadcast.kit.db import Base, enum_type
 
 
@@ -64,6 +65,11 @@ class Grant(Base):
     """None where the command line did."""
     granted_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+    @property
+    def meant_on(self) -> date:
+        """Day under whose units `area_code` is meant: it was checked when it was granted."""
+        return max(self.valid_from, self.granted_at.astimezone(LOCAL).date())
 
 
 class ApiToken(Base):

@@ -85,6 +85,7 @@ class Route(APIRoute):
                 caller = await authenticate(request)
                 for require_permission in required:
                     require_permission(caller)
+                    request.state.permission = require_permission.permission
                     if changes and require_permission.permission is Permission.ACCOUNT_WRITE:
                         second_factor.check(
                             caller.second_factor_until, Permission.ACCOUNT_WRITE, clock.now()

@@ -8,9 +8,11 @@ from typing import Annotated
 import structlog
 from fastapi import Query
 
+from broadcast.areas import scope
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Author, ContentReader
 from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router, changes_nothing
 from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.schemas import (
@@ -33,10 +35,11 @@ api = Router(prefix="/api/v1", tags=["bulletins"])
 
 @api.get("/lexicon", summary="Từ điển đọc của một đơn vị, gồm cả mục của tỉnh")
 async def show_lexicon(
-    session: Session, _: ContentReader, area: Annotated[Code, Query()]
+    session: Session, caller: ContentReader, area: Annotated[Code, Query()]
 ) -> LexiconOut:
     """Entries that hold for a province or commune today."""
     await require_known(session, "area", Area.code, area)
+    await scope.require_heard(session, caller, Permission.CONTENT_READ, area)
     rows = await station_lexicon.entries(session, area, clock.today())
     known = await people(session, (row.changed_by for row in rows))
     return LexiconOut(items=[EntryOut.of(row, known) for row in rows])
@@ -56,6 +59,7 @@ async def put_entry(
     session: Session, caller: Author, area: Code, written: WrittenPath, entry: EntryIn
 ) -> EntryOut:
     """An entry; written in small letters it holds for capitals too. Sound that exists stays."""
+    await scope.require(session, caller, Permission.BULLETIN_WRITE, [area])
     await station_lexicon.require_station(session, area, clock.today())
     row = await station_lexicon.put(
         session, area, written, entry.spoken, caller.account_id, clock.now()
@@ -69,13 +73,15 @@ async def put_entry(
 )
 async def remove_entry(session: Session, caller: Author, area: Code, written: WrittenPath) -> None:
     """No such entry any more; sound that exists is not changed by it."""
+    await scope.require(session, caller, Permission.BULLETIN_WRITE, [area])
     await station_lexicon.remove(session, area, written)
     log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.account_id)
 
 
 @api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
 @changes_nothing
-async def preview_words(session: Session, _: ContentReader, body: TextIn) -> SpokenOut:
+async def preview_words(session: Session, caller: ContentReader, body: TextIn) -> SpokenOut:
     """The words that the station of a unit would say; nothing is stored."""
+    await scope.require_heard(session, caller, Permission.CONTENT_READ, body.area_code)
     readings = await station_lexicon.readings(session, body.area_code, clock.today())
     return SpokenOut(spoken=await asyncio.to_thread(script_of, body.text, readings))

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.audit import recording
 from broadcast.auth import second_factor
 from broadcast.auth.caller import Caller
@@ -57,8 +58,13 @@ async def get_bulletin(
     """
     bulletin = await session.get(Bulletin, bulletin_id, with_for_update=lock)
     if bulletin is None:
-        raise NotFound(f"Không có bản tin {bulletin_id}.")
+        raise no_bulletin(bulletin_id)
     return bulletin
+
+
+def no_bulletin(bulletin_id: UUID) -> NotFound:
+    """What is answered of a bulletin that there is not, or that the caller may not read."""
+    return NotFound(f"Không có bản tin {bulletin_id}.")
 
 
 async def get_revision(
@@ -215,7 +221,7 @@ async def move(
         class_=bulletin.class_,
         author=revision.created_by,
         actor=caller.account_id,
-        may=caller.permissions,
+        may=await scope.permissions_at(session, caller, bulletin.area_code),
         note=note,
         is_prepared=revision.seconds is not None,
     )

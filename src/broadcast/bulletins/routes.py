@@ -12,10 +12,20 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Author, ContentReader
 from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router, reads_its_body
-from broadcast.bulletins import content, creation, details, lexicon_routes, queries, revisions
+from broadcast.bulletins import (
+    content,
+    creation,
+    details,
+    lexicon_routes,
+    places,
+    queries,
+    revisions,
+)
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.revision_audio import UNFINISHED
 from broadcast.bulletins.schemas import (
@@ -112,9 +122,11 @@ async def create_bulletin(
     async with received_source(request, settings, BulletinIn) as (body, sound):
         whole = fingerprint(body, sound)
         async with db.transaction(engine(request)) as reading:
+            await request.app.state.limit(request, reading)
             earlier = await once.earlier(reading, caller.account_id, whole)
             if earlier is not None:
                 return earlier
+            await scope.require(reading, caller, Permission.BULLETIN_WRITE, [body.area_code])
             creation.require_readable(body.language, sound)
             await require_station(reading, body.area_code, clock.today())
             script = await creation.script_from(reading, body.area_code, sound, clock.today())
@@ -123,6 +135,7 @@ async def create_bulletin(
     async with creation.writing(recorded(request), engine(request), settings, source) as writing:
 
         async def make() -> Created:
+            await scope.require(writing, caller, Permission.BULLETIN_WRITE, [body.area_code])
             bulletin, revision = await creation.create_bulletin(
                 writing, body, sound, source, settings, caller, clock.now()
             )
@@ -154,9 +167,13 @@ async def create_revision(
     async with received_source(request, settings, RevisionIn) as (body, sound):
         whole = fingerprint(body, sound)
         async with db.transaction(engine(request)) as reading:
+            await request.app.state.limit(request, reading)
             earlier = await once.earlier(reading, caller.account_id, whole)
             if earlier is not None:
                 return earlier
+            await places.require_at_bulletin(
+                reading, caller, Permission.BULLETIN_WRITE, bulletin_id
+            )
             bulletin = await revisions.get_bulletin(reading, bulletin_id)
             creation.require_readable(bulletin.language, sound)
             script = await creation.script_from(reading, bulletin.area_code, sound, clock.today())
@@ -165,6 +182,9 @@ async def create_revision(
     async with creation.writing(recorded(request), engine(request), settings, source) as writing:
 
         async def make() -> Created:
+            await places.require_at_bulletin(
+                writing, caller, Permission.BULLETIN_WRITE, bulletin_id
+            )
             bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)
             revision = await creation.add_revision(
                 writing, bulletin, sound, source, settings, caller, clock.now()
@@ -216,6 +236,7 @@ async def cancel_preparation(
     session: Session, caller: Author, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
     """Withdraw a revision whose sound is not ready; its preparation ends unless others need it."""
+    await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, bulletin_id)
     revision = await revisions.cancel_preparation(
         session, (bulletin_id, number), caller, clock.now()
     )

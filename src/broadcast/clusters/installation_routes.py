@@ -8,16 +8,19 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from broadcast.auth.caller import DeviceEditor, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.clusters.register import require_cluster
 from broadcast.clusters.schemas import InstallationIn
 from broadcast.devices import installations
 from broadcast.devices.enrolment import find_device
 from broadcast.devices.model import Installation
+from broadcast.devices.places import require_at_device
 from broadcast.devices.schemas import InstallationOut
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.times import Moment
+from broadcast.stations.places import require_at_cluster
 from broadcast.web.rest import Session
 
 router = Router()
@@ -35,10 +38,13 @@ async def install_device(
     session: Session, caller: DeviceEditor, code: str, body: InstallationIn
 ) -> InstallationOut:
     """Install a device on a cluster in place of the one there; repeating it changes nothing."""
+    await require_at_cluster(session, caller, Permission.DEVICE_WRITE, code)
+    missing = InvalidInput("device", f"không có thiết bị mã “{body.device}”; đăng ký trước")
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, body.device, missing)
     cluster = await require_cluster(session, code)
     device = await find_device(session, body.device)
     if device is None:
-        raise InvalidInput("device", f"không có thiết bị mã “{body.device}”; đăng ký trước")
+        raise missing
     opened = await installations.install(
         session, device, cluster, _past(body.installed_at), move=body.move
     )
@@ -60,6 +66,7 @@ async def remove_device(
     ] = None,
 ) -> Response:
     """Remove the device of a cluster."""
+    await require_at_cluster(session, caller, Permission.DEVICE_WRITE, code)
     cluster = await require_cluster(session, code)
     if not await installations.remove(session, cluster, _past(removed_at)):
         raise NotFound(f"Cụm loa {code} không có thiết bị nào.")

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.clusters import installation_routes, register
 from broadcast.clusters.schemas import (
@@ -18,6 +20,7 @@ from broadcast.clusters.schemas import (
 )
 from broadcast.kit import clock
 from broadcast.stations.model import Evidence
+from broadcast.stations.places import require_at_cluster, require_visible_plant
 from broadcast.stations.schemas import ClusterIn, NewClusterIn
 from broadcast.web.fields import AsOf
 from broadcast.web.idempotency import Created, Once
@@ -71,6 +74,9 @@ async def create_cluster(
     """Register a cluster on its pole, with the villages it serves."""
 
     async def make() -> Created:
+        villages = [each.village_code for each in body.villages]
+        await scope.require(session, caller, Permission.REGISTER_WRITE, villages)
+        await require_visible_plant(session, caller, body.plant_code)
         cluster = await register.create_cluster(session, body, clock.today())
         return Created(f"/api/v1/clusters/{body.code}", cluster)
 
@@ -82,12 +88,15 @@ async def change_cluster(
     session: Session, caller: RegisterEditor, code: str, body: ClusterIn
 ) -> ClusterOut:
     """Change a cluster; `removed_on` is the first day on which it is gone."""
+    await require_at_cluster(session, caller, Permission.REGISTER_WRITE, code)
+    await require_visible_plant(session, caller, body.plant_code)
     return await register.change_cluster(session, code, body, clock.today())
 
 
 @router.delete("/clusters/{code}", status_code=204, summary="Xóa cụm loa nhập nhầm")
 async def delete_cluster(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a cluster that never had a device. One that has worked gets `removed_on`."""
+    await require_at_cluster(session, caller, Permission.REGISTER_WRITE, code)
     await register.delete_cluster(session, code)
     return Response(status_code=204)
 
@@ -103,4 +112,6 @@ async def put_villages(
     session: Session, caller: RegisterEditor, code: str, body: VillagesIn
 ) -> ClusterOut:
     """Make the cluster serve exactly these villages from a day on."""
+    villages = [each.village_code for each in body.villages]
+    await require_at_cluster(session, caller, Permission.REGISTER_WRITE, code, also=villages)
     return await register.set_villages(session, code, body)

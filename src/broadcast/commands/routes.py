@@ -8,11 +8,13 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from broadcast.auth.caller import Commander, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.commands import order, status
 from broadcast.commands.schemas import CommandIn, CommandOut
 from broadcast.commands.state import CommandKind
 from broadcast.commands.status import CommandStatus
+from broadcast.devices.places import require_at_device
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.web.idempotency import Created, Once
@@ -47,6 +49,7 @@ async def order_command(
     async def make() -> Created:
         now = clock.now()
         quiet_hours = settings.rules.quiet_hours
+        await require_at_device(session, caller, Permission.COMMAND_SEND, code)
         command = await order.order(
             session, code, body.kind, body.volume, caller.account_id, quiet_hours, now
         )

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import touch
 from broadcast.devices.model import Device, Installation
+from broadcast.devices.places import code_of
 from broadcast.devices.schemas import InstallationOut
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
@@ -31,13 +32,12 @@ async def list_installations(
     rows = await session.execute(
         sa.select(
             Cluster.code.label("cluster_code"),
-            Device.code.label("device_code"),
+            code_of(Installation.device_id).label("device_code"),
             Installation.installed_at,
             Installation.removed_at,
         )
         .select_from(Installation)
         .join(Cluster, Cluster.id == Installation.cluster_id)
-        .join(Device, Device.id == Installation.device_id)
         .where(where)
         .order_by(Installation.installed_at)
     )

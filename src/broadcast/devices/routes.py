@@ -6,11 +6,14 @@ from typing import Annotated
 
 from fastapi import File, Query, Request, Response, UploadFile
 
+from broadcast.areas import scope
 from broadcast.auth.caller import DeviceEditor, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.devices import enrolment, installations
 from broadcast.devices.imports import devices_kind
 from broadcast.devices.model import Installation
+from broadcast.devices.places import require_at_device
 from broadcast.devices.schemas import DeviceIn, DeviceOut, InstallationOut, NewDeviceIn
 from broadcast.kit import clock
 from broadcast.kit.sheets import Report
@@ -48,6 +51,7 @@ async def enrol_device(
     """Enrol a device. It plays nothing until it is installed on a cluster."""
 
     async def make() -> Created:
+        await scope.require_somewhere(session, caller, Permission.DEVICE_WRITE)
         device = await enrolment.create_device(session, body, clock.now())
         return Created(f"/api/v1/devices/{body.code}", device)
 
@@ -59,12 +63,14 @@ async def change_device(
     session: Session, caller: DeviceEditor, code: str, body: DeviceIn
 ) -> DeviceOut:
     """Change what is known of a device; new volumes reach it with its configuration."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     return await enrolment.change_device(session, code, body)
 
 
 @router.delete("/devices/{code}", status_code=204, summary="Ngừng dùng thiết bị")
 async def retire_device(session: Session, caller: DeviceEditor, code: str) -> Response:
     """Take a device out of use for good. What it has reported stays."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     await enrolment.retire(session, await enrolment.require_device(session, code), clock.now())
     return Response(status_code=204)
 
@@ -84,6 +90,7 @@ async def import_csv(
     dry_run: DryRun = False,
 ) -> Report:
     """Store any number of files, all or nothing; `errors` of a 422 name row, column, remedy."""
+    scope.require_whole(session, caller, Permission.DEVICE_WRITE)
     kinds = [*KINDS, devices_kind(clock.now())]
     return await import_files(
         session, [await received(file) for file in files], kinds, dry_run=dry_run

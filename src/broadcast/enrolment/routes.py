@@ -11,7 +11,9 @@ from fastapi import Depends, Request, Response
 from broadcast.audit import recording
 from broadcast.audit.entry import Who
 from broadcast.auth.caller import DeviceEditor, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
+from broadcast.devices.places import require_at_device
 from broadcast.enrolment import bundles, enrolling
 from broadcast.enrolment.attempts import Attempts
 from broadcast.enrolment.claims import WrongCode
@@ -93,6 +95,7 @@ async def open_claim(
     session: Session, caller: DeviceEditor, settings: AppSettings, code: str, response: Response
 ) -> ClaimOut:
     """A claim code, shown once; the one before it ends. The box connects as before until then."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     opened = await enrolling.open_claim(session, settings, code, clock.now())
     image = io.BytesIO()
     opened.qr.save(image, kind="svg", xmldecl=False, scale=4)
@@ -116,6 +119,7 @@ async def sign(
     session: Session, caller: DeviceEditor, settings: AppSettings, code: str, body: CsrIn
 ) -> Response:
     """For a box that cannot call us; what it could connect with before ends."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     return _secret(await enrolling.sign(session, settings, code, body.csr, clock.now()))
 
 
@@ -129,6 +133,7 @@ async def give_password(
     session: Session, caller: DeviceEditor, settings: AppSettings, code: str
 ) -> Response:
     """A generated password, shown once; what the box could connect with before ends."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     return _secret(await enrolling.give_password(session, settings, code, clock.now()))
 
 
@@ -143,5 +148,6 @@ async def show_credentials(session: Session, caller: Reader, code: str) -> Crede
 )
 async def revoke_credentials(session: Session, caller: DeviceEditor, code: str) -> Response:
     """The device may connect no longer, within a minute, and its connection is closed."""
+    await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     await enrolling.revoke(session, code, clock.now())
     return Response(status_code=204)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.devices.model import Device
+from broadcast.devices.places import code_of
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.kit.errors import NotFound
@@ -63,8 +63,7 @@ async def incidents_statement(
 def losses_statement(incident_id: int) -> sa.Select[IncidentLoss, str, str]:
     """Select the losses of an incident, with the codes of device and cluster."""
     return (
-        sa.select(IncidentLoss, Device.code, Cluster.code)
-        .join(Device, Device.id == IncidentLoss.device_id)
+        sa.select(IncidentLoss, code_of(IncidentLoss.device_id), Cluster.code)
         .join(Cluster, Cluster.id == IncidentLoss.cluster_id)
         .where(IncidentLoss.incident_id == incident_id)
     )

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from broadcast.areas import scope as places
 from broadcast.auth.caller import AreaEditor, Reader
 from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.indicators import exclusions
 from broadcast.indicators.figures import Cache, compute, variant_of
@@ -30,7 +32,7 @@ router = Router(prefix="/api/v1", tags=["indicators"])
 
 Scope = Annotated[
     str | None,
-    Query(description="mã tỉnh, huyện hoặc xã; mặc định cả tỉnh", examples=["51"]),
+    Query(description="mã tỉnh, huyện hoặc xã; mặc định địa bàn của tài khoản", examples=["51"]),
 ]
 
 
@@ -57,9 +59,12 @@ async def list_indicators(
 ) -> IndicatorsOut:
     """All variants with their evidence and the year's target, computed for the day."""
     now = clock.now()
-    on, unit = as_of or clock.today(), scope or settings.province
-    results = await compute(session, on, unit, now, cache)
-    restated_at = await restated(session, on) if on < clock.today() else None
+    on = as_of or clock.today()
+    unit = scope or await places.default_unit(session, caller, settings.province)
+    await places.require_readable_unit(session, caller, Permission.READ, unit, on)
+    with places.whole(session):
+        results = await compute(session, on, unit, now, cache)
+        restated_at = await restated(session, on) if on < clock.today() else None
     return IndicatorsOut.of(results, on, unit, restated_at)
 
 
@@ -74,6 +79,7 @@ async def list_restatements(
     limit: Annotated[int, Query(ge=1, le=1000, description="số dòng, mới nhất trước")] = 100,
 ) -> list[RestatementOut]:
     """Past days of which later evidence changed what is known; the newest first."""
+    places.require_whole(session, caller, Permission.READ)
     rows = await restatements(session, as_of, limit)
     return [RestatementOut.of(row) for row in rows]
 
@@ -91,8 +97,11 @@ async def show_indicator(
 ) -> ResultOut:
     """One variant with numerator, denominator and excluded units, each with its reason."""
     now = clock.now()
-    on, unit = as_of or clock.today(), scope or settings.province
-    results = await compute(session, on, unit, now, cache)
+    on = as_of or clock.today()
+    unit = scope or await places.default_unit(session, caller, settings.province)
+    await places.require_readable_unit(session, caller, Permission.READ, unit, on)
+    with places.whole(session):
+        results = await compute(session, on, unit, now, cache)
     return ResultOut.with_lists(variant_of(results, code, variant), on, unit)
 
 
@@ -121,6 +130,7 @@ async def add_exclusion(
     """Leave a village out of 1.1 from a day on; needs the document that says so."""
 
     async def make() -> Created:
+        places.require_whole(session, caller, Permission.AREA_WRITE)
         row = await exclusions.exclude(
             session,
             body.village_code,
@@ -156,6 +166,7 @@ async def end_exclusion(
     body: EndOfExclusionIn,
 ) -> VillageExclusionOut:
     """Set the last day on which the village does not count; it counts again from the next."""
+    places.require_whole(session, caller, Permission.AREA_WRITE)
     row = await exclusions.get(session, village_code, valid_from)
     await exclusions.end(session, row, body.valid_to)
     return VillageExclusionOut.of(row, await people(session, [row.declared_by]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from broadcast.areas import scope
 from broadcast.auth.caller import UpkeepReader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.keys.report import report
 from broadcast.keys.schemas import KeysOut
@@ -14,4 +16,6 @@ router = Router(prefix="/api/v1", tags=["operation"])
 @router.get("/keys", summary="Khóa ký của tỉnh, và thiết bị chưa ghim khóa mới nhất")
 async def show_keys(session: Session, caller: UpkeepReader) -> KeysOut:
     """Public halves and states of all keys. A key is changed by `broadcast keys` alone."""
-    return await report(session)
+    scope.require_whole(session, caller, Permission.UPKEEP_READ)
+    with scope.whole(session):
+        return await report(session)

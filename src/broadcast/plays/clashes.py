@@ -11,7 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.plays.schemas import ClashOut
+from broadcast.stations.places import clusters_found
 
 MOST = 500
 
@@ -32,6 +34,7 @@ _CLASHES = sa.text("""
             JOIN bulletin_revisions AS r
               ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
             WHERE p.starts_at >= :now AND p.starts_at < :until AND p.state = 'planned'
+              AND (CAST(:clusters AS integer[]) IS NULL OR p.cluster_id = ANY(:clusters))
             WINDOW following AS (
                 PARTITION BY p.cluster_id, o.priority ORDER BY p.starts_at, p.occurrence_id
             )
@@ -49,7 +52,11 @@ _CLASHES = sa.text("""
 async def clashes(session: AsyncSession, now: datetime, until: datetime) -> list[ClashOut]:
     """Find what begins in [now, until) while an item of equal priority still sounds there.
 
-    By start, at most `MOST`; of three that meet, each with the next.
+    At the clusters of the caller's places. By start, at most `MOST`; of three that meet, each with
+    the next.
     """
-    rows = await session.execute(_CLASHES, {"now": now, "until": until, "most": MOST})
+    span = {"now": now, "until": until, "most": MOST}
+    clusters = await clusters_found(session)
+    with scope.whole(session):
+        rows = await session.execute(_CLASHES, {**span, "clusters": clusters})
     return [ClashOut.model_validate(row) for row in rows]

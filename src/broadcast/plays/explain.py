@@ -9,12 +9,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
 from broadcast.plays import texts
 from broadcast.plays.schemas import ExplanationOut, TimelineEntryOut
 from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
 from broadcast.plays.timeline import read_events
+from broadcast.stations.clusters import find_cluster
 from broadcast.telemetry.online_minutes import from_bits, span
 
 MARGIN = timedelta(hours=1)
@@ -51,6 +53,15 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
     Raises:
         NotFound: No such occurrence was ever planned for this cluster.
     """
+    if await find_cluster(session, cluster_code) is None:
+        raise _never_planned(occurrence_id, cluster_code)
+    with scope.whole(session):
+        return await _explain(session, occurrence_id, cluster_code)
+
+
+async def _explain(
+    session: AsyncSession, occurrence_id: UUID, cluster_code: str
+) -> ExplanationOut:
     play = await _play(session, occurrence_id, cluster_code)
     devices = await _devices(session, play)
     timeline = [
@@ -142,8 +153,12 @@ async def _play(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -
     keys = {"occurrence": occurrence_id, "cluster": cluster_code}
     row = (await session.execute(_PLAY, keys)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"Lần phát {occurrence_id} chưa từng được xếp cho cụm loa {cluster_code}.")
+        raise _never_planned(occurrence_id, cluster_code)
     return _Play(**row)
+
+
+def _never_planned(occurrence_id: UUID, cluster_code: str) -> NotFound:
+    return NotFound(f"Lần phát {occurrence_id} chưa từng được xếp cho cụm loa {cluster_code}.")
 
 
 _DEVICES = sa.text("""

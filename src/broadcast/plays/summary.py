@@ -7,8 +7,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.plays.schemas import SummaryOut
 from broadcast.plays.settle import Reason
+from broadcast.stations.places import clusters_found
 
 _COUNTS = sa.text("""
     SELECT count(*) FILTER (WHERE p.state <> 'cancelled') AS expected,
@@ -30,20 +32,23 @@ _COUNTS = sa.text("""
                AS start_error_ms_p99
     FROM plays AS p JOIN occurrences AS o ON o.id = p.occurrence_id
     WHERE p.starts_at >= :since AND p.starts_at < :until
+      AND (CAST(:clusters AS integer[]) IS NULL OR p.cluster_id = ANY(:clusters))
 """)
 
 _REASONS = sa.text("""
     SELECT reason, count(*) AS plays FROM plays
     WHERE starts_at >= :since AND starts_at < :until AND state = 'missed'
+      AND (CAST(:clusters AS integer[]) IS NULL OR cluster_id = ANY(:clusters))
     GROUP BY reason ORDER BY count(*) DESC, reason
 """)
 
 
 async def summary(session: AsyncSession, since: datetime, until: datetime) -> SummaryOut:
-    """Count the plays that were to start in [since, until)."""
-    span = {"since": since, "until": until}
-    counts = (await session.execute(_COUNTS, span)).mappings().one()
-    reasons = {row.reason: row.plays for row in await session.execute(_REASONS, span)}
+    """Count the plays that were to start in [since, until), in the caller's places."""
+    span = {"since": since, "until": until, "clusters": await clusters_found(session)}
+    with scope.whole(session):
+        counts = (await session.execute(_COUNTS, span)).mappings().one()
+        reasons = {row.reason: row.plays for row in await session.execute(_REASONS, span)}
     return SummaryOut(
         since=since,
         until=until,

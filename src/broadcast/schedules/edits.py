@@ -37,6 +37,7 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.starts import exceptions_of, rule_of
 from broadcast.wire.fields import OnPreempt
@@ -84,6 +85,7 @@ async def draft(
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _put(schedule, bulletin, {"priority": None, **columns, "bulletin_revision": revision.number})
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
+    await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await targets.check(session, schedule.targets, schedule.targets_on)
     return schedule, await planning.plan(session, schedule, revision, rules, now)
 
@@ -127,6 +129,7 @@ async def change(
         Conflict: It was withdrawn, is not approved, or would clash.
         BroadcastError: As `draft`.
     """
+    await require_at_schedule(session, caller, schedule)
     require_active(schedule)
     await lock_schedule_grid(session)
     number = columns.get("bulletin_revision", schedule.bulletin_revision)
@@ -138,6 +141,7 @@ async def change(
     if "targets" in columns:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
+    await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     requested = rule_of(schedule), schedule.starts_at
     old = requested if stored is None else stored
     new = rule_edits.carry_bounds(old, requested, LOCAL)
@@ -180,6 +184,7 @@ async def split(
         Conflict: It does not recur, or was withdrawn; otherwise as `change`.
         InvalidInput: Nothing comes at or after `at`; otherwise as `change`.
     """
+    await require_at_schedule(session, caller, schedule)
     require_active(schedule)
     stored = _stored(schedule, {})
     assert stored is not None
@@ -216,7 +221,12 @@ async def split(
 async def withdraw(
     session: AsyncSession, schedule: Schedule, caller: Caller, now: datetime
 ) -> None:
-    """Cancel all of a schedule that has not ended; repeating it changes nothing."""
+    """Cancel all of a schedule that has not ended; repeating it changes nothing.
+
+    Raises:
+        BroadcastError: As `require_at_schedule`.
+    """
+    await require_at_schedule(session, caller, schedule)
     if schedule.state is ScheduleState.WITHDRAWN:
         return
     schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now

@@ -24,6 +24,7 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.places import require_at_schedule
 from broadcast.schedules.queries import get_schedule
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ async def move(
         Conflict: It has started, is cancelled, or would clash.
         InvalidInput: The new time has passed, or lies in quiet hours.
     """
-    schedule = await _open(session, row, now)
+    schedule = await _open(session, row, caller, now)
     if row.starts_at <= now:
         raise Conflict(
             "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
@@ -74,7 +75,7 @@ async def cancel_occurrence(
     Raises:
         Conflict: It has ended, or is cancelled.
     """
-    schedule = await _open(session, row, now)
+    schedule = await _open(session, row, caller, now)
     _record(session, row, schedule, {"state": row.state}, {"state": OccurrenceState.CANCELLED})
     await exceptions.put(session, schedule.id, row.recurrence_at, None, caller, now)
     await cancel_one(session, row)
@@ -94,9 +95,10 @@ def _record(
     )
 
 
-async def _open(session: AsyncSession, row: Occurrence, now: datetime) -> Schedule:
+async def _open(session: AsyncSession, row: Occurrence, caller: Caller, now: datetime) -> Schedule:
     """The schedule of an occurrence that can still be changed, both locked."""
     schedule = await get_schedule(session, row.schedule_id, lock=True)
+    await require_at_schedule(session, caller, schedule)
     await session.refresh(row, with_for_update=True)
     require_active(schedule)
     if row.state is OccurrenceState.CANCELLED:

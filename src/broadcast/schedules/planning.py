@@ -13,6 +13,7 @@ from broadcast.auth import second_factor
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.bulletins.places import require_readable_bulletin
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
@@ -62,6 +63,7 @@ async def require_approved_revision(
         Forbidden: The bulletin is an emergency, and the caller may not schedule one, or not
             without a second factor (`SecondFactorRequired`).
     """
+    await require_readable_bulletin(session, caller, bulletin_id)
     bulletin = await get_bulletin(session, bulletin_id)
     if number is None:
         newest = await newest_approved(session, bulletin_id)

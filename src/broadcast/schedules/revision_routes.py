@@ -6,9 +6,11 @@ from uuid import UUID
 
 from broadcast.auth.caller import Author, ContentReader, Scheduler
 from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.bulletins import details
 from broadcast.bulletins.approval import Action
+from broadcast.bulletins.places import require_at_bulletin
 from broadcast.bulletins.schemas import NumberPath, RevisionOut
 from broadcast.kit import clock
 from broadcast.schedules import revision_steps, revision_use
@@ -61,6 +63,7 @@ async def move_schedules(
 
     What has started goes on with the revision that it began with. Repeating it changes nothing.
     """
+    await require_at_bulletin(session, caller, Permission.SCHEDULE_WRITE, bulletin_id)
     earlier = which.earlier if which else None
     moved = await revision_use.move_here(
         session, (bulletin_id, number), earlier, caller, settings.rules, clock.now()
@@ -91,6 +94,7 @@ async def take_step(
     (`cancelled`); `GET …/withdrawal` tells before. After an approval `left_behind` names the
     schedules that go on with an earlier revision.
     """
+    await require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, bulletin_id)
     why = why or StepIn(note="")
     step = await revision_steps.take_step(
         session, (bulletin_id, number), action, why.note, why.move_schedules_to,

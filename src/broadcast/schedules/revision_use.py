@@ -14,6 +14,7 @@ from broadcast.auth.caller import Caller
 from broadcast.bulletins import revisions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision
+from broadcast.bulletins.places import require_readable_bulletin
 from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
@@ -23,6 +24,7 @@ from broadcast.schedules.cancellation import cancel_revision, coming_of_revision
 from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
 from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.places import require_at_schedule
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
 
@@ -126,10 +128,12 @@ async def move_here(
     if earlier is not None:
         chosen = sa.and_(chosen, Schedule.bulletin_revision == earlier)
     of_bulletin = sa.and_(Schedule.bulletin_id == key[0], Schedule.state == ScheduleState.ACTIVE)
+    await require_readable_bulletin(session, caller, key[0])
     schedules = await lock_schedules(session, sa.and_(of_bulletin, chosen))
     await lock_schedule_grid(session)
     _, revision = await planning.require_approved_revision(session, *key, caller, now)
     for schedule in schedules:
+        await require_at_schedule(session, caller, schedule)
         schedule.bulletin_revision, schedule.changed_at = revision.number, now
     await session.flush()
     exceptions = await exceptions_of(session, [schedule.id for schedule in schedules])

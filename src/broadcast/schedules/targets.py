@@ -138,7 +138,7 @@ def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[
         return []
     villages = set(meant.villages(code))
     heirs = {heir.code for each in villages for heir in lineage.successors(each, meant_on, on)}
-    if _goes_on(lineage, code, meant_on, on) and not any(
+    if lineage.is_same(code, meant_on, on) and not any(
         origin.code not in villages
         for village in set(present.villages(code)) - heirs
         for origin in lineage.origins(village, on, meant_on)
@@ -154,11 +154,6 @@ def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[
         and heirs.issuperset(present.villages(parent))
     }
     return sorted(whole | {each for each in heirs if present[each].parent_code not in whole})
-
-
-def _goes_on(lineage: Lineage, code: str, meant_on: date, on: date) -> bool:
-    """Tell whether the code names the same unit on both days, and no other went into it."""
-    return [origin.code for origin in lineage.origins(code, on, meant_on)] == [code]
 
 
 class _Day(NamedTuple):

@@ -7,12 +7,15 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account
 from broadcast.auth.people import PersonOut
+from broadcast.auth.permissions import Permission
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import require_cluster
 from broadcast.stations.model import Attestation, Cluster, Evidence
+from broadcast.stations.places import villages_of
 from broadcast.stations.schemas import AttestationIn, AttestationOut
 from broadcast.web.rest import Page, Paging, paged, require_known
 
@@ -58,7 +61,7 @@ async def _find(session: AsyncSession, attestation_id: int) -> tuple[Attestation
     found = await session.execute(_attestations().where(Attestation.id == attestation_id))
     row = found.one_or_none()
     if row is None:
-        raise NotFound(f"Không có xác nhận số {attestation_id}.")
+        raise _no_attestation(attestation_id)
     return row[0], row[1], row[2]
 
 
@@ -69,6 +72,30 @@ async def show_attestation(session: AsyncSession, attestation_id: int) -> Attest
         NotFound: There is none with this number.
     """
     return _out(*await _find(session, attestation_id))
+
+
+async def require_at_attestation(
+    session: AsyncSession, caller: Caller, attestation_id: int
+) -> None:
+    """Refuse a change of an attestation outside of the caller's places.
+
+    Raises:
+        NotFound: The caller cannot see it, or there is none with this number.
+        Forbidden: The caller may not attest there.
+    """
+    attestation, *_ = await _find(session, attestation_id)
+    await scope.require(
+        session,
+        caller,
+        Permission.ATTESTATION_WRITE,
+        await villages_of(session, [attestation.cluster_id]),
+        sa.select(Attestation.id).where(Attestation.id == attestation_id),
+        _no_attestation(attestation_id),
+    )
+
+
+def _no_attestation(attestation_id: int) -> NotFound:
+    return NotFound(f"Không có xác nhận số {attestation_id}.")
 
 
 async def attest(

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from broadcast.auth.caller import Attester, OutageEditor, Reader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.stations import attestations, outages
+from broadcast.stations.places import require_at
 from broadcast.stations.schemas import AttestationIn, AttestationOut, OutageIn, OutageOut
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Id, Page, PageQuery, Session
@@ -47,6 +49,9 @@ async def declare_outage(
     """Declare a time in which clusters are not expected to be online."""
 
     async def make() -> Created:
+        await require_at(
+            session, caller, Permission.OUTAGE_WRITE, body.cluster_code, body.area_code
+        )
         outage = await outages.declare_outage(session, body, caller)
         return Created(f"/api/v1/outages/{outage.id}", outage)
 
@@ -58,12 +63,15 @@ async def change_outage(
     session: Session, caller: OutageEditor, outage_id: Id, body: OutageIn
 ) -> OutageOut:
     """Correct an outage, for example its end."""
+    await outages.require_at_outage(session, caller, outage_id)
+    await require_at(session, caller, Permission.OUTAGE_WRITE, body.cluster_code, body.area_code)
     return await outages.change_outage(session, outage_id, body, caller)
 
 
 @router.delete("/outages/{outage_id}", status_code=204, summary="Bỏ lần ngừng khai nhầm")
 async def delete_outage(session: Session, caller: OutageEditor, outage_id: Id) -> Response:
     """Delete an outage that did not happen."""
+    await outages.require_at_outage(session, caller, outage_id)
     await outages.delete_outage(session, outage_id)
     return Response(status_code=204)
 
@@ -97,6 +105,7 @@ async def attest(
     """Attest that a cluster without telemetry works. It counts for 30 days."""
 
     async def make() -> Created:
+        await require_at(session, caller, Permission.ATTESTATION_WRITE, body.cluster_code, None)
         attestation = await attestations.attest(session, body, caller, clock.now())
         return Created(f"/api/v1/attestations/{attestation.id}", attestation)
 
@@ -106,5 +115,6 @@ async def attest(
 @router.delete("/attestations/{attestation_id}", status_code=204, summary="Bỏ xác nhận nhập nhầm")
 async def delete_attestation(session: Session, caller: Attester, attestation_id: Id) -> Response:
     """Delete an attestation that was entered by mistake."""
+    await attestations.require_at_attestation(session, caller, attestation_id)
     await attestations.delete_attestation(session, attestation_id)
     return Response(status_code=204)

@@ -8,14 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.areas.units import require_unit
 from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account
 from broadcast.auth.people import PersonOut
+from broadcast.auth.permissions import Permission
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.stations.clusters import require_cluster
 from broadcast.stations.model import Cluster, Outage
+from broadcast.stations.places import villages_of
 from broadcast.stations.schemas import OutageIn, OutageOut
 from broadcast.stations.spans import Days, area_over, days_with, during
 from broadcast.web.rest import Page, Paging, paged, require_known
@@ -93,7 +96,7 @@ async def list_outages(
 async def _find(session: AsyncSession, outage_id: int) -> tuple[Outage, str | None, str]:
     row = (await session.execute(_outages().where(Outage.id == outage_id))).one_or_none()
     if row is None:
-        raise NotFound(f"Không có lần ngừng số {outage_id}.")
+        raise _no_outage(outage_id)
     return row[0], row[1], row[2]
 
 
@@ -104,6 +107,29 @@ async def show_outage(session: AsyncSession, outage_id: int) -> OutageOut:
         NotFound: There is none with this number.
     """
     return _out(*await _find(session, outage_id))
+
+
+async def require_at_outage(session: AsyncSession, caller: Caller, outage_id: int) -> None:
+    """Refuse a change of an outage outside of the caller's places.
+
+    Raises:
+        NotFound: The caller cannot see it, or there is none with this number.
+        Forbidden: The caller may not declare outages there.
+    """
+    outage, *_ = await _find(session, outage_id)
+    if outage.area_code is not None:
+        places = {outage.area_code}
+    else:
+        assert outage.cluster_id is not None
+        places = await villages_of(session, [outage.cluster_id])
+    thing = sa.select(Outage.id).where(Outage.id == outage_id)
+    await scope.require(
+        session, caller, Permission.OUTAGE_WRITE, places, thing, _no_outage(outage_id)
+    )
+
+
+def _no_outage(outage_id: int) -> NotFound:
+    return NotFound(f"Không có lần ngừng số {outage_id}.")
 
 
 async def declare_outage(session: AsyncSession, body: OutageIn, caller: Caller) -> OutageOut:

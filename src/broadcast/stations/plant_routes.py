@@ -6,12 +6,16 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.areas import scope
+from broadcast.auth.caller import Caller, Reader, RegisterEditor
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
+from broadcast.kit.errors import Unknown
 from broadcast.kit.times import Day
 from broadcast.stations import baseline, plants
 from broadcast.stations.model import Technology
+from broadcast.stations.places import require_at_plant, require_at_station
 from broadcast.stations.schemas import (
     BaselineIn,
     BaselineOut,
@@ -54,6 +58,7 @@ async def create_plant(
     """Register a plant."""
 
     async def make() -> Created:
+        await _require_at_named(session, caller, body.station_code)
         plant = await plants.create_plant(session, body, clock.today())
         return Created(f"/api/v1/plants/{body.code}", plant)
 
@@ -65,12 +70,14 @@ async def rename_plant(
     session: Session, caller: RegisterEditor, code: str, body: PlantNameIn
 ) -> PlantOut:
     """Rename a plant; what it is changes by its states."""
+    await require_at_plant(session, caller, Permission.REGISTER_WRITE, code)
     return await plants.rename_plant(session, code, body.name, clock.today())
 
 
 @router.delete("/plants/{code}", status_code=204, summary="Xóa hệ thống kỹ thuật nhập nhầm")
 async def delete_plant(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a plant without clusters. One that has worked gets the status decommissioned."""
+    await require_at_plant(session, caller, Permission.REGISTER_WRITE, code)
     await plants.delete_plant(session, code, clock.today())
     return Response(status_code=204)
 
@@ -86,7 +93,15 @@ async def put_plant_state(
     session: Session, caller: RegisterEditor, code: str, valid_from: Day, body: PlantIn
 ) -> PlantOut:
     """State whose plant it is, how it works and whether it does, from a day on."""
+    await require_at_plant(session, caller, Permission.REGISTER_WRITE, code)
+    await _require_at_named(session, caller, body.station_code)
     return await plants.set_state(session, code, valid_from, body)
+
+
+async def _require_at_named(session: Session, caller: Caller, station_code: str) -> None:
+    """Refuse a plant for a station that is not in the caller's places."""
+    missing = Unknown("station_code", f"không có đài mã “{station_code}”; nhập đài trước")
+    await require_at_station(session, caller, Permission.REGISTER_WRITE, station_code, missing)
 
 
 # --- the baseline list ---------------------------------------------------------------------------
@@ -103,6 +118,7 @@ async def put_baseline_entry(
     session: Session, caller: RegisterEditor, station_code: str, body: BaselineIn
 ) -> BaselineOut:
     """Put a station on the list, or correct its entry."""
+    scope.require_whole(session, caller, Permission.REGISTER_WRITE)
     return await baseline.set_entry(session, station_code, body)
 
 
@@ -111,5 +127,6 @@ async def delete_baseline_entry(
     session: Session, caller: RegisterEditor, station_code: str
 ) -> Response:
     """Take a station off the list."""
+    scope.require_whole(session, caller, Permission.REGISTER_WRITE)
     await baseline.delete_entry(session, station_code)
     return Response(status_code=204)

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Request, Response, UploadFile
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Reader, RegisterEditor
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.sheets import Report
@@ -14,6 +16,7 @@ from broadcast.kit.times import Day
 from broadcast.stations import outage_routes, plant_routes, stations, succession
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.stations.model import StationStatus
+from broadcast.stations.places import require_at_station
 from broadcast.stations.schemas import (
     MergerOut,
     NewStationIn,
@@ -62,6 +65,7 @@ async def create_station(
     """Register a station."""
 
     async def make() -> Created:
+        await scope.require(session, caller, Permission.REGISTER_WRITE, [body.commune_code])
         station = await stations.create_station(session, body, clock.today())
         return Created(f"/api/v1/stations/{body.code}", station)
 
@@ -73,12 +77,16 @@ async def change_station(
     session: Session, caller: RegisterEditor, code: str, body: StationIn
 ) -> StationOut:
     """Change a station; `valid_to` is its last day."""
+    await require_at_station(
+        session, caller, Permission.REGISTER_WRITE, code, also=[body.commune_code]
+    )
     return await stations.change_station(session, code, body, clock.today())
 
 
 @router.delete("/stations/{code}", status_code=204, summary="Xóa đài nhập nhầm")
 async def delete_station(session: Session, caller: RegisterEditor, code: str) -> Response:
     """Delete a station that nothing refers to. One that has worked is closed by `valid_to`."""
+    await require_at_station(session, caller, Permission.REGISTER_WRITE, code)
     await stations.delete_station(session, code)
     return Response(status_code=204)
 
@@ -94,6 +102,7 @@ async def put_state(
     session: Session, caller: RegisterEditor, code: str, valid_from: Day, body: StationStateIn
 ) -> StationStateOut:
     """State what a station is from a day on, with cause and document."""
+    await require_at_station(session, caller, Permission.REGISTER_WRITE, code)
     return await stations.set_state(session, code, valid_from, body)
 
 
@@ -105,6 +114,7 @@ async def import_csv(
     dry_run: DryRun = False,
 ) -> Report:
     """Store any number of files, all or nothing; `errors` of a 422 name row, column, remedy."""
+    scope.require_whole(session, caller, Permission.REGISTER_WRITE)
     return await import_files(
         session, [await received(file) for file in files], KINDS, dry_run=dry_run
     )
@@ -118,6 +128,7 @@ async def follow(
     dry_run: DryRun = False,
 ) -> MergerOut:
     """Give each new commune one station with the plants of the old ones; harmless to repeat."""
+    scope.require_whole(session, caller, Permission.REGISTER_WRITE)
     report, undecided = await succession.follow(session, on, dry_run=dry_run)
     return MergerOut(
         report=report, undecided=[UndecidedOut(**each._asdict()) for each in undecided]

@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Reader, UpkeepReader
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.devices.enrolment import find_device
 from broadcast.devices.model import Device
@@ -96,6 +98,7 @@ async def list_dead_letters(
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
 ) -> Page[DeadLetterOut]:
     """Messages from the broker that could not be taken, oldest first."""
+    scope.require_whole(session, caller, Permission.UPKEEP_READ)
     statement = dead_letters.select_letters(device)
     found = await paged(session, statement, [DeadLetterRow.id], paging)
     return found.page(DeadLetterOut.of)

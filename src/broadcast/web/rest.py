@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import operator
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
 
@@ -53,6 +53,13 @@ def settings(request: Request) -> config.Settings:
     return cast("config.Settings", request.app.state.settings)
 
 
+Limit = Callable[[Request, AsyncSession], Awaitable[None]]
+"""Limits a transaction to the places of the caller (`visibility.sessions.limit`)."""
+
+LIMITED = "rest.limited"
+"""Key of `session.info`: options that every statement of the transaction gets."""
+
+
 @asynccontextmanager
 async def recorded(request: Request) -> AsyncIterator[AsyncSession]:
     """One transaction of a request; at its end what it has changed is written to the audit."""
@@ -60,7 +67,10 @@ async def recorded(request: Request) -> AsyncIterator[AsyncSession]:
         record: Record | None = getattr(request.state, "record", None)
         if record is not None:
             record.begin(session)
+        limit: Limit = request.app.state.limit
+        await limit(request, session)
         yield session
+        session.info.pop(LIMITED, None)
         if record is not None:
             await record.write(session, clock.now())
 
@@ -69,7 +79,14 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
     """The transaction of `Session`."""
     looking: AsyncSession | None = getattr(request.state, "session", None)
     if looking is not None:
-        yield looking
+        limit: Limit = request.app.state.limit
+        kept = dict(looking.info)
+        try:
+            await limit(request, looking)
+            yield looking
+        finally:
+            looking.info.clear()
+            looking.info.update(kept)
         return
     async with recorded(request) as session:
         await preconditions.hold(request, session)
@@ -105,7 +122,7 @@ async def require_known(
     Raises:
         Unknown: No row has this code or id.
     """
-    if not await session.scalar(sa.select(sa.exists().where(column == code))):
+    if await session.scalar(sa.select(column).where(column == code).limit(1)) is None:
         raise Unknown(field, f"không có mã “{code}”; kiểm tra lại mã")
 
 

@@ -1,0 +1,68 @@
+"""Places of schedules: everything that their targets name."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.areas.units import require_unit
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
+from broadcast.kit.errors import NotFound
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.targets import resolve_area
+from broadcast.stations.model import Cluster
+from broadcast.stations.places import villages_of
+from broadcast.wire.fields import BulletinClass
+
+
+async def require_at_schedule(
+    session: AsyncSession, caller: Caller, schedule: Schedule, *needed: Permission
+) -> None:
+    """Refuse a change of a schedule of which not every target lies in the caller's places.
+
+    Args:
+        session: Transaction.
+        caller: Who changes it.
+        schedule: With the targets that it has, or is to have.
+        needed: Permissions in each of these places; only to schedule by default.
+
+    Raises:
+        NotFound: The caller cannot see it.
+        Forbidden: The caller may not schedule in each of these places.
+        Unknown: A target of a new schedule is no unit.
+    """
+    needed = needed or (Permission.SCHEDULE_WRITE,)
+    is_stored = not sa.inspect(schedule).transient
+    everywhere = all(scope.is_whole(caller, each) for each in needed)
+    codes = set() if everywhere else await _codes(session, schedule, is_stored=is_stored)
+    thing = sa.select(Schedule.id).where(Schedule.id == schedule.id) if is_stored else None
+    missing = NotFound(f"Không có lịch phát {schedule.id}.")
+    for permission in needed:
+        await scope.require(session, caller, permission, codes, thing, missing)
+
+
+def needed_for(class_: BulletinClass) -> tuple[Permission, ...]:
+    """Permissions to schedule a bulletin of a class."""
+    if class_ is BulletinClass.EMERGENCY:
+        return Permission.SCHEDULE_WRITE, Permission.EMERGENCY_WRITE
+    return (Permission.SCHEDULE_WRITE,)
+
+
+async def _codes(session: AsyncSession, schedule: Schedule, *, is_stored: bool) -> set[str]:
+    """Units of today that the targets of a schedule name; those of a cluster are its villages."""
+    territory = await scope.territory_of(session)
+    codes: set[str] = set()
+    for index, target in enumerate(schedule.targets):
+        if "area" in target:
+            code = target["area"]
+            if not is_stored:
+                await require_unit(session, f"targets.{index}.area", code, schedule.targets_on)
+            found = resolve_area(territory.lineage, code, schedule.targets_on, territory.on)
+            codes |= {*found} or {code}
+            continue
+        ids = await session.scalars(sa.select(Cluster.id).where(Cluster.code == target["cluster"]))
+        villages = await villages_of(session, list(ids))
+        codes |= villages or {f"cluster/{target['cluster']}"}  # which is nobody's place
+    return codes

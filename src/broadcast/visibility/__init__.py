@@ -1,0 +1,1 @@
+"""Which rows lie in the places of a caller, and transactions that find no others."""

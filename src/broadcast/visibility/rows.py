@@ -1,0 +1,298 @@
+"""The place of every row: the one table that says who may read it.
+
+`sessions.py` adds these conditions to every statement of a request whose caller reads in a part of
+the province. They are written on tables, not on entities, so that they do not limit one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from broadcast.areas.scope import Scope
+from broadcast.audit.model import AuditEntry
+from broadcast.bulletins.model import (
+    ApprovalStep,
+    Bulletin,
+    LexiconEntry,
+    Rendition,
+    Revision,
+    RevisionState,
+)
+from broadcast.commands.model import Command, CommandResult
+from broadcast.devices.model import Device, Installation
+from broadcast.enrolment.model import (
+    Certificate,
+    Claim,
+    Password,
+    RenewalRequest,
+)
+from broadcast.incidents.model import Incident, IncidentLoss
+from broadcast.indicators.model import (
+    ClusterDay,
+    Restatement,
+    VillageExclusion,
+)
+from broadcast.kit.db import Base
+from broadcast.plays.model import Correction, Journal, JournalRecord, Play, PlayChange
+from broadcast.schedules.model import Occurrence, Schedule, ScheduleException
+from broadcast.stations.model import (
+    Attestation,
+    BaselineStation,
+    Cluster,
+    ClusterVillage,
+    Outage,
+    Plant,
+    PlantState,
+    Station,
+    StationState,
+)
+from broadcast.telemetry.model import (
+    Boot,
+    DeadLetterRow,
+    DevicePresence,
+    Fault,
+    HealthHour,
+    Heartbeat,
+    OnlineMinutes,
+    PresenceChange,
+    Readiness,
+    Receipt,
+    Refusal,
+)
+
+Condition = sa.ColumnElement[bool]
+Ids = sa.Select[Any]
+
+
+class Places:
+    """Statements for what lies in a scope on a day."""
+
+    def __init__(self, scope: Scope, on: date) -> None:
+        assert scope.codes is not None
+        self._scope = scope
+        self._on = on
+        self._codes = sorted(scope.codes)
+        self._heard = sorted(scope.codes | scope.above)
+
+    def own(self, column: Any) -> Condition:
+        """A column names a unit of the scope."""
+        return column == sa.any_(_texts(self._codes))  # type: ignore[no-any-return]
+
+    def heard(self, column: Any) -> Condition:
+        """A column names a unit of the scope, or one above it."""
+        return column == sa.any_(_texts(self._heard))  # type: ignore[no-any-return]
+
+    def any_own(self, column: Any) -> Condition:
+        """A column lists units, and one of them is of the scope."""
+        return column.op("&&")(_texts(self._codes))  # type: ignore[no-any-return]
+
+    @cached_property
+    def clusters(self) -> Ids:
+        """Clusters that serve a village of the scope, or did so to the last."""
+        t = ClusterVillage.__table__.c
+        return sa.select(t.cluster_id).where(
+            self.own(t.village_code), sa.or_(t.valid_to.is_(None), t.valid_to >= self._on)
+        )
+
+    @cached_property
+    def devices(self) -> Ids:
+        """Devices on these clusters, or last there; with `stock`, those never installed."""
+        t = Installation.__table__
+        later = t.alias()
+        is_last = ~sa.exists().where(
+            later.c.device_id == t.c.device_id, later.c.installed_at > t.c.installed_at
+        )
+        found = sa.select(t.c.device_id).where(t.c.cluster_id.in_(self.clusters), is_last)
+        if not self._scope.stock:
+            return found
+        box = Device.__table__
+        nowhere = ~sa.exists().where(t.c.device_id == box.c.id)
+        return sa.select(sa.union_all(found, sa.select(box.c.id).where(nowhere)).subquery())
+
+    @cached_property
+    def stations(self) -> Ids:
+        """Stations of the scope, and of the units that it lies in."""
+        t = Station.__table__.c
+        return sa.select(t.id).where(self.heard(t.commune_code))
+
+    @cached_property
+    def plants(self) -> Ids:
+        """Plants of these stations, and those that carry sound to these clusters."""
+        state, cluster = PlantState.__table__.c, Cluster.__table__.c
+        of_stations = sa.select(state.plant_id).where(state.station_id.in_(self.stations))
+        of_clusters = sa.select(cluster.plant_id).where(cluster.id.in_(self.clusters))
+        return sa.select(sa.union(of_stations, of_clusters).subquery())
+
+    @cached_property
+    def own_bulletins(self) -> Ids:
+        """Bulletins of stations of the scope."""
+        t = Bulletin.__table__.c
+        return sa.select(t.id).where(self.own(t.area_code))
+
+    @cached_property
+    def _schedules(self) -> Ids:
+        """Schedules with a target where the scope hears it."""
+        table, cluster = Schedule.__table__, Cluster.__table__.c
+        target = (
+            sa.func.jsonb_array_elements(table.c.targets)
+            .table_valued(sa.column("value", JSONB))
+            .render_derived()
+        )
+        codes = sa.select(cluster.code).where(cluster.id.in_(self.clusters))
+        return (
+            sa.select(table.c.id, table.c.bulletin_id)
+            .select_from(table.join(target, sa.true()))
+            .where(
+                sa.or_(
+                    self.heard(target.c.value.op("->>")("area")),
+                    target.c.value.op("->>")("cluster").in_(codes),
+                )
+            )
+        )
+
+    def schedules(self, id_: Any, bulletin_id: Any) -> Condition:
+        """Schedules that the scope hears, and those of its own bulletins."""
+        heard = self._schedules.with_only_columns(Schedule.__table__.c.id)
+        return sa.or_(id_.in_(heard), bulletin_id.in_(self.own_bulletins))
+
+    @cached_property
+    def approved(self) -> Ids:
+        """Approved revisions of bulletins that are scheduled where the scope hears it."""
+        t = Revision.__table__.c
+        scheduled = self._schedules.with_only_columns(Schedule.__table__.c.bulletin_id)
+        return sa.select(t.bulletin_id, t.number).where(
+            t.state == RevisionState.APPROVED, t.bulletin_id.in_(scheduled)
+        )
+
+    def bulletins(self, id_: Any, area_code: Any) -> Condition:
+        """Own bulletins, and those of others of which something was approved for the scope."""
+        ids = self.approved.with_only_columns(Revision.__table__.c.bulletin_id)
+        return sa.or_(self.own(area_code), id_.in_(ids))
+
+    def revisions(self, bulletin_id: Any, number: Any) -> Condition:
+        """All revisions of own bulletins; of the others what was approved."""
+        return sa.or_(
+            bulletin_id.in_(self.own_bulletins),
+            sa.tuple_(bulletin_id, number).in_(self.approved),
+        )
+
+    def occurrences(self, scopes: Any, bulletin_id: Any) -> Condition:
+        """Occurrences whose documents reach the scope, and those of its own bulletins."""
+        box = Device.__table__.c
+        devices = sa.select("device/" + box.code).where(box.id.in_(self.devices))
+        areas = _texts([f"area/{code}" for code in self._heard])
+        return sa.or_(
+            scopes.op("&&")(areas),
+            scopes.op("&&")(sa.func.array(devices.scalar_subquery(), type_=ARRAY(sa.Text))),
+            bulletin_id.in_(self.own_bulletins),
+        )
+
+    @cached_property
+    def incidents(self) -> Ids:
+        """Incidents in which a cluster of the scope lost contact."""
+        t = IncidentLoss.__table__.c
+        return sa.select(t.incident_id).where(t.cluster_id.in_(self.clusters))
+
+
+def _texts(values: list[str]) -> sa.ColumnElement[Any]:
+    return sa.literal(values, ARRAY(sa.Text()))
+
+
+def _by_cluster(model: Any) -> Callable[[Places], Condition]:
+    return lambda places: model.cluster_id.in_(places.clusters)
+
+
+def _by_device(model: Any) -> Callable[[Places], Condition]:
+    return lambda places: model.device_id.in_(places.devices)
+
+
+PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
+    # the register
+    Station: lambda places: Station.id.in_(places.stations),
+    StationState: lambda places: StationState.station_id.in_(places.stations),
+    BaselineStation: lambda places: BaselineStation.station_id.in_(places.stations),
+    Plant: lambda places: Plant.id.in_(places.plants),
+    PlantState: lambda places: PlantState.plant_id.in_(places.plants),
+    Cluster: lambda places: Cluster.id.in_(places.clusters),
+    ClusterVillage: _by_cluster(ClusterVillage),
+    Installation: _by_cluster(Installation),
+    Device: lambda places: Device.id.in_(places.devices),
+    VillageExclusion: lambda places: places.own(VillageExclusion.village_code),
+    # what people say of clusters
+    Outage: lambda places: sa.or_(
+        Outage.cluster_id.in_(places.clusters), places.heard(Outage.area_code)
+    ),
+    Attestation: _by_cluster(Attestation),
+    # what devices report, and what they are told
+    DevicePresence: _by_device(DevicePresence),
+    PresenceChange: _by_device(PresenceChange),
+    Boot: _by_device(Boot),
+    Heartbeat: _by_device(Heartbeat),
+    OnlineMinutes: _by_device(OnlineMinutes),
+    HealthHour: _by_device(HealthHour),
+    Fault: _by_device(Fault),
+    Readiness: _by_device(Readiness),
+    Receipt: _by_device(Receipt),
+    Refusal: _by_device(Refusal),
+    Command: _by_device(Command),
+    CommandResult: _by_device(CommandResult),
+    Journal: _by_device(Journal),
+    DeadLetterRow: lambda places: sa.false(),
+    Claim: _by_device(Claim),
+    Certificate: _by_device(Certificate),
+    Password: _by_device(Password),
+    RenewalRequest: _by_device(RenewalRequest),
+    # plays and incidents
+    Play: _by_cluster(Play),
+    PlayChange: _by_cluster(PlayChange),
+    Correction: _by_cluster(Correction),
+    JournalRecord: _by_cluster(JournalRecord),
+    Incident: lambda places: Incident.id.in_(places.incidents),
+    IncidentLoss: _by_cluster(IncidentLoss),
+    ClusterDay: _by_cluster(ClusterDay),
+    Restatement: lambda places: sa.false(),
+    # the audit
+    AuditEntry: lambda places: places.any_own(AuditEntry.areas),
+    # content
+    Bulletin: lambda places: places.bulletins(Bulletin.id, Bulletin.area_code),
+    Revision: lambda places: places.revisions(Revision.bulletin_id, Revision.number),
+    Rendition: lambda places: places.revisions(Rendition.bulletin_id, Rendition.revision),
+    ApprovalStep: lambda places: places.revisions(ApprovalStep.bulletin_id, ApprovalStep.revision),
+    LexiconEntry: lambda places: places.heard(LexiconEntry.area_code),
+    Schedule: lambda places: places.schedules(Schedule.id, Schedule.bulletin_id),
+    ScheduleException: lambda places: ScheduleException.schedule_id.in_(
+        sa.select(Schedule.__table__.c.id).where(
+            places.schedules(Schedule.__table__.c.id, Schedule.__table__.c.bulletin_id)
+        )
+    ),
+    Occurrence: lambda places: places.occurrences(Occurrence.scopes, Occurrence.bulletin_id),
+}
+"""Condition of the rows that lie in a scope, of every table that has places."""
+
+UNPLACED: Mapping[str, str] = {
+    "broadcast.accounts": "credentials of accounts, for themselves and who has account_write",
+    "broadcast.auth": "accounts, their grants, tokens and sessions; as their credentials",
+    "broadcast.kit": "the server itself",
+    "broadcast.keys": "signing keys of the whole installation",
+    "broadcast.programmes": "work of the dispatcher, which no route reads",
+    "areas": "names and tree of all units are public knowledge",
+    "area_lineage": "as the units",
+    "village_register": "as the units",
+    "topology": "one row that counts changes",
+    "preparations": "read only through a revision, whose place decides",
+    "idempotency_keys": "found by the caller's own account only",
+    "listening_spans": "the server itself",
+    "health_progress": "the server itself",
+    "folded_days": "work of the roll-up: which days there are",
+    "evidence_marks": "work of the roll-up",
+    "register_state": "one row that counts changes",
+    "revocation_lists": "public, so that a broker can refuse what they name",
+    "audit_checkpoints": "signatures of the whole chain",
+}
+"""Tables, and packages with all of theirs, without places; why their rows may be read."""

@@ -1,0 +1,122 @@
+"""Transactions of requests that find nothing outside the caller's places.
+
+Nothing has to be remembered by a route: `limit` is done for every transaction of a request, and
+what it could not limit is refused. A reading request finds only rows of its caller's scope; raw
+SQL is refused there until the place was checked (`areas.scope.whole`). A changing one finds all,
+because its checks need all, and writes nothing before `areas.scope.require` was asked.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+from sqlalchemy import Table, event
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy.sql.base import Executable, ExecutableOption
+from sqlalchemy.sql.visitors import ExternallyTraversible, iterate
+
+from broadcast.areas import scope
+from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
+from broadcast.audit.model import AuditEntry
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
+from broadcast.kit import clock
+from broadcast.visibility.rows import PLACED, Places
+from broadcast.web.rest import LIMITED
+
+GUARDED = frozenset({*PLACED, Area, AreaLineage, RegisteredVillage}) - {AuditEntry}
+"""What no request changes before its places were checked."""
+
+_CALLER = "visibility.caller"
+"""Key of `session.info`: a changing request's caller."""
+
+_MODELS = {model.__tablename__: model for model in PLACED}
+
+
+class Limits:
+    """Options by which statements find only what lies in some places.
+
+    Each is made when a statement first names its table: to give every statement all of them
+    would cost more than the statement.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._made: dict[str, ExecutableOption] = {}
+
+    def of(self, statement: Executable) -> list[ExecutableOption]:
+        """Those of the tables that a statement names, at any depth."""
+        assert isinstance(statement, ExternallyTraversible)
+        named = {each.name for each in iterate(statement) if isinstance(each, Table)}
+        return [self._option(name) for name in sorted(named & _MODELS.keys())]
+
+    def _option(self, table: str) -> ExecutableOption:
+        if table not in self._made:
+            model = _MODELS[table]
+            condition = PLACED[model](self._places)
+            self._made[table] = with_loader_criteria(model, condition, include_aliases=True)
+        return self._made[table]
+
+
+async def limits(
+    session: AsyncSession, caller: Caller, permission: Permission | None
+) -> Limits | None:
+    """Limits of what a caller may read by a permission; None for everything."""
+    found = (
+        scope.NOTHING
+        if permission is None
+        else await scope.readable_scope(session, caller, permission)
+    )
+    return None if found.is_whole else Limits(Places(found, clock.today()))
+
+
+async def limit(request: Request, session: AsyncSession) -> None:
+    """Limit a transaction of a request to what its caller may read or change.
+
+    Paths without a caller (`auth.caller.OPEN`) speak of no place.
+    """
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        return
+    session.info[scope.KEPT] = _territories(request)
+    if request.method in {"GET", "HEAD"}:
+        permission: Permission | None = getattr(request.state, "permission", None)
+        session.info[LIMITED] = await limits(session, caller, permission)
+    else:
+        session.info[scope.LIMITS] = limits
+        session.info[_CALLER] = caller
+
+
+def _territories(request: Request) -> scope.Territories:
+    """Those of this process, made for the first request."""
+    state = request.app.state
+    if not hasattr(state, "territories"):
+        state.territories = scope.Territories()
+    kept: scope.Territories = state.territories
+    return kept
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _limit_statement(state: ORMExecuteState) -> None:
+    limits: Limits | None = state.session.info.get(LIMITED)
+    if limits is not None:
+        if not state.is_orm_statement or not state.is_select:
+            raise RuntimeError("a statement that no scope limits; see areas.scope.whole")
+        if not state.is_column_load:
+            state.statement = state.statement.options(*limits.of(state.statement))
+    elif _CALLER in state.session.info and (state.is_insert or state.is_update or state.is_delete):
+        mapper = state.bind_mapper
+        if mapper is not None:
+            _require_asked(state.session, mapper.class_)
+
+
+@event.listens_for(Session, "before_flush")
+def _check_changes(session: Session, _: UOWTransaction, __: object) -> None:
+    if _CALLER in session.info and scope.ASKED not in session.info:
+        for row in (*session.new, *session.dirty, *session.deleted):
+            _require_asked(session, type(row))
+
+
+def _require_asked(session: Session, model: type) -> None:
+    if scope.ASKED not in session.info and model in GUARDED:
+        raise RuntimeError(f"{model.__name__} is changed before areas.scope.require was asked")

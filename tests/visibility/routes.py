@@ -1,0 +1,412 @@
+"""The table of the walk: what each route needs, and of which place it speaks.
+
+Expected answers come from here and from the table of permissions, never from the code under test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from broadcast.auth.permissions import Permission
+from broadcast.kit import clock
+from tests.visibility.world import LONG_AGO, Place
+
+P = Permission
+
+
+class Kind(Enum):
+    """What a route answers, depending on the place that it is asked about."""
+
+    OPEN = "open"
+    """Without a token."""
+    SELF = "self"
+    """Of the caller's own account; whatever is answered, it names no place."""
+    LIST = "list"
+    """Whoever has the permission somewhere; of his places only."""
+    PUBLIC = "public"
+    """As a list, of what has no place."""
+    WHOLE = "whole"
+    """Who has the permission in the whole province."""
+    READ = "read"
+    """The thing of a place: 404 where it is not visible."""
+    FIGURES = "figures"
+    """The same, of a unit that a query names."""
+    CHANGE = "change"
+    """The same; 403 where it can be read only."""
+    MAKE = "make"
+    """Something new in a place that the body names: 403 outside of one's own."""
+    ANYWHERE = "anywhere"
+    """What has no place yet: who has the permission somewhere today."""
+
+
+Fill = Callable[[Place], dict[str, Any]]
+
+
+@dataclass
+class Rule:
+    """What a route needs."""
+
+    kind: Kind
+    permission: P | None = None
+    path: Fill = lambda place: {}
+    query: Fill = lambda place: {}
+    body: Callable[[Place, datetime], Any] | None = None
+    is_content: bool = False
+    """The province has such a thing as well, heard by all."""
+    there: Permission | None = None
+    """A further permission, asked for once the thing is seen."""
+    is_form: bool = False
+    heard: bool = False
+    """A village sees that of the commune that it lies in, and may not change it."""
+
+
+def _code(letter: str) -> Fill:
+    return lambda place: {"code": getattr(place, letter)}
+
+
+def _outage(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": "maintenance", "cluster_code": place.cluster, "area_code": None,
+        "starts_at": now.isoformat(), "ends_at": (now + timedelta(hours=2)).isoformat(),
+    }  # fmt: skip
+
+
+def _station(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "name": place.marker, "commune_code": place.commune, "valid_from": "2020-01-01",
+        "valid_to": None,
+    }  # fmt: skip
+
+
+def _cluster(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "name": place.marker, "plant_code": place.plant, "evidence": "telemetry",
+        "installed_on": "2020-01-01", "horns_count": 2,
+    }  # fmt: skip
+
+
+def _villages(place: Place, now: datetime) -> dict[str, Any]:
+    villages = [{"village_code": place.village, "grade": "primary"}]
+    return {"valid_from": "2020-01-01", "villages": villages}
+
+
+def _schedule(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "bulletin_id": str(place.bulletin), "targets": [{"area": place.commune}],
+        "starts_at": (now + timedelta(days=3)).isoformat(),
+    }  # fmt: skip
+
+
+def _moved(place: Place, now: datetime) -> dict[str, Any]:
+    return {"starts_at": (now + timedelta(days=4)).isoformat()}
+
+
+def _unit(place: Place) -> dict[str, Any]:
+    """A unit, on a day on which there is one: `c` has ended."""
+    ended = {"as_of": str(clock.today() - timedelta(days=10))} if place.marker == "zzc" else {}
+    return {"scope": place.commune, **ended}
+
+
+def _nothing(place: Place, now: datetime) -> dict[str, Any]:
+    return {}
+
+
+def _revision(name: str = "bulletin") -> Fill:
+    return lambda place: {"bulletin_id": getattr(place, name), "number": 1}
+
+
+CSV = {"areas": ("areas.csv", b"code,level,kind,name,parent_code,valid_from,valid_to\n")}
+SHEET = {"files": ("clusters.csv", b"code\n")}
+VILLAGES = {"villages": ("villages.csv", b"code,kind,name,commune_code,valid_from,valid_to\n")}
+
+
+def _village_row(place: Place) -> dict[str, Any]:
+    return {"code": place.village, "valid_from": LONG_AGO}
+
+
+R, C, V = "/api/v1", "/api/v1/clusters/{code}", "/api/v1/devices/{code}"
+B = "/api/v1/bulletins/{bulletin_id}/revisions/{number}"
+K = Kind
+
+ROUTES: dict[tuple[str, str], Rule] = {
+    ("GET", "/healthz"): Rule(K.OPEN),
+    ("GET", "/readyz"): Rule(K.OPEN),
+    ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),
+    ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
+    ("POST", f"{R}/sign-in"): Rule(K.SELF, body=_nothing),
+    ("POST", f"{R}/setup"): Rule(K.SELF, body=_nothing),
+    ("GET", f"{R}/session"): Rule(K.SELF),
+    ("DELETE", f"{R}/session"): Rule(K.SELF),
+    ("GET", f"{R}/sessions"): Rule(K.SELF),
+    ("DELETE", f"{R}/sessions"): Rule(K.SELF),
+    ("DELETE", f"{R}/sessions/{{session_id}}"): Rule(K.SELF, path=lambda p: {"session_id": 1}),
+    ("GET", f"{R}/audit"): Rule(K.PUBLIC, P.AUDIT_READ),
+    ("GET", f"{R}/audit/export"): Rule(K.WHOLE, P.AUDIT_READ),
+    ("GET", f"{R}/keys"): Rule(K.WHOLE, P.UPKEEP_READ),
+    # areas: public knowledge; changed by the province
+    ("GET", f"{R}/areas"): Rule(K.PUBLIC, P.READ),
+    ("GET", f"{R}/areas/{{code}}"): Rule(K.PUBLIC, P.READ, path=lambda p: {"code": "51"}),
+    ("GET", f"{R}/areas/{{code}}/lineage"): Rule(K.PUBLIC, P.READ, path=_code("commune")),
+    ("GET", f"{R}/areas/{{code}}/history"): Rule(K.PUBLIC, P.READ, path=_code("commune")),
+    ("POST", f"{R}/areas/import"): Rule(
+        K.WHOLE, P.AREA_WRITE, body=lambda p, n: CSV, is_form=True
+    ),
+    ("POST", f"{R}/areas/load"): Rule(
+        K.WHOLE, P.AREA_WRITE, query=lambda p: {"province": "51", "dry_run": "true"}
+    ),
+    ("POST", f"{R}/villages/import"): Rule(
+        K.WHOLE, P.AREA_WRITE, body=lambda p, n: VILLAGES, is_form=True
+    ),
+    ("GET", f"{R}/villages/unplaced"): Rule(K.PUBLIC, P.READ),
+    ("GET", f"{R}/villages/{{code}}"): Rule(K.PUBLIC, P.READ, path=_code("village")),
+    ("GET", f"{R}/villages/{{code}}/{{valid_from}}"): Rule(
+        K.PUBLIC, P.READ, path=_village_row
+    ),
+    ("PUT", f"{R}/villages/{{code}}/{{valid_from}}"): Rule(
+        K.WHOLE, P.AREA_WRITE, path=_village_row,
+        body=lambda p, n: {"kind": "thôn", "name": p.village, "commune_code": p.commune},
+    ),
+    ("DELETE", f"{R}/villages/{{code}}/{{valid_from}}"): Rule(
+        K.WHOLE, P.AREA_WRITE, path=_village_row
+    ),
+    # stations and plants
+    ("GET", f"{R}/stations"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/stations"): Rule(
+        K.MAKE, P.REGISTER_WRITE, body=lambda p, n: {**_station(p, n), "code": "NEW-S"}
+    ),
+    ("GET", f"{R}/stations/{{code}}"): Rule(K.READ, P.READ, path=_code("station"), heard=True),
+    ("PUT", f"{R}/stations/{{code}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_code("station"), body=_station
+    ),
+    ("DELETE", f"{R}/stations/{{code}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_code("station")
+    ),
+    ("GET", f"{R}/stations/{{code}}/states"): Rule(
+        K.READ, P.READ, path=_code("station"), heard=True
+    ),
+    ("PUT", f"{R}/stations/{{code}}/states/{{valid_from}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=lambda p: {"code": p.station, "valid_from": LONG_AGO},
+        body=lambda p, n: {"status": "trial", "cause": "x", "document": "x"},
+    ),
+    ("POST", f"{R}/stations/import"): Rule(
+        K.WHOLE, P.REGISTER_WRITE, body=lambda p, n: SHEET, is_form=True
+    ),
+    ("POST", f"{R}/stations/follow"): Rule(
+        K.WHOLE, P.REGISTER_WRITE, body=lambda p, n: {"on": (None, "2025-07-01")}, is_form=True
+    ),
+    ("GET", f"{R}/plants"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/plants"): Rule(
+        K.MAKE, P.REGISTER_WRITE,
+        body=lambda p, n: {"code": "NEW-P", "name": "x", "station_code": p.station,
+                           "valid_from": str(n.date()), "technologies": ["it"]},
+    ),
+    ("GET", f"{R}/plants/{{code}}"): Rule(K.READ, P.READ, path=_code("plant"), heard=True),
+    ("PUT", f"{R}/plants/{{code}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_code("plant"), body=lambda p, n: {"name": "x"}
+    ),
+    ("DELETE", f"{R}/plants/{{code}}"): Rule(K.CHANGE, P.REGISTER_WRITE, path=_code("plant")),
+    ("GET", f"{R}/plants/{{code}}/states"): Rule(K.READ, P.READ, path=_code("plant"), heard=True),
+    ("PUT", f"{R}/plants/{{code}}/states/{{valid_from}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=lambda p: {"code": p.plant, "valid_from": LONG_AGO},
+        body=lambda p, n: {"station_code": p.station, "technologies": ["it"]},
+    ),
+    ("GET", f"{R}/baseline"): Rule(K.LIST, P.READ),
+    ("PUT", f"{R}/baseline/{{station_code}}"): Rule(
+        K.WHOLE, P.REGISTER_WRITE, path=lambda p: {"station_code": p.station},
+        body=lambda p, n: {"listed_on": "2021-01-01", "technologies": ["fm"]},
+    ),
+    ("DELETE", f"{R}/baseline/{{station_code}}"): Rule(
+        K.WHOLE, P.REGISTER_WRITE, path=lambda p: {"station_code": p.station}
+    ),
+    # what people say of clusters
+    ("GET", f"{R}/outages"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/outages"): Rule(K.MAKE, P.OUTAGE_WRITE, body=_outage),
+    ("GET", f"{R}/outages/{{outage_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"outage_id": p.outage}
+    ),
+    ("PUT", f"{R}/outages/{{outage_id}}"): Rule(
+        K.CHANGE, P.OUTAGE_WRITE, path=lambda p: {"outage_id": p.outage}, body=_outage
+    ),
+    ("DELETE", f"{R}/outages/{{outage_id}}"): Rule(
+        K.CHANGE, P.OUTAGE_WRITE, path=lambda p: {"outage_id": p.outage}
+    ),
+    ("GET", f"{R}/attestations"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/attestations"): Rule(
+        K.MAKE, P.ATTESTATION_WRITE,
+        body=lambda p, n: {"cluster_code": p.quiet, "attested_at": "2025-07-01T08:00:00+07:00",
+                           "attested_by": "Lan", "reference": "x"},
+    ),
+    ("GET", f"{R}/attestations/{{attestation_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"attestation_id": p.attestation}
+    ),
+    ("DELETE", f"{R}/attestations/{{attestation_id}}"): Rule(
+        K.CHANGE, P.ATTESTATION_WRITE, path=lambda p: {"attestation_id": p.attestation}
+    ),
+    # devices
+    ("GET", f"{R}/devices"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/devices"): Rule(
+        K.ANYWHERE, P.DEVICE_WRITE, body=lambda p, n: {"code": "NEW-D", "codecs": ["opus"]}
+    ),
+    ("GET", V): Rule(K.READ, P.READ, path=_code("device")),
+    ("PUT", V): Rule(
+        K.CHANGE, P.DEVICE_WRITE, path=_code("device"), body=lambda p, n: {"codecs": ["opus"]}
+    ),
+    ("DELETE", V): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("device")),
+    ("GET", f"{V}/installations"): Rule(K.READ, P.READ, path=_code("device")),
+    ("POST", f"{R}/devices/import"): Rule(
+        K.WHOLE, P.DEVICE_WRITE, body=lambda p, n: SHEET, is_form=True
+    ),
+    ("POST", f"{V}/claim"): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("device")),
+    ("POST", f"{V}/certificate"): Rule(
+        K.CHANGE, P.DEVICE_WRITE, path=_code("device"), body=lambda p, n: {"csr": "x"}
+    ),
+    ("POST", f"{V}/password"): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("device")),
+    ("GET", f"{V}/credentials"): Rule(K.READ, P.READ, path=_code("device")),
+    ("DELETE", f"{V}/credentials"): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("device")),
+    ("POST", f"{V}/commands"): Rule(
+        K.CHANGE, P.COMMAND_SEND, path=_code("device"), body=lambda p, n: {"kind": "reboot"}
+    ),
+    ("GET", f"{R}/commands"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/commands/{{command_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"command_id": p.command}
+    ),
+    ("GET", f"{R}/presence"): Rule(K.LIST, P.READ),
+    ("GET", f"{V}/presence"): Rule(K.READ, P.READ, path=_code("device")),
+    ("GET", f"{V}/presence/changes"): Rule(K.READ, P.READ, path=_code("device")),
+    ("GET", f"{R}/faults"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/dead-letters"): Rule(K.WHOLE, P.UPKEEP_READ),
+    ("GET", f"{V}/health"): Rule(K.READ, P.READ, path=_code("device")),
+    # clusters
+    ("GET", f"{C}/history"): Rule(K.READ, P.READ, path=_code("cluster")),
+    ("POST", f"{C}/device"): Rule(
+        K.CHANGE, P.DEVICE_WRITE, path=_code("cluster"), body=lambda p, n: {"device": p.device}
+    ),
+    ("DELETE", f"{C}/device"): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("cluster")),
+    ("GET", f"{R}/clusters"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/clusters"): Rule(
+        K.MAKE, P.REGISTER_WRITE,
+        body=lambda p, n: {**_cluster(p, n), "code": "NEW-K",
+                           "villages": _villages(p, n)["villages"]},
+    ),
+    ("GET", C): Rule(K.READ, P.READ, path=_code("cluster")),
+    ("PUT", C): Rule(K.CHANGE, P.REGISTER_WRITE, path=_code("cluster"), body=_cluster),
+    ("DELETE", C): Rule(K.CHANGE, P.REGISTER_WRITE, path=_code("cluster")),
+    ("GET", f"{C}/villages"): Rule(K.READ, P.READ, path=_code("cluster")),
+    ("PUT", f"{C}/villages"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_code("cluster"), body=_villages
+    ),
+    # incidents, plays, indicators
+    ("GET", f"{R}/incidents"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/incidents/{{incident_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"incident_id": p.incident}
+    ),
+    ("GET", f"{R}/plays"): Rule(
+        K.LIST, P.READ, query=lambda p: {"from": "2020-01-01", "to": "2099-01-01"}
+    ),
+    ("GET", f"{R}/plays/clashes"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/plays/summary"): Rule(K.PUBLIC, P.READ),
+    ("GET", f"{R}/plays/{{occurrence_id}}/{{cluster}}/explain"): Rule(
+        K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence, "cluster": p.cluster}
+    ),
+    ("GET", f"{R}/indicators"): Rule(K.FIGURES, P.READ, query=_unit),
+    ("GET", f"{R}/indicators/restatements"): Rule(K.WHOLE, P.READ),
+    ("GET", f"{R}/indicators/{{code}}/{{variant}}"): Rule(
+        K.FIGURES, P.READ, path=lambda p: {"code": "1.1", "variant": "TH"},
+        query=_unit,
+    ),
+    ("GET", f"{R}/village-exclusions"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/village-exclusions"): Rule(
+        K.WHOLE, P.AREA_WRITE,
+        body=lambda p, n: {"village_code": "V-1", "valid_from": "2025-07-01", "document": "x"},
+    ),
+    ("GET", f"{R}/village-exclusions/{{village_code}}/{{valid_from}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"village_code": p.village, "valid_from": LONG_AGO}
+    ),
+    ("PATCH", f"{R}/village-exclusions/{{village_code}}/{{valid_from}}"): Rule(
+        K.WHOLE, P.AREA_WRITE,
+        path=lambda p: {"village_code": p.village, "valid_from": LONG_AGO},
+        body=lambda p, n: {"valid_to": "2025-07-01"},
+    ),
+    ("GET", f"{R}/upkeep"): Rule(K.WHOLE, P.UPKEEP_READ),
+    # content
+    ("GET", f"{R}/bulletins"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/bulletins"): Rule(
+        K.MAKE, P.BULLETIN_WRITE,
+        body=lambda p, n: {"title": "x", "class": "normal", "area_code": p.commune, "text": "x"},
+    ),
+    ("GET", f"{R}/bulletins/{{bulletin_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("GET", f"{B}/audio"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
+    ("POST", f"{R}/bulletins/{{bulletin_id}}/revisions"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"text": "x"}, is_content=True,
+    ),
+    ("GET", B): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
+    ("GET", f"{B}/preparation"): Rule(
+        K.READ, P.CONTENT_READ, path=_revision(), is_content=True
+    ),
+    ("DELETE", f"{B}/preparation"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=_revision(), is_content=True
+    ),
+    ("GET", f"{B}/withdrawal"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
+    ("POST", f"{B}/schedules"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=_revision(), is_content=True
+    ),
+    ("POST", f"{B}/{{action}}"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {**_revision("draft")(p), "action": "approve"},
+        there=P.BULLETIN_APPROVE,
+    ),
+    ("GET", f"{R}/lexicon"): Rule(
+        K.READ, P.CONTENT_READ, query=lambda p: {"area": p.commune}, is_content=True
+    ),
+    ("GET", f"{R}/lexicon/{{area}}/{{written}}"): Rule(
+        K.READ, P.CONTENT_READ, is_content=True,
+        path=lambda p: {"area": p.commune, "written": f"từ{p.marker}"},
+    ),
+    ("PUT", f"{R}/lexicon/{{area}}/{{written}}"): Rule(
+        K.MAKE, P.BULLETIN_WRITE, body=lambda p, n: {"spoken": "x"},
+        path=lambda p: {"area": p.commune, "written": "mới"},
+    ),
+    ("DELETE", f"{R}/lexicon/{{area}}/{{written}}"): Rule(
+        K.MAKE, P.BULLETIN_WRITE,
+        path=lambda p: {"area": p.commune, "written": f"từ{p.marker}"},
+    ),
+    ("POST", f"{R}/speech/words"): Rule(
+        K.READ, P.CONTENT_READ, is_content=True,
+        body=lambda p, n: {"area_code": p.commune, "text": "xin chào"},
+    ),
+    ("POST", f"{R}/schedules"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_schedule),
+    ("GET", f"{R}/schedules"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/schedules/preview"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_schedule),
+    ("GET", f"{R}/schedules/{{schedule_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"schedule_id": p.schedule}, is_content=True
+    ),
+    ("PATCH", f"{R}/schedules/{{schedule_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, body=_moved,
+        is_content=True,
+    ),
+    ("POST", f"{R}/schedules/{{schedule_id}}/split"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule},
+        body=lambda p, n: {"from": n.isoformat()}, is_content=True,
+    ),
+    ("POST", f"{R}/schedules/{{schedule_id}}/withdraw"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, is_content=True
+    ),
+    ("GET", f"{R}/occurrences"): Rule(K.LIST, P.CONTENT_READ),
+    ("GET", f"{R}/occurrences/{{occurrence_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"occurrence_id": p.occurrence}, is_content=True
+    ),
+    ("PATCH", f"{R}/occurrences/{{occurrence_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"occurrence_id": p.occurrence}, body=_moved,
+        is_content=True,
+    ),
+}  # fmt: skip
+"""What every route of the description needs, but those below `OF_THE_CALLER`."""
+
+OF_THE_CALLER = "/api/v1/session/"
+"""Password, second factor, passkeys of who asks: of no place, and of nobody else."""

@@ -1,0 +1,236 @@
+"""Every route × every role × own, foreign, dissolved place and the province: no leak.
+
+Whatever is answered, it names nothing of a place that the caller may not read; the status is what
+the table of permissions and `routes.ROUTES` say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2 as httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from broadcast import config
+from broadcast.api import create_app
+from broadcast.auth.caller import Caller, HeldRole
+from broadcast.auth.permissions import PERMISSIONS, Permission, Role
+from broadcast.bulletins.audio.prepared import content_path
+from broadcast.kit import clock, db
+from broadcast.kit.errors import BroadcastError
+from broadcast.web import problems
+from tests.callers import caller
+from tests.visibility.routes import OF_THE_CALLER, ROUTES, Kind, Rule
+from tests.visibility.world import PROVINCE, Place, World, build
+from tests.web.calling import Known
+from tests.web.routes import application
+
+PROVINCIAL = (
+    Role.PROVINCE_ADMIN,
+    Role.PROVINCE_EDITOR,
+    Role.PROVINCE_APPROVER,
+    Role.DUTY_OFFICER,
+    Role.PROVINCE_MONITOR,
+)
+OF_VILLAGES = {Role.VILLAGE_HEAD}
+IN_PARTS = [role for role in Role if role not in PROVINCIAL]
+DENIED = {401, 403, 404}
+
+
+class Holder(NamedTuple):
+    """A role, and the place that its grant is for: one of the world's, or the province."""
+
+    role: Role
+    place: str | None
+
+    def __str__(self) -> str:
+        return f"{self.role.value}@{self.place or 'province'}"
+
+
+HOLDERS = [
+    *(Holder(role, None) for role in (*PROVINCIAL, Role.TECHNICIAN, Role.AUDITOR, Role.SERVICE)),
+    *(Holder(role, "a") for role in IN_PARTS),
+    *(Holder(role, "c") for role in IN_PARTS if role not in OF_VILLAGES),
+]
+"""Everybody: in the whole province, in a commune (or its village), in a dissolved commune."""
+
+
+@dataclass
+class Walk:
+    client: httpx.AsyncClient
+    callers: list[Caller]
+    world: World
+    now: datetime
+
+    def become(self, holder: Holder) -> None:
+        place = None if holder.place is None else getattr(self.world, holder.place)
+        meant_on = (self.now - timedelta(days=100)).date()
+        code = None
+        if place is not None:
+            code = place.village if holder.role in OF_VILLAGES else place.commune
+        known = caller("Tâm", holder.role)
+        self.callers[-1] = known._replace(roles=(HeldRole(holder.role, code, meant_on),))
+
+    async def ask(
+        self, method: str, path: str, rule: Rule, place: Place
+    ) -> tuple[httpx.Response, str]:
+        """The answer, and all that was said in the request."""
+        url = path
+        for name, value in rule.path(place).items():
+            url = url.replace("{" + name + "}", str(value))
+        assert "{" not in url, f"say in routes.ROUTES what {url} is filled with"
+        given: dict[str, Any] = {}
+        if rule.body is not None:
+            given["files" if rule.is_form else "json"] = rule.body(place, self.now)
+        query = rule.query(place)
+        answer = await self.client.request(method, url, params=query, **given)
+        return answer, f"{url} {query} {given}"
+
+
+def said_shortly(error: Exception) -> BroadcastError:
+    """A bug, without its log: the walk says where it was."""
+    return BroadcastError(f"{type(error).__name__}: {error}")
+
+
+@pytest.fixture
+async def walk(
+    engine: AsyncEngine, postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Walk]:
+    now = clock.now()
+    async with db.transaction(engine) as session:
+        world = await build(session, now)
+
+    @asynccontextmanager
+    async def undone(_: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        """A transaction that ends without a trace: every route finds the same world."""
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+            await session.flush()
+            await session.rollback()
+
+    for place in (*world.communes, world.top):
+        for id_ in (place.bulletin, place.draft):
+            file = content_path(tmp_path, id_.hex * 2)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"x")
+    monkeypatch.setattr(db, "transaction", undone)
+    monkeypatch.setattr(problems, "bug", said_shortly)
+    settings = config.Settings(
+        postgres=config.Postgres(dsn=SecretStr(postgres_dsn)), content_dir=tmp_path,
+        province=PROVINCE,
+    )  # fmt: skip
+    app = create_app(settings, engine)
+    callers = [caller("Tâm", Role.PROVINCE_ADMIN)]
+    app.add_middleware(Known, callers=callers)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield Walk(client, callers, world, now)
+
+
+def test_the_table_knows_every_route_and_no_other() -> None:
+    described = {
+        (method.upper(), path)
+        for path, operations in application().openapi()["paths"].items()
+        for method in operations
+        if not path.startswith(OF_THE_CALLER)
+    }
+    assert described == ROUTES.keys()
+
+
+def may(holder: Holder, rule: Rule) -> bool:
+    return rule.permission is None or rule.permission in PERMISSIONS[holder.role]
+
+
+def reading(rule: Rule) -> Permission:
+    """What shows the thing that a route changes."""
+    return Permission.CONTENT_READ if rule.is_content else Permission.READ
+
+
+def sees(holder: Holder, place: Place, world: World, rule: Rule) -> bool:
+    if holder.place is None:
+        return True
+    if place is world.top:
+        return rule.is_content
+    return place is getattr(world, holder.place)
+
+
+def admitted(status: int) -> bool:
+    return status not in DENIED and status != 500  # 503: no certificates can be made here
+
+
+def expected(holder: Holder, rule: Rule, place: Place, world: World) -> bool | set[int]:
+    """The statuses that are right; True for every one that is no refusal."""
+    if not may(holder, rule):
+        return {403}
+    whole = holder.place is None
+    stands = whole or holder.place == "a"  # the other one was dissolved
+    seen = sees(holder, place, world, rule)
+    own = whole or (seen and stands and place is not world.top)
+    if rule.there is not None and rule.there not in PERMISSIONS[holder.role]:
+        own = False
+    answers: dict[Kind, bool | set[int]] = {
+        Kind.OPEN: True,
+        Kind.SELF: True,
+        Kind.LIST: {200},
+        Kind.PUBLIC: {200},
+        Kind.WHOLE: whole or {403},
+        Kind.ANYWHERE: stands or {403},
+        Kind.READ: seen or {404},
+        Kind.FIGURES: (seen and holder.role not in OF_VILLAGES) or {404},
+        Kind.CHANGE: own or {403 if seen else 404},
+        Kind.MAKE: own or {403, 404, 422},
+    }
+    return answers[rule.kind]
+
+
+def is_right(status: int, wanted: bool | set[int], rule: Rule) -> bool:
+    if rule.kind in {Kind.OPEN, Kind.SELF}:
+        return status != 500
+    return admitted(status) if wanted is True else status in wanted  # type: ignore[operator]
+
+
+def visible_markers(holder: Holder, world: World) -> set[str]:
+    everything = {place.marker for place in (*world.communes, world.top)}
+    if holder.place is None:
+        return everything
+    own = getattr(world, holder.place)
+    return {own.marker, world.top.marker}
+
+
+def leaks(answer: httpx.Response, said: str, holder: Holder, world: World) -> set[str]:
+    """Markers of places that the holder may not read, beyond what he said himself."""
+    foreign = {place.marker for place in world.communes} - visible_markers(holder, world)
+    drafts = set() if holder.place is None else {f"{world.top.marker}-draft"}
+    return {each for each in foreign | drafts if each in answer.text and each not in said}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", HOLDERS, ids=str)
+async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> None:
+    world = walk.world
+    walk.become(holder)
+    wrong = []
+    for (method, path), rule in ROUTES.items():
+        places = [world.a, world.b, world.c, world.n, *([world.top] * rule.is_content)]
+        if rule.kind in {Kind.OPEN, Kind.SELF, Kind.LIST, Kind.PUBLIC, Kind.WHOLE, Kind.ANYWHERE}:
+            places = [world.a]
+        for place in places:
+            answer, said = await walk.ask(method, path, rule, place)
+            about = f"{holder} {method} {path} of {place.marker}: {answer.status_code}"
+            if not is_right(answer.status_code, expected(holder, rule, place, world), rule):
+                wrong.append(f"{about} {answer.text[:300]}")
+            if found := leaks(answer, said, holder, world):
+                wrong.append(f"{about} leaks {found}: {answer.text[:300]}")
+            if rule.kind is Kind.LIST and answer.status_code == 200:
+                own = world.communes if holder.place is None else [getattr(world, holder.place)]
+                missing = [each.marker for each in own if each.marker not in answer.text]
+                if missing and not (missing == ["zzc"] and path.endswith("/stations")):
+                    wrong.append(f"{about} lacks {missing}")
+    assert not wrong, "\n".join(wrong)

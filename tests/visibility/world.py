@@ -1,0 +1,297 @@
+"""A province with something of every kind in each of its places.
+
+Every thing is called after its place by a marker (`zza`, …), so that a leak is seen in an answer
+whatever its shape. Areas and villages have none: their names are public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas.model import AreaLineage, Level, Part, RegisteredVillage
+from broadcast.areas.topology import touch
+from broadcast.bulletins.model import (
+    ApprovalStep,
+    Bulletin,
+    LexiconEntry,
+    Rendition,
+    Revision,
+    RevisionState,
+    SourceKind,
+)
+from broadcast.commands.model import Command
+from broadcast.commands.state import CommandKind
+from broadcast.incidents import causes
+from broadcast.incidents.grouping import Kind
+from broadcast.incidents.model import Incident, IncidentLoss
+from broadcast.indicators.model import VillageExclusion
+from broadcast.kit import db
+from broadcast.kit.clock import LOCAL
+from broadcast.plays.model import Play, PlayState
+from broadcast.stations.model import (
+    Attestation,
+    BaselineStation,
+    Evidence,
+    Outage,
+    OutageKind,
+    Plant,
+    PlantState,
+    PlantStatus,
+    Station,
+    StationState,
+    StationStatus,
+)
+from broadcast.telemetry.model import DevicePresence, Fault, HealthHour, PresenceChange
+from broadcast.telemetry.presence import Presence
+from broadcast.wire.fields import BulletinClass, Codec
+from tests import province as rows
+from tests.callers import LAN
+
+PROVINCE = rows.PROVINCE
+LONG_AGO = rows.SINCE
+BASELINE_DAY = date(2021, 1, 1)
+
+NONE = UUID(int=0)
+
+
+@dataclass
+class Place:
+    """A commune with its things; `marker` is in the names of all of them."""
+
+    marker: str
+    commune: str
+    village: str
+    outage: int = 0
+    attestation: int = 0
+    incident: int = 0
+    command: str = ""
+    bulletin: UUID = NONE
+    draft: UUID = NONE
+    schedule: UUID = NONE
+    occurrence: UUID = NONE
+
+    def __getattr__(self, kind: str) -> str:
+        letters = {"station": "S", "plant": "P", "cluster": "K", "quiet": "Q", "device": "D"}
+        if kind not in letters:
+            raise AttributeError(kind)
+        return f"{letters[kind]}-{self.marker}"
+
+
+@dataclass
+class World:
+    """Own: `a`; foreign: `b`; dissolved into `n`, together with another one: `c`."""
+
+    a: Place
+    b: Place
+    c: Place
+    n: Place
+    top: Place
+    """Content of the province itself."""
+
+    @property
+    def communes(self) -> list[Place]:
+        return [self.a, self.b, self.c, self.n]
+
+
+Say = Callable[..., Any]
+
+
+async def build(session: AsyncSession, now: datetime) -> World:
+    """Store the province as it is three days after a merger."""
+    today = now.astimezone(LOCAL).date()
+    merged_on = today - timedelta(days=3)
+    before = merged_on - timedelta(days=1)
+    world = World(
+        a=Place("zza", "20001", "V-1"),
+        b=Place("zzb", "20002", "V-2"),
+        c=Place("zzc", "20003", "V-3"),
+        n=Place("zzn", "20004", "V-4"),
+        top=Place("zzp", PROVINCE, ""),
+    )
+    await db.ensure_partitions(session, today)
+    add = rows.area
+    session.add_all([
+        add(PROVINCE, Level.PROVINCE),
+        add("20001", Level.COMMUNE, PROVINCE),
+        add("20002", Level.COMMUNE, PROVINCE),
+        add("20003", Level.COMMUNE, PROVINCE, valid_to=before),
+        add("20005", Level.COMMUNE, PROVINCE, valid_to=before),
+        add("20004", Level.COMMUNE, PROVINCE, valid_from=merged_on),
+        add("V-1", Level.VILLAGE, "20001"),
+        add("V-2", Level.VILLAGE, "20002"),
+        add("V-3", Level.VILLAGE, "20003", valid_to=before),
+        add("V-3", Level.VILLAGE, "20004", valid_from=merged_on),
+        add("V-4", Level.VILLAGE, "20005", valid_to=before),
+        add("V-4", Level.VILLAGE, "20004", valid_from=merged_on),
+        *(
+            AreaLineage(
+                old_code=old, new_code="20004", effective_on=merged_on,
+                part=Part.WHOLE, legal_act="NQ 1",
+            )
+            for old in ("20003", "20005")
+        ),
+        *(
+            RegisteredVillage(
+                code=code, valid_from=LONG_AGO, kind="thôn", name=code, commune_code=commune,
+                valid_to=None,
+            )
+            for code, commune in (
+                ("V-1", "20001"), ("V-2", "20002"), ("V-3", "20003"), ("V-4", "20005")
+            )
+        ),
+    ])  # fmt: skip
+    for place in world.communes:
+        ended = before if place is world.c else None
+        await _register(session, place, now, ended, merged_on if place is world.n else LONG_AGO)
+        await _content(session, place, now, {"area": place.commune})
+    await _content(session, world.top, now, {"area": PROVINCE})
+    session.add(
+        Outage(
+            kind=OutageKind.POWER_CUT, cluster_id=None, area_code=PROVINCE,
+            starts_at=now, ends_at=now + timedelta(hours=1), document="zzp", declared_by=LAN,
+        )
+    )  # fmt: skip
+    await touch(session)
+    await session.flush()
+    return world
+
+
+async def _register(
+    session: AsyncSession, place: Place, now: datetime, ended: date | None, since: date
+) -> None:
+    marker, hour = place.marker, timedelta(hours=1)
+    station = Station(
+        code=place.station, name=marker, commune_code=place.commune,
+        valid_from=since, valid_to=ended,
+    )  # fmt: skip
+    plant = Plant(code=place.plant, name=marker)
+    session.add_all([station, plant])
+    await session.flush()
+    cluster = rows.cluster(place.cluster, plant, name=marker)
+    quiet = rows.cluster(place.quiet, plant, name=marker, evidence=Evidence.ATTESTED)
+    device = rows.device(place.device, now - 30 * hour)
+    session.add_all([
+        StationState(station_id=station.id, valid_from=since, status=StationStatus.OPERATING,
+                     cause=marker, document=marker),
+        PlantState(plant_id=plant.id, valid_from=since, station_id=station.id,
+                   technologies=["it"], status=PlantStatus.OPERATING, document=marker),
+        BaselineStation(station_id=station.id, listed_on=max(since, BASELINE_DAY),
+                        technologies=["fm"], document=marker),
+        cluster, quiet, device,
+    ])  # fmt: skip
+    await session.flush()
+    session.add_all([
+        rows.service(cluster, place.village),
+        rows.service(quiet, place.village),
+        rows.installation(device, cluster, now - 30 * hour),
+    ])  # fmt: skip
+    outage = Outage(
+        kind=OutageKind.MAINTENANCE, cluster_id=cluster.id, area_code=None, starts_at=now,
+        ends_at=now + hour, document=marker, declared_by=LAN,
+    )  # fmt: skip
+    attestation = Attestation(
+        cluster_id=quiet.id,
+        attested_at=now - hour,
+        attested_by="Lan",
+        reference=marker,
+        note=marker,
+    )
+    incident = Incident(
+        kind=Kind.VILLAGE, code=place.village, within="", name=marker, cause=causes.Cause.POWER,
+        opened_at=now - hour, noticed_at=now - hour, recovered_at=None, closed_at=None,
+        devices_count=1, down_count=1, villages_count=1, communes_count=1,
+    )  # fmt: skip
+    place.command = f"command-{marker}"
+    session.add_all([
+        outage, attestation, incident,
+        Command(command_id=place.command, device_id=device.id, kind=CommandKind.REBOOT,
+                volume=None, ordered_by=LAN, ordered_at=now - hour,
+                not_after=now - hour + timedelta(minutes=5), published_at=None),
+        DevicePresence(device_id=device.id, presence=Presence.ONLINE, since=now - hour, session=1,
+                       seq=1, last_seen_at=now, silent_after=now + hour, held={}, mains=None,
+                       operator=None),
+        PresenceChange(device_id=device.id, presence=Presence.ONLINE, happened_at=now - hour,
+                       recorded_at=now - hour, cause=marker),
+        Fault(device_id=device.id, kind="line_open", opened_at=now - hour, closed_at=None,
+              detail=marker),
+        HealthHour(device_id=device.id, hour=now.replace(minute=0, second=0, microsecond=0) - hour,
+                   beats=1, minutes=1, sessions=1, playing_beats=0, untrusted_beats=0,
+                   unpowered_beats=0, journal_pending_max=0, line="ok"),
+        VillageExclusion(village_code=place.village, valid_from=LONG_AGO, valid_to=None,
+                         document=marker, declared_by=LAN),
+    ])  # fmt: skip
+    await session.flush()
+    session.add(
+        IncidentLoss(
+            device_id=device.id, fell_at=now - hour, incident_id=incident.id,
+            cluster_id=cluster.id, noticed_at=now - hour, returned_at=None,
+            evidence=causes.Evidence.POWER,
+        )
+    )  # fmt: skip
+    place.outage, place.attestation, place.incident = outage.id, attestation.id, incident.id
+    place.__dict__["cluster_id"] = cluster.id
+    await session.flush()
+
+
+async def _content(
+    session: AsyncSession, place: Place, now: datetime, target: dict[str, str]
+) -> None:
+    marker = place.marker
+    place.bulletin, place.draft = uuid4(), uuid4()
+    for id_, title, state in (
+        (place.bulletin, marker, RevisionState.APPROVED),
+        (place.draft, f"{marker}-draft", RevisionState.DRAFT),
+    ):
+        session.add(
+            Bulletin(
+                id=id_, title=title, class_=BulletinClass.NORMAL, area_code=place.commune,
+                language="vi", created_by=LAN, created_at=now,
+            )
+        )  # fmt: skip
+        await session.flush()
+        session.add(
+            Revision(
+                bulletin_id=id_, number=1, state=state, source_kind=SourceKind.TEXT, text=title,
+                spoken=title, preparation_id=None, seconds=60.0, loudness_lufs=-16.0,
+                true_peak_dbtp=-1.0, facts={}, created_by=LAN, created_at=now,
+            )
+        )  # fmt: skip
+        await session.flush()
+        session.add_all([
+            Rendition(bulletin_id=id_, revision=1, codec=Codec.OPUS,
+                      sha256=id_.hex * 2, size_bytes=1, seconds=60.0),
+            ApprovalStep(bulletin_id=id_, revision=1, state=state, actor=LAN, at=now,
+                         note=title),
+        ])  # fmt: skip
+    starts_at = (now + timedelta(days=2)).replace(second=0, microsecond=0)
+    for copy in (0, 1):
+        schedule = rows.schedule(place.bulletin, starts_at, now, title=marker, targets=[target])
+        session.add(schedule)
+        await session.flush()
+        occurrence = rows.occurrence(schedule, starts_at)
+        session.add(occurrence)
+        await session.flush()
+        if "cluster_id" in place.__dict__:
+            session.add(
+                Play(
+                    occurrence_id=occurrence.id, cluster_id=place.__dict__["cluster_id"],
+                    month=starts_at.astimezone(LOCAL).date().replace(day=1), starts_at=starts_at,
+                    ends_by=occurrence.ends_by, state=PlayState.PLANNED, device_id=None,
+                    started_at=None, ended_at=None, start_error_ms=None, settled_at=None,
+                )
+            )  # fmt: skip
+        if copy == 0:
+            place.schedule, place.occurrence = schedule.id, occurrence.id
+    session.add(
+        LexiconEntry(
+            area_code=place.commune, written=f"từ{marker}", spoken=marker, changed_by=LAN,
+            changed_at=now,
+        )
+    )  # fmt: skip
+    await session.flush()
