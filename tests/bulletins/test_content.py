@@ -16,6 +16,7 @@ from broadcast import config
 from broadcast.bulletins import content
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Revision, RevisionState
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.bulletins.make import bulletin, prepared, revision
 
@@ -28,9 +29,10 @@ URL = f"/content/{SHA256}"
 async def client(session: AsyncSession, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the content routes, with one approved revision and one draft."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(content.router)
-    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[rest.transaction] = lambda: session
     app.state.settings = config.Settings(content_dir=tmp_path)
     made = await bulletin(session)
     await revision(session, made, prepared(tmp_path, BODY), RevisionState.APPROVED)

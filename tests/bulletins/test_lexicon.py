@@ -19,6 +19,7 @@ from broadcast.bulletins import station_lexicon
 from broadcast.bulletins.routes import router
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.callers import LAN
 
@@ -30,6 +31,7 @@ NOW = datetime(2025, 11, 24, tzinfo=UTC)
 async def web(engine: AsyncEngine, tmp_path: Path) -> httpx.AsyncClient:
     """The routes with one broadcaster, over a province with two communes."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
     app.state.engine = engine

@@ -29,6 +29,7 @@ from broadcast.bulletins.routes import router
 from broadcast.bulletins.source_requests import REFUSED
 from broadcast.kit import db
 from broadcast.schedules import revision_routes
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins.make import bulletin, prepared, revision
@@ -80,6 +81,7 @@ class Web(NamedTuple):
 async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
     """The routes over a database with a commune, a village and four people."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
     app.include_router(revision_routes.router)
@@ -391,6 +393,7 @@ async def test_what_does_not_exist_is_not_found(web: Web) -> None:
 
 def test_both_kinds_of_body_are_documented() -> None:
     app = FastAPI()
+    app.state.limit = limit
     app.include_router(router)
     app.include_router(revision_routes.router)
     document = app.openapi()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from broadcast.bulletins import upload
 from broadcast.bulletins.upload import received
 from broadcast.kit.errors import BroadcastError, InvalidInput, TooLarge
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 
 LIMIT = 100_000
@@ -28,6 +29,7 @@ Post = Callable[..., Any]
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     """Posts to an application that answers with what it received."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
 
     @app.post("/")

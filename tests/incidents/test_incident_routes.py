@@ -22,6 +22,7 @@ from broadcast.incidents.model import Incident
 from broadcast.incidents.routes import router
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE
 from tests.incidents.world import World
@@ -46,9 +47,10 @@ async def client(
     await world.fall([*world.feed(3), 70])
     await world.run(15)
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
-    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[rest.transaction] = lambda: session
     called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:

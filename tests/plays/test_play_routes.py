@@ -20,6 +20,7 @@ from broadcast.plays.routes import router
 from broadcast.plays.settle import PlayState, Reason
 from broadcast.stations.model import ClusterVillage, Grade
 from broadcast.telemetry.presence import Presence
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.devices.fleet import EIGHT, MINUTE, SECOND
 from tests.plays.world import BEFORE, CLOSED, COMMUNE, WAIT, World, ended, skipped, started
@@ -32,10 +33,11 @@ TO = {"from": (EIGHT - timedelta(hours=1)).isoformat(), "to": CLOSED.isoformat()
 async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
     """The ledger's routes on the session of the test."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
     app.state.settings = config.Settings()
-    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[rest.transaction] = lambda: session
     called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:

@@ -14,6 +14,7 @@ from broadcast.accounts.people import create_with_token
 from broadcast.api import ROUTERS
 from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 
 
@@ -22,6 +23,7 @@ async def client_of(
     engine: AsyncEngine, role: Role = Role.PROVINCE_ADMIN, settings: config.Settings | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.state.engine = engine
     app.state.settings = settings or config.Settings()

@@ -23,6 +23,7 @@ from broadcast.telemetry.health import CLOSED_AFTER, summarise
 from broadcast.telemetry.model import HealthHour, HealthProgress
 from broadcast.telemetry.online_minutes import happened_at
 from broadcast.telemetry.routes import router
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from broadcast.wire.events import Clock, Heartbeat, Network, Supply
 from tests.devices.fleet import EIGHT, MINUTE, THRESHOLDS, beat, enrol, record_all
@@ -195,9 +196,10 @@ async def client(session: AsyncSession) -> AsyncIterator[httpx.AsyncClient]:
     )  # fmt: skip
     await session.flush()
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
-    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[rest.transaction] = lambda: session
     called_by(app, MONITOR)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:

@@ -19,6 +19,7 @@ from broadcast.telemetry import dead_letters, faults
 from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
 from broadcast.telemetry.faults import Report
 from broadcast.telemetry.routes import router
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.callers import caller
 from tests.devices.fleet import EIGHT, MINUTE, Everyone, beat, boot, enrol, record_all
@@ -46,9 +47,10 @@ async def client(session: AsyncSession, callers: list[Caller]) -> AsyncIterator[
     )
     await dead_letters.keep(session, [letter], EIGHT, Budget(Everyone()))
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     app.include_router(router)
-    app.dependency_overrides[rest._transaction] = lambda: session
+    app.dependency_overrides[rest.transaction] = lambda: session
     app.add_middleware(Known, callers=callers)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Form, Query, UploadFile
 from pydantic import BaseModel
 
 from broadcast.auth.routing import Router, changes_nothing
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from broadcast.web.rest import PageQuery
 from tests.web.calling import MONITOR, called_by
@@ -34,6 +35,7 @@ def near(lat: float | None = None) -> float | None:
 
 def application() -> FastAPI:
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     called_by(app, MONITOR)
     router = Router()

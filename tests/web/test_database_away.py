@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 
 
@@ -24,6 +25,7 @@ class Said(Exception):
 
 async def told(error: Exception) -> tuple[int, str]:
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
 
     @app.get("/")

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from broadcast.auth.routing import Router
 from broadcast.upkeep.operation import create_watched
+from broadcast.visibility.sessions import limit
 from broadcast.web import docs, rest
 from broadcast.web.headers import SECURITY
 from tests.web.calling import MONITOR, called_by
@@ -21,6 +22,7 @@ from tests.web.routes import application, operations
 def apart() -> FastAPI:
     """Answers that no route of ours should give."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     called_by(app, MONITOR)
     router = Router()

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 
 from broadcast.auth import caller as authentication
 from broadcast.auth.routing import Router, changes_nothing, reads_its_body
+from broadcast.visibility.sessions import limit
 from broadcast.web import http1, rest, server
 from broadcast.web import request as asked
 from broadcast.web.server import bind, raise_file_limit
@@ -25,6 +26,7 @@ Ask = Callable[[bytes], Awaitable[bytes]]
 def application() -> FastAPI:
     """Answers what it was sent."""
     app = FastAPI()
+    app.state.limit = limit
     rest.install(app)
     called_by(app, MONITOR)
     router = Router()

@@ -263,6 +263,8 @@ async def require_visible(
     Raises:
         BroadcastError: `missing`.
     """
+    if is_whole(caller, permission):
+        return
     limits: Limits | None = session.info.get(LIMITS)
     limit = None if limits is None else await limits(session, caller, permission)
     if limit is not None:
