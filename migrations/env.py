@@ -23,6 +23,7 @@ import broadcast.kit.failures
 import broadcast.kit.roles
 import broadcast.plays.model
 import broadcast.programmes.model
+import broadcast.restore.model
 import broadcast.schedules.model
 import broadcast.stations.model
 import broadcast.telemetry.model

@@ -25,6 +25,7 @@ import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.keys.routes
 import broadcast.plays.routes
+import broadcast.restore.routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.stations.routes
@@ -58,6 +59,7 @@ ROUTERS = (
     broadcast.indicators.routes.router,
     broadcast.auditing.routes.router,
     broadcast.keys.routes.router,
+    broadcast.restore.routes.router,
     broadcast.upkeep.routes.router,
 )
 

@@ -31,6 +31,7 @@ from broadcast.kit import clock, db
 from broadcast.kit import roles as role_states
 from broadcast.kit.errors import Unavailable
 from broadcast.mqtt import login
+from broadcast.restore import credentials
 from broadcast.web import server
 
 log = structlog.get_logger()
@@ -83,7 +84,7 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        await _begin(engines[roles[0]], roles, worker, stop)
+        await _begin(engines[roles[0]], settings.keys, roles, worker, stop)
         if Role.WEB in roles and not stop.is_set():
             await _show_setup(engines[Role.WEB], settings)
         async with asyncio.TaskGroup() as group:
@@ -130,9 +131,13 @@ def _engine(settings: config.Settings, role: Role) -> AsyncEngine:
 
 
 async def _begin(
-    engine: AsyncEngine, roles: Sequence[Role], worker: int, stop: asyncio.Event
+    engine: AsyncEngine,
+    keys: config.Keys,
+    roles: Sequence[Role],
+    worker: int,
+    stop: asyncio.Event,
 ) -> None:
-    """Make the partitions of today and say which roles are to be done.
+    """Make the partitions of today, notice a restore, and say which roles are to be done.
 
     Waits for a database that is full: whoever restarts us meanwhile makes it no emptier.
 
@@ -143,6 +148,7 @@ async def _begin(
         try:
             async with db.transaction(engine) as session:
                 await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
+                await credentials.notice(session, keys, clock.now())
                 for role in roles:
                     if role is not Role.WEB:
                         await role_states.announce(session, role.process(worker), clock.now())

@@ -14,6 +14,8 @@ from broadcast.delivery.desired import SAME_AGAIN_AFTER, TIME_TO_REPORT, Desired
 from broadcast.delivery.replies import ReplyQueue
 from broadcast.kit.errors import Unavailable
 from broadcast.programmes.model import Document
+from broadcast.restore import mark, state
+from broadcast.restore.model import Cause, DatabaseMark
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
@@ -57,8 +59,11 @@ async def desired(session: AsyncSession) -> DesiredDocuments:
     await session.flush()
     desired = DesiredDocuments()
     assert desired.is_due(NOW)
+    await mark.advance(session, NOW)
     await desired.refresh(session, NOW)
     assert not desired.is_due(NOW)
+    await mark.advance(session, NOW)
+    await desired.refresh(session, NOW)
     return desired
 
 
@@ -99,6 +104,52 @@ async def test_document_is_sent_again_once_until_it_changes(
     assert desired.missing("A", held, LATER + TIME_TO_REPORT) == ["area/21025/programme"]
     await desired.refresh(session, LATER + SAME_AGAIN_AFTER)
     assert desired.missing("A", held, LATER + SAME_AGAIN_AFTER) == ["area/21025/programme"]
+
+
+async def test_nothing_is_sent_again_before_the_mark_has_grown(session: AsyncSession) -> None:
+    session.add_all([
+        document("device/A", "config", 5, areas=["21025"]), document("area/21025", "programme", 7),
+    ])  # fmt: skip
+    await session.flush()
+    desired = DesiredDocuments()
+    for _ in range(2):
+        await desired.refresh(session, NOW)
+        assert desired.missing("A", {}, LATER) == []
+    await mark.advance(session, NOW)
+    for _ in range(2):
+        await desired.refresh(session, NOW)
+        assert desired.missing("A", {}, LATER) == []
+    await mark.advance(session, NOW)
+    await desired.refresh(session, NOW)
+    assert len(desired.missing("A", {}, LATER)) == 2
+
+
+async def test_a_database_that_was_set_back_is_believed_no_more(
+    desired: DesiredDocuments, session: AsyncSession
+) -> None:
+    assert desired.missing("A", {}, LATER) != []
+    row = await session.get_one(DatabaseMark, 1, populate_existing=True)
+    row.number = 1
+    await session.flush()
+    await desired.refresh(session, NOW)
+    assert desired.missing("A", {}, LATER) == []
+    await mark.advance(session, NOW)
+    await desired.refresh(session, NOW)
+    assert desired.missing("A", {}, LATER) != []
+
+
+async def test_nothing_is_sent_again_while_a_restore_is_open(
+    desired: DesiredDocuments, session: AsyncSession
+) -> None:
+    restore = await state.begin(session, Cause.COMMAND, NOW)
+    await desired.refresh(session, NOW)
+    assert desired.missing("A", {}, LATER) == []
+    restore.accepted_at = NOW
+    await session.flush()
+    await desired.refresh(session, NOW)
+    await mark.advance(session, NOW)
+    await desired.refresh(session, NOW)
+    assert desired.missing("A", {}, LATER) != []
 
 
 async def test_tokens_are_those_published(

@@ -124,12 +124,13 @@ class World:
         self.store = MemoryStore(*KEYS)
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, *, believed: bool = True) -> None:
         """A new leader, that knows nothing of the old one."""
         self.dispatcher = dispatcher.Dispatcher(
             self.engine_of_steps, self.broker, self.settings, Keyring(self.store)
         )
         self.broker.mirror = self.dispatcher.repair.mirror
+        self.dispatcher.repair.compared = believed
         self.broker.tell()
 
     async def turn(self, *, after: timedelta = timedelta(seconds=1)) -> None:

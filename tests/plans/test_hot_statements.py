@@ -18,6 +18,7 @@ from broadcast.delivery.desired import DesiredDocuments, tokens
 from broadcast.ingest.enrolment_cache import EnrolmentCache
 from broadcast.plays import closer, explain, reports, routes, self_tests
 from broadcast.plays.model import Play
+from broadcast.restore import mark
 from broadcast.telemetry import dead_letters, heartbeats, readiness
 from broadcast.telemetry import routes as telemetry_routes
 from broadcast.telemetry.arrival import Arrival
@@ -209,11 +210,13 @@ async def test_documents_wanted(plans: Plans) -> None:
     wanted = DesiredDocuments()
 
     async def first(session: AsyncSession) -> None:
+        await mark.advance(session, NOW)
         await wanted.refresh(session, NOW)
 
     await plans(first)
 
     async def work(session: AsyncSession) -> None:
+        await mark.advance(session, NOW)
         await wanted.refresh(session, NOW)
         await tokens(session, [f"device/D-{n}/config" for n in range(1, 21)])
 

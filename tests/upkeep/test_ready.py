@@ -64,7 +64,7 @@ async def test_a_new_installation_is_ready(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200, answer.text
     assert [check["name"] for check in answer.json()["checks"]] == [
         "database", "schema", "partitions", "retention", "outbox", "preparation", "listening",
-        "devices", "steps", "certificates", "disk",
+        "devices", "steps", "certificates", "restore", "disk",
     ]  # fmt: skip
 
 
@@ -72,6 +72,18 @@ async def write(engine: AsyncEngine, *statements: str) -> None:
     async with db.transaction(engine) as session:
         for statement in statements:
             await session.execute(sa.text(statement))
+
+
+async def test_a_restored_database_is_not_ready_before_somebody_has_decided(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await write(engine, "INSERT INTO restores (cause, found_at, lost_since)"
+                        " VALUES ('command', now(), now())")  # fmt: skip
+    status, failed = await ask(client)
+    assert (status, list(failed)) == (503, ["restore"])
+    assert "broadcast restore accept" in failed["restore"]
+    await write(engine, "UPDATE restores SET accepted_at = now()")
+    assert await ask(client) == (200, {})
 
 
 async def test_an_older_schema_says_what_to_run(

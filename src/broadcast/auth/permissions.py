@@ -53,6 +53,8 @@ class Permission(StrEnum):
     ATTESTATION_WRITE = "attestation_write"
     UPKEEP_READ = "upkeep_read"
     """The state of the server itself, dead letters."""
+    RESTORE_DECIDE = "restore_decide"
+    """Decide after a restore what is published again."""
     ACCOUNT_WRITE = "account_write"
     """Accounts, grants, tokens and sessions of others."""
     AUDIT_READ = "audit_read"

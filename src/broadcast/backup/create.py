@@ -104,10 +104,11 @@ def forget(into: Path, keep: int) -> None:
 def key_files(keys: config.Keys) -> Iterator[tuple[str, Path]]:
     """Every file that lies where the keys do, with its name there: encrypted, as they are at rest.
 
-    What they are encrypted with is not among them: a backup alone makes nobody the province.
+    What they are encrypted with is not among them: a backup alone makes nobody the province. The
+    mark is not, either: it says how far the database has come, not how far the backup has.
     """
     for path in sorted(keys.dir.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and not path.name.startswith(".") and path.name != manifest.MARK:
             yield path.relative_to(keys.dir).as_posix(), path
 
 

@@ -17,6 +17,10 @@ DATABASE = "database.dump"
 """Of `pg_dump --format=custom`."""
 CONTENT = "content"
 KEYS = "keys"
+MARK = "database.mark"
+"""File beside the keys that says how far the database had come: never put back."""
+REVOKED = "revoked.json"
+"""File beside the keys with what is revoked: put back only where there is none."""
 
 
 class UnusableBackup(BroadcastError):

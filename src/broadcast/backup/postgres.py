@@ -104,7 +104,9 @@ def dump(programs: Path, source: Address, target: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise Failed(f"pg_dump: {_last(done.stderr)}; hãy xem lại kết nối, quyền và chỗ trống.")
+        raise Failed(
+            f"Lệnh pg_dump báo: {_last(done.stderr)}; hãy xem lại kết nối, quyền và chỗ trống."
+        )
 
 
 def check(programs: Path, path: Path) -> str | None:
@@ -171,7 +173,9 @@ def put_back(programs: Path, path: Path, target: Address, closing: str = "") -> 
             written.stdin.close()
         said = written.stderr.read().decode(errors="replace")
         if written.wait() != 0:
-            raise Failed(f"psql: {_last(said)}; cơ sở dữ liệu vẫn như trước, chưa đổi gì.")
+            raise Failed(
+                f"Lệnh psql báo: {_last(said)}; cơ sở dữ liệu vẫn như trước, chưa đổi gì."
+            )
 
 
 def _last(said: str) -> str:

@@ -2,6 +2,9 @@
 
 A document counts once its publication is old enough for the device to have it and to have said
 so; the heartbeat that was on its way meanwhile is no reason to send it again.
+
+A database that was restored says what was to be held some time ago. Nothing is sent again before
+the leader, which compares it with the broker, has been seen to have its mark grow.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.delivery.reconcile import behind
 from broadcast.programmes.model import Document
+from broadcast.restore.state import believed_mark
 from broadcast.wire.documents import DOCUMENT_KINDS
 
 log = structlog.get_logger()
@@ -49,14 +53,29 @@ class DesiredDocuments:
         self._sent: dict[tuple[str, str, int], datetime] = {}
         self._refreshed_at: datetime | None = None
         self._newest: datetime | None = None
+        self._first_mark: int | None = None
+        self._mark: int | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether `refresh` has not been called for a while."""
         return self._refreshed_at is None or now >= self._refreshed_at + REFRESH_EVERY
 
+    @property
+    def is_believed(self) -> bool:
+        """The mark of the database has grown since it was first seen."""
+        return None not in {self._mark, self._first_mark} and self._mark != self._first_mark
+
     async def refresh(self, session: AsyncSession, now: datetime) -> None:
         """Read what was published since the last time; seldom anything."""
         self._refreshed_at = now
+        mark = await believed_mark(session)
+        if mark is None or (self._mark is not None and mark < self._mark):
+            self._forget()
+        self._mark = mark
+        if mark is None:
+            return
+        if self._first_mark is None:
+            self._first_mark = mark
         token = sa.case((Document.kind == "config", Document.token), else_=None)
         published = sa.select(
             Document.scope, Document.kind, Document.revision, Document.published_at, token
@@ -81,9 +100,18 @@ class DesiredDocuments:
                     self._followed[scope.removeprefix("device/")] = followed
         self._sent = {k: at for k, at in self._sent.items() if now < at + SAME_AGAIN_AFTER}
 
+    def _forget(self) -> None:
+        """Believe nothing that was read of a database that is another one now."""
+        self._revisions.clear()
+        self._followed.clear()
+        self._content.clear()
+        self._newest = self._first_mark = None
+
     def missing(self, device_code: str, held: Mapping[str, int], now: datetime) -> list[str]:
         """Documents (`{scope}/{kind}`) that a device has had time to hold, and does not."""
         content = self._content.get(device_code)
+        if not self.is_believed:
+            return []
         if content is held or content == held:
             return []
         known = self._revisions

@@ -4,6 +4,9 @@ A change that people wait for, of a few occurrences whose audio the broker has, 
 path: plays, dirty scopes and signed documents in one transaction, and at once to the broker. All
 else, and whatever fails there, is done by the steps.
 
+After a restore nothing is published, issued or settled before a person has decided about it; to
+notice one, the broker is compared before all else (`restored`, docs/decisions/0049).
+
 Each turn, in this order, every step in transactions of its own:
 
 1. occurrences that are no longer approved are withdrawn; a change of topology, a new local day or
@@ -53,6 +56,7 @@ from broadcast.delivery.mirror import Broker, mirrored
 from broadcast.delivery.outbox import Outbox
 from broadcast.delivery.renewals import renew
 from broadcast.delivery.repair import BrokerRepair
+from broadcast.delivery.restored import RestoreWatch
 from broadcast.delivery.retained import RetainedCleanup, followed
 from broadcast.delivery.rollups import Rollups
 from broadcast.delivery.settlement import settle_corrected, settle_due
@@ -61,12 +65,13 @@ from broadcast.enrolment import revocation
 from broadcast.incidents.watch import Watch
 from broadcast.keys import changes as key_changes
 from broadcast.keys.keyring import Keyring, Keys
-from broadcast.kit import db, failures, roles
+from broadcast.kit import clock, db, failures, roles
 from broadcast.kit.notify import Channel
 from broadcast.kit.periodic import Guarded, Job, Kind, Runner
 from broadcast.kit.tasks import until_one_ends
 from broadcast.mqtt.link import Link
 from broadcast.programmes import issue
+from broadcast.restore import mark
 from broadcast.schedules import cancellation
 from broadcast.telemetry.sweep import sweep
 from broadcast.upkeep.maintenance import maintenance
@@ -91,6 +96,9 @@ TURN_JOB = "turn"
 
 SIGNING = {"documents", "mirror", "commands", "audit", "audit_retention"}
 """Steps that are left out while nothing can be signed."""
+WHEN_BELIEVED = {"roll", "documents", "commands", "publish", "settle", "corrections"}
+"""Steps that wait until the broker has been compared and no restore is open."""
+
 
 PINS_EVERY = timedelta(seconds=10)
 """How often is looked which keys devices have pinned, once there is more than one."""
@@ -133,11 +141,13 @@ async def _lead(
         client_id=settings.mqtt.session("dispatch"),
     ) as link:
         dispatcher = Dispatcher(engine, link, settings, keyring)
+        await dispatcher.restores.begin(clock.now())
         cleanup = RetainedCleanup(engine, link, prefix)
         with maintenance(settings) as jobs:
             runner = Runner([
                 Job(TURN_JOB, timedelta(seconds=POLL_SECONDS), dispatcher.turn),
                 Job("retained", retained.EVERY, cleanup.run),
+                Job("mark", mark.EVERY, dispatcher.mark),
                 *jobs,
             ])  # fmt: skip
             await claim.listen(Channel.DISPATCH, lambda: runner.wake(TURN_JOB))
@@ -163,6 +173,7 @@ class Dispatcher:
     Attributes:
         steps: In their order.
         repair: What the broker retains, and when it is compared.
+        restores: Whether the database may be believed.
     """
 
     def __init__(
@@ -175,15 +186,17 @@ class Dispatcher:
         self._keyring = keyring
         self._outbox = Outbox(engine, link, prefix, settings.content_dir)
         self._set_aside = SetAside(engine)
+        self.restores = RestoreWatch(engine, settings)
         changes = Changes()
         self._fast_path = FastPath(engine, self._outbox, changes, keyring, settings)
         self._horizon = Horizon(engine, changes, self._set_aside, settings.rules)
         self._issuing = Issuing(engine, changes, self._set_aside, keyring, settings)
         self._watch = Watch(settings.rules)
-        self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix)
+        self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix, self.restores)
         self._heeded: Keys | None = None
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
+            self._step("restore", turn, self.restores.look),
             self._step("keys", turn, self._heed_keys),
             self._step("housekeeping", hour, self._forget_old),
             self._step("unapproved", turn, self._cancel_unapproved),
@@ -214,7 +227,8 @@ class Dispatcher:
     async def turn(self, now: datetime) -> bool:
         """Do every step that is due; returns whether more is waiting."""
         if (
-            self._issuing.begun
+            not self._is_silent
+            and self._issuing.begun
             and self._keyring.usable
             and self._link.connected
             and not self._horizon.in_progress
@@ -224,10 +238,22 @@ class Dispatcher:
             self._issuing.list_audio_again(now)
         more = False
         for step in self.steps:
+            if self._is_silent and step.name in WHEN_BELIEVED:
+                continue
             if self._keyring.usable or step.name not in SIGNING:
                 more = await step.run(now) or more
         TURN.set(now.timestamp())
         return more
+
+    @property
+    def _is_silent(self) -> bool:
+        """The database may be older than what others hold: nothing is published or concluded."""
+        return self.restores.comparing or not self.repair.compared
+
+    async def mark(self, now: datetime) -> None:
+        """Have the mark grow, as long as the database is believed."""
+        if not self._is_silent:
+            await self.restores.advance(now)
 
     def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         return db.transaction(self._engine)

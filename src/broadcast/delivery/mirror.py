@@ -8,7 +8,7 @@ what the broker has; no bookkeeping of ours can.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -19,8 +19,9 @@ from broadcast.delivery import content
 from broadcast.delivery.outbox import Publisher
 from broadcast.delivery.reconcile import Kept, compare
 from broadcast.keys.keyring import Keys
-from broadcast.programmes import issue
 from broadcast.programmes.model import Document
+from broadcast.restore import state
+from broadcast.restore.model import Cause
 from broadcast.wire.envelope import Verifier
 from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
 
@@ -76,11 +77,13 @@ class Repaired(NamedTuple):
     """Number of differences found at the broker, and repaired."""
 
     documents: int
-    """Will be published again, or issued anew."""
+    """Will be published again."""
     files: int
     """Audio that will be published again, or removed."""
     foreign: list[str]
     """Topics, without the prefix, under which there is what we have not signed; to be removed."""
+    restored: bool = False
+    """Nothing was repaired: the database is older than the broker, or somebody says so."""
 
 
 class BrokerMirror:
@@ -125,7 +128,11 @@ class BrokerMirror:
             self._documents.pop(topic, None)
 
     async def repair(self, session: AsyncSession, keys: Keys, now: datetime) -> Repaired:
-        """Have published again what the broker lost, and issued anew what it has newer than us."""
+        """Have published again what the broker lost.
+
+        What it has newer than the database shows that this was restored: nothing is repaired, and
+        nothing published, before a person has decided (docs/decisions/0049).
+        """
         names: dict[str, tuple[str, str]] = {}
         kept: dict[str, Kept] = {}
         rows = await session.execute(
@@ -139,15 +146,31 @@ class BrokerMirror:
             names[topic] = scope, kind
             kept[topic] = Kept(revision, hashlib.sha256(token).digest())
         differences = compare(kept, self._documents, Verifier(keys.trusted()))
+        if await self._is_restored(session, differences.newer, now):
+            return Repaired(0, 0, [], restored=True)
         lost = [names[topic] for topic in differences.missing]
         await session.execute(
             sa.update(Document)
             .where(sa.tuple_(Document.scope, Document.kind).in_(lost))
             .values(published_revision=0)
         )
-        for topic, revision in differences.newer.items():
-            scope, _, kind = topic.partition("/state/")
-            await issue.issue_above(session, scope, kind, revision, keys, now)
         files = await content.compare(session, self._content)
         foreign = self._documents.keys() - kept.keys() - differences.newer.keys()
-        return Repaired(len(lost) + len(differences.newer), files, sorted(foreign))
+        return Repaired(len(lost), files, sorted(foreign))
+
+    async def _is_restored(
+        self, session: AsyncSession, newer: Mapping[str, int], now: datetime
+    ) -> bool:
+        """Tell whether a restore is open, and have what the broker has newer compared."""
+        accepted = await state.accepted(session) if newer else {}
+        unknown: dict[state.Name, tuple[int, bytes]] = {}
+        for topic, revision in newer.items():
+            scope, _, kind = topic.partition("/state/")
+            if accepted.get((scope, kind), 0) < revision:
+                unknown[scope, kind] = revision, self._documents[topic]
+        if unknown:
+            await state.begin(session, Cause.BROKER, now)
+        if not await state.is_open(session):
+            return False
+        await state.learn(session, unknown, now)
+        return True

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.delivery.mirror import Broker, BrokerMirror, RetainedMessage
 from broadcast.delivery.outbox import STATE, Outbox
+from broadcast.delivery.restored import RestoreWatch
 from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
 
@@ -26,16 +27,26 @@ class BrokerRepair:
 
     Attributes:
         mirror: What the broker retains.
+        compared: The broker has been compared since this process leads: before, nothing is
+            published, since the database may be older than what the broker has.
     """
 
     def __init__(
-        self, engine: AsyncEngine, link: Broker, outbox: Outbox, keyring: Keyring, prefix: str
+        self,
+        engine: AsyncEngine,
+        link: Broker,
+        outbox: Outbox,
+        keyring: Keyring,
+        prefix: str,
+        restores: RestoreWatch,
     ) -> None:
         self.mirror = BrokerMirror(prefix)
+        self.compared = False
         self._engine = engine
         self._link = link
         self._outbox = outbox
         self._keyring = keyring
+        self._restores = restores
         self._seen = -1, 0
         """Connection and number of messages at which the mirror last grew, and when that was."""
         self._seen_at: datetime | None = None
@@ -70,9 +81,13 @@ class BrokerRepair:
         self._overwritten = False
         async with db.transaction(self._engine) as session:
             found = await self.mirror.repair(session, self._keyring.keys, now)
+            if found.restored:
+                await self._restores.hold_credentials(session, now)
         self._repaired, self._due_at = connection, now + REPAIR_EVERY
+        self._restores.comparing = found.restored
+        self.compared = True
         await self._outbox.remove(found.foreign)
-        if any(found):
+        if any(found[:3]):
             log.warning(
                 "dispatch.broker.repaired",
                 documents=found.documents,

@@ -89,6 +89,16 @@ class Correction(Base):
     until: Mapped[datetime | None]
 
 
+class LostSpan(Base):
+    """Time of which reports were stored, confirmed to the devices, and lost with a database."""
+
+    __tablename__ = "lost_spans"
+    __table_args__ = (sa.CheckConstraint("until > since", name="span"),)
+
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+
+
 class Journal(Base):
     """Sequence number up to which a device's journal is stored without a gap, to be confirmed."""
 

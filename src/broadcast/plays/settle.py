@@ -73,6 +73,7 @@ class Reason(StrEnum):
     CLOCK_WRONG = "clock_wrong"
     # Missed: no report of the device; inferred from the circumstances.
     NO_DEVICE = "no_device"
+    PROOF_LOST = "proof_lost"
     NOT_PUBLISHED = "not_published"
     REFUSED = "refused"
     NOT_RECEIVED = "not_received"
@@ -161,6 +162,8 @@ class Facts:
     reports: Sequence[Report] = ()
     self_tests: Sequence[SelfTest] = ()
     """At this cluster, at least those within `SELF_TEST_COUNTS` of a report."""
+    proof_lost: bool = False
+    """Reports of that time may have been confirmed to the device and lost with a database."""
     circumstances: Circumstances | None = None
     """Needed to explain silence once the wait is over; may be left out while there are reports."""
 
@@ -214,14 +217,18 @@ def _settle_silence(facts: Facts, evidence: Evidence, *, waiting: bool) -> Settl
         skipped = max(evidence.mistimed, key=_order)
         reason = Reason.CLOCK_WRONG.value
     else:
-        reason = (
-            Reason.UNEXPLAINED
-            if facts.circumstances is None
-            else reason_of_silence(facts.circumstances)
-        )
+        reason = _reason_of_silence(facts)
     if skipped is not None:
         device_id = skipped.device_id
     return Settlement(state=PlayState.MISSED, reason=str(reason), device_id=device_id)
+
+
+def _reason_of_silence(facts: Facts) -> Reason:
+    if facts.circumstances is None:
+        return Reason.PROOF_LOST if facts.proof_lost else Reason.UNEXPLAINED
+    reason = reason_of_silence(facts.circumstances)
+    # Of a time that is lost no other circumstance is known, either.
+    return Reason.PROOF_LOST if facts.proof_lost and reason is not Reason.NO_DEVICE else reason
 
 
 def _order(report: Report) -> tuple[datetime, str, int]:
@@ -282,7 +289,8 @@ def _sound_state(
     if last.event == "started":
         if waiting:
             return PlayState.PLAYING, ""
-        return PlayState.PARTIAL, Reason.NO_END.value
+        unended = Reason.PROOF_LOST if facts.proof_lost else Reason.NO_END
+        return PlayState.PARTIAL, unended.value
     if last.event == "skipped":  # it gave up resuming
         end = max(ends, key=lambda end: (end.played_seconds, *_order(end)), default=last)
         reason = end.reason

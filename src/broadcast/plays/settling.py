@@ -44,6 +44,7 @@ class _Row:
     on_preempt: OnPreempt
     audio_seconds: float | None
     cancelled: str | None
+    proof_lost: bool
 
 
 async def settle_plays(
@@ -65,7 +66,7 @@ async def settle_plays(
     Returns:
         The plays that exist.
     """
-    rows = await _lock(session, keys)
+    rows = await _lock(session, keys, settle_after)
     reports = await _reports(session, rows)
     silent = {
         key: Window(row.starts_at, row.latest_at)
@@ -99,6 +100,7 @@ def _facts(
         cancelled=row.cancelled,
         reports=reports,
         self_tests=tests,
+        proof_lost=row.proof_lost,
         circumstances=circumstances,
     )
 
@@ -110,7 +112,11 @@ _LOCK = sa.text("""
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at,
            o.on_preempt, NULLIF(r.seconds, 0) AS audio_seconds,
            CASE WHEN o.state = 'cancelled' THEN COALESCE(o.cancel_reason, '')
-                WHEN p.state = 'cancelled' THEN p.reason END AS cancelled
+                WHEN p.state = 'cancelled' THEN p.reason END AS cancelled,
+           EXISTS (
+               SELECT FROM lost_spans AS l
+               WHERE l.since < p.ends_by + :settle_after AND l.until > p.starts_at
+           ) AS proof_lost
     FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]))
         AS n (occurrence_id, cluster_id)
     JOIN occurrences AS o ON o.id = n.occurrence_id
@@ -120,11 +126,16 @@ _LOCK = sa.text("""
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
     ORDER BY p.occurrence_id, p.cluster_id
     FOR UPDATE OF p
-""").bindparams(sa.bindparam("zone", LOCAL.key, sa.Text()))
+""").bindparams(
+    sa.bindparam("zone", LOCAL.key, sa.Text()),
+    sa.bindparam("settle_after", type_=sa.Interval()),
+)
 
 
-async def _lock(session: AsyncSession, keys: Collection[Key]) -> dict[Key, _Row]:
-    rows = await session.execute(_LOCK, _columns(keys))
+async def _lock(
+    session: AsyncSession, keys: Collection[Key], settle_after: timedelta
+) -> dict[Key, _Row]:
+    rows = await session.execute(_LOCK, {**_columns(keys), "settle_after": settle_after})
     return {
         (row.occurrence_id, row.cluster_id): _Row(
             month=row.month,
@@ -145,6 +156,7 @@ async def _lock(session: AsyncSession, keys: Collection[Key]) -> dict[Key, _Row]
             on_preempt=OnPreempt(row.on_preempt),
             audio_seconds=row.audio_seconds,
             cancelled=row.cancelled,
+            proof_lost=row.proof_lost,
         )
         for row in rows
     }

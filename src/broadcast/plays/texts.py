@@ -30,6 +30,7 @@ REASONS = {
     Reason.POWERED_OFF: "thiết bị mất điện",
     Reason.CLOCK_WRONG: "đồng hồ thiết bị sai, giờ thiết bị báo không thể đúng",
     Reason.NO_DEVICE: "cụm loa chưa lắp thiết bị",
+    Reason.PROOF_LOST: "bằng chứng phát đã mất khi khôi phục dữ liệu",
     Reason.NOT_PUBLISHED: "máy chủ chưa gửi được chương trình đi trước giờ phát",
     Reason.REFUSED: "thiết bị từ chối chương trình",
     Reason.NOT_RECEIVED: "thiết bị có kết nối nhưng chưa nhận chương trình",

@@ -181,7 +181,7 @@ async def issue(
         *await contents.configs(session, devices, keys, settings, now),
     ]
     changed = [
-        (document, held.revision if held is not None else 0)
+        (document, max(held.revision, held.above))
         for document in compiled
         for held in (stored[document.scope, _kind(document)],)
         if _is_new(document, held, keys, now)
@@ -189,24 +189,30 @@ async def issue(
     return await _store(session, changed, keys, now)
 
 
-async def issue_above(
-    session: AsyncSession, scope: str, kind: str, revision: int, keys: Keys, now: datetime
-) -> None:
-    """Issue a document again under a revision higher than `revision`.
+async def issue_above(session: AsyncSession, revisions: Mapping[Name, int], now: datetime) -> None:
+    """Have these documents issued again, each under a revision higher than the one given.
 
     For a database that is older than what devices and broker hold. A programme that it does not
     even know is overtaken by an empty one; a device that it does not know is none of its own.
     """
-    stored = await session.get(Stored, (scope, kind), with_for_update=True)
-    if stored is not None:
-        held = _read(scope, kind, stored.token)
-        if held is None:
-            stored.revision = max(revision, stored.revision)
-            await mark_dirty(session, [scope], kind, now)
-        else:
-            await _store(session, [(held, max(revision, stored.revision))], keys, now)
-    elif kind == "programme":
-        await _store(session, [(rule.programme(scope, [], 1, now), revision)], keys, now)
+    await session.execute(
+        _ABOVE,
+        {
+            "scopes": [name.scope for name in revisions],
+            "kinds": [name.kind for name in revisions],
+            "revisions": list(revisions.values()),
+            "now": now,
+        },
+    )
+
+
+_ABOVE = sa.text("""
+    INSERT INTO dirty_scopes (scope, kind, since, above)
+    SELECT scope, kind, :now, revision
+    FROM unnest(CAST(:scopes AS text[]), CAST(:kinds AS text[]), CAST(:revisions AS bigint[]))
+        AS n (scope, kind, revision)
+    ON CONFLICT (scope, kind) DO UPDATE SET above = GREATEST(dirty_scopes.above, excluded.above)
+""").bindparams(sa.bindparam("now", type_=sa.DateTime(timezone=True)))
 
 
 def _kind(document: Document) -> str:
@@ -224,14 +230,14 @@ _TAKE = sa.text("""
     taken AS (
         DELETE FROM dirty_scopes AS d USING waiting AS w
         WHERE d.scope = w.scope AND d.kind = w.kind
-        RETURNING d.scope, d.kind
+        RETURNING d.scope, d.kind, d.above
     ),
     held AS MATERIALIZED (
         SELECT d.scope, d.kind, d.revision, d.token
         FROM documents AS d JOIN taken AS t ON d.scope = t.scope AND d.kind = t.kind
         FOR UPDATE OF d
     )
-    SELECT t.scope, t.kind, h.revision, h.token
+    SELECT t.scope, t.kind, t.above, h.revision, h.token
     FROM taken AS t LEFT JOIN held AS h ON h.scope = t.scope AND h.kind = t.kind
 """)
 """Marks and the documents that they stand for, both locked. Of a document that had to be waited
@@ -239,28 +245,32 @@ for, its row is the newest; what it is compiled from is read only after this sta
 
 
 class _Held(NamedTuple):
-    """Stored part of a document."""
+    """A marked document as it is stored, and the revision above which it is to be issued anew.
+
+    `token` is empty of one that is not stored.
+    """
 
     revision: int
     token: bytes
+    above: int
 
 
-async def _claim(
-    session: AsyncSession, names: Collection[Name]
-) -> dict[tuple[str, str], _Held | None]:
+async def _claim(session: AsyncSession, names: Collection[Name]) -> dict[tuple[str, str], _Held]:
     """Take the marks of those of these documents that nobody else works on."""
     rows = await session.execute(
         _TAKE, {"scopes": [name.scope for name in names], "kinds": [name.kind for name in names]}
     )
     return {
-        (scope, kind): None if token is None else _Held(revision, token)
-        for scope, kind, revision, token in rows
+        (scope, kind): _Held(revision or 0, token or b"", above)
+        for scope, kind, above, revision, token in rows
     }
 
 
-def _is_new(document: Document, stored: _Held | None, keys: Keys, now: datetime) -> bool:
+def _is_new(document: Document, stored: _Held, keys: Keys, now: datetime) -> bool:
     """Tell whether a compiled document is to be issued."""
-    if stored is None:
+    if stored.above:
+        return True
+    if not stored.token:
         return not isinstance(document, Programme) or bool(document.items)
     held = _read(document.scope, _kind(document), stored.token)
     return (

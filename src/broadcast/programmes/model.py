@@ -24,6 +24,9 @@ class DirtyScope(Base):
     scope: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     since: Mapped[datetime]
+    above: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    """Revision that others may hold already, when above 0: the document is issued above it, even
+    if it says nothing new."""
 
 
 class Document(Base):

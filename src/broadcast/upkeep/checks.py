@@ -40,6 +40,7 @@ class Name(StrEnum):
     CERTIFICATES = "certificates"
     DISK = "disk"
     STEPS = "steps"
+    RESTORE = "restore"
 
 
 class Check(BaseModel):
@@ -90,6 +91,7 @@ class Facts:
         preparing: Those that are being prepared.
         failed: What steps cannot do, the oldest first.
         certificates: Those of devices; None: no device has ever had one.
+        restored_at: When a restore was noticed that nobody has accepted yet.
     """
 
     partitions: frozenset[str]
@@ -106,6 +108,7 @@ class Facts:
     preparing: int = 0
     failed: tuple[Failed, ...] = ()
     certificates: Certificates | None = None
+    restored_at: datetime | None = None
 
 
 def away(detail: str) -> Check:
@@ -140,6 +143,7 @@ def work(facts: Facts, settings: Upkeep, now: datetime) -> list[Check]:
         _devices(facts, settings, now),
         _steps(facts, now),
         _certificates(facts.certificates, now),
+        _restore(facts, now),
     ]
 
 
@@ -314,11 +318,23 @@ def _steps(facts: Facts, now: datetime) -> Check:
     )
 
 
+def _restore(facts: Facts, now: datetime) -> Check:
+    if facts.restored_at is None:
+        return Check(name=Name.RESTORE, ok=True)
+    return _bad(
+        Name.RESTORE,
+        f"Cơ sở dữ liệu đã được khôi phục, phát hiện {_ago(now - facts.restored_at)}: máy chủ chưa"
+        " phát gì mới, thiết bị phát tiếp những gì đang giữ. Xem `broadcast restore compare` rồi"
+        " quyết định bằng `broadcast restore accept`.",
+    )
+
+
 _STEPS = {
     "horizon": "tính được các lần phát của lịch",
     "occurrences": "lập được sổ phát của lần phát",
     "items": "đưa được vào chương trình lần phát",
     "documents": "ký được chương trình",
+    "restore": "xét được việc khôi phục",
     "overfull": "giữ được hết các lần phát trong chương trình",
     "publish": "gửi được tới broker",
     "commands": "gửi được lệnh",

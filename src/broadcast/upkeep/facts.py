@@ -11,6 +11,7 @@ from broadcast import config
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.failures import Failure
 from broadcast.kit.roles import states
+from broadcast.restore.model import Restore
 from broadcast.telemetry import sweep
 from broadcast.upkeep import checks, lifetimes, partitions
 from broadcast.upkeep.checks import HEARD_WITHIN, Certificates, Facts, Failed
@@ -70,6 +71,9 @@ async def gather(session: AsyncSession, settings: config.Upkeep, now: datetime) 
         listened_until=await sweep.listened_until(session),
         failed=tuple(Failed(*row) for row in await session.execute(_FAILED)),
         certificates=await _certificates(session, now),
+        restored_at=await session.scalar(
+            sa.select(Restore.found_at).where(Restore.accepted_at.is_(None))
+        ),
     )
 
 

@@ -1,0 +1,59 @@
+"""REST of restores: the comparison, and its acceptance."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast import config
+from broadcast.auth.caller import RestoreDecider, UpkeepReader
+from broadcast.auth.people import people
+from broadcast.auth.routing import Router
+from broadcast.kit import clock
+from broadcast.kit.errors import NotFound
+from broadcast.restore import acceptance
+from broadcast.restore.comparison import compare
+from broadcast.restore.model import Restore
+from broadcast.restore.schemas import AcceptanceIn, RestoreOut
+from broadcast.web.rest import AppSettings, Session
+
+router = Router(prefix="/api/v1", tags=["operation"])
+
+
+@router.get("/restore", summary="Lần khôi phục mới nhất, và khác biệt chờ quyết định")
+async def show(session: Session, settings: AppSettings, caller: UpkeepReader) -> RestoreOut:
+    """What was withdrawn, moved or made after the backup, by what broker and devices hold."""
+    return await newest(session, settings)
+
+
+@router.post("/restore/acceptance", summary="Quyết định sau khôi phục; từ đó máy chủ lại phát")
+async def accept(
+    session: Session, settings: AppSettings, caller: RestoreDecider, body: AcceptanceIn
+) -> RestoreOut:
+    """All differences are decided at once: each by a choice, or all others as proposed."""
+    await acceptance.accept(
+        session,
+        settings,
+        body.choices,
+        rest_as_proposed=body.rest_as_proposed,
+        seen=body.digest,
+        caller=caller,
+        now=clock.now(),
+    )
+    return await newest(session, settings)
+
+
+async def newest(session: AsyncSession, settings: config.Settings) -> RestoreOut:
+    """The newest restore, with its comparison while it is open.
+
+    Raises:
+        NotFound: There was none.
+    """
+    restore = await session.scalar(sa.select(Restore).order_by(Restore.id.desc()).limit(1))
+    if restore is None:
+        raise NotFound("Chưa từng khôi phục; hệ thống đang phát bình thường.")
+    named = await people(session, [restore.accepted_by])
+    if restore.accepted_at is not None:
+        return RestoreOut.of(restore, named)
+    comparison = await compare(session, restore, settings, clock.now())
+    return RestoreOut.of(restore, named, comparison)
