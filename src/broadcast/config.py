@@ -149,7 +149,7 @@ class Web(Group):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/?#@]+$",
-        description="as people reach it: https://name, no path; for links, passkeys and OpenID",
+        description="as people and devices reach it: https://name, no path; for links, QR codes…",
     )
     upload_limit_bytes: PositiveInt = Field(200 * 2**20, description="largest accepted upload")
     connections: PositiveInt = Field(
@@ -206,11 +206,6 @@ class Keys(Group):
 class Enrolment(Group):
     """What devices are given at enrolment."""
 
-    url: str | None = Field(
-        None,
-        pattern="^https?://",
-        description="of the REST interface, as devices reach it: https://…; for the QR code",
-    )
     broker_host: str | None = Field(
         None, description="as devices reach it; by default BROADCAST_MQTT__HOST"
     )

@@ -22,9 +22,9 @@ def installation(folder: Path, **enrolment: object) -> config.Settings:
     """Settings of an installation whose authorities have been made in `folder`."""
     settings = config.Settings(
         keys=config.Keys(dir=folder / "keys", passphrase_file=folder / "keys.passphrase"),
+        web=config.Web(public_url="https://tinh.example"),
         enrolment=config.Enrolment.model_validate(
             {
-                "url": "https://tinh.example/",
                 "broker_host": "mqtt.tinh.example",
                 "authority_dir": folder / "authority",
                 "broker_dir": folder / "broker",

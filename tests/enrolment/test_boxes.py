@@ -44,14 +44,16 @@ def settings(broker: Deployed, tmp_path: Path) -> config.Settings:
     [port] = free_ports(1)
     enrolment = broker.settings.model_copy(
         update={
-            "url": f"http://127.0.0.1:{port}",
             "broker_host": "127.0.0.1",
             "broker_port": broker.device_port,
             "password_port": broker.password_port,
         }
     )
     return config.Settings(
-        web=config.Web(port=port), mqtt=broker.server(), keys=keys, enrolment=enrolment
+        web=config.Web(port=port, public_url=f"http://127.0.0.1:{port}"),
+        mqtt=broker.server(),
+        keys=keys,
+        enrolment=enrolment,
     )
 
 

@@ -187,12 +187,12 @@ async def test_what_the_administrator_has_not_set_up_is_said_before_the_pole(
     session: AsyncSession, settings: config.Settings, tmp_path: Path
 ) -> None:
     await enrol(session, "QN-1")
+    enrolment = settings.enrolment.model_copy(update={"authority_dir": tmp_path / "nowhere"})
     for change, says in (
-        ({"url": None}, "BROADCAST_ENROLMENT__URL"),
-        ({"authority_dir": tmp_path / "nowhere"}, "broadcast authority create"),
+        ({"web": config.Web()}, "BROADCAST_WEB__PUBLIC_URL"),
+        ({"enrolment": enrolment}, "broadcast authority create"),
     ):
-        enrolment = settings.enrolment.model_copy(update=change)
-        lacking = settings.model_copy(update={"enrolment": enrolment})
+        lacking = settings.model_copy(update=change)
         with pytest.raises(Unavailable, match=says):
             await enrolling.open_claim(session, lacking, "QN-1", NOW)
 
@@ -312,7 +312,7 @@ async def test_a_certificate_a_password_and_their_end_over_rest(
 def run(postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`broadcast …` on an installation with one device; the output as text."""
     monkeypatch.setenv("BROADCAST_POSTGRES__DSN", postgres_dsn)
-    monkeypatch.setenv("BROADCAST_ENROLMENT__URL", "https://tinh.example")
+    monkeypatch.setenv("BROADCAST_WEB__PUBLIC_URL", "https://tinh.example")
     monkeypatch.setenv("BROADCAST_ENROLMENT__BROKER_HOST", "mqtt.tinh.example")
     monkeypatch.chdir(tmp_path)
 

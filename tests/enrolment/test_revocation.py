@@ -259,8 +259,7 @@ async def test_a_revoked_device_loses_its_open_connection(
     engine: AsyncEngine, settings: config.Settings, broker: Deployed, tmp_path: Path
 ) -> None:
     """As `broadcast-broker.path` does, Mosquitto is told whenever files have changed."""
-    enrolment = broker.settings.model_copy(update={"url": "https://tinh.example"})
-    told = Told(engine, settings.model_copy(update={"enrolment": enrolment}))
+    told = Told(engine, settings.model_copy(update={"enrolment": broker.settings}))
     await told.devices("QN-1", "QN-2")
     links = {}
     for code in ("QN-1", "QN-2"):

@@ -25,7 +25,7 @@ STOP_SECONDS = 30
 
 
 def full(name):
-    return name if re.search(r"\.(service|target)$", name) else f"{name}.service"
+    return name if re.search(r"\.(service|target|path)$", name) else f"{name}.service"
 
 
 def settings(name):
@@ -58,8 +58,43 @@ def start(name):
     elif name.endswith(".target"):
         for wanted in sorted(Path(f"/etc/systemd/system/{name}.wants").glob("*")):
             start(wanted.name)
+    elif name.endswith(".path"):
+        watch(name)
+    elif settings(name).get("Type") == ["oneshot"]:
+        LOG.mkdir(exist_ok=True)
+        with (LOG / name).open("ab") as output:
+            unit = settings(name)
+            if spawn(unit, unit["ExecStart"][-1], output).wait():
+                sys.exit(f"{name} failed\n{tail(name)}")
     elif pid_of(name) is None:
         run(name, settings(name))
+
+
+def watch(name):
+    """Start the service of the same name whenever a file changes."""
+    STATE.mkdir(exist_ok=True)
+    if pid_of(name) is None:
+        watcher = subprocess.Popen(
+            [sys.executable, sys.argv[0], "watch", name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        (STATE / name).write_text(str(watcher.pid))
+
+
+def keep_watching(name):
+    path, before = Path(settings(name)["PathChanged"][-1]), None
+    while True:
+        now = path.stat().st_mtime_ns if path.exists() else None
+        if before is not None and now != before:
+            subprocess.run(
+                [sys.executable, sys.argv[0], "start", name.replace(".path", ".service")],
+                check=False,
+            )
+        before = now or 0
+        time.sleep(0.2)
 
 
 def run(name, unit):
@@ -163,6 +198,8 @@ def main():
     verb, names = words[0], [full(name) for name in words[1:]]
     if verb in ("enable", "disable"):
         enable(verb, names)
+    if verb == "watch":
+        keep_watching(names[0])
     for name in names:
         if verb in ("stop", "restart"):
             stop(name)

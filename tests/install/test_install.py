@@ -50,7 +50,7 @@ def previous() -> str | None:
 
 
 def test_every_part_of_the_page_is_executed() -> None:
-    assert page.steps("Install") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert page.steps("Install") == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     for part in page.EXECUTED:
         assert page.commands(part)
 
@@ -90,7 +90,7 @@ def test_services_run_as_their_units_say(machine: Machine) -> None:
 
 
 def test_three_devices_are_enrolled_connect_and_play(machine: Machine) -> None:
-    machine.run(page.commands("Install", 8))
+    machine.run(page.commands("Install", 8) + page.commands("Install", 9))
     start_devices(machine)
     assert api(machine, "GET", "/areas?level=commune&as_of=2024-07-09")
     play(machine)
@@ -155,7 +155,7 @@ def test_upgrade_from_the_previous_release_and_roll_back(machine: Machine) -> No
         " --template template0 broadcast"
     )
     machine.run(page.commands("Install", 6) + page.commands("Install", 7))
-    registry = page.commands("Install", 8).partition("for device in")[0]
+    registry = page.commands("Install", 9).partition("for device in")[0]
     machine.run(registry)
     old = machine.say("readlink /opt/broadcast; runuser -u postgres -- psql -At broadcast"
                       " -c 'SELECT version_num FROM alembic_version'").split()  # fmt: skip

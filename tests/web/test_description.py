@@ -70,7 +70,7 @@ def served(
         "BROADCAST_KEYS__DIR": str(settings.keys.dir),
         "BROADCAST_KEYS__PASSPHRASE_FILE": str(settings.keys.passphrase_file),
         "BROADCAST_ENROLMENT__AUTHORITY_DIR": str(settings.enrolment.authority_dir),
-        "BROADCAST_ENROLMENT__URL": str(settings.enrolment.url),
+        "BROADCAST_WEB__PUBLIC_URL": str(settings.web.public_url),
         "BROADCAST_UPKEEP__DISK_FREE_BYTES": "1",
         "BROADCAST_LOG_LEVEL": "ERROR",
     }

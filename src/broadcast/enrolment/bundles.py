@@ -64,16 +64,16 @@ async def _bundle(
     )
 
 
-def qr_text(settings: config.Enrolment, device_code: str, claim_code: str) -> str:
+def qr_text(settings: config.Web, device_code: str, claim_code: str) -> str:
     """What the QR code of a claim says.
 
     Raises:
         Unavailable: Nobody has said under which address boxes reach this server.
     """
-    if settings.url is None:
+    if settings.public_url is None:
         raise Unavailable(
-            "Chưa đặt BROADCAST_ENROLMENT__URL: địa chỉ https mà thiết bị gọi tới máy chủ này;"
+            "Chưa đặt BROADCAST_WEB__PUBLIC_URL: địa chỉ https mà thiết bị gọi tới máy chủ này;"
             " quản trị hệ thống cần đặt rồi khởi động lại."
         )
-    url = settings.url.rstrip("/") + PATH
+    url = settings.public_url + PATH
     return encode(Claim(url=url, device_id=device_code, claim_code=claim_code)).decode()

@@ -45,7 +45,7 @@ async def open_claim(
     authority_files.devices(settings.enrolment)  # now, not when the technician is on the pole
     life = timedelta(minutes=settings.enrolment.claim_minutes)
     claim_code, claim = await claims.open_claim(session, device, now, life)
-    text = bundles.qr_text(settings.enrolment, code, claim_code)
+    text = bundles.qr_text(settings.web, code, claim_code)
     return Opened(code, claim_code, claim.expires_at, text)
 
 
