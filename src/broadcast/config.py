@@ -170,7 +170,8 @@ class SignIn(Group):
         timedelta(hours=12), description="a second factor counts for so long, for approving"
     )
     link_valid: timedelta = Field(
-        timedelta(days=3), description="one-time links of `broadcast accounts invite` and `reset`"
+        timedelta(days=3),
+        description="one-time links: invitations, `broadcast accounts reset`",
     )
     secret_key_file: Path | None = Field(
         None, description="encrypts TOTP secrets; made by `broadcast accounts create-key`"

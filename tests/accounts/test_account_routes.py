@@ -20,7 +20,7 @@ from broadcast.auth.model import Account, AccountKind, ApiToken
 from broadcast.auth.permissions import Permission, Role
 from broadcast.kit import clock, db
 from broadcast.web.idempotency_keys import IdempotencyKey
-from tests.accounts.browser import application
+from tests.accounts.browser import PASSWORD, Browser, application
 from tests.accounts.conftest import Clock
 
 UNITS = [
@@ -166,6 +166,30 @@ async def test_disabling_ends_tokens_at_once_and_for_good(app: FastAPI, admin: S
         assert (answer.json()["state"], len(answer.json()["roles"])) == (state, roles)
         assert (await lan.ask("GET", "/me")).status_code == 401
         assert await admin.get(f"{path}/tokens") == []
+
+
+async def test_who_was_invited_sets_a_password_and_signs_in(app: FastAPI, admin: Someone) -> None:
+    made = await admin.make("/accounts", {"name": "Hồ Thị Đài"})
+    path = f"/accounts/{made['id']}"
+    old, new = [await admin.ask("POST", f"{path}/invitation") for _ in range(2)]
+    codes = [answer.json()["link"].partition("#")[2] for answer in (old, new)]
+    assert (new.status_code, new.headers["cache-control"]) == (201, "no-store")
+    browser = Browser(app)
+    for code, status in zip(codes, (401, 201), strict=True):
+        body = {"code": code, "login": "dai", "password": PASSWORD}
+        assert (await browser.ask("POST", "/setup", json=body)).status_code == status
+    assert (await browser.ask("GET", "/me")).json()["signed_in_by"] == "session"
+    assert (await admin.get(path))["state"] == "active"
+    # Who can come in already is not taken over by a link.
+    assert (await admin.ask("POST", f"{path}/invitation")).status_code == 409
+    assert (await admin.ask("DELETE", f"{path}/sessions")).status_code == 204
+    assert (await browser.ask("GET", "/me")).status_code == 401
+    assert (await browser.sign_in("dai")).status_code == 201
+    body = {"name": "Hồ Thị Đài", "state": "disabled"}
+    assert (await admin.ask("PUT", path, json=body)).status_code == 200
+    assert (await browser.ask("GET", "/me")).status_code == 401
+    await admin.ask("PUT", path, json=body | {"state": "active"})
+    assert (await browser.ask("GET", "/me")).status_code == 401
 
 
 # --- roles -------------------------------------------------------------------------------------

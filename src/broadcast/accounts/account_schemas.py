@@ -63,6 +63,16 @@ class TokenIn(Body):
     )
 
 
+class InvitationOut(BaseModel):
+    """A link by which somebody sets their password."""
+
+    link: str = Field(
+        description="chỉ hiện một lần này; trao tận tay hoặc đọc qua điện thoại",
+        examples=["https://ttn.example/setup#…"],
+    )
+    expires_at: Moment
+
+
 class AreaNameOut(BaseModel):
     """A unit in which a role holds."""
 

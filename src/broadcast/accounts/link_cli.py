@@ -59,8 +59,7 @@ def invite(
         if login is not None:
             account.login = logins.new(login)
         await grants.grant(session, account.id, role, area, now)
-        valid = settings.sign_in.link_valid
-        return await setup.issue(session, Purpose.INVITE, account.id, now, valid)
+        return (await setup.invite(session, account, settings.sign_in, now))[0]
 
     _print_link("broadcast accounts invite", issue)
 

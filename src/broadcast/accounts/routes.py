@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from broadcast.accounts import grants, people, queries, tokens
+from broadcast.accounts import grants, people, queries, sessions, setup, tokens
 from broadcast.accounts.account_schemas import (
     AccountChangeIn,
     AccountIn,
     AccountOut,
     GrantIn,
     GrantOut,
+    InvitationOut,
     IssuedTokenOut,
     MeOut,
     TokenIn,
@@ -26,7 +27,7 @@ from broadcast.kit import clock
 from broadcast.kit.errors import Forbidden
 from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import Id, Page, PageQuery, Session
+from broadcast.web.rest import AppSettings, Id, Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["accounts"])
 
@@ -83,6 +84,35 @@ async def change_account(
     account = await people.get_account(session, account_id, lock=True)
     await people.change(session, account, body.name, body.state, clock.now())
     return await queries.show_account(session, account, clock.today())
+
+
+@router.post(
+    "/accounts/{account_id}/invitation",
+    status_code=201,
+    summary="Tạo liên kết dùng một lần để người này đặt mật khẩu",
+)
+async def invite(
+    session: Session,
+    settings: AppSettings,
+    caller: AccountEditor,
+    account_id: Id,
+    response: Response,
+) -> InvitationOut:
+    """A link, shown this once, for who cannot sign in yet; the one before it ends."""
+    account = await people.get_account(session, account_id, lock=True)
+    code, expires_at = await setup.invite(session, account, settings.sign_in, clock.now())
+    response.headers["Cache-Control"] = "no-store"
+    return InvitationOut(link=setup.link(settings, code), expires_at=expires_at)
+
+
+@router.delete(
+    "/accounts/{account_id}/sessions", status_code=204, summary="Kết thúc mọi phiên làm việc"
+)
+async def end_sessions(session: Session, caller: AccountEditor, account_id: Id) -> Response:
+    """Sign somebody out everywhere, as after a lost phone; they may sign in again."""
+    await people.get_account(session, account_id)
+    await sessions.end_all(session, account_id, clock.now())
+    return Response(status_code=204)
 
 
 # --- roles ---------------------------------------------------------------------------------------

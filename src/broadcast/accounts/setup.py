@@ -71,6 +71,25 @@ async def issue(
     return code
 
 
+async def invite(
+    session: AsyncSession, account: Account, limits: config.SignIn, now: datetime
+) -> tuple[str, datetime]:
+    """Code by which somebody who cannot sign in yet sets their password, and when it ends.
+
+    Nobody else: with a link an administrator would come in as somebody whose work they approve.
+
+    Raises:
+        Conflict: The account is disabled, a system's, or can sign in already.
+    """
+    if account.kind is not AccountKind.PERSON or account.state is not AccountState.INVITED:
+        raise Conflict(
+            f"Tài khoản {account.name} không chờ được mời: đã có mật khẩu hoặc mã, đã khóa, hoặc"
+            " là của một hệ thống. Ai quên mật khẩu thì dùng broadcast accounts reset ở máy chủ."
+        )
+    code = await issue(session, Purpose.INVITE, account.id, now, limits.link_valid)
+    return code, now + limits.link_valid
+
+
 def link(settings: config.Settings, code: str) -> str:
     """Address of a one-time link."""
     web = settings.web
