@@ -318,6 +318,25 @@ async def passkey(
     await do("DELETE /session/passkeys/{passkey_id}", there, cookie())
 
 
+async def accounts(walk: Walk) -> None:
+    made = await walk.do("POST /accounts", json={"name": "Máy chủ tỉnh", "kind": "service"})
+    there = f"/accounts/{made['id']}"
+    grant = await walk.do(
+        "POST /accounts/{account_id}/grants", f"{there}/grants", json={"role": "service"}
+    )
+    token = await walk.do(
+        "POST /accounts/{account_id}/tokens", f"{there}/tokens",
+        json={"label": "Thử", "expires_at": "2025-03-01T00:00:00+07:00"},
+    )  # fmt: skip
+    await walk.do("DELETE /tokens/{token_id}", f"/tokens/{token['id']}")
+    await walk.do(
+        "DELETE /accounts/{account_id}/grants/{grant_id}", f"{there}/grants/{grant['id']}"
+    )
+    body = {"name": "Máy chủ tỉnh", "state": "disabled"}
+    await walk.do("PUT /accounts/{account_id}", there, json=body)
+    assert token["token"] not in "".join(await walk.world.lines())
+
+
 async def test_every_route_that_changes_something_leaves_one_entry(world: World) -> None:
     walk = Walk(world)
     await sessions(walk, world.engine)
@@ -326,6 +345,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await boxes(walk)
     await bulletins(walk)
     await schedules(walk, world.engine)
+    await accounts(walk)
     assert walk.done == ALL - CHANGE_NOTHING
 
 

@@ -21,8 +21,10 @@ from broadcast.api import create_app
 from broadcast.audit.entry import Entry, decode
 from broadcast.audit.model import AuditEntry
 from broadcast.auth.permissions import Role
+from broadcast.keys import changes
 from broadcast.kit import clock, db
 from tests.enrolment.fleet import installation
+from tests.keys.memory import MemoryStore
 from tests.schedules import province
 
 PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER, "Tèo": Role.TECHNICIAN,
@@ -87,6 +89,7 @@ async def world_of(
         monkeypatch.setattr(clock, "today", lambda: province.TODAY)
         async with db.transaction(engine) as session:
             await province.build(session)
+            await changes.begin(session, MemoryStore(), province.NOW)
             for person, role in PEOPLE.items():
                 world.tokens[person] = await create_with_token(
                     session, person, role, province.NOW, second_factor=True

@@ -121,7 +121,8 @@ async def test_who_sees_a_part_cannot_export(world: World) -> None:
 )
 async def test_a_mistake_is_told(world: World, query: str, status: int) -> None:
     assert (await world.call("GET", f"/audit/export{query}", "Kiểm")).status_code == status
-    assert (await world.call("GET", "/audit?area=999", "Kiểm")).status_code == 404
+    for unknown in ("area=999", "account=77777"):
+        assert (await world.call("GET", f"/audit?{unknown}", "Kiểm")).status_code == 404
 
 
 async def test_searching_is_no_entry(world: World) -> None:

@@ -24,6 +24,9 @@ UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 
 NOT_OF_OURS = {
     ("/api/v1/dead-letters", "device"): "what came from a device that nobody has enrolled",
+    ("/api/v1/audit", "name"): "who did it, as they were called then",
+    ("/api/v1/audit", "action"): "a part of an address or a command",
+    ("/api/v1/audit", "object"): "an address, or what may have been deleted since",
 }
 """Text that a query may say and that names nothing of ours; why."""
 

@@ -13,6 +13,7 @@ from broadcast.areas.units import codes_under
 from broadcast.audit.entry import Outcome
 from broadcast.audit.model import AuditEntry
 from broadcast.auth.caller import Caller
+from broadcast.auth.model import Account
 from broadcast.auth.permissions import PERMISSIONS, Permission
 from broadcast.kit.errors import Forbidden
 from broadcast.web.rest import require_known
@@ -66,7 +67,7 @@ async def select_entries(
         outcome: What came of it.
 
     Raises:
-        Unknown: No unit has the code `area`.
+        Unknown: There is no such account or unit.
     """
     statement = sa.select(AuditEntry).where(
         AuditEntry.seq.is_not(None), AuditEntry.at >= since, AuditEntry.at < until
@@ -78,6 +79,7 @@ async def select_entries(
         await require_known(session, "area", Area.code, area)
         statement = statement.where(await _concerns(session, {area}, today))
     if account is not None:
+        await require_known(session, "account", Account.id, account)
         statement = statement.where(AuditEntry.account_id == account)
     if name is not None:
         statement = statement.where(AuditEntry.name == name)
