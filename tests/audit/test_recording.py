@@ -327,3 +327,12 @@ async def test_concurrent_requests_do_not_mix(world: World) -> None:
     assert {change.key for entry in entries for change in entry.changes} == ids
     assert all(len(entry.changes) == 1 for entry in entries)
     assert entries[0].at == province.NOW
+
+
+async def test_a_change_of_a_cluster_tells_of_its_villages(world: World) -> None:
+    shown = (await world.call("GET", "/clusters/C-1")).json()
+    body = {name: shown[name] for name in ("name", "plant_code", "installed_on")} | {"watts": 77}
+    answer = await world.call("PUT", "/clusters/C-1", json=body)
+    assert answer.status_code == 200, answer.text
+    (entry,) = await world.entries()
+    assert entry.areas == ("T-1",)

@@ -112,7 +112,7 @@ async def test_an_export_is_whole_and_told(world: World) -> None:
 async def test_who_sees_a_part_cannot_export(world: World) -> None:
     answer = await world.call("GET", "/audit/export", "Lý Sơn")
     assert answer.status_code == 403
-    assert "toàn tỉnh" in answer.json()["detail"]
+    assert "cả tỉnh" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sqlalchemy.sql.base import Executable, ExecutableOption
 from broadcast.areas.model import Topology
 from broadcast.areas.tree import DAY, Lineage
 from broadcast.areas.units import load_lineage
+from broadcast.audit import recording
 from broadcast.auth.caller import Caller, HeldRole
 from broadcast.auth.permissions import PERMISSIONS, Permission
 from broadcast.kit import clock
@@ -240,9 +241,10 @@ async def require(
         BroadcastError: `missing`.
     """
     session.info[ASKED] = True
+    places = set(codes)
+    recording.concern(session, *sorted(places))
     if is_whole(caller, permission):
         return
-    places = set(codes)
     changing = changeable(caller, permission, await territory_of(session))
     if places and all(place in changing for place in places):
         return

@@ -190,8 +190,8 @@ def say(session: AsyncSession, **details: Any) -> None:
 def concern(session: AsyncSession, *areas: str) -> None:
     """Tell the audit which units it concerns, where the rows themselves do not name them."""
     record = of(session)
-    if record is not None:
-        record._areas |= dict.fromkeys(areas)  # noqa: SLF001  of this module
+    if record is not None and len(record._areas) < MOST_OBJECTS:  # noqa: SLF001  of this module
+        record._areas |= dict.fromkeys(areas)  # noqa: SLF001
 
 
 def skip(session: AsyncSession) -> None:
