@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import broadcast.accounts.grant_routes
 import broadcast.accounts.passkey_routes
 import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
@@ -42,6 +43,7 @@ from broadcast.web.openapi import described
 ROUTERS = (
     broadcast.accounts.routes.router,
     broadcast.accounts.session_routes.router,
+    broadcast.accounts.grant_routes.router,
     broadcast.accounts.second_factor_routes.router,
     broadcast.accounts.passkey_routes.router,
     broadcast.areas.routes.router,

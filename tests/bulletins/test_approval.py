@@ -94,8 +94,17 @@ def test_four_eyes_see_what_interrupts_others(class_: BulletinClass, role: Role)
     assert decide(SUBMITTED, Action.APPROVE, **by(HUNG, role, class_=class_)) is APPROVED
 
 
-def test_an_approver_may_approve_his_own_normal_bulletin() -> None:
-    assert decide(SUBMITTED, Action.APPROVE, **by(LAN, Role.PROVINCE_APPROVER)) is APPROVED
+@pytest.mark.parametrize("role", [Role.COMMUNE_APPROVER, Role.PROVINCE_ADMIN])
+def test_a_normal_bulletin_of_ones_own_is_approved_only_where_the_station_chose_so(
+    role: Role,
+) -> None:
+    with pytest.raises(Forbidden, match="người khác"):
+        decide(SUBMITTED, Action.APPROVE, **by(LAN, role))
+    asked = by(LAN, role) | {"second_person": False}
+    assert decide(SUBMITTED, Action.APPROVE, **asked) is APPROVED
+    for class_ in (PRIORITY, EMERGENCY):
+        with pytest.raises(Forbidden, match="người khác"):
+            decide(SUBMITTED, Action.APPROVE, **(asked | {"class_": class_}))
 
 
 @pytest.mark.parametrize("note", ["", "  \n"])
@@ -116,15 +125,17 @@ people = st.sampled_from([LAN, HUNG, MAI])
 
 @given(
     class_=st.sampled_from(BulletinClass),
+    second_person=st.booleans(),
     asked=st.lists(st.tuples(st.sampled_from(Action), people, st.sampled_from(Role))),
 )
 def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approver(
-    class_: BulletinClass, asked: list[tuple[Action, int, Role]]
+    class_: BulletinClass, second_person: bool, asked: list[tuple[Action, int, Role]]
 ) -> None:
     state, done = DRAFT, []
     for action, actor, role in asked:
         try:
-            state = decide(state, action, **by(actor, role, class_=class_))
+            given = by(actor, role, class_=class_) | {"second_person": second_person}
+            state = decide(state, action, **given)
         except BroadcastError:
             continue
         done.append((action, actor, role))
@@ -134,7 +145,7 @@ def test_however_one_tries_approval_has_a_submission_by_the_author_and_an_approv
     (submitted, author, _), (approved, approver, role), *_ = done
     assert (submitted, author, approved) == (Action.SUBMIT, LAN, Action.APPROVE)
     assert Permission.BULLETIN_APPROVE in PERMISSIONS[role]
-    assert class_ is NORMAL or approver != LAN
+    assert approver != LAN or (class_ is NORMAL and not second_person)
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
+from tests.callers import LAN
 from tests.visibility.world import LONG_AGO, Place
 
 P = Permission
@@ -111,6 +112,10 @@ def _unit(place: Place) -> dict[str, Any]:
     return {"scope": place.commune, **ended}
 
 
+def _account(place: Place) -> dict[str, Any]:
+    return {"account_id": LAN, "grant_id": place.grant}
+
+
 def _nothing(place: Place, now: datetime) -> dict[str, Any]:
     return {}
 
@@ -129,6 +134,7 @@ def _village_row(place: Place) -> dict[str, Any]:
 
 
 R, C, V = "/api/v1", "/api/v1/clusters/{code}", "/api/v1/devices/{code}"
+A = "/api/v1/accounts/{account_id}"
 B = "/api/v1/bulletins/{bulletin_id}/revisions/{number}"
 K = Kind
 
@@ -137,13 +143,6 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/readyz"): Rule(K.OPEN),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),
     ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
-    ("POST", f"{R}/sign-in"): Rule(K.SELF, body=_nothing),
-    ("POST", f"{R}/setup"): Rule(K.SELF, body=_nothing),
-    ("GET", f"{R}/session"): Rule(K.SELF),
-    ("DELETE", f"{R}/session"): Rule(K.SELF),
-    ("GET", f"{R}/sessions"): Rule(K.SELF),
-    ("DELETE", f"{R}/sessions"): Rule(K.SELF),
-    ("DELETE", f"{R}/sessions/{{session_id}}"): Rule(K.SELF, path=lambda p: {"session_id": 1}),
     ("GET", f"{R}/audit"): Rule(K.PUBLIC, P.AUDIT_READ),
     ("GET", f"{R}/audit/export"): Rule(K.WHOLE, P.AUDIT_READ),
     ("GET", f"{R}/keys"): Rule(K.WHOLE, P.UPKEEP_READ),
@@ -376,6 +375,36 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.MAKE, P.BULLETIN_WRITE,
         path=lambda p: {"area": p.commune, "written": f"từ{p.marker}"},
     ),
+    ("GET", f"{R}/approval-rules"): Rule(
+        K.PUBLIC, P.CONTENT_READ, query=lambda p: {"area": p.commune}
+    ),
+    ("PUT", f"{R}/approval-rules/{{area}}/{{valid_from}}"): Rule(
+        K.MAKE, P.BULLETIN_APPROVE, body=lambda p, n: {"second_person": False},
+        path=lambda p: {"area": p.commune, "valid_from": clock.today() + timedelta(days=1)},
+    ),
+    ("GET", f"{R}/accounts"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
+    ("POST", f"{R}/accounts"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, body=lambda p, n: {"name": "Nguyễn Thị Mới"}
+    ),
+    ("GET", A): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("PUT", A): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=lambda p, n: {"name": "Lan", "state": "x"}
+    ),
+    ("GET", f"{A}/grants"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("POST", f"{A}/grants"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=lambda p, n: {"role": "x"}
+    ),
+    ("GET", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("DELETE", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("GET", f"{A}/tokens"): Rule(K.SELF, path=_account),
+    ("POST", f"{A}/tokens"): Rule(K.SELF, path=_account, body=_nothing),
+    ("GET", f"{R}/grants/proposals"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
+    ("POST", f"{R}/grants/proposals/{{grant_id}}/{{area_code}}/confirm"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"grant_id": p.grant, "area_code": "20004"}
+    ),
+    ("POST", f"{R}/grants/proposals/{{grant_id}}/{{area_code}}/refuse"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"grant_id": p.grant, "area_code": "20004"}
+    ),
     ("POST", f"{R}/speech/words"): Rule(
         K.READ, P.CONTENT_READ, is_content=True,
         body=lambda p, n: {"area_code": p.commune, "text": "xin chào"},
@@ -408,5 +437,5 @@ ROUTES: dict[tuple[str, str], Rule] = {
 }  # fmt: skip
 """What every route of the description needs, but those below `OF_THE_CALLER`."""
 
-OF_THE_CALLER = "/api/v1/session/"
-"""Password, second factor, passkeys of who asks: of no place, and of nobody else."""
+OF_THE_CALLER = tuple(f"{R}/{name}" for name in ("sign-in", "setup", "session", "me", "tokens/"))
+"""Signing in, and the account, sessions, second factors and tokens of who asks: of no place."""

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import AreaLineage, Level, Part, RegisteredVillage
 from broadcast.areas.topology import touch
+from broadcast.auth.model import Grant
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
@@ -67,6 +69,8 @@ class Place:
     marker: str
     commune: str
     village: str
+    grant: int = 0
+    """One of the dissolved commune, wherever it is asked about."""
     outage: int = 0
     attestation: int = 0
     incident: int = 0
@@ -157,8 +161,15 @@ async def build(session: AsyncSession, now: datetime) -> World:
             starts_at=now, ends_at=now + timedelta(hours=1), document="zzp", declared_by=LAN,
         )
     )  # fmt: skip
+    held = Grant(
+        account_id=LAN, role=Role.COMMUNE_APPROVER, area_code="20003", valid_from=LONG_AGO,
+        valid_until=None, granted_by=None, granted_at=now - timedelta(days=90), revoked_at=None,
+    )  # fmt: skip
+    session.add(held)
     await touch(session)
     await session.flush()
+    for place in (*world.communes, world.top):
+        place.grant = held.id
     return world
 
 

@@ -128,3 +128,16 @@ class Identity(Base):
     issuer: Mapped[str]
     subject: Mapped[str]
     bound_at: Mapped[datetime]
+
+
+class GrantDecision(Base):
+    """A person's word on whether a grant holds in a unit that its area went into."""
+
+    __tablename__ = "grant_decisions"
+
+    grant_id: Mapped[int] = mapped_column(sa.ForeignKey("grants.id"), primary_key=True)
+    area_code: Mapped[str] = mapped_column(primary_key=True)
+    """The successor."""
+    is_confirmed: Mapped[bool]
+    decided_by: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id"))
+    decided_at: Mapped[datetime]

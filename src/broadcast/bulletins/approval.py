@@ -76,6 +76,7 @@ def decide(
     may: Collection[Permission],
     note: str = "",
     is_prepared: bool = True,
+    second_person: bool = True,
 ) -> RevisionState:
     """State that the action leads to.
 
@@ -88,13 +89,21 @@ def decide(
         may: What `actor` may do.
         note: Reason, which a return must give.
         is_prepared: Whether its sound is ready; what nobody can hear is not decided on.
+        second_person: Whether a normal bulletin, too, is approved by somebody else than its
+            author (`four_eyes`); the others always are.
 
     Raises:
         Forbidden: This account may not do this, in any state.
         Conflict: The state does not permit it; `allowed` names what it permits.
         InvalidInput: A return without a reason.
     """
-    _admit(action, class_=class_, own=author == actor, may=may)
+    own = author == actor
+    _admit(action, own=own, may=may)
+    if action is Action.APPROVE and own and (second_person or class_ in FOUR_EYES):
+        raise Forbidden(
+            "Bản tin phải do người khác duyệt, không phải người soạn. Với tin thường, đài có thể"
+            " chọn khác từ một ngày sau này (approval-rules)."
+        )
     following = TRANSITIONS.get((state, action))
     if following is None:
         possible = allowed(state)
@@ -116,9 +125,7 @@ def decide(
     return following
 
 
-def _admit(
-    action: Action, *, class_: BulletinClass, own: bool, may: Collection[Permission]
-) -> None:
+def _admit(action: Action, *, own: bool, may: Collection[Permission]) -> None:
     writes = Permission.BULLETIN_WRITE in may
     approves = Permission.BULLETIN_APPROVE in may
     match action:
@@ -133,7 +140,3 @@ def _admit(
             who = "chỉ người soạn hoặc người duyệt tin được rút"
     if not admitted:
         raise Forbidden(f"Không được {_ACTIONS[action]}: {who}.")
-    if action is Action.APPROVE and own and class_ in FOUR_EYES:
-        raise Forbidden(
-            "Bản tin ưu tiên và khẩn cấp phải do người khác duyệt, không phải người soạn."
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -132,6 +132,18 @@ class Revision(Base):
     """Measurements and corrections of the preparation."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime]
+
+
+class ApprovalRule(Base):
+    """A station's choice whether its normal bulletins need a second person, from a day on."""
+
+    __tablename__ = "approval_rules"
+
+    area_code: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    second_person: Mapped[bool]
+    set_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
+    set_at: Mapped[datetime]
 
 
 class LexiconEntry(Base):

@@ -25,6 +25,7 @@ from broadcast.auth.permissions import Permission
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Prepared
+from broadcast.bulletins.four_eyes import needs_second_person
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
@@ -34,6 +35,7 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.revision_audio import attach_audio, release_preparation
+from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, NotFound
 from broadcast.wire.fields import Codec
 
@@ -224,6 +226,9 @@ async def move(
         may=await scope.permissions_at(session, caller, bulletin.area_code),
         note=note,
         is_prepared=revision.seconds is not None,
+        second_person=await needs_second_person(
+            session, bulletin.area_code, now.astimezone(LOCAL).date()
+        ),
     )
     session.add(_step(revision, caller.account_id, now, note.strip()))
     recording.concern(session, bulletin.area_code)

@@ -21,6 +21,7 @@ from broadcast.bulletins import (
     content,
     creation,
     details,
+    four_eyes_routes,
     lexicon_routes,
     places,
     queries,
@@ -246,4 +247,5 @@ async def cancel_preparation(
 router = Router()
 router.include_router(api)
 router.include_router(lexicon_routes.api)
+router.include_router(four_eyes_routes.api)
 router.include_router(content.router)

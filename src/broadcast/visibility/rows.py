@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from broadcast.areas.scope import Scope
 from broadcast.audit.model import AuditEntry
 from broadcast.bulletins.model import (
+    ApprovalRule,
     ApprovalStep,
     Bulletin,
     LexiconEntry,
@@ -264,6 +265,7 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Revision: lambda places: places.revisions(Revision.bulletin_id, Revision.number),
     Rendition: lambda places: places.revisions(Rendition.bulletin_id, Rendition.revision),
     ApprovalStep: lambda places: places.revisions(ApprovalStep.bulletin_id, ApprovalStep.revision),
+    ApprovalRule: lambda places: places.heard(ApprovalRule.area_code),
     LexiconEntry: lambda places: places.heard(LexiconEntry.area_code),
     Schedule: lambda places: places.schedules(Schedule.id, Schedule.bulletin_id),
     ScheduleException: lambda places: ScheduleException.schedule_id.in_(
