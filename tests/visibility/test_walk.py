@@ -76,7 +76,10 @@ class Walk:
         if place is not None:
             code = place.village if holder.role in OF_VILLAGES else place.commune
         known = caller("Tâm", holder.role)
-        self.callers[-1] = known._replace(roles=(HeldRole(holder.role, code, meant_on),))
+        self.callers[-1] = known._replace(
+            roles=(HeldRole(holder.role, code, meant_on),),
+            second_factor_until=self.now + timedelta(days=1),
+        )
 
     async def ask(
         self, method: str, path: str, rule: Rule, place: Place
