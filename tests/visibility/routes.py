@@ -60,6 +60,8 @@ class Rule:
     """The province has such a thing as well, heard by all."""
     there: Permission | None = None
     """A further permission, asked for once the thing is seen."""
+    is_absent: bool = False
+    """There is none in the world: 404 for who may see it."""
     is_form: bool = False
     heard: bool = False
     """A village sees that of the commune that it lies in, and may not change it."""
@@ -145,6 +147,10 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
     ("GET", f"{R}/audit"): Rule(K.PUBLIC, P.AUDIT_READ),
     ("GET", f"{R}/audit/export"): Rule(K.WHOLE, P.AUDIT_READ),
+    ("GET", f"{R}/restore"): Rule(K.WHOLE, P.UPKEEP_READ, is_absent=True),
+    ("POST", f"{R}/restore/acceptance"): Rule(
+        K.WHOLE, P.RESTORE_DECIDE, is_absent=True, body=_nothing
+    ),
     ("GET", f"{R}/keys"): Rule(K.WHOLE, P.UPKEEP_READ),
     # areas: public knowledge; changed by the province
     ("GET", f"{R}/areas"): Rule(K.PUBLIC, P.READ),

@@ -196,6 +196,8 @@ def expected(holder: Holder, rule: Rule, place: Place, world: World) -> bool | s
 def is_right(status: int, wanted: bool | set[int], rule: Rule) -> bool:
     if rule.kind in {Kind.OPEN, Kind.SELF}:
         return status != 500
+    if wanted is True and rule.is_absent and status == 404:
+        return True
     return admitted(status) if wanted is True else status in wanted  # type: ignore[operator]
 
 

@@ -6,8 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.areas import scope
 from broadcast.auth.caller import RestoreDecider, UpkeepReader
 from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.errors import NotFound
@@ -23,7 +25,9 @@ router = Router(prefix="/api/v1", tags=["operation"])
 @router.get("/restore", summary="Lần khôi phục mới nhất, và khác biệt chờ quyết định")
 async def show(session: Session, settings: AppSettings, caller: UpkeepReader) -> RestoreOut:
     """What was withdrawn, moved or made after the backup, by what broker and devices hold."""
-    return await newest(session, settings)
+    scope.require_whole(session, caller, Permission.UPKEEP_READ)
+    with scope.whole(session):
+        return await newest(session, settings)
 
 
 @router.post("/restore/acceptance", summary="Quyết định sau khôi phục; từ đó máy chủ lại phát")
@@ -31,6 +35,7 @@ async def accept(
     session: Session, settings: AppSettings, caller: RestoreDecider, body: AcceptanceIn
 ) -> RestoreOut:
     """All differences are decided at once: each by a choice, or all others as proposed."""
+    scope.require_whole(session, caller, Permission.RESTORE_DECIDE)
     await acceptance.accept(
         session,
         settings,

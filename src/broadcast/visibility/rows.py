@@ -282,6 +282,7 @@ UNPLACED: Mapping[str, str] = {
     "broadcast.auth": "accounts, their grants, tokens and sessions; as their credentials",
     "broadcast.kit": "the server itself",
     "broadcast.keys": "signing keys of the whole installation",
+    "broadcast.restore": "restores of the whole installation, for who has it all",
     "broadcast.programmes": "work of the dispatcher, which no route reads",
     "areas": "names and tree of all units are public knowledge",
     "area_lineage": "as the units",
