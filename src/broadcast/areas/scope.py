@@ -3,7 +3,7 @@
 A grant holds for its area and all below it on the day; without an area, for the whole province. An
 area that was rearranged since it was granted gives nothing by itself: its holder goes on reading
 what was his, and changes nothing, until a person confirms its successors
-(docs/decisions/0048-scope-in-one-place.md).
+(docs/decisions/0050-scope-in-one-place.md).
 """
 
 from __future__ import annotations

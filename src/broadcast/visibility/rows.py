@@ -292,6 +292,7 @@ UNPLACED: Mapping[str, str] = {
     "idempotency_keys": "found by the caller's own account only",
     "listening_spans": "the server itself",
     "health_progress": "the server itself",
+    "lost_spans": "the server itself",
     "folded_days": "work of the roll-up: which days there are",
     "evidence_marks": "work of the roll-up",
     "register_state": "one row that counts changes",
