@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import broadcast.accounts.grant_routes
+import broadcast.accounts.openid_routes
 import broadcast.accounts.passkey_routes
 import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
@@ -46,6 +47,7 @@ ROUTERS = (
     broadcast.accounts.grant_routes.router,
     broadcast.accounts.second_factor_routes.router,
     broadcast.accounts.passkey_routes.router,
+    broadcast.accounts.openid_routes.router,
     broadcast.areas.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,

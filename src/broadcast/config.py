@@ -178,6 +178,20 @@ class SignIn(Group):
     )
 
 
+class OpenId(Group):
+    """Signing in at an identity provider, such as the province's (OpenID Connect)."""
+
+    issuer: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#]+$",
+        description="as its discovery document says it; none: people sign in here alone",
+    )
+    client_id: str = Field("broadcast", description="by which it knows us")
+    client_secret_file: Path | None = Field(
+        None, description="secret that goes with it; none: PKCE alone"
+    )
+
+
 class Metrics(Group):
     """Monitoring of a process without a token: /metrics and /healthz, on loopback."""
 
@@ -349,6 +363,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     web: Web = Web()
     sign_in: SignIn = SignIn()
+    openid: OpenId = OpenId()
     metrics: Metrics = Metrics()
     keys: Keys = Keys()
     enrolment: Enrolment = Enrolment()

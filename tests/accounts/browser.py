@@ -52,10 +52,9 @@ class Browser:
                 assert (morsel["secure"], morsel["httponly"]) == (True, True)
                 assert (morsel["path"], morsel["samesite"]) == ("/", "lax")
                 self.session = morsel.value
-        if answer.headers["content-type" if answer.content else "cache-control"].startswith(
-            "application/json"
-        ):
-            self.csrf = answer.json().get("csrf_token", self.csrf)
+        if answer.headers.get("content-type", "").startswith("application/json"):
+            told = answer.json()
+            self.csrf = told.get("csrf_token", self.csrf) if isinstance(told, dict) else self.csrf
         return answer
 
     async def sign_in(self, login: str, password: str = PASSWORD, **more: Any) -> httpx.Response:

@@ -332,6 +332,12 @@ async def accounts(walk: Walk) -> None:
     await walk.do(
         "DELETE /accounts/{account_id}/grants/{grant_id}", f"{there}/grants/{grant['id']}"
     )
+    somebody = {"subject": "u-1"}
+    bound = await walk.do(
+        "POST /accounts/{account_id}/identities", f"{there}/identities", json=somebody
+    )
+    gone = f"{there}/identities/{bound['id']}"
+    await walk.do("DELETE /accounts/{account_id}/identities/{identity_id}", gone)
     body = {"name": "Máy chủ tỉnh", "state": "disabled"}
     await walk.do("PUT /accounts/{account_id}", there, json=body)
     assert token["token"] not in "".join(await walk.world.lines())
@@ -370,7 +376,8 @@ async def test_what_is_rolled_back_leaves_none(
 ) -> None:
     method, _, path = operation.partition(" ")
     filled = path.removeprefix("/api/v1")
-    for name in ("outage_id", "attestation_id", "number", "session_id", "passkey_id"):
+    for name in ("outage_id", "attestation_id", "number", "session_id", "passkey_id", "account_id",
+                 "grant_id", "token_id", "identity_id"):  # fmt: skip
         filled = filled.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id"):
         filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")

@@ -79,7 +79,11 @@ async def world_of(
 ) -> AsyncIterator[World]:
     postgres = config.Postgres(dsn=SecretStr(dsn))
     settings = installation(folder).model_copy(
-        update={"postgres": postgres, "content_dir": folder}
+        update={
+            "postgres": postgres,
+            "content_dir": folder,
+            "openid": config.OpenId(issuer="https://dangnhap.example"),
+        }
     )
     app = create_app(settings, engine)
     transport = httpx.ASGITransport(app, client=("192.0.2.9", 1))

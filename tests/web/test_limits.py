@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 
-from broadcast.auth.caller import OPEN, SIGN_IN, Caller, HeldRole
+from broadcast.auth.caller import FOR_EVER, OPEN, SIGN_IN, Caller, HeldRole
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import _READ_THEIR_BODY, Route
 from broadcast.bulletins import routes as bulletins
@@ -17,7 +17,9 @@ from broadcast.web.request import FORM_BYTES
 from tests.web.calling import called_by
 from tests.web.routes import application, changing
 
-EVERYBODY = Caller(1, "Tâm", "token/1", tuple(HeldRole(role, None) for role in Role))
+EVERYBODY = Caller(
+    1, "Tâm", "token/1", tuple(HeldRole(role, None) for role in Role), None, FOR_EVER
+)
 
 APP = application()
 STRANGERS = application()

@@ -22,7 +22,7 @@ from broadcast.auth.caller import digest
 from broadcast.auth.model import Account
 from broadcast.auth.session import AccountSession
 from broadcast.kit import db
-from broadcast.kit.errors import TooManyRequests
+from broadcast.kit.errors import TooManyRequests, Unauthenticated
 
 REFUSED = Counter(
     "broadcast_sign_in_refused", "Attempts to sign in that failed or had to wait", ["reason"]
@@ -41,7 +41,7 @@ async def attempt(
     now: datetime,
     login: str | None = None,
 ) -> AsyncIterator[None]:
-    """An attempt, which the block makes; it has failed if the block raises.
+    """An attempt, which the block makes; it has failed if the block says 401.
 
     Args:
         engine: For the counts of what has failed.
@@ -62,8 +62,11 @@ async def attempt(
     networks.begin(network, now)
     try:
         yield
-    except Exception:
+    except Unauthenticated:
         REFUSED.labels("failed").inc()
+        raise
+    except BaseException:
+        networks.succeeded(network)  # nobody has guessed anything
         raise
     networks.succeeded(network)
     if login is not None:

@@ -96,6 +96,26 @@ class PasskeyOut(BaseModel):
     last_used_at: Moment | None
 
 
+class IdentityIn(Body):
+    """Somebody at the identity provider."""
+
+    subject: Annotated[FilledLine, Field(max_length=200)]
+
+
+class IdentityOut(BaseModel):
+    """Somebody at an identity provider who may sign in as an account."""
+
+    model_config = example(
+        id=2, issuer="https://dangnhap.quangngai.gov.vn", subject="3f2504e0",
+        bound_at="2026-11-28T08:00:00+07:00",
+    )  # fmt: skip
+
+    id: int
+    issuer: str
+    subject: str
+    bound_at: Moment
+
+
 class SetupIn(Body):
     """What somebody fills in behind a one-time link."""
 

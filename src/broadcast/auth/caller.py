@@ -48,6 +48,8 @@ SIGN_IN = {
     "/api/v1/sign-in": "asks for login and password itself",
     "/api/v1/sign-in/passkey": "asks for the signature of a passkey itself",
     "/api/v1/sign-in/passkey/options": "says what the passkey is to sign: a random number",
+    "/api/v1/sign-in/openid": "sends the browser to the identity provider",
+    "/api/v1/sign-in/openid/callback": "asks the provider who it is, by a code for us alone",
     "/api/v1/setup": "asks for the code of a one-time link itself",
 }
 """Paths by which one gets a session, and what guards them; they change nothing else."""

@@ -43,6 +43,15 @@ def changes_nothing(endpoint: E) -> E:
 _CHANGE_NOTHING: set[Callable[..., Any]] = set()
 
 
+def changes(endpoint: E) -> E:
+    """Mark an endpoint that takes a GET and changes something: a browser is sent there."""
+    _CHANGE.add(endpoint)
+    return endpoint
+
+
+_CHANGE: set[Callable[..., Any]] = set()
+
+
 def exports(endpoint: E) -> E:
     """Mark an endpoint that gives much away at once, so that the audit tells who took it."""
     _EXPORT.add(endpoint)
@@ -103,7 +112,9 @@ class Route(APIRoute):
     def is_recorded(self) -> bool:
         """Tell whether the audit has an entry of every request that is granted."""
         changes = not set(self.methods or ()) <= {"GET", "HEAD"}
-        return (changes and self.endpoint not in _CHANGE_NOTHING) or self.endpoint in _EXPORT
+        return (
+            changes and self.endpoint not in _CHANGE_NOTHING
+        ) or self.endpoint in _EXPORT | _CHANGE
 
     def _record(self, request: Request) -> Record:
         record = Record(
