@@ -167,8 +167,8 @@ class World:
 
     def deliver(self, number: int, what: list[str]) -> None:
         device, db = self.devices[number], self.db
-        had = device.programme is not None
         for each in what:
+            had = device.programme is not None
             if each == "config":
                 follows = device.config is not None
                 device.config_came(db.configs[number])
@@ -176,7 +176,7 @@ class World:
                     device.programme_came(db.programme)  # it subscribes, and gets what is retained
             elif db.programme is not None:
                 device.programme_came(db.programme)
-        self.gaps += had and device.programme is None
+            self.gaps += had and device.programme is None
         if "config" in device.refused:
             db.refused.add(number)
 
@@ -248,12 +248,16 @@ class World:
         self.db.programme = None
         self.sign()
 
+    def everybody(self) -> None:
+        """Everybody connects, and says what it holds."""
+        for number in range(len(self.devices)):
+            self.connect(number)
+            self.beat(number)
+
     def settle(self) -> None:
         """Everything is there, for a while."""
         for _ in range(2 * len(self.able) + 4):
-            for number in range(len(self.devices)):
-                self.connect(number)
-                self.beat(number)
+            self.everybody()
             self.step()
 
     def deaf(self) -> list[int]:
@@ -331,6 +335,38 @@ def test_a_device_that_was_away_for_the_whole_change_is_called_by_the_key_it_kno
     world.settle()
     assert world.devices[0].pinned == {new}
     assert world.db.own == {}
+
+
+def test_devices_that_obey_a_key_of_after_the_backup_are_found_out_by_their_refusals() -> None:
+    world = World(2, random.Random(0))
+    world.everybody()
+    backup = deepcopy(world.db)
+    world.rotate()
+    world.everybody()
+    world.step()
+    world.everybody()
+    world.retire()
+    world.everybody()
+    [new] = states.named(world.db.ring)
+    assert {device.pinned for device in world.devices} == {frozenset([new])}
+    world.restore(backup)
+    world.settle()
+    assert world.deaf() == []
+    assert any(device.refused for device in world.devices), "nothing else could have told"
+
+
+def test_a_device_keeps_its_programme_until_it_has_the_one_of_the_new_key() -> None:
+    world = World(1, random.Random(0))
+    world.everybody()
+    world.rotate()
+    world.everybody()
+    world.disconnect(0)
+    world.step()
+    world.retire()
+    [old] = {world.db.own[0].kid}
+    assert old in world.db.configs[0].names
+    world.settle()
+    assert (world.gaps, world.deaf(), world.db.own) == (0, [], {})
 
 
 def test_a_key_signs_only_when_whoever_was_heard_has_pinned_it() -> None:
