@@ -94,7 +94,7 @@ async def test_a_database_of_before_keys_were_known_goes_by_what_devices_hold(
     await keyring.refresh(engine, NOW)
     assert keyring.keys.programme == pinned[0]
     async with db.transaction(engine) as session:
-        [known] = await evidence(session)
+        [known] = await evidence(session, ())
     assert known.evidence.pinned == {key.kid for key in pinned}
 
 

@@ -130,7 +130,6 @@ class Drill(World):
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     for module, name, seconds in (
-        (dispatcher, "PINS_EVERY", timedelta(seconds=0.3)),
         (desired, "TIME_TO_REPORT", timedelta(seconds=2)),
         (desired, "REFRESH_EVERY", timedelta(seconds=0.5)),
         (desired, "SAME_AGAIN_AFTER", timedelta(seconds=3)),
@@ -155,6 +154,7 @@ async def lead(engine: AsyncEngine, settings: config.Settings) -> NoReturn:
             while True:
                 while await leader.turn(clock.now()):
                     pass
+                await leader.pins.run(clock.now())
                 await asyncio.sleep(0.1)
         finally:
             receiving.cancel()

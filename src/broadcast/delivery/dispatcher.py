@@ -148,6 +148,7 @@ async def _lead(
                 Job(TURN_JOB, timedelta(seconds=POLL_SECONDS), dispatcher.turn),
                 Job("retained", retained.EVERY, cleanup.run),
                 Job("mark", mark.EVERY, dispatcher.mark),
+                Job("pins", PINS_EVERY, dispatcher.pins.run),
                 *jobs,
             ])  # fmt: skip
             await claim.listen(Channel.DISPATCH, lambda: runner.wake(TURN_JOB))
@@ -174,6 +175,7 @@ class Dispatcher:
         steps: In their order.
         repair: What the broker retains, and when it is compared.
         restores: Whether the database may be believed.
+        pins: Which keys devices have pinned; a job of its own, since it looks at all of them.
     """
 
     def __init__(
@@ -194,6 +196,7 @@ class Dispatcher:
         self._watch = Watch(settings.rules)
         self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix, self.restores)
         self._heeded: Keys | None = None
+        self.pins = self._step("pins", timedelta(0), self._judge_pins)
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
             self._step("restore", turn, self.restores.look),
@@ -214,7 +217,6 @@ class Dispatcher:
             self._step("rollup", turn, Rollups(engine).step),
             self._step("audit", sealing.EVERY, self._sign_audit),
             self._step("audit_retention", timedelta(days=1), self._cut_audit),
-            self._step("pins", PINS_EVERY, self._judge_pins),
             self._step("renewals", often, self._renew_certificates),
             self._step("revocation", revocation.EVERY, self._tell_broker),
         ]
@@ -273,7 +275,7 @@ class Dispatcher:
         self._heeded = keys
 
     async def _judge_pins(self, now: datetime) -> None:
-        if self._keyring.usable:
+        if self._keyring.usable and not self._is_silent:
             async with self._transaction() as session:
                 record = Record("keys pinned", "Khóa ký mới ký, vì mọi thiết bị đã ghim")
                 record.who = sealing.SYSTEM

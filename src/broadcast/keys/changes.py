@@ -122,7 +122,7 @@ async def activate(
     able = {one.kid for one in await asyncio.to_thread(store.load)}
     if key.kid not in able:
         raise Conflict(f"Kho khóa {store.place} không có khóa {key.kid}; hãy khôi phục nó trước.")
-    devices = await evidence(session)
+    devices = await evidence(session, known.ring)
     waiting = states.waits_for(known.ring, key.kid, (each.evidence for each in devices))
     if waiting and not without_waiting:
         raise Conflict(
@@ -148,7 +148,7 @@ async def retire(session: AsyncSession, store: KeyStore, kid: str, now: datetime
     ring = states.retire(known.ring, key.kid, now)
     await _write(session, ring)
     able = {one.kid for one in await asyncio.to_thread(store.load)}
-    await _give(session, ring, able, await evidence(session), now)
+    await _give(session, ring, able, await evidence(session, ring), now)
 
 
 async def adopt(session: AsyncSession, store: KeyStore, now: datetime) -> list[SigningKey]:
@@ -180,7 +180,7 @@ async def adopt(session: AsyncSession, store: KeyStore, now: datetime) -> list[S
             )
         ring = states.activate(ring, there[-1].kid, now)
     await _write(session, ring, [key.public() for key in new])
-    await _give(session, ring, able, await evidence(session), now)
+    await _give(session, ring, able, await evidence(session, ring), now)
     return new
 
 
@@ -200,8 +200,9 @@ async def step(session: AsyncSession, able: set[str], now: datetime) -> bool:
         return False  # nothing has ever been rotated
     await lock(session, Lock.KEYS)
     known = await rows.read(session)
-    devices = await evidence(session)
     ring = known.ring
+    wanted = [key.kid for key in ring if key.state in {State.SIGNING, State.ANNOUNCED}]
+    devices = await evidence(session, ring, wanted)
     for use in get_args(Use):
         waiting = states.announced(ring, use)
         if waiting is None or waiting.kid not in able:

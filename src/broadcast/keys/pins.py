@@ -6,13 +6,14 @@ config that is, and `config_keys` what each revision named; nothing more need be
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.keys.states import Evidence, OwnKey
+from broadcast.keys.states import Evidence, OwnKey, Ring, State
 
 
 class DevicePins(NamedTuple):
@@ -33,8 +34,22 @@ class DevicePins(NamedTuple):
     own: OwnKey | None
 
 
-async def evidence(session: AsyncSession) -> list[DevicePins]:
-    """All devices in use, by code."""
+async def evidence(
+    session: AsyncSession, ring: Ring, lacking: Collection[str] | None = None
+) -> list[DevicePins]:
+    """All devices in use, by code.
+
+    Args:
+        session: Transaction.
+        ring: All keys.
+        lacking: Only devices that need looking at: those that lack one of these keys, have a key
+            of their own, still name a retired one, or do not hold the config that they should.
+    """
+    retired = [key.kid for key in ring if key.state is State.RETIRED]
+    rows = await session.execute(
+        _EVIDENCE,
+        {"all": lacking is None, "lacking": list(lacking or ()), "retired": retired},
+    )
     return [
         DevicePins(
             id=row.id,
@@ -49,43 +64,43 @@ async def evidence(session: AsyncSession) -> list[DevicePins]:
             ),
             own=None if row.own_kid is None else OwnKey(row.own_kid, row.signs),
         )
-        for row in await session.execute(_EVIDENCE)
+        for row in rows
     ]
 
 
 _EVIDENCE = sa.text("""
-    WITH holds_old AS MATERIALIZED (
-        SELECT DISTINCT p.device_id
-        FROM device_presence AS p
-        CROSS JOIN LATERAL jsonb_each_text(CAST(p.held AS jsonb)) AS h
-        JOIN documents AS d ON d.scope || '/' || d.kind = h.key
-        WHERE d.kind <> 'config' AND CAST(h.value AS bigint) < d.key_since
-    ),
-    refused AS MATERIALIZED (
-        SELECT device_id, max(received_at) AS at FROM refusals
-        WHERE reason = 'key' AND topic LIKE 'device/%/state/config'
-        GROUP BY device_id
-    ),
-    present AS MATERIALIZED (
+    WITH present AS MATERIALIZED (
         SELECT d.id, d.code, d.enrolled_at, 'device/' || d.code AS scope, p.last_seen_at,
+               CAST(p.held AS jsonb) AS documents,
                CAST(CAST(p.held AS jsonb) ->> ('device/' || d.code || '/config') AS bigint) AS held
         FROM devices AS d LEFT JOIN device_presence AS p ON p.device_id = d.id
         WHERE d.retired_at IS NULL
     )
     SELECT p.id, p.code, p.enrolled_at, p.last_seen_at, p.held, named.kids,
            own.kid AS own_kid, own.signs,
-           holds_old.device_id IS NOT NULL AS has_old,
-           coalesce(r.at > c.issued_at AND p.held IS DISTINCT FROM c.revision, false) AS refused
+           CASE WHEN named.kids && CAST(:retired AS text[]) THEN EXISTS (
+               SELECT FROM jsonb_each_text(p.documents) AS h
+               JOIN documents AS x ON x.scope = regexp_replace(h.key, '/[^/]*$', '')
+                   AND x.kind = substring(h.key FROM '[^/]*$')
+               WHERE x.kind <> 'config' AND CAST(h.value AS bigint) < x.key_since
+           ) ELSE false END AS has_old,
+           CASE WHEN p.held IS DISTINCT FROM c.revision THEN EXISTS (
+               SELECT FROM refusals AS r
+               WHERE r.device_id = p.id AND r.reason = 'key'
+                 AND r.topic = p.scope || '/state/config' AND r.received_at > c.issued_at
+           ) ELSE false END AS refused
     FROM present AS p
     LEFT JOIN documents AS c ON c.scope = p.scope AND c.kind = 'config'
     LEFT JOIN device_keys AS own ON own.device_id = p.id
-    LEFT JOIN holds_old ON holds_old.device_id = p.id
-    LEFT JOIN refused AS r ON r.device_id = p.id
     LEFT JOIN LATERAL (
         SELECT kids FROM config_keys AS k
         WHERE k.scope = p.scope AND k.revision <= p.held
         ORDER BY k.revision DESC
         LIMIT 1
     ) AS named ON true
+    WHERE :all OR own.kid IS NOT NULL OR named.kids IS NULL
+       OR NOT named.kids @> CAST(:lacking AS text[])
+       OR named.kids && CAST(:retired AS text[])
+       OR p.held IS DISTINCT FROM c.revision
     ORDER BY p.code
 """)

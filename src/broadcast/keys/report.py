@@ -22,7 +22,7 @@ async def report(session: AsyncSession) -> KeysOut:
     """All keys, the newest first, and the devices that have not pinned the newest of each use."""
     known = await rows.read(session)
     newest = [key.kid for use in get_args(Use) if (key := states.newest(known.ring, use))]
-    devices = await evidence(session)
+    devices = await evidence(session, known.ring)
     lacking = [(device, lacks) for device in devices if (lacks := _lacks(device, newest))]
     return KeysOut(
         keys=[
