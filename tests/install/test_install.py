@@ -84,7 +84,7 @@ def test_services_run_as_their_units_say(machine: Machine) -> None:
     assert int(limits.split()[3]) == min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     users = machine.say(
         "ps -o user:20= -p $(cat /run/units/broadcast-*.service | paste -sd,)"
-        " 2>/dev/null || stat -c %U $(sed 's,^,/proc/,;s,$,,' /run/units/broadcast-*)"
+        " 2>/dev/null || stat -c %U $(sed 's,^,/proc/,;s,$,,' /run/units/broadcast-*.service)"
     )
     assert set(users.split()) == {"broadcast"}
 
