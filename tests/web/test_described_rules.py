@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from broadcast.commands.schemas import CommandIn
 from broadcast.schedules.schemas import OccurrenceChangeIn, TargetIn
+from broadcast.stations.schemas import OutageIn
 
 MISSING = object()
 
@@ -45,3 +46,15 @@ def test_a_volume_is_described_as_of_the_command_volume_alone(kind: str, volume:
     given = {"kind": kind} | ({} if volume is MISSING else {"volume": volume})
     described = validator_for(TypeAdapter(CommandIn).json_schema())
     assert described.is_valid(given) is ((kind == "volume") == (volume == 30))
+
+
+@pytest.mark.parametrize("cluster", ["C-1", None, MISSING])
+@pytest.mark.parametrize("area", ["21262", None, MISSING])
+def test_an_outage_is_described_as_of_a_cluster_or_an_area(cluster: Any, area: Any) -> None:
+    """What `POST /outages` refuses: tests/stations/test_station_routes.py."""
+    places = {"cluster_code": cluster, "area_code": area}
+    given = {name: value for name, value in places.items() if value is not MISSING}
+    described = validator_for(TypeAdapter(OutageIn).json_schema())
+    is_one = (cluster == "C-1") != (area == "21262")
+    body = {"kind": "power_cut", "starts_at": AT, "ends_at": AT, **given}
+    assert described.is_valid(body) is is_one

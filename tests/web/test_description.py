@@ -9,6 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -99,7 +100,7 @@ async def fill(dsn: str) -> dict[Role, str]:
     return tokens
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("role", [None, *ROLES])
 def test_nothing_is_found(served: Served, role: Role | None, tmp_path: Path) -> None:
     bearer = [] if role is None else ["-H", f"Authorization: Bearer {served.tokens[role]}"]
@@ -133,6 +134,19 @@ def test_nothing_is_found(served: Served, role: Role | None, tmp_path: Path) -> 
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
+
+
+def test_every_exception_is_of_an_operation_that_there_is() -> None:
+    exceptions = tomllib.loads((ROOT / "schemathesis.toml").read_text())["operations"]
+    named = [name for each in exceptions for name in listed(each["include-name"])]
+    paths = application().openapi()["paths"]
+    there = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+    assert len(named) == len(set(named))
+    assert sorted(set(named) - there) == []
+
+
+def listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def test_every_route_is_of_the_strict_kind() -> None:

@@ -15,6 +15,7 @@ from broadcast.bulletins.schemas import BulletinIn, RevisionIn
 from broadcast.bulletins.upload import Upload, received
 from broadcast.kit.errors import BroadcastError, InvalidInput, TooLarge
 from broadcast.kit.validation import invalid
+from broadcast.web.fields import NULL
 
 REFUSED = Counter(
     "broadcast_bulletin_sources_refused", "Uploads and texts that became no revision", ["reason"]
@@ -30,7 +31,9 @@ def openapi_body(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)  # the answers bring these schemas into the components
     fields, required = schema.pop("properties"), schema.pop("required", [])
-    text = {"text": fields.pop("text")}
+    said = fields.pop("text")
+    [given] = [each for each in said.pop("anyOf") if each != NULL]
+    text = {"text": said | given}
     file = {"file": {"type": "string", "format": "binary", "description": "MP3, WAV, M4A …"}}
     return {
         "requestBody": {

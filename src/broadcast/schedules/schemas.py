@@ -11,7 +11,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     model_validator,
 )
 
@@ -24,7 +23,7 @@ from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, Sch
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.revision_use import Use
 from broadcast.schedules.rrule import MOST_CHARACTERS
-from broadcast.web.fields import Code
+from broadcast.web.fields import GIVEN, NULL, Code, one_of_two
 from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass, OnPreempt
 
@@ -44,21 +43,10 @@ Start = Annotated[Moment, AfterValidator(_whole_second)]
 """A start to the second: the permanent id derives from it."""
 
 
-_NULL: JsonValue = {"type": "null"}
-_GIVEN: JsonValue = {"not": _NULL}
-
-
 class TargetIn(Body):
     """An area with everything in it, or a single cluster."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"required": [named], "properties": {named: _GIVEN, other: _NULL}}
-                for named, other in (("area", "cluster"), ("cluster", "area"))
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"oneOf": one_of_two("area", "cluster")})
 
     area: Code | None = Field(None, description="mã tỉnh, xã hoặc thôn", examples=["21262"])
     cluster: Code | None = Field(None, description="mã cụm loa")
@@ -146,11 +134,11 @@ class OccurrenceChangeIn(Body):
             "oneOf": [
                 {
                     "required": ["starts_at"],
-                    "properties": {"starts_at": _GIVEN, "cancelled": {"const": False}},
+                    "properties": {"starts_at": GIVEN, "cancelled": {"const": False}},
                 },
                 {
                     "required": ["cancelled"],
-                    "properties": {"starts_at": _NULL, "cancelled": {"const": True}},
+                    "properties": {"starts_at": NULL, "cancelled": {"const": True}},
                 },
             ],
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast.auth.people import PersonOut
 from broadcast.kit import cells
@@ -24,7 +24,7 @@ from broadcast.stations.model import (
     StationStatus,
     Technology,
 )
-from broadcast.web.fields import Code, Name, Text, example
+from broadcast.web.fields import Code, Name, Text, example, one_of_two
 from broadcast.web.rest import Body
 
 
@@ -272,12 +272,17 @@ class BaselineOut(BaseModel):
 class OutageIn(Body):
     """A declared maintenance or power cut of one cluster, or of all clusters of an area."""
 
-    model_config = example(
-        kind="power_cut",
-        area_code="21034",
-        starts_at="2025-08-01T07:00:00+07:00",
-        ends_at="2025-08-01T11:30:00+07:00",
-        document="Thông báo của Điện lực",
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "kind": "power_cut",
+                "area_code": "21034",
+                "starts_at": "2025-08-01T07:00:00+07:00",
+                "ends_at": "2025-08-01T11:30:00+07:00",
+                "document": "Thông báo của Điện lực",
+            },
+            "oneOf": one_of_two("cluster_code", "area_code"),
+        }
     )
 
     kind: OutageKind

@@ -21,6 +21,18 @@ Name = FilledLine
 Text = Line
 
 
+NULL: JsonValue = {"type": "null"}
+GIVEN: JsonValue = {"not": NULL}
+
+
 def example(**values: JsonValue) -> ConfigDict:
     """Model configuration with an example for the documentation."""
     return ConfigDict(json_schema_extra={"example": values})
+
+
+def one_of_two(one: str, other: str) -> JsonValue:
+    """`oneOf` of a model of which exactly one of two fields is given."""
+    return [
+        {"required": [given], "properties": {given: GIVEN, left_out: NULL}}
+        for given, left_out in ((one, other), (other, one))
+    ]
