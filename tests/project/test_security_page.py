@@ -28,9 +28,10 @@ TELLING = re.compile(
 
 IMPERSONAL = {
     *(f"{table}.name" for table in ("areas", "clusters", "incidents", "plants", "role_states")),
-    *("stations.name", "village_register.name", "documents.token"),
+    *("stations.name", "village_register.name", "documents.token", "newer_documents.token"),
+    *("restore_decisions.name", "restores.credentials"),
 }
-"""Places, roles of processes, and what is signed for devices."""
+"""Places, roles of processes, what is signed for devices, and what is decided after a restore."""
 
 
 def rows() -> Iterator[tuple[list[str], str]]:
