@@ -22,7 +22,8 @@ from broadcast.auth.routing import Route
 from broadcast.auth.session import CSRF_HEADER
 from broadcast.bulletins.model import RevisionState
 from broadcast.devices.model import Device
-from broadcast.kit import db
+from broadcast.kit import clock, db
+from broadcast.restore.model import Cause, Restore
 from broadcast.schedules.model import Occurrence
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
@@ -343,6 +344,15 @@ async def accounts(walk: Walk) -> None:
     assert token["token"] not in "".join(await walk.world.lines())
 
 
+async def restores(walk: Walk) -> None:
+    now = clock.now()
+    async with db.transaction(walk.world.engine) as session:
+        session.add(Restore(cause=Cause.COMMAND, found_at=now, lost_since=now, broker_read_at=now))
+    found = await walk.world.call("GET", "/restore")
+    digest = found.json()["comparison"]["digest"]
+    await walk.do("POST /restore/acceptance", json={"digest": digest, "rest_as_proposed": True})
+
+
 async def test_every_route_that_changes_something_leaves_one_entry(world: World) -> None:
     walk = Walk(world)
     await sessions(walk, world.engine)
@@ -352,6 +362,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await bulletins(walk)
     await schedules(walk, world.engine)
     await accounts(walk)
+    await restores(walk)
     assert walk.done == ALL - CHANGE_NOTHING
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.audit.command import change
 from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account, AccountState
 from broadcast.backup import recover
@@ -60,7 +61,7 @@ def declare() -> None:
     async def begin(session: AsyncSession) -> None:
         await state.begin(session, Cause.COMMAND, clock.now())
 
-    run(begin)
+    change("broadcast restore declare", begin)
     typer.echo("máy chủ không phát gì mới cho đến khi `broadcast restore accept`")
 
 
@@ -134,7 +135,7 @@ def accept(
         )
         return await routes.newest(session, settings)
 
-    show_comparison(run(decide))
+    show_comparison(change("broadcast restore accept", decide))
 
 
 def _choice(text: str) -> tuple[str, Choice]:
