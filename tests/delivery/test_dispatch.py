@@ -427,6 +427,23 @@ async def test_a_machine_with_strange_keys_signs_nothing_and_takes_nothing_away(
     assert len(world.broker.programme("area/V2").items) == 1
 
 
+async def test_what_a_key_signed_that_an_older_database_does_not_know_is_newer(
+    world: World,
+) -> None:
+    await world.schedule(await world.bulletin(), {"area": "V1"})
+    await world.turn()
+    since = world.store.create("programme")
+    held = world.broker.programme("area/V1")
+    newer = structs.replace(held, revision=held.revision + 5_000_000)
+    token = world.broker.retained["area/V1/state/programme"] = since.sign(newer)
+    world.restart()
+    world.broker.reconnect()
+    for _ in range(4):
+        await world.turn(after=timedelta(seconds=3))
+    assert world.dispatcher.restores.comparing, "a person decides"
+    assert world.broker.retained["area/V1/state/programme"] == token
+
+
 async def test_only_the_codecs_that_a_device_needs_are_at_the_broker(world: World) -> None:
     await world.schedule(await world.bulletin(), {"area": "21001"})
     await world.turn()

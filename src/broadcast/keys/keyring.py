@@ -50,12 +50,14 @@ class Keys:
         alert: Signs alerts and nothing else.
         named: Keys that every config names.
         own: Exceptions, by scope of the device.
+        unknown: Keys of this machine that the database does not know; they sign nothing.
     """
 
     programme: SigningKey
     alert: SigningKey
     named: tuple[PublicKey, ...]
     own: Mapping[str, OwnKeys] = field(default_factory=dict)
+    unknown: tuple[PublicKey, ...] = ()
 
     def signer(self, scope: str) -> SigningKey:
         """The key that signs programmes, configs and commands of a scope."""
@@ -69,8 +71,13 @@ class Keys:
         return [*self.named, *more]
 
     def trusted(self) -> list[PublicKey]:
-        """Keys by which any device might take a document for ours."""
-        return [*self.named, *{own.named.kid: own.named for own in self.own.values()}.values()]
+        """Keys by which a document that the broker retains is one of ours.
+
+        Those of this machine that a restored database does not know yet are among them: what they
+        signed is newer than it.
+        """
+        own = {each.named.kid: each.named for each in self.own.values()}
+        return [*self.named, *self.unknown, *own.values()]
 
 
 class Keyring:
@@ -157,7 +164,8 @@ class Keyring:
             for scope, each in known.own.items()
         }
         named = tuple(known.public[kid] for kid in states.named(known.ring))
-        keys = Keys(self._here[programme.kid], self._here[alert.kid], named, own)
+        unknown = tuple(key.public() for kid, key in self._here.items() if kid not in known.public)
+        keys = Keys(self._here[programme.kid], self._here[alert.kid], named, own, unknown)
         if self.trouble:
             log.info("keys.ready", programme=programme.kid, alert=alert.kid)
         self.trouble = ""
