@@ -66,7 +66,7 @@ async def test_a_token_has_the_roles_that_its_account_has_today(
     revoked.revoked_at = NOW
     found = await caller_of_token(session, token, NOW)
     assert (found.account_id, found.name) == (account.id, "Hồ Thị Đài")
-    assert found.roles == (HeldRole(Role.COMMUNE_BROADCASTER, "21196"),)
+    assert found.roles == (HeldRole(Role.COMMUNE_BROADCASTER, "21196", NOW.date()),)
     assert found.permissions == PERMISSIONS[Role.COMMUNE_BROADCASTER]
 
 

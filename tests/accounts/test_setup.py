@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from broadcast.accounts import setup
+from broadcast.accounts import people, setup
 from broadcast.accounts.model import OneTimeLink, Purpose
-from broadcast.auth.model import Account, Grant
+from broadcast.auth.model import Account, AccountState, Grant
 from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, Browser, invited, person, said
@@ -157,3 +157,13 @@ def _settings(dsn: str) -> Any:
     from broadcast import config  # noqa: PLC0415
 
     return config.Postgres(dsn=SecretStr(dsn))
+
+
+async def test_a_link_of_a_disabled_account_stays_worthless(app: FastAPI, time: Clock) -> None:
+    code = await invited(app.state.engine, "Lê Văn Đài", Role.PROVINCE_EDITOR, time.now, "dai")
+    async with db.transaction(app.state.engine) as session:
+        account = (await session.scalars(sa.select(Account).filter_by(login="dai"))).one()
+        for state in (AccountState.DISABLED, AccountState.ACTIVE):
+            await people.change(session, account, account.name, state, time.now)
+    answer = await Browser(app).ask("POST", "/setup", json={"code": code, "password": PASSWORD})
+    assert said(answer) == (401, "unauthenticated")

@@ -404,6 +404,16 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
     ("GET", f"{A}/tokens"): Rule(K.SELF, path=_account),
     ("POST", f"{A}/tokens"): Rule(K.SELF, path=_account, body=_nothing),
+    ("POST", f"{A}/invitation"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("DELETE", f"{A}/sessions"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("GET", f"{A}/identities"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("POST", f"{A}/identities"): Rule(  # no provider is configured here
+        K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=lambda p, n: {"subject": "u-1"},
+        is_absent=True,
+    ),
+    ("DELETE", f"{A}/identities/{{identity_id}}"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: _account(p) | {"identity_id": 1}, is_absent=True
+    ),
     ("GET", f"{R}/grants/proposals"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
     ("POST", f"{R}/grants/proposals/{{grant_id}}/{{area_code}}/confirm"): Rule(
         K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"grant_id": p.grant, "area_code": "20004"}

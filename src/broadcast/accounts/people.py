@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.accounts import grants, sessions, tokens
+from broadcast.accounts.model import OneTimeLink
 from broadcast.auth.model import Account, AccountKind, AccountState, Grant
 from broadcast.auth.permissions import Role
 from broadcast.kit.clock import LOCAL
@@ -59,7 +61,7 @@ async def change(
 ) -> None:
     """Rename an account, disable it or enable it again.
 
-    Disabling it ends all its tokens and sessions at once, for good.
+    Disabling it ends all its tokens, sessions and one-time links at once, for good.
 
     Raises:
         InvalidInput: No name, or a state that nobody can set.
@@ -78,6 +80,11 @@ async def change(
             )
             await tokens.revoke_all(session, account.id, now)
             await sessions.end_all(session, account.id, now)
+            await session.execute(
+                sa.update(OneTimeLink)
+                .where(OneTimeLink.account_id == account.id, OneTimeLink.expires_at > now)
+                .values(expires_at=now)
+            )
         account.state = state
     await session.flush()
 
