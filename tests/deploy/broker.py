@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def deployed(
     user = unprivileged_user()
     etc, dynamic = folder / "etc", folder / "dynamic"
     make_private(etc, user)
-    server, device, password = ports = free_ports(3)
+    server, device, password = free_ports(3)
     now = dt.datetime.now(dt.UTC)
     settings = config.Enrolment(authority_dir=folder / "authority", broker_dir=dynamic)
     authority_files.create(settings.authority_dir, [NAME, "127.0.0.1"], "broadcast", now)
@@ -171,12 +172,26 @@ def deployed(
     assert program is not None
     child = Child("mosquitto", folder / "log", user)
     child.start(
-        [program, "-c", etc / "mosquitto.conf"], lambda: all(accepts(port) for port in ports)
+        [program, "-c", etc / "mosquitto.conf"], lambda: works(server, settings.authority_dir)
     )
     try:
         yield Deployed(etc, dynamic, settings, server, device, password, child)
     finally:
         child.stop()
+
+
+def works(port: int, authority: Path) -> bool:
+    """Tell whether its loop runs: before, its ports are open and SIGHUP would be its end."""
+    context = ssl.create_default_context(cafile=authority / "broker-ca.crt")
+    context.load_cert_chain(authority / "server.crt", authority / "server.key")
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1"),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def free_ports(count: int) -> list[int]:
