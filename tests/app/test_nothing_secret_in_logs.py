@@ -32,6 +32,8 @@ pytestmark = [needs_mosquitto, pytest.mark.servers]
 PLAIN = "password-of-the-database"
 """Its part that looks the same however an address writes the rest."""
 DATABASE_PASSWORD = f"{PLAIN}: @/%"
+TYPED_PASSWORD = "typed-by-a-person-at-the-wrong-login"
+TYPED_LINK = "code-of-a-link-that-nobody-has-given"
 FORGED_TOKEN = "ttn_never-issued-but-somebody-s-all-the-same"
 
 
@@ -92,6 +94,9 @@ def ask_in_many_ways(base: str, token: str) -> list[httpx.Response]:
             client.get(f"/api/v1/areas/{token}", headers=own),
             client.post("/api/v1/bulletins", content=token, headers=own),
             client.post("/api/v1/areas/load", json={"province": token}, headers=own),
+            client.post("/api/v1/sign-in", json={"login": "an", "password": TYPED_PASSWORD}),
+            client.post("/api/v1/sign-in", json={"login": TYPED_PASSWORD, "password": "x"}),
+            client.post("/api/v1/setup", json={"code": TYPED_LINK, "password": TYPED_PASSWORD}),
             client.get("/metrics", headers=own),
             client.get("/readyz"),
             client.get("/openapi.json"),
@@ -180,7 +185,12 @@ def test_no_line_and_no_answer_holds_a_secret(
             for path in (tmp_path / "keys").glob("*.pem")
         },
     }
-    theirs = {"token": token, "forged token": FORGED_TOKEN}
+    theirs = {
+        "token": token,
+        "forged token": FORGED_TOKEN,
+        "password that was typed": TYPED_PASSWORD,
+        "code of a link": TYPED_LINK,
+    }
     for name, secret in {**ours, **theirs}.items():
         assert secret not in lines, f"{name} in the log"
     for name, secret in ours.items():
