@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 import httpx2 as httpx
-import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -24,7 +23,8 @@ from benchmarks.result import Result
 from broadcast import config
 from broadcast.accounts.people import create_with_token
 from broadcast.api import create_app
-from broadcast.areas.model import Area, Level
+from broadcast.areas.model import Level
+from broadcast.areas.units import units_on
 from broadcast.auth.permissions import Role
 from broadcast.demo.world import World
 from broadcast.kit import clock, db
@@ -71,10 +71,8 @@ async def _measure(settings: config.Settings) -> list[Result]:
 
 async def _commune(engine: AsyncEngine) -> str:
     async with db.transaction(engine) as session:
-        statement = sa.select(Area.code).where(Area.level == Level.COMMUNE).order_by(Area.code)
-        code: str | None = await session.scalar(statement.limit(1))
-    assert code is not None
-    return code
+        communes = await units_on(session, clock.today(), level=Level.COMMUNE)
+    return communes[0].code
 
 
 async def _client(

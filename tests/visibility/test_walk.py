@@ -216,6 +216,15 @@ def leaks(answer: httpx.Response, said: str, holder: Holder, world: World) -> se
     return {each for each in foreign | drafts if each in answer.text and each not in said}
 
 
+async def own_pages_that_fail(walk: Walk) -> AsyncIterator[str]:
+    """What is below `OF_THE_CALLER` and can be read without naming anything."""
+    for path, operations in application().openapi()["paths"].items():
+        if "get" in operations and path.startswith(OF_THE_CALLER) and "{" not in path:
+            answer = await walk.client.get(path)
+            if answer.status_code == 500:
+                yield f"GET {path}: {answer.text[:300]}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("holder", HOLDERS, ids=str)
 async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> None:
@@ -238,4 +247,5 @@ async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> N
                 missing = [each.marker for each in own if each.marker not in answer.text]
                 if missing and not (missing == ["zzc"] and path.endswith("/stations")):
                     wrong.append(f"{about} lacks {missing}")
+    wrong += [path async for path in own_pages_that_fail(walk)]
     assert not wrong, "\n".join(wrong)
