@@ -402,7 +402,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("GET", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
     ("DELETE", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
-    ("GET", f"{A}/identities"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    ("GET", f"{A}/identities"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account, is_absent=True),
     ("POST", f"{A}/identities"): Rule(
         K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=_nothing
     ),
