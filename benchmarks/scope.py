@@ -29,13 +29,13 @@ from broadcast.auth.permissions import Role
 from broadcast.demo.world import World
 from broadcast.kit import clock, db
 
-REQUESTS, WARM_UP, DAYS = 60, 8, 8
+REQUESTS, WARM_UP, DAYS = 20, 3, 8
 LIST = "/api/v1/clusters?limit=500"
 FIGURES = "/api/v1/indicators"
 
 
 def run() -> list[Result]:
-    """Milliseconds; medians of 60 requests each, taken in turns."""
+    """Milliseconds; medians of 20 requests each, taken in turns."""
     with tempfile.TemporaryDirectory() as folder, World(Path(folder)) as world:
         settings = world.configure({})
         asyncio.run(db.migrate(world.postgres.dsn))
