@@ -402,16 +402,6 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("GET", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
     ("DELETE", f"{A}/grants/{{grant_id}}"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
-    ("GET", f"{A}/identities"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account, is_absent=True),
-    ("POST", f"{A}/identities"): Rule(
-        K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=_nothing
-    ),
-    ("DELETE", f"{A}/identities/{{identity_id}}"): Rule(
-        K.WHOLE, P.ACCOUNT_WRITE, is_absent=True,
-        path=lambda p: {**_account(p), "identity_id": 1},
-    ),
-    ("DELETE", f"{A}/sessions"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
-    ("POST", f"{A}/invitation"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account, body=_nothing),
     ("GET", f"{A}/tokens"): Rule(K.SELF, path=_account),
     ("POST", f"{A}/tokens"): Rule(K.SELF, path=_account, body=_nothing),
     ("POST", f"{A}/invitation"): Rule(K.WHOLE, P.ACCOUNT_WRITE, path=_account),
