@@ -296,7 +296,7 @@ async def sessions(walk: Walk, engine: AsyncEngine) -> None:
 async def passkey(
     walk: Walk, do: Any, cookie: Callable[[], dict[str, str]], headers: dict[str, str]
 ) -> None:
-    phone = Authenticator("http://localhost:8080")
+    phone = Authenticator(str(walk.world.app.state.settings.web.public_url))
 
     async def asked(path: str, headers: dict[str, str]) -> dict[str, Any]:
         given = {"Authorization": "", **headers}
@@ -341,7 +341,16 @@ async def accounts(walk: Walk) -> None:
     await walk.do("DELETE /accounts/{account_id}/identities/{identity_id}", gone)
     body = {"name": "Máy chủ tỉnh", "state": "disabled"}
     await walk.do("PUT /accounts/{account_id}", there, json=body)
-    assert token["token"] not in "".join(await walk.world.lines())
+    made = await walk.do("POST /accounts", json={"name": "Hồ Thị Đài"})
+    there = f"/accounts/{made['id']}"
+    given = await walk.do("POST /accounts/{account_id}/invitation", f"{there}/invitation")
+    code = given["link"].partition("#")[2]
+    body = {"code": code, "login": "dai", "password": PASSWORD}
+    assert (await walk.world.call("POST", "/setup", json=body)).status_code == 201
+    await walk.do("DELETE /accounts/{account_id}/sessions", f"{there}/sessions")
+    lines = "".join(await walk.world.lines())
+    assert token["token"] not in lines
+    assert code not in lines
 
 
 async def restores(walk: Walk) -> None:
