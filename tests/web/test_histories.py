@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from broadcast import config
 from broadcast.accounts.people import create_with_token
 from broadcast.api import create_app
+from broadcast.auth.caller import caller_of_token
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit import clock, db
@@ -39,6 +40,7 @@ class World:
         self.http = http
         self.content_dir = content_dir
         self.tokens: dict[str, str] = {}
+        self.names: dict[int, str] = {}
         self.schedulable = ""
         self._ticks = itertools.count()
 
@@ -76,6 +78,8 @@ async def world(
                 world.tokens[person] = await create_with_token(
                     session, person, role, province.NOW, second_factor=True
                 )
+                made = await caller_of_token(session, world.tokens[person], province.NOW)
+                world.names[made.account_id] = person
             bulletin, _ = await province.approved(session, tmp_path)
             world.schedulable = str(bulletin.id)
         yield world
@@ -107,7 +111,9 @@ class Thing(Protocol):
     def after(self, shown: Mapping[str, Any], edit: Edit) -> dict[str, Any]:
         """What a change, once accepted, leaves of what was shown before."""
 
-    def told(self, path: str, edits: list[Edit], logged: list[Any], shown: Any) -> None:
+    def told(
+        self, world: World, path: str, edits: list[Edit], logged: list[Any], shown: Any
+    ) -> None:
         """Hold what is written down of changes against those that were accepted."""
 
     async def seen(self, world: World, path: str) -> Any:
@@ -162,13 +168,15 @@ class ScheduleThing:
             said["starts_at"] = datetime.fromisoformat(said["starts_at"])
         return {**shown, **said}
 
-    def told(self, path: str, edits: list[Edit], logged: list[Any], shown: Any) -> None:
+    def told(
+        self, world: World, path: str, edits: list[Edit], logged: list[Any], shown: Any
+    ) -> None:
         events = {
             "change": "schedules.schedule.changed",
             "withdraw": "schedules.schedule.withdrawn",
         }
         assert [
-            (each["event"], each["by"])
+            (each["event"], world.names[each["by"]])
             for each in logged
             if each["event"] in events.values() and path.endswith(each["schedule_id"])
         ] == [(events[edit.what], edit.who) for edit in edits]
@@ -212,7 +220,9 @@ class BulletinThing:
         }  # fmt: skip
         return {**shown, "state": states[edit.what]}
 
-    def told(self, path: str, edits: list[Edit], logged: list[Any], shown: Any) -> None:
+    def told(
+        self, world: World, path: str, edits: list[Edit], logged: list[Any], shown: Any
+    ) -> None:
         """The steps of the approval are who did what, in order."""
         steps = [(each["state"], each["actor"]["name"], each["note"]) for each in shown["steps"]]
         assert steps[1:] == [
@@ -252,7 +262,9 @@ class ClusterThing:
     def after(self, shown: Mapping[str, Any], edit: Edit) -> dict[str, Any]:
         return {**shown, **CLUSTER, **edit.body}
 
-    def told(self, path: str, edits: list[Edit], logged: list[Any], shown: Any) -> None:
+    def told(
+        self, world: World, path: str, edits: list[Edit], logged: list[Any], shown: Any
+    ) -> None:
         pass
 
     async def seen(self, world: World, path: str) -> Any:
@@ -379,7 +391,7 @@ async def test_what_was_accepted_is_what_there_is(
             accepted += order
             old = old if tag == fresh else fresh
     shown, _ = await world.show(thing.people[0], path)
-    thing.told(path, accepted, logged, shown)
+    thing.told(world, path, accepted, logged, shown)
     state = await thing.seen(world, path)
     await thing.end(world, path)
     again = await thing.make(world)
