@@ -82,6 +82,7 @@ async def world_of(
         update={
             "postgres": postgres,
             "content_dir": folder,
+            "web": config.Web(public_url="https://ttn.example"),
             "openid": config.OpenId(issuer="https://dangnhap.example"),
         }
     )

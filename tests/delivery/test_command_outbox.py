@@ -15,6 +15,7 @@ from broadcast.commands.state import VALID, CommandKind
 from broadcast.kit import db
 from broadcast.wire.commands import AnyCommand, Identify, Reboot, SelfTest, SetVolume
 from broadcast.wire.envelope import Verifier
+from tests.callers import LAN
 from tests.delivery.world import PINNED, World
 
 
@@ -30,7 +31,7 @@ async def order(
 ) -> str:
     volume = 40 if kind is CommandKind.VOLUME else None
     async with db.transaction(world.engine) as session:
-        command = await commanding.order(session, device, kind, volume, "Hà", (), world.now)
+        command = await commanding.order(session, device, kind, volume, LAN, (), world.now)
     return command.command_id
 
 

@@ -32,13 +32,23 @@ SOURCES = Path(broadcast.__file__).parent
 
 ADMIN = caller("Tâm", Role.PROVINCE_ADMIN)
 
-CHANGES = [each for each in operations(application()) if each.method not in {"GET", "HEAD"}]
+QUESTIONS = {
+    f"/api/v1/{path}/options"
+    for path in ("sign-in/passkey", "session/second-factor/passkey", "session/passkeys")
+}
+"""POSTs that make a question for a passkey: they have no resource, nor a transaction."""
+
+CHANGES = [
+    each
+    for each in operations(application())
+    if each.method not in {"GET", "HEAD"} and each.path not in QUESTIONS
+]
 
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PLACES = {
     "{schedule_id}": UUID, "{occurrence_id}": UUID, "{bulletin_id}": UUID, "{outage_id}": "7",
     "{attestation_id}": "7", "{account_id}": "7", "{grant_id}": "7", "{token_id}": "7",
-    "{session_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
+    "{session_id}": "7", "{passkey_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
 }  # fmt: skip
 
 
@@ -86,6 +96,8 @@ def test_every_change_of_what_can_be_read_is_held_to_its_preconditions() -> None
     for context in iter_route_contexts(application().routes):
         route = context.original_route
         if not isinstance(route, Route) or route.methods <= {"GET", "HEAD"}:
+            continue
+        if context.path in QUESTIONS:
             continue
         assert rest.Session.__metadata__[0].dependency in set(_asked(route.dependant)), route.path
         held += 1

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from broadcast import config
 from broadcast.auth.model import Account
 from broadcast.auth.session import AccountSession, Method, csrf_token
-from broadcast.kit.text import FilledLine
+from broadcast.kit.text import FilledLine, Person
 from broadcast.kit.times import Moment
 from broadcast.web.fields import example
 from broadcast.web.rest import Body
@@ -20,7 +20,7 @@ Secret = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 
 Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
 
-Login = Annotated[str, Field(min_length=1, max_length=100, examples=["lan.nguyen"])]
+Login = Annotated[FilledLine, Field(max_length=100, examples=["lan.nguyen"])]
 
 
 class SignInIn(Body):
@@ -124,9 +124,7 @@ class SetupIn(Body):
     login: Annotated[
         Login | None, Field(description="cần có khi tài khoản chưa có tên đăng nhập")
     ] = None
-    name: Annotated[
-        str | None, Field(max_length=200, description="chỉ của người quản trị đầu tiên")
-    ] = None
+    name: Annotated[Person | None, Field(description="chỉ của người quản trị đầu tiên")] = None
 
 
 class PasswordIn(Body):

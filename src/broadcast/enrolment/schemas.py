@@ -7,11 +7,20 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from broadcast.enrolment.model import Because
+from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.web.rest import Body
 from broadcast.wire.fields import PEM_BYTES
 
-Csr = Annotated[str, Field(min_length=1, max_length=PEM_BYTES, description="PKCS#10 dạng PEM")]
+Csr = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=PEM_BYTES,
+        pattern=r"^[\x20-\x7e\r\n]*$",
+        description="PKCS#10 dạng PEM",
+    ),
+]
 
 
 class CsrIn(Body):
@@ -24,7 +33,7 @@ class EnrolmentIn(CsrIn):
     """A request of a box that was given a claim code."""
 
     claim_code: Annotated[
-        str, Field(min_length=1, max_length=40, description="như đã in; không kể hoa thường, gạch")
+        FilledLine, Field(max_length=40, description="như đã in; không kể hoa thường, gạch")
     ]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.keys import rows, states
 from broadcast.keys.pins import DevicePins, evidence
-from broadcast.keys.schemas import DeviceKeysOut, KeyOut, KeysOut
+from broadcast.keys.schemas import DeviceKeysOut, KeysOut, SigningKeyOut
 from broadcast.kit.errors import Unavailable
 from broadcast.wire.documents import PublicKey
 from broadcast.wire.envelope import Use
@@ -26,7 +26,7 @@ async def report(session: AsyncSession) -> KeysOut:
     lacking = [(device, lacks) for device in devices if (lacks := _lacks(device, newest))]
     return KeysOut(
         keys=[
-            KeyOut(
+            SigningKeyOut(
                 **asdict(key),
                 x=known.public[key.kid].x,
                 lacking_count=sum(bool(_lacks(device, [key.kid])) for device in devices),

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from broadcast.auth.people import People, PersonOut
+from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.restore import texts
 from broadcast.restore.comparison import Comparison
@@ -128,7 +129,7 @@ class AcceptanceIn(Body):
         choices={"withdrawn/0c9e7d3a-5c2f-4b52-9a3b-2f7f0f6f1c11": "keep"},
     )  # fmt: skip
 
-    digest: Annotated[str, Field(max_length=64, description="của bản so sánh đã xem")]
+    digest: Annotated[FilledLine, Field(max_length=64, description="của bản so sánh đã xem")]
     choices: Annotated[
         dict[Annotated[str, Field(max_length=200)], Choice],
         Field(max_length=MOST_CHOICES, description="theo tên khác biệt"),
