@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -29,7 +28,7 @@ def token(revision: int, key: SigningKey = KEY) -> bytes:
 
 
 def kept(revision: int) -> Kept:
-    return Kept(revision, hashlib.sha256(token(revision)).digest())
+    return Kept(revision, token(revision))
 
 
 revisions = st.dictionaries(
@@ -56,12 +55,12 @@ def test_a_resend_is_for_one_device_and_for_a_while() -> None:
 def test_what_the_broker_has_as_we_do_is_left_alone() -> None:
     outbox = {topic: kept(revision) for revision, topic in enumerate(TOPICS, 1)}
     retained = {topic: token(revision) for revision, topic in enumerate(TOPICS, 1)}
-    assert compare(outbox, retained, OURS) == ([], {})
+    assert compare(outbox, retained, OURS) == ([], {}, {})
 
 
 def test_what_it_lost_or_has_in_an_older_revision_is_missing() -> None:
     outbox = {TOPICS[0]: kept(5), TOPICS[1]: kept(5)}
-    assert compare(outbox, {TOPICS[1]: token(4)}, OURS) == (TOPICS[:2], {})
+    assert compare(outbox, {TOPICS[1]: token(4)}, OURS) == (TOPICS[:2], {}, {})
 
 
 def test_what_it_has_newer_than_we_must_be_overtaken() -> None:
@@ -71,7 +70,13 @@ def test_what_it_has_newer_than_we_must_be_overtaken() -> None:
     )
     retained = {TOPICS[0]: token(9), TOPICS[1]: other_five, TOPICS[2]: token(3)}
     found = compare(outbox, retained, OURS)
-    assert found == ([], {TOPICS[0]: 9, TOPICS[1]: 5, TOPICS[2]: 3})
+    assert found == ([], {TOPICS[0]: 9, TOPICS[1]: 5, TOPICS[2]: 3}, {})
+
+
+def test_a_row_that_is_spoilt_is_no_older_database() -> None:
+    outbox = {TOPICS[0]: Kept(5, b"x"), TOPICS[1]: Kept(5, token(5, STRANGER))}
+    retained = {TOPICS[0]: token(5), TOPICS[1]: token(6)}
+    assert compare(outbox, retained, OURS) == ([], {TOPICS[1]: 6}, {TOPICS[0]: 5})
 
 
 def test_what_we_did_not_sign_counts_as_nothing() -> None:
@@ -85,4 +90,4 @@ def test_what_we_did_not_sign_counts_as_nothing() -> None:
         TOPICS[2]: alerts_by_wrong_key,
         "area/9/state/programme": token(9, STRANGER),
     }
-    assert compare(outbox, retained, OURS) == (TOPICS, {})
+    assert compare(outbox, retained, OURS) == (TOPICS, {}, {})

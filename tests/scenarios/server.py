@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from uuid import UUID, uuid5
 
 from broadcast.config import Rules
@@ -271,10 +270,11 @@ class Server:
             scope_topic(*key.rsplit("/", 1)): (revision, token)
             for key, (revision, token, _) in self.tokens.items()
         }
-        kept = {t: Kept(revision, sha256(token).digest()) for t, (revision, token) in ours.items()}
+        kept = {topic: Kept(revision, token) for topic, (revision, token) in ours.items()}
         states = {topic: token for topic, token in retained.items() if "/state/" in topic}
-        missing, newer = compare(kept, states, self._verifier)
+        missing, newer, spoilt = compare(kept, states, self._verifier)
         assert not newer
+        assert not spoilt
         for topic in missing:
             self.harness.publish(topic, ours[topic][1], retain=True)
         for topic in self._blocks.keys() - retained.keys():

@@ -46,10 +46,13 @@ CHANGES = [
 
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PLACES = {
-    "{schedule_id}": UUID, "{occurrence_id}": UUID, "{bulletin_id}": UUID, "{outage_id}": "7",
-    "{attestation_id}": "7", "{account_id}": "7", "{grant_id}": "7", "{token_id}": "7",
-    "{session_id}": "7", "{passkey_id}": "7", "{number}": "7", "{valid_from}": "2025-07-01", "{action}": "approve",
-}  # fmt: skip
+    **dict.fromkeys(("{schedule_id}", "{occurrence_id}", "{bulletin_id}"), UUID),
+    **dict.fromkeys(("{outage_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"),
+    **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
+    "{number}": "7",
+    "{valid_from}": "2025-07-01",
+    "{action}": "approve",
+}
 
 
 def address(operation: Operation) -> str:

@@ -7,7 +7,6 @@ what the broker has; no bookkeeping of ours can.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -19,6 +18,7 @@ from broadcast.delivery import content
 from broadcast.delivery.outbox import Publisher
 from broadcast.delivery.reconcile import Kept, compare
 from broadcast.keys.keyring import Keys
+from broadcast.programmes import issue
 from broadcast.programmes.model import Document
 from broadcast.restore import state
 from broadcast.restore.model import Cause
@@ -144,10 +144,14 @@ class BrokerMirror:
             except ValueError:
                 continue  # reported where it is published
             names[topic] = scope, kind
-            kept[topic] = Kept(revision, hashlib.sha256(token).digest())
+            kept[topic] = Kept(revision, token)
         differences = compare(kept, self._documents, Verifier(keys.trusted()))
         if await self._is_restored(session, differences.newer, now):
             return Repaired(0, 0, [], restored=True)
+        spoilt = {
+            issue.Name(*names[topic]): revision for topic, revision in differences.spoilt.items()
+        }
+        await issue.issue_above(session, spoilt, now)
         lost = [names[topic] for topic in differences.missing]
         await session.execute(
             sa.update(Document)
@@ -156,7 +160,7 @@ class BrokerMirror:
         )
         files = await content.compare(session, self._content)
         foreign = self._documents.keys() - kept.keys() - differences.newer.keys()
-        return Repaired(len(lost), files, sorted(foreign))
+        return Repaired(len(lost) + len(spoilt), files, sorted(foreign))
 
     async def _is_restored(
         self, session: AsyncSession, newer: Mapping[str, int], now: datetime

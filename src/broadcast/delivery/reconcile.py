@@ -48,7 +48,7 @@ class Kept(NamedTuple):
     """A document as the outbox has it."""
 
     revision: int
-    token_sha256: bytes
+    token: bytes
 
 
 class Differences(NamedTuple):
@@ -57,12 +57,14 @@ class Differences(NamedTuple):
     Attributes:
         missing: Topics whose document is to be published again as it is.
         newer: Topics under which the broker holds a document of ours that is as new as ours or
-            newer, with its revision: the database is older than the broker, so a newer one must
-            be issued.
+            newer, with its revision: the database is older than the broker.
+        spoilt: Topics whose document in the outbox is none of ours, while the broker still has
+            it; with its revision, above which it must be issued anew.
     """
 
     missing: list[str]
     newer: dict[str, int]
+    spoilt: dict[str, int]
 
 
 def compare(
@@ -74,16 +76,20 @@ def compare(
     """
     missing = [topic for topic in kept if topic not in retained]
     newer: dict[str, int] = {}
+    spoilt: dict[str, int] = {}
     for topic, token in retained.items():
         ours = kept.get(topic)
-        if ours is not None and hashlib.sha256(token).digest() == ours.token_sha256:
+        if ours is not None and token == ours.token:
             continue
         document = _ours(token, verifier)
-        if document is not None and (ours is None or document.revision >= ours.revision):
+        if document is None or (ours is not None and document.revision < ours.revision):
+            if ours is not None:
+                missing.append(topic)
+        elif ours is None or document.revision > ours.revision or _ours(ours.token, verifier):
             newer[topic] = document.revision
-        elif ours is not None:
-            missing.append(topic)
-    return Differences(missing, newer)
+        else:
+            spoilt[topic] = document.revision
+    return Differences(missing, newer, spoilt)
 
 
 def _ours(token: bytes, verifier: Verifier) -> Document | None:
