@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from broadcast import config
 from broadcast.config import Mqtt
 from broadcast.delivery import dispatcher as dispatch
+from broadcast.delivery import repair
 from broadcast.embedded.broker import Broker
 from broadcast.kit import clock, db, roles
 from broadcast.kit.errors import Unavailable
@@ -175,8 +177,9 @@ async def listening(mqtt: Mqtt, topic: str, name: str = "device") -> AsyncIterat
 async def test_a_change_that_is_committed_reaches_a_device_within_a_moment(
     world: World, postgres_dsn: str, mqtt: Mqtt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By NOTIFY: the poll alone would take a minute here."""
+    """By NOTIFY: the poll alone would take a minute here, and the broker retains nothing."""
     monkeypatch.setattr(dispatch, "POLL_SECONDS", 60)
+    monkeypatch.setattr(repair, "QUIET", timedelta(0))
     async with (
         dispatcher(postgres_dsn, mqtt, tmp_path, "one"),
         listening(mqtt, "area/21001/state/programme") as device,
