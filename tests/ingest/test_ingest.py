@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.commands.model import CommandResult
+from broadcast.delivery import desired
 from broadcast.delivery import replies as orders
 from broadcast.devices.model import Device
 from broadcast.enrolment.model import RenewalRequest
@@ -20,6 +21,7 @@ from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
 from broadcast.plays.model import JournalRecord
 from broadcast.programmes.model import Document
+from broadcast.restore import mark
 from broadcast.telemetry import dead_letters, readiness
 from broadcast.telemetry.dead_letters import RejectReason
 from broadcast.telemetry.model import (
@@ -393,13 +395,19 @@ async def test_order_that_cannot_be_published_is_left_to_the_device(
 
 
 async def test_device_that_is_behind_is_handed_the_document_once(
-    engine: AsyncEngine, inbox: Inbox, keys: Keyring, until: Until, acked: Acked
-) -> None:
+    engine: AsyncEngine, inbox: Inbox, keys: Keyring, until: Until, acked: Acked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Once the leader's mark has been seen to grow: the database is no restored one."""
+    monkeypatch.setattr(desired, "REFRESH_EVERY", timedelta(0))
     published_at = clock.now() - timedelta(minutes=10)
     async with db.transaction(engine) as session:
         session.add_all(published(keys, published_at))
+        await mark.advance(session, published_at)
     held = {"device/A/config": 5, "area/21025/programme": 6}
     await acked(inbox.put("A", "heartbeat", beat(1, held={**held, "area/21025/programme": 7})))
+    async with db.transaction(engine) as session:
+        await mark.advance(session, published_at)
     await acked(inbox.put("A", "heartbeat", beat(2, held=held)))
     await until(lambda: inbox.published)
     await acked(inbox.put("A", "heartbeat", beat(3, held=held)))
