@@ -212,6 +212,16 @@ async def test_only_an_approver_schedules_an_emergency_and_not_in_quiet_hours(we
     assert "giờ yên tĩnh 22:00–05:00" in refused.json()["detail"]
 
 
+async def test_nobody_moves_an_emergency_who_may_not_schedule_one(web: Web) -> None:
+    bulletin = await web.approved(class_=BulletinClass.EMERGENCY, title="Lũ lớn")
+    await web.call("POST", "/schedules", web.body(bulletin_id=bulletin), who="Hùng")
+    (row,) = (await web.get("/occurrences?state=planned"))["items"]
+    path, to = f"/occurrences/{row['id']}", {"starts_at": "2024-12-28T10:00:00"}
+    refused = await web.call("PATCH", path, to)
+    assert (refused.status_code, "khẩn cấp" in refused.json()["detail"]) == (403, True)
+    assert (await web.call("PATCH", path, to, who="Hùng")).status_code == 200
+
+
 async def test_who_may_not_plan_may_read(web: Web) -> None:
     refused = await web.call("POST", "/schedules", web.body(), who="Tèo")
     assert refused.status_code == 403

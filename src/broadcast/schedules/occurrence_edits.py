@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.audit import recording
 from broadcast.auth.caller import Caller
-from broadcast.bulletins.revisions import get_revision
+from broadcast.bulletins.revisions import get_bulletin, get_revision
 from broadcast.config import Rules
 from broadcast.kit.errors import Conflict
 from broadcast.schedules import capacity, exceptions, planning
@@ -24,7 +24,7 @@ from broadcast.schedules.model import (
     ScheduleState,
 )
 from broadcast.schedules.occurrences import materialise
-from broadcast.schedules.places import require_at_schedule
+from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.queries import get_schedule
 
 log = structlog.get_logger()
@@ -43,8 +43,12 @@ async def move(
     Raises:
         Conflict: It has started, is cancelled, or would clash.
         InvalidInput: The new time has passed, or lies in quiet hours.
+        Forbidden: It is an emergency, and the caller may not schedule one.
     """
     schedule = await _open(session, row, caller, now)
+    bulletin = await get_bulletin(session, schedule.bulletin_id)
+    planning.require_emergency_permission(bulletin.class_, caller, now)
+    await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     if row.starts_at <= now:
         raise Conflict(
             "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."

@@ -74,17 +74,25 @@ async def require_approved_revision(
         await session.refresh(revision, with_for_update={"read": True})
     if revision is None or revision.state is not RevisionState.APPROVED:
         raise Conflict("Bản tin chưa được duyệt nên chưa xếp lịch được; hãy trình duyệt trước.")
-    if (
-        bulletin.class_ is BulletinClass.EMERGENCY
-        and Permission.EMERGENCY_WRITE not in caller.permissions
-    ):
+    require_emergency_permission(bulletin.class_, caller, now)
+    return bulletin, revision
+
+
+def require_emergency_permission(class_: BulletinClass, caller: Caller, now: datetime) -> None:
+    """Let only those say when an emergency sounds who may, and have just proved who they are.
+
+    Raises:
+        Forbidden: The bulletin is an emergency, and the caller may not schedule one, or not
+            without a second factor.
+    """
+    if class_ is not BulletinClass.EMERGENCY:
+        return
+    if Permission.EMERGENCY_WRITE not in caller.permissions:
         raise Forbidden(
             "Bản tin khẩn cấp chỉ người duyệt tin hoặc người trực khẩn cấp được xếp lịch; "
             "hãy nhờ một trong hai."
         )
-    if bulletin.class_ is BulletinClass.EMERGENCY:
-        second_factor.check(caller.second_factor_until, Permission.EMERGENCY_WRITE, now)
-    return bulletin, revision
+    second_factor.check(caller.second_factor_until, Permission.EMERGENCY_WRITE, now)
 
 
 async def plan(
