@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
+from broadcast.accounts.model import OneTimeLink, Purpose, SignInFailures
+from broadcast.auth.session import AccountSession, Method
 from broadcast.commands.model import Command, CommandResult
 from broadcast.commands.state import CommandKind
 from broadcast.kit import db
+from broadcast.kit.db import Base
 from broadcast.telemetry.model import (
     Boot,
     DeadLetterRow,
@@ -27,19 +32,6 @@ from tests.devices.fleet import EIGHT, enrol
 
 SETTINGS = config.Upkeep()
 DAY = timedelta(days=1)
-MODELS = {
-    model.__tablename__: model
-    for model in (
-        Boot,
-        Command,
-        CommandResult,
-        DeadLetterRow,
-        HealthProgress,
-        Readiness,
-        Receipt,
-        Refusal,
-    )
-}
 
 
 async def rows(engine: AsyncEngine, table: str) -> int:
@@ -53,39 +45,57 @@ def letter(at: datetime) -> DeadLetterRow:
     )
 
 
+def row(table: str, device_id: int, number: int, at: datetime) -> Base:
+    """A row of a table whose time began at a moment."""
+    of_device: dict[str, Any] = {"device_id": device_id, "received_at": at}
+    made: dict[str, Callable[[], Base]] = {
+        "boots": lambda: Boot(
+            session=number + 1, sent_at=at, reason="reset", body={}, **of_device
+        ),
+        "commands": lambda: Command(
+            command_id=f"c{number}", device_id=device_id, kind=CommandKind.SELF_TEST,
+            ordered_by=LAN, ordered_at=at, not_after=at,
+        ),
+        "command_results": lambda: CommandResult(
+            command_id=f"c{number}", result="done", sent_at=at, **of_device
+        ),
+        "dead_letters": lambda: letter(at),
+        "health_progress": lambda: HealthProgress(hour=at, beats=1, done_at=at),
+        "one_time_links": lambda: OneTimeLink(
+            purpose=Purpose.INVITE, account_id=LAN, token_sha256=f"{number}", created_at=at,
+            expires_at=at, used_at=None,
+        ),
+        "readiness": lambda: Readiness(
+            occurrence_id=uuid4(), bulletin_revision=1, state="ready", sent_at=at, **of_device
+        ),
+        "receipts": lambda: Receipt(
+            document="area/51/programme", revision=number + 1, **of_device
+        ),
+        "refusals": lambda: Refusal(topic="t", reason="key", sent_at=at, **of_device),
+        "sessions": lambda: AccountSession(
+            account_id=LAN, token_sha256=f"{number}", method=Method.PASSWORD, created_at=at,
+            last_used_at=at, expires_at=at, ended_at=None, second_factor_at=None,
+            address="192.0.2.1", network="192.0.2.1", agent="",
+        ),
+        "sign_in_failures": lambda: SignInFailures(
+            login_sha256=f"{number}", network="192.0.2.1", attempts=1, last_at=at
+        ),
+    }  # fmt: skip
+    return made[table]()
+
+
 async def test_each_table_loses_what_is_older_than_its_setting(engine: AsyncEngine) -> None:
+    kept = retention.keep_days(SETTINGS)
     async with db.transaction(engine) as session:
         (device,) = await enrol(session, "A")
-        for table, days in retention.keep_days(SETTINGS).items():
-            for number, age in enumerate((days + 1, days - 1)):
-                at = EIGHT - age * DAY
-                fields = {
-                    "boots": {"session": number + 1, "sent_at": at, "reason": "reset", "body": {}},
-                    "command_results": {"command_id": f"c{number}", "result": "done",
-                                        "sent_at": at},
-                    "readiness": {"occurrence_id": uuid4(), "bulletin_revision": 1,
-                                  "state": "ready", "sent_at": at},
-                    "receipts": {"document": "area/51/programme", "revision": number + 1},
-                    "refusals": {"topic": "t", "reason": "key", "sent_at": at},
-                }  # fmt: skip
-                if table == "dead_letters":
-                    session.add(letter(at))
-                elif table == "commands":
-                    session.add(
-                        Command(
-                            command_id=f"c{number}", device_id=device.id,
-                            kind=CommandKind.SELF_TEST, ordered_by=LAN, ordered_at=at,
-                            not_after=at,
-                        )
-                    )  # fmt: skip
-                elif table == "health_progress":
-                    session.add(HealthProgress(hour=at, beats=1, done_at=at))
-                else:
-                    model = MODELS[table]
-                    session.add(model(device_id=device.id, received_at=at, **fields[table]))
-    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(MODELS, 1)
-    assert [await rows(engine, table) for table in MODELS] == [1] * len(MODELS)
-    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(MODELS, 0)
+        session.add_all(
+            row(table, device.id, number, EIGHT - age * DAY)
+            for table, days in kept.items()
+            for number, age in enumerate((days + 1, days - 1))
+        )
+    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(kept, 1)
+    assert [await rows(engine, table) for table in kept] == [1] * len(kept)
+    assert await delete_old(engine, SETTINGS, EIGHT) == dict.fromkeys(kept, 0)
 
 
 async def test_what_a_device_holds_now_is_known_however_old(engine: AsyncEngine) -> None:
