@@ -137,6 +137,7 @@ def test_what_was_lost_is_restored(machine: Machine) -> None:
         "cd / && runuser -u postgres -- psql broadcast -c 'DROP SCHEMA public CASCADE'"
     )
     machine.run(page.commands("Restore"))
+    decide(machine)
     ready(machine)
     after = counts(machine)
     assert after["devices"] == before["devices"] == 3
@@ -164,6 +165,7 @@ def test_upgrade_from_the_previous_release_and_roll_back(machine: Machine) -> No
     machine.run(page.commands("Install", 2), seconds=400)
     assert "SAI" not in machine.run(page.commands("Upgrade"))
     ready(machine)
+    give_a_password(machine)
     play(machine)
     new = machine.say("readlink /opt/broadcast").split()
     assert new != old[:1]
@@ -183,6 +185,38 @@ def ready(machine: Machine) -> None:
     )
 
 
+def decide(machine: Machine) -> None:
+    """Accept what a restore proposes, as steps 1 and 3 of the page say."""
+    machine.run(
+        "cd /var/lib/broadcast\n"
+        "for _ in $(seq 60); do\n"
+        "  runuser -u broadcast -- broadcast restore compare --json > /root/compare.json || true\n"
+        """  grep -q '"broker_read_at": "' /root/compare.json && exit 0; sleep 1\n"""
+        "done; exit 1"
+    )
+    found = json.loads((machine.root / "root/compare.json").read_text())
+    query = 'runuser -u postgres -- psql -At broadcast -c "SELECT min(id) FROM accounts"'
+    machine.run(
+        "cd /var/lib/broadcast; runuser -u broadcast -- broadcast restore accept"
+        f" --by $({query}) --digest {found['comparison']['digest']} --rest-as-proposed"
+    )
+
+
+def give_a_password(machine: Machine) -> None:
+    """A new one for the third box, of which the database of this test knows none."""
+    machine.run(
+        "cd /var/lib/broadcast\n"
+        "runuser -u broadcast -- broadcast devices enrol QN-000003 --password"
+        " > /root/QN-000003.json"
+    )
+    file = machine.root / "root/boxes.json"
+    boxes = json.loads(file.read_text())
+    boxes["devices"][0]["bundle"] = json.loads((machine.root / "root/QN-000003.json").read_text())
+    file.write_text(json.dumps(boxes))
+    machine.run("kill $(pgrep -f 'device_sim --devices-file'); sleep 2")
+    run_devices(machine)
+
+
 def start_devices(machine: Machine) -> None:
     """Boxes with what the installer brings: two claim codes, and what was printed for the third.
 
@@ -195,6 +229,10 @@ def start_devices(machine: Machine) -> None:
         claim["url"] = "http://127.0.0.1:8080/api/v1/enrolments"
         boxes.append({"device_id": code, "claim": claim})
     (machine.root / "root/boxes.json").write_text(json.dumps({"devices": boxes}))
+    run_devices(machine)
+
+
+def run_devices(machine: Machine) -> None:
     machine.run(
         "cd /root\n"
         "setsid /opt/broadcast/bin/python -m device_sim --devices-file boxes.json"
