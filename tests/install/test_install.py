@@ -171,6 +171,7 @@ def test_upgrade_from_the_previous_release_and_roll_back(machine: Machine) -> No
     assert new != old[:1]
     machine.run(page.commands("Roll back"))
     machine.run(page.commands("Restore"))
+    decide(machine)
     ready(machine)
     back = machine.say("readlink /opt/broadcast; runuser -u postgres -- psql -At broadcast"
                        " -c 'SELECT version_num FROM alembic_version'").split()  # fmt: skip
