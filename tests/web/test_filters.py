@@ -27,6 +27,18 @@ NOT_OF_OURS = {
     ("/api/v1/audit", "name"): "who did it, as they were called then",
     ("/api/v1/audit", "action"): "a part of an address or a command",
     ("/api/v1/audit", "object"): "an address, or what may have been deleted since",
+    **{
+        ("/api/v1/sign-in/openid/callback", name): "what an identity provider says"
+        for name in (
+            "state",
+            "session_state",
+            "code",
+            "iss",
+            "error",
+            "error_description",
+            "error_uri",
+        )
+    },  # fmt: skip
 }
 """Text that a query may say and that names nothing of ours; why."""
 
