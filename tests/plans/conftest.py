@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -64,7 +65,7 @@ FEW = 100
 @pytest.fixture(scope="module")
 def province_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
     """Half a year of a province of 10,000 clusters; nobody commits anything to it."""
-    dsn = postgres.create_database("plans", template="template")
+    dsn = postgres.create_database(f"plans_{uuid4().hex}", template="template")
     asyncio.run(_fill(dsn))
     yield dsn
     postgres.drop_database("plans")

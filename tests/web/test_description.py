@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -60,7 +61,7 @@ def served(
     postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    dsn = postgres.create_database("described", template="template")
+    dsn = postgres.create_database(f"described_{uuid4().hex}", template="template")
     tokens = asyncio.run(fill(dsn))
     settings = installation(folder)
     url = f"http://127.0.0.1:{_free_port()}"

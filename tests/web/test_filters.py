@@ -38,7 +38,7 @@ NOT_OF_OURS = {
             "error_description",
             "error_uri",
         )
-    },  # fmt: skip
+    },
 }
 """Text that a query may say and that names nothing of ours; why."""
 
