@@ -153,7 +153,10 @@ def test_upgrade_from_the_previous_release_and_roll_back(machine: Machine) -> No
     machine.run(
         "cd / && runuser -u postgres -- dropdb --force broadcast\n"
         "runuser -u postgres -- createdb --owner broadcast --encoding UTF8 --locale C.UTF-8"
-        " --template template0 broadcast"
+        " --template template0 broadcast\n"
+        # Or the new database would be taken for one that was set back.
+        "systemctl stop mosquitto; rm -f /var/lib/mosquitto/mosquitto.db\n"
+        "rm -f /var/lib/broadcast/keys/database.mark; systemctl start mosquitto"
     )
     machine.run(page.commands("Install", 6) + page.commands("Install", 7))
     registry = page.commands("Install", 9).partition("for device in")[0]
