@@ -217,7 +217,10 @@ def give_a_password(machine: Machine) -> None:
     boxes = json.loads(file.read_text())
     boxes["devices"][0]["bundle"] = json.loads((machine.root / "root/QN-000003.json").read_text())
     file.write_text(json.dumps(boxes))
-    machine.run("kill $(pgrep -f 'device_sim --devices-file'); sleep 2")
+    machine.run(
+        "kill $(cat /root/boxes.pid); sleep 2\n"
+        "find /root/boxes -path '*/QN-000003/bundle.json' -print -delete | grep bundle"
+    )
     run_devices(machine)
 
 
@@ -241,6 +244,7 @@ def run_devices(machine: Machine) -> None:
         "cd /root\n"
         "setsid /opt/broadcast/bin/python -m device_sim --devices-file boxes.json"
         " --keep /root/boxes >boxes.log 2>&1 </dev/null &\n"
+        "echo $! > boxes.pid\n"
     )
 
 
