@@ -317,6 +317,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/plays/{{occurrence_id}}/{{cluster}}/explain"): Rule(
         K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence, "cluster": p.cluster}
     ),
+    ("GET", f"{R}/occurrences/{{occurrence_id}}/result"): Rule(
+        K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence}
+    ),
     ("GET", f"{R}/indicators"): Rule(K.FIGURES, P.READ, query=_unit),
     ("GET", f"{R}/indicators/restatements"): Rule(K.WHOLE, P.READ),
     ("GET", f"{R}/indicators/{{code}}/{{variant}}"): Rule(

@@ -29,6 +29,17 @@ class Unit(NamedTuple):
     valid_from: date
     valid_to: date | None
 
+    @property
+    def called(self) -> str:
+        """Kind and name, where the name does not begin with the kind already.
+
+        >>> Unit("51", Level.PROVINCE, "tỉnh", "Tỉnh Quảng Ngãi", None, date.min, None).called
+        'Tỉnh Quảng Ngãi'
+        """
+        if not self.kind or self.name.lower().startswith(self.kind.lower()):
+            return self.name
+        return f"{self.kind} {self.name}"
+
     def exists(self, on: date) -> bool:
         """Tell whether the unit exists on a day."""
         return self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)

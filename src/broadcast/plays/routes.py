@@ -15,7 +15,14 @@ from broadcast.plays.clashes import clashes
 from broadcast.plays.explain import explain
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.queries import plays_statement, span
-from broadcast.plays.schemas import ClashOut, ExplanationOut, PlayOut, SummaryOut
+from broadcast.plays.results import result_of
+from broadcast.plays.schemas import (
+    ClashOut,
+    ExplanationOut,
+    OccurrenceResultOut,
+    PlayOut,
+    SummaryOut,
+)
 from broadcast.plays.settle import Grade, Reason
 from broadcast.plays.summary import summary
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
@@ -84,3 +91,14 @@ async def explain_play(
 ) -> ExplanationOut:
     """Everything known of a play: planned, published, received, ready, sounded, faults."""
     return await explain(session, occurrence_id, cluster)
+
+
+@router.get(
+    "/occurrences/{occurrence_id}/result",
+    summary="Đã phát ở bao nhiêu thôn; chỗ nào không, vì sao, và cần làm gì",
+)
+async def show_result(
+    session: Session, caller: Reader, occurrence_id: UUID
+) -> OccurrenceResultOut:
+    """Of the caller's places: a commune sees its own part of what the province broadcasts."""
+    return await result_of(session, occurrence_id, caller)

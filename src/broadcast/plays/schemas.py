@@ -11,7 +11,10 @@ from broadcast.kit.times import Moment
 from broadcast.plays import texts
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.settle import Grade
+from broadcast.plays.soundings import Sounding
+from broadcast.schedules.model import OccurrenceState
 from broadcast.web.fields import example
+from broadcast.wire.fields import BulletinClass
 
 
 class PlayOut(BaseModel):
@@ -191,3 +194,72 @@ class ExplanationOut(BaseModel):
     window_minutes: int = Field(description="số phút của khung giờ phát")
     heard_minutes: int = Field(description="trong đó nghe được thiết bị")
     timeline: list[TimelineEntryOut]
+
+
+class ClusterResultOut(BaseModel):
+    """How one cluster sounded in an occurrence: its proof, or the reason and what to do."""
+
+    code: str
+    name: str
+    villages: list[str] = Field(description="mã các thôn, tổ dân phố mà cụm loa phục vụ")
+    sounding: Sounding
+    verdict: str = Field(description="một câu, cho người đọc")
+    state: PlayState
+    reason: str
+    reason_text: str
+    remedy: str = Field(description="cần làm gì; trống khi không cần")
+    started_at: Moment | None
+    ended_at: Moment | None
+    played_seconds: float
+    start_error_ms: int | None
+    evidence: Grade
+    evidence_text: str
+    settled_at: Moment | None
+
+
+class VillageResultOut(BaseModel):
+    """How an occurrence sounded in one village: the best of the clusters that serve it."""
+
+    code: str
+    name: str = Field(description="kèm loại: thôn, tổ dân phố …")
+    commune_code: str
+    commune: str
+    sounding: Sounding
+    reason_text: str
+    remedy: str
+    clusters: list[str] = Field(description="mã các cụm loa phục vụ thôn, tổ dân phố này")
+
+
+class OccurrenceResultOut(BaseModel):
+    """How an occurrence sounded, village by village, in the caller's places."""
+
+    model_config = example(
+        occurrence_id="0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11",
+        schedule_id="6f1c9d0e-7a4b-4c1d-9e2f-3a5b7c9d1e2f",
+        bulletin_id="5b2b6c1e-6a54-4c0e-9d43-0a4c8f0f8a11", title="Bản tin sáng",
+        starts_at="2025-07-02T05:30:00+07:00", ends_by="2025-07-02T05:36:00+07:00",
+        state="planned", cancel_reason=None,
+        bulletin_revision=1, audio_seconds=305.2, is_settled=True,
+        answer="Đã phát ở 8 trong 9 thôn, tổ dân phố; thôn Phú Nghĩa không phát (thiết bị mất"
+        " điện).",
+        villages_count=9, counts={"sounded": 8, "silent": 1}, villages=[], clusters=[],
+        **{"class": "normal"},
+    )  # fmt: skip
+
+    occurrence_id: UUID
+    schedule_id: UUID
+    bulletin_id: UUID
+    bulletin_revision: int
+    title: str
+    class_: BulletinClass = Field(alias="class", validation_alias="class_")
+    starts_at: Moment
+    ends_by: Moment
+    state: OccurrenceState
+    cancel_reason: str | None
+    audio_seconds: float | None
+    is_settled: bool = Field(description="mọi cụm loa đã có kết quả; vẫn có thể đổi khi có thêm")
+    answer: str = Field(description="một câu, cho người đọc")
+    villages_count: int = Field(description="số thôn, tổ dân phố trong phạm vi phát")
+    counts: dict[Sounding, int] = Field(description="số thôn, tổ dân phố theo kết quả")
+    villages: list[VillageResultOut] = Field(description="chỗ cần chú ý trước")
+    clusters: list[ClusterResultOut] = Field(description="theo mã cụm loa")

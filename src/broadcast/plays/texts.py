@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.settle import Grade, PlayState, Reason, Settlement
+from broadcast.plays.soundings import Sounding
 
 STATES = {
     PlayState.PLANNED: "Chờ phát",
@@ -47,12 +49,66 @@ REASONS = {
     Reason.NOT_TARGETED: "cụm loa không còn trong phạm vi phát",
 }
 
+REMEDIES = {
+    Reason.LATE: "Thiết bị sẵn sàng quá muộn: kiểm tra nguồn điện và đường truyền của cụm loa; nếu"
+    " bản tin vẫn cần, hãy xếp phát lại.",
+    Reason.NO_AUDIO: "Đường truyền chậm: kiểm tra sóng 4G hoặc cáp mạng của cụm loa; lần sau xếp"
+    " lịch sớm hơn để thiết bị kịp tải.",
+    Reason.BAD_AUDIO: "Thiết bị sẽ tự tải lại âm thanh; nếu lặp lại, báo kỹ thuật viên kiểm tra bộ"
+    " nhớ thiết bị.",
+    Reason.NO_CODEC: "Báo kỹ thuật viên cập nhật phần mềm thiết bị.",
+    Reason.STORAGE_FULL: "Báo kỹ thuật viên kiểm tra hoặc thay bộ nhớ thiết bị.",
+    Reason.CLOCK_UNTRUSTED: "Cho thiết bị nối mạng để tự chỉnh giờ; nếu lặp lại, báo kỹ thuật viên"
+    " thay pin đồng hồ.",
+    Reason.QUIET_HOURS: "Xếp phát lại ngoài giờ yên tĩnh.",
+    Reason.PREEMPTED: "Xếp phát lại vào giờ khác.",
+    Reason.LOCAL_OVERRIDE: "Nhờ trưởng thôn bật lại loa hoặc trả loa về chế độ tự động.",
+    Reason.POWERED_OFF: "Kiểm tra nguồn điện và cầu dao của cụm loa; có điện thì xếp phát lại.",
+    Reason.CLOCK_WRONG: "Cho thiết bị nối mạng để tự chỉnh giờ; nếu lặp lại, báo kỹ thuật viên"
+    " thay pin đồng hồ.",
+    Reason.NO_DEVICE: "Báo kỹ thuật viên lắp thiết bị cho cụm loa này.",
+    Reason.PROOF_LOST: "Hỏi trưởng thôn có nghe thấy không, rồi ghi xác nhận.",
+    Reason.NOT_PUBLISHED: "Báo người quản trị kiểm tra máy chủ; nếu bản tin vẫn cần, hãy xếp phát"
+    " lại.",
+    Reason.REFUSED: "Báo kỹ thuật viên kiểm tra khóa và đồng hồ của thiết bị.",
+    Reason.NOT_RECEIVED: "Báo kỹ thuật viên kiểm tra đường truyền của thiết bị; nếu bản tin vẫn"
+    " cần, hãy xếp phát lại.",
+    Reason.NOT_READY: "Đường truyền chậm: kiểm tra sóng 4G hoặc cáp mạng của cụm loa; lần sau xếp"
+    " lịch sớm hơn để thiết bị kịp tải.",
+    Reason.MAINTENANCE: "Bảo trì xong thì xếp phát lại.",
+    Reason.SERVER_AWAY: "Nhật ký của thiết bị sẽ tự gửi về; nếu sau một ngày vẫn chưa rõ, hỏi"
+    " trưởng thôn.",
+    Reason.OFFLINE: "Nối lại mạng thì nhật ký tự gửi về. Nếu quá một ngày, cử người kiểm tra nguồn"
+    " điện, SIM và sóng của cụm loa.",
+    Reason.UNEXPLAINED: "Báo kỹ thuật viên tự thử loa này; hỏi trưởng thôn có nghe thấy không.",
+    Reason.POWER_CUT: "Kiểm tra nguồn điện của cụm loa; nếu bản tin vẫn cần, hãy xếp phát lại.",
+    Reason.ENDS_BY: "Xếp khung giờ dài hơn, hoặc chọn giờ ít bị chen hơn.",
+    Reason.WITHDRAWN: "Không cần làm gì: bản tin đã bị rút khi đang phát.",
+    Reason.DECODE_ERROR: "Nếu lặp lại ở nhiều cụm loa, tạo phiên bản mới; nếu chỉ ở một cụm, báo"
+    " kỹ thuật viên.",
+    Reason.NO_END: "Thiết bị mất điện hoặc mất mạng giữa chừng: kiểm tra nguồn điện; nhật ký gửi"
+    " thêm thì kết quả tự cập nhật.",
+    Reason.NOT_TARGETED: "Nếu cụm loa này vẫn cần phát, hãy thêm nó vào lịch.",
+}
+"""What a person can do about a reason."""
+
 EVIDENCE = {
     Grade.NONE: "chưa có bằng chứng phát",
     Grade.DEVICE: "thiết bị tự báo",
     Grade.SELF_TEST: "thiết bị tự báo, phép thử loa gần đó nghe thấy tiếng",
     Grade.AMPLIFIER: "tăng âm có dòng tải khi phát",
     Grade.MICROPHONE: "micrô nghe thấy tiếng phát",
+}
+
+SOUNDINGS = {
+    Sounding.SOUNDED: "đã phát",
+    Sounding.PLAYING: "đang phát",
+    Sounding.PARTLY: "phát một phần",
+    Sounding.WAITING: "chờ phát",
+    Sounding.UNKNOWN: "chưa rõ",
+    Sounding.SILENT: "không phát",
+    Sounding.UNREACHED: "chưa có cụm loa",
+    Sounding.CANCELLED: "đã hủy",
 }
 
 HEARD = {
@@ -109,6 +165,14 @@ def reason(text: str) -> str:
         return text
 
 
+def remedy(text: str) -> str:
+    """What to do about a reason; nothing about a person's own words."""
+    try:
+        return REMEDIES[Reason(text)]
+    except ValueError:
+        return ""
+
+
 def clock_time(at: datetime) -> str:
     """Local time of day to the second."""
     return f"{at.astimezone(LOCAL):%H:%M:%S}"
@@ -135,3 +199,45 @@ def verdict(play: Settlement, audio_seconds: float | None) -> str:
     if play.reason:
         sentence += f": {reason(play.reason)}"
     return sentence + "."
+
+
+MOST_NAMED = 3
+"""Villages that an answer names."""
+
+UNREACHED_REMEDY = "Thôn này chưa có cụm loa thông minh; cần lắp cụm loa hoặc báo tin cách khác."
+
+
+def answer(
+    counts: Mapping[Sounding, int],
+    others: Sequence[tuple[str, Sounding, str]],
+    starts_at: datetime,
+    cancel_reason: str | None = None,
+) -> str:
+    """One sentence on how an occurrence sounded.
+
+    Args:
+        counts: Villages by what was heard there.
+        others: Name, sounding and reason of the villages where something is amiss, worst first.
+        starts_at: Planned start.
+        cancel_reason: Of a cancelled occurrence; None of any other.
+    """
+    of_all = sum(counts.values()) - counts[Sounding.CANCELLED]
+    at = f"{starts_at.astimezone(LOCAL):%H:%M %d/%m/%Y}"
+    if cancel_reason is not None:
+        why = f": {reason(cancel_reason)}" if cancel_reason else ""
+        return f"Đã hủy, không phát lúc {at}{why}."
+    if not of_all:
+        return "Không có thôn, tổ dân phố nào trong phạm vi phát."
+    if counts[Sounding.WAITING] == of_all - counts[Sounding.UNREACHED]:
+        sentence = f"Chờ phát lúc {at} ở {counts[Sounding.WAITING]} thôn, tổ dân phố"
+    else:
+        under_way = counts[Sounding.PLAYING] + counts[Sounding.WAITING]
+        verb = "Đang phát; tới lúc này đã phát xong" if under_way else "Đã phát"
+        sentence = f"{verb} ở {counts[Sounding.SOUNDED]} trong {of_all} thôn, tổ dân phố"
+    named = [
+        f"{name} {SOUNDINGS[sounding]}" + (f" ({why})" if why else "")
+        for name, sounding, why in others[:MOST_NAMED]
+    ]
+    if len(others) > MOST_NAMED:
+        named.append(f"và {len(others) - MOST_NAMED} nơi khác")
+    return "; ".join([sentence, *named]) + "."
