@@ -36,6 +36,7 @@ from broadcast.indicators.model import VillageExclusion
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
+from broadcast.schedules.starts import occurrence_id
 from broadcast.stations.model import (
     Attestation,
     BaselineStation,
@@ -285,7 +286,7 @@ async def _content(
         schedule = rows.schedule(place.bulletin, starts_at, now, title=marker, targets=[target])
         session.add(schedule)
         await session.flush()
-        occurrence = rows.occurrence(schedule, starts_at)
+        occurrence = rows.occurrence(schedule, starts_at, id=occurrence_id(schedule.id, starts_at))
         session.add(occurrence)
         await session.flush()
         if "cluster_id" in place.__dict__:
