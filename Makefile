@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated licences audit bench golden lock clean
+.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated licences audit bench assets golden lock clean
 
 ##@ Start
 
@@ -104,6 +104,15 @@ bench: setup ## benchmarks against the bare limits of this machine; ONLY=ingest 
 migration: setup ## a revision from the difference of models and schema; m="clusters: colour"
 	$(if $(m),,$(error say what changes: make migration m="clusters: colour of the box"))
 	$(BIN)/python -m migrations.new "$(m)"
+
+ASSETS := src/broadcast/console/assets
+
+assets: ## bundle scripts and styles of the pages (needs Node; the result is committed)
+	cd $(ASSETS) && npm ci --silent --no-audit --no-fund --ignore-scripts
+	cd $(ASSETS) && node_modules/.bin/esbuild js/*.bundle.js css/console.css \
+		--bundle --minify --format=esm --target=chrome109,firefox115,safari16 \
+		--entry-names=[name] --outdir=../static --log-level=warning
+	cd $(ASSETS) && for file in ../static/*.bundle.js; do mv $$file $${file%.bundle.js}.js; done
 
 golden: setup ## sign the golden payloads of the wire and renew its documents
 	$(BIN)/python -m tests.wire.payloads

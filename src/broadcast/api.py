@@ -1,4 +1,4 @@
-"""The REST interface: the routes of every feature in one application."""
+"""The REST interface and the pages: the routes of every feature in one application."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ import broadcast.telemetry.routes
 import broadcast.upkeep.routes
 from broadcast import config
 from broadcast.audit.refusals import Refusals
+from broadcast.console import routes as pages
 from broadcast.upkeep import operation
 from broadcast.upkeep.ready import Prober
 from broadcast.visibility.sessions import limit
@@ -74,7 +75,8 @@ LAST_SECONDS = 2.0
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
+    async with pages.running(app):
+        yield
     refusals: Refusals = app.state.refusals
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_SECONDS):
@@ -115,4 +117,5 @@ def create_app(
         app.include_router(router)
 
     app.include_router(operation.router(Prober(watcher or engine, settings)))
+    pages.install(app, settings)
     return described(app)

@@ -85,6 +85,9 @@ class Postgres(Group):
 READINESS_POOL = 2
 """Connections by which `/readyz` looks, of each process that answers it."""
 
+LIVE = 1
+"""Connections by which a process that serves pages hears of changes."""
+
 UPKEEP = 2
 """Connections of the leader's upkeep, which has no pool."""
 
@@ -175,6 +178,11 @@ class SignIn(Group):
     )
     secret_key_file: Path | None = Field(
         None, description="encrypts TOTP secrets; made by `broadcast accounts create-key`"
+    )
+    demo: tuple[str, ...] = Field(
+        (),
+        description="logins that anybody signs in as by one click, with a second factor: for a"
+        " demonstration on this machine; refused where BROADCAST_WEB__HOST is not loopback",
     )
 
 
@@ -381,6 +389,7 @@ class Settings(BaseSettings):
         return (
             len(set(Role) - {Role.INGEST, Role.DISPATCH}) * postgres.pool_size
             + READINESS_POOL
+            + LIVE
             + self.ingest.workers * postgres.ingest_pool
             + postgres.dispatch_pool
             + UPKEEP

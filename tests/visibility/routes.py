@@ -63,6 +63,9 @@ class Rule:
     is_absent: bool = False
     """There is none in the world: 404 for who may see it."""
     is_form: bool = False
+    """Its body is CSV files."""
+    is_page: bool = False
+    """Its body is a form of the console."""
     heard: bool = False
     """A village sees that of the commune that it lies in, and may not change it."""
 

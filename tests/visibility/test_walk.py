@@ -22,11 +22,14 @@ from broadcast import config
 from broadcast.api import create_app
 from broadcast.auth.caller import Caller, HeldRole
 from broadcast.auth.permissions import PERMISSIONS, Permission, Role
+from broadcast.auth.routing import Route
 from broadcast.bulletins.audio.prepared import content_path
+from broadcast.console import routes as console
 from broadcast.kit import clock, db
 from broadcast.kit.errors import BroadcastError
 from broadcast.web import problems
 from tests.callers import caller
+from tests.console.pages import PAGES
 from tests.visibility.routes import OF_THE_CALLER, ROUTES, Kind, Rule
 from tests.visibility.world import PROVINCE, Place, World, build
 from tests.web.calling import Known
@@ -91,7 +94,8 @@ class Walk:
         assert "{" not in url, f"say in routes.ROUTES what {url} is filled with"
         given: dict[str, Any] = {}
         if rule.body is not None:
-            given["files" if rule.is_form else "json"] = rule.body(place, self.now)
+            how = "data" if rule.is_page else "files" if rule.is_form else "json"
+            given[how] = rule.body(place, self.now)
         query = rule.query(place)
         answer = await self.client.request(method, url, params=query, **given)
         return answer, f"{url} {query} {given}"
@@ -145,6 +149,17 @@ def test_the_table_knows_every_route_and_no_other() -> None:
         if not path.startswith(OF_THE_CALLER)
     }
     assert described == ROUTES.keys()
+
+
+def test_the_table_knows_every_page_and_no_other() -> None:
+    pages = {
+        (method, route.path)
+        for router in console.ROUTERS
+        for route in router.routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+    }
+    assert pages - {("GET", "/events")} == PAGES.keys()  # a stream does not end
 
 
 def may(holder: Holder, rule: Rule) -> bool:
@@ -231,7 +246,7 @@ async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> N
     world = walk.world
     walk.become(holder)
     wrong = []
-    for (method, path), rule in ROUTES.items():
+    for (method, path), rule in {**ROUTES, **PAGES}.items():
         places = [world.a, world.b, world.c, world.n, *([world.top] * rule.is_content)]
         if rule.kind in {Kind.OPEN, Kind.SELF, Kind.LIST, Kind.PUBLIC, Kind.WHOLE, Kind.ANYWHERE}:
             places = [world.a]

@@ -156,4 +156,4 @@ def test_every_route_is_of_the_strict_kind() -> None:
         for route in iter_route_contexts(application().routes)
         if not isinstance(route.original_route, Route)
     }
-    assert plain == {"/openapi.json", *docs.FILES}
+    assert plain == {"/openapi.json", "/assets/{name}", *docs.FILES}

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import RedirectResponse
 
 from broadcast.auth.routing import Router
+from broadcast.console.page import HEADERS
 from broadcast.upkeep.operation import create_watched
 from broadcast.visibility.sessions import limit
 from broadcast.web import docs, rest
@@ -77,7 +78,12 @@ async def test_every_answer_has_each_header_once(
         answer = await client.request(method, path, headers=headers)
     for name in (*SECURITY, "Cache-Control"):
         assert len(answer.headers.get_list(name)) == 1, (name, answer.headers)
-    own = {**dict.fromkeys(docs.FILES, docs.POLICY), "/with-its-own": "sandbox"}
+    of_pages = HEADERS["Content-Security-Policy"]
+    own = {
+        **dict.fromkeys(docs.FILES, docs.POLICY),
+        **dict.fromkeys(("/sign-in", "/setup"), of_pages),
+        "/with-its-own": "sandbox",
+    }
     if method not in {"GET", "HEAD"} or answer.status_code != 200:
         own = {}
     policy = own.get(path, SECURITY["Content-Security-Policy"])
@@ -85,7 +91,11 @@ async def test_every_answer_has_each_header_once(
 
 
 def test_no_policy_allows_what_is_inline_or_elsewhere() -> None:
-    for policy in (SECURITY["Content-Security-Policy"], docs.POLICY):
+    for policy in (
+        SECURITY["Content-Security-Policy"],
+        docs.POLICY,
+        HEADERS["Content-Security-Policy"],
+    ):
         assert "default-src 'none'" in policy
         assert not {"unsafe", "http", "*"} & {
             part for part in ("unsafe", "http", "*") if part in policy

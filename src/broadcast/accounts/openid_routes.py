@@ -82,7 +82,11 @@ async def leave_to_bind(
     return _away(begun)
 
 
-@router.get("/sign-in/openid/callback", summary="Trở về từ nơi cấp danh tính")
+@router.get(
+    "/sign-in/openid/callback",
+    response_model=SignedInOut,
+    summary="Trở về từ nơi cấp danh tính",
+)
 @changes
 async def come_back(
     request: Request,
@@ -99,7 +103,7 @@ async def come_back(
     error_description: str | None = None,
     error_uri: str | None = None,
     session_state: str | None = None,
-) -> SignedInOut:
+) -> SignedInOut | Response:
     """Where the provider sends the browser back to: a session, of the account that is bound.
 
     Who left to bind their account stays in the session that they have.
@@ -112,7 +116,7 @@ async def come_back(
     if answer.purpose == openid.SIGN_IN:
         account = await openid.account_of(session, provider.issuer, answer.subject)
         started = await sessions.start(session, account, Method.OPENID, sent_from, limits, now)
-        return give(response, account, started, limits)
+        return _home(request, response, give(response, account, started, limits))
     token = cookie_of(request) or ""
     caller = await caller_of_session(session, token, limits, now)
     if str(caller.account_id) != answer.purpose:
@@ -122,7 +126,19 @@ async def come_back(
         record.who = caller.who
     await openid.bind(session, caller.account_id, provider.issuer, answer.subject, now)
     account, started = await signed_in(request, session, caller)
-    return SignedInOut.to(account, started.row, started.token, limits)
+    given = SignedInOut.to(account, started.row, started.token, limits)
+    return _home(request, response, given)
+
+
+def _home(request: Request, response: Response, given: SignedInOut) -> SignedInOut | Response:
+    """Send a browser to the first page; tell a program what there is."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return given
+    home = RedirectResponse("/", 303)
+    home.raw_headers.extend(
+        each for each in response.raw_headers if each[0] in {b"set-cookie", b"cache-control"}
+    )
+    return home
 
 
 # --- who is bound ------------------------------------------------------------------------------

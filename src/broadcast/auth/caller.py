@@ -41,10 +41,15 @@ OPEN = {
     "/openapi.json": "the description of the interface, as it stands in the public source",
     "/docs": "shows that description in a browser, which sends no token before one is entered",
     **{path: "a part of that page" for path in docs.FILES if path != "/docs"},
+    "/assets/{name}": "scripts and styles of the pages, as they stand in the public source",
+    "/display": "keeps language, theme and size of type in the browser alone",
 }
 """Paths that are answered without a token, and why."""
 
 SIGN_IN = {
+    "/sign-in": "the page that asks for login and password",
+    "/sign-in/demo": "signs in as an account of a demonstration, where the settings name any",
+    "/setup": "the page of a one-time link; its code stays in the browser until it is sent",
     "/api/v1/sign-in": "asks for login and password itself",
     "/api/v1/sign-in/passkey": "asks for the signature of a passkey itself",
     "/api/v1/sign-in/passkey/options": "says what the passkey is to sign: a random number",

@@ -26,6 +26,9 @@ COOKIE = "__Host-broadcast"
 
 CSRF_HEADER = "X-CSRF-Token"
 
+CSRF_COOKIE = "__Host-broadcast-csrf"
+"""Gives scripts of our pages, and of no other site's, what they send in `CSRF_HEADER`."""
+
 COOKIE_SCHEME = APIKeyCookie(
     name=COOKIE,
     auto_error=False,
@@ -88,12 +91,22 @@ def set_cookie(response: Response, token: str, longest: timedelta) -> None:
         httponly=True,
         samesite="lax",
     )
+    response.set_cookie(
+        CSRF_COOKIE,
+        csrf_token(token),
+        max_age=int(longest.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=False,
+        samesite="strict",
+    )
     response.headers["Cache-Control"] = "no-store"
 
 
 def forget_cookie(response: Response) -> None:
     """Take the session from the browser."""
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    response.delete_cookie(CSRF_COOKIE, path="/", secure=True, samesite="strict")
 
 
 # --- requests from other sites -----------------------------------------------------------------

@@ -105,7 +105,7 @@ class _Worker:
         connection = await self._engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await listen(connection, Channel.PREPARE, self._wake.set)
+            await listen(connection, Channel.PREPARE, lambda _: self._wake.set())
             yield
         finally:
             # The pool would hand the listener on.

@@ -30,6 +30,10 @@ NAMES = {
 """Name and login of one account for each role; a system has a token alone."""
 
 
+LOGINS = [login for _, login in NAMES.values() if login is not None]
+"""That anybody signs in as by one click (`BROADCAST_SIGN_IN__DEMO`)."""
+
+
 class Door(NamedTuple):
     """How an account comes in."""
 

@@ -161,7 +161,7 @@ class _Demo:
             )
             self._say("đang khởi động máy chủ …")
             world.start_server()
-            self._say(f"máy chủ: {world.url}/docs")
+            self._say(f"máy chủ: {world.page_url} (một lần bấm cho mỗi vai trò; REST: /docs)")
             self._show_doors(seeded)
             world.start_fleet(
                 seeded.devices,

@@ -17,6 +17,7 @@ import httpx2 as httpx
 
 from broadcast import config
 from broadcast.config import Role
+from broadcast.demo.people import LOGINS
 from broadcast.embedded.broker import Broker, Kind
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
@@ -30,6 +31,7 @@ class World:
     Attributes:
         folder: Where every child keeps its data and its log.
         url: Base address of the server.
+        page_url: Its first page; passkeys need a name.
     """
 
     def __init__(self, folder: Path, broker: Kind | None = None, *, anew: bool = False) -> None:
@@ -46,6 +48,7 @@ class World:
         self.broker = Broker(folder / "broker", kind=broker)
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self.page_url = f"http://localhost:{port}/"
         self._server = Child("broadcast", folder / "server.log")
         self._processes: dict[str, Child] = {}
         self._fleet = Child("device_sim", folder / "fleet.log")
@@ -82,21 +85,24 @@ class World:
         self.broker.stop()
         self.postgres.stop()
 
+    def environment(self, rules: Mapping[str, str]) -> dict[str, str]:
+        """Settings of the world, as environment variables."""
+        return {
+            "BROADCAST_ENV_FILE": "",  # the settings of an installation are not ours
+            "BROADCAST_POSTGRES__DSN": self.postgres.dsn,
+            "BROADCAST_MQTT__HOST": self.broker.host,
+            "BROADCAST_MQTT__PORT": str(self.broker.port),
+            "BROADCAST_WEB__PORT": str(self._port),
+            "BROADCAST_KEYS__DIR": str(self.folder / "keys"),
+            "BROADCAST_KEYS__PASSPHRASE_FILE": str(self.folder / "keys.passphrase"),
+            "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
+            "BROADCAST_SIGN_IN__DEMO": json.dumps(LOGINS),
+            **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},
+        }
+
     def configure(self, rules: Mapping[str, str]) -> config.Settings:
         """Point this process and its children at the world; returns the settings they see."""
-        os.environ.update(
-            {
-                "BROADCAST_ENV_FILE": "",  # the settings of an installation are not ours
-                "BROADCAST_POSTGRES__DSN": self.postgres.dsn,
-                "BROADCAST_MQTT__HOST": self.broker.host,
-                "BROADCAST_MQTT__PORT": str(self.broker.port),
-                "BROADCAST_WEB__PORT": str(self._port),
-                "BROADCAST_KEYS__DIR": str(self.folder / "keys"),
-                "BROADCAST_KEYS__PASSPHRASE_FILE": str(self.folder / "keys.passphrase"),
-                "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
-                **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},
-            }
-        )
+        os.environ.update(self.environment(rules))
         return config.Settings()
 
     def start_server(self) -> None:

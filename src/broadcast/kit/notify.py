@@ -15,6 +15,8 @@ class Channel(StrEnum):
 
     DISPATCH = "broadcast_outbox"
     PREPARE = "broadcast_preparations"
+    LIVE = "broadcast_live"
+    """Its payload is the topic that changed (`console.live`)."""
 
 
 async def notify(session: AsyncSession, channel: Channel) -> None:
@@ -22,7 +24,13 @@ async def notify(session: AsyncSession, channel: Channel) -> None:
     await session.execute(sa.text(f"NOTIFY {channel}"))
 
 
-async def listen(connection: AsyncConnection, channel: Channel, wake: Callable[[], None]) -> None:
-    """Have `wake` called at every notification, as long as the connection lasts."""
+async def listen(
+    connection: AsyncConnection, channel: Channel, wake: Callable[[str], None]
+) -> Any:
+    """Have `wake` called with the payload of every notification, as long as the connection lasts.
+
+    Returns the connection of asyncpg.
+    """
     raw: Any = (await connection.get_raw_connection()).driver_connection
-    await raw.add_listener(channel.value, lambda *_: wake())
+    await raw.add_listener(channel.value, lambda *called: wake(called[-1]))
+    return raw

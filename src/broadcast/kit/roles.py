@@ -93,7 +93,7 @@ class Claim:
     async def listen(self, channel: Channel, wake: Callable[[], None]) -> None:
         """Have `wake` called at every notification, as long as the lock is held."""
         assert self._connection is not None
-        await listen(self._connection, channel, wake)
+        await listen(self._connection, channel, lambda _: wake())
 
     async def until_lost(self) -> None:
         """Return when the connection that holds the lock has broken, or does not answer."""

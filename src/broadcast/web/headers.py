@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcast.web import problems
@@ -48,7 +49,7 @@ class ResponseDefaults:
         try:
             await self.app(scope, receive, answering)
         except Exception as error:
-            answer = problems.problem(problems.bug(error))
+            answer = problems.answer(Request(scope), problems.bug(error))
             if has_begun:
                 raise
             await answer(scope, receive, answering)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -82,7 +83,16 @@ def problem(error: BroadcastError) -> JSONResponse:
     )
 
 
-def _note_refusal(request: Request, error: BroadcastError) -> None:
+def answer(request: Request, error: BroadcastError) -> Response:
+    """Answer for an error, in the form that who asks can read."""
+    shown: Callable[[Request, BroadcastError], Response] = getattr(
+        request.app.state, "show_problem", lambda _, error: problem(error)
+    )
+    return shown(request, error)
+
+
+def note_refusal(request: Request, error: BroadcastError) -> None:
+    """Have the audit know that a request was refused."""
     refusals: Refusals | None = getattr(request.app.state, "refusals", None)
     if refusals is not None:
         refusals.note(
@@ -249,20 +259,20 @@ def install(app: FastAPI) -> None:
         if isinstance(error, Unknown) and error.field in request.query_params:
             error.status, error.slug, error.title = 404, NotFound.slug, NotFound.title
         if error.status in {401, 403, 429}:
-            _note_refusal(request, error)
-        return problem(error)
+            note_refusal(request, error)
+        return answer(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem(malformed(error.errors(), skip=1))
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, malformed(error.errors(), skip=1))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         ours = _of_framework(request, error)
-        answer = problem(ours)
+        response = answer(request, ours)
         if isinstance(ours, MethodNotAllowed):
-            answer.headers["Allow"] = ", ".join(ours.allowed)
-        return answer
+            response.headers["Allow"] = ", ".join(ours.allowed)
+        return response
 
     @app.exception_handler(ClientDisconnect)
     async def _gone(_: Request, error: ClientDisconnect) -> Response:
@@ -279,24 +289,24 @@ def _install_outages(app: FastAPI) -> None:
     @app.exception_handler(asyncpg.PostgresError)
     @app.exception_handler(asyncpg.InterfaceError)
     @app.exception_handler(DBAPIError)
-    async def _database(_: Request, error: Exception) -> Response:
+    async def _database(request: Request, error: Exception) -> Response:
         said = of_database(error)
         if said is None:
-            return problem(bug(error))
+            return answer(request, bug(error))
         log.warning("web.database.refused", status=said.status, error=db.brief(error))
-        return problem(said)
+        return answer(request, said)
 
     # A socket that is gone from the file system is no ConnectionError.
     @app.exception_handler(OSError)
-    async def _system(_: Request, error: OSError) -> Response:
+    async def _system(request: Request, error: OSError) -> Response:
         log.warning("web.system.refused", error=db.brief(error))
-        return problem(of_system(error))
+        return answer(request, of_system(error))
 
     @app.exception_handler(OverflowError)
-    async def _no_such_moment(_: Request, error: OverflowError) -> Response:
+    async def _no_such_moment(request: Request, error: OverflowError) -> Response:
         # A day at one end of the calendar fails in the first sum, wherever that is.
         log.warning("web.value.refused", error=str(error), exc_info=error)
-        return problem(no_value())
+        return answer(request, no_value())
 
 
 PROBLEM_RESPONSE: dict[str, Any] = {

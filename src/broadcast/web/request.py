@@ -23,9 +23,13 @@ JSON_BYTES = 256 * 1024
 """Largest JSON body; a schedule with its exceptions takes a tenth of it."""
 
 FORM_BYTES = 32 * 2**20
-"""Largest form, of up to `FORM_PARTS` parts; each CSV file has a limit of its own below that."""
+"""Largest form; each CSV file has a limit of its own below that."""
 
 FORM_PARTS = 16
+"""Files of a form."""
+
+FORM_FIELDS = 2000
+"""Other fields of a form: a page sends one for each village that is chosen."""
 
 JSON_SECONDS, FORM_SECONDS = 20.0, 300.0
 """From the header to the last byte of the body."""
@@ -159,17 +163,19 @@ class Bounded(Request):
         Raises:
             TooLarge: It is longer than its limit.
             TooSlow: It has not come in time.
-            Malformed: It is no form, or has too many parts.
+            Malformed: It is no form, or has too many files or fields.
         """
         self._check_declared()
         try:
             async with asyncio.timeout(seconds):
-                return await self.form(max_files=FORM_PARTS, max_fields=FORM_PARTS)
+                return await self.form(max_files=FORM_PARTS, max_fields=FORM_FIELDS)
         except TimeoutError:
             raise _too_slow(seconds) from None
         except HTTPException:
             raise Malformed(
-                "body", f"biểu mẫu sai dạng, hoặc có hơn {FORM_PARTS} phần; hãy gửi lại"
+                "body",
+                f"biểu mẫu sai dạng, hoặc có hơn {FORM_PARTS} tệp hay {FORM_FIELDS} mục;"
+                " hãy gửi lại",
             ) from None
 
     def _check_declared(self) -> None:

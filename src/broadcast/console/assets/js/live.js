@@ -1,0 +1,52 @@
+// One stream a page: it names what has changed, and parts that show it are fetched again by HTMX
+// (`hx-trigger="live:plays from:body"`). A page in the background gives its stream back, because a
+// browser has six connections to a host.
+
+const RETRY_MS = 5000;
+let source = null;
+let timer = null;
+let missed = false;
+
+function topics() {
+  const found = [...document.querySelectorAll("[data-live]")].flatMap((each) => each.dataset.live.split(","));
+  return [...new Set(found)].sort();
+}
+
+function tell(topic) {
+  document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
+}
+
+function offline(isOffline) {
+  const notice = document.querySelector("[data-offline]");
+  if (notice) notice.hidden = !isOffline;
+}
+
+function open() {
+  const wanted = topics();
+  if (source || document.hidden || !wanted.length) return;
+  source = new EventSource("/events?topics=" + wanted.join(","));
+  source.onopen = () => {
+    offline(false);
+    if (missed) wanted.forEach(tell);
+    missed = false;
+  };
+  source.onerror = () => {
+    close();
+    offline(true);
+    timer = setTimeout(open, RETRY_MS);
+  };
+  for (const topic of wanted) source.addEventListener(topic, () => tell(topic));
+}
+
+function close() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+  missed = true;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+window.addEventListener("pagehide", close);
+window.addEventListener("pageshow", open);
+window.addEventListener("online", open);
+open();

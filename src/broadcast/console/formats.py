@@ -1,0 +1,134 @@
+"""How the pages write times and numbers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from broadcast.console.words import Language
+from broadcast.kit.clock import LOCAL
+
+_WEEKDAYS = {
+    Language.VIETNAMESE: (
+        "thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật",
+    ),
+    Language.ENGLISH: ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}  # fmt: skip
+
+_UNITS = {
+    Language.VIETNAMESE: ("ngày", "giờ", "phút", "giây"),
+    Language.ENGLISH: ("d", "h", "min", "s"),
+}
+
+_SECONDS = (86_400, 3600, 60, 1)
+
+NOTHING = "–"
+"""Where there is no value."""
+
+
+def clock(value: datetime | None, language: Language = Language.VIETNAMESE) -> str:
+    """Hour and minute in Việt Nam.
+
+    >>> from datetime import UTC
+    >>> clock(datetime(2026, 11, 29, 22, 30, tzinfo=UTC))
+    '05:30'
+    """
+    return NOTHING if value is None else f"{value.astimezone(LOCAL):%H:%M}"
+
+
+def day(value: date | datetime | None, language: Language = Language.VIETNAMESE) -> str:
+    """Weekday and date.
+
+    >>> day(date(2026, 11, 30))
+    'thứ Hai 30/11/2026'
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        value = value.astimezone(LOCAL).date()
+    return f"{_WEEKDAYS[language][value.weekday()]} {value.day}/{value.month}/{value.year}"
+
+
+def moment(value: datetime | None, language: Language = Language.VIETNAMESE) -> str:
+    """Time and day, without the year.
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 11, 29, 22, 30, tzinfo=UTC))
+    '05:30 thứ Hai 30/11'
+    """
+    if value is None:
+        return NOTHING
+    local = value.astimezone(LOCAL)
+    return f"{local:%H:%M} {_WEEKDAYS[language][local.weekday()]} {local.day}/{local.month}"
+
+
+def number(
+    value: float | Decimal | None, digits: int = 0, language: Language = Language.VIETNAMESE
+) -> str:
+    """A number with its thousands apart.
+
+    >>> number(1234.5, 1), number(1234.5, 1, Language.ENGLISH)
+    ('1.234,5', '1,234.5')
+    """
+    if value is None:
+        return NOTHING
+    plain = f"{value:,.{digits}f}"
+    return plain if language is Language.ENGLISH else plain.translate(_SWAPPED)
+
+
+_SWAPPED = str.maketrans(",.", ".,")
+
+
+def percent(
+    value: float | Decimal | None, digits: int = 1, language: Language = Language.VIETNAMESE
+) -> str:
+    """A number that is already in per cent.
+
+    >>> percent(97.25)
+    '97,2 %'
+    """
+    return NOTHING if value is None else f"{number(value, digits, language)} %"
+
+
+def span(value: timedelta | float | None, language: Language = Language.VIETNAMESE) -> str:
+    """A duration, by its two largest units; seconds where it is a number.
+
+    >>> span(timedelta(hours=3, minutes=5, seconds=9)), span(42)
+    ('3 giờ 5 phút', '42 giây')
+    """
+    if value is None:
+        return NOTHING
+    left = round(value.total_seconds() if isinstance(value, timedelta) else value)
+    parts: list[str] = []
+    for unit, seconds in zip(_UNITS[language], _SECONDS, strict=True):
+        amount, left = divmod(left, seconds)
+        if amount and len(parts) < 2:
+            parts.append(f"{amount} {unit}")
+        elif parts:
+            break
+    return " ".join(parts) or f"0 {_UNITS[language][-1]}"
+
+
+def ago(value: datetime | None, now: datetime, language: Language = Language.VIETNAMESE) -> str:
+    """How long ago something was, by its largest unit.
+
+    >>> from datetime import UTC
+    >>> ago(datetime(2026, 1, 1, 3, tzinfo=UTC), datetime(2026, 1, 1, 6, 20, tzinfo=UTC))
+    '3 giờ trước'
+    """
+    if value is None:
+        return NOTHING
+    seconds = max(0, round((now - value).total_seconds()))
+    for unit, length in zip(_UNITS[language], _SECONDS, strict=True):
+        if seconds >= length >= 60:
+            amount = f"{seconds // length} {unit}"
+            return f"{amount} trước" if language is Language.VIETNAMESE else f"{amount} ago"
+    return "vừa xong" if language is Language.VIETNAMESE else "just now"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "clock": clock, "day": day, "moment": moment, "number": number, "percent": percent,
+    "span": span, "ago": ago,
+}  # fmt: skip
+"""By their name in templates, which need not name the language."""

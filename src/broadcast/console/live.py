@@ -1,0 +1,183 @@
+"""What has changed, told to open pages: they fetch the parts that show it again.
+
+Statement triggers NOTIFY the topic of a table (migration 0024); one connection a process listens
+while pages are open. A stream carries names of topics and no data, so that nothing is lost when
+one is missed: after every gap all topics count as changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from enum import StrEnum
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Gauge
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast import config
+from broadcast.kit import db
+from broadcast.kit.errors import Unavailable
+from broadcast.kit.notify import Channel, listen
+
+log = structlog.get_logger()
+
+STREAMS = Gauge("broadcast_console_streams", "Open pages that are told of changes")
+
+RETRY_SECONDS = 5.0
+"""After which the database is tried again."""
+
+PROBE_SECONDS = 60.0
+"""Between two looks whether the connection lives: one that is silent may be dead."""
+
+PING_SECONDS = 20.0
+"""Between two signs of life: proxies close what is silent for a minute."""
+
+
+class Topic(StrEnum):
+    """What pages are told of."""
+
+    PLAYS = "plays"
+    PRESENCE = "presence"
+    INCIDENTS = "incidents"
+    BULLETINS = "bulletins"
+    SCHEDULES = "schedules"
+    COMMANDS = "commands"
+    PREPARATIONS = "preparations"
+    REGISTRY = "registry"
+
+
+EVERY_SECONDS = {Topic.PLAYS: 5.0, Topic.PRESENCE: 5.0}
+"""How often pages are told of a topic at most; the others every second. A change after a quiet
+time is told at once."""
+
+
+class Stream:
+    """One open page."""
+
+    def __init__(self, topics: Iterable[Topic]) -> None:
+        self.topics = frozenset(topics)
+        self._changed: set[Topic] = set()
+        self._woken = asyncio.Event()
+
+    def tell(self, topic: Topic) -> None:
+        """Note a change for the next look."""
+        if topic in self.topics:
+            self._changed.add(topic)
+            self._woken.set()
+
+    async def changes(self, seconds: float) -> list[Topic]:
+        """Topics that have changed since the last call; empty after so many seconds without."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
+        changed, self._changed = sorted(self._changed), set()
+        return changed
+
+
+class Hub:
+    """The streams of a process, and its one connection that listens."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._postgres = settings.postgres
+        self._most = settings.web.connections // 2
+        self._streams: set[Stream] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._told: dict[Topic, float] = {}
+        self._waiting: dict[Topic, asyncio.TimerHandle] = {}
+
+    def open(self, topics: Iterable[Topic]) -> Stream:
+        """A new stream; the first one makes the process listen.
+
+        Raises:
+            Unavailable: So many are open that other requests would find no connection.
+        """
+        if len(self._streams) >= self._most:
+            raise Unavailable("Quá nhiều trang đang mở; trang này không tự cập nhật, hãy tải lại.")
+        stream = Stream(topics)
+        self._streams.add(stream)
+        STREAMS.set(len(self._streams))
+        if self._task is None:
+            self._task = asyncio.create_task(self._listen(), name="console.live")
+        return stream
+
+    async def close(self, stream: Stream) -> None:
+        """The page is gone; after the last one nothing listens."""
+        self._streams.discard(stream)
+        STREAMS.set(len(self._streams))
+        if not self._streams:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        task, self._task = self._task, None
+        for handle in self._waiting.values():
+            handle.cancel()
+        self._waiting.clear()
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def changed(self, topic: Topic) -> None:
+        """Tell the pages of a change, now or when they may be told again."""
+        if topic in self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._told.get(topic, float("-inf")) + EVERY_SECONDS.get(topic, 1.0)
+        if due <= loop.time():
+            self._tell(topic)
+        else:
+            self._waiting[topic] = loop.call_at(due, self._tell, topic)
+
+    def _tell(self, topic: Topic) -> None:
+        self._waiting.pop(topic, None)
+        self._told[topic] = asyncio.get_running_loop().time()
+        for stream in self._streams:
+            stream.tell(topic)
+
+    async def _listen(self) -> None:
+        engine = db.create_engine(self._postgres, "broadcast.live", 1)
+        try:
+            while True:
+                try:
+                    await self._follow(engine)
+                except db.AWAY as error:
+                    log.warning("console.live.database_away", error=db.brief(error))
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            await engine.dispose()
+
+    async def _follow(self, engine: AsyncEngine) -> None:
+        """Listen until the connection is lost."""
+        lost = asyncio.Event()
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            raw = await listen(connection, Channel.LIVE, self._notified)
+            raw.add_termination_listener(lambda *_: lost.set())
+            for topic in Topic:  # what has been missed until now
+                self.changed(topic)
+            while not lost.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await lost.wait()
+                        break
+                await connection.execute(sa.text("SELECT 1"))
+            await connection.invalidate()
+
+    def _notified(self, payload: str) -> None:
+        with suppress(ValueError):  # a topic of a newer version beside this one
+            self.changed(Topic(payload))
+
+
+async def events(hub: Hub, stream: Stream) -> AsyncIterator[str]:
+    """A stream as server-sent events (HTML Standard §9.2): `event: plays`."""
+    try:
+        yield "retry: 5000\n\n"
+        while True:
+            changed = await stream.changes(PING_SECONDS)
+            yield "".join(f"event: {topic}\ndata: 1\n\n" for topic in changed) or ": alive\n\n"
+    finally:
+        await hub.close(stream)

@@ -1,0 +1,51 @@
+"""The pages in one application: their routes, scripts and styles, and their answer to errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from broadcast import config
+from broadcast.auth.routing import Route
+from broadcast.console import (
+    assets,
+    components,
+    display,
+    events,
+    sign_in,
+    today,
+)
+from broadcast.console.live import Hub
+from broadcast.console.page import show_problem
+
+ROUTERS = (
+    components.router,
+    display.router,
+    events.router,
+    sign_in.router,
+    today.router,
+)
+
+
+def install(app: FastAPI, settings: config.Settings) -> None:
+    """Give an application the pages."""
+    app.state.show_problem = show_problem
+    app.state.hub = Hub(settings)
+    app.add_route("/assets/{name}", assets.answer, ["GET"], include_in_schema=False)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.pages = frozenset(
+        route.path
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ())
+    )
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    """Stop to listen when the application ends."""
+    yield
+    await app.state.hub.stop()

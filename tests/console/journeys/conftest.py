@@ -1,0 +1,161 @@
+"""The whole system with a simulated fleet, and Debian's Chromium in front of it.
+
+Where Chromium is missing, the journeys are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import struct
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from broadcast import config
+from broadcast.auth.permissions import Role
+from broadcast.demo.people import NAMES
+from broadcast.demo.run import RULES
+from broadcast.demo.seed import Seeded, seed
+from broadcast.demo.world import World
+from broadcast.keys.keyring import first_keys
+from broadcast.kit import clock, db
+
+CHROMIUM = shutil.which("chromium")
+
+DEVICES = 12
+
+DESKTOP, PHONE = (1366, 768), (360, 740)
+
+TONES = (440, 880, 1320, 660, 1760)
+"""What is said into the microphone: each for a second, in Hz."""
+
+RATE = 48_000
+
+
+class System(NamedTuple):
+    """A province with its server, broker, database and loudspeakers."""
+
+    url: str
+    settings: config.Settings
+    seeded: Seeded
+    world: World
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.servers)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that Chromium takes for what its microphone hears."""
+    path = tmp_path_factory.mktemp("microphone") / "tones.wav"
+    samples = (
+        round(12_000 * math.sin(2 * math.pi * tone * number / RATE))
+        for tone in TONES
+        for number in range(RATE)
+    )
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+    return path
+
+
+@pytest.fixture(scope="session")
+def environment() -> Iterator[pytest.MonkeyPatch]:
+    """Settings of the system, gone after the journeys."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def system(
+    tmp_path_factory: pytest.TempPathFactory, environment: pytest.MonkeyPatch
+) -> AsyncIterator[System]:
+    """The system, as the demo builds it, without faults; started once for all journeys."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is missing (apt-get install chromium)")
+    with World(tmp_path_factory.mktemp("system")) as world:
+        for name in world.environment(RULES):
+            environment.setenv(name, "")  # undone at the end, whatever is set meanwhile
+        settings = world.configure(RULES)
+        await db.migrate(world.postgres.dsn)
+        engine = db.create_engine(settings.postgres, "tests.journeys")
+        try:
+            seeded = await seed(engine, settings, DEVICES, clock.now())
+            world.start_server()
+            keys = await first_keys(engine, settings.keys, clock.now())
+            world.start_fleet(seeded.devices, keys, "none", 1)
+            yield System(world.page_url.rstrip("/"), settings, seeded, world)
+        finally:
+            await engine.dispose()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def browser(microphone: Path) -> AsyncIterator[Browser]:
+    """Debian's Chromium, whose microphone hears `TONES`."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is missing (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", "--no-first-run",
+                "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                f"--use-file-for-fake-audio-capture={microphone}",
+            ],
+        )  # fmt: skip
+        yield browser
+        await browser.close()
+
+
+SignIn = Callable[..., Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sign_in(system: System, browser: Browser) -> AsyncIterator[SignIn]:
+    """Sign in by one click: `page = await sign_in(Role.PROVINCE_MONITOR, size=PHONE)`.
+
+    Every page fails the test for an error in its scripts or a breach of its policy.
+    """
+    troubles: list[str] = []
+    async with AsyncExitStack() as stack:
+
+        async def enter(
+            role: Role, size: tuple[int, int] = DESKTOP, path: str = "/", **options: object
+        ) -> Page:
+            context = await browser.new_context(
+                base_url=system.url,
+                viewport={"width": size[0], "height": size[1]},
+                locale="vi-VN",
+                timezone_id="Asia/Ho_Chi_Minh",
+                permissions=["microphone"],
+                **options,  # type: ignore[arg-type]
+            )
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("console", lambda said: troubles.append(said.text)
+                    if "Content Security Policy" in said.text else None)  # fmt: skip
+            await page.goto("/sign-in")
+            await page.locator(f"button[name=login][value='{NAMES[role][1]}']").click()
+            await page.wait_for_url(system.url + "/")
+            if path != "/":
+                await page.goto(path)
+            return page
+
+        yield enter
+    assert troubles == []

@@ -1,0 +1,73 @@
+"""Every word of the pages has its English, and no English is of a word that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import broadcast.api
+from broadcast import console
+from broadcast.auth.permissions import ROLE_NAMES
+from broadcast.console.words import LOCALE, Language, catalogue, translate, translate_number
+from broadcast.kit.errors import BroadcastError
+
+CONSOLE = Path(console.__file__).parent
+assert broadcast.api  # has every error imported
+FILES = sorted((LOCALE / "en").glob("*.po"))
+
+
+def of_other_packages() -> Iterator[str]:
+    """Words that pages show and that are not theirs: roles, and titles of errors."""
+    yield from ROLE_NAMES.values()
+    kinds: list[type[BroadcastError]] = [BroadcastError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        yield kind.title
+    yield "Lỗi yêu cầu"  # `web.problems`, of the framework's errors
+
+
+def extracted() -> Iterator[tuple[str, str]]:
+    """Every message of code and templates, with the file that has it."""
+    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    options = {"templates/**.html": {"trimmed": "false", "silent": "false"}}
+    keywords = {"N_": None, "_": None, "gettext": None, "ngettext": (1, 2)}
+    for file, _, message, _, _ in extract_from_dir(
+        str(CONSOLE), methods, options, keywords=keywords
+    ):
+        yield (message if isinstance(message, str) else message[0]), file
+
+
+def test_every_message_has_its_english_and_no_english_is_left_over() -> None:
+    used = {**dict.fromkeys(of_other_packages(), ""), **dict(extracted())}
+    known = catalogue(Language.ENGLISH)
+    assert {message: used[message] for message in used.keys() - known.keys()} == {}
+    assert known.keys() - used.keys() == set()
+
+
+def test_no_message_is_translated_twice() -> None:
+    where: dict[str, list[str]] = {}
+    for path in FILES:
+        with path.open("rb") as file:
+            for message in read_po(file):
+                key = message.id if isinstance(message.id, str) else "".join(message.id[:1])
+                if key:
+                    where.setdefault(key, []).append(path.name)
+    twice = {key: names for key, names in where.items() if len(names) > 1}
+    assert twice == {}, "what several families say is translated in common.po"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_translation_keeps_the_values_of_its_message(path: Path) -> None:
+    with path.open("rb") as file:
+        for message in read_po(file):
+            if message.id:
+                assert [str(error) for error in message.check()] == []
+
+
+def test_a_message_without_a_translation_is_shown_as_it_is() -> None:
+    assert translate(Language.ENGLISH, "không có trong bảng") == "không có trong bảng"
+    assert translate_number(Language.VIETNAMESE, "%(n)s thôn", "%(n)s thôn", 3) == "%(n)s thôn"
