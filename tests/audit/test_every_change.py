@@ -41,6 +41,10 @@ AFTER_A_MERGER = {
 """Possible only where communes have merged since a grant; `Route` asks `Session` of them, too."""
 CHANGE_NOTHING = {
     "POST /api/v1/schedules/preview",
+    "POST /api/v1/schedules/check",
+    "POST /api/v1/schedules/free-times",
+    "POST /api/v1/schedules/{schedule_id}/check",
+    "POST /api/v1/occurrences/{occurrence_id}/check",
     "POST /api/v1/speech/words",
     "POST /api/v1/sign-in/passkey/options",
     "POST /api/v1/session/passkeys/options",
@@ -249,6 +253,9 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
         "PATCH /occurrences/{occurrence_id}", f"/occurrences/{first}", "Hùng",
         json={"cancelled": True},
     )  # fmt: skip
+    await walk.do(
+        "POST /occurrences/{occurrence_id}/reinstate", f"/occurrences/{first}/reinstate", "Hùng"
+    )
     async with db.transaction(engine) as session:
         bulletin = await session.get_one(make.Bulletin, world.bulletin)
         sound = make.prepared(world.content_dir, b"two", b"zwei")
@@ -262,6 +269,7 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
         "Hùng",
     )  # fmt: skip
     await walk.do("POST /schedules/{schedule_id}/withdraw", f"{there}/withdraw", "Hùng")
+    await walk.do("POST /schedules/{schedule_id}/reinstate", f"{there}/reinstate", "Hùng")
 
 
 async def sessions(walk: Walk, engine: AsyncEngine) -> None:
@@ -389,6 +397,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
 async def test_previews_and_trials_leave_none(world: World) -> None:
     requests: list[tuple[str, dict[str, Any]]] = [
         ("/schedules/preview", {"json": world.schedule()}),
+        ("/schedules/check", {"json": world.schedule()}),
         ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
         ("/areas/load?province=01&dry_run=true", {}),
         ("/stations/follow", {"data": {"on": "2025-01-01", "dry_run": "true"}}),

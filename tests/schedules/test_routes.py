@@ -3,126 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config
-from broadcast.accounts.people import create_with_token
 from broadcast.auth.model import ApiToken
-from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import Bulletin, RevisionState
-from broadcast.kit import clock, db
+from broadcast.kit import db
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.occurrences import materialise
-from broadcast.schedules.routes import router
-from broadcast.visibility.sessions import limit
-from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins import make
-from tests.schedules import province
 from tests.schedules.province import NOW, local
-
-PEOPLE = {
-    "Lan": Role.PROVINCE_EDITOR,
-    "Hùng": Role.PROVINCE_APPROVER,
-    "Tèo": Role.PROVINCE_MONITOR,
-}
-DAILY = {"rrule": "FREQ=DAILY"}
-
-
-class Web:
-    """The routes, who calls them, and what may be scheduled."""
-
-    def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, content_dir: Path) -> None:
-        self.engine = engine
-        self.http = http
-        self.content_dir = content_dir
-        self.tokens: dict[str, str] = {}
-        self.now = NOW
-        self.bulletin = ""
-
-    async def call(
-        self, method: str, path: str, json: Any = None, who: str = "Lan", **headers: str
-    ) -> httpx.Response:
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        given["Authorization"] = f"Bearer {self.tokens[who]}"
-        return await self.http.request(method, f"/api/v1{path}", json=json, headers=given)
-
-    async def get(self, path: str) -> Any:
-        response = await self.call("GET", path)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def body(self, **changes: Any) -> dict[str, Any]:
-        return {
-            "bulletin_id": self.bulletin,
-            "targets": [{"area": "21253"}],
-            "starts_at": "2024-12-28T17:00:00+07:00",
-        } | changes
-
-    async def schedule(self, **changes: Any) -> dict[str, Any]:
-        response = await self.call("POST", "/schedules", self.body(**changes))
-        assert response.status_code == 201, response.text
-        made: dict[str, Any] = response.json()
-        return made
-
-    async def refused(self, status: int, said: str, **changes: Any) -> dict[str, Any]:
-        """The problem that such a schedule is answered with, by preview too if it is no clash."""
-        response = await self.call("POST", "/schedules", self.body(**changes))
-        assert response.status_code == status, response.text
-        problem: dict[str, Any] = response.json()
-        assert said in problem["detail"]
-        if "clashes" not in problem:
-            previewed = await self.call("POST", "/schedules/preview", self.body(**changes))
-            assert previewed.json() == problem
-        return problem
-
-    async def approved(self, **changes: Any) -> str:
-        async with db.transaction(self.engine) as session:
-            bulletin, _ = await province.approved(session, self.content_dir, **changes)
-            return str(bulletin.id)
-
-    async def starts(self, state: str = "planned") -> list[str]:
-        page = await self.get(f"/occurrences?state={state}&limit=500")
-        return [as_local(row["starts_at"]) for row in page["items"]]
-
-
-def as_local(text: str) -> str:
-    return f"{datetime.fromisoformat(text).astimezone(clock.LOCAL):%m-%d %H:%M}"
-
-
-@pytest.fixture
-async def web(
-    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Web]:
-    app = FastAPI()
-    rest.install(app)
-    app.include_router(router)
-    app.state.engine = engine
-    app.state.limit = limit
-    app.state.settings = config.Settings(content_dir=tmp_path)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        web = Web(engine, http, tmp_path)
-        monkeypatch.setattr(clock, "now", lambda: web.now)
-        async with db.transaction(engine) as session:
-            await province.build(session)
-            for person, role in PEOPLE.items():
-                web.tokens[person] = await create_with_token(
-                    session, person, role, NOW, second_factor=True
-                )
-        web.bulletin = await web.approved()
-        yield web
-
+from tests.schedules.web import DAILY, Web, as_local
 
 # --- creating -----------------------------------------------------------------------------------
 
@@ -178,8 +75,10 @@ async def test_the_newest_approved_revision_is_taken_and_an_older_one_warned_of(
         bulletin_id=str(bulletin.id), bulletin_revision=1, starts_at="2024-12-28T18:00:00"
     )
     assert "phiên bản 2 mới hơn" in other["plan"]["warnings"][0]
-    await web.refused(409, "chưa được duyệt", bulletin_id=str(bulletin.id), bulletin_revision=3)
-    await web.refused(
+    await web.refused_with(
+        409, "chưa được duyệt", bulletin_id=str(bulletin.id), bulletin_revision=3
+    )
+    await web.refused_with(
         404, "không có phiên bản 9", bulletin_id=str(bulletin.id), bulletin_revision=9
     )
 
@@ -187,14 +86,14 @@ async def test_the_newest_approved_revision_is_taken_and_an_older_one_warned_of(
 async def test_nothing_unapproved_is_ever_scheduled(web: Web) -> None:
     for state in set(RevisionState) - {RevisionState.APPROVED}:
         bulletin = await web.approved(title=state, state=state)
-        await web.refused(409, "chưa được duyệt", bulletin_id=bulletin)
-        await web.refused(409, "chưa được duyệt", bulletin_id=bulletin, bulletin_revision=1)
+        await web.refused_with(409, "chưa được duyệt", bulletin_id=bulletin)
+        await web.refused_with(409, "chưa được duyệt", bulletin_id=bulletin, bulletin_revision=1)
     assert await web.starts() == []
 
 
 async def test_only_an_approver_schedules_an_emergency_and_not_in_quiet_hours(web: Web) -> None:
     bulletin = await web.approved(class_=BulletinClass.EMERGENCY, title="Lũ lớn")
-    await web.refused(403, "người duyệt tin", bulletin_id=bulletin)
+    await web.refused_with(403, "người duyệt tin", bulletin_id=bulletin)
     body = web.body(bulletin_id=bulletin)
     made = await web.call("POST", "/schedules", body, who="Hùng")
     assert (made.status_code, made.json()["priority"]) == (201, 224)
@@ -259,13 +158,13 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 async def test_bad_input_is_refused_with_its_field(web: Web) -> None:
     for changes, field, said in BAD:
-        problem = await web.refused(422, said, **changes)
+        problem = await web.refused_with(422, said, **changes)
         assert problem["field"] == field, changes
 
 
 async def test_a_dissolved_commune_is_refused_with_what_replaced_it(web: Web) -> None:
     web.now = NOW + timedelta(days=10)
-    problem = await web.refused(
+    problem = await web.refused_with(
         422, "không còn từ 2025-01-01; nay là 21262", starts_at="2025-01-08T17:00:00"
     )
     assert (problem["field"], problem["replaced_by"]) == ("targets.0.area", ["21262"])
@@ -289,7 +188,9 @@ async def test_what_reaches_nobody_is_warned_of(web: Web) -> None:
 
 async def test_equal_priority_at_one_cluster_is_refused_with_the_list(web: Web) -> None:
     first = await web.schedule(**DAILY)
-    problem = await web.refused(409, "Trùng giờ với “Tiêm phòng", starts_at="2024-12-28T17:01:00")
+    problem = await web.refused_with(
+        409, "Trùng giờ với “Tiêm phòng", starts_at="2024-12-28T17:01:00"
+    )
     assert len(problem["clashes"]) == 1
     assert problem["clashes"][0]["cluster_count"] == 1
     assert problem["clashes"][0]["other_title"] == first["title"]
@@ -305,9 +206,9 @@ async def test_equal_priority_at_one_cluster_is_refused_with_the_list(web: Web) 
 async def test_an_overlap_beyond_the_horizon_is_refused_too(web: Web) -> None:
     village: dict[str, Any] = {"targets": [{"area": "T-1"}]}
     await web.schedule(**village, rrule="FREQ=MONTHLY;BYMONTHDAY=20")
-    await web.refused(409, "17:00 20/01/2025", **village, starts_at="2025-01-20T17:00:30")
+    await web.refused_with(409, "17:00 20/01/2025", **village, starts_at="2025-01-20T17:00:30")
     await web.schedule(**village, starts_at="2025-01-21T17:00:00")
-    await web.refused(409, "17:00 21/01/2025", **village, rrule="FREQ=WEEKLY;BYDAY=TU")
+    await web.refused_with(409, "17:00 21/01/2025", **village, rrule="FREQ=WEEKLY;BYDAY=TU")
 
 
 async def test_a_merged_commune_still_clashes_with_its_new_neighbours_only_where_they_hear_it(
@@ -316,7 +217,7 @@ async def test_a_merged_commune_still_clashes_with_its_new_neighbours_only_where
     """After the merger a schedule of An Phú sounds at C-1 and C-2, that of Nghĩa Phú at C-1."""
     await web.schedule(rrule="FREQ=DAILY;COUNT=10")
     web.now = local("2025-01-02T08:00")
-    await web.refused(
+    await web.refused_with(
         409, "tại 1 cụm loa", targets=[{"area": "21262"}], starts_at="2025-01-02T17:00:00"
     )
 
@@ -680,7 +581,9 @@ async def test_a_start_that_was_moved_far_ahead_clashes_in_either_order(web: Web
     row = (await web.get("/occurrences"))["items"][0]
     moved = {"starts_at": "2025-06-01T18:00"}
     assert (await web.call("PATCH", f"/occurrences/{row['id']}", moved)).status_code == 200
-    await web.refused(409, "18:00 01/06/2025", starts_at="2024-12-29T18:00", rrule="FREQ=DAILY")
+    await web.refused_with(
+        409, "18:00 01/06/2025", starts_at="2024-12-29T18:00", rrule="FREQ=DAILY"
+    )
     await web.call("POST", f"/schedules/{made['id']}/withdraw")
     await web.schedule(starts_at="2024-12-29T18:00", rrule="FREQ=DAILY")
     made = await web.schedule()

@@ -434,6 +434,29 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", f"{R}/schedules"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_schedule),
     ("GET", f"{R}/schedules"): Rule(K.LIST, P.CONTENT_READ),
     ("POST", f"{R}/schedules/preview"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_schedule),
+    ("POST", f"{R}/schedules/check"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_schedule),
+    ("POST", f"{R}/schedules/free-times"): Rule(
+        K.MAKE, P.SCHEDULE_WRITE,
+        body=lambda p, n: {"bulletin_id": str(p.bulletin), "targets": [{"area": p.commune}]},
+    ),
+    ("POST", f"{R}/schedules/{{schedule_id}}/check"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, body=_moved,
+        is_content=True,
+    ),
+    ("GET", f"{R}/schedules/{{schedule_id}}/withdrawal"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"schedule_id": p.schedule}, is_content=True
+    ),
+    ("POST", f"{R}/schedules/{{schedule_id}}/reinstate"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, is_content=True
+    ),
+    ("POST", f"{R}/occurrences/{{occurrence_id}}/check"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"occurrence_id": p.occurrence}, body=_moved,
+        is_content=True,
+    ),
+    ("POST", f"{R}/occurrences/{{occurrence_id}}/reinstate"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"occurrence_id": p.occurrence},
+        is_content=True,
+    ),
     ("GET", f"{R}/schedules/{{schedule_id}}"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"schedule_id": p.schedule}, is_content=True
     ),

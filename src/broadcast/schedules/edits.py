@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.auth.caller import Caller
-from broadcast.bulletins.model import Bulletin
+from broadcast.bulletins.model import Bulletin, Revision
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
@@ -39,7 +39,7 @@ from broadcast.schedules.model import (
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.starts import exceptions_of, rule_of
+from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
 from broadcast.wire.fields import OnPreempt
 
 log = structlog.get_logger()
@@ -53,21 +53,31 @@ async def draft(
     bulletin_id: UUID,
     columns: Columns,
     caller: Caller,
-    rules: Rules,
     now: datetime,
-) -> tuple[Schedule, Plan]:
-    """A schedule that is not stored, and what it would come to, clashes included.
+    *,
+    approved: bool = True,
+) -> tuple[Schedule, Revision]:
+    """A schedule that is not stored, and the revision that it puts on air.
+
+    Args:
+        session: Open transaction.
+        bulletin_id: What is to sound.
+        columns: Of the schedule.
+        caller: Who schedules it.
+        now: Present.
+        approved: Whether the revision has to be approved already.
 
     Raises:
         NotFound: There is no such bulletin or revision.
-        Conflict: It is not approved.
+        Conflict: It is not approved, or cannot be any more.
         Forbidden: The caller may not schedule it.
         InvalidInput: A field; says which.
     """
     number = columns.get("bulletin_revision")
-    bulletin, revision = await planning.require_approved_revision(
-        session, bulletin_id, number, caller, now
+    revision_of = (
+        planning.require_approved_revision if approved else planning.require_coming_revision
     )
+    bulletin, revision = await revision_of(session, bulletin_id, number, caller, now)
     schedule = Schedule(
         id=uuid4(),
         bulletin_id=bulletin.id,
@@ -81,12 +91,30 @@ async def draft(
         created_at=now,
         changed_at=now,
     )
-    if columns["starts_at"] <= now:
-        raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _put(schedule, bulletin, {"priority": None, **columns, "bulletin_revision": revision.number})
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await targets.check(session, schedule.targets, schedule.targets_on)
+    return schedule, revision
+
+
+async def preview(
+    session: AsyncSession,
+    bulletin_id: UUID,
+    columns: Columns,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Schedule, Plan]:
+    """A schedule that is not stored, and what it would come to, clashes included.
+
+    Raises:
+        InvalidInput: It begins in the past, or sounds in quiet hours.
+        BroadcastError: As `draft`.
+    """
+    if columns["starts_at"] <= now:
+        raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
+    schedule, revision = await draft(session, bulletin_id, columns, caller, now)
     return schedule, await planning.plan(session, schedule, revision, rules, now)
 
 
@@ -102,10 +130,10 @@ async def create(
 
     Raises:
         Conflict: It is not approved, or clashes with another schedule.
-        BroadcastError: As `draft`.
+        BroadcastError: As `preview`.
     """
     await lock_schedule_grid(session)
-    schedule, plan = await draft(session, bulletin_id, columns, caller, rules, now)
+    schedule, plan = await preview(session, bulletin_id, columns, caller, rules, now)
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
@@ -127,6 +155,26 @@ async def change(
 
     Raises:
         Conflict: It was withdrawn, is not approved, or would clash.
+        BroadcastError: As `preview`.
+    """
+    revision, excepted, warnings = await rewrite(session, schedule, columns, caller, now)
+    plan = await planning.plan(session, schedule, revision, rules, now, excepted)
+    planning.refuse_clashes(plan.overlaps)
+    await capacity.refuse_overfull(session, schedule, rules, now)
+    await materialise(session, now, rules.horizon, [schedule.id])
+    log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.account_id)
+    return plan._replace(warnings=[*plan.warnings, *warnings])
+
+
+async def rewrite(
+    session: AsyncSession, schedule: Schedule, columns: Columns, caller: Caller, now: datetime
+) -> tuple[Revision, Exceptions, list[str]]:
+    """Write a change into the row of a schedule and its exceptions; what it meets is not checked.
+
+    Returns:
+        The revision that it puts on air, its exceptions, and warnings about them.
+
+    Raises:
         BroadcastError: As `draft`.
     """
     await require_at_schedule(session, caller, schedule)
@@ -149,12 +197,7 @@ async def change(
     excepted, warnings = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
     schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
     await session.flush()
-    plan = await planning.plan(session, schedule, revision, rules, now, excepted)
-    planning.refuse_clashes(plan.overlaps)
-    await capacity.refuse_overfull(session, schedule, rules, now)
-    await materialise(session, now, rules.horizon, [schedule.id])
-    log.info("schedules.schedule.changed", schedule_id=str(schedule.id), by=caller.account_id)
-    return plan._replace(warnings=[*plan.warnings, *warnings])
+    return revision, excepted, warnings
 
 
 async def split(
@@ -184,6 +227,29 @@ async def split(
         Conflict: It does not recur, or was withdrawn; otherwise as `change`.
         InvalidInput: Nothing comes at or after `at`; otherwise as `change`.
     """
+    following, columns = await divide(session, schedule, at, columns, caller, now)
+    if following is not schedule:
+        await materialise(session, now, rules.horizon, [schedule.id])
+    return following, await change(session, following, columns, caller, rules, now)
+
+
+async def divide(
+    session: AsyncSession,
+    schedule: Schedule,
+    at: datetime,
+    columns: Columns,
+    caller: Caller,
+    now: datetime,
+) -> tuple[Schedule, Columns]:
+    """End a schedule before a start, and store an equal one that goes on from there.
+
+    Returns:
+        The schedule that goes on (the same one when nothing comes before `at`), and what is to
+        change of it.
+
+    Raises:
+        BroadcastError: As `split`.
+    """
     await require_at_schedule(session, caller, schedule)
     require_active(schedule)
     stored = _stored(schedule, {})
@@ -196,7 +262,7 @@ async def split(
         raise InvalidInput("from", "không có lần phát nào từ đó trở đi")
     head, tail = rule_edits.split(rule, schedule.starts_at, cut, LOCAL)
     if head is None:
-        return schedule, await change(session, schedule, columns, caller, rules, now)
+        return schedule, columns
     requested = rrule.parse(columns["rrule"], LOCAL) if columns.get("rrule") else None
     if requested is not None and requested.count is not None and requested.count == rule.count:
         # The number of the whole, sent back as it was, is meant to end when the whole did.
@@ -214,8 +280,7 @@ async def split(
             await exceptions.put(session, following.id, when, moved_to, caller, now)
     schedule.rrule, schedule.changed_at = str(head), now
     await session.flush()
-    await materialise(session, now, rules.horizon, [schedule.id])
-    return following, await change(session, following, columns, caller, rules, now)
+    return following, columns
 
 
 async def withdraw(
@@ -232,6 +297,23 @@ async def withdraw(
     schedule.state, schedule.changed_at = ScheduleState.WITHDRAWN, now
     await cancel_coming(session, schedule, now, WITHDRAWN)
     log.info("schedules.schedule.withdrawn", schedule_id=str(schedule.id), by=caller.account_id)
+
+
+async def reinstate(
+    session: AsyncSession, schedule: Schedule, caller: Caller, rules: Rules, now: datetime
+) -> None:
+    """Undo a withdrawal: what is still to come sounds again; repeating it changes nothing.
+
+    Raises:
+        Conflict: It is not approved any more, nothing of it is to come, or it would clash by now.
+        BroadcastError: As `change`.
+    """
+    await require_at_schedule(session, caller, schedule)
+    if schedule.state is not ScheduleState.WITHDRAWN:
+        return
+    schedule.state = ScheduleState.ACTIVE
+    await change(session, schedule, {}, caller, rules, now)
+    log.info("schedules.schedule.reinstated", schedule_id=str(schedule.id), by=caller.account_id)
 
 
 def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:

@@ -45,6 +45,16 @@ async def put(
     )
 
 
+async def remove(session: AsyncSession, schedule_id: UUID, recurrence_at: datetime) -> None:
+    """Let a start be where the rule has it."""
+    await session.execute(
+        sa.delete(ScheduleException).where(
+            ScheduleException.schedule_id == schedule_id,
+            ScheduleException.recurrence_at == recurrence_at,
+        )
+    )
+
+
 async def carry_over(
     session: AsyncSession,
     schedule_id: UUID,

@@ -14,7 +14,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.places import require_readable_bulletin
-from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
+from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved, of_bulletin
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
@@ -28,7 +28,13 @@ from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.rrule import Rule
 from broadcast.schedules.slots import slots_around, slots_of
 from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
-from broadcast.schedules.warnings import Reached, reach_targets, warnings_of, warnings_of_revision
+from broadcast.schedules.warnings import (
+    Reached,
+    reach_targets,
+    warnings_of,
+    warnings_of_reach,
+    warnings_of_revision,
+)
 from broadcast.wire.fields import BulletinClass
 
 LOOK_AHEAD = timedelta(days=35)
@@ -74,6 +80,36 @@ async def require_approved_revision(
         await session.refresh(revision, with_for_update={"read": True})
     if revision is None or revision.state is not RevisionState.APPROVED:
         raise Conflict("Bản tin chưa được duyệt nên chưa xếp lịch được; hãy trình duyệt trước.")
+    require_emergency_permission(bulletin.class_, caller, now)
+    return bulletin, revision
+
+
+async def require_coming_revision(
+    session: AsyncSession, bulletin_id: UUID, number: int | None, caller: Caller, now: datetime
+) -> tuple[Bulletin, Revision]:
+    """The revision that is to go on air once it is approved: the named one, or the newest.
+
+    Raises:
+        NotFound: There is no such bulletin or revision.
+        Conflict: It was returned or withdrawn, or its sound is not ready.
+        Forbidden: As `require_approved_revision`.
+    """
+    await require_readable_bulletin(session, caller, bulletin_id)
+    bulletin = await get_bulletin(session, bulletin_id)
+    if number is None:
+        number = max(each.number for each in await of_bulletin(session, bulletin_id))
+    revision = await get_revision(session, bulletin_id, number)
+    await session.refresh(revision, with_for_update={"read": True})
+    if revision.state in {RevisionState.RETURNED, RevisionState.WITHDRAWN}:
+        raise Conflict(
+            "Phiên bản này đã bị trả lại hoặc đã rút nên không xếp lịch được; hãy tạo phiên bản"
+            " mới."
+        )
+    if revision.seconds is None:
+        raise Conflict(
+            "Âm thanh của bản tin chưa chuẩn bị xong nên chưa biết dài bao lâu; hãy chờ rồi xếp"
+            " lịch."
+        )
     require_emergency_permission(bulletin.class_, caller, now)
     return bulletin, revision
 
@@ -137,7 +173,8 @@ async def plan(
         checked_until=slots[-1].starts_at if len(coming) > MOST_SLOTS else until,
         reached=reached,
         warnings=[
-            *warnings_of(rule, schedule.starts_at, first, reached),
+            *warnings_of(rule, schedule.starts_at, first),
+            *warnings_of_reach(reached),
             *await warnings_of_revision(session, revision),
             *others.warnings(),
         ],

@@ -13,10 +13,22 @@ from broadcast.auth.people import people
 from broadcast.auth.routing import Router, changes_nothing
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
-from broadcast.schedules import edits, occurrence_edits, queries
+from broadcast.schedules import (
+    availability,
+    check,
+    consequences,
+    edits,
+    occurrence_edits,
+    queries,
+)
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.schemas import (
     LATE_LIMIT_SECONDS,
+    CheckChangeIn,
+    CheckOut,
+    ConsequenceOut,
+    FreeDayOut,
+    FreeTimesIn,
     OccurrenceChangeIn,
     OccurrenceOut,
     PlannedScheduleOut,
@@ -87,10 +99,43 @@ async def preview(
 ) -> PlanOut:
     """The plan of `POST /schedules`; saves nothing, and shows clashes instead of refusing."""
     columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
-    _, plan = await edits.draft(
+    _, plan = await edits.preview(
         session, body.bulletin_id, columns, caller, settings.rules, clock.now()
     )
     return PlanOut.of(plan)
+
+
+@router.post("/schedules/check", summary="Kiểm tra trước khi lưu, kèm cách khắc phục")
+@changes_nothing
+async def check_new(
+    session: Session, settings: AppSettings, caller: Scheduler, body: ScheduleIn
+) -> CheckOut:
+    """Everything that saving would refuse, and what the author should know, each with remedies.
+
+    Saves nothing. The bulletin need not be approved yet.
+    """
+    columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
+    return CheckOut.of(
+        await check.of_new(session, body.bulletin_id, columns, caller, settings.rules, clock.now())
+    )
+
+
+@router.post("/schedules/free-times", summary="Các giờ còn trống cho một bản tin")
+@changes_nothing
+async def free_times(
+    session: Session, settings: AppSettings, caller: Scheduler, body: FreeTimesIn
+) -> list[FreeDayOut]:
+    """Of each day: when the bulletin would meet nothing there, and what sounds already."""
+    now = clock.now()
+    columns = {
+        "bulletin_revision": body.bulletin_revision,
+        "targets": [target.model_dump(exclude_none=True) for target in body.targets],
+    }
+    first_on = body.first_on or now.astimezone(clock.LOCAL).date()
+    found = await availability.of_bulletin(
+        session, body.bulletin_id, columns, first_on, body.days, caller, settings.rules, now
+    )
+    return [FreeDayOut.of(day) for day in found]
 
 
 @router.get("/schedules", summary="Danh sách lịch phát")
@@ -131,6 +176,34 @@ async def change(
     rest.if_match(request, ScheduleOut.of(schedule, known))
     plan = await edits.change(session, schedule, _named(body), caller, settings.rules, clock.now())
     return PlannedScheduleOut.with_plan(schedule, plan, known)
+
+
+@router.post("/schedules/{schedule_id}/check", summary="Kiểm tra một thay đổi trước khi lưu")
+@changes_nothing
+async def check_change(
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    schedule_id: UUID,
+    body: CheckChangeIn,
+) -> CheckOut:
+    """As `POST /schedules/check`, with what the change does to the starts that are planned."""
+    schedule = await queries.get_schedule(session, schedule_id)
+    return CheckOut.of(
+        await check.of_change(
+            session, schedule, body.from_, _named(body), caller, settings.rules, clock.now()
+        )
+    )
+
+
+@router.get("/schedules/{schedule_id}/withdrawal", summary="Xem trước: thu hồi thì hủy những gì")
+async def preview_withdrawal(
+    session: Session, caller: ContentReader, schedule_id: UUID
+) -> ConsequenceOut:
+    """Changes nothing."""
+    schedule = await queries.get_schedule(session, schedule_id)
+    found = await consequences.of_withdrawal(session, schedule, clock.now())
+    return ConsequenceOut.model_validate(found)
 
 
 @router.post(
@@ -176,6 +249,22 @@ async def withdraw(
     known = await people(session, [schedule.created_by])
     rest.if_match(request, ScheduleOut.of(schedule, known))
     await edits.withdraw(session, schedule, caller, clock.now())
+    return ScheduleOut.of(schedule, known)
+
+
+@router.post("/schedules/{schedule_id}/reinstate", summary="Phát lại một lịch đã thu hồi")
+async def reinstate(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    schedule_id: UUID,
+) -> ScheduleOut:
+    """Undo a withdrawal, with every check of a new schedule; what has passed stays cancelled."""
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
+    known = await people(session, [schedule.created_by])
+    rest.if_match(request, ScheduleOut.of(schedule, known))
+    await edits.reinstate(session, schedule, caller, settings.rules, clock.now())
     return ScheduleOut.of(schedule, known)
 
 
@@ -231,4 +320,33 @@ async def change_occurrence(
         await occurrence_edits.cancel_occurrence(session, row, caller, now)
     else:
         await occurrence_edits.move(session, row, body.starts_at, caller, settings.rules, now)
+    return OccurrenceOut.of(row)
+
+
+@router.post("/occurrences/{occurrence_id}/check", summary="Kiểm tra trước khi dời hoặc bỏ")
+@changes_nothing
+async def check_occurrence(
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    occurrence_id: UUID,
+    body: OccurrenceChangeIn,
+) -> CheckOut:
+    """What the move meets, and what it comes to for the villages; saves nothing."""
+    now = clock.now()
+    row = await queries.get_occurrence(session, occurrence_id)
+    if body.starts_at is None:
+        found = await check.of_cancellation(session, row, caller, now)
+    else:
+        found = await check.of_move(session, row, body.starts_at, caller, settings.rules, now)
+    return CheckOut.of(found)
+
+
+@router.post("/occurrences/{occurrence_id}/reinstate", summary="Đưa một lần phát về giờ theo lịch")
+async def reinstate_occurrence(
+    session: Session, settings: AppSettings, caller: Scheduler, occurrence_id: UUID
+) -> OccurrenceOut:
+    """Undo its move or its cancellation, with every check of a move."""
+    row = await queries.get_occurrence(session, occurrence_id)
+    await occurrence_edits.reinstate(session, row, caller, settings.rules, clock.now())
     return OccurrenceOut.of(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import (
@@ -17,8 +17,11 @@ from pydantic import (
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
 from broadcast.kit.text import FilledLine
-from broadcast.kit.times import Moment
+from broadcast.kit.times import Day, Moment
 from broadcast.schedules import grid
+from broadcast.schedules.availability import FreeDay
+from broadcast.schedules.check import Check
+from broadcast.schedules.findings import Finding, Kind, RemedyKind
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.revision_use import Use
@@ -33,6 +36,8 @@ LATE_LIMIT_SECONDS = 300
 link or a higher item held up for a moment."""
 
 MOST_STARTS = 200
+
+MOST_FREE_DAYS = 14
 
 
 def _whole_second(at: datetime) -> datetime:
@@ -234,6 +239,143 @@ class PlanOut(BaseModel):
             checked_until=plan.checked_until,
             warnings=plan.warnings,
         )
+
+
+class RemedyOut(RowOut):
+    """A change of the schedule that takes a finding away."""
+
+    kind: RemedyKind
+    text: str = Field(description="cho người: chữ trên nút bấm")
+    change: dict[str, Any] = Field(
+        description="các trường cần đổi, gửi kèm như khi sửa lịch",
+        examples=[{"starts_at": "2026-12-15T17:30:00+07:00"}],
+    )
+
+
+class FindingOut(RowOut):
+    """One thing that a check has found."""
+
+    kind: Kind
+    refuses: bool = Field(description="còn điều này thì không lưu được")
+    text: str = Field(description="cho người")
+    villages: list[str] = Field(description="mã các thôn liên quan")
+    cluster_count: int
+    starts_at: Moment | None = Field(description="buổi đầu tiên liên quan")
+    starts_count: int
+    other: OverlapOut | None = Field(description="bản tin kia, buổi đầu tiên gặp")
+    remedies: list[RemedyOut]
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """Translate a finding."""
+        return cls(
+            kind=finding.kind,
+            refuses=finding.refuses,
+            text=finding.text,
+            villages=list(finding.villages),
+            cluster_count=len(finding.cluster_ids),
+            starts_at=finding.starts_at,
+            starts_count=finding.starts_count,
+            other=finding.other and OverlapOut.model_validate(grid.described(finding.other)),
+            remedies=[RemedyOut.model_validate(each) for each in finding.remedies],
+        )
+
+
+class ConsequenceOut(RowOut):
+    """What becomes of the starts that are planned."""
+
+    lost: list[Moment] = Field(description="các giờ sẽ không còn phát")
+    gained: list[Moment] = Field(description="các giờ phát mới")
+    village_count: int
+    cluster_count: int
+    out_of_contact: int = Field(description="cụm loa mất liên lạc, chưa nhận được thay đổi")
+    summary: str = Field(description="cho người")
+
+
+class CheckOut(BaseModel):
+    """What is to be known before a schedule is saved; nothing was saved."""
+
+    refused: bool = Field(description="nếu lưu như vậy sẽ bị từ chối")
+    findings: list[FindingOut]
+    plan: PlanOut | None
+    consequence: ConsequenceOut | None = Field(description="khi sửa một lịch đã có")
+
+    @classmethod
+    def of(cls, check: Check) -> Self:
+        """Translate a check."""
+        return cls(
+            refused=check.refused,
+            findings=[FindingOut.of(each) for each in check.findings],
+            plan=check.plan and PlanOut.of(check.plan),
+            consequence=check.consequence and ConsequenceOut.model_validate(check.consequence),
+        )
+
+
+class CheckChangeIn(ScheduleChangeIn):
+    """A change to be checked, of the whole schedule or from one start on."""
+
+    from_: Start | None = Field(
+        None, alias="from", description="như khi tách lịch; bỏ trống là cả lịch"
+    )
+
+
+class FreeTimesIn(Body):
+    """Where and for what a time is sought."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "bulletin_id": "5b2b6c1e-6a54-4c0e-9d43-0a4c8f0f8a11",
+                    "targets": [{"area": "21262"}],
+                    "from": "2026-12-14",
+                }
+            ]
+        }
+    )
+
+    bulletin_id: UUID
+    bulletin_revision: int | None = Field(None, ge=1, le=10_000)
+    targets: Targets
+    first_on: Day | None = Field(None, alias="from", description="mặc định hôm nay")
+    days: int = Field(7, ge=1, le=MOST_FREE_DAYS)
+
+
+class OccupiedOut(BaseModel):
+    """Something that sounds there already."""
+
+    occurrence_id: UUID
+    title: str
+    starts_at: Moment
+    ends_at: Moment
+    priority: int
+    cluster_count: int
+
+
+class FreeDayOut(BaseModel):
+    """One day."""
+
+    day: Day
+    starts: list[Moment] = Field(description="giờ còn trống, cách nhau ít nhất 5 phút")
+    occupied: list[OccupiedOut]
+
+    @classmethod
+    def of(cls, free: FreeDay) -> Self:
+        """Translate a day."""
+        return cls(
+            day=free.day,
+            starts=free.starts,
+            occupied=[
+                OccupiedOut(
+                    **{name: getattr(slot, name) for name in _OF_SLOT},
+                    cluster_count=len(slot.cluster_ids),
+                )
+                for slot in free.occupied
+            ],
+        )
+
+
+_OF_SLOT = ("occurrence_id", "title", "starts_at", "ends_at", "priority")
 
 
 class PlannedScheduleOut(ScheduleOut):

@@ -203,9 +203,31 @@ class TargetResolver:
         """Return what a schedule reaches on a local day."""
         return await self.resolve(schedule.targets, schedule.targets_on, on)
 
-    async def equipped(self, cluster_ids: frozenset[int], on: date) -> int:
-        """Return the number of these clusters that have a device on a day."""
-        return len(cluster_ids & (await self._day(on)).devices.keys())
+    async def villages(
+        self, targets: Targets, targets_on: date, on: date
+    ) -> dict[str, frozenset[int]]:
+        """Return the villages that area targets hold on a day, with the clusters that serve each.
+
+        Those of a target that named no village are under its own code.
+        """
+        day, tree = await self._day(on), self._lineage.tree_on(on)
+        codes = {
+            village
+            for target in targets
+            if "area" in target
+            for area in resolve_area(self._lineage, target["area"], targets_on, on)
+            for village in tree.villages(area) or [area]
+        }
+        return {code: frozenset(day.serving.get(code, ())) for code in sorted(codes)}
+
+    def name(self, code: str, on: date) -> str:
+        """Return a unit as people call it."""
+        unit = self._lineage.last(code, on)
+        return code if unit is None else unit.name
+
+    async def equipped(self, cluster_ids: frozenset[int], on: date) -> frozenset[int]:
+        """Return those of these clusters that have a device on a day."""
+        return cluster_ids & (await self._day(on)).devices.keys()
 
     def days_of_change(self, first: date, last: date) -> list[date]:
         """The first day and those up to the last from which something is different."""

@@ -33,14 +33,13 @@ async def reach_targets(
     found = []
     for target in schedule.targets:
         clusters = (await resolver.resolve([target], schedule.targets_on, on)).cluster_ids
-        found.append(Reached(target, len(clusters), await resolver.equipped(clusters, on)))
+        equipped = await resolver.equipped(clusters, on)
+        found.append(Reached(target, len(clusters), len(equipped)))
     return found
 
 
-def warnings_of(
-    rule: Rule | None, starts_at: datetime, first: datetime, reached: Sequence[Reached]
-) -> list[str]:
-    """Return warnings about starts that the rule has not, lost days and missing devices."""
+def warnings_of(rule: Rule | None, starts_at: datetime, first: datetime) -> list[str]:
+    """Return warnings about starts that the rule has not, and lost days."""
     warnings = []
     if rule is not None and not recurrence.fires(rule, starts_at, starts_at, LOCAL):
         warnings.append(
@@ -54,6 +53,12 @@ def warnings_of(
             f"{at:%H:%M}; muốn phát cả ngày đó hãy ghi UNTIL={at:%Y%m%d}"
             for at in lost
         ]
+    return warnings
+
+
+def warnings_of_reach(reached: Sequence[Reached]) -> list[str]:
+    """Return warnings about missing clusters and devices."""
+    warnings = []
     for each in reached:
         name = next(iter(each.target.values()))
         if not each.cluster_count:

@@ -1,0 +1,155 @@
+"""What sounds already where a schedule is to sound, and what times are left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.auth.caller import Caller
+from broadcast.config import Rules
+from broadcast.kit.clock import LOCAL
+from broadcast.schedules import edits, free_times, targets
+from broadcast.schedules.edits import Columns
+from broadcast.schedules.expansion import DAY
+from broadcast.schedules.free_times import Occupied
+from broadcast.schedules.grid import Slot
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.neighbours import neighbours
+from broadcast.schedules.slots import slots_of
+from broadcast.schedules.starts import LONGEST, rule_of, starts_of
+
+
+class FreeDay(NamedTuple):
+    """One local day at some places."""
+
+    day: date
+    starts: list[datetime]
+    """At which a sound of the length in question would meet nothing."""
+    occupied: list[Slot]
+    """What sounds there, by time."""
+
+
+async def of_bulletin(
+    session: AsyncSession,
+    bulletin_id: UUID,
+    columns: Columns,
+    first_on: date,
+    count: int,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> list[FreeDay]:
+    """`free_days` of so many days for a bulletin that the caller may schedule there.
+
+    Raises:
+        BroadcastError: As `edits.draft`.
+    """
+    at = max(_midnight(first_on), now)
+    wanted = {"starts_at": at, "late_limit_seconds": 0, **columns}
+    schedule, revision = await edits.draft(
+        session, bulletin_id, wanted, caller, now, approved=False
+    )
+    days = [at.astimezone(LOCAL).date() + step * DAY for step in range(count)]
+    return await free_days(session, schedule, revision.seconds, days, rules, now)
+
+
+async def free_days(
+    session: AsyncSession,
+    schedule: Schedule,
+    seconds: float,
+    days: Sequence[date],
+    rules: Rules,
+    now: datetime,
+) -> list[FreeDay]:
+    """What is free, and what is not, where a schedule reaches; its own starts do not count.
+
+    Args:
+        session: Open transaction.
+        schedule: For its targets; need not be stored.
+        seconds: Length of its sound.
+        days: Local days, ascending.
+        rules: Quiet hours.
+        now: What has passed is not free.
+    """
+    if not days:
+        return []
+    begin, end = _midnight(days[0]), _midnight(days[-1] + DAY)
+    taken = await _slots(session, schedule, begin, end)
+    spans = [Occupied(slot.starts_at, slot.ends_at) for slot in taken]
+    found = []
+    for day in days:
+        first, last = _midnight(day), _midnight(day + DAY)
+        of_day = [each for each in spans if each.begins_at < last and each.ends_at > first]
+        free = free_times.free_starts(day, seconds, of_day, rules.quiet_hours, now, LOCAL)
+        mine = [slot for slot in taken if slot.starts_at < last and slot.ends_at > first]
+        found.append(FreeDay(day, free, mine))
+    return found
+
+
+async def other_starts(
+    session: AsyncSession,
+    schedule: Schedule,
+    seconds: float,
+    starts: Sequence[datetime],
+    count: int,
+    rules: Rules,
+    now: datetime,
+) -> list[datetime]:
+    """First starts that a schedule could have instead, nearest to the one it has.
+
+    One that recurs keeps its days, and gets times that are free on all of these; one that does not
+    goes to a later day of the week where its own is full.
+
+    Args:
+        session: Open transaction.
+        schedule: For its rule and targets; need not be stored.
+        seconds: Length of its sound.
+        starts: Those that it comes to now, ascending.
+        count: At most so many.
+        rules: Quiet hours.
+        now: Present.
+    """
+    rule = rule_of(schedule)
+    wanted = schedule.starts_at.astimezone(LOCAL)
+    if rule is None:
+        week = [max(wanted, now.astimezone(LOCAL)).date() + step * DAY for step in range(7)]
+        found: list[datetime] = []
+        for each in await free_days(session, schedule, seconds, week, rules, now):
+            at = datetime.combine(each.day, wanted.time(), LOCAL)
+            found += free_times.nearest(each.starts, at, count - len(found))
+        return found
+    if rule.get("BYHOUR") or rule.get("BYMINUTE"):
+        return []  # its times of day are not those of the first start
+    days = sorted({at.astimezone(LOCAL).date() for at in starts})
+    free = [each.starts for each in await free_days(session, schedule, seconds, days, rules, now)]
+    times = free_times.free_on_all(free, LOCAL)
+    first = [datetime.combine(wanted.date(), at, LOCAL) for at in times]
+    return free_times.nearest([at for at in first if at > now], wanted, count)
+
+
+async def _slots(
+    session: AsyncSession, schedule: Schedule, begin: datetime, end: datetime
+) -> list[Slot]:
+    resolver = await targets.target_resolver(session)
+    on = begin.astimezone(LOCAL).date()
+    mine = (await resolver.reach(schedule, on)).cluster_ids
+    found: list[Slot] = []
+    for other, _, seconds, exceptions in (await neighbours(session)).readable:
+        if other.id == schedule.id:
+            continue
+        if mine.isdisjoint((await resolver.reach(other, on)).cluster_ids):
+            continue
+        starts = starts_of(other, exceptions, begin - LONGEST, end)
+        sounding = [at for at in starts if at.starts_at + timedelta(seconds=seconds) > begin]
+        found += await slots_of(
+            resolver, other, seconds, (at for at in sounding if at.starts_at < end)
+        )
+    return sorted(found, key=lambda slot: (slot.starts_at, slot.title))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), LOCAL)

@@ -1,0 +1,81 @@
+"""Free times: when a sound of some length would meet nothing, and keep quiet hours. Pure.
+
+Offered to people who look for a time; what they choose is checked like any other
+(`schedules.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from broadcast.kit.quiet import QuietHours, quiet_window
+
+FIRST, LAST = time(4, 30), time(22)
+"""Of a day of broadcasting: nothing is offered that begins earlier or ends later."""
+
+STEP = timedelta(minutes=5)
+"""Between two times that are offered, counted from `FIRST`."""
+
+
+class Occupied(NamedTuple):
+    """A stretch in which something sounds."""
+
+    begins_at: datetime
+    ends_at: datetime
+
+
+def free_starts(
+    day: date,
+    seconds: float,
+    occupied: Iterable[Occupied],
+    quiet_hours: QuietHours,
+    now: datetime,
+    zone: ZoneInfo,
+) -> list[datetime]:
+    """Starts on a day at which a sound meets nothing, ascending.
+
+    Args:
+        day: Local day.
+        seconds: How long it sounds.
+        occupied: What else sounds there, in any order.
+        quiet_hours: When nothing may.
+        now: What has passed is not offered.
+        zone: Of the day and the quiet hours.
+    """
+    length = timedelta(seconds=seconds)
+    taken = sorted(occupied)
+    found = []
+    index = 0
+    for at in _grid(day, length, zone):
+        # What begins later can be over earlier, so that nothing is passed over but what is past.
+        while index < len(taken) and taken[index].ends_at <= at:
+            index += 1
+        is_free = all(
+            each.ends_at <= at or each.begins_at >= at + length for each in taken[index:]
+        )
+        if at > now and is_free and quiet_window(at, seconds, quiet_hours, zone) is None:
+            found.append(at)
+    return found
+
+
+def free_on_all(days: Sequence[Sequence[datetime]], zone: ZoneInfo) -> list[time]:
+    """Times of day that are free on each of these days, given the free starts of each."""
+    if not days:
+        return []
+    times = [{at.astimezone(zone).time() for at in starts} for starts in days]
+    return sorted(set.intersection(*times))
+
+
+def nearest(free: Iterable[datetime], wanted: datetime, count: int) -> list[datetime]:
+    """The free starts nearest to a wanted one, by time."""
+    return sorted(sorted(free, key=lambda at: (abs(at - wanted), at))[:count])
+
+
+def _grid(day: date, length: timedelta, zone: ZoneInfo) -> Iterator[datetime]:
+    at, end = (datetime.combine(day, each, zone) for each in (FIRST, LAST))
+    while at + length <= end:
+        yield at
+        at += STEP
