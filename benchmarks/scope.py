@@ -2,7 +2,8 @@
 
 96 communes, 3,000 clusters. The same requests, one after the other, to two applications on one
 database, of which one limits no transaction. And what a commune pays, whose every statement is
-limited, beside the same list that a province-wide caller asks for by `area`.
+limited, beside the same list that a province-wide caller asks for by `area`; and how much of that
+is row-level security.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from broadcast.kit import clock, db
 REQUESTS, WARM_UP, DAYS = 20, 3, 8
 LIST = "/api/v1/clusters?limit=500"
 FIGURES = "/api/v1/indicators"
+PLAYS = "/api/v1/plays?limit=500"
 
 
 def run() -> list[Result]:
@@ -53,19 +55,27 @@ async def _measure(settings: config.Settings) -> list[Result]:
         await province.analyze(engine)
         limited, unlimited = create_app(settings, engine), create_app(settings, engine)
         unlimited.state.limit = _unlimited
+        by_conditions = create_app(settings, engine)
+        by_conditions.state.row_security = False
         commune = await _commune(engine)
         whole = await _client(engine, limited, Role.PROVINCE_MONITOR, None)
         bare = await _client(engine, unlimited, Role.PROVINCE_MONITOR, None)
         part = await _client(engine, limited, Role.COMMUNE_MONITOR, commune)
+        once = await _client(engine, by_conditions, Role.COMMUNE_MONITOR, commune)
         list_ = await _in_turns([(whole, LIST), (bare, LIST)])
         figures = await _in_turns([(whole, FIGURES), (bare, FIGURES)])
         of_commune = await _in_turns([(part, LIST), (bare, f"{LIST}&area={commune}")])
+        twice = await _in_turns([(part, LIST), (once, LIST)])
+        of_plays = await _in_turns([(part, PLAYS), (once, PLAYS)])
+        assert limited.state.row_security is True
     finally:
         await engine.dispose()
     return [
         Result("scope_list_province", list_[0], list_[1], "ms", "≤ 1.1"),
         Result("scope_indicators_province", figures[0], figures[1], "ms", "≤ 1.1"),
         Result("scope_list_commune", of_commune[0], of_commune[1], "ms"),
+        Result("scope_row_security", twice[0], twice[1], "ms", "≤ 1.3"),
+        Result("scope_row_security_plays", of_plays[0], of_plays[1], "ms", "≤ 1.3"),
     ]
 
 

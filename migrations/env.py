@@ -29,7 +29,9 @@ import broadcast.stations.model
 import broadcast.telemetry.model
 import broadcast.web.idempotency_keys  # noqa: F401  the imports above and this one fill Base.metadata
 from broadcast.kit.db import PARTITIONED, Base
+from broadcast.kit.limited_role import GRANT
 from broadcast.kit.locks import Lock, acquire
+from broadcast.visibility import policies
 
 
 def _is_ours(name: str | None, kind: str, parents: object) -> bool:
@@ -47,7 +49,17 @@ def _run(connection: sa.Connection) -> None:
     with context.begin_transaction():
         # Two processes that start together migrate one after the other.
         connection.execute(acquire(Lock.MIGRATIONS))
+        if not (_is_newest() and policies.are_installed(connection)):
+            policies.remove(connection)
         context.run_migrations()
+        if _is_newest():
+            if not policies.are_installed(connection):
+                policies.install(connection)
+            connection.exec_driver_sql(GRANT)
+
+
+def _is_newest() -> bool:
+    return context.get_context().get_current_heads() == (context.get_head_revision(),)
 
 
 async def _main() -> None:

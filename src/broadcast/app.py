@@ -147,7 +147,8 @@ async def _begin(
     while not stop.is_set():
         try:
             async with db.transaction(engine) as session:
-                await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
+                if set(roles) != {Role.WEB}:  # which may be no owner of the tables, and needs none
+                    await db.ensure_partitions(session, clock.now().date() - timedelta(days=1))
                 await credentials.notice(session, keys, clock.now())
                 for role in roles:
                     if role is not Role.WEB:

@@ -34,6 +34,7 @@ from broadcast.kit import clock, db
 from broadcast.kit.errors import BroadcastError
 from broadcast.mqtt.login import log_in
 from broadcast.upkeep import checks, storage
+from broadcast.visibility import row_security
 from broadcast.wire.limits import PACKET_BYTES
 
 OLDEST_POSTGRES = 15
@@ -209,6 +210,8 @@ async def _ask(connection: AsyncConnection, settings: config.Settings) -> AsyncI
         stored = await one("SELECT version_num FROM alembic_version")
     schema = checks.schema(stored, db.newest_revision())
     yield ok("schema", f"{stored}") if schema.ok else wrong("schema", schema.detail)
+    if schema.ok:
+        yield _row_security(await row_security.missing(connection))
     yield _drift(await one("SELECT clock_timestamp()"))
     may_see = await one("SELECT pg_has_role(current_user, 'pg_read_all_settings', 'MEMBER')")
     directory = await one("SELECT current_setting('data_directory')") if may_see else None
@@ -235,6 +238,14 @@ def _connections(most: int, settings: config.Settings) -> Finding:
             " BROADCAST_POSTGRES__POOL_SIZE.",
         )
     return ok("database", f"{most} kết nối, cần {needed}")
+
+
+def _row_security(missing: str | None) -> Finding:
+    if missing is not None:
+        return wrong(
+            "row-security", f"giới hạn địa bàn trong cơ sở dữ liệu chưa có hiệu lực: {missing}"
+        )
+    return ok("row-security", "giới hạn địa bàn trong cơ sở dữ liệu có hiệu lực")
 
 
 def _drift(theirs: datetime) -> Finding:

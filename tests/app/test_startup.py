@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from broadcast import config
@@ -160,6 +163,7 @@ def test_the_doctor_finds_nothing_wrong_where_all_is_right() -> None:
     found = examined()
     found.pop("files", None)  # of whatever else runs on this machine
     assert {"settings", "keys", "content", "database", "schema", "broker", "clock"} <= found.keys()
+    assert found["row-security"]
     for findings in found.values():
         assert all(finding["state"] != "wrong" for finding in findings), findings
 
@@ -187,6 +191,15 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(installed: Path, line: st
     wrong = [each["detail"] for each in examined()[name] if each["state"] == "wrong"]
     assert wrong
     assert any(said in detail for detail in wrong), wrong
+
+
+@pytest.mark.usefixtures("installed")
+async def test_the_doctor_says_that_row_security_is_not_in_force(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("ALTER TABLE plays DISABLE ROW LEVEL SECURITY"))
+    [finding] = (await asyncio.to_thread(examined))["row-security"]
+    assert finding["state"] == "wrong"
+    assert "broadcast migrate" in finding["detail"]
 
 
 def test_the_doctor_knows_a_machine_whose_keys_are_strange(

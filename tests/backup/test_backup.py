@@ -26,6 +26,8 @@ from broadcast.cli import app
 from broadcast.keys.file_store import FileStore
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
+from broadcast.kit.limited_role import ROLE
+from broadcast.visibility import row_security
 from tests.auditing import worlds as audit
 from tests.bulletins import make
 
@@ -106,6 +108,10 @@ async def test_what_was_backed_up_comes_back_and_what_came_since_is_gone(
     assert {key.kid for key in FileStore(installation.settings.keys).load()} == keys
     assert installation.alert_file.stat().st_mode & 0o077 == 0
     assert (done.audio, sorted(done.keys)) == (2, names)
+    async with installation.engine.connect() as connection:
+        assert await row_security.missing(connection) is None
+        grants = sa.text(f"SELECT has_table_privilege('{ROLE}', 'bulletins', 'SELECT')")
+        assert await connection.scalar(grants) is True
 
     again = await installation.recover(await installation.back_up(NOW + timedelta(hours=1)))
     assert again == recover.Recovered(0, [])

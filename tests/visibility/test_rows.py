@@ -13,7 +13,7 @@ from broadcast.areas.scope import Scope, whole
 from broadcast.kit import clock
 from broadcast.kit.db import Base
 from broadcast.stations.model import Cluster, ClusterVillage
-from broadcast.visibility.rows import PLACED, UNPLACED, Places
+from broadcast.visibility.rows import PLACED, UNPLACED, Bounds
 from broadcast.visibility.sessions import Limits
 from broadcast.web.rest import LIMITED
 from tests.visibility.world import build
@@ -59,7 +59,7 @@ STATEMENTS = {
 async def test_a_statement_of_any_form_is_limited(session: AsyncSession, form: str) -> None:
     await build(session, clock.now())
     everything = (await session.execute(STATEMENTS[form])).all()
-    session.info[LIMITED] = Limits(Places(Scope(frozenset({"20001", "V-1"})), clock.today()))
+    session.info[LIMITED] = Limits(Bounds.of(Scope(frozenset({"20001", "V-1"})), clock.today()))
     found = (await session.execute(STATEMENTS[form])).all()
     if form == "count":
         assert (everything, found) == ([(8,)], [(2,)])
@@ -77,10 +77,10 @@ async def test_a_statement_of_any_form_is_limited(session: AsyncSession, form: s
 async def test_what_cannot_be_limited_is_refused(
     session: AsyncSession, statement: sa.Executable
 ) -> None:
-    session.info[LIMITED] = Limits(Places(Scope(frozenset()), clock.today()))
+    session.info[LIMITED] = Limits(Bounds.of(Scope(frozenset()), clock.today()))
     with pytest.raises(RuntimeError, match="scope"):
         await session.execute(statement)
-    with whole(session):
+    async with whole(session):
         await session.execute(statement)
     with pytest.raises(RuntimeError, match="scope"):
         await session.execute(statement)

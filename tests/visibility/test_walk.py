@@ -1,7 +1,8 @@
 """Every route × every role × own, foreign, dissolved place and the province: no leak.
 
 Whatever is answered, it names nothing of a place that the caller may not read; the status is what
-the table of permissions and `routes.ROUTES` say.
+the table of permissions and `routes.ROUTES` say. So it is with the conditions of `visibility` and
+row-level security together, and with each of them alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any, NamedTuple
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
@@ -27,6 +31,8 @@ from broadcast.bulletins.audio.prepared import content_path
 from broadcast.console import routes as console
 from broadcast.kit import clock, db
 from broadcast.kit.errors import BroadcastError
+from broadcast.kit.limited_role import GRANT, ROLE, WEB_ROLE
+from broadcast.visibility.sessions import Limits
 from broadcast.web import problems
 from tests.callers import caller
 from tests.console.pages import PAGES
@@ -65,8 +71,19 @@ HOLDERS = [
 """Everybody: in the whole province, in a commune (or its village), in a dissolved commune."""
 
 
+WALLED = [
+    Holder(Role.COMMUNE_BROADCASTER, "a"),
+    Holder(Role.COMMUNE_APPROVER, "c"),
+    Holder(Role.TECHNICIAN, "a"),
+    Holder(Role.VILLAGE_HEAD, "a"),
+    Holder(Role.AUDITOR, "a"),
+]
+"""Who walks once more with one of the two walls alone: one of each set of permissions."""
+
+
 @dataclass
 class Walk:
+    app: FastAPI
     client: httpx.AsyncClient
     callers: list[Caller]
     world: World
@@ -138,7 +155,7 @@ async def walk(
     app.add_middleware(Known, callers=callers)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        yield Walk(client, callers, world, now)
+        yield Walk(app, client, callers, world, now)
 
 
 def test_the_table_knows_every_route_and_no_other() -> None:
@@ -240,13 +257,14 @@ async def own_pages_that_fail(walk: Walk) -> AsyncIterator[str]:
                 yield f"GET {path}: {answer.text[:300]}"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("holder", HOLDERS, ids=str)
-async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> None:
+async def mistakes(walk: Walk, holder: Holder, *, only_reading: bool = False) -> list[str]:
+    """What is answered otherwise than the table says, of every route."""
     world = walk.world
     walk.become(holder)
     wrong = []
     for (method, path), rule in {**ROUTES, **PAGES}.items():
+        if only_reading and method != "GET":
+            continue
         places = [world.a, world.b, world.c, world.n, *([world.top] * rule.is_content)]
         if rule.kind in {Kind.OPEN, Kind.SELF, Kind.LIST, Kind.PUBLIC, Kind.WHOLE, Kind.ANYWHERE}:
             places = [world.a]
@@ -263,4 +281,62 @@ async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> N
                 if missing and not (missing == ["zzc"] and path.endswith("/stations")):
                     wrong.append(f"{about} lacks {missing}")
     wrong += [path async for path in own_pages_that_fail(walk)]
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", HOLDERS, ids=str)
+async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> None:
+    wrong = await mistakes(walk, holder)
+    assert walk.app.state.row_security is True
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", [HOLDERS[0], WALLED[0]], ids=str)
+async def test_so_it_is_where_the_web_process_owns_no_table(
+    walk: Walk, holder: Holder, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(f"CREATE ROLE {WEB_ROLE} BYPASSRLS"))
+        await connection.execute(sa.text(f"GRANT {ROLE} TO {WEB_ROLE}"))
+        await connection.exec_driver_sql(GRANT)
+
+    def log_in(*arguments: Any) -> None:
+        arguments[-1]["server_settings"] = {"role": WEB_ROLE}
+
+    event.listen(engine.sync_engine, "do_connect", log_in)
+    await engine.dispose()
+    try:
+        wrong = await mistakes(walk, holder)
+        async with engine.connect() as connection:
+            assert await connection.scalar(sa.text("SELECT current_user")) == WEB_ROLE
+    finally:
+        event.remove(engine.sync_engine, "do_connect", log_in)
+        await engine.dispose()
+        async with engine.begin() as connection:
+            await connection.execute(sa.text(f"DROP OWNED BY {WEB_ROLE}"))
+            await connection.execute(sa.text(f"DROP ROLE {WEB_ROLE}"))
+    assert walk.app.state.row_security is True
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", WALLED[:2], ids=str)
+async def test_so_it_is_without_row_level_security(walk: Walk, holder: Holder) -> None:
+    walk.app.state.row_security = False
+    wrong = await mistakes(walk, holder, only_reading=True)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", WALLED[1:4], ids=str)
+async def test_so_it_is_by_row_level_security_alone(
+    walk: Walk, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits, "of", lambda *_: [])
+    wrong = await mistakes(walk, holder, only_reading=True)
+    assert walk.app.state.row_security is True
+    assert not wrong, "\n".join(wrong)
+    walk.app.state.row_security = False
+    assert len(await mistakes(walk, holder, only_reading=True)) > 10

@@ -8,8 +8,8 @@ what was his, and changes nothing, until a person confirms its successors
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol, cast
@@ -26,7 +26,7 @@ from broadcast.auth.caller import Caller, HeldRole
 from broadcast.auth.permissions import PERMISSIONS, Permission
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError, Forbidden, InvalidInput, NotFound
-from broadcast.web.rest import LIMITED
+from broadcast.web.rest import LIMITED, unlimited
 
 NOT_HERE = (
     "Tài khoản này không được làm việc này ở địa bàn đó; hãy nhờ người có vai trò ở địa bàn ấy."
@@ -177,14 +177,21 @@ Limits = Callable[[AsyncSession, Caller, Permission | None], Awaitable[Limit | N
 """Limits of a caller by a permission; None for everything."""
 
 
-@contextmanager
-def whole(session: AsyncSession) -> Iterator[None]:
+@asynccontextmanager
+async def whole(session: AsyncSession) -> AsyncIterator[None]:
     """Let statements find everything, after the place that they speak of was checked."""
-    limited = session.info.pop(LIMITED, None)
+    limited = await unlimited(session)
     try:
         yield
-    finally:
+    except BroadcastError:
+        if limited is not None:
+            await limited.impose(session)
+        raise
+    except BaseException:  # nobody goes on from these, and PostgreSQL may refuse all that follows
         session.info[LIMITED] = limited
+        raise
+    if limited is not None:
+        await limited.impose(session)
 
 
 class Territories:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from broadcast.embedded.postgres import wheel_bin_dir
 from broadcast.kit.errors import BroadcastError, Unavailable
+from broadcast.kit.limited_role import GRANT
 
 DEBIAN = Path("/usr/lib/postgresql")
 
@@ -131,6 +132,8 @@ GRANT USAGE ON SCHEMA public TO PUBLIC;
 def put_back(programs: Path, path: Path, target: Address, closing: str = "") -> None:
     """Replace all that a database holds by a dump, in one transaction: all of it or nothing.
 
+    Privileges are given anew: a role of the dump may not be there on a new machine.
+
     Args:
         programs: Of the server's version.
         path: The dump.
@@ -141,7 +144,8 @@ def put_back(programs: Path, path: Path, target: Address, closing: str = "") -> 
         Failed: The database is as it was.
     """
     read = subprocess.Popen(  # noqa: S603 — our own argument list
-        [programs / "pg_restore", "--file=-", "--no-owner", path], stdout=subprocess.PIPE
+        [programs / "pg_restore", "--file=-", "--no-owner", "--no-acl", path],
+        stdout=subprocess.PIPE,
     )
     written = subprocess.Popen(  # noqa: S603 — our own argument list
         [
@@ -167,7 +171,7 @@ def put_back(programs: Path, path: Path, target: Address, closing: str = "") -> 
             shutil.copyfileobj(read.stdout, written.stdin, 2**20)
             if read.wait() != 0:
                 written.kill()  # before the end of its input, which would commit
-            written.stdin.write(closing.encode())
+            written.stdin.write(f"RESET search_path;{GRANT}{closing}".encode())
         read.kill()
         with suppress(BrokenPipeError):
             written.stdin.close()

@@ -73,13 +73,15 @@ async def exclude(
     return row
 
 
-async def get(session: AsyncSession, village_code: str, valid_from: date) -> VillageExclusion:
-    """One exclusion.
+async def get(
+    session: AsyncSession, village_code: str, valid_from: date, *, lock: bool = False
+) -> VillageExclusion:
+    """One exclusion; `lock` it to change it.
 
     Raises:
         NotFound: There is none with this village and first day.
     """
-    row = await session.get(VillageExclusion, (village_code, valid_from), with_for_update=True)
+    row = await session.get(VillageExclusion, (village_code, valid_from), with_for_update=lock)
     if row is None:
         raise NotFound(f"Không có loại trừ nào của thôn {village_code} từ {valid_from}.")
     return row

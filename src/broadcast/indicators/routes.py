@@ -62,7 +62,7 @@ async def list_indicators(
     on = as_of or clock.today()
     unit = scope or await places.default_unit(session, caller, settings.province)
     await places.require_readable_unit(session, caller, Permission.READ, unit, on)
-    with places.whole(session):
+    async with places.whole(session):
         results = await compute(session, on, unit, now, cache)
         restated_at = await restated(session, on) if on < clock.today() else None
     return IndicatorsOut.of(results, on, unit, restated_at)
@@ -100,7 +100,7 @@ async def show_indicator(
     on = as_of or clock.today()
     unit = scope or await places.default_unit(session, caller, settings.province)
     await places.require_readable_unit(session, caller, Permission.READ, unit, on)
-    with places.whole(session):
+    async with places.whole(session):
         results = await compute(session, on, unit, now, cache)
     return ResultOut.with_lists(variant_of(results, code, variant), on, unit)
 
@@ -167,6 +167,6 @@ async def end_exclusion(
 ) -> VillageExclusionOut:
     """Set the last day on which the village does not count; it counts again from the next."""
     places.require_whole(session, caller, Permission.AREA_WRITE)
-    row = await exclusions.get(session, village_code, valid_from)
+    row = await exclusions.get(session, village_code, valid_from, lock=True)
     await exclusions.end(session, row, body.valid_to)
     return VillageExclusionOut.of(row, await people(session, [row.declared_by]))

@@ -17,5 +17,5 @@ router = Router(prefix="/api/v1", tags=["operation"])
 async def show_keys(session: Session, caller: UpkeepReader) -> KeysOut:
     """Public halves and states of all keys. A key is changed by `broadcast keys` alone."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
-    with scope.whole(session):
+    async with scope.whole(session):
         return await report(session)

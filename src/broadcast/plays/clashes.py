@@ -57,6 +57,6 @@ async def clashes(session: AsyncSession, now: datetime, until: datetime) -> list
     """
     span = {"now": now, "until": until, "most": MOST}
     clusters = await clusters_found(session)
-    with scope.whole(session):
+    async with scope.whole(session):
         rows = await session.execute(_CLASHES, {**span, "clusters": clusters})
     return [ClashOut.model_validate(row) for row in rows]

@@ -55,7 +55,7 @@ async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str)
     """
     if await find_cluster(session, cluster_code) is None:
         raise _never_planned(occurrence_id, cluster_code)
-    with scope.whole(session):
+    async with scope.whole(session):
         return await _explain(session, occurrence_id, cluster_code)
 
 

@@ -65,7 +65,7 @@ async def result_of(
     """
     occurrence = await get_occurrence(session, occurrence_id)
     is_cancelled = occurrence.state is OccurrenceState.CANCELLED
-    with scope.whole(session):
+    async with scope.whole(session):
         seconds: float | None = await session.scalar(
             sa.select(Revision.seconds).where(
                 Revision.bulletin_id == occurrence.bulletin_id,

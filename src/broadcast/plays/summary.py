@@ -46,7 +46,7 @@ _REASONS = sa.text("""
 async def summary(session: AsyncSession, since: datetime, until: datetime) -> SummaryOut:
     """Count the plays that were to start in [since, until), in the caller's places."""
     span = {"since": since, "until": until, "clusters": await clusters_found(session)}
-    with scope.whole(session):
+    async with scope.whole(session):
         counts = (await session.execute(_COUNTS, span)).mappings().one()
         reasons = {row.reason: row.plays for row in await session.execute(_REASONS, span)}
     return SummaryOut(

@@ -26,7 +26,7 @@ router = Router(prefix="/api/v1", tags=["operation"])
 async def show(session: Session, settings: AppSettings, caller: UpkeepReader) -> RestoreOut:
     """What was withdrawn, moved or made after the backup, by what broker and devices hold."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
-    with scope.whole(session):
+    async with scope.whole(session):
         return await newest(session, settings)
 
 

@@ -17,5 +17,5 @@ router = Router(prefix="/api/v1", tags=["operation"])
 async def show_upkeep(session: Session, settings: AppSettings, caller: UpkeepReader) -> Report:
     """Partitions, sizes, free room, what is kept for how long, and what somebody has to act on."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
-    with scope.whole(session):
+    async with scope.whole(session):
         return await report(session, settings, clock.now())

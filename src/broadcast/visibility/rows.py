@@ -1,7 +1,8 @@
 """The place of every row: the one table that says who may read it.
 
 `sessions.py` adds these conditions to every statement of a request whose caller reads in a part of
-the province. They are written on tables, not on entities, so that they do not limit one another.
+the province, `policies.py` makes PostgreSQL's row-level security of them. They are written on
+tables, not on entities, so that they do not limit one another.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -71,34 +72,57 @@ Condition = sa.ColumnElement[bool]
 Ids = sa.Select[Any]
 
 
-class Places:
-    """Statements for what lies in a scope on a day."""
+class Bounds(NamedTuple):
+    """A scope on a day, in SQL."""
 
-    def __init__(self, scope: Scope, on: date) -> None:
+    codes: sa.ColumnElement[Any]
+    """Array of the codes of its units."""
+    heard: sa.ColumnElement[Any]
+    """The same with the units above it."""
+    documents: sa.ColumnElement[Any]
+    """Array of the documents of these units."""
+    on: sa.ColumnElement[Any]
+    stock: sa.ColumnElement[bool]
+    """Devices that were never installed are seen."""
+
+    @staticmethod
+    def of(scope: Scope, on: date) -> Bounds:
+        """The bounds of a scope that is a part of the province."""
         assert scope.codes is not None
-        self._scope = scope
-        self._on = on
-        self._codes = sorted(scope.codes)
-        self._heard = sorted(scope.codes | scope.above)
+        heard = sorted(scope.codes | scope.above)
+        return Bounds(
+            codes=_texts(sorted(scope.codes)),
+            heard=_texts(heard),
+            documents=_texts([f"area/{code}" for code in heard]),
+            on=sa.literal(on),
+            stock=sa.true() if scope.stock else sa.false(),
+        )
+
+
+class Places:
+    """Statements for what lies within some bounds."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
 
     def own(self, column: Any) -> Condition:
         """A column names a unit of the scope."""
-        return column == sa.any_(_texts(self._codes))  # type: ignore[no-any-return]
+        return column == sa.any_(self._bounds.codes)  # type: ignore[no-any-return]
 
     def heard(self, column: Any) -> Condition:
         """A column names a unit of the scope, or one above it."""
-        return column == sa.any_(_texts(self._heard))  # type: ignore[no-any-return]
+        return column == sa.any_(self._bounds.heard)  # type: ignore[no-any-return]
 
     def any_own(self, column: Any) -> Condition:
         """A column lists units, and one of them is of the scope."""
-        return column.op("&&")(_texts(self._codes))  # type: ignore[no-any-return]
+        return column.op("&&")(self._bounds.codes)  # type: ignore[no-any-return]
 
     @cached_property
     def clusters(self) -> Ids:
         """Clusters that serve a village of the scope, or did so to the last."""
         t = ClusterVillage.__table__.c
         return sa.select(t.cluster_id).where(
-            self.own(t.village_code), sa.or_(t.valid_to.is_(None), t.valid_to >= self._on)
+            self.own(t.village_code), sa.or_(t.valid_to.is_(None), t.valid_to >= self._bounds.on)
         )
 
     @cached_property
@@ -110,11 +134,12 @@ class Places:
             later.c.device_id == t.c.device_id, later.c.installed_at > t.c.installed_at
         )
         found = sa.select(t.c.device_id).where(t.c.cluster_id.in_(self.clusters), is_last)
-        if not self._scope.stock:
+        if isinstance(self._bounds.stock, sa.False_):
             return found
         box = Device.__table__
         nowhere = ~sa.exists().where(t.c.device_id == box.c.id)
-        return sa.select(sa.union_all(found, sa.select(box.c.id).where(nowhere)).subquery())
+        stock = sa.select(box.c.id).where(self._bounds.stock, nowhere)
+        return sa.select(sa.union_all(found, stock).subquery())
 
     @cached_property
     def stations(self) -> Ids:
@@ -137,8 +162,8 @@ class Places:
         return sa.select(t.id).where(self.own(t.area_code))
 
     @cached_property
-    def _schedules(self) -> Ids:
-        """Schedules with a target where the scope hears it."""
+    def heard_schedules(self) -> Ids:
+        """Schedules, and their bulletins, with a target where the scope hears it."""
         table, cluster = Schedule.__table__, Cluster.__table__.c
         target = (
             sa.func.jsonb_array_elements(table.c.targets)
@@ -159,22 +184,22 @@ class Places:
 
     def schedules(self, id_: Any, bulletin_id: Any) -> Condition:
         """Schedules that the scope hears, and those of its own bulletins."""
-        heard = self._schedules.with_only_columns(Schedule.__table__.c.id)
-        return sa.or_(id_.in_(heard), bulletin_id.in_(self.own_bulletins))
+        heard = self.heard_schedules.subquery()
+        return sa.or_(id_.in_(sa.select(heard.c.id)), bulletin_id.in_(self.own_bulletins))
 
     @cached_property
     def approved(self) -> Ids:
         """Approved revisions of bulletins that are scheduled where the scope hears it."""
         t = Revision.__table__.c
-        scheduled = self._schedules.with_only_columns(Schedule.__table__.c.bulletin_id)
+        heard = self.heard_schedules.subquery()
         return sa.select(t.bulletin_id, t.number).where(
-            t.state == RevisionState.APPROVED, t.bulletin_id.in_(scheduled)
+            t.state == RevisionState.APPROVED, t.bulletin_id.in_(sa.select(heard.c.bulletin_id))
         )
 
     def bulletins(self, id_: Any, area_code: Any) -> Condition:
         """Own bulletins, and those of others of which something was approved for the scope."""
-        ids = self.approved.with_only_columns(Revision.__table__.c.bulletin_id)
-        return sa.or_(self.own(area_code), id_.in_(ids))
+        approved = self.approved.subquery()
+        return sa.or_(self.own(area_code), id_.in_(sa.select(approved.c.bulletin_id)))
 
     def revisions(self, bulletin_id: Any, number: Any) -> Condition:
         """All revisions of own bulletins; of the others what was approved."""
@@ -183,14 +208,18 @@ class Places:
             sa.tuple_(bulletin_id, number).in_(self.approved),
         )
 
+    @cached_property
+    def documents(self) -> Ids:
+        """Documents of single devices of the scope."""
+        t = Device.__table__.c
+        return sa.select(("device/" + t.code).label("document")).where(t.id.in_(self.devices))
+
     def occurrences(self, scopes: Any, bulletin_id: Any) -> Condition:
         """Occurrences whose documents reach the scope, and those of its own bulletins."""
-        box = Device.__table__.c
-        devices = sa.select("device/" + box.code).where(box.id.in_(self.devices))
-        areas = _texts([f"area/{code}" for code in self._heard])
+        devices = self.documents.scalar_subquery()
         return sa.or_(
-            scopes.op("&&")(areas),
-            scopes.op("&&")(sa.func.array(devices.scalar_subquery(), type_=ARRAY(sa.Text))),
+            scopes.op("&&")(self._bounds.documents),
+            scopes.op("&&")(sa.func.array(devices, type_=ARRAY(sa.Text))),
             bulletin_id.in_(self.own_bulletins),
         )
 

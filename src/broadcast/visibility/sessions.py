@@ -2,12 +2,14 @@
 
 Nothing has to be remembered by a route: `limit` is done for every transaction of a request, and
 what it could not limit is refused. A reading request finds only rows of its caller's scope; raw
-SQL is refused there until the place was checked (`areas.scope.whole`). A changing one finds all,
-because its checks need all, and writes nothing before `areas.scope.require` was asked.
+SQL is refused there until the place was checked (`areas.scope.whole`); the database holds the same
+limits, for what gets past these (`row_security.py`). A changing one finds all, because its checks
+need all, and writes nothing before `areas.scope.require` was asked.
 """
 
 from __future__ import annotations
 
+import structlog
 from fastapi import Request
 from sqlalchemy import Table, event
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,8 +23,11 @@ from broadcast.audit.model import AuditEntry
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
-from broadcast.visibility.rows import PLACED, Places
+from broadcast.visibility import row_security
+from broadcast.visibility.rows import PLACED, Bounds, Places
 from broadcast.web.rest import LIMITED
+
+log = structlog.get_logger()
 
 GUARDED = frozenset({*PLACED, Area, AreaLineage, RegisteredVillage}) - {AuditEntry}
 """What no request changes before its places were checked."""
@@ -34,15 +39,35 @@ _MODELS = {model.__tablename__: model for model in PLACED}
 
 
 class Limits:
-    """Options by which statements find only what lies in some places.
+    """Limits of a transaction: options by which statements find only what lies in some places.
 
     Each is made when a statement first names its table: to give every statement all of them
     would cost more than the statement.
     """
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, bounds: Bounds, *, with_row_security: bool = False) -> None:
+        """Set limits.
+
+        Args:
+            bounds: What lies within.
+            with_row_security: The database has the same limits in force (`row_security.missing`).
+        """
+        self._bounds = bounds
+        self._with_row_security = with_row_security
+        self._places = Places(bounds)
         self._made: dict[str, ExecutableOption] = {}
+
+    async def impose(self, session: AsyncSession) -> None:
+        """Limit a transaction, until its end or `lift`."""
+        if self._with_row_security:
+            await row_security.impose(session, self._bounds)
+        session.info[LIMITED] = self
+
+    async def lift(self, session: AsyncSession) -> None:
+        """Let the transaction find everything."""
+        del session.info[LIMITED]
+        if self._with_row_security:
+            await row_security.lift(session)
 
     def of(self, statement: Executable) -> list[ExecutableOption]:
         """Those of the tables that a statement names, at any depth."""
@@ -59,7 +84,11 @@ class Limits:
 
 
 async def limits(
-    session: AsyncSession, caller: Caller, permission: Permission | None
+    session: AsyncSession,
+    caller: Caller,
+    permission: Permission | None,
+    *,
+    with_row_security: bool = False,
 ) -> Limits | None:
     """Limits of what a caller may read by a permission; None for everything."""
     found = (
@@ -67,7 +96,9 @@ async def limits(
         if permission is None
         else await scope.readable_scope(session, caller, permission)
     )
-    return None if found.is_whole else Limits(Places(found, clock.today()))
+    if found.is_whole:
+        return None
+    return Limits(Bounds.of(found, clock.today()), with_row_security=with_row_security)
 
 
 async def limit(request: Request, session: AsyncSession) -> None:
@@ -81,10 +112,25 @@ async def limit(request: Request, session: AsyncSession) -> None:
     session.info[scope.KEPT] = _territories(request)
     if request.method in {"GET", "HEAD"}:
         permission: Permission | None = getattr(request.state, "permission", None)
-        session.info[LIMITED] = await limits(session, caller, permission)
+        in_force = await _row_security(request, session)
+        found = await limits(session, caller, permission, with_row_security=in_force)
+        if found is not None:
+            await found.impose(session)
     else:
         session.info[scope.LIMITS] = limits
         session.info[_CALLER] = caller
+
+
+async def _row_security(request: Request, session: AsyncSession) -> bool:
+    """Tell whether the database has it in force; it is asked once by each process."""
+    state = request.app.state
+    if not hasattr(state, "row_security"):
+        missing = await row_security.missing(await session.connection())
+        if missing is not None:
+            log.warning("visibility.row_security.off", missing=missing)
+        state.row_security = missing is None
+    found: bool = state.row_security
+    return found
 
 
 def _territories(request: Request) -> scope.Territories:

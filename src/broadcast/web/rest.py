@@ -11,7 +11,7 @@ import json
 import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 import structlog
@@ -56,8 +56,19 @@ def settings(request: Request) -> config.Settings:
 Limit = Callable[[Request, AsyncSession], Awaitable[None]]
 """Limits a transaction to the places of the caller (`visibility.sessions.limit`)."""
 
+
+class Limited(Protocol):
+    """Limits of a transaction, in force while they are its `session.info[LIMITED]`."""
+
+    async def lift(self, session: AsyncSession) -> None:
+        """Let the transaction find everything."""
+
+    async def impose(self, session: AsyncSession) -> None:
+        """Let it find again what lies within the limits, and nothing else."""
+
+
 LIMITED = "rest.limited"
-"""Key of `session.info`: options that every statement of the transaction gets."""
+"""Key of `session.info`: the `Limited` of the transaction; none: it finds everything."""
 
 
 @asynccontextmanager
@@ -70,9 +81,17 @@ async def recorded(request: Request) -> AsyncIterator[AsyncSession]:
         limit: Limit = request.app.state.limit
         await limit(request, session)
         yield session
-        session.info.pop(LIMITED, None)
         if record is not None:
+            await unlimited(session)
             await record.write(session, clock.now())
+
+
+async def unlimited(session: AsyncSession) -> Limited | None:
+    """Lift the limits of a transaction, and return them."""
+    limited: Limited | None = session.info.get(LIMITED)
+    if limited is not None:
+        await limited.lift(session)
+    return limited
 
 
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
@@ -85,6 +104,8 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
             await limit(request, looking)
             yield looking
         finally:
+            if looking.is_active:  # else PostgreSQL has refused something, and now refuses all
+                await unlimited(looking)
             looking.info.clear()
             looking.info.update(kept)
         return
