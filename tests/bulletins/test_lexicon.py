@@ -87,6 +87,20 @@ async def test_a_commune_comes_before_the_province_and_that_before_the_reader(
     assert "xã đắc rơ ve họp" in await words(web, "21034")
 
 
+async def test_a_corrected_reading_is_remembered_and_shown_as_the_lexicons(
+    web: httpx.AsyncClient,
+) -> None:
+    async def read() -> list[dict[str, str]]:
+        body = {"text": "Họp lúc 19h30.", "area_code": "21034"}
+        (line,) = (await web.post("/speech/words", json=body)).json()["lines"]
+        return list(line)
+
+    time = {"written": "19h30", "spoken": "mười chín giờ ba mươi phút", "kind": "rule"}
+    assert time in await read()
+    assert (await put(web, "21034", "19h30", "bảy giờ rưỡi tối")).status_code == 200
+    assert {"written": "19h30", "spoken": "bảy giờ rưỡi tối", "kind": "lexicon"} in await read()
+
+
 async def test_what_was_approved_is_what_is_spoken(web: httpx.AsyncClient) -> None:
     await put(web, "51", "Đăk Rve", "đắc rơ ve")
     asked = {"title": "Họp", "area_code": "21034", "text": "HỌP DÂN\n\n" + TEXT}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import structlog
@@ -14,7 +13,7 @@ from broadcast.auth.caller import Author, ContentReader
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router, changes_nothing
-from broadcast.bulletins import station_lexicon
+from broadcast.bulletins import station_lexicon, words
 from broadcast.bulletins.schemas import (
     EntryIn,
     EntryOut,
@@ -23,7 +22,6 @@ from broadcast.bulletins.schemas import (
     TextIn,
     WrittenPath,
 )
-from broadcast.bulletins.speech.script import script_of
 from broadcast.kit import clock
 from broadcast.web.fields import Code
 from broadcast.web.rest import Session, require_known
@@ -82,6 +80,5 @@ async def remove_entry(session: Session, caller: Author, area: Code, written: Wr
 @changes_nothing
 async def preview_words(session: Session, caller: ContentReader, body: TextIn) -> SpokenOut:
     """The words that the station of a unit would say; nothing is stored."""
-    await scope.require_heard(session, caller, Permission.CONTENT_READ, body.area_code)
-    readings = await station_lexicon.readings(session, body.area_code, clock.today())
-    return SpokenOut(spoken=await asyncio.to_thread(script_of, body.text, readings))
+    found = await words.preview(session, caller, body.area_code, body.text, clock.today())
+    return SpokenOut.of(found)

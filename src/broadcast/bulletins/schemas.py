@@ -24,6 +24,7 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
+from broadcast.bulletins.words import Words
 from broadcast.kit.text import (
     FILLED_LINE,
     FILLED_PROSE,
@@ -347,7 +348,24 @@ class TextIn(Body):
     area_code: Code = Field(examples=["21034"])
 
 
+class PartOut(RowOut):
+    """A stretch of a line and its words."""
+
+    written: str
+    spoken: str = Field(description="rỗng: không đọc")
+    kind: Literal["plain", "rule", "lexicon"] = Field(
+        description="plain đọc như viết, rule theo quy tắc đọc, lexicon theo từ điển của đài"
+    )
+
+
 class SpokenOut(BaseModel):
-    """The words of a text."""
+    """The words of a text, and where each comes from."""
 
     spoken: str = Field(description="Mỗi đoạn một dòng, # trước tiêu đề")
+    lines: list[list[PartOut]] = Field(description="Từng đoạn của văn bản, chia theo cách đọc")
+
+    @classmethod
+    def of(cls, words: Words) -> Self:
+        """Translate what was read."""
+        lines = [[PartOut.model_validate(part) for part in line] for line in words.lines]
+        return cls(spoken=words.script, lines=lines)

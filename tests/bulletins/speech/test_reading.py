@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from broadcast.bulletins.speech.cleaning import clean
 from broadcast.bulletins.speech.lexicon import ABBREVIATIONS, SIGNS, TITLES
-from broadcast.bulletins.speech.reading import Passage, passages, spoken, words_of
+from broadcast.bulletins.speech.reading import (
+    PartKind,
+    Passage,
+    parts,
+    passages,
+    spoken,
+    words_of,
+)
 from broadcast.bulletins.speech.syllables import is_syllable
 from broadcast.bulletins.speech.units import LETTERS, RATES, SYMBOLS, UNITS
 from broadcast.kit.errors import InvalidInput
@@ -321,3 +328,35 @@ def test_what_the_lexicon_says_is_itself_plain_words() -> None:
         assert re.fullmatch(r"[^\W\d_]+(?:,? [^\W\d_]+)*", said)
         assert said == said.lower()
         assert all(is_syllable(word) for word in re.findall(r"\w+", said)), said
+
+
+def _said(text: str, readings: dict[str, str] | None = None) -> str:
+    lines = parts(text, readings)
+    said = " ".join(part.spoken for line in lines for part in line)
+    return " ".join(re.findall(r"[^\W\d_]+", said))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((HERE / "bulletins").iterdir()), ids=lambda path: path.name
+)
+def test_the_parts_of_a_text_say_what_the_reader_says(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert _said(text) == words_of(text)
+    written = ["".join(part.written for part in line) for line in parts(text)]
+    assert len(written) == len(passages(text))
+    lines = [re.sub(r"\s*\.?/\.?$", ".", line) for line in clean(text).split("\n")]
+    assert set(written) <= set(lines)
+
+
+def test_each_part_tells_where_its_words_come_from() -> None:
+    text = "- Xã Đắk Rve: tiêm 98% số bò, 02 (hai) đợt.\n\n***\n\nHết."
+    first, last = parts(text, {"Đắk Rve": "đắc rơ ve"})
+    assert [(part.written, part.spoken) for part in first if part.kind is PartKind.LEXICON] == [
+        ("Đắk Rve", "đắc rơ ve")
+    ]
+    assert [(part.written, part.spoken) for part in first if part.kind is PartKind.RULE] == [
+        ("98%", "chín mươi tám phần trăm"),
+        ("02", "hai"),
+        ("(hai)", ""),
+    ]
+    assert [(part.written, part.kind) for part in last] == [("Hết.", PartKind.PLAIN)]

@@ -8,8 +8,10 @@ What no rule knows is read as a word; what is no Latin letter is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from broadcast.bulletins.speech import codes, dates, names, quantities, roman, titles
 from broadcast.bulletins.speech.asides import ASIDE, repeats
@@ -43,6 +45,40 @@ class Passage:
     is_heading: bool
 
 
+class PartKind(StrEnum):
+    """How a part of a text comes to its words."""
+
+    PLAIN = "plain"
+    """Said as it is written."""
+    RULE = "rule"
+    """Said in other words, by what the reader knows."""
+    LEXICON = "lexicon"
+    """Said as an entry of the station's lexicon has it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a line with its words.
+
+    Attributes:
+        written: As it stands in the cleaned line.
+        spoken: Words and marks; empty where it is left out.
+        kind: Where the words come from.
+    """
+
+    written: str
+    spoken: str
+    kind: PartKind
+
+
+class _Piece(NamedTuple):
+    """What one rule has read."""
+
+    written: str
+    said: str
+    is_own: bool = False
+
+
 def passages(text: str, readings: Readings | None = None) -> list[Passage]:
     """Paragraphs and headings of a text that hold anything to say, in order.
 
@@ -53,9 +89,48 @@ def passages(text: str, readings: Readings | None = None) -> list[Passage]:
     Raises:
         InvalidInput: The text is in an encoding other than Unicode; says which line.
     """
-    own = _own_rule(readings or {})
-    read = ((line, _spoken(line, own)) for line in clean(text).split("\n") if line)
+    read = ((line, _words(pieces)) for line, pieces in _lines(text, readings))
     return [Passage(words, _is_heading(line)) for line, words in read if words]
+
+
+def parts(text: str, readings: Readings | None = None) -> list[tuple[Part, ...]]:
+    """Each passage in the parts that it is made of: what a person sees, and what is said there.
+
+    Parts that are said in other words and touch each other are one: a reading is corrected by
+    what is written between two spaces. Arguments and errors as `passages`.
+
+    >>> [(each.written, each.spoken) for each in parts("Đợt 2: tiêm 98% số bò.")[0]]
+    [('Đợt ', 'đợt'), ('2', 'hai'), (': tiêm ', 'tiêm'), ('98%', 'chín mươi tám phần trăm'), \
+(' số bò.', 'số bò.')]
+    """
+    read = (pieces for _, pieces in _lines(text, readings))
+    return [tuple(_parts(pieces)) for pieces in read if _words(pieces)]
+
+
+def _lines(text: str, readings: Readings | None) -> Iterator[tuple[str, list[_Piece]]]:
+    own = _own_rule(readings or {})
+    return ((line, _pieces(line, own)) for line in clean(text).split("\n") if line)
+
+
+def _parts(pieces: list[_Piece]) -> Iterator[Part]:
+    kind, written, said = PartKind.PLAIN, "", ""
+    for piece in pieces:
+        found = _kind(piece)
+        if found is not kind and written:
+            yield Part(written, _tidy(said), kind)
+            written = said = ""
+        kind = found
+        written += piece.written
+        said += piece.said
+    if written:
+        yield Part(written, _tidy(said), kind)
+
+
+def _kind(piece: _Piece) -> PartKind:
+    if piece.is_own:
+        return PartKind.LEXICON
+    as_written = re.findall(r"\w", piece.written.lower()) == re.findall(r"\w", piece.said.lower())
+    return PartKind.PLAIN if as_written else PartKind.RULE
 
 
 def words_of(text: str, readings: Readings | None = None) -> str:
@@ -83,16 +158,22 @@ def _is_heading(line: str) -> bool:
     return line.isupper() or (bool(numbered) and len(line) < 120)
 
 
-def _spoken(line: str, own: Rule | None) -> str:
+def _words(pieces: list[_Piece]) -> str:
+    return _tidy("".join(piece.said for piece in pieces))
+
+
+def _pieces(line: str, own: Rule | None) -> list[_Piece]:
     line = re.sub(r"\s*\.?/\.?$", ".", line)
     said: list[str] = []
     bullet = BULLET.match(line)
     at = bullet.end() if bullet else 0
+    pieces = [_Piece(line[:at], "")] if at else []
     while at < len(line):
         first = line[at]
         aside = ASIDE.match(line, at) if first == "(" else None
-        if aside and repeats(aside, said, lambda written: _spoken(written, own)):
+        if aside and repeats(aside, said, lambda written: _words(_pieces(written, own))):
             said.append(" ")
+            pieces.append(_Piece(aside[0], " "))
             at = aside.end()
             continue
         rules = _AT_DIGIT if first.isdecimal() else _AT_LETTER if first.isalpha() else _AT_MARK
@@ -102,11 +183,13 @@ def _spoken(line: str, own: Rule | None) -> str:
             words = say(found) if found and found.end() > at else None
             if found and words is not None:
                 said.append(words)
+                pieces.append(_Piece(found[0], words, own is not None and pattern is own[0]))
                 at = found.end()
                 break
         else:
+            pieces.append(_Piece(first, ""))
             at += 1
-    return _tidy("".join(said))
+    return pieces
 
 
 def _own_rule(readings: Readings) -> Rule | None:
