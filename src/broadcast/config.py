@@ -312,6 +312,9 @@ class Upkeep(Group):
     session_days: int = Field(
         90, ge=90, description="sessions and one-time links that are over: who came from where"
     )
+    draft_days: PositiveInt = Field(
+        14, description="forms that nobody went on with, and their recordings"
+    )
     audit_days: PositiveInt = Field(1826, description="entries of the audit: names, addresses")
     boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
     partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14

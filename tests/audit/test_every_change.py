@@ -39,7 +39,11 @@ AFTER_A_MERGER = {
     for answer in ("confirm", "refuse")
 }
 """Possible only where communes have merged since a grant; `Route` asks `Session` of them, too."""
+DRAFT = "/api/v1/bulletin-drafts/{page}"
 CHANGE_NOTHING = {
+    *(f"{method} {DRAFT}" for method in ("PUT", "DELETE")),
+    *(f"POST {DRAFT}/{name}" for name in ("recording", "reading")),
+    *(f"DELETE {DRAFT}/sound", f"PUT {DRAFT}/sound/trim"),
     "POST /api/v1/schedules/preview",
     "POST /api/v1/schedules/check",
     "POST /api/v1/schedules/free-times",
@@ -224,6 +228,9 @@ async def bulletins(walk: Walk) -> None:
         f"{there}/revisions/2/preparation", "Lan",
     )  # fmt: skip
     entry = {"spoken": "ô rê xôn"}
+    written = {name: TEXT[name] for name in ("text", "title", "class", "area_code")}
+    await walk.world.call("PUT", "/bulletin-drafts/new", json=written)
+    await walk.do("POST /bulletin-drafts/{page}/revision", "/bulletin-drafts/new/revision")
     await walk.do("PUT /lexicon/{area}/{written:path}", "/lexicon/21262/oresol", json=entry)
     await walk.do("DELETE /lexicon/{area}/{written:path}", "/lexicon/21262/oresol")
     await walk.do(

@@ -188,7 +188,7 @@ async def test_a_withdrawal_stops_what_nobody_else_waits_for(
     for revision, state in ((first, WAITING), (second, CANCELLED)):
         revision.state = RevisionState.WITHDRAWN
         await session.flush()
-        await revision_audio.release_preparation(session, revision, NOW)
+        await revision_audio.release_preparation(session, revision.preparation_id, NOW)
         assert row.state is state
 
 
@@ -329,7 +329,7 @@ async def test_a_cancelled_preparation_ends_at_once(
         )
         revision.state = RevisionState.WITHDRAWN
         await session.flush()
-        await revision_audio.release_preparation(session, revision, NOW)
+        await revision_audio.release_preparation(session, revision.preparation_id, NOW)
     await eventually(lambda: not children(tmp_path))
     assert (await until(engine, row_id, CANCELLED)).percent < 100
 

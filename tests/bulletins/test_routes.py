@@ -3,126 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import math
-import struct
-import wave
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
-import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast import config
-from broadcast.accounts.people import create_with_token
-from broadcast.areas.model import Area, Level
-from broadcast.auth.permissions import Role
-from broadcast.bulletins import prepare_worker
 from broadcast.bulletins.model import Bulletin, RevisionState
 from broadcast.bulletins.routes import router
 from broadcast.bulletins.source_requests import REFUSED
 from broadcast.kit import db
 from broadcast.schedules import revision_routes
 from broadcast.visibility.sessions import limit
-from broadcast.web import rest
 from broadcast.wire.fields import BulletinClass
 from tests.bulletins.make import bulletin, prepared, revision
+from tests.bulletins.web import Web, recording
 
 DRAFT, SUBMITTED, APPROVED, RETURNED, WITHDRAWN = RevisionState
 TEXT = "Kính báo: sáng thứ Bảy tiêm phòng trâu, bò."
 SPOKEN = {"title": "Tiêm phòng", "area_code": "21034", "text": TEXT}
 FORM = {"title": "Tiêm phòng", "area_code": "21034"}
-
-
-def recording(seconds: float = 1.6) -> bytes:
-    """A WAV of something that rises and falls like a voice."""
-    rate = 16_000
-
-    def sample(at: int) -> int:
-        pitch = 220 + 60 * math.sin(at / 1700)
-        return int(9000 * math.sin(at / rate * 2 * math.pi * pitch) * math.sin(at / 2100))
-
-    samples = [sample(at) for at in range(int(rate * seconds))]
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setparams((1, 2, rate, 0, "NONE", ""))
-        out.writeframes(struct.pack(f"<{len(samples)}h", *samples))
-    return file.getvalue()
-
-
-class Web(NamedTuple):
-    """The routes, and who calls them."""
-
-    http: httpx.AsyncClient
-    tokens: dict[str, str]
-    worker: asyncio.Task[None]
-
-    async def call(self, who: str, method: str, path: str, **given: Any) -> httpx.Response:
-        headers = given.pop("headers", {}) | {"Authorization": f"Bearer {self.tokens[who]}"}
-        return await self.http.request(method, f"/api/v1{path}", headers=headers, **given)
-
-    async def prepared(self, revision: str) -> dict[str, Any]:
-        """A revision once its preparation is over, however that ended."""
-        async with asyncio.timeout(60):
-            while True:
-                answer = (await self.call("Lan", "GET", revision)).json()
-                if answer["preparation"]["state"] not in {"waiting", "running"}:
-                    return dict(answer)
-                await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
-    """The routes over a database with a commune, a village and four people."""
-    app = FastAPI()
-    app.state.limit = limit
-    rest.install(app)
-    app.include_router(router)
-    app.include_router(revision_routes.router)
-    app.state.engine = engine
-    app.state.settings = settings = config.Settings(
-        content_dir=tmp_path / "content",
-        web=config.Web(upload_limit_bytes=300_000),
-        audio=config.Audio(longest_seconds=30, chime=False),
-    )
-    people = {
-        "Lan": Role.PROVINCE_EDITOR,
-        "Hùng": Role.PROVINCE_APPROVER,
-        "Mai": Role.PROVINCE_APPROVER,
-        "Tèo": Role.PROVINCE_MONITOR,
-    }
-    async with db.transaction(engine) as session:
-        now = datetime.now(UTC)
-        tokens = {
-            who: await create_with_token(session, who, role, now, second_factor=True)
-            for who, role in people.items()
-        }
-        tokens["Hùng, chưa xác thực lần hai"] = await create_with_token(
-            session, "Hùng", Role.PROVINCE_APPROVER, now
-        )
-        since = date(2025, 7, 1)
-        session.add_all(
-            Area(code=code, level=level, kind=kind, name=name, valid_from=since)
-            for code, level, kind, name in (
-                ("51", Level.PROVINCE, "tỉnh", "Quảng Ngãi"),
-                ("21034", Level.COMMUNE, "xã", "An Phú"),
-                ("21034-07", Level.VILLAGE, "thôn", "Phổ An"),
-            )
-        )
-    transport = httpx.ASGITransport(app)
-    worker = asyncio.create_task(prepare_worker.run(engine, settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        yield Web(http, tokens, worker)
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
-    left = [path.name for path in (tmp_path / "content").glob(".upload-*")]
-    assert left == [], "an upload was left behind"
 
 
 async def stored(engine: AsyncEngine) -> int:

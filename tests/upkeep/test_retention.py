@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast import config
 from broadcast.accounts.model import OneTimeLink, Purpose, SignInFailures
 from broadcast.auth.session import AccountSession, Method
+from broadcast.bulletins.model import Draft
 from broadcast.commands.model import Command, CommandResult
 from broadcast.commands.state import CommandKind
 from broadcast.kit import db
@@ -51,6 +52,10 @@ def row(table: str, device_id: int, number: int, at: datetime) -> Base:
     made: dict[str, Callable[[], Base]] = {
         "boots": lambda: Boot(
             session=number + 1, sent_at=at, reason="reset", body={}, **of_device
+        ),
+        "bulletin_drafts": lambda: Draft(
+            account_id=LAN, page=f"{number}", form={}, source_file=None, source_sha256=None,
+            preparation_id=None, saved_at=at,
         ),
         "commands": lambda: Command(
             command_id=f"c{number}", device_id=device_id, kind=CommandKind.SELF_TEST,

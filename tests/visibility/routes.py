@@ -352,6 +352,19 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/bulletins/{{bulletin_id}}"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
     ),
+    **{
+        (method, f"{R}/bulletin-drafts/{{page}}{rest}"): Rule(
+            K.SELF, P.BULLETIN_WRITE, path=lambda p: {"page": "new"},
+            body=_nothing if method in {"PUT", "POST"} else None,
+        )
+        for method, rest in (
+            *(("GET", ""), ("PUT", ""), ("DELETE", "")),
+            *(("GET", "/sound"), ("DELETE", "/sound"), ("PUT", "/sound/trim")),
+            *(("GET", "/sound/audio"), ("POST", "/recording"), ("POST", "/reading")),
+            ("POST", "/revision"),
+        )
+    },
+    ("GET", f"{B}/outline"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
     ("GET", f"{B}/audio"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
     ("POST", f"{R}/bulletins/{{bulletin_id}}/revisions"): Rule(
         K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin},

@@ -42,7 +42,9 @@ NOT_OF_OURS = {
 }
 """Text that a query may say and that names nothing of ours; why."""
 
-PLACES = {"{code}/{variant}": "1.1/TH", "{bulletin_id}": UUID, "{number}": "1"}
+PLACES = {
+    "{code}/{variant}": "1.1/TH", "{bulletin_id}": UUID, "{number}": "1", "{page}": "new",
+}  # fmt: skip
 
 
 class Filter(NamedTuple):

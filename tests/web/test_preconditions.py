@@ -50,6 +50,7 @@ PLACES = {
     **dict.fromkeys(("{outage_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"),
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
     "{number}": "7",
+    "{page}": "new",
     "{valid_from}": "2025-07-01",
     "{action}": "approve",
 }

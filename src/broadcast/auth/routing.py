@@ -35,7 +35,10 @@ _READ_THEIR_BODY: set[Callable[..., Any]] = set()
 
 
 def changes_nothing(endpoint: E) -> E:
-    """Mark an endpoint that takes a POST and changes nothing, so that the audit knows nothing."""
+    """Mark an endpoint that takes a POST and changes nothing, so that the audit knows nothing.
+
+    Nothing, or only what is its caller's own and nobody else ever sees: a draft.
+    """
     _CHANGE_NOTHING.add(endpoint)
     return endpoint
 

@@ -71,7 +71,9 @@ async def script_from(session: AsyncSession, area_code: str, sound: Sound, on: d
     return await asyncio.to_thread(script_of, sound, readings)
 
 
-async def keep_source(sound: Sound, spoken: str | None, settings: config.Settings) -> Source:
+async def keep_source(
+    sound: Upload | str, spoken: str | None, settings: config.Settings
+) -> Source:
     """Put the source where it outlives the request, and return it."""
     if spoken is not None:
         return Source.of_text(spoken)
@@ -115,15 +117,17 @@ async def add_revision(
         session, source, settings.audio, settings.content_dir, bulletin.class_, now
     )
     is_done = preparation.state is PreparationState.DONE
+    name, text = ("", sound) if isinstance(sound, str) else (sound.name, None)
     return await revisions.add(
         session,
         bulletin,
         preparations.result_of(preparation) if is_done else None,
-        kind=SourceKind.TEXT if isinstance(sound, str) else SourceKind.UPLOAD,
-        name="" if isinstance(sound, str) else sound.name,
-        text=sound if isinstance(sound, str) else None,
+        kind=SourceKind.UPLOAD if text is None else SourceKind.TEXT,
+        name=name,
+        text=text,
         spoken=source.text,
         preparation_id=preparation.id,
+        trim=source.trim,
         by=caller.account_id,
         now=now,
     )

@@ -83,6 +83,9 @@ class Preparation(Base):
     """Name of the uploaded file among the kept sources; None for a text, or once it is done."""
     text: Mapped[str | None]
     """The script that is read aloud."""
+    trim_start_seconds: Mapped[float | None]
+    trim_end_seconds: Mapped[float | None]
+    """Part of the source that is used; both null: all of it."""
     settings: Mapped[dict[str, Any]]
     """`config.Audio` of the moment in which it was requested."""
     priority: Mapped[int] = mapped_column(sa.SmallInteger)
@@ -124,6 +127,9 @@ class Revision(Base):
     spoken: Mapped[str | None]
     """Script of `speech.script` that the sound was made of; None of an upload, or before 0013."""
     preparation_id: Mapped[int | None] = mapped_column(sa.ForeignKey("preparations.id"))
+    trim_start_seconds: Mapped[float | None]
+    trim_end_seconds: Mapped[float | None]
+    """Part of the uploaded recording that is used; both null: all of it."""
     # Null until the sound is prepared; whatever was submitted has them, which a CHECK keeps.
     seconds: Mapped[float] = mapped_column(nullable=True)
     loudness_lufs: Mapped[float] = mapped_column(nullable=True)
@@ -132,6 +138,31 @@ class Revision(Base):
     """Measurements and corrections of the preparation."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime]
+
+
+class Draft(Base):
+    """A form that somebody has begun, with its sound; theirs alone, until it becomes a revision.
+
+    A revision and its sound cannot be changed; a draft is what is changed before.
+    """
+
+    __tablename__ = "bulletin_drafts"
+    is_recorded = False
+
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey(Account.id), primary_key=True)
+    page: Mapped[str] = mapped_column(primary_key=True)
+    """`new`, or the bulletin that gets a new revision."""
+    form: Mapped[dict[str, Any]]
+    """Fields as they were typed."""
+    source_file: Mapped[str | None]
+    """Name of the uploaded recording among the kept sources, whole however it is trimmed."""
+    source_sha256: Mapped[str | None]
+    source_name: Mapped[str] = mapped_column(default="")
+    preparation_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("preparations.id"), index=True
+    )
+    """Of the recording, or of the text read aloud."""
+    saved_at: Mapped[datetime]
 
 
 class ApprovalRule(Base):

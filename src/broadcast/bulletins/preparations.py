@@ -6,6 +6,7 @@ worker holds a row for `LEASE` and renews that; what a killed worker held is tak
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.bulletins.audio.prepared import VERSION, Prepared, content_path
-from broadcast.bulletins.model import Preparation, PreparationState, Revision
+from broadcast.bulletins.audio.prepared import VERSION, Prepared, Trim, content_path
+from broadcast.bulletins.model import Draft, Preparation, PreparationState, Revision
 from broadcast.bulletins.revision_audio import UNFINISHED, attach_audio
 from broadcast.kit.notify import Channel, notify
 from broadcast.wire.fields import BulletinClass
@@ -50,11 +51,13 @@ class Source:
         sha256: Of the uploaded file or of the text.
         file: Name among the kept sources; None for a text.
         text: To be read aloud; None for a file.
+        trim: Part of a file that is used; None: all of it.
     """
 
     sha256: str
     file: str | None = None
     text: str | None = None
+    trim: Trim | None = None
 
     @classmethod
     def of_text(cls, text: str) -> Source:
@@ -66,7 +69,10 @@ def content_key(source: Source, settings: config.Audio) -> str:
     """SHA-256 of all that decides what comes out."""
     relevant = settings.model_dump(mode="json", exclude=LIMITS)
     kind = "text" if source.file is None else "file"
-    whole = json.dumps([VERSION, kind, source.sha256, relevant], sort_keys=True)
+    parts = [VERSION, kind, source.sha256, relevant]
+    if source.trim is not None:
+        parts.append(dataclasses.asdict(source.trim))
+    whole = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -86,6 +92,8 @@ async def enqueue(
     anew: dict[str, Any] = {
         "source_file": source.file,
         "text": source.text,
+        "trim_start_seconds": source.trim and source.trim.start_seconds,
+        "trim_end_seconds": source.trim and source.trim.end_seconds,
         "settings": settings.model_dump(mode="json"),
         "state": PreparationState.WAITING,
         "percent": 0,
@@ -127,6 +135,13 @@ def _is_ready(row: Preparation, content_dir: Path) -> bool:
     return all(
         content_path(content_dir, made.sha256).is_file() for made in result_of(row).renditions
     )
+
+
+def trim_of(row: Preparation) -> Trim | None:
+    """Return the part of its source that a preparation uses; None: all of it."""
+    if row.trim_start_seconds is None:
+        return None
+    return Trim(row.trim_start_seconds, row.trim_end_seconds)
 
 
 def result_of(row: Preparation) -> Prepared:
@@ -295,10 +310,7 @@ async def _end(session: AsyncSession, preparation_id: int, worker: UUID, **value
 
 
 async def kept_sources(session: AsyncSession) -> set[str]:
-    """Names of the source files that unfinished preparations need."""
-    found = await session.scalars(
-        sa.select(Preparation.source_file).where(
-            Preparation.state.in_(UNFINISHED), Preparation.source_file.is_not(None)
-        )
-    )
+    """Names of the source files that unfinished preparations need, and drafts."""
+    waiting = sa.select(Preparation.source_file).where(Preparation.state.in_(UNFINISHED))
+    found = await session.scalars(waiting.union(sa.select(Draft.source_file)))
     return {name for name in found if name}

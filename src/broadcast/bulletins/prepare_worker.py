@@ -180,7 +180,15 @@ class _Worker:
         else:
             over = await self._note(preparations.finish, row.id, prepared)
         if over and row.source_file is not None:
-            await asyncio.to_thread(scratch.forget, self._content_dir, row.source_file)
+            await self._forget(row.source_file)
+
+    async def _forget(self, name: str) -> None:
+        """Remove a source, unless a draft still has it; what is missed here is tended later."""
+        with suppress(*db.AWAY):
+            async with db.transaction(self._engine) as session:
+                needed = await preparations.kept_sources(session)
+            if name not in needed:
+                await asyncio.to_thread(scratch.forget, self._content_dir, name)
 
     async def _run(self, row: Preparation, child: Child, settings: config.Audio) -> Prepared:
         if row.attempts_count > preparations.MOST_ATTEMPTS:
@@ -191,7 +199,8 @@ class _Worker:
         source = scratch.source_path(self._content_dir, row.source_file)
         if not await asyncio.to_thread(source.is_file):
             raise BroadcastError("Máy chủ không còn tệp đã tải lên. Hãy tải lên lần nữa.")
-        return await child.prepare_upload(source, self._content_dir, settings)
+        trim = preparations.trim_of(row)
+        return await child.prepare_upload(source, self._content_dir, settings, trim)
 
     def _settings(self, row: Preparation) -> config.Audio:
         """Return the settings of its row, with the limits of this process."""

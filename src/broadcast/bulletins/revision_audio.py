@@ -1,4 +1,4 @@
-"""Audio of a revision: attached once prepared; its preparation cancelled once withdrawn."""
+"""Audio of a revision: attached once prepared; its preparation cancelled once nobody waits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import (
+    Draft,
     Preparation,
     PreparationState,
     Rendition,
@@ -32,6 +33,8 @@ def attach_audio(session: AsyncSession, revision: Revision, prepared: Prepared) 
         "trimmed_seconds": prepared.trimmed_seconds,
         "gain_db": prepared.gain_db,
         "damaged_frames": prepared.damaged_frames,
+        "source_loudness_lufs": prepared.source and prepared.source.loudness_lufs,
+        "source_true_peak_dbtp": prepared.source and prepared.source.true_peak_dbtp,
         "warnings": [dataclasses.asdict(each) for each in prepared.warnings],
     }
     session.add_all(
@@ -47,17 +50,21 @@ def attach_audio(session: AsyncSession, revision: Revision, prepared: Prepared) 
     )
 
 
-async def release_preparation(session: AsyncSession, revision: Revision, now: datetime) -> None:
-    """Stop preparing the sound of a withdrawn revision, unless another one waits for it too."""
-    if revision.preparation_id is None:
+async def release_preparation(
+    session: AsyncSession, preparation_id: int | None, now: datetime
+) -> None:
+    """Stop preparing what was given up, unless a revision or a draft waits for it too."""
+    if preparation_id is None:
         return
     row = await session.get_one(
-        Preparation, revision.preparation_id, with_for_update=True, populate_existing=True
+        Preparation, preparation_id, with_for_update=True, populate_existing=True
     )
-    others = sa.select(Revision.number).where(
+    revisions = sa.select(Revision.preparation_id).where(
         Revision.preparation_id == row.id, Revision.state != RevisionState.WITHDRAWN
     )
-    if row.state in UNFINISHED and await session.scalar(others.limit(1)) is None:
+    drafts = sa.select(Draft.preparation_id).where(Draft.preparation_id == row.id)
+    others = sa.union_all(revisions, drafts).limit(1)
+    if row.state in UNFINISHED and await session.scalar(others) is None:
         row.state = PreparationState.CANCELLED
         row.finished_at = now
         row.locked_by = row.locked_until = None

@@ -24,7 +24,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
-from broadcast.bulletins.audio.prepared import Prepared
+from broadcast.bulletins.audio.prepared import Prepared, Trim
 from broadcast.bulletins.four_eyes import needs_second_person
 from broadcast.bulletins.model import (
     ApprovalStep,
@@ -153,6 +153,7 @@ async def add(
     text: str | None = None,
     spoken: str | None = None,
     preparation_id: int | None = None,
+    trim: Trim | None = None,
     by: int,
     now: datetime,
 ) -> Revision:
@@ -167,6 +168,7 @@ async def add(
         text: What was read aloud, as it was typed.
         spoken: The script of it.
         preparation_id: The preparation that its sound comes from.
+        trim: Part of the uploaded recording that is used; None: all of it.
         by: Account that made it.
         now: When.
     """
@@ -185,6 +187,8 @@ async def add(
         text=text,
         spoken=spoken,
         preparation_id=preparation_id,
+        trim_start_seconds=trim and trim.start_seconds,
+        trim_end_seconds=trim and trim.end_seconds,
         facts={},
         created_by=by,
         created_at=now,
@@ -236,7 +240,7 @@ async def move(
         await _record_seen(session, bulletin, revision)
     if action is Action.WITHDRAW:
         await session.flush()
-        await release_preparation(session, revision, now)
+        await release_preparation(session, revision.preparation_id, now)
     await session.flush()
     log.info(
         "bulletins.revision.moved",
@@ -259,6 +263,8 @@ async def _record_seen(session: AsyncSession, bulletin: Bulletin, revision: Revi
             "sha256": {each.codec.value: each.sha256 for each in sound},
             "text": revision.text,
             "spoken": revision.spoken,
+            "trim_start_seconds": revision.trim_start_seconds,
+            "trim_end_seconds": revision.trim_end_seconds,
         },
     )
 

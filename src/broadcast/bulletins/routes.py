@@ -21,6 +21,7 @@ from broadcast.bulletins import (
     content,
     creation,
     details,
+    draft_routes,
     four_eyes_routes,
     lexicon_routes,
     places,
@@ -34,6 +35,7 @@ from broadcast.bulletins.schemas import (
     BulletinOut,
     BulletinSummaryOut,
     NumberPath,
+    OutlineOut,
     PreparationOut,
     RevisionIn,
     RevisionOut,
@@ -94,6 +96,18 @@ async def preview(
     return await asyncio.to_thread(
         content.answer, request, settings.content_dir, rendition.sha256, codec
     )
+
+
+@api.get(
+    "/bulletins/{bulletin_id}/revisions/{number}/outline",
+    summary="Hình sóng âm thanh của một phiên bản",
+)
+async def get_outline(
+    session: Session, _: ContentReader, bulletin_id: UUID, number: NumberPath
+) -> OutlineOut:
+    """Heights of equal stretches of what loudspeakers will play."""
+    revision = await revisions.get_revision(session, bulletin_id, number)
+    return OutlineOut.of(await details.of_revision(session, revision))
 
 
 # --- making ------------------------------------------------------------------------------------
@@ -246,6 +260,7 @@ async def cancel_preparation(
 
 router = Router()
 router.include_router(api)
+router.include_router(draft_routes.api)
 router.include_router(lexicon_routes.api)
 router.include_router(four_eyes_routes.api)
 router.include_router(content.router)

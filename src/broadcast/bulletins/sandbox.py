@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from broadcast import config
 from broadcast.bulletins import scratch
 from broadcast.bulletins.audio.pcm import RATE
-from broadcast.bulletins.audio.prepared import Prepared
+from broadcast.bulletins.audio.prepared import Prepared, Trim
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -69,6 +69,7 @@ class _Job(BaseModel):
     """Task of the child: prepare the source, or read the text aloud and prepare that."""
 
     source: Path | None = None
+    trim: Trim = Trim()
     text: str = ""
     content_dir: Path
     scratch: Path
@@ -108,16 +109,16 @@ class Child:
         self._is_ready = False
 
     async def prepare_upload(
-        self, source: Path, content_dir: Path, settings: config.Audio
+        self, source: Path, content_dir: Path, settings: config.Audio, trim: Trim | None = None
     ) -> Prepared:
-        """Prepare an uploaded recording; see `audio.prepare`.
+        """Prepare an uploaded recording, or a part of it; see `audio.prepare`.
 
         Raises:
             InvalidInput: The field `file` cannot be used, and why.
             Unavailable: There is no room on the disk.
             BroadcastError: The preparation failed for no fault of the file.
         """
-        return await self._prepare("file", source, "", content_dir, settings)
+        return await self._prepare("file", source, trim, "", content_dir, settings)
 
     async def prepare_text(self, text: str, content_dir: Path, settings: config.Audio) -> Prepared:
         """Read a text aloud and prepare the recording; `text` is the script of `speech.script`.
@@ -127,7 +128,7 @@ class Child:
             Unavailable: There is no room on the disk, or the configured voice is not there.
             BroadcastError: The preparation failed for no fault of the text.
         """
-        return await self._prepare("text", None, text, content_dir, settings)
+        return await self._prepare("text", None, None, text, content_dir, settings)
 
     def pause(self) -> None:
         """Have it stand still; its time does not run meanwhile."""
@@ -163,7 +164,7 @@ class Child:
                 os.killpg(self._process.pid, number)
 
     async def _prepare(
-        self, field: Field, source: Path | None, text: str, content_dir: Path,
+        self, field: Field, source: Path | None, trim: Trim | None, text: str, content_dir: Path,
         settings: config.Audio,
     ) -> Prepared:  # fmt: skip
         began = time.monotonic()
@@ -173,6 +174,7 @@ class Child:
         try:
             job = _Job(
                 source=source,
+                trim=trim or Trim(),
                 text=text,
                 content_dir=content_dir,
                 scratch=folder,
@@ -350,6 +352,7 @@ def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
                 source,
                 job.content_dir,
                 job.settings,
+                trim=job.trim,
                 scratch=job.scratch,
                 report=lambda share: report(spoken + (1 - spoken) * share),
             ),

@@ -13,6 +13,7 @@ from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins import approval
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.details import BulletinDetails, RevisionDetails
+from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
@@ -25,6 +26,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.bulletins.words import Words
+from broadcast.kit.errors import NotFound
 from broadcast.kit.text import (
     FILLED_LINE,
     FILLED_PROSE,
@@ -195,6 +197,11 @@ class RevisionOut(BaseModel):
     seconds: float | None = Field(description="null khi âm thanh chưa chuẩn bị xong")
     loudness_lufs: float | None
     true_peak_dbtp: float | None
+    loudness_words: str | None = Field(description="độ to của bản gốc, bằng lời")
+    trim_start_seconds: float | None = Field(
+        description="đoạn của bản thu được dùng; null: dùng cả bản thu"
+    )
+    trim_end_seconds: float | None
     facts: dict[str, Any]
     warnings: list[WarningOut] = Field(description="Điều cần nghe lại trước khi gửi duyệt")
     created_by: PersonOut
@@ -209,6 +216,7 @@ class RevisionOut(BaseModel):
         columns = cls.model_fields.keys() - {
             "allowed",
             "created_by",
+            "loudness_words",
             "preparation",
             "renditions",
             "steps",
@@ -217,12 +225,42 @@ class RevisionOut(BaseModel):
         return cls(
             **{name: getattr(revision, name) for name in columns},
             allowed=approval.allowed(revision.state, is_prepared=revision.seconds is not None),
+            loudness_words=_loudness_words(revision),
             preparation=PreparationOut.of(revision, details.preparation),
             warnings=revision.facts.get("warnings", []),
             renditions=[RenditionOut.model_validate(row) for row in details.renditions],
             created_by=details.people[revision.created_by],
             steps=[StepOut.of(row, details.people) for row in details.steps],
         )
+
+
+def _loudness_words(revision: Revision) -> str | None:
+    gain_db = revision.facts.get("gain_db")
+    if gain_db is None:
+        return None
+    return in_words(gain_db, revision.facts.get("source_true_peak_dbtp"))
+
+
+class OutlineOut(BaseModel):
+    """Picture of the sound of a revision."""
+
+    seconds: float
+    heights: list[int] = Field(
+        description="mỗi đoạn dài bằng nhau, 0–100; rỗng: chuẩn bị từ trước khi có hình sóng"
+    )
+
+    @classmethod
+    def of(cls, details: RevisionDetails) -> Self:
+        """Translate the result of a preparation.
+
+        Raises:
+            NotFound: There is none yet.
+        """
+        if details.revision.seconds is None:
+            raise NotFound("Phiên bản này chưa có âm thanh; hãy chờ chuẩn bị xong.")
+        row = details.preparation
+        result = row.result if row is not None else None
+        return cls(seconds=details.revision.seconds, heights=(result or {}).get("outline", []))
 
 
 class BulletinFieldsOut(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -61,14 +62,21 @@ def openapi_body(model: type[BaseModel]) -> dict[str, Any]:
 M = TypeVar("M", bound=RevisionIn)
 
 
-Sound = Upload | str
+@dataclass(frozen=True)
+class Recording:
+    """A file that was uploaded before, to a draft."""
+
+    name: str
+
+
+Sound = Upload | Recording | str
 """Source of a revision: a file, or a text to be read aloud."""
 
 
 @asynccontextmanager
 async def received_source(
     request: Request, settings: config.Settings, model: type[M]
-) -> AsyncIterator[tuple[M, Sound]]:
+) -> AsyncIterator[tuple[M, Upload | str]]:
     """Receive the body of a request and its sound; an uploaded file lives as long as the context.
 
     Whatever is refused in here is counted by its reason.
@@ -100,6 +108,23 @@ async def received_source(
         raise
 
 
+@asynccontextmanager
+async def received_recording(request: Request, settings: config.Settings) -> AsyncIterator[Upload]:
+    """Receive a form with nothing but a file; that lives as long as the context.
+
+    Whatever is refused in here is counted by its reason.
+    """
+    try:
+        limit_bytes = settings.web.upload_limit_bytes
+        async with received(request, settings.content_dir, limit_bytes) as upload:
+            for name in upload.fields:
+                raise InvalidInput(name, "không có trường này; chỉ gửi một tệp âm thanh")
+            yield upload
+    except BroadcastError as error:
+        REFUSED.labels(_reason(error)).inc()
+        raise
+
+
 def _reason(error: BroadcastError) -> str:
     """Label of a counter: never a name that the sender chose."""
     field = getattr(error, "field", "")
@@ -117,6 +142,6 @@ async def _short_body(request: Request) -> bytes:
     return await request.body()
 
 
-def fingerprint(body: RevisionIn, sound: Sound) -> str:
+def fingerprint(body: RevisionIn, sound: Upload | str) -> str:
     """Return all that a request contains, to tell its repetition from another request."""
     return body.model_dump_json() + (sound.sha256 if isinstance(sound, Upload) else "")

@@ -37,6 +37,7 @@ _OLD = {
             SELECT FROM boots AS n WHERE n.device_id = old.device_id AND n.session > old.session
         )""",
     "command_results": "old.received_at < :before",
+    "bulletin_drafts": "old.saved_at < :before",
     "commands": "old.ordered_at < :before",
     "dead_letters": "old.received_at < :before",
     "health_progress": "old.hour < :before",
@@ -60,6 +61,7 @@ def keep_days(settings: config.Upkeep) -> dict[str, int]:
     return {
         "boots": settings.boot_days,
         "command_results": settings.command_result_days,
+        "bulletin_drafts": settings.draft_days,
         "commands": settings.command_result_days,
         "dead_letters": settings.dead_letter_days,
         "health_progress": settings.raw_days,

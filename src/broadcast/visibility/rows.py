@@ -319,6 +319,7 @@ UNPLACED: Mapping[str, str] = {
     "topology": "one row that counts changes",
     "preparations": "read only through a revision, whose place decides",
     "idempotency_keys": "found by the caller's own account only",
+    "bulletin_drafts": "found by the caller's own account only",
     "listening_spans": "the server itself",
     "health_progress": "the server itself",
     "lost_spans": "the server itself",

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from broadcast.bulletins.audio import chime, loudness, mastering, renditions
+from broadcast.bulletins.audio import chime, loudness, mastering, renditions, waveform
 from broadcast.bulletins.audio.containers import id3_size
 from broadcast.bulletins.audio.decoding import FOR_AIR, Source
 from broadcast.bulletins.audio.loudness import Meter
@@ -292,3 +294,15 @@ def test_decoded_samples_are_those_encoded(tmp_path: Path) -> None:
     pcm = renditions.decode_pcm(write(tmp_path / "a.wav", sound))
     assert pcm.dtype == np.int16
     np.testing.assert_allclose(pcm, sound * 32768, atol=2)
+
+
+@given(
+    st.lists(st.floats(0, 4, width=32), max_size=400).map(lambda x: np.array(x, np.float32)),
+    st.integers(1, 50),
+)
+def test_an_outline_has_the_highest_of_each_stretch(levels: Samples, most: int) -> None:
+    heights = waveform.outline(levels, most)
+    assert len(heights) == min(most, len(levels))
+    assert all(0 <= height <= 100 for height in heights)
+    if len(levels):
+        assert max(heights) == max(waveform.outline(levels, len(levels)))

@@ -25,6 +25,7 @@ from broadcast.bulletins.audio.decoding import plain
 from broadcast.bulletins.audio.filters import Filters
 from broadcast.bulletins.audio.loudness import Meter, Overall
 from broadcast.bulletins.audio.pcm import CHUNK, RATE, STEP, TICK, Samples, Series
+from broadcast.bulletins.audio.waveform import outline, tenths
 from broadcast.kit.errors import InvalidInput
 
 with warnings.catch_warnings():
@@ -101,16 +102,21 @@ class Measured:
         loudness_lufs: Integrated, EBU R 128; -inf for silence.
         true_peak_dbtp: Highest true peak; -inf for silence.
         seconds: Decoded length.
+        outline: Heights of 0-100 of equal stretches.
     """
 
     loudness_lufs: float
     true_peak_dbtp: float
     seconds: float
+    outline: tuple[int, ...]
 
     def softer(self, decibels: float) -> Measured:
         """The same file, played that much softer."""
         return Measured(
-            self.loudness_lufs - decibels, self.true_peak_dbtp - decibels, self.seconds
+            self.loudness_lufs - decibels,
+            self.true_peak_dbtp - decibels,
+            self.seconds,
+            self.outline,
         )
 
 
@@ -252,12 +258,15 @@ def measure(path: Path) -> Measured:
         InvalidInput: libav does not read it.
     """
     overall, filters = Overall(), Filters(())
+    levels = [np.zeros(0, np.float32)]
     for sound in plain(path):
+        levels.append(tenths(sound, STEP))
         overall.add(*filters.push(sound))
     return Measured(
         loudness_lufs=overall.loudness(),
         true_peak_dbtp=loudness.decibels(overall.peak),
         seconds=overall.samples / RATE,
+        outline=outline(np.concatenate(levels)),
     )
 
 

@@ -5,8 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 5
+VERSION = 6
 """Of what comes out of the same source and settings; raise it with every change of that."""
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Part of a source that is used, in tenths of a second; the source itself stays whole.
+
+    Attributes:
+        start_seconds: Where it begins.
+        end_seconds: Where it ends; None: with the source.
+    """
+
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Measures of the part of a source that is used, before anything was done to it.
+
+    Attributes:
+        loudness_lufs: Integrated, EBU R 128.
+        true_peak_dbtp: Highest true peak.
+        outline: Heights of 0-100 of equal stretches of the whole source, for a picture.
+    """
+
+    loudness_lufs: float
+    true_peak_dbtp: float
+    outline: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +79,8 @@ class Prepared:
         damaged_frames: Pieces of the source that could not be decoded and were skipped.
         renditions: Opus first, then MP3.
         warnings: What its author ought to hear before it is submitted.
+        source: The source as it came; None of what was prepared by version 5 or earlier.
+        outline: Heights of 0-100 of equal stretches of what is heard, for a picture.
     """
 
     seconds: float
@@ -62,6 +92,8 @@ class Prepared:
     damaged_frames: int
     renditions: tuple[Rendition, ...]
     warnings: tuple[Warned, ...] = ()
+    source: Heard | None = None
+    outline: tuple[int, ...] = ()
 
 
 def content_path(content_dir: Path, sha256: str) -> Path:

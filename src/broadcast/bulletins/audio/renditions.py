@@ -3,7 +3,7 @@
 `prepare` takes these steps:
 
 1. decode the source once to 48 kHz mono, 100 Hz to 12 kHz, into a scratch file, and measure it;
-2. trim silence off both ends;
+2. take the part that a person has chosen, and trim silence off its ends;
 3. put the attention chime before and the closing chime after, with pauses and fades;
 4. bring the whole to its loudness under a true-peak ceiling, and encode it to Opus and to MP3;
 5. decode each rendition, measure it, and encode it again if the codec moved it off its target.
@@ -31,7 +31,15 @@ from broadcast.bulletins.audio.faults import of_levels
 from broadcast.bulletins.audio.loudness import Meter
 from broadcast.bulletins.audio.mastering import CODECS, MOST_GAIN_DB, NO_SPEECH, Programme, Stored
 from broadcast.bulletins.audio.pcm import RATE, STEP, Samples, Series
-from broadcast.bulletins.audio.prepared import Prepared, Rendition, Warned, content_path
+from broadcast.bulletins.audio.prepared import (
+    Heard,
+    Prepared,
+    Rendition,
+    Trim,
+    Warned,
+    content_path,
+)
+from broadcast.bulletins.audio.waveform import outline
 from broadcast.kit.errors import InvalidInput
 
 SILENCE_LU = 30.0
@@ -43,6 +51,11 @@ LEAD_STEPS, TAIL_STEPS = 2, 4
 SHORTEST_SECONDS = 1.0
 """Less than this is a slip of the record button."""
 
+WHOLE = Trim()
+
+_SILENT = -120.0
+"""Level of silence as a number that JSON has."""
+
 _DECODING = 0.2
 """For progress: its part of the whole."""
 
@@ -52,6 +65,7 @@ def prepare(
     content_dir: Path,
     settings: config.Audio,
     *,
+    trim: Trim = WHOLE,
     scratch: Path | None = None,
     report: Callable[[float], None] = lambda _: None,
 ) -> Prepared:
@@ -61,6 +75,7 @@ def prepare(
         source: Any recording that libav reads.
         content_dir: Root of the content-addressed store.
         settings: Loudness, bit rates, limits.
+        trim: Part of the recording to be used.
         scratch: Empty directory on the file system of `content_dir`; needs 192 kB a second of
             sound. One is made and removed when None.
         report: Told now and then which part of the whole is done.
@@ -72,16 +87,26 @@ def prepare(
     if scratch is None:
         content_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".prepare-", dir=content_dir) as made:
-            return prepare(source, content_dir, settings, scratch=Path(made), report=report)
+            return prepare(
+                source, content_dir, settings, trim=trim, scratch=Path(made), report=report
+            )
 
     stored = scratch / "sound.f32"
     reader, meter = _decode(source, stored, settings.longest_seconds, report)
     powers, peaks = meter.finish()
-    levels = loudness.speech_levels(powers)
-    first, last = _trim(powers, levels, settings.loudness_lufs)
     source_seconds = meter.samples / RATE
+    picture = outline(peaks)
+    begins, ends = _steps(trim, len(powers) // 100)
+    powers, peaks = powers[begins * 100 : ends * 100], peaks[begins * 100 : ends * 100]
+    heard = Heard(
+        round(max(loudness.integrated(powers), _SILENT), 2),
+        round(max(loudness.decibels(float(peaks.max())), _SILENT), 2),
+        picture,
+    )
+    levels = loudness.speech_levels(powers)
+    first, last = _audible(powers, levels, settings.loudness_lufs)
     programme = Programme.around(
-        Stored(stored, first * STEP, last * STEP),
+        Stored(stored, (begins + first) * STEP, (begins + last) * STEP),
         powers[first * 100 : last * 100],
         peaks[first * 100 : last * 100],
         levels[first:last],
@@ -89,7 +114,7 @@ def prepare(
     )
     warnings = [
         *reader.faults.warnings(),
-        *_told(powers, levels, programme, first, last, settings.loudness_lufs),
+        *_told(powers, levels, programme, (first, last), begins, settings.loudness_lufs),
     ]
     del powers, peaks, meter, levels
     done = dict.fromkeys(CODECS, 0.0)
@@ -113,7 +138,9 @@ def prepare(
         loudness_lufs=round(worst[1].loudness_lufs, 2),
         true_peak_dbtp=round(max(measured.true_peak_dbtp for _, measured in rendered), 2),
         source_seconds=round(source_seconds, 3),
-        trimmed_seconds=round(max(source_seconds - (last - first) / 10, 0.0), 3),
+        trimmed_seconds=round(
+            max(min(source_seconds, ends / 10) - begins / 10 - (last - first) / 10, 0.0), 3
+        ),
         gain_db=round(programme.gain_db, 2),
         damaged_frames=reader.damaged,
         warnings=tuple(warnings),
@@ -121,7 +148,26 @@ def prepare(
             _publish(codec, path, measured.seconds, content_dir)
             for codec, (path, measured) in zip(CODECS, rendered, strict=True)
         ),
+        source=heard,
+        outline=rendered[0][1].outline,
     )
+
+
+def _steps(trim: Trim, whole: int) -> tuple[int, int]:
+    """First and one-past-last 100 ms of the part of a source that is used.
+
+    Raises:
+        InvalidInput: Nothing of it lies in the source, or less than `SHORTEST_SECONDS`.
+    """
+    begins = round(trim.start_seconds * 10)
+    ends = whole if trim.end_seconds is None else min(round(trim.end_seconds * 10), whole)
+    if trim != WHOLE and ends - begins < SHORTEST_SECONDS * 10:
+        raise InvalidInput(
+            "file",
+            f"Đoạn giữ lại quá ngắn hoặc nằm ngoài bản ghi (dài {whole / 10:.1f} giây)."
+            " Hãy chọn đoạn dài ít nhất 1 giây.",
+        )
+    return begins, ends
 
 
 def decode_pcm(path: Path) -> npt.NDArray[np.int16]:
@@ -159,7 +205,7 @@ def _decode(
             return reader, meter
 
 
-def _trim(powers: Samples, levels: Series, target_lufs: float) -> tuple[int, int]:
+def _audible(powers: Samples, levels: Series, target_lufs: float) -> tuple[int, int]:
     """First and one-past-last 100 ms to keep."""
     first, last = loudness.audible(powers, levels, SILENCE_LU)
     if loudness.integrated(powers) < target_lufs - MOST_GAIN_DB:
@@ -178,15 +224,16 @@ def _told(
     powers: Samples,
     levels: Series,
     programme: Programme,
-    first: int,
-    last: int,
+    kept: tuple[int, int],
+    begins: int,
     target: float,
 ) -> list[Warned]:
     """Warnings from the levels before and after."""
+    first, last = kept
     before = loudness.each_tenth(powers[(first + 1) * 100 : (last - 1) * 100])
     after = loudness.speech_levels(programme.body_powers)
     spoken = levels[first + 1 : last - 1]
-    return of_levels(before, spoken, after, target, (first + 1) / 10)
+    return of_levels(before, spoken, after, target, (begins + first + 1) / 10)
 
 
 def _publish(codec: str, path: Path, seconds: float, content_dir: Path) -> Rendition:
