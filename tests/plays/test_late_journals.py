@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import time
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.devices.model import Installation
 from broadcast.kit.clock import LOCAL
@@ -128,54 +127,57 @@ async def test_record_of_a_month_that_is_gone_is_kept_and_confirmed(world: World
     assert {record.cluster_id for record in stored} == {world.clusters["C-1"].id}
 
 
-async def test_device_that_comes_back_after_sixty_days_is_drained_in_bounded_time(
-    world: World,
+ROWS_READ = sa.text("""
+    SELECT sum(COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0))::int
+    FROM pg_stat_xact_user_tables
+""")
+
+
+async def test_device_that_comes_back_after_weeks_reads_no_more_rows_for_its_last_record(
+    world: World, engine: AsyncEngine
 ) -> None:
-    """20,000 records, as many as a journal holds: 100 a message, and no message dearer than the
-    first ones."""
+    """100 records a message, and no message reads more rows than the first ones: neither by the
+    plan that was made while the tables were small, nor by statistics that call them empty."""
     template = await world.planned()
-    count = 10_000
+    count = 2000
     first = EIGHT - 60 * DAY
     await world.session.execute(
         sa.text("""
             INSERT INTO occurrences
             SELECT (jsonb_populate_record(o, jsonb_build_object(
-                'id', gen_random_uuid(), 'recurrence_at', :first + n * interval '8 minutes',
-                'starts_at', :first + n * interval '8 minutes',
-                'ends_by', :first + n * interval '8 minutes' + interval '5 minutes'
+                'id', gen_random_uuid(), 'recurrence_at', :first + n * interval '40 minutes',
+                'starts_at', :first + n * interval '40 minutes',
+                'ends_by', :first + n * interval '40 minutes' + interval '5 minutes'
             ))).* FROM occurrences AS o, generate_series(1, :count) AS n WHERE o.id = :template
         """).bindparams(sa.bindparam("first", first, sa.DateTime(timezone=True))),
         {"count": count, "template": template.id},
     )
     await hang(world, "D-1", first - DAY)
-    rows = await world.session.execute(
-        sa.select(Occurrence.id, Occurrence.starts_at)
-        .where(Occurrence.id != template.id)
-        .order_by(Occurrence.starts_at)
+    rows = await world.session.scalars(
+        sa.select(Occurrence).where(Occurrence.id != template.id).order_by(Occurrence.starts_at)
     )
-    known: list[tuple[UUID, datetime]] = [(row[0], row[1]) for row in rows]
-    for start in range(0, count, 1000):
-        batch = [occurrence_id for occurrence_id, _ in known[start : start + 1000]]
-        rows = await world.session.scalars(sa.select(Occurrence).where(Occurrence.id.in_(batch)))
-        await world.plan(rows.all(), first - DAY)
+    occurrences = rows.all()
+    await world.plan(occurrences, first - DAY)
     now = EIGHT + DAY
     while await close_due(world.session, now, WAIT) == closer.BATCH:
         pass
 
     records = [
         record
-        for number, (occurrence_id, at) in enumerate(known)
+        for number, occurrence in enumerate(occurrences)
         for record in (
-            started(2 * number + 1, occurrence_id, at),
-            ended(2 * number + 2, occurrence_id, at + SECONDS * SECOND),
+            started(2 * number + 1, occurrence, occurrence.starts_at),
+            ended(2 * number + 2, occurrence, occurrence.starts_at + SECONDS * SECOND),
         )
     ]
     assert len(records) == 2 * count
-    took = []
+    read = []
     for place in range(0, len(records), 100):
-        began = time.monotonic()
+        if place == count:
+            await look_empty(engine, "journal_records", "occurrences", "installations")
+        before = await world.session.scalar(ROWS_READ) or 0
         outcome = await world.report(*records[place : place + 100], at=now)
-        took.append(time.monotonic() - began)
+        read.append((await world.session.scalar(ROWS_READ) or 0) - before)
         assert outcome.confirmed[0].upto_seq == place + 100
     states = await world.session.execute(
         sa.select(Play.state, Play.restated, sa.func.count())
@@ -183,9 +185,15 @@ async def test_device_that_comes_back_after_sixty_days_is_drained_in_bounded_tim
         .group_by(Play.state, Play.restated)
     )
     assert [tuple(row) for row in states] == [("played", 1, count)]
-    assert sum(took) < 60
-    tenth = len(took) // 10
-    assert sorted(took[-tenth:])[tenth // 2] < 5 * sorted(took[:tenth])[tenth // 2]
+    assert max(read[-10:]) < 1000, read
+
+
+async def look_empty(engine: AsyncEngine, *tables: str) -> None:
+    """Statistics as autovacuum makes them while the rows are not committed yet."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for table in tables:
+            await connection.execute(sa.text(f"ANALYZE {table}"))
 
 
 # --- nothing stays open ------------------------------------------------------------------------
