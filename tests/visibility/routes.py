@@ -111,6 +111,11 @@ def _moved(place: Place, now: datetime) -> dict[str, Any]:
     return {"starts_at": (now + timedelta(days=4)).isoformat()}
 
 
+def _coming(place: Place) -> dict[str, Any]:
+    """The days in which the world's occurrences start."""
+    return {"from": str(clock.today()), "to": str(clock.today() + timedelta(days=10))}
+
+
 def _unit(place: Place) -> dict[str, Any]:
     """A unit, on a day on which there is one: `c` has ended."""
     ended = {"as_of": str(clock.today() - timedelta(days=10))} if place.marker == "zzc" else {}
@@ -316,6 +321,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.LIST, P.READ, query=lambda p: {"from": "2020-01-01", "to": "2099-01-01"}
     ),
     ("GET", f"{R}/plays/clashes"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/plays/occurrences"): Rule(K.LIST, P.READ, query=_coming),
     ("GET", f"{R}/plays/summary"): Rule(K.PUBLIC, P.READ),
     ("GET", f"{R}/plays/{{occurrence_id}}/{{cluster}}/explain"): Rule(
         K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence, "cluster": p.cluster}

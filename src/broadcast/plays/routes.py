@@ -12,6 +12,7 @@ from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.plays.clashes import clashes
+from broadcast.plays.days import occurrences_between
 from broadcast.plays.explain import explain
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.queries import plays_statement, span
@@ -19,6 +20,7 @@ from broadcast.plays.results import result_of
 from broadcast.plays.schemas import (
     ClashOut,
     ExplanationOut,
+    OccurrenceCountsOut,
     OccurrenceResultOut,
     PlayOut,
     SummaryOut,
@@ -73,6 +75,14 @@ async def show_clashes(session: Session, settings: AppSettings, caller: Reader) 
     """Of the days that are planned (eight), by start; empty when all is well."""
     now = clock.now()
     return await clashes(session, now, now + settings.rules.horizon)
+
+
+@router.get("/plays/occurrences", summary="Các buổi phát, mỗi buổi đã phát ở bao nhiêu cụm loa")
+async def list_occurrence_counts(
+    session: Session, caller: Reader, since: From = None, until: To = None
+) -> list[OccurrenceCountsOut]:
+    """By start, at most two thousand; the span may lie ahead, as far as is planned."""
+    return await occurrences_between(session, *span(since, until, clock.now()))
 
 
 @router.get("/plays/summary", summary="Sổ phát tóm tắt: bao nhiêu đã phát, không phát vì sao")

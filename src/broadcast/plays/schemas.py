@@ -230,6 +230,31 @@ class VillageResultOut(BaseModel):
     clusters: list[str] = Field(description="mã các cụm loa phục vụ thôn, tổ dân phố này")
 
 
+class OccurrenceCountsOut(BaseModel):
+    """One occurrence, with the clusters of the caller's places counted by what was heard."""
+
+    model_config = example(
+        occurrence_id="0b9c7d52-6a0e-5c1a-9d6e-5a3c0f0e8f11",
+        schedule_id="6f1c9d0e-7a4b-4c1d-9e2f-3a5b7c9d1e2f",
+        bulletin_id="5b2b6c1e-6a54-4c0e-9d43-0a4c8f0f8a11", title="Bản tin sáng",
+        starts_at="2025-07-02T05:30:00+07:00", state="planned", bulletin_revision=1,
+        audio_seconds=305.2, clusters_count=9, counts={"sounded": 8, "silent": 1},
+        **{"class": "normal"},
+    )  # fmt: skip
+
+    occurrence_id: UUID
+    schedule_id: UUID
+    bulletin_id: UUID
+    bulletin_revision: int
+    title: str
+    class_: BulletinClass = Field(alias="class", validation_alias="class_")
+    starts_at: Moment
+    audio_seconds: float | None
+    state: OccurrenceState
+    clusters_count: int = Field(description="số cụm loa trong phạm vi phát")
+    counts: dict[Sounding, int] = Field(description="số cụm loa theo kết quả")
+
+
 class OccurrenceResultOut(BaseModel):
     """How an occurrence sounded, village by village, in the caller's places."""
 
