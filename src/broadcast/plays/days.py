@@ -69,7 +69,7 @@ async def _counts(
 
 async def _seconds(session: AsyncSession, rows: Sequence[Occurrence]) -> dict[UUID, float]:
     """Length of the sound of each occurrence, which says nothing of what it is about."""
-    with scope.whole(session):
+    async with scope.whole(session):
         found = await session.execute(
             sa.select(Occurrence.id, Revision.seconds)
             .join(
