@@ -13,6 +13,7 @@ import broadcast.areas.model
 import broadcast.audit.model
 import broadcast.auth.model
 import broadcast.auth.session
+import broadcast.boundaries.model
 import broadcast.bulletins.model
 import broadcast.commands.model
 import broadcast.devices.model

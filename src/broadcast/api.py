@@ -18,6 +18,7 @@ import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
 import broadcast.areas.routes
 import broadcast.auditing.routes
+import broadcast.boundaries.routes
 import broadcast.bulletins.routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
@@ -50,6 +51,7 @@ ROUTERS = (
     broadcast.accounts.passkey_routes.router,
     broadcast.accounts.openid_routes.router,
     broadcast.areas.routes.router,
+    broadcast.boundaries.routes.router,
     broadcast.stations.routes.router,
     broadcast.devices.routes.router,
     broadcast.enrolment.routes.router,

@@ -25,7 +25,7 @@ Faults = Literal["none", "weak-link", "power", "all"]
 
 
 FEATURES = {
-    "areas": "broadcast.areas.cli",
+    "areas": "broadcast.boundaries.cli",
     "stations": "broadcast.stations.cli",
     "devices": "broadcast.enrolment.cli",
     "accounts": "broadcast.accounts.cli",

@@ -28,6 +28,7 @@ from broadcast.schedules.model import Occurrence
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
 from tests.audit.world import World
+from tests.boundaries.maps import feature, geojson, square
 from tests.bulletins import make
 from tests.enrolment.fleet import csr, p256
 from tests.schedules import province
@@ -66,6 +67,7 @@ SERVES = [{"village_code": "T-1"}]
 PLANT = {"station_code": "S-1", "technologies": ["fm"]}
 INSTALLED = {"device": "D-9", "installed_at": "2024-12-27T08:00:00+07:00"}
 NEW_UNIT = "21000,commune,xã,Xã Thử,522,2020-03-01,2024-12-31\n"
+OUTLINE = ("xa.geojson", geojson([feature("21262", square(0))]))
 VILLAGE = {"kind": "thôn", "name": "Thôn Mới", "commune_code": "21253"}
 TEXT = {
     "text": "Kính thưa bà con.",
@@ -129,6 +131,7 @@ async def registers(walk: Walk) -> None:
         },
     )  # fmt: skip
     await walk.do("POST /areas/load", "/areas/load?province=01")
+    await walk.do("POST /boundaries/import", files={"boundaries": OUTLINE})
     await walk.do(
         "POST /villages/import",
         **csv("villages", sample.VILLAGES + "T-5,thôn,Thôn Năm,21253,2020-02-01,\n"),
@@ -407,6 +410,7 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
         ("/schedules/check", {"json": world.schedule()}),
         ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
         ("/areas/load?province=01&dry_run=true", {}),
+        ("/boundaries/import", {"files": {"boundaries": OUTLINE}, "data": {"dry_run": "true"}}),
         ("/stations/follow", {"data": {"on": "2025-01-01", "dry_run": "true"}}),
         ("/villages/import", csv("villages", sample.VILLAGES) | {"data": {"dry_run": "true"}}),
         ("/stations/import", csv("files", sample.BASELINE) | {"data": {"dry_run": "true"}}),

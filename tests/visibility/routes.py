@@ -135,6 +135,7 @@ def _revision(name: str = "bulletin") -> Fill:
 
 
 CSV = {"areas": ("areas.csv", b"code,level,kind,name,parent_code,valid_from,valid_to\n")}
+OUTLINES = {"boundaries": ("xa.geojson", b"{}")}
 SHEET = {"files": ("clusters.csv", b"code\n")}
 VILLAGES = {"villages": ("villages.csv", b"code,kind,name,commune_code,valid_from,valid_to\n")}
 
@@ -173,6 +174,10 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", f"{R}/villages/import"): Rule(
         K.WHOLE, P.AREA_WRITE, body=lambda p, n: VILLAGES, is_form=True
+    ),
+    ("GET", f"{R}/areas/{{code}}/map"): Rule(K.PUBLIC, P.READ, path=lambda p: {"code": "51"}),
+    ("POST", f"{R}/boundaries/import"): Rule(
+        K.WHOLE, P.AREA_WRITE, body=lambda p, n: OUTLINES, is_form=True
     ),
     ("GET", f"{R}/villages/unplaced"): Rule(K.PUBLIC, P.READ),
     ("GET", f"{R}/villages/{{code}}"): Rule(K.PUBLIC, P.READ, path=_code("village")),

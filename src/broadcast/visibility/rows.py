@@ -315,6 +315,7 @@ UNPLACED: Mapping[str, str] = {
     "broadcast.programmes": "work of the dispatcher, which no route reads",
     "areas": "names and tree of all units are public knowledge",
     "area_lineage": "as the units",
+    "boundaries": "as the units",
     "village_register": "as the units",
     "topology": "one row that counts changes",
     "preparations": "read only through a revision, whose place decides",
