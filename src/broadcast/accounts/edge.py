@@ -48,13 +48,20 @@ def give(response: Response, account: Account, started: Started, limits: SignIn)
 
 
 async def signed_in(
-    request: Request, session: Session, caller: Caller, token: str | None = None
+    request: Request,
+    session: Session,
+    caller: Caller,
+    token: str | None = None,
+    *,
+    lock: bool = True,
 ) -> tuple[Account, Started]:
     """The caller's account and session; `token` where that has been given a new one.
+
+    A request that only reads cannot `lock` the session.
 
     Raises:
         NotFound: The caller came with a token.
     """
-    own = await sessions.own(session, caller)
+    own = await sessions.own(session, caller, lock=lock)
     account = await session.get_one(Account, caller.account_id)
     return account, Started(own, token or cookie_of(request) or "")

@@ -77,7 +77,7 @@ async def leave_to_bind(
     check_site(request)
     now = clock.now()
     begun = await provider.begin(str(caller.account_id), key, now)  # before a connection is taken
-    _, (own, _) = await signed_in(request, session, caller)
+    _, (own, _) = await signed_in(request, session, caller, lock=False)
     second_factor.require_enrolment(own, caller, now)
     return _away(begun)
 

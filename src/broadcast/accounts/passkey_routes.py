@@ -89,7 +89,7 @@ async def show_passkey(
 @router.get("/session/passkeys", summary="Khóa truy cập của tài khoản")
 async def list_passkeys(session: Session, caller: CallerDep) -> Page[PasskeyOut]:
     """The oldest first."""
-    await sessions.own(session, caller)
+    await sessions.own(session, caller, lock=False)
     rows = await passkeys.of_account(session, caller.account_id)
     return Page(items=[_shown(row) for row in rows])
 

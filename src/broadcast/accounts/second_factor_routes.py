@@ -27,7 +27,7 @@ router = Router(prefix="/api/v1", tags=["sign-in"])
 @router.get("/session/second-factor", summary="Cách xác thực lần hai của tài khoản")
 async def show_second_factor(session: Session, caller: CallerDep) -> SecondFactorOut:
     """Which there are, and until when the one counts that was shown."""
-    await sessions.own(session, caller)
+    await sessions.own(session, caller, lock=False)
     held = await second_factor.held(session, caller.account_id)
     return SecondFactorOut(**held._asdict(), shown_until=caller.second_factor_until)
 

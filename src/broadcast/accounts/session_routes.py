@@ -87,7 +87,7 @@ async def show_session(
     caller: CallerDep,
 ) -> SignedInOut:
     """Whose session it is, and the token that its changes carry."""
-    account, started = await signed_in(request, session, caller)
+    account, started = await signed_in(request, session, caller, lock=False)
     response.headers["Cache-Control"] = "no-store"
     return SignedInOut.to(account, started.row, started.token, settings.sign_in)
 
@@ -136,7 +136,7 @@ async def list_sessions(
 ) -> Page[SessionOut]:
     """Those that can still be used, the one used last first."""
     limits = settings.sign_in
-    own = await sessions.own(session, caller)
+    own = await sessions.own(session, caller, lock=False)
     rows = await sessions.list_open(session, caller.account_id, limits, clock.now())
     return Page(items=[SessionOut.of(row, own.id, limits) for row in rows])
 

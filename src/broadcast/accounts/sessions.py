@@ -83,8 +83,8 @@ def rotate(row: AccountSession) -> str:
     return token
 
 
-async def own(session: AsyncSession, caller: Caller) -> AccountSession:
-    """The session with which the caller came, locked.
+async def own(session: AsyncSession, caller: Caller, *, lock: bool = True) -> AccountSession:
+    """The session with which the caller came; `lock` holds its row until the transaction ends.
 
     Raises:
         NotFound: The caller came with a token.
@@ -92,7 +92,7 @@ async def own(session: AsyncSession, caller: Caller) -> AccountSession:
     kind, _, number = caller.credential.partition("/")
     if kind != "session":
         raise NotFound("Yêu cầu gửi bằng mã truy cập nên không có phiên nào; hãy đăng nhập.")
-    return await session.get_one(AccountSession, int(number), with_for_update=True)
+    return await session.get_one(AccountSession, int(number), with_for_update=lock)
 
 
 async def list_open(
