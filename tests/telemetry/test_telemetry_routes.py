@@ -8,19 +8,23 @@ import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast import config
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Role
 from broadcast.devices.model import Device
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
-from broadcast.telemetry import dead_letters, faults
+from broadcast.telemetry import dead_letters, faults, texts
 from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
 from broadcast.telemetry.faults import Report
+from broadcast.telemetry.model import DeadLetterRow, Refusal
 from broadcast.telemetry.routes import router
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
+from broadcast.wire import events
 from tests.callers import caller
 from tests.devices.fleet import EIGHT, MINUTE, Everyone, beat, boot, enrol, record_all
 from tests.web.calling import MONITOR, Known
@@ -48,6 +52,7 @@ async def client(session: AsyncSession, callers: list[Caller]) -> AsyncIterator[
     await dead_letters.keep(session, [letter], EIGHT, Budget(Everyone()))
     app = FastAPI()
     app.state.limit = limit
+    app.state.settings = config.Settings()
     rest.install(app)
     app.include_router(router)
     app.dependency_overrides[rest.transaction] = lambda: session
@@ -123,3 +128,49 @@ async def test_dead_letters_are_for_technicians(
     assert (letter["reason"], base64.b64decode(letter["payload_base64"])) == ("not JSON", b"{")
     callers.append(MONITOR)
     assert (await client.get("/dead-letters")).status_code == 403
+
+
+async def test_a_dead_letter_is_explained_in_words(
+    client: httpx.AsyncClient, session: AsyncSession
+) -> None:
+    (letter,) = (await get(client, "/dead-letters", device="A"))["items"]
+    assert letter["reject_reason"] == "malformed"
+    assert letter["explained"].startswith("Nội dung không đúng quy ước")
+    await session.execute(sa.update(DeadLetterRow).values(reject_reason=None))
+    (letter,) = (await get(client, "/dead-letters", device="A"))["items"]
+    assert letter["explained"] == texts.UNKNOWN_LETTER
+
+
+def test_every_reason_has_its_words() -> None:
+    assert texts.LETTERS.keys() == set(RejectReason)
+    (reasons,) = (f.type.__args__ for f in structs.fields(events.Refusal) if f.name == "reason")
+    assert texts.REFUSALS.keys() == set(reasons)
+
+
+async def test_what_a_device_refused_is_explained_in_words(
+    client: httpx.AsyncClient, session: AsyncSession
+) -> None:
+    device = (await session.scalars(sa.select(Device).where(Device.code == "A"))).one()
+    for reason in ("expired", "of another version"):
+        session.add(
+            Refusal(
+                device_id=device.id, topic="ttn/v1/area/51/programme", reason=reason,
+                sent_at=EIGHT, received_at=EIGHT + MINUTE,
+            )
+        )  # fmt: skip
+    await session.flush()
+    known, strange = (await get(client, "/refusals", device="A"))["items"]
+    assert known["explained"].startswith("Đã quá hạn khi tới thiết bị")
+    assert (strange["explained"], strange["device"]) == (texts.UNKNOWN_REFUSAL, "A")
+    assert (await get(client, "/refusals", device="B"))["items"] == []
+
+
+async def test_a_chart_has_the_steps_of_its_span(client: httpx.AsyncClient) -> None:
+    chart = await get(client, "/devices/A/chart", to="2025-07-01T09:00:00+07:00", span="week")
+    assert (chart["step_seconds"], chart["since"]) == (3600, "2025-06-24T09:00:00+07:00")
+    assert chart["presence"][-1] == {
+        "presence": "online",
+        "since": "2025-07-01T08:00:00+07:00",
+        "until": "2025-07-01T09:00:00+07:00",
+    }
+    assert (await client.get("/devices/C/chart")).status_code == 404

@@ -298,6 +298,10 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/faults"): Rule(K.LIST, P.READ),
     ("GET", f"{R}/dead-letters"): Rule(K.WHOLE, P.UPKEEP_READ),
     ("GET", f"{V}/health"): Rule(K.READ, P.READ, path=_code("device")),
+    ("GET", f"{V}/chart"): Rule(K.READ, P.READ, path=_code("device")),
+    ("GET", f"{R}/refusals"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/fleet"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/fleet/summary"): Rule(K.LIST, P.READ),
     # clusters
     ("GET", f"{C}/history"): Rule(K.READ, P.READ, path=_code("cluster")),
     ("POST", f"{C}/device"): Rule(

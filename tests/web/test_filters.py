@@ -24,6 +24,11 @@ UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 
 NOT_OF_OURS = {
     ("/api/v1/dead-letters", "device"): "what came from a device that nobody has enrolled",
+    **{
+        (path, name): "a part of a name, or what devices say of themselves"
+        for path in ("/api/v1/fleet", "/api/v1/fleet/summary")
+        for name in ("text", "firmware")
+    },
     ("/api/v1/audit", "name"): "who did it, as they were called then",
     ("/api/v1/audit", "action"): "a part of an address or a command",
     ("/api/v1/audit", "object"): "an address, or what may have been deleted since",

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from broadcast.areas import scope
 from broadcast.auth.caller import Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
-from broadcast.clusters import installation_routes, register
+from broadcast.clusters import fleet, installation_routes, register
 from broadcast.clusters.schemas import (
     ClusterItemOut,
     ClusterOut,
     ClusterState,
+    FleetItemOut,
+    FleetSummaryOut,
+    Line,
+    Power,
     ServiceOut,
+    Signal,
     VillagesIn,
 )
 from broadcast.kit import clock
 from broadcast.stations.model import Evidence
 from broadcast.stations.places import require_at_cluster, require_visible_plant
 from broadcast.stations.schemas import ClusterIn, NewClusterIn
+from broadcast.telemetry.presence import Presence
 from broadcast.web.fields import AsOf
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
@@ -115,3 +121,39 @@ async def put_villages(
     villages = [each.village_code for each in body.villages]
     await require_at_cluster(session, caller, Permission.REGISTER_WRITE, code, also=villages)
     return await register.set_villages(session, code, body)
+
+
+# --- the fleet -----------------------------------------------------------------------------------
+
+
+def _fleet_filter(
+    text: Annotated[
+        str | None,
+        Query(max_length=100, description="một phần mã, số máy, mã hoặc tên cụm loa"),
+    ] = None,
+    area: Annotated[str | None, Query(description="mã đơn vị, ở mọi cấp")] = None,
+    presence: Presence | None = None,
+    firmware: Annotated[str | None, Query(max_length=200, description="đúng phiên bản")] = None,
+    signal: Signal | None = None,
+    power: Power | None = None,
+    line: Line | None = None,
+    installed: Annotated[bool | None, Query(description="đang lắp trên một cụm hay không")] = None,
+) -> fleet.FleetFilter:
+    return fleet.FleetFilter(text, area, presence, firmware, signal, power, line, installed)
+
+
+FleetQuery = Annotated[fleet.FleetFilter, Depends(_fleet_filter)]
+
+
+@router.get("/fleet", summary="Thiết bị đang dùng và những gì chúng báo")
+async def list_fleet(
+    session: Session, caller: Reader, paging: PageQuery, wanted: FleetQuery
+) -> Page[FleetItemOut]:
+    """Devices in use, by code; what they say of signal, power and line only while online."""
+    return await fleet.list_fleet(session, paging, wanted, clock.today())
+
+
+@router.get("/fleet/summary", summary="Đếm thiết bị theo kết nối, phiên bản, sóng, điện, loa")
+async def summarise_fleet(session: Session, caller: Reader, wanted: FleetQuery) -> FleetSummaryOut:
+    """The devices that the filter finds, counted."""
+    return await fleet.summarise(session, wanted, clock.today())

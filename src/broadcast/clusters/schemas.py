@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from broadcast.kit.times import Day, Moment
 from broadcast.stations.model import Grade
 from broadcast.stations.schemas import ClusterIn, ServedVillage
+from broadcast.telemetry.presence import Presence
 from broadcast.web.fields import Code, example
 from broadcast.web.rest import Body
 
@@ -38,6 +39,85 @@ class ClusterItemOut(ClusterOut):
 
     device_code: str | None
     state: ClusterState | None
+
+
+class Signal(StrEnum):
+    """Strength of the mobile signal of a device that is online."""
+
+    GOOD = "good"
+    FAIR = "fair"
+    WEAK = "weak"
+    UNKNOWN = "unknown"
+
+
+class Power(StrEnum):
+    """What a device that is online runs on."""
+
+    MAINS = "mains"
+    BATTERY = "battery"
+    UNKNOWN = "unknown"
+
+
+class Line(StrEnum):
+    """Loudspeaker line of a device that is online."""
+
+    OK = "ok"
+    OPEN = "open"
+    SHORT = "short"
+    UNKNOWN = "unknown"
+
+
+class FleetItemOut(BaseModel):
+    """A device in use, where it is, and what it last said of itself."""
+
+    model_config = example(
+        device="QN-000417", model="TTX-4G", serial="860000000000017", cluster_code="C-0001",
+        cluster_name="Nhà văn hóa thôn 1", presence="online", since="2025-07-01T05:02:30+07:00",
+        last_seen_at="2025-07-01T08:00:00+07:00", firmware="2.4.1", signal_dbm=-87, signal="fair",
+        power="mains", line="ok", temperature=43.5,
+    )  # fmt: skip
+
+    device: str
+    model: str
+    serial: str
+    cluster_code: str | None
+    cluster_name: str | None
+    presence: Presence
+    since: Moment | None
+    last_seen_at: Moment | None
+    firmware: str
+    """Empty where the device has not said any, or its last heartbeat is no longer kept."""
+    signal_dbm: int | None
+    signal: Signal
+    """`unknown`, as power and line, while the device is not online."""
+    power: Power
+    line: Line
+    temperature: float | None
+    """Degrees Celsius."""
+
+
+class FleetCountOut(BaseModel):
+    """Number of devices with one value."""
+
+    value: str
+    count: int
+
+
+class FleetSummaryOut(BaseModel):
+    """The devices that a filter finds, counted by each property; most frequent first."""
+
+    model_config = example(
+        total=3, presence=[{"value": "online", "count": 2}, {"value": "offline", "count": 1}],
+        firmware=[{"value": "2.4.1", "count": 3}], signal=[{"value": "good", "count": 3}],
+        power=[{"value": "mains", "count": 3}], line=[{"value": "ok", "count": 3}],
+    )  # fmt: skip
+
+    total: int
+    presence: list[FleetCountOut]
+    firmware: list[FleetCountOut]
+    signal: list[FleetCountOut]
+    power: list[FleetCountOut]
+    line: list[FleetCountOut]
 
 
 class VillagesIn(Body):

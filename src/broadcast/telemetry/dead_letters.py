@@ -148,11 +148,13 @@ def count(letters: Sequence[DeadLetter]) -> None:
 
 
 _KEEP = sa.text("""
-    INSERT INTO dead_letters (received_at, topic, device_code, size_bytes, payload, field, reason)
-    SELECT :received_at, topic, device_code, size_bytes, payload, field, reason
+    INSERT INTO dead_letters (received_at, topic, device_code, size_bytes, payload, field, reason,
+                              reject_reason)
+    SELECT :received_at, topic, device_code, size_bytes, payload, field, reason, reject_reason
     FROM unnest(CAST(:topics AS text[]), CAST(:codes AS text[]), CAST(:sizes AS integer[]),
-                CAST(:payloads AS bytea[]), CAST(:fields AS text[]), CAST(:reasons AS text[]))
-        AS n (topic, device_code, size_bytes, payload, field, reason)
+                CAST(:payloads AS bytea[]), CAST(:fields AS text[]), CAST(:reasons AS text[]),
+                CAST(:reject_reasons AS text[]))
+        AS n (topic, device_code, size_bytes, payload, field, reason, reject_reason)
     RETURNING COALESCE(device_code, ''), id
 """)
 
@@ -185,6 +187,7 @@ async def keep(
                 "payloads": [letter.payload[:KEPT_BYTES] for letter in kept],
                 "fields": [_text(letter.field) for letter in kept],
                 "reasons": [_text(letter.reason) for letter in kept],
+                "reject_reasons": [letter.reject_reason.value for letter in kept],
             },
         )
         for sender, row in stored:

@@ -44,7 +44,7 @@ STATEMENT_TIMEOUT = "5min"
 LATE_AT_ONCE = 500
 """Device hours of one statement, where heartbeats came late."""
 
-_SENT = f"""
+SENT = f"""
     CASE WHEN (h.body -> 'clock' ->> 'trusted')::boolean
           AND h.sent_at BETWEEN h.received_at - interval '{BEHIND.days} days'
                             AND h.received_at + interval '{AHEAD.seconds} seconds'
@@ -123,7 +123,7 @@ An hour part of whose raw heartbeats has been dropped by age is never computed f
 
 _PROMPT = sa.text(
     _SUM.format(
-        sent=_SENT,
+        sent=SENT,
         received="""h.received_at >= :prompt_from AND h.received_at < :until
             AND h.device_id BETWEEN :lowest AND :highest""",
         touched="hour >= :prompt_from",
@@ -136,7 +136,7 @@ received since the hour before."""
 _LATE = sa.text(f"""
     SELECT DISTINCT device_id, date_trunc('hour', at)
     FROM (
-        SELECT h.device_id, {_SENT} AS at FROM heartbeats AS h
+        SELECT h.device_id, {SENT} AS at FROM heartbeats AS h
         WHERE h.received_on BETWEEN :first_on AND :last_on
           AND h.received_at >= :received_from AND h.received_at < :received_to
           AND h.sent_at < :prompt_from
@@ -147,7 +147,7 @@ _LATE = sa.text(f"""
 
 _RECOMPUTE = sa.text(
     _SUM.format(
-        sent=_SENT,
+        sent=SENT,
         received="""h.received_at >= :earliest
             AND h.device_id = ANY(CAST(:ids AS integer[]))""",
         touched="""(device_id, hour) IN (

@@ -287,5 +287,7 @@ class DeadLetterRow(Base):
     """First 4 KiB."""
     field: Mapped[str]
     reason: Mapped[str]
+    reject_reason: Mapped[str | None]
+    """`RejectReason`; null of letters that were kept before there was one."""
     more: Mapped[int] = mapped_column(server_default="0")
     """Further letters of the same sender within the hour that were counted and not kept."""

@@ -89,10 +89,10 @@ def as_json(rows: Sequence[msgspec.Struct]) -> str:
     return msgspec.json.encode(rows).decode()
 
 
-def select_latest() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
-    """Query of devices with their presence, if any, and their newest heartbeat, if it is kept."""
+def newest_heartbeat() -> sa.Select[dict[str, Any]]:
+    """Query of the body of the newest heartbeat of a row of `device_presence`, if it is kept."""
     last_seen_on = sa.cast(sa.func.timezone(LOCAL.key, DevicePresence.last_seen_at), sa.Date)
-    newest = (
+    return (
         sa.select(Heartbeat.body)
         .where(
             # Not sent after it was received, nor longer before than is believed; a day earlier for
@@ -105,8 +105,13 @@ def select_latest() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
             Heartbeat.seq == DevicePresence.seq,
         )
         .limit(1)
-        .scalar_subquery()
+        .correlate(DevicePresence)
     )
+
+
+def select_latest() -> sa.Select[Device, DevicePresence, dict[str, Any]]:
+    """Query of devices with their presence, if any, and their newest heartbeat, if it is kept."""
+    newest = newest_heartbeat().scalar_subquery()
     return sa.select(Device, DevicePresence, newest).outerjoin(
         DevicePresence, DevicePresence.device_id == Device.id
     )

@@ -17,18 +17,21 @@ from broadcast.devices.model import Device
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.times import Moment
-from broadcast.telemetry import dead_letters, faults, health, presence_rows
-from broadcast.telemetry.model import DeadLetterRow, Fault, HealthHour, PresenceChange
+from broadcast.telemetry import charts, dead_letters, faults, health, presence_rows, refusals
+from broadcast.telemetry.charts import ChartSpan
+from broadcast.telemetry.model import DeadLetterRow, Fault, HealthHour, PresenceChange, Refusal
 from broadcast.telemetry.presence import Presence
 from broadcast.telemetry.schemas import (
     AnyFault,
+    ChartOut,
     DeadLetterOut,
     FaultOut,
     HealthHourOut,
     PresenceChangeOut,
     PresenceOut,
+    RefusalOut,
 )
-from broadcast.web.rest import Page, PageQuery, Session, paged, require_known
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
 
@@ -125,6 +128,40 @@ async def list_health(
     statement = health.select_hours(device.id, since, until)
     found = await paged(session, statement, [HealthHour.hour], paging)
     return found.page(HealthHourOut.of)
+
+
+@router.get("/devices/{code}/chart", summary="Diễn biến của một thiết bị trong ngày, tuần, tháng")
+async def show_chart(
+    session: Session,
+    settings: AppSettings,
+    caller: Reader,
+    code: str,
+    span: ChartSpan = ChartSpan.DAY,
+    to: Annotated[Moment | None, Query(description="mặc định bây giờ")] = None,
+) -> ChartOut:
+    """What the device reported in the span before `to`, in at most 186 steps, and its presence."""
+    now = clock.now()
+    device = await _device(session, code)
+    with scope.whole(session):
+        found = await charts.chart(
+            session, device.id, span, to or now, now, settings.upkeep.raw_days
+        )
+    return ChartOut.of(device.code, span, found)
+
+
+@router.get("/refusals", summary="Điều thiết bị từ chối nhận, kèm lý do")
+async def list_refusals(
+    session: Session,
+    caller: Reader,
+    paging: PageQuery,
+    device: Annotated[str | None, Query(description="mã thiết bị")] = None,
+) -> Page[RefusalOut]:
+    """Documents and commands that devices would not accept, in the order in which they came."""
+    if device is not None:
+        await require_known(session, "device", Device.code, device)
+    statement = refusals.select_refusals(device)
+    found = await paged(session, statement, [Refusal.id], paging)
+    return found.page(RefusalOut.of)
 
 
 async def _device(session: AsyncSession, code: str) -> Device:

@@ -9,12 +9,15 @@ from pydantic import BaseModel
 
 from broadcast.devices.model import Device
 from broadcast.kit.times import Moment
+from broadcast.telemetry import texts
+from broadcast.telemetry.charts import Chart, ChartSpan
 from broadcast.telemetry.model import (
     DeadLetterRow,
     DevicePresence,
     Fault,
     HealthHour,
     PresenceChange,
+    Refusal,
 )
 from broadcast.telemetry.presence import Presence
 from broadcast.web.fields import example
@@ -124,6 +127,9 @@ class DeadLetterOut(BaseModel):
         id=7, received_at="2025-07-01T08:10:00+07:00",
         topic="ttn/v1/device/QN-000417/event/heartbeat",
         device="QN-000417", size_bytes=21, field="$.seq", reason="Expected `int`, got `str`",
+        reject_reason="malformed",
+        explained="Nội dung không đúng quy ước, máy chủ không đọc được; báo nhà sản xuất thiết bị,"
+        " kèm thông điệp đã lưu.",
         payload_base64="eyJzZXNzaW9uIjoxLCJzZXEiOiI=", more=0,
     )  # fmt: skip
 
@@ -134,6 +140,11 @@ class DeadLetterOut(BaseModel):
     size_bytes: int
     field: str
     reason: str
+    """What the decoder said, for the developer of the device."""
+    reject_reason: str | None
+    """Null of letters that were kept before there was one."""
+    explained: str
+    """Why it could not be taken and what to do, in words."""
     payload_base64: str
     """First 4 KiB."""
     more: int
@@ -150,6 +161,8 @@ class DeadLetterOut(BaseModel):
             size_bytes=row.size_bytes,
             field=row.field,
             reason=row.reason,
+            reject_reason=row.reject_reason,
+            explained=texts.letter(row.reject_reason),
             payload_base64=base64.b64encode(row.payload).decode(),
             more=row.more,
         )
@@ -196,3 +209,125 @@ class HealthHourOut(BaseModel):
     def of(cls, row: HealthHour) -> HealthHourOut:
         """Translate a row, which has the same names."""
         return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class RefusalOut(BaseModel):
+    """A document or command that a device would not accept."""
+
+    model_config = example(
+        device="QN-000417", topic="ttn/v1/area/21025/programme", reason="expired",
+        explained="Đã quá hạn khi tới thiết bị; thỉnh thoảng có thì không cần làm gì, lệnh thì ra"
+        " lại.",
+        detail="", sent_at="2025-07-01T08:10:00+07:00", received_at="2025-07-01T08:10:01+07:00",
+        command_id=None,
+    )  # fmt: skip
+
+    device: str
+    topic: str
+    reason: str
+    explained: str
+    """The reason in words, and what to do."""
+    detail: str
+    """Remark of the device, in its own words."""
+    sent_at: Moment
+    """By the clock of the device."""
+    received_at: Moment
+    command_id: str | None
+
+    @classmethod
+    def of(cls, row: Refusal, device_code: str) -> RefusalOut:
+        """Translate a row of `refusals.select_refusals`."""
+        return cls(
+            device=device_code,
+            topic=row.topic,
+            reason=row.reason,
+            explained=texts.refusal(row.reason),
+            detail=row.detail,
+            sent_at=row.sent_at,
+            received_at=row.received_at,
+            command_id=row.command_id,
+        )
+
+
+class PointOut(BaseModel):
+    """What a device reported within one step; null where it did not say."""
+
+    at: Moment
+    """Begin of the step."""
+    beats: int
+    playing_beats: int
+    """Sent while it played."""
+    unpowered_beats: int
+    """Sent without mains."""
+    signal_dbm: float | None
+    """Mean."""
+    signal_dbm_min: int | None
+    temperature: float | None
+    """Mean, degrees Celsius."""
+    temperature_max: float | None
+    supply_volts_min: float | None
+    line: str
+    """The worst of the step: short, open, unknown, ok."""
+
+
+class IntervalOut(BaseModel):
+    """A span in which the presence stayed the same."""
+
+    presence: Presence
+    since: Moment
+    until: Moment
+
+
+class ChartOut(BaseModel):
+    """What a device reported over a span of time; a step without a point has no report."""
+
+    model_config = example(
+        device="QN-000417", span="day", since="2025-07-01T00:00:00+07:00",
+        until="2025-07-02T00:00:00+07:00", step_seconds=600,
+        points=[{"at": "2025-07-01T08:00:00+07:00", "beats": 10, "playing_beats": 2,
+                 "unpowered_beats": 0, "signal_dbm": -87.4, "signal_dbm_min": -91,
+                 "temperature": 43.2, "temperature_max": 44.0, "supply_volts_min": 23.7,
+                 "line": "ok"}],
+        presence=[{"presence": "online", "since": "2025-07-01T00:00:00+07:00",
+                   "until": "2025-07-02T00:00:00+07:00"}],
+    )  # fmt: skip
+
+    device: str
+    span: ChartSpan
+    since: Moment
+    until: Moment
+    step_seconds: int
+    points: list[PointOut]
+    presence: list[IntervalOut]
+    """The newest 500 intervals, oldest first."""
+
+    @classmethod
+    def of(cls, device: str, span: ChartSpan, chart: Chart) -> ChartOut:
+        """Translate what `charts.chart` found; means to one decimal."""
+
+        def rounded(value: float | None) -> float | None:
+            return None if value is None else round(value, 1)
+
+        return cls(
+            device=device,
+            span=span,
+            since=chart.since,
+            until=chart.until,
+            step_seconds=int(chart.step.total_seconds()),
+            points=[
+                PointOut(
+                    **point._asdict()
+                    | {
+                        name: rounded(getattr(point, name))
+                        for name in (
+                            "signal_dbm",
+                            "temperature",
+                            "temperature_max",
+                            "supply_volts_min",
+                        )
+                    }
+                )
+                for point in chart.points
+            ],
+            presence=[IntervalOut(**each._asdict()) for each in chart.presence],
+        )
