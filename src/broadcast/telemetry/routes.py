@@ -142,7 +142,7 @@ async def show_chart(
     """What the device reported in the span before `to`, in at most 186 steps, and its presence."""
     now = clock.now()
     device = await _device(session, code)
-    with scope.whole(session):
+    async with scope.whole(session):
         found = await charts.chart(
             session, device.id, span, to or now, now, settings.upkeep.raw_days
         )
