@@ -50,7 +50,14 @@ from broadcast.stations.model import (
     StationState,
     StationStatus,
 )
-from broadcast.telemetry.model import DevicePresence, Fault, HealthHour, PresenceChange
+from broadcast.telemetry.model import (
+    DevicePresence,
+    Fault,
+    HealthHour,
+    Heartbeat,
+    PresenceChange,
+    Refusal,
+)
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import BulletinClass, Codec
 from tests import province as rows
@@ -232,6 +239,10 @@ async def _register(
                        recorded_at=now - hour, cause=marker),
         Fault(device_id=device.id, kind="line_open", opened_at=now - hour, closed_at=None,
               detail=marker),
+        Refusal(device_id=device.id, topic="t", reason="expired", detail=marker, sent_at=now,
+                received_at=now),
+        Heartbeat(received_on=now.astimezone(LOCAL).date(), device_id=device.id, session=1, seq=1,
+                  sent_at=now, received_at=now, body={"firmware": marker}),
         HealthHour(device_id=device.id, hour=now.replace(minute=0, second=0, microsecond=0) - hour,
                    beats=1, minutes=1, sessions=1, playing_beats=0, untrusted_beats=0,
                    unpowered_beats=0, journal_pending_max=0, line="ok"),
