@@ -26,7 +26,7 @@ from broadcast.web import rest
 from tests.bulletins import make
 from tests.schedules import province
 from tests.schedules.province import NOW
-from tests.schedules.test_routes import Web
+from tests.schedules.web import Web
 
 PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER}
 
@@ -58,11 +58,11 @@ async def web(
         yield web
 
 
-async def second(web: Web, seconds: float = 61.5) -> None:
-    """Revision 2, submitted."""
+async def second(web: Web, seconds: float = 61.5, sound: bytes = b"2") -> None:
+    """The next revision, submitted."""
     async with db.transaction(web.engine) as session:
         bulletin = await session.get_one(Bulletin, web.bulletin)
-        sound = make.prepared(web.content_dir, b"opus 2", b"mp3 2")
+        sound = make.prepared(web.content_dir, b"opus " + sound, b"mp3 " + sound)
         revision = await make.revision(session, bulletin, sound, RevisionState.SUBMITTED)
         revision.seconds = seconds
 
@@ -177,3 +177,71 @@ async def test_nothing_is_moved_to_what_is_not_approved(web: Web) -> None:
     await step(web, 1, "withdraw", status=422, move_schedules_to=1)
     await step(web, 2, "approve", status=422, move_schedules_to=1)
     assert await rows(web) == [(1, "planned")]
+
+
+# --- proposals -----------------------------------------------------------------------------------
+
+
+async def proposed(web: Web, **changes: Any) -> dict[str, Any]:
+    """A schedule of the revision that awaits approval."""
+    given = {"bulletin_revision": 2, "when_approved": True, "starts_at": "2024-12-29T06:00:00"}
+    return await web.schedule(**given | changes)
+
+
+async def test_a_proposal_is_checked_and_holds_no_time(web: Web) -> None:
+    before = await web.starts()
+    made = await proposed(web)
+    assert (made["state"], made["plan"]["cluster_count"]) == ("proposed", 1)
+    assert await web.starts() == before
+    other = await web.schedule(title="Tin khác", starts_at="2024-12-29T06:00:00")
+    assert other["state"] == "active"
+    body = web.body(bulletin_revision=2, when_approved=True, starts_at="2024-12-29T06:00:30")
+    clash = await web.call("POST", "/schedules", body)
+    assert clash.status_code == 409
+
+
+async def test_a_proposal_begins_with_the_approval(web: Web) -> None:
+    made = await proposed(web, rrule="FREQ=DAILY")
+    approved = await step(web, 2, "approve")
+    assert [each["id"] for each in approved["activated"]] == [made["id"]]
+    assert "1 lịch đã đề nghị nay có hiệu lực." in approved["notes"]
+    assert (await web.get(f"/schedules/{made['id']}"))["state"] == "active"
+    assert "12-29 06:00" in await web.starts()
+
+
+async def test_a_proposal_goes_on_with_the_corrected_revision(web: Web) -> None:
+    made = await proposed(web)
+    await step(web, 2, "return", note="sai giờ")
+    await second(web, sound=b"3")
+    approved = await step(web, 3, "approve")
+    assert [each["id"] for each in approved["activated"]] == [made["id"]]
+    assert (await web.get(f"/schedules/{made['id']}"))["bulletin_revision"] == 3
+
+
+async def test_a_proposal_whose_time_was_taken_stays_and_says_so(web: Web) -> None:
+    made = await proposed(web)
+    late = await proposed(web, starts_at="2024-12-28T09:00:00")
+    await web.schedule(title="Tin khác", starts_at="2024-12-29T06:00:00")
+    web.now = NOW + timedelta(hours=2)
+    approved = await step(web, 2, "approve")
+    waiting = {each["id"] for each in approved["still_proposed"]}
+    assert (approved["activated"], waiting) == ([], {made["id"], late["id"]})
+    said = " ".join(approved["notes"])
+    assert "chưa có hiệu lực: Trùng giờ với “Tin khác”" in said
+    assert "chưa có hiệu lực: đã qua" in said
+    later = {"starts_at": "2024-12-29T07:00:00"}
+    moved = await web.call("PATCH", f"/schedules/{made['id']}", later)
+    assert (moved.status_code, moved.json()["state"]) == (200, "active")
+    assert "12-29 07:00" in await web.starts()
+
+
+async def test_a_proposal_is_changed_and_withdrawn_without_ever_sounding(web: Web) -> None:
+    before = await web.starts()
+    made = await proposed(web)
+    later = {"starts_at": "2024-12-29T07:00:00"}
+    moved = await web.call("PATCH", f"/schedules/{made['id']}", later)
+    assert (moved.status_code, moved.json()["state"]) == (200, "proposed")
+    gone = await web.call("POST", f"/schedules/{made['id']}/withdraw")
+    assert gone.json()["state"] == "withdrawn"
+    assert (await step(web, 2, "approve"))["activated"] == []
+    assert await web.starts() == before

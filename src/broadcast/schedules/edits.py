@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.auth.caller import Caller
-from broadcast.bulletins.model import Bulletin, Revision
+from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
@@ -86,7 +86,7 @@ async def draft(
         late_limit_seconds=columns["late_limit_seconds"],
         on_preempt=OnPreempt.RESUME,
         volume=None,
-        state=ScheduleState.ACTIVE,
+        state=_state(revision),
         created_by=caller.account_id,
         created_at=now,
         changed_at=now,
@@ -105,6 +105,8 @@ async def preview(
     caller: Caller,
     rules: Rules,
     now: datetime,
+    *,
+    approved: bool = True,
 ) -> tuple[Schedule, Plan]:
     """A schedule that is not stored, and what it would come to, clashes included.
 
@@ -114,7 +116,7 @@ async def preview(
     """
     if columns["starts_at"] <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    schedule, revision = await draft(session, bulletin_id, columns, caller, now)
+    schedule, revision = await draft(session, bulletin_id, columns, caller, now, approved=approved)
     return schedule, await planning.plan(session, schedule, revision, rules, now)
 
 
@@ -125,15 +127,29 @@ async def create(
     caller: Caller,
     rules: Rules,
     now: datetime,
+    *,
+    when_approved: bool = False,
 ) -> tuple[Schedule, Plan]:
     """A new schedule and its coming occurrences.
+
+    Args:
+        session: Open transaction.
+        bulletin_id: What is to sound.
+        columns: Of the schedule.
+        caller: Who makes it.
+        rules: Quiet hours and the horizon.
+        now: Present.
+        when_approved: Where the revision is not approved yet, propose the schedule: it is checked
+            like any other, holds no time, and begins once that is approved (`proposals`).
 
     Raises:
         Conflict: It is not approved, or clashes with another schedule.
         BroadcastError: As `preview`.
     """
     await lock_schedule_grid(session)
-    schedule, plan = await preview(session, bulletin_id, columns, caller, rules, now)
+    schedule, plan = await preview(
+        session, bulletin_id, columns, caller, rules, now, approved=not when_approved
+    )
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
@@ -181,9 +197,12 @@ async def rewrite(
     require_active(schedule)
     await lock_schedule_grid(session)
     number = columns.get("bulletin_revision", schedule.bulletin_revision)
-    bulletin, revision = await planning.require_approved_revision(
-        session, schedule.bulletin_id, number, caller, now
+    revision_of = (
+        planning.require_coming_revision
+        if schedule.state is ScheduleState.PROPOSED
+        else planning.require_approved_revision
     )
+    bulletin, revision = await revision_of(session, schedule.bulletin_id, number, caller, now)
     stored = _stored(schedule, columns)
     _put(schedule, bulletin, {**columns, "bulletin_revision": revision.number})
     if "targets" in columns:
@@ -195,7 +214,7 @@ async def rewrite(
     new = rule_edits.carry_bounds(old, requested, LOCAL)
     schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
     excepted, warnings = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
-    schedule.state, schedule.changed_at = ScheduleState.ACTIVE, now
+    schedule.state, schedule.changed_at = _state(revision), now
     await session.flush()
     return revision, excepted, warnings
 
@@ -314,6 +333,11 @@ async def reinstate(
     schedule.state = ScheduleState.ACTIVE
     await change(session, schedule, {}, caller, rules, now)
     log.info("schedules.schedule.reinstated", schedule_id=str(schedule.id), by=caller.account_id)
+
+
+def _state(revision: Revision) -> ScheduleState:
+    is_approved = revision.state is RevisionState.APPROVED
+    return ScheduleState.ACTIVE if is_approved else ScheduleState.PROPOSED
 
 
 def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:

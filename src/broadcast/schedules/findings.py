@@ -137,10 +137,10 @@ def moment(at: datetime) -> str:
     '05:30 thứ Hai 30/11'
     """
     local = at.astimezone(LOCAL)
-    return f"{local:%H:%M} {WEEKDAYS[local.weekday()]} {local:%d/%m}"
+    return f"{local:%H:%M} {WEEKDAYS[local.weekday()]} {local.day}/{local.month}"
 
 
-WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ Nhật")
+WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
 
 
 def of_overlaps(overlaps: Iterable[Overlap], places: Sequence[Place]) -> list[Finding]:

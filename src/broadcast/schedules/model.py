@@ -18,6 +18,7 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 class ScheduleState(StrEnum):
     """Only an active schedule comes to further occurrences; the past of all stays."""
 
+    PROPOSED = "proposed"  # its revision is not approved yet: it holds no time, and sounds nowhere
     ACTIVE = "active"
     ENDED = "ended"  # every start lies in the past; a change can make it active again
     WITHDRAWN = "withdrawn"

@@ -92,7 +92,7 @@ async def take_step(
 
     A withdrawal cancels the schedules that use the revision, in the same moment, and says which
     (`cancelled`); `GET …/withdrawal` tells before. After an approval `left_behind` names the
-    schedules that go on with an earlier revision.
+    schedules that go on with an earlier revision, `activated` those that were proposed.
     """
     await require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, bulletin_id)
     why = why or StepIn(note="")
@@ -100,12 +100,19 @@ async def take_step(
         session, (bulletin_id, number), action, why.note, why.move_schedules_to,
         caller, settings.rules, clock.now(),
     )  # fmt: skip
-    schedules = [*step.moved, *(use.schedule for use in (*step.cancelled, *step.left_behind))]
+    schedules = [
+        *step.moved,
+        *step.activated,
+        *step.still_proposed,
+        *(use.schedule for use in (*step.cancelled, *step.left_behind)),
+    ]
     known = await people(session, (schedule.created_by for schedule in schedules))
     return RevisionStepOut(
         **dict(RevisionOut.of(await details.of_revision(session, step.revision))),
         cancelled=[ScheduleUseOut.of(use, known) for use in step.cancelled],
         moved=[ScheduleOut.of(schedule, known) for schedule in step.moved],
         left_behind=[ScheduleUseOut.of(use, known) for use in step.left_behind],
+        activated=[ScheduleOut.of(schedule, known) for schedule in step.activated],
+        still_proposed=[ScheduleOut.of(schedule, known) for schedule in step.still_proposed],
         notes=step.notes,
     )

@@ -20,7 +20,7 @@ from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
-from broadcast.schedules import revision_use
+from broadcast.schedules import proposals, revision_use
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.revision_use import Use
 
@@ -36,6 +36,8 @@ class Step(NamedTuple):
         cancelled: Schedules that a withdrawal cancelled.
         moved: Schedules that go on with another revision instead.
         left_behind: After an approval, schedules that go on with an earlier revision.
+        activated: After an approval, schedules that were proposed and begin now.
+        still_proposed: After an approval, schedules that were proposed and cannot begin.
         notes: For people.
     """
 
@@ -43,6 +45,8 @@ class Step(NamedTuple):
     cancelled: list[Use]
     moved: list[Schedule]
     left_behind: list[Use]
+    activated: list[Schedule]
+    still_proposed: list[Schedule]
     notes: list[str]
 
 
@@ -109,6 +113,9 @@ async def take_step(
     cancelled: list[Use] = []
     left_behind: list[Use] = []
     moved: list[Schedule] = []
+    activated: list[Schedule] = []
+    still_proposed: list[Schedule] = []
+    proposed = await proposals.lock(session, key) if action is Action.APPROVE else []
     notes: list[str] = []
     if move_schedules_to is not None:
         if action is not Action.WITHDRAW:
@@ -140,7 +147,11 @@ async def take_step(
                 f"{len(left_behind)} lịch vẫn phát phiên bản cũ; hãy chuyển các lịch đó sang phiên"
                 f" bản {number} (…/revisions/{number}/schedules)."
             )
-    return Step(revision, cancelled, moved, left_behind, notes)
+        refusals = await proposals.activate(session, proposed, number, caller, rules, now)
+        activated = [each for each in proposed if each.id not in refusals]
+        still_proposed = [each for each in proposed if each.id in refusals]
+        notes += proposals.notes(proposed, refusals)
+    return Step(revision, cancelled, moved, left_behind, activated, still_proposed, notes)
 
 
 async def _newest_approved_other(session: AsyncSession, key: Key) -> int | None:

@@ -47,7 +47,7 @@ router = Router(prefix="/api/v1", tags=["schedules"])
 
 OnceDep = Annotated[Once, Depends()]
 
-NOT_COLUMNS = {"bulletin_id", "from_"}
+NOT_COLUMNS = {"bulletin_id", "from_", "when_approved"}
 
 
 def _named(body: ScheduleChangeIn) -> dict[str, Any]:
@@ -74,6 +74,8 @@ async def create(
 ) -> Response:
     """Nothing unapproved, nothing in quiet hours and nothing that clashes is accepted.
 
+    With `when_approved` a bulletin may await its approval: the schedule is proposed meanwhile.
+
     What the schedule pre-empts, or is pre-empted by, is in `plan.overlaps`.
     """
     now = clock.now()
@@ -81,8 +83,9 @@ async def create(
     async def make() -> Created:
         columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
         schedule, plan = await edits.create(
-            session, body.bulletin_id, columns, caller, settings.rules, now
-        )
+            session, body.bulletin_id, columns, caller, settings.rules, now,
+            when_approved=body.when_approved,
+        )  # fmt: skip
         known = await people(session, [schedule.created_by])
         return Created(
             f"/api/v1/schedules/{schedule.id}",

@@ -120,6 +120,11 @@ class ScheduleIn(ScheduleChangeIn):
         description="không ghi múi giờ nghĩa là giờ Việt Nam; quy tắc lặp tính từ đây"
     )
     targets: Targets
+    when_approved: bool = Field(
+        False,
+        description="bản tin chưa duyệt: ghi lịch ở trạng thái “proposed”, duyệt xong mới có hiệu"
+        " lực; giờ chưa được giữ chỗ",
+    )
 
 
 class SplitIn(ScheduleChangeIn):
@@ -470,6 +475,10 @@ class RevisionStepOut(RevisionOut):
     moved: list[ScheduleOut] = Field(description="khi rút: các lịch đã chuyển sang bản khác")
     left_behind: list[ScheduleUseOut] = Field(
         description="khi duyệt: các lịch vẫn phát phiên bản cũ; chuyển bằng POST …/schedules"
+    )
+    activated: list[ScheduleOut] = Field(description="khi duyệt: các lịch đề nghị nay có hiệu lực")
+    still_proposed: list[ScheduleOut] = Field(
+        description="khi duyệt: các lịch đề nghị chưa có hiệu lực; `notes` nói vì sao"
     )
     notes: list[str] = Field(description="cho người")
 

@@ -42,7 +42,7 @@ from broadcast.indicators.model import (
 )
 from broadcast.kit.db import Base
 from broadcast.plays.model import Correction, Journal, JournalRecord, Play, PlayChange
-from broadcast.schedules.model import Occurrence, Schedule, ScheduleException
+from broadcast.schedules.model import Occurrence, Schedule, ScheduleException, ScheduleState
 from broadcast.stations.model import (
     Attestation,
     BaselineStation,
@@ -175,10 +175,11 @@ class Places:
             sa.select(table.c.id, table.c.bulletin_id)
             .select_from(table.join(target, sa.true()))
             .where(
+                table.c.state != ScheduleState.PROPOSED,  # of its own station only
                 sa.or_(
                     self.heard(target.c.value.op("->>")("area")),
                     target.c.value.op("->>")("cluster").in_(codes),
-                )
+                ),
             )
         )
 
