@@ -31,6 +31,7 @@ import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
+import broadcast.situation.routes
 import broadcast.stations.routes
 import broadcast.telemetry.routes
 import broadcast.upkeep.routes
@@ -64,6 +65,7 @@ ROUTERS = (
     broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,
     broadcast.indicators.routes.router,
+    broadcast.situation.routes.router,
     broadcast.auditing.routes.router,
     broadcast.keys.routes.router,
     broadcast.restore.routes.router,

@@ -176,6 +176,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.WHOLE, P.AREA_WRITE, body=lambda p, n: VILLAGES, is_form=True
     ),
     ("GET", f"{R}/areas/{{code}}/map"): Rule(K.PUBLIC, P.READ, path=lambda p: {"code": "51"}),
+    ("GET", f"{R}/areas/{{code}}/situation"): Rule(K.READ, P.READ, path=_code("village")),
     ("POST", f"{R}/boundaries/import"): Rule(
         K.WHOLE, P.AREA_WRITE, body=lambda p, n: OUTLINES, is_form=True
     ),
