@@ -230,6 +230,10 @@ async def bulletins(walk: Walk) -> None:
         "DELETE /bulletins/{bulletin_id}/revisions/{number}/preparation",
         f"{there}/revisions/2/preparation", "Lan",
     )  # fmt: skip
+    await walk.do(
+        "POST /bulletins/{bulletin_id}/copies", f"{there}/copies", "Lan",
+        json={"area_code": made["area_code"], "revision": 1},
+    )  # fmt: skip
     entry = {"spoken": "ô rê xôn"}
     written = {name: TEXT[name] for name in ("text", "title", "class", "area_code")}
     await walk.world.call("PUT", "/bulletin-drafts/new", json=written)

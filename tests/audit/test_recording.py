@@ -77,10 +77,12 @@ async def test_an_approval_says_what_was_heard_and_read(world: World) -> None:
         revision.text = "Kính thưa bà con. " * 500
         text = revision.text
     path = f"/bulletins/{bulletin.id}/revisions/1/approve"
-    answer = await world.call("POST", path, "Hùng")
+    heard = sound.renditions[1].sha256
+    answer = await world.call("POST", path, "Hùng", json={"heard_sha256": heard})
     assert answer.status_code == 200, answer.text
     (approval,) = await world.entries()
     seen = approval.details["seen"]
+    assert seen["heard_sha256"] == heard
     assert seen["text"] == text
     assert seen["sha256"] == {rendition.codec: rendition.sha256 for rendition in sound.renditions}
     assert approval.areas == ("21262",)

@@ -66,7 +66,16 @@ async def test_a_text_becomes_sound_is_approved_and_is_fetched_by_its_hash(
     refused = await web.call(alone, "POST", f"{path}/revisions/1/approve")
     assert refused.status_code == 403
     assert refused.json()["type"].endswith(":second-factor-required")
-    approved = await web.call("Hùng", "POST", f"{path}/revisions/1/approve", json={"note": "Được"})
+    other = await web.call(
+        "Hùng", "POST", f"{path}/revisions/1/approve", json={"heard_sha256": "0" * 64}
+    )
+    assert (other.status_code, other.json()["field"]) == (422, "heard_sha256")
+    for early in ("return", "withdraw"):
+        with_sound = {"note": "x", "heard_sha256": opus["sha256"]}
+        wrong = await web.call("Hùng", "POST", f"{path}/revisions/1/{early}", json=with_sound)
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "heard_sha256")
+    heard = {"note": "Được", "heard_sha256": opus["sha256"]}
+    approved = await web.call("Hùng", "POST", f"{path}/revisions/1/approve", json=heard)
     assert [s["actor"]["name"] for s in approved.json()["steps"]] == ["Lan", "Lan", "Hùng"]
     part = await web.http.get(f"/content/{opus['sha256']}", headers={"Range": "bytes=0-99"})
     assert (part.status_code, part.content) == (206, preview.content[:100])

@@ -381,6 +381,10 @@ ROUTES: dict[tuple[str, str], Rule] = {
         )
     },
     ("GET", f"{B}/outline"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
+    ("POST", f"{R}/bulletins/{{bulletin_id}}/copies"): Rule(
+        K.MAKE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"area_code": p.commune},
+    ),
     ("GET", f"{B}/audio"): Rule(K.READ, P.CONTENT_READ, path=_revision(), is_content=True),
     ("POST", f"{R}/bulletins/{{bulletin_id}}/revisions"): Rule(
         K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin},

@@ -29,6 +29,8 @@ NOT_OF_OURS = {
         for path in ("/api/v1/fleet", "/api/v1/fleet/summary")
         for name in ("text", "firmware")
     },
+    ("/api/v1/bulletins", "q"): "words that somebody looks for",
+    ("/api/v1/bulletins", "tag"): "a word that somebody looks for",
     ("/api/v1/audit", "name"): "who did it, as they were called then",
     ("/api/v1/audit", "action"): "a part of an address or a command",
     ("/api/v1/audit", "object"): "an address, or what may have been deleted since",

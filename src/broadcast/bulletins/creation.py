@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
 from broadcast.auth.caller import Caller
-from broadcast.bulletins import preparations, revisions, scratch, station_lexicon
+from broadcast.bulletins import preparations, revisions, scratch, search, station_lexicon
 from broadcast.bulletins.model import Bulletin, PreparationState, Revision, SourceKind
 from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.schemas import BulletinIn
@@ -36,12 +36,18 @@ async def create_bulletin(
     caller: Caller,
     now: datetime,
 ) -> tuple[Bulletin, Revision]:
-    """Create a bulletin with its revision 1, a draft."""
+    """Create a bulletin with its revision 1, a draft.
+
+    Raises:
+        InvalidInput: It has too many tags.
+    """
     bulletin = Bulletin(
         id=uuid4(),
         title=body.title,
         class_=body.class_,
         language=body.language,
+        subject=body.subject,
+        tags=search.tags_of(body.tags),
         area_code=body.area_code,
         created_by=caller.account_id,
         created_at=now,

@@ -32,6 +32,22 @@ class SourceKind(StrEnum):
     TEXT = "text"
 
 
+class Subject(StrEnum):
+    """What a bulletin is about (lĩnh vực), as people look for it; the list of 2455 is not out."""
+
+    ADMINISTRATION = "administration"
+    SECURITY = "security"
+    DISASTER = "disaster"
+    HEALTH = "health"
+    AGRICULTURE = "agriculture"
+    ECONOMY = "economy"
+    ENVIRONMENT = "environment"
+    EDUCATION = "education"
+    CULTURE = "culture"
+    LAW = "law"
+    OTHER = "other"
+
+
 class PreparationState(StrEnum):
     """Waiting → running → done, refused (the source is at fault) or failed (we are); cancelled."""
 
@@ -47,6 +63,11 @@ class Bulletin(Base):
     """A piece of content; what it says is in its revisions."""
 
     __tablename__ = "bulletins"
+    __table_args__ = (
+        sa.Index(
+            "ix_bulletins_words", sa.text("folded_words(title, tags)"), postgresql_using="gin"
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     title: Mapped[str]
@@ -55,6 +76,11 @@ class Bulletin(Base):
     """BCP 47."""
     area_code: Mapped[str]
     """Area whose station speaks: the province or a commune."""
+    subject: Mapped[Subject] = mapped_column(
+        enum_type(Subject, "subject"), default=Subject.OTHER, server_default=Subject.OTHER.value
+    )
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """What people look for it by, besides its words; in small letters, sorted."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -116,6 +142,11 @@ class Revision(Base):
             "state IN ('draft', 'withdrawn') OR seconds IS NOT NULL", name="prepared"
         ),
         sa.Index("ix_bulletin_revisions_preparation", "preparation_id"),
+        sa.Index(
+            "ix_bulletin_revisions_words",
+            sa.text("folded_words(text, NULL)"),
+            postgresql_using="gin",
+        ),
     )
 
     bulletin_id: Mapped[UUID] = mapped_column(sa.ForeignKey("bulletins.id"), primary_key=True)

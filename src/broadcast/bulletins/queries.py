@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area
-from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState
+from broadcast.bulletins import search
+from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, Subject
 from broadcast.bulletins.revisions import Key
 from broadcast.kit.errors import NotFound
 from broadcast.web.rest import require_known
 from broadcast.wire.fields import BulletinClass, Codec
 
 
-async def select_bulletins(
-    session: AsyncSession,
-    state: RevisionState | None,
-    area: str | None,
-    class_: BulletinClass | None,
-) -> sa.Select[Any]:
+class Wanted(NamedTuple):
+    """What bulletins are looked for by; all of it must hold.
+
+    Attributes:
+        state: Of the newest revision.
+        area: Whose station speaks.
+        class_: Normal, priority or emergency.
+        language: BCP 47.
+        subject: What it is about.
+        tag: One of its tags, with or without accents.
+        words: Every one of these begins a word of title, tags or text; accents are optional.
+        is_approved: Some revision is approved: it can be scheduled.
+    """
+
+    state: RevisionState | None = None
+    area: str | None = None
+    class_: BulletinClass | None = None
+    language: str | None = None
+    subject: Subject | None = None
+    tag: str | None = None
+    words: str = ""
+    is_approved: bool | None = None
+
+
+async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[Any]:
     """Return the statement of bulletins with the number and state of the newest revision.
 
-    And with the number of the newest approved one. `state` is that of the newest revision.
+    And with the number of the newest approved one. Only revisions that the caller may read are
+    searched for words.
 
     Raises:
         Unknown: There is no such area.
@@ -44,14 +65,23 @@ async def select_bulletins(
     statement = sa.select(Bulletin, newest.c.number, newest.c.state, approved).join(
         newest, sa.true()
     )
-    if state is not None:
-        statement = statement.where(newest.c.state == state)
-    if area is not None:
-        await require_known(session, "area", Area.code, area)
-        statement = statement.where(Bulletin.area_code == area)
-    if class_ is not None:
-        statement = statement.where(Bulletin.class_ == class_)
-    return statement
+    if wanted.area is not None:
+        await require_known(session, "area", Area.code, wanted.area)
+    if wanted.is_approved is not None:
+        statement = statement.where(
+            approved.is_not(None) if wanted.is_approved else approved.is_(None)
+        )
+    exact = (
+        (newest.c.state, wanted.state),
+        (Bulletin.area_code, wanted.area),
+        (Bulletin.class_, wanted.class_),
+        (Bulletin.language, wanted.language),
+        (Bulletin.subject, wanted.subject),
+    )
+    conditions = [column == value for column, value in exact if value is not None]
+    if wanted.tag is not None:
+        conditions.append(search.has_tag(wanted.tag))
+    return statement.where(*conditions, *search.has_words(wanted.words))
 
 
 async def get_rendition(session: AsyncSession, key: Key, codec: Codec) -> Rendition:

@@ -36,7 +36,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.revision_audio import attach_audio, release_preparation
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()
@@ -207,9 +207,26 @@ async def add(
 
 
 async def move(
-    session: AsyncSession, key: Key, action: Action, caller: Caller, note: str, now: datetime
+    session: AsyncSession,
+    key: Key,
+    action: Action,
+    caller: Caller,
+    note: str,
+    now: datetime,
+    *,
+    heard_sha256: str | None = None,
 ) -> Revision:
     """Do `action` to a revision. Of two that come at once, the second sees the first's result.
+
+    Args:
+        session: Open transaction.
+        key: Which.
+        action: The step.
+        caller: Who takes it.
+        note: Its reason.
+        now: Present.
+        heard_sha256: Of an approval: the rendition that was heard to its end; None where the
+            caller does not say.
 
     Raises:
         NotFound: There is no such revision.
@@ -237,7 +254,9 @@ async def move(
     session.add(_step(revision, caller.account_id, now, note.strip()))
     recording.concern(session, bulletin.area_code)
     if action is Action.APPROVE:
-        await _record_seen(session, bulletin, revision)
+        await _record_seen(session, bulletin, revision, heard_sha256)
+    elif heard_sha256 is not None:
+        raise InvalidInput("heard_sha256", "chỉ dùng khi duyệt")
     if action is Action.WITHDRAW:
         await session.flush()
         await release_preparation(session, revision.preparation_id, now)
@@ -249,10 +268,21 @@ async def move(
     return revision
 
 
-async def _record_seen(session: AsyncSession, bulletin: Bulletin, revision: Revision) -> None:
-    """Tell the audit what was approved: the sound by its SHA-256, the text, for whom."""
+async def _record_seen(
+    session: AsyncSession, bulletin: Bulletin, revision: Revision, heard_sha256: str | None
+) -> None:
+    """Tell the audit what was approved: the sound by its SHA-256, the text, for whom.
+
+    Raises:
+        InvalidInput: What was heard is no sound of this revision.
+    """
     key = (revision.bulletin_id, revision.number)
     sound = (await renditions(session, [key])).get(key, [])
+    if heard_sha256 is not None and heard_sha256 not in {each.sha256 for each in sound}:
+        raise InvalidInput(
+            "heard_sha256",
+            "âm thanh đã nghe không phải của phiên bản này; hãy tải lại trang và nghe lại",
+        )
     recording.say(
         session,
         seen={
@@ -261,6 +291,7 @@ async def _record_seen(session: AsyncSession, bulletin: Bulletin, revision: Revi
             "area_code": bulletin.area_code,
             "seconds": revision.seconds,
             "sha256": {each.codec.value: each.sha256 for each in sound},
+            "heard_sha256": heard_sha256,
             "text": revision.text,
             "spoken": revision.spoken,
             "trim_start_seconds": revision.trim_start_seconds,

@@ -6,15 +6,13 @@ Creating answers 202 while the sound is being prepared; the revision says how fa
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from broadcast.areas import scope
 from broadcast.auth.caller import Author, ContentReader
-from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router, reads_its_body
 from broadcast.bulletins import (
@@ -24,16 +22,20 @@ from broadcast.bulletins import (
     draft_routes,
     four_eyes_routes,
     lexicon_routes,
+    library,
     places,
     queries,
     revisions,
 )
-from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.bulletins.model import Revision, RevisionState, Subject
+from broadcast.bulletins.queries import Wanted
 from broadcast.bulletins.revision_audio import UNFINISHED
 from broadcast.bulletins.schemas import (
     BulletinIn,
     BulletinOut,
     BulletinSummaryOut,
+    CopyIn,
+    Language,
     NumberPath,
     OutlineOut,
     PreparationOut,
@@ -43,17 +45,20 @@ from broadcast.bulletins.schemas import (
 from broadcast.bulletins.source_requests import fingerprint, openapi_body, received_source
 from broadcast.bulletins.station_lexicon import require_station
 from broadcast.kit import clock, db
+from broadcast.kit.text import Line
 from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, paged, recorded
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, recorded
 from broadcast.wire.fields import BulletinClass, Codec
 
 api = Router(prefix="/api/v1", tags=["bulletins"])
 
+Order = Literal["oldest", "newest"]
+
 # --- reading -----------------------------------------------------------------------------------
 
 
-@api.get("/bulletins", summary="Danh sách bản tin, cũ trước")
+@api.get("/bulletins", summary="Thư viện bản tin: tìm theo chữ, lĩnh vực, nhãn, đài, trạng thái")
 async def list_bulletins(
     session: Session,
     paging: PageQuery,
@@ -61,12 +66,23 @@ async def list_bulletins(
     state: Annotated[RevisionState | None, Query(description="của phiên bản mới nhất")] = None,
     area: Annotated[Code | None, Query(description="mã đơn vị, không gồm cấp dưới")] = None,
     class_: Annotated[BulletinClass | None, Query(alias="class")] = None,
+    language: Language | None = None,
+    subject: Annotated[Subject | None, Query(description="lĩnh vực")] = None,
+    tag: Annotated[Line | None, Query(description="một nhãn, không cần dấu")] = None,
+    words: Annotated[
+        Line,
+        Query(
+            alias="q",
+            description="chữ trong tên, nhãn hoặc văn bản, không cần dấu, không cần viết hết chữ",
+            examples=["tiem phong"],
+        ),
+    ] = "",
+    approved: Annotated[bool | None, Query(description="có phiên bản xếp lịch được")] = None,
+    order: Annotated[Order, Query(description="oldest cũ trước, newest mới trước")] = "oldest",
 ) -> Page[BulletinSummaryOut]:
-    """Bulletins in the order in which they were made."""
-    statement = await queries.select_bulletins(session, state, area, class_)
-    found = await paged(session, statement, (Bulletin.created_at, Bulletin.id), paging)
-    known = await people(session, (row[0].created_by for row in found.rows))
-    return found.page(partial(BulletinSummaryOut.of, people=known))
+    """Bulletins in the order in which they were made, or the newest first."""
+    wanted = Wanted(state, area, class_, language, subject, tag, words, approved)
+    return await library.page_of(session, wanted, paging, newest_first=order == "newest")
 
 
 @api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
@@ -211,6 +227,35 @@ async def create_revision(
             )
 
         return await once.run(writing, caller.account_id, make, content=whole)
+
+
+@api.post(
+    "/bulletins/{bulletin_id}/copies",
+    status_code=202,
+    response_model=BulletinOut,
+    responses={201: {"model": BulletinOut, "description": "âm thanh đã có sẵn"}},
+    summary="Dùng lại: chép thành bản tin mới, của đài này hay đài khác",
+)
+async def copy_bulletin(
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    once: Annotated[Once, Depends()],
+    bulletin_id: UUID,
+    body: CopyIn,
+) -> Response:
+    """A draft with the same sound, or the same text read by the lexicon of the other station.
+
+    To schedule the bulletin itself again, no copy is needed: `POST /schedules`.
+    """
+    now = clock.now()
+
+    async def make() -> Created:
+        bulletin, revision = await library.copy(session, bulletin_id, body, settings, caller, now)
+        shown = BulletinOut.of(await details.of_bulletin(session, bulletin))
+        return Created(f"/api/v1/bulletins/{bulletin.id}", shown, _status(revision))
+
+    return await once.run(session, caller.account_id, make, now=now)
 
 
 def _status(revision: Revision) -> int:

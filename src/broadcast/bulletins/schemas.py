@@ -23,6 +23,7 @@ from broadcast.bulletins.model import (
     Revision,
     RevisionState,
     SourceKind,
+    Subject,
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.bulletins.words import Words
@@ -31,6 +32,7 @@ from broadcast.kit.text import (
     FILLED_LINE,
     FILLED_PROSE,
     FilledLine,
+    Line,
     Note,
     clean_filled_line,
     clean_filled_prose,
@@ -76,10 +78,27 @@ class BulletinIn(RevisionIn):
         alias="class",
         description="normal thông thường, priority ưu tiên, emergency khẩn cấp",
     )
+    subject: Subject = Field(Subject.OTHER, description="Lĩnh vực")
+    tags: Line = Field(
+        "",
+        description="Nhãn để tìm lại, cách nhau bằng dấu phẩy, nhiều nhất 10",
+        examples=["tiêm phòng, trâu bò"],
+    )
     language: Language = Field(
         "vi",
         description="vi Việt, hre Hrê, cua Cor, sed Xơ Đăng và Ca Dong, bdq Ba Na, jra Gia Rai, "
         "jeh Giẻ Triêng. Văn bản chỉ đọc được bằng vi",
+    )
+
+
+class CopyIn(Body):
+    """A new bulletin that is made of one that there is."""
+
+    area_code: Code = Field(description="Tỉnh hoặc xã có đài sẽ phát bản chép", examples=["21034"])
+    title: FilledLine | None = Field(None, description="mặc định như bản gốc")
+    tags: Line | None = Field(None, description="mặc định như bản gốc")
+    revision: RevisionNumber | None = Field(
+        None, description="số phiên bản cần chép; mặc định phiên bản mới nhất đã duyệt"
     )
 
 
@@ -270,6 +289,8 @@ class BulletinFieldsOut(BaseModel):
     title: str
     class_: BulletinClass = Field(alias="class", validation_alias="class_")
     language: str
+    subject: Subject
+    tags: list[str]
     area_code: str
     created_by: PersonOut
     created_at: Moment

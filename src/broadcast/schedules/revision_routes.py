@@ -98,7 +98,7 @@ async def take_step(
     why = why or StepIn(note="")
     step = await revision_steps.take_step(
         session, (bulletin_id, number), action, why.note, why.move_schedules_to,
-        caller, settings.rules, clock.now(),
+        caller, settings.rules, clock.now(), heard_sha256=why.heard_sha256,
     )  # fmt: skip
     schedules = [
         *step.moved,

@@ -91,6 +91,8 @@ async def take_step(
     caller: Caller,
     rules: Rules,
     now: datetime,
+    *,
+    heard_sha256: str | None = None,
 ) -> Step:
     """Take one step of the approval.
 
@@ -104,6 +106,7 @@ async def take_step(
         caller: The person who takes it.
         rules: Quiet hours and the horizon, for schedules that are moved.
         now: Present.
+        heard_sha256: Of an approval: the rendition that was heard to its end.
 
     Raises:
         InvalidInput: `move_schedules_to` has no meaning here.
@@ -128,11 +131,15 @@ async def take_step(
         if moved:
             notes.append(f"Đã chuyển {len(moved)} lịch sang phiên bản {move_schedules_to}.")
     if action is Action.WITHDRAW:
+        if heard_sha256 is not None:
+            raise InvalidInput("heard_sha256", "chỉ dùng khi duyệt")
         revision, cancelled = await revision_use.withdraw(session, key, caller, note, now)
         if cancelled:
             notes.append(_summary("Đã thu hồi", cancelled))
     else:
-        revision = await revisions.move(session, key, action, caller, note, now)
+        revision = await revisions.move(
+            session, key, action, caller, note, now, heard_sha256=heard_sha256
+        )
     if action is Action.APPROVE:
         left_behind = await revision_use.left_behind(session, key, now)
         recording.say(

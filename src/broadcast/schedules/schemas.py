@@ -431,6 +431,11 @@ class StepIn(NoteIn):
         description="chỉ khi rút: trước hết chuyển các lịch đang dùng phiên bản này sang phiên bản"
         " đã duyệt này, thay vì thu hồi chúng",
     )
+    heard_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None,
+        description="chỉ khi duyệt: SHA-256 của âm thanh (renditions) đã nghe đến hết; ghi vào"
+        " nhật ký kiểm toán",
+    )
 
 
 class MoveSchedulesIn(Body):

@@ -217,8 +217,10 @@ async def paged(
     statement: sa.Select[*tuple[Any, ...]],
     key: Sequence[InstrumentedAttribute[Any]],
     paging: Paging,
+    *,
+    backwards: bool = False,
 ) -> Rows:
-    """Rows of one page in the order of `key`, and the cursor of the next page.
+    """Rows of one page in the order of `key`, or backwards, and the cursor of the next page.
 
     `key` must be unique and not null; it is added to the statement, compared as a row value, so
     that inserts and deletes between two pages neither repeat nor skip what stays.
@@ -227,10 +229,12 @@ async def paged(
         Unknown: The cursor was not made by this list.
     """
     whole = statement.add_columns(*key)
-    statement = statement.order_by(*key).limit(paging.limit + 1)
+    order = [column.desc() if backwards else column.asc() for column in key]
+    statement = statement.order_by(*order).limit(paging.limit + 1)
     if paging.cursor is not None:
-        values = _cursor_values(paging.cursor, key)
-        statement = statement.where(sa.tuple_(*key) > sa.tuple_(*values))
+        last = sa.tuple_(*_cursor_values(paging.cursor, key))
+        row = sa.tuple_(*key)
+        statement = statement.where(row < last if backwards else row > last)
     unreadable: list[UnreadableOut] = []
     try:
         found = [tuple(row) for row in await session.execute(statement.add_columns(*key))]
@@ -240,7 +244,8 @@ async def paged(
         named = (column.label(label) for column, label in zip(key, labels, strict=True))
         only = statement.add_columns(*named).subquery()
         columns = [only.c[label] for label in labels]
-        plain = await session.execute(sa.select(*columns).order_by(*columns))
+        ordered = [column.desc() if backwards else column.asc() for column in columns]
+        plain = await session.execute(sa.select(*columns).order_by(*ordered))
         keys = [tuple(row) for row in plain]
         found = []
         for each in keys[: paging.limit]:
