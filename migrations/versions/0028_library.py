@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0028"
-down_revision = "0025"
+down_revision = "0029"
 
 SUBJECTS = (
     "administration", "security", "disaster", "health", "agriculture", "economy", "environment",
