@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated licences audit bench assets golden lock clean
+.PHONY: help setup demo config migrate migration quick test floors install-test chaos check fmt format lint types imports generated licences audit bench assets screens golden lock clean
 
 ##@ Start
 
@@ -105,6 +105,10 @@ migration: setup ## a revision from the difference of models and schema; m="clus
 	$(if $(m),,$(error say what changes: make migration m="clusters: colour of the box"))
 	$(BIN)/python -m migrations.new "$(m)"
 
+screens: setup ## pictures of every page, in both languages, themes and sizes, into docs/screens
+	rm -rf docs/screens
+	$(BIN)/pytest --quiet --numprocesses 0 --screens docs/screens tests/console/journeys/test_screens.py
+
 ASSETS := src/broadcast/console/assets
 
 assets: ## bundle scripts and styles of the pages (needs Node; the result is committed)
@@ -112,6 +116,8 @@ assets: ## bundle scripts and styles of the pages (needs Node; the result is com
 	cd $(ASSETS) && node_modules/.bin/esbuild js/*.bundle.js css/console.css \
 		--bundle --minify --format=esm --target=chrome109,firefox115,safari16 \
 		--entry-names=[name] --outdir=../static --log-level=warning
+	cd $(ASSETS) && find css js package-lock.json -type f | LC_ALL=C sort | xargs sha256sum \
+		> ../static/sources.sha256
 	cd $(ASSETS) && for file in ../static/*.bundle.js; do mv $$file $${file%.bundle.js}.js; done
 
 golden: setup ## sign the golden payloads of the wire and renew its documents

@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="without servers, slow tests and most examples"
     )
+    parser.addoption("--screens", help="folder for pictures of every page (`make screens`)")
     parser.addoption(
         "--install", action="store_true", help="execute docs/operations.md on a bare Debian"
     )

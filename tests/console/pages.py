@@ -19,5 +19,6 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/display"): Rule(Kind.OPEN),
     ("GET", "/components"): Rule(Kind.SELF),
     ("GET", "/"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/today/day"): Rule(Kind.PUBLIC, P.READ),
 }
 """Every page but `/events`, which does not end."""

@@ -63,6 +63,16 @@ class Api:
         self, title: str, text: str, area_code: str, level: str = "normal"
     ) -> dict[str, Any]:
         """A bulletin read aloud from text, submitted by one person and approved by another."""
+        created = await self.submitted_bulletin(title, text, area_code, level)
+        revision = f"/bulletins/{created['id']}/revisions/1"
+        consent = {"note": "Đã nghe, đồng ý phát."}
+        await self._post(f"{revision}/approve", consent, self._approver, reached="approved")
+        return await self._get(f"/bulletins/{created['id']}", self._broadcaster)
+
+    async def submitted_bulletin(
+        self, title: str, text: str, area_code: str, level: str = "normal"
+    ) -> dict[str, Any]:
+        """A bulletin read aloud from text, that waits for somebody to approve it."""
         created = await self._post(
             "/bulletins",
             {"title": title, "text": text, "area_code": area_code, "class": level},
@@ -71,9 +81,7 @@ class Api:
         revision = f"/bulletins/{created['id']}/revisions/1"
         await self._prepared(revision)
         await self._post(f"{revision}/submit", {}, self._broadcaster, reached="submitted")
-        consent = {"note": "Đã nghe, đồng ý phát."}
-        await self._post(f"{revision}/approve", consent, self._approver, reached="approved")
-        return await self._get(f"/bulletins/{created['id']}", self._broadcaster)
+        return created
 
     async def schedule(
         self,

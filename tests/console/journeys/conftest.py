@@ -11,6 +11,7 @@ import struct
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +21,20 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from broadcast import config
 from broadcast.auth.permissions import Role
+from broadcast.demo.api import Api
 from broadcast.demo.people import NAMES
-from broadcast.demo.run import RULES
+from broadcast.demo.run import NEWS, NOTICE, RULES
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
+from broadcast.kit.clock import LOCAL
 
 CHROMIUM = shutil.which("chromium")
 
 DEVICES = 12
+
+HANG_SECONDS = 60.0
 
 DESKTOP, PHONE = (1366, 768), (360, 740)
 
@@ -98,9 +103,27 @@ async def system(
             world.start_server()
             keys = await first_keys(engine, settings.keys, clock.now())
             world.start_fleet(seeded.devices, keys, "none", 1)
+            await _broadcast(world, seeded)
             yield System(world.page_url.rstrip("/"), settings, seeded, world)
         finally:
             await engine.dispose()
+
+
+async def _broadcast(world: World, seeded: Seeded) -> None:
+    """Have something to look at: on air now, every morning, and waiting for an approval."""
+    people = seeded.broadcaster, seeded.approver
+    async with Api(world.url, *people, patience=HANG_SECONDS) as api:
+        news = await api.approved_bulletin("Thông báo của UBND tỉnh", NEWS, seeded.province)
+        notice = await api.approved_bulletin("Thông báo họp thôn", NOTICE, seeded.commune)
+        await api.submitted_bulletin(
+            "Lịch tiêm phòng", "Mời bà con đến trạm y tế.", seeded.commune
+        )
+        soon = clock.now().replace(microsecond=0) + timedelta(seconds=10)
+        await api.schedule(news, [{"area": seeded.province}], soon)
+        tomorrow = soon.astimezone(LOCAL).replace(hour=5, minute=30, second=0) + timedelta(days=1)
+        await api.schedule(
+            notice, [{"area": seeded.commune}], tomorrow, rrule="FREQ=DAILY;COUNT=30"
+        )
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
 
 from broadcast.auth.permissions import Role
 from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES: list[tuple[str, Role]] = [
+PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/", Role.COMMUNE_BROADCASTER),
     ("/components", Role.PROVINCE_ADMIN),
     ("/nowhere", Role.PROVINCE_MONITOR),
     ("/sign-in", Role.PROVINCE_MONITOR),
     ("/setup", Role.PROVINCE_MONITOR),
 ]
-"""Path, and who looks at it; axe and the screenshots go there."""
+"""Path, who looks at it, and for a page of one thing the link on that path to follow (a selector).
+
+axe and the screenshots go there."""
+
+
+async def visit(page: Page, path: str, link: str = "") -> bool:
+    """Go to a page; false where there is no such thing as the link names."""
+    await page.goto(path)
+    if link:
+        first = page.locator(link).first
+        if not await first.count():
+            return False
+        await page.goto(await first.get_attribute("href") or path)
+    return True
+
 
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -27,14 +42,17 @@ WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientW
 async def test_every_page_is_accessible_and_fits(
     sign_in: SignIn, size: tuple[int, int], theme: str
 ) -> None:
-    by_role: dict[Role, list[str]] = {}
-    for path, role in PAGES:
-        by_role.setdefault(role, []).append(path)
+    by_role: dict[Role, list[tuple[str, ...]]] = {}
+    for path, role, *link in PAGES:
+        by_role.setdefault(role, []).append((path, *link))
     wrong = []
-    for role, paths in by_role.items():
+    for role, places in by_role.items():
         page = await sign_in(role, size, color_scheme=theme)
-        for path in paths:
-            await page.goto(path)
+        for place in places:
+            if not await visit(page, *place):
+                wrong.append(f"nothing to follow: {place}")
+                continue
+            path = " ".join(place)
             found = await Axe().run(page)
             wrong += [f"{path}: {each['id']} {each['nodes'][0]['html'][:200]}"
                       for each in found.response["violations"]]  # fmt: skip
