@@ -20,5 +20,23 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/components"): Rule(Kind.SELF),
     ("GET", "/"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/today/day"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/bulletins/new"): Rule(Kind.PUBLIC, P.BULLETIN_WRITE),
+    ("GET", "/bulletins/{bulletin_id}/edit"): Rule(
+        Kind.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    **{
+        (method, f"/bulletin-drafts/{{page_name}}/{part}"): Rule(
+            Kind.SELF,
+            P.BULLETIN_WRITE,
+            path=lambda p: {"page_name": "new"},
+            body=None if method == "GET" else lambda p, n: {"text": "x", "area_code": p.commune},
+            is_page=True,
+        )
+        for method, part in (
+            *(("GET", "sound"), ("POST", "reading"), ("POST", "trim"), ("POST", "whole")),
+            *(("POST", "sound/discard"), ("POST", "words"), ("POST", "correction")),
+            *(("POST", "finish"), ("POST", "discard")),
+        )
+    },
 }
 """Every page but `/events`, which does not end."""

@@ -11,7 +11,6 @@ from fastapi import Depends, Request, Response
 from broadcast.auth.caller import Author
 from broadcast.auth.routing import Router, changes_nothing, reads_its_body
 from broadcast.bulletins import content, creation, details, drafts
-from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
 from broadcast.bulletins.revision_audio import UNFINISHED
 from broadcast.bulletins.schemas import BulletinOut
@@ -86,7 +85,9 @@ async def preview_draft(
     if found.prepared is None:
         raise NotFound("Âm thanh của bản nháp chưa có; hãy chờ chuẩn bị xong.")
     (sha256,) = (each.sha256 for each in found.prepared.renditions if each.codec == codec)
-    return await asyncio.to_thread(content.answer, request, settings.content_dir, sha256, codec)
+    answer = await asyncio.to_thread(content.answer, request, settings.content_dir, sha256, codec)
+    answer.headers["Cache-Control"] = "private, no-cache"  # the sound of a draft changes
+    return answer
 
 
 @api.delete(f"{_DRAFT}/sound", summary="Bỏ âm thanh của bản nháp, giữ phần chữ")
@@ -146,9 +147,7 @@ async def trim_recording(
     session: Session, settings: AppSettings, caller: Author, page: PagePath, body: TrimIn
 ) -> SoundOut:
     """The sound of that part is prepared anew; the recording stays whole."""
-    end = None if body.end_seconds is None else round(body.end_seconds, 1)
-    chosen = Trim(round(body.start_seconds, 1), end)
-    return _sound(await drafts.trim(session, caller, page, chosen, settings, clock.now()))
+    return _sound(await drafts.trim(session, caller, page, body.chosen(), settings, clock.now()))
 
 
 @api.post(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, Field
 
+from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import PreparationState, SourceKind
 from broadcast.bulletins.schemas import WarningOut
@@ -53,6 +54,11 @@ class TrimIn(Body):
     end_seconds: float | None = Field(
         None, gt=0, le=86_400, description="làm tròn tới 0,1 giây; null: tới hết bản thu"
     )
+
+    def chosen(self) -> Trim:
+        """In tenths of a second."""
+        end = None if self.end_seconds is None else round(self.end_seconds, 1)
+        return Trim(round(self.start_seconds, 1), end)
 
 
 class LoudnessOut(BaseModel):

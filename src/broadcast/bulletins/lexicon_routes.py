@@ -57,12 +57,7 @@ async def put_entry(
     session: Session, caller: Author, area: Code, written: WrittenPath, entry: EntryIn
 ) -> EntryOut:
     """An entry; written in small letters it holds for capitals too. Sound that exists stays."""
-    await scope.require(session, caller, Permission.BULLETIN_WRITE, [area])
-    await station_lexicon.require_station(session, area, clock.today())
-    row = await station_lexicon.put(
-        session, area, written, entry.spoken, caller.account_id, clock.now()
-    )
-    log.info("bulletins.lexicon.put", area=area, written=written, by=caller.account_id)
+    row = await station_lexicon.correct(session, caller, area, written, entry.spoken, clock.now())
     return EntryOut.of(row, await people(session, [row.changed_by]))
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
+from broadcast.areas.model import Area, Level
+from broadcast.areas.units import units_on
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.revisions import no_bulletin
+from broadcast.kit.text import in_order
 
 
 async def require_at_bulletin(
@@ -41,3 +45,16 @@ async def require_readable_bulletin(
     await scope.require_visible(
         session, caller, Permission.CONTENT_READ, thing, no_bulletin(bulletin_id)
     )
+
+
+async def own_stations(session: AsyncSession, caller: Caller, on: date) -> list[Area]:
+    """Units of a day for whose stations a caller may write bulletins; the province comes last."""
+    own = scope.changeable(caller, Permission.BULLETIN_WRITE, await scope.territory_of(session))
+    return [
+        unit
+        for level in (Level.COMMUNE, Level.PROVINCE)
+        for unit in sorted(
+            await units_on(session, on, level=level), key=lambda unit: in_order(unit.name)
+        )
+        if unit.code in own
+    ]

@@ -358,6 +358,11 @@ WrittenPath = Annotated[
     Path(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
     AfterValidator(clean_filled_line),
 ]
+WrittenLine = Annotated[
+    str,
+    Field(min_length=1, max_length=60, json_schema_extra={"pattern": FILLED_LINE}),
+    AfterValidator(clean_filled_line),
+]
 
 
 Spoken = Annotated[

@@ -9,15 +9,22 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.areas.model import Area, Level
 from broadcast.areas.units import find_unit, require_unit
 from broadcast.audit import recording
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import LexiconEntry
+from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.kit.locks import Lock, lock
+
+log = structlog.get_logger()
 
 MOST_ENTRIES = 1000
 """Of one station."""
@@ -66,6 +73,23 @@ async def get(session: AsyncSession, area_code: str, written: str) -> LexiconEnt
     row = await session.get(LexiconEntry, (area_code, written))
     if row is None:
         raise NotFound(f"Từ điển của đơn vị {area_code} không có mục “{written}”.")
+    return row
+
+
+async def correct(
+    session: AsyncSession, caller: Caller, area_code: str, written: str, spoken: str, now: datetime
+) -> LexiconEntry:
+    """Have a station read a word in another way from now on.
+
+    Raises:
+        Forbidden: It is not one of the caller's.
+        InvalidInput: There is no such unit, or it has no station.
+        Conflict: It has `MOST_ENTRIES`.
+    """
+    await scope.require(session, caller, Permission.BULLETIN_WRITE, [area_code])
+    await require_station(session, area_code, now.astimezone(LOCAL).date())
+    row = await put(session, area_code, written, spoken, caller.account_id, now)
+    log.info("bulletins.lexicon.put", area=area_code, written=written, by=caller.account_id)
     return row
 
 

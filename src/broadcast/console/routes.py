@@ -14,6 +14,7 @@ from broadcast.console import (
     components,
     display,
     events,
+    maker,
     sign_in,
     today,
 )
@@ -24,6 +25,7 @@ ROUTERS = (
     components.router,
     display.router,
     events.router,
+    maker.router,
     sign_in.router,
     today.router,
 )

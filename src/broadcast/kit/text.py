@@ -87,6 +87,28 @@ def folded(text: str) -> str:
     return plain.replace("đ", "d").replace("Đ", "D").lower()
 
 
+_ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
+_TONES = "\u0300\u0309\u0303\u0301\u0323"
+"""Of equal letters: none, huyền, hỏi, ngã, sắc, nặng."""
+
+
+def in_order(text: str) -> tuple[list[tuple[int, str]], list[int]]:
+    """Key by which a Vietnamese dictionary sorts: letters first, tones where these are equal.
+
+    >>> sorted(["Đức Phổ", "Dung Quất", "Ân Nghĩa", "An Phú", "Ấn", "Ăn"], key=in_order)
+    ['An Phú', 'Ăn', 'Ấn', 'Ân Nghĩa', 'Dung Quất', 'Đức Phổ']
+    """
+    letters: list[tuple[int, str]] = []
+    tones: list[int] = []
+    for sign in unicodedata.normalize("NFC", text.lower()):
+        parts = unicodedata.normalize("NFD", sign)
+        tone = next((each for each in parts if each in _TONES), "")
+        letter = unicodedata.normalize("NFC", parts.replace(tone, "")) if tone else sign
+        letters.append((_ALPHABET.find(letter), letter))
+        tones.append(_TONES.find(tone) + 1 if tone else 0)
+    return letters, tones
+
+
 def _refuse(text: str, pattern: str) -> None:
     if re.fullmatch(pattern[1:-1], text) and not _SURROGATE.search(text):
         return

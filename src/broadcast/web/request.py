@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import Message
@@ -70,11 +70,20 @@ def form_parameters(dependant: Dependant) -> dict[str, Parameter]:
 
 def _parameters(dependant: Dependant, kind: str) -> Iterator[tuple[str, Parameter]]:
     for field in getattr(dependant, kind):
-        kinds = set(_kinds(field.field_info.annotation))
-        written = next((w for type_, w in _WRITTEN.items() if type_ in kinds), (None, ""))
-        yield field.alias, Parameter(list in kinds, *written)
+        annotation = field.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, part_of in annotation.model_fields.items():  # a form that is one model
+                yield part_of.alias or name, _parameter(part_of.annotation)
+        else:
+            yield field.alias, _parameter(annotation)
     for part in dependant.dependencies:
         yield from _parameters(part, kind)
+
+
+def _parameter(annotation: Any) -> Parameter:
+    kinds = set(_kinds(annotation))
+    written = next((w for type_, w in _WRITTEN.items() if type_ in kinds), (None, ""))
+    return Parameter(list in kinds, *written)
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

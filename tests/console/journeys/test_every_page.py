@@ -13,6 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/", Role.COMMUNE_BROADCASTER),
+    ("/bulletins/new", Role.COMMUNE_BROADCASTER),
     ("/components", Role.PROVINCE_ADMIN),
     ("/nowhere", Role.PROVINCE_MONITOR),
     ("/sign-in", Role.PROVINCE_MONITOR),

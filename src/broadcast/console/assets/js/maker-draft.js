@@ -1,0 +1,55 @@
+// The form is kept on the server every five seconds while it changes, and when the page is left.
+import { csrf, send } from "./request.js";
+
+const EVERY_MS = 5000;
+
+const form = document.querySelector("[data-maker]");
+const line = document.querySelector("[data-saved]");
+const address = `/api/v1/bulletin-drafts/${form.dataset.maker}`;
+let kept = JSON.stringify(fields());
+let saving = false;
+
+/** What was typed, as REST takes it. */
+export function fields() {
+  return Object.fromEntries(new FormData(form));
+}
+
+async function save() {
+  const now = JSON.stringify(fields());
+  if (saving || now === kept) return;
+  saving = true;
+  try {
+    const draft = await send("PUT", address, JSON.parse(now));
+    kept = now;
+    line.textContent = `${line.dataset.saved} ${draft.saved_at.slice(11, 16)}`;
+  } catch (problem) {
+    line.textContent = problem.status ? problem.detail : line.dataset.unsaved;
+  } finally {
+    saving = false;
+  }
+}
+
+setInterval(save, EVERY_MS);
+
+// A page that is left cannot wait for an answer.
+document.addEventListener("visibilitychange", () => {
+  const now = JSON.stringify(fields());
+  if (!document.hidden || now === kept) return;
+  fetch(address, {
+    method: "PUT",
+    keepalive: true,
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf() },
+    body: now,
+  });
+});
+
+for (const button of document.querySelectorAll("[data-way]")) {
+  button.addEventListener("click", () => {
+    for (const other of document.querySelectorAll("[data-way]")) {
+      other.setAttribute("aria-pressed", String(other === button));
+    }
+    for (const part of document.querySelectorAll("[data-of-way]")) {
+      part.hidden = part.dataset.ofWay !== button.dataset.way;
+    }
+  });
+}

@@ -1,0 +1,308 @@
+"""A new bulletin, or a new revision of one, on one page: said, uploaded or typed, heard, trimmed.
+
+What is typed lies in a draft (`bulletins.drafts`), which a script keeps over REST every few
+seconds; the sound and the words that will be said are parts with addresses of their own.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Form, Request, Response
+
+from broadcast.areas.model import Area
+from broadcast.auth.caller import Author, Caller
+from broadcast.auth.routing import changes_nothing
+from broadcast.bulletins import drafts, places, revisions, station_lexicon, words
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.audio.prepared import Trim
+from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
+from broadcast.bulletins.model import Bulletin
+from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
+from broadcast.console.page import PageRouter, language_of, page, redirect
+from broadcast.console.words import N_, translate
+from broadcast.kit import clock
+from broadcast.kit.errors import InvalidInput
+from broadcast.web.rest import AppSettings, Session
+from broadcast.wire.fields import BulletinClass
+
+router = PageRouter()
+
+BARS = 300
+"""Bars of the picture of a recording: a phone has room for so many."""
+
+CLASSES = (
+    (BulletinClass.NORMAL.value, N_("Thông thường")),
+    (BulletinClass.PRIORITY.value, N_("Ưu tiên")),
+    (BulletinClass.EMERGENCY.value, N_("Khẩn cấp")),
+)
+
+
+LANGUAGES = (
+    ("vi", N_("Việt")),
+    ("hre", N_("Hrê")),
+    ("cua", N_("Cor")),
+    ("sed", N_("Xơ Đăng, Ca Dong")),
+    ("bdq", N_("Ba Na")),
+    ("jra", N_("Gia Rai")),
+    ("jeh", N_("Giẻ Triêng")),
+)
+"""Languages of bulletins, as `schemas.Language`."""
+
+
+@router.get("/bulletins/new")
+async def show_new(request: Request, session: Session, caller: Author) -> Response:
+    """The form of a new bulletin, as it was left."""
+    stations = await places.own_stations(session, caller, clock.today())
+    draft = await drafts.find(session, caller, drafts.NEW)
+    found = None if draft is None else await drafts.get(session, caller, drafts.NEW)
+    form = DraftIn(area_code=stations[0].code) if stations else DraftIn()
+    return _form(request, caller, drafts.NEW, form, found, stations, None)
+
+
+@router.get("/bulletins/{bulletin_id}/edit")
+async def show_edit(
+    request: Request, session: Session, caller: Author, bulletin_id: UUID
+) -> Response:
+    """The form of a new revision of a bulletin; it begins with the text of the newest."""
+    bulletin = await revisions.get_bulletin(session, bulletin_id)
+    name = str(bulletin_id)
+    draft = await drafts.find(session, caller, name)
+    found = None if draft is None else await drafts.get(session, caller, name)
+    newest = (await revisions.of_bulletin(session, bulletin_id))[0]
+    form = DraftIn.model_validate(
+        {
+            "title": bulletin.title,
+            "area_code": bulletin.area_code,
+            "class": bulletin.class_.value,
+            "language": bulletin.language,
+            "text": newest.text or "",
+        }
+    )
+    return _form(request, caller, name, form, found, [], bulletin)
+
+
+def _form(
+    request: Request,
+    caller: Caller,
+    name: str,
+    form: DraftIn,
+    found: drafts.DraftDetails | None,
+    stations: list[Area],
+    bulletin: Bulletin | None,
+) -> Response:
+    shown = None if found is None else DraftOut.of(found)
+    return page(
+        request,
+        caller,
+        "maker/index.html",
+        bulletin=bulletin,
+        form=shown or form,
+        saved_at=None if shown is None else shown.saved_at,
+        stations=[(each.code, f"{each.kind} {each.name}") for each in stations],
+        classes=_worded(request, CLASSES),
+        languages=_worded(request, LANGUAGES),
+        **_sound(name, None if shown is None else shown.sound),
+    )
+
+
+def _worded(request: Request, options: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    language = language_of(request)
+    return [(key, translate(language, text)) for key, text in options]
+
+
+def _sound(name: str, sound: SoundOut | None) -> dict[str, Any]:
+    heights = [] if sound is None else sound.outline
+    return {"draft": name, "sound": sound, "wave": wave(heights), "bars": BARS}
+
+
+def wave(heights: list[int]) -> str:
+    """Picture of sound as the path of an SVG, `BARS` wide and 100 high.
+
+    >>> wave([0, 50])
+    'M0.5 49.5V50.5M1.5 25V75'
+
+    Args:
+        heights: Of 0-100, of equal stretches.
+    """
+    count = min(BARS, len(heights))
+    edges = [len(heights) * bar // count for bar in range(count + 1)] if count else []
+    highest = (max(heights[a:b]) for a, b in pairwise(edges))
+    return "".join(
+        f"M{bar + 0.5:g} {50 - half:g}V{50 + half:g}"
+        for bar, half in enumerate(max(height / 2, 0.5) for height in highest)
+    )
+
+
+# --- parts -------------------------------------------------------------------------------------
+
+_PART = "/bulletin-drafts/{page_name}"
+
+
+@router.get(f"{_PART}/sound")
+async def show_sound(
+    request: Request, session: Session, caller: Author, page_name: PagePath
+) -> Response:
+    """The sound of a draft: how far it is, then how it looks and how loud it was."""
+    draft = await drafts.find(session, caller, page_name)
+    found = None if draft is None else await drafts.get(session, caller, page_name)
+    return _answer(request, caller, page_name, found)
+
+
+def _answer(
+    request: Request, caller: Caller, page_name: str, found: drafts.DraftDetails | None
+) -> Response:
+    sound = None if found is None else SoundOut.of(found)
+    return page(request, caller, "maker/_sound.html", **_sound(page_name, sound))
+
+
+@router.post(f"{_PART}/reading", summary="Nghe đọc thử văn bản")
+@changes_nothing
+async def read_aloud(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    page_name: PagePath,
+    form: Annotated[DraftIn, Form()],
+) -> Response:
+    """Keep the form, and have its text read aloud."""
+    await drafts.save(session, caller, page_name, form, clock.now())
+    found = await drafts.read_aloud(session, caller, page_name, settings, clock.now())
+    return _answer(request, caller, page_name, found)
+
+
+@router.post(f"{_PART}/trim", summary="Cắt bản thu")
+@changes_nothing
+async def trim(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    page_name: PagePath,
+    form: Annotated[TrimIn, Form()],
+) -> Response:
+    """Have a part of the recording prepared."""
+    found = await drafts.trim(session, caller, page_name, form.chosen(), settings, clock.now())
+    return _answer(request, caller, page_name, found)
+
+
+@router.post(f"{_PART}/whole", summary="Dùng lại cả bản thu")
+@changes_nothing
+async def use_all(
+    request: Request, session: Session, settings: AppSettings, caller: Author, page_name: PagePath
+) -> Response:
+    """Undo a trim."""
+    found = await drafts.trim(session, caller, page_name, Trim(), settings, clock.now())
+    return _answer(request, caller, page_name, found)
+
+
+@router.post(f"{_PART}/sound/discard", summary="Bỏ âm thanh của bản nháp")
+@changes_nothing
+async def drop_sound(
+    request: Request, session: Session, caller: Author, page_name: PagePath
+) -> Response:
+    """Discard the sound and keep the words."""
+    found = await drafts.drop_sound(session, caller, page_name, clock.now())
+    return _answer(request, caller, page_name, found)
+
+
+@router.post(f"{_PART}/words", summary="Xem lời sẽ đọc")
+@changes_nothing
+async def show_words(
+    request: Request,
+    session: Session,
+    caller: Author,
+    page_name: PagePath,
+    form: Annotated[DraftIn, Form()],
+) -> Response:
+    """The words that will be said, and where each comes from."""
+    return await _words(request, session, caller, form.area_code, form.text)
+
+
+async def _words(
+    request: Request, session: Session, caller: Caller, area_code: str, text: str
+) -> Response:
+    found = await words.preview(session, caller, area_code, text, clock.today())
+    return page(request, caller, "maker/_words.html", words=SpokenOut.of(found))
+
+
+class CorrectionIn(EntryIn):
+    """A reading that somebody corrects, and the text that it stands in."""
+
+    written: WrittenLine
+    area_code: str
+    text: str = ""
+
+
+@router.post(f"{_PART}/correction", summary="Sửa cách đọc và ghi nhớ cho đài")
+async def correct(
+    request: Request,
+    session: Session,
+    caller: Author,
+    page_name: PagePath,
+    form: Annotated[CorrectionIn, Form()],
+) -> Response:
+    """Remember a reading in the lexicon of the station; the words with it."""
+    await station_lexicon.correct(
+        session, caller, form.area_code, form.written, form.spoken, clock.now()
+    )
+    return await _words(request, session, caller, form.area_code, form.text)
+
+
+# --- the end -----------------------------------------------------------------------------------
+
+
+class FinishIn(DraftIn):
+    """The form, and what is next."""
+
+    intent: Literal["schedule", "submit"]
+
+
+@router.post(f"{_PART}/finish", summary="Lập bản tin từ bản nháp")
+async def finish(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    page_name: PagePath,
+    form: Annotated[FinishIn, Form()],
+) -> Response:
+    """Make the bulletin; then when and where, or to the approver."""
+    kept = DraftIn.model_validate(form.model_dump(by_alias=True, exclude={"intent"}))
+    found = await drafts.save(session, caller, page_name, kept, clock.now())
+    if form.intent == "submit":
+        _require_heard(found)
+    bulletin, revision = await drafts.finish(session, caller, page_name, settings, clock.now())
+    key = (bulletin.id, revision.number)
+    if form.intent == "submit":
+        await revisions.move(session, key, Action.SUBMIT, caller, "", clock.now())
+        return redirect(request, _shown(request, bulletin.id))
+    return redirect(request, f"/schedule/new?revision={bulletin.id}/{revision.number}")
+
+
+def _require_heard(found: drafts.DraftDetails) -> None:
+    if found.preparation is None:
+        raise InvalidInput("text", "hãy bấm “Nghe đọc thử” và nghe trước khi gửi duyệt")
+    if found.prepared is None:
+        raise InvalidInput("file", "âm thanh chưa sẵn sàng; hãy chờ xong, nghe thử rồi gửi duyệt")
+
+
+def _shown(request: Request, bulletin_id: UUID) -> str:
+    pages: frozenset[str] = request.app.state.pages
+    path = "/bulletins/{bulletin_id}"
+    return path.format(bulletin_id=bulletin_id) if path in pages else "/"
+
+
+@router.post(f"{_PART}/discard", summary="Bỏ bản nháp")
+@changes_nothing
+async def discard(
+    request: Request, session: Session, caller: Author, page_name: PagePath
+) -> Response:
+    """Throw the draft away, and begin anew."""
+    if await drafts.find(session, caller, page_name) is not None:
+        await drafts.discard(session, caller, page_name, clock.now())
+    address = "/bulletins/new" if page_name == drafts.NEW else f"/bulletins/{page_name}/edit"
+    return redirect(request, address)
