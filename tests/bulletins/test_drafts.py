@@ -22,7 +22,10 @@ from tests.bulletins.test_routes import FORM, TEXT
 from tests.bulletins.web import Web, recording
 
 NEW = "/bulletin-drafts/new"
-FILLED = {"title": "Tiêm phòng", "area_code": "21034", "class": "priority", "text": TEXT}
+FILLED = {
+    "title": "Tiêm phòng", "area_code": "21034", "class": "priority", "text": TEXT,
+    "subject": "health", "tags": "trâu bò",
+}  # fmt: skip
 
 
 async def sound(web: Web, page: str = NEW) -> dict[str, Any]:
@@ -87,6 +90,7 @@ async def test_a_text_is_heard_before_it_is_a_bulletin_and_is_what_was_heard(
     assert made.status_code == 201, made.text  # nothing is left to be prepared
     (revision,) = made.json()["revisions"]
     assert (made.json()["title"], made.json()["class"]) == ("Tiêm phòng", "priority")
+    assert (made.json()["subject"], made.json()["tags"]) == ("health", ["trâu bò"])
     assert (revision["text"], revision["allowed"]) == (TEXT, ["submit", "withdraw"])
     path = f"/bulletins/{made.json()['id']}/revisions/1"
     assert (await web.call("Lan", "GET", f"{path}/audio")).content == preview.content

@@ -44,6 +44,8 @@ class DraftIn(Body):
     area_code: _Line = ""
     class_: _Line = Field("normal", alias="class")
     language: _Line = "vi"
+    subject: _Line = "other"
+    tags: _Line = ""
     text: _Prose = ""
 
 
@@ -146,6 +148,8 @@ class DraftOut(BaseModel):
     area_code: str
     class_: str = Field(alias="class", validation_alias="class")
     language: str
+    subject: str
+    tags: str
     text: str
     sound: SoundOut | None
     saved_at: Moment

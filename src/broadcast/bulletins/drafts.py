@@ -35,6 +35,8 @@ from broadcast.wire.fields import BulletinClass
 
 M = TypeVar("M", bound=RevisionIn)
 
+_OF_BULLETIN = ("title", "class", "language", "subject", "tags", "area_code")
+
 NEW = "new"
 """Page of a bulletin that there is not yet; that of another is its id."""
 
@@ -288,8 +290,7 @@ async def finish(
             raise InvalidInput("text", "còn trống; hãy nhập văn bản, thu âm hoặc tải tệp lên")
         sound = body.text
     if page == NEW:
-        fields = {name: draft.form[name] for name in ("title", "class", "language", "area_code")}
-        made = _checked(BulletinIn, fields)
+        made = _checked(BulletinIn, {name: draft.form.get(name) for name in _OF_BULLETIN})
     area_code, language = await _station(session, caller, draft, now)
     creation.require_readable(language, sound)
     if isinstance(sound, str):

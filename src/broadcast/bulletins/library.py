@@ -20,7 +20,7 @@ from broadcast.bulletins import creation, queries, revisions, search
 from broadcast.bulletins.audio.prepared import Prepared, Rendition, Warned, content_path
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.bulletins.places import require_readable_bulletin
-from broadcast.bulletins.preparations import Source
+from broadcast.bulletins.preparations import Source, trim_of
 from broadcast.bulletins.queries import Wanted
 from broadcast.bulletins.schemas import BulletinSummaryOut, CopyIn
 from broadcast.bulletins.station_lexicon import require_station
@@ -95,6 +95,7 @@ async def copy(
         kind=revision.source_kind,
         name=revision.source_name,
         preparation_id=revision.preparation_id,
+        trim=trim_of(revision),
         by=caller.account_id,
         now=now,
     )

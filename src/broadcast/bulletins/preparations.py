@@ -137,8 +137,8 @@ def _is_ready(row: Preparation, content_dir: Path) -> bool:
     )
 
 
-def trim_of(row: Preparation) -> Trim | None:
-    """Return the part of its source that a preparation uses; None: all of it."""
+def trim_of(row: Preparation | Revision) -> Trim | None:
+    """Return the part of its source that a preparation or a revision uses; None: all of it."""
     if row.trim_start_seconds is None:
         return None
     return Trim(row.trim_start_seconds, row.trim_end_seconds)

@@ -19,12 +19,13 @@ from broadcast.bulletins import drafts, places, revisions, station_lexicon, word
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
-from broadcast.bulletins.model import Bulletin
+from broadcast.bulletins.model import Bulletin, Subject
 from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
 from broadcast.console.page import PageRouter, language_of, page, redirect
 from broadcast.console.words import N_, translate
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
+from broadcast.schedules.revision_steps import take_step
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.fields import BulletinClass
 
@@ -50,6 +51,22 @@ LANGUAGES = (
     ("jeh", N_("Giẻ Triêng")),
 )
 """Languages of bulletins, as `schemas.Language`."""
+
+
+SUBJECTS = (
+    (Subject.ADMINISTRATION.value, N_("Hành chính, chính quyền")),
+    (Subject.SECURITY.value, N_("An ninh, quốc phòng")),
+    (Subject.DISASTER.value, N_("Thiên tai, cứu hộ")),
+    (Subject.HEALTH.value, N_("Y tế, sức khỏe")),
+    (Subject.AGRICULTURE.value, N_("Nông nghiệp, thủy sản")),
+    (Subject.ECONOMY.value, N_("Kinh tế, việc làm")),
+    (Subject.ENVIRONMENT.value, N_("Môi trường")),
+    (Subject.EDUCATION.value, N_("Giáo dục")),
+    (Subject.CULTURE.value, N_("Văn hóa, thể thao")),
+    (Subject.LAW.value, N_("Pháp luật")),
+    (Subject.OTHER.value, N_("Khác")),
+)
+"""What a bulletin may be about."""
 
 
 @router.get("/bulletins/new")
@@ -103,6 +120,7 @@ def _form(
         saved_at=None if shown is None else shown.saved_at,
         stations=[(each.code, f"{each.kind} {each.name}") for each in stations],
         classes=_worded(request, CLASSES),
+        subjects=_worded(request, SUBJECTS),
         languages=_worded(request, LANGUAGES),
         **_sound(name, None if shown is None else shown.sound),
     )
@@ -278,7 +296,8 @@ async def finish(
     bulletin, revision = await drafts.finish(session, caller, page_name, settings, clock.now())
     key = (bulletin.id, revision.number)
     if form.intent == "submit":
-        await revisions.move(session, key, Action.SUBMIT, caller, "", clock.now())
+        rules = settings.rules
+        await take_step(session, key, Action.SUBMIT, "", None, caller, rules, clock.now())
         return redirect(request, _shown(request, bulletin.id))
     return redirect(request, f"/schedule/new?revision={bulletin.id}/{revision.number}")
 
