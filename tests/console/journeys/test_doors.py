@@ -20,8 +20,3 @@ async def test_one_click_for_each_role_and_out_again(
     assert ROLE_NAMES[Role.COMMUNE_BROADCASTER] in await sheet.inner_text()
     await sheet.get_by_role("button", name="Đăng xuất").click()
     await page.wait_for_url("**/sign-in")
-
-
-async def test_a_stream_is_open_while_the_page_is_seen(sign_in: SignIn) -> None:
-    page = await sign_in(Role.PROVINCE_MONITOR)
-    assert await page.evaluate("typeof window.htmx") == "object"
