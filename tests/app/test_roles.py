@@ -50,7 +50,7 @@ async def keys() -> Keyring:
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 — a database tells none
             await asyncio.sleep(0.05)
 
@@ -85,7 +85,7 @@ async def test_a_second_process_waits_and_names_the_first(engine: AsyncEngine) -
         assert not waiting.done()
         (standby,) = [line for line in said if line["event"] == "roles.role.standby"]
         assert f"máy {socket.gethostname()}, tiến trình {os.getpid()}" in standby["detail"]
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     await second.release()
 
 
@@ -104,9 +104,9 @@ async def test_a_role_that_another_process_took_is_given_up(engine: AsyncEngine)
         second = roles.Claim(engine, "ingest-1")
         waiting = asyncio.create_task(second.wait())
         await _kill_locks(engine)
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
         with pytest.raises(roles.TakenOver):
-            await asyncio.wait_for(claim.hold(), 10)
+            await asyncio.wait_for(claim.hold(), 60)
         await second.release()
 
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from broadcast.bulletins.audio import mastering, renditions
 from broadcast.bulletins.speech.script import script_of
 from broadcast.config import Audio
 from broadcast.kit.errors import BroadcastError, DiskFull, InvalidInput, Unavailable
+from tests import waiting
 from tests.bulletins.audio.sources import noise, sine, write
 
 QUICK = Audio(chime=False)
@@ -30,15 +30,7 @@ T = TypeVar("T")
 
 async def eventually(ask: Callable[[], T]) -> T:
     """The first answer that is true."""
-
-    def wait() -> T:
-        ends = time.monotonic() + 20
-        while not (answer := ask()):
-            assert time.monotonic() < ends
-            time.sleep(0.02)
-        return answer
-
-    return await asyncio.to_thread(wait)
+    return await asyncio.to_thread(waiting.until, ask)
 
 
 def children(content_dir: Path) -> list[int]:

@@ -177,7 +177,7 @@ class Link:
 
 async def publish_all(queue: ReplyQueue, link: Link, number: int) -> None:
     task = asyncio.create_task(queue.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while link.tried < number:  # noqa: ASYNC110 — the queue tells nobody
             await asyncio.sleep(0)
     task.cancel()

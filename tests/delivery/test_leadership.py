@@ -69,7 +69,7 @@ async def dispatcher(dsn: str, mqtt: Mqtt, folder: Path, name: str) -> AsyncIter
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  nobody signals it
             await asyncio.sleep(0.02)
 
@@ -91,7 +91,7 @@ async def leaders(engine: AsyncEngine) -> dict[str, int]:
 
 async def a_leader(engine: AsyncEngine, *, other_than: int = 0) -> int:
     """Backend of the one leader."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await leaders(engine)
             assert len(found) <= 1
@@ -218,7 +218,7 @@ async def test_without_a_broker_the_ledger_is_kept_and_nothing_dies(
     broker.stop()
     async with dispatcher(postgres_dsn, mqtt, tmp_path, "one"):
         await world.schedule(await world.bulletin(), {"area": "21001"})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(await world.plays()) < 2:  # noqa: ASYNC110  nobody signals it
                 await asyncio.sleep(0.05)
         broker.start()

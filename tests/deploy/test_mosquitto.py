@@ -51,14 +51,14 @@ async def test_a_device_speaks_for_itself_only(deployment: Deployed) -> None:
         await device.publish("ttn/v1/device/QN-2/event/boot", b"as another")
         await device.publish("ttn/v1/area/51/state/programme", b"as the server")
         await device.publish("ttn/v1/device/QN-1/event/boot", b"as itself")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert [m.payload for m in await server.receive()] == [b"as itself"]
         await server.publish("ttn/v1/device/QN-2/command/reboot", b"not yours")
         await server.publish("ttn/v1/device/QN-1/command/identify", b"yours")
         block = bytes(200_000)
         await server.publish("ttn/v1/area/51/state/programme", block)
         received: list[bytes] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(received) < 2:
                 received += [message.payload for message in await device.receive()]
         assert received == [b"yours", block]
@@ -182,7 +182,7 @@ async def test_two_kinds_of_devices_and_nobody_takes_another_session(
         await one.publish("ttn/v1/device/QN-1/event/boot", b"by certificate")
         await other.publish("ttn/v1/device/QN-3/event/boot", b"by password")
         heard: set[bytes] = set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(heard) < 2:
                 for message in await server.receive():
                     heard.add(message.payload)
@@ -218,7 +218,7 @@ async def test_simulated_devices_connect_as_real_ones_do(
         kinds: Counter[str] = Counter()
 
         async def until(kind: str, count: int) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while kinds[kind] < count:
                     for message in await server.receive():
                         kinds[message.topic.rpartition("/")[2]] += 1
@@ -231,7 +231,7 @@ async def test_simulated_devices_connect_as_real_ones_do(
         )
         # Neither is signed: each is refused, so each has been read.
         await until("refusal", 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while fleet.units[0]._received < 50:  # noqa: ASYNC110  counted, not told
                 await asyncio.sleep(0.05)
         assert kinds["refusal"] > 0

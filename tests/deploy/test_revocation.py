@@ -40,7 +40,7 @@ def revocation_list(deployment: Deployed, *serials: int, at: dt.datetime | None 
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  told by nobody
             await asyncio.sleep(0.02)
 
@@ -70,7 +70,7 @@ async def test_a_revoked_device_is_cut_off_and_kept_out_and_no_other(
         await until(lambda: not stolen.connected)
         assert await refused(Link(one, client_id="anything"))
         await honest.publish("ttn/v1/device/QN-2/event/boot", b"still here")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [each.topic for each in await server.receive()] == [
                 "ttn/v1/device/QN-2/event/boot"
             ]
@@ -101,7 +101,7 @@ async def test_a_connection_that_was_not_closed_may_do_nothing(deployment: Deplo
         await until(lambda: closed.connection > 0 and closed.connected)
         await closed.publish("ttn/v1/device/QN-1/event/boot", b"in vain")
         await other.publish("ttn/v1/device/QN-2/event/boot", b"heard")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [each.payload for each in await server.receive()] == [b"heard"]
 
 
@@ -120,7 +120,7 @@ async def test_a_device_that_was_taken_down_has_only_what_is_its_own(
 
         async def heard_until(payload: bytes) -> list[bytes]:
             heard: list[bytes] = []
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while payload not in heard:
                     for message in await device.receive():
                         heard.append(message.payload)
@@ -128,17 +128,17 @@ async def test_a_device_that_was_taken_down_has_only_what_is_its_own(
             return heard
 
         deployment.tell(revoked="QN-1 own\n")
-        async with asyncio.timeout(20):  # until the broker has read it
+        async with asyncio.timeout(60):  # until the broker has read it
             while True:
                 await server.publish(area, b"of the area")
                 await server.publish(own, b"its own")
                 if await heard_until(b"its own") == [b"its own"]:
                     break
         await device.publish("ttn/v1/device/QN-1/event/playback", b"its journal")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [each.payload for each in await server.receive()] == [b"its journal"]
         deployment.tell(revoked="")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 await server.publish(area, b"of the area")
                 await server.publish(own, b"its own")
@@ -169,7 +169,7 @@ async def test_a_broken_list_gives_nobody_rights_and_an_expired_one_refuses_all(
     revoked = deployment.device("QN-1")
     serial = deployment.certify("QN-1").serial_number
     deployment.tell(crl=revocation_list(deployment, serial), revoked="QN-1 closed\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await refused(Link(revoked)):
             pass
     deployment.tell(crl="no list")
@@ -179,19 +179,19 @@ async def test_a_broken_list_gives_nobody_rights_and_an_expired_one_refuses_all(
         Link(deployment.device("QN-2")) as other,
     ):
         await connected(server)
-        await connected(other, 20)
+        await connected(other)
         async with Link(revoked) as stolen:
             with suppress(TimeoutError):
                 await connected(stolen, 1.0)
                 await stolen.publish("ttn/v1/device/QN-1/event/boot", b"in vain")
         await other.publish("ttn/v1/device/QN-2/event/boot", b"heard")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [each.payload for each in await server.receive()] == [b"heard"]
     expired = revocation_list(deployment, at=clock.now() - dt.timedelta(days=31))
     deployment.tell(crl=expired)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await refused(Link(deployment.device("QN-2"))):
             pass
     deployment.tell(crl=revocation_list(deployment, serial))
     async with Link(deployment.device("QN-2")) as again:
-        await connected(again, 20)
+        await connected(again)

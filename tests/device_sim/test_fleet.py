@@ -34,6 +34,7 @@ from device_sim.sound import decode
 from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, told
 from tests.device_sim.test_sound import encoded
 from tests.mqtt.links import connected
+from tests.waiting import HANG_SECONDS
 
 NAMES = [f"q{n}" for n in range(400) if reconnect_seconds(f"q{n}", 1) < 0.5]
 """Devices whose hashed wait before connecting is short, for tests that cannot wait."""
@@ -99,7 +100,7 @@ class Server:
             )
         return Audio(sha256=digest, bytes=len(content), seconds=seconds, codec=Codec.OPUS)
 
-    async def until(self, fact: Callable[[], Any], seconds: float = 20) -> None:
+    async def until(self, fact: Callable[[], Any], seconds: float = HANG_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while not fact():
                 self._changed.clear()
@@ -238,9 +239,7 @@ async def test_an_alert_interrupts_without_a_lost_or_repeated_sample_and_power_c
         )
         await server.publish(Alerts, f"device/{interrupted}", alerts=[raised])
         ended = ("ended", "o1", "completed")
-        await server.until(
-            lambda: all(ended in server.journal[n] for n in (interrupted, cut)), seconds=30
-        )
+        await server.until(lambda: all(ended in server.journal[n] for n in (interrupted, cut)))
         await running.stop()
     assert [event for event, name, *_ in server.journal[interrupted] if name == "x"]
     assert ("ended", "o1", "preempted") in server.journal[interrupted]
@@ -289,9 +288,7 @@ async def test_messages_that_come_late_and_twice_in_both_directions_change_nothi
             await server.publish(Programme, "area/51", items=items)
         await server.publish(Programme, "area/51", items=[item("o1", starts_at, audio)])
         played = [("started", "o1"), ("ended", "o1", "completed")]
-        await server.until(
-            lambda: all(server.journal.get(name) == played for name in names), seconds=30
-        )
+        await server.until(lambda: all(server.journal.get(name) == played for name in names))
         await running.stop()
     facts = running.facts()
     refusals = [refusal for name in names for refusal in server.of(Refusal, name)]
@@ -344,7 +341,7 @@ async def test_the_program_ends_cleanly_on_sigterm_and_goes_on_from_what_it_kept
         lambda: any(e.items[0].state == "ready" for e in server.of(Readiness, name))
     )
     first.send_signal(signal.SIGTERM)
-    out, _ = await asyncio.wait_for(first.communicate(), 10)
+    out, _ = await asyncio.wait_for(first.communicate(), 60)
     assert first.returncode == 0
     summary = json.loads(out.splitlines()[-1])
     assert summary["devices"] == 2
@@ -353,7 +350,7 @@ async def test_the_program_ends_cleanly_on_sigterm_and_goes_on_from_what_it_kept
     (boot,) = server.boots(name).values()
 
     second = await run_program(mqtt, tmp_path, "--seconds", "2")
-    await asyncio.wait_for(second.communicate(), 15)
+    await asyncio.wait_for(second.communicate(), 60)
     again = max(server.boots(name).values(), key=lambda each: each.session)
     assert again.session > boot.session
     assert again.journal_id == boot.journal_id

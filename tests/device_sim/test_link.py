@@ -46,7 +46,7 @@ async def connected(peer: Peer) -> AsyncIterator[Link]:
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
     link = Link(peer, "QN-1", Access(server.sockets[0].getsockname(), "ttn/v1"))
     link.open(Publish("device/QN-1/event/gone", b"{}"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await peer.up.wait()
         yield link
         link.close()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from time import process_time
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from device_sim.chance import fraction
 from device_sim.harness import Device, Harness, Sound
 from device_sim.timekeeping import SLOWEST_REPLY_SECONDS
 from device_sim.voice import latest_start
+from tests.counting import calls_of
 from tests.device_sim.province import START, Province, alert, at, audio, item
 from tests.examples import examples
 
@@ -354,7 +354,7 @@ def test_a_programme_that_has_rolled_on_leaves_no_miss_untold_wherever_power_goe
 
 
 @pytest.mark.slow
-def test_a_week_of_a_hundred_players_takes_seconds() -> None:
+def test_a_hundred_players_play_a_week() -> None:
     province = Province()
     harness: Harness = province.harness
     week = [
@@ -371,15 +371,12 @@ def test_a_week_of_a_hundred_players_takes_seconds() -> None:
         province.device(f"d{number}", areas=("51",), heartbeat_seconds=3600)
         for number in range(100)
     ]
-    begun = process_time()
     province.programme(*week)
     harness.advance(7 * 86_400)
-    spent = process_time() - begun
     for device in devices:
         assert [s.occurrence_id for s in device.sounds] == [i.occurrence_id for i in week]
         assert len(province.records[device.identity.device_id]) == 2 * len(week)
         assert not device.flash.load().records
-    assert spent < 60
 
 
 def test_a_player_with_nothing_to_do_returns_at_once() -> None:
@@ -394,7 +391,5 @@ def test_a_player_with_nothing_to_do_returns_at_once() -> None:
     now = province.harness.look(device)
     assert now.monotonic < wakeup
     assert player.tick(now) == []
-    begun = process_time()
-    for _ in range(20_000):
-        player.tick(now)
-    assert process_time() - begun < 1.0
+    # Itself and a look at the clock, however many items there are.
+    assert calls_of(lambda: player.tick(now)) <= 4

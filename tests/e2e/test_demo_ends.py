@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -23,6 +22,7 @@ from broadcast.demo.people import NAMES
 from broadcast.kit import clock
 from broadcast.plays.model import PlayState
 from broadcast.telemetry.presence import Presence
+from tests.waiting import until
 
 pytestmark = pytest.mark.servers
 
@@ -44,15 +44,6 @@ def left(folder: Path) -> list[str]:
         if lives and any(str(folder) in word for word in words):
             found.append(f"{process.pid} {process.info['cmdline']}")
     return found
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return condition()
 
 
 @pytest.mark.timeout(300)
@@ -141,7 +132,9 @@ def test_a_demo_that_was_killed_at_any_moment_can_be_started_again(tmp_path: Pat
         # SIGTERM as such: it came before the first line of ours.
         assert process.returncode in {-signal.SIGKILL, -signal.SIGTERM, 0, 130}, said
         # Whoever is killed cannot wait for its children; they end by themselves.
-        assert until(lambda: left(tmp_path) == [], 0 if number == signal.SIGTERM else 15)
+        if number == signal.SIGTERM:
+            assert left(tmp_path) == []
+        until(lambda: not left(tmp_path))
     process = start(tmp_path)
     assert process.stderr is not None
     assert any("phát lúc" in line for line in process.stderr)

@@ -36,6 +36,7 @@ from tests.delivery.world import KEYS, PINNED, World
 from tests.device_sim.test_sound import encoded
 from tests.keys.memory import keyring
 from tests.stations.client import client_of
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.servers
 
@@ -57,7 +58,7 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def until(
-    engine: AsyncEngine, find: Callable[[Any], Awaitable[Any]], seconds: float = 30
+    engine: AsyncEngine, find: Callable[[Any], Awaitable[Any]], seconds: float = HANG_SECONDS
 ) -> Any:
     """What a question to the database answers, as soon as it answers anything."""
     async with asyncio.timeout(seconds):

@@ -42,7 +42,7 @@ async def test_mosquitto_keeps_sessions_and_retained_messages_over_a_restart(
         broker.restart()
         async with Link(settings, subscriptions=[("event", 1), ("state", 1)]) as link:
             received: set[bytes] = set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(received) < 2:
                     received |= {message.payload for message in await link.receive()}
     assert received == {b"kept", b"queued"}

@@ -62,7 +62,7 @@ async def serving(engine: AsyncEngine, settings: config.Settings) -> AsyncIterat
     app = create_app(settings, engine)
     listener = server.bind("127.0.0.1", settings.web.port, "BROADCAST_WEB__PORT")
     task = asyncio.create_task(server.serve(app, listener, 64))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not accepts(settings.web.port):  # noqa: ASYNC110  told by nobody
             await asyncio.sleep(0.02)
     try:

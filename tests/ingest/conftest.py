@@ -68,7 +68,7 @@ def until(running: asyncio.Task[None]) -> Until:
     """Wait for something to become true while the inbound path runs."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.005)

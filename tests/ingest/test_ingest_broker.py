@@ -43,7 +43,7 @@ async def running(engine: AsyncEngine, settings: Settings, keys: Keyring) -> Asy
 
 
 async def until_count(engine: AsyncEngine, table: type[db.Base], number: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with db.transaction(engine) as session:
                 found = await session.scalar(sa.select(sa.func.count()).select_from(table))
@@ -82,7 +82,7 @@ async def test_what_was_not_committed_comes_again_to_the_next_process(
             retries = store.RETRIES._value.get()
             for seq in range(40):
                 await device.publish(topic, beat(seq + 1))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while store.RETRIES._value.get() == retries:  # noqa: ASYNC110 — a counter
                     await asyncio.sleep(0.02)
         async with db.transaction(engine) as session:
@@ -155,7 +155,7 @@ async def test_journal_is_confirmed_over_the_broker(
         record = events.Skipped(seq=1, occurrence_id="x", at=clock.now(), reason="late")
         journal = events.Playback(sent_at=clock.now(), journal_id="j", records=[record])
         await device.publish(f"{PREFIX}/device/A/event/playback", encode(journal))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             topic = ""
             while topic != f"{PREFIX}/device/A/command/journal_ack":
                 message = (await device.receive(1))[0]

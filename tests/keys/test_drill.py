@@ -76,13 +76,15 @@ class Drill(World):
     async def until(
         self, what: str, holds: Callable[[AsyncSession], Awaitable[bool]], seconds: float = 60
     ) -> None:
-        deadline = monotonic() + seconds
-        while True:
-            async with db.transaction(self.engine) as session:
-                if await holds(session):
-                    return
-            assert monotonic() < deadline, f"{what}: {await self.describe()}"
-            await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    async with db.transaction(self.engine) as session:
+                        if await holds(session):
+                            return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"{what}: {await self.describe()}") from None
 
     async def describe(self) -> object:
         async with db.transaction(self.engine) as session:

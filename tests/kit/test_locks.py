@@ -43,7 +43,7 @@ async def test_who_waits_for_a_lock_gets_it_after_the_commit(engine: AsyncEngine
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await asyncio.shield(waiting)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
 
 
 async def test_no_two_roles_share_a_lock(engine: AsyncEngine) -> None:

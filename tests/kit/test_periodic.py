@@ -33,7 +33,7 @@ async def running(runner: Runner) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  nobody signals it
             await asyncio.sleep(0)
 

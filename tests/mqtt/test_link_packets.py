@@ -14,6 +14,7 @@ from broadcast.mqtt import link as link_module
 from broadcast.mqtt.link import Link
 from broadcast.mqtt.packets import Message
 from tests.mqtt.links import connected
+from tests.waiting import HANG_SECONDS
 
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x40, 0x80, 0xE0
 ACCEPTED, NOT_AUTHORISED = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05"
@@ -31,7 +32,7 @@ class Connection:
 
     async def hear(self) -> tuple[int, bytes]:
         """Type and body of the next packet; in these tests all are short."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             kind, length = await self._reader.readexactly(2)
             return kind & 0xF0, await self._reader.readexactly(length)
 
@@ -57,7 +58,7 @@ class Peer:
         self._arrived.put_nowait(self._all[-1])
 
     async def connection(self) -> Connection:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self._arrived.get()
 
     async def close(self) -> None:
@@ -79,7 +80,7 @@ async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Peer]:
 
 async def take(link: Link, count: int) -> list[Message]:
     taken: list[Message] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(taken) < count:
             taken += await link.receive()
     return taken
@@ -223,7 +224,7 @@ async def test_reading_stops_while_the_consumer_is_behind(
         broker.say(b"".join(publish(mid) for mid in range(1, 61)))
         taken = 0
         while taken < 60:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 taken += len(await link.receive(7))
             await asyncio.sleep(0)
             assert len(link._inbox) <= 10
@@ -249,7 +250,7 @@ async def test_a_link_that_is_to_be_made_anew_says_farewell_and_comes_back(peer:
         await connected(link)
         waiting = asyncio.create_task(link.receive())
         await asyncio.sleep(0.05)
-        assert 0 < link.idle_seconds < 5
+        assert 0 < link.idle_seconds < HANG_SECONDS
         link.renew()
         assert (await broker.hear())[0] == DISCONNECT
         broker = await peer.connection()

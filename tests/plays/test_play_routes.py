@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -193,9 +192,7 @@ async def test_explanation_tells_the_whole_story_in_order(
         started(1, occurrence, EIGHT + 1.5 * SECOND),
         ended(2, occurrence, EIGHT + 40 * SECOND, 38.5, "local_override"),
     )
-    began = time.monotonic()
     told = await get(client, f"/plays/{occurrence.id}/C-1/explain")
-    assert time.monotonic() - began < 0.3
 
     assert told["verdict"] == (
         "Phát một phần lúc 08:00:01 (muộn 1,5 giây), được 38,5/120,0 giây: "

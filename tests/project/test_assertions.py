@@ -43,17 +43,25 @@ def without_assertion(trees: dict[str, ast.AST]) -> list[str]:
         for function in functions(tree):
             for where in (place, ""):
                 named.setdefault((where, function.name), []).append(function)
-    stating: set[FUNCTIONS] = set()
-
-    def counts(place: str, function: FUNCTIONS) -> bool:
-        helpers = (named.get((place, name)) or named.get(("", name)) for name in called(function))
-        return states(function) or any(each and stating.issuperset(each) for each in helpers)
-
     every = [(place, each) for place, tree in trees.items() for each in functions(tree)]
+    stating = {function for _, function in every if states(function)}
+    helpers = {
+        function: [
+            found
+            for name in called(function)
+            if (found := named.get((place, name)) or named.get(("", name)))
+        ]
+        for place, function in every
+        if function not in stating
+    }
     before = -1
     while before < len(stating):
         before = len(stating)
-        stating |= {function for place, function in every if counts(place, function)}
+        stating |= {
+            function
+            for function, called_by_it in helpers.items()
+            if any(stating.issuperset(each) for each in called_by_it)
+        }
     return [
         f"{place}:{function.lineno} {function.name}"
         for place, function in every

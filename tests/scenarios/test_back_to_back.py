@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
-from time import process_time
 from uuid import UUID
 
 import pytest
@@ -394,7 +393,6 @@ def troubles_of(days: int, devices: int, seed: int) -> list[Trouble]:
 def test_weeks_of_trouble_leave_nothing_unexplained_and_nothing_heard_twice(
     days: int, devices: int, loss: float, seed: int
 ) -> None:
-    begun = process_time()
     plan = Plan(
         week(),
         troubles_of(days, devices, seed),
@@ -412,7 +410,6 @@ def test_weeks_of_trouble_leave_nothing_unexplained_and_nothing_heard_twice(
     assert {PlayState.PLAYED, PlayState.PARTIAL, PlayState.MISSED} <= states
     played = sum(settlement.state is PlayState.PLAYED for settlement in ledger.values())
     assert played > len(ledger) / 4
-    assert process_time() - begun < 60
 
 
 # Small worlds ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time as clock_time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +26,7 @@ from broadcast.schedules.recurrence import (
 )
 from broadcast.schedules.rrule import Rule, parse
 from broadcast.schedules.rule_edits import carry_bounds, carry_over, split
+from tests.counting import calls_of
 from tests.examples import examples
 
 DAY = timedelta(days=1)
@@ -315,11 +315,9 @@ def test_any_text_is_a_rule_or_is_refused(text: str) -> None:
     ],
 )
 def test_a_rule_that_never_fires_or_too_often_is_refused_at_once(rule: str, said: str) -> None:
-    began = clock_time.monotonic()
     with pytest.raises(InvalidInput) as refused:
         check(parse(rule, LOCAL), local("2026-01-05T05:00"), 600, LOCAL)
     assert said in refused.value.detail
-    assert clock_time.monotonic() - began < 1
 
 
 def test_a_leap_day_rule_is_accepted() -> None:
@@ -330,15 +328,19 @@ def test_a_leap_day_rule_is_accepted() -> None:
 
 
 def test_an_old_rule_is_looked_at_from_where_it_stands() -> None:
-    began = clock_time.monotonic()
     rule = parse("FREQ=DAILY;INTERVAL=2;BYHOUR=5,17", LOCAL)
-    old = local("2001-01-01T05:00")
-    for _ in range(100):
-        found = occurrences_between(
-            rule, old, {}, local("2031-01-01T00:00"), local("2031-01-09T00:00"), LOCAL
+    begin, end = local("2031-01-01T00:00"), local("2031-01-09T00:00")
+
+    def work(starts_at: datetime) -> int:
+        found: list[Planned] = []
+        made = calls_of(
+            lambda: found.extend(occurrences_between(rule, starts_at, {}, begin, end, LOCAL))
         )
-    assert len(found) == 8
-    assert clock_time.monotonic() - began < 1
+        assert len(found) == 8
+        return made
+
+    work(begin - 2 * DAY)
+    assert work(local("2001-01-01T05:00")) <= work(begin - 2 * DAY) + 10
 
 
 # --- edits -------------------------------------------------------------------------------------

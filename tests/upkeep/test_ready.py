@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from broadcast.telemetry.model import DevicePresence, ListeningSpan
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import BulletinClass
 from tests.devices.fleet import enrol
+from tests.waiting import HANG_SECONDS
 
 HOUR = timedelta(hours=1)
 
@@ -193,18 +194,17 @@ async def test_a_database_that_hangs_is_one_that_is_away(
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         for _ in range(5):
-            began = time.monotonic()
-            status, failed = await ask(client)
-            assert time.monotonic() - began < 3
+            async with asyncio.timeout(HANG_SECONDS):
+                status, failed = await ask(client)
             assert (status, list(failed)) == (503, ["database"])
             assert "PostgreSQL" in failed["database"]
             assert (await client.get("/healthz")).status_code == 200
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-    deadline = time.monotonic() + 10
-    while (await ask(client))[0] != 200:
-        assert time.monotonic() < deadline
+    async with asyncio.timeout(HANG_SECONDS):
+        while (await ask(client))[0] != 200:
+            pass
 
 
 async def test_a_database_that_is_away_is_told_at_once(settings: config.Settings) -> None:

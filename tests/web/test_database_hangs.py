@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -20,11 +19,10 @@ from broadcast.kit import db
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.conftest import frozen
+from tests.waiting import HANG_SECONDS
 
 CHECKOUT = 1.0
 STATEMENT_TIMEOUT = 2.0
-CLOSE = 3.0
-"""SQLAlchemy waits two seconds for a connection to close, and a machine may be slow."""
 
 
 @pytest.fixture
@@ -66,10 +64,8 @@ async def test_requests_are_answered_while_the_database_hangs(
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
 
         async def ask(path: str) -> httpx.Response:
-            began = time.monotonic()
-            answer = await client.get(path, timeout=60)
-            assert time.monotonic() - began < STATEMENT_TIMEOUT + db.MARGIN_SECONDS + CLOSE
-            return answer
+            async with asyncio.timeout(HANG_SECONDS):
+                return await client.get(path)
 
         for last in ("/amid", "/at-the-end"):
             assert {(await ask("/before")).status_code} == {200}
@@ -88,12 +84,9 @@ async def test_an_idle_connection_that_hangs_is_not_waited_for(
 ) -> None:
     async with db.transaction(hasty) as session:
         await session.execute(sa.text("SELECT 1"))
-    with frozen(postgres):
-        began = time.monotonic()
-        with pytest.raises(TimeoutError):
-            async with db.transaction(hasty):
-                pass
-        assert time.monotonic() - began < CHECKOUT + CLOSE
+    with frozen(postgres), pytest.raises(TimeoutError):
+        async with db.transaction(hasty):
+            pass
     async with db.transaction(hasty) as session:
         assert await session.scalar(sa.text("SELECT 1")) == 1
 

@@ -25,6 +25,7 @@ from broadcast.kit.errors import NotFound
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
 from tests.callers import caller
+from tests.waiting import HANG_SECONDS
 from tests.web.calling import called_by
 from tests.web.routes import Operation, application, operations
 
@@ -357,6 +358,6 @@ async def test_who_adds_to_a_list_does_not_wait_for_each_other(engine: AsyncEngi
     ) as client:
         for other in ("/things", "/things/import"):
             answers = await asyncio.wait_for(
-                asyncio.gather(client.post("/things"), client.post(other)), 20
+                asyncio.gather(client.post("/things"), client.post(other)), HANG_SECONDS
             )
             assert [answer.status_code for answer in answers] == [200, 200]
