@@ -12,7 +12,8 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def there(path: str) -> bool:
-    return any((folder / path).exists() for folder in (ROOT, ROOT / "src/broadcast"))
+    roots = (ROOT, ROOT / "src/broadcast", ROOT / "src/broadcast/console")
+    return any((root / path).exists() for root in roots)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
