@@ -38,5 +38,14 @@ PAGES: dict[tuple[str, str], Rule] = {
             *(("POST", "finish"), ("POST", "discard")),
         )
     },
+    # the map: of the province for who reads it whole, else one's own unit
+    ("GET", "/map/states"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/areas/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
+    ("GET", "/areas/{code}/state"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
+    ("GET", "/wall"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/states"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/on-air"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/incidents"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/indicators"): Rule(Kind.WHOLE, P.READ),
 }
 """Every page but `/events`, which does not end."""

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from broadcast import config
 from broadcast.auth.routing import Route
 from broadcast.console import (
+    areas,
     assets,
     components,
     display,
@@ -17,17 +18,20 @@ from broadcast.console import (
     maker,
     sign_in,
     today,
+    wall,
 )
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 
 ROUTERS = (
+    areas.router,
     components.router,
     display.router,
     events.router,
     maker.router,
     sign_in.router,
     today.router,
+    wall.router,
 )
 
 
