@@ -26,7 +26,9 @@ async def fleet(engine: AsyncEngine) -> None:
         stored = await province.commune(
             session, XA, {"T-1": "A", "T-2": "B", "T-3": "C"}, now - timedelta(hours=1)
         )
-        session.add(ListeningSpan(started_at=now - timedelta(hours=9), until=now))
+        session.add(
+            ListeningSpan(started_at=now - timedelta(hours=9), until=now + timedelta(hours=1))
+        )
         for name, presence in (("A", Presence.ONLINE), ("B", Presence.OFFLINE)):
             session.add(
                 DevicePresence(
