@@ -20,6 +20,56 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/components"): Rule(Kind.SELF),
     ("GET", "/"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/today/day"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/bulletins"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/bulletins/{bulletin_id}"): Rule(
+        Kind.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("POST", "/bulletins/{bulletin_id}/{number}/{action}"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_WRITE,
+        is_page=True,
+        there=P.BULLETIN_APPROVE,
+        path=lambda p: {"bulletin_id": p.draft, "number": 1, "action": "withdraw"},
+    ),
+    ("POST", "/bulletins/{bulletin_id}/copies"): Rule(
+        Kind.MAKE,
+        P.BULLETIN_WRITE,
+        path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"area_code": p.commune},
+        is_page=True,
+    ),
+    ("GET", "/approvals"): Rule(Kind.PUBLIC, P.BULLETIN_APPROVE),
+    ("GET", "/approvals/{bulletin_id}/{number}"): Rule(
+        Kind.READ,
+        P.BULLETIN_APPROVE,
+        path=lambda p: {"bulletin_id": p.bulletin, "number": 1},
+        is_content=True,
+    ),
+    ("POST", "/approvals/{bulletin_id}/{number}/approve"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_APPROVE,
+        path=lambda p: {"bulletin_id": p.draft, "number": 1},
+        body=lambda p, n: {"heard_sha256": p.draft.hex * 2},
+        is_page=True,
+    ),
+    ("POST", "/approvals/{bulletin_id}/{number}/return"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_APPROVE,
+        path=lambda p: {"bulletin_id": p.draft, "number": 1},
+        body=lambda p, n: {"note": "x"},
+        is_page=True,
+    ),
+    ("GET", "/plays/{occurrence_id}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence}
+    ),
+    ("GET", "/plays/{occurrence_id}/result"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence}
+    ),
+    ("GET", "/plays/{occurrence_id}/{cluster}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence, "cluster": p.cluster}
+    ),
+    ("GET", "/on-air"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/on-air/list"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/bulletins/new"): Rule(Kind.PUBLIC, P.BULLETIN_WRITE),
     ("GET", "/bulletins/{bulletin_id}/edit"): Rule(
         Kind.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
@@ -38,14 +88,5 @@ PAGES: dict[tuple[str, str], Rule] = {
             *(("POST", "finish"), ("POST", "discard")),
         )
     },
-    # the map: of the province for who reads it whole, else one's own unit
-    ("GET", "/map/states"): Rule(Kind.WHOLE, P.READ),
-    ("GET", "/areas/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
-    ("GET", "/areas/{code}/state"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
-    ("GET", "/wall"): Rule(Kind.WHOLE, P.READ),
-    ("GET", "/wall/states"): Rule(Kind.WHOLE, P.READ),
-    ("GET", "/wall/on-air"): Rule(Kind.WHOLE, P.READ),
-    ("GET", "/wall/incidents"): Rule(Kind.WHOLE, P.READ),
-    ("GET", "/wall/indicators"): Rule(Kind.WHOLE, P.READ),
 }
 """Every page but `/events`, which does not end."""

@@ -238,19 +238,7 @@ async def move(
     bulletin = await get_bulletin(session, key[0])
     if action is Action.APPROVE:
         second_factor.check(caller.second_factor_until, Permission.BULLETIN_APPROVE, now)
-    revision.state = approval.decide(
-        revision.state,
-        action,
-        class_=bulletin.class_,
-        author=revision.created_by,
-        actor=caller.account_id,
-        may=await scope.permissions_at(session, caller, bulletin.area_code),
-        note=note,
-        is_prepared=revision.seconds is not None,
-        second_person=await needs_second_person(
-            session, bulletin.area_code, now.astimezone(LOCAL).date()
-        ),
-    )
+    revision.state = await following_state(session, bulletin, revision, action, caller, note, now)
     session.add(_step(revision, caller.account_id, now, note.strip()))
     recording.concern(session, bulletin.area_code)
     if action is Action.APPROVE:
@@ -266,6 +254,35 @@ async def move(
         bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.account_id,
     )  # fmt: skip
     return revision
+
+
+async def following_state(
+    session: AsyncSession,
+    bulletin: Bulletin,
+    revision: Revision,
+    action: Action,
+    caller: Caller,
+    note: str,
+    now: datetime,
+) -> RevisionState:
+    """State that a step by this caller leads to; takes no step.
+
+    Raises:
+        BroadcastError: As `move`, but for the second factor.
+    """
+    return approval.decide(
+        revision.state,
+        action,
+        class_=bulletin.class_,
+        author=revision.created_by,
+        actor=caller.account_id,
+        may=await scope.permissions_at(session, caller, bulletin.area_code),
+        note=note,
+        is_prepared=revision.seconds is not None,
+        second_person=await needs_second_person(
+            session, bulletin.area_code, now.astimezone(LOCAL).date()
+        ),
+    )
 
 
 async def _record_seen(

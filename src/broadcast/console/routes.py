@@ -10,28 +10,30 @@ from fastapi import FastAPI
 from broadcast import config
 from broadcast.auth.routing import Route
 from broadcast.console import (
-    areas,
+    approvals,
     assets,
     components,
     display,
     events,
+    library,
     maker,
+    plays,
     sign_in,
     today,
-    wall,
 )
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 
 ROUTERS = (
-    areas.router,
+    approvals.router,
     components.router,
     display.router,
     events.router,
     maker.router,
+    plays.router,
     sign_in.router,
     today.router,
-    wall.router,
+    library.router,  # `/bulletins/{bulletin_id}` after `/bulletins/new`
 )
 
 
