@@ -5,10 +5,24 @@ A page of the console has its line here as a route of REST has in `tests/visibil
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from broadcast.auth.permissions import Permission
+from tests.callers import LAN
 from tests.visibility.routes import Kind, Rule
+from tests.visibility.world import Place
 
 P = Permission
+
+
+def _account(place: Place) -> dict[str, Any]:
+    return {"account_id": LAN, "grant_id": place.grant}
+
+
+def _nothing(place: Place, now: datetime) -> dict[str, Any]:
+    return {}
+
 
 PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/sign-in"): Rule(Kind.OPEN),
@@ -88,5 +102,55 @@ PAGES: dict[tuple[str, str], Rule] = {
             *(("POST", "finish"), ("POST", "discard")),
         )
     },
+    # the map: of the province for who reads it whole, else one's own unit
+    ("GET", "/map/states"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/areas/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
+    ("GET", "/areas/{code}/state"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
+    ("GET", "/wall"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/states"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/on-air"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/incidents"): Rule(Kind.WHOLE, P.READ),
+    ("GET", "/wall/indicators"): Rule(Kind.WHOLE, P.READ),
+    # people
+    ("GET", "/admin/people"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
+    ("POST", "/admin/people"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE, body=_nothing, is_form=True),
+    ("GET", "/admin/people/new"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
+    ("GET", "/admin/people/villages"): Rule(
+        Kind.WHOLE, P.ACCOUNT_WRITE, query=lambda p: {"area_code": p.commune}
+    ),
+    ("GET", "/admin/people/{account_id}"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE, path=_account),
+    **{
+        ("POST", f"/admin/people/{{account_id}}/{step}"): Rule(
+            Kind.WHOLE, P.ACCOUNT_WRITE, path=_account, body=_nothing, is_form=True
+        )
+        for step in ("name", "state", "invitation", "sessions/end", "grants", "tokens",
+                     "grants/{grant_id}/revoke")
+    },
+    ("GET", "/admin/grants"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
+    ("POST", "/admin/grants/{grant_id}/{area_code}"): Rule(
+        Kind.WHOLE, P.ACCOUNT_WRITE, body=_nothing, is_form=True, is_absent=True,
+        path=lambda p: {"grant_id": p.grant, "area_code": p.commune},
+    ),
+    ("GET", "/admin/tokens"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
+    ("POST", "/admin/tokens/{token_id}/revoke"): Rule(
+        Kind.WHOLE, P.ACCOUNT_WRITE, body=_nothing, is_form=True, is_absent=True,
+        path=lambda p: {"token_id": 1},
+    ),
+    ("GET", "/admin/audit"): Rule(Kind.PUBLIC, P.AUDIT_READ),
+    ("GET", "/me"): Rule(Kind.SELF),
+    **{
+        ("POST", f"/me/{step}"): Rule(Kind.SELF, body=_nothing, is_form=True)
+        for step in ("password", "sessions/end", "totp", "totp/confirmation", "totp/remove",
+                     "recovery-codes")
+    },
+    ("POST", "/me/sessions/{session_id}/end"): Rule(
+        Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"session_id": 1}
+    ),
+    ("POST", "/me/passkeys/{passkey_id}/remove"): Rule(
+        Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"passkey_id": 1}
+    ),
+    ("POST", "/me/tokens/{token_id}/revoke"): Rule(
+        Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"token_id": 1}
+    ),
 }
 """Every page but `/events`, which does not end."""

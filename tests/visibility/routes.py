@@ -428,6 +428,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         path=lambda p: {"area": p.commune, "valid_from": clock.today() + timedelta(days=1)},
     ),
     ("GET", f"{R}/accounts"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
+    ("GET", f"{R}/tokens"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
     ("POST", f"{R}/accounts"): Rule(
         K.WHOLE, P.ACCOUNT_WRITE, body=lambda p, n: {"name": "Nguyễn Thị Mới"}
     ),

@@ -44,6 +44,19 @@ def _cleaned(name: str) -> str:
     return cleaned
 
 
+async def create_invited(
+    session: AsyncSession, name: str, kind: AccountKind, now: datetime
+) -> Account:
+    """A new account over REST: a person's is `invited` until it has a password or a token.
+
+    Raises:
+        InvalidInput: As `create_account`.
+    """
+    is_person = kind is AccountKind.PERSON
+    state = AccountState.INVITED if is_person else AccountState.ACTIVE
+    return await create_account(session, name, now, kind, state)
+
+
 async def get_account(session: AsyncSession, account_id: int, *, lock: bool = False) -> Account:
     """An account; `lock` holds its row until the end of the transaction.
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.accounts import grants
-from broadcast.accounts.account_schemas import AccountOut, AreaNames, GrantOut, MeOut
+from broadcast.accounts import grants, tokens
+from broadcast.accounts.account_schemas import (
+    AccountOut,
+    AreaNames,
+    GrantOut,
+    MeOut,
+    TokenOut,
+)
 from broadcast.accounts.people import get_account
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Caller
-from broadcast.auth.model import Account, AccountState, Grant
+from broadcast.auth.model import Account, AccountState, ApiToken, Grant
 from broadcast.auth.people import People, people
 from broadcast.auth.permissions import Role
 from broadcast.web.rest import Page, Paging, paged, require_known
@@ -95,6 +101,13 @@ async def show_grants(session: AsyncSession, rows: Collection[Grant]) -> list[Gr
     areas = await area_names(session, (row.area_code for row in rows))
     known = await people(session, (row.granted_by for row in rows))
     return [GrantOut.of(row, areas, known) for row in rows]
+
+
+async def list_tokens(session: AsyncSession, paging: Paging, now: datetime) -> Page[TokenOut]:
+    """Valid tokens of all accounts, oldest first."""
+    statement = sa.select(ApiToken).where(tokens.valid(now))
+    found = await paged(session, statement, [ApiToken.id], paging)
+    return found.page(TokenOut.model_validate)
 
 
 async def show_me(session: AsyncSession, caller: Caller) -> MeOut:

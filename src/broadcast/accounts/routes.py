@@ -20,7 +20,7 @@ from broadcast.accounts.account_schemas import (
     TokenOut,
 )
 from broadcast.auth.caller import AccountEditor, CallerDep
-from broadcast.auth.model import AccountKind, AccountState
+from broadcast.auth.model import AccountState
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
@@ -60,9 +60,7 @@ async def create_account(
     """An account without roles; a person's is `invited` until it has a password or a token."""
 
     async def make() -> Created:
-        is_person = body.kind is AccountKind.PERSON
-        state = AccountState.INVITED if is_person else AccountState.ACTIVE
-        account = await people.create_account(session, body.name, clock.now(), body.kind, state)
+        account = await people.create_invited(session, body.name, body.kind, clock.now())
         shown = await queries.show_account(session, account, clock.today())
         return Created(f"/api/v1/accounts/{account.id}", shown)
 
@@ -210,6 +208,14 @@ async def issue_token(
     response = await Once(request).run(session, caller.account_id, make)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@router.get("/tokens", summary="Mọi mã truy cập còn hiệu lực")
+async def list_all_tokens(
+    session: Session, caller: AccountEditor, paging: PageQuery
+) -> Page[TokenOut]:
+    """Of all accounts, without their secrets, oldest first."""
+    return await queries.list_tokens(session, paging, clock.now())
 
 
 @router.get("/tokens/{token_id}", summary="Một mã truy cập")

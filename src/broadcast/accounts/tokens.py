@@ -118,8 +118,8 @@ async def issue_for(
     if approves:
         factor.check(caller.second_factor_until, Permission.BULLETIN_APPROVE, now)
     await _check_expiry(session, caller, now, expires_at)
-    valid = sa.select(sa.func.count()).where(ApiToken.account_id == account.id, _valid(now))
-    if (await session.scalar(valid) or 0) >= MOST_TOKENS:
+    held = sa.select(sa.func.count()).where(ApiToken.account_id == account.id, valid(now))
+    if (await session.scalar(held) or 0) >= MOST_TOKENS:
         raise Conflict(
             f"Tài khoản đã có {MOST_TOKENS} mã còn hiệu lực; hãy thu hồi mã không dùng."
         )
@@ -145,7 +145,8 @@ async def _check_expiry(
         )
 
 
-def _valid(now: datetime) -> sa.ColumnElement[bool]:
+def valid(now: datetime) -> sa.ColumnElement[bool]:
+    """Condition that a token opens something."""
     return sa.and_(
         ApiToken.revoked_at.is_(None),
         sa.or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
@@ -157,7 +158,7 @@ async def of_account(session: AsyncSession, account_id: int, now: datetime) -> S
     return (
         await session.scalars(
             sa.select(ApiToken)
-            .where(ApiToken.account_id == account_id, _valid(now))
+            .where(ApiToken.account_id == account_id, valid(now))
             .order_by(ApiToken.id)
         )
     ).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -125,6 +126,26 @@ def ago(value: datetime | None, now: datetime, language: Language = Language.VIE
             amount = f"{seconds // length} {unit}"
             return f"{amount} trước" if language is Language.VIETNAMESE else f"{amount} ago"
     return "vừa xong" if language is Language.VIETNAMESE else "just now"
+
+
+_LETTERS = {letter: place for place, letter in enumerate("aăâbcdđeêfghijklmnoôơpqrstuưvwxyz")}
+_TONES = {"\u0300": 1, "\u0309": 2, "\u0303": 3, "\u0301": 4, "\u0323": 5}
+
+
+def collated(text: str) -> tuple[list[int], list[int]]:
+    """Key by which Vietnamese names are put in order: letters first, tones where these agree.
+
+    >>> sorted(["Đức Phổ", "Dung", "Bình Sơn", "Bỉnh Sơn", "Ân", "An"], key=collated)
+    ['An', 'Ân', 'Bình Sơn', 'Bỉnh Sơn', 'Dung', 'Đức Phổ']
+    """
+    letters, tones = [], []
+    for sign in unicodedata.normalize("NFC", text.lower()):
+        parts = unicodedata.normalize("NFD", sign)
+        tone = next((each for each in parts if each in _TONES), "")
+        letter = unicodedata.normalize("NFC", parts.replace(tone, "")) if tone else sign
+        letters.append(_LETTERS.get(letter, ord(letter[0]) - 1000))
+        tones.append(_TONES.get(tone, 0))
+    return letters, tones
 
 
 FILTERS: dict[str, Callable[..., str]] = {

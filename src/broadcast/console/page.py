@@ -65,6 +65,8 @@ MENU = (
     Entry("/incidents", N_("Sự cố"), Permission.READ),
     Entry("/devices", N_("Thiết bị"), Permission.READ),
     Entry("/admin", N_("Quản trị"), Permission.UPKEEP_READ),
+    Entry("/admin/people", N_("Tài khoản"), Permission.ACCOUNT_WRITE),
+    Entry("/admin/audit", N_("Nhật ký"), Permission.AUDIT_READ),
 )
 """What the menu shows to who has the permission and where the page exists."""
 

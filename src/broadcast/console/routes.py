@@ -23,6 +23,7 @@ from broadcast.console import (
 )
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
+from broadcast.console.people import accounts, audit, merged, own
 
 ROUTERS = (
     approvals.router,
@@ -34,6 +35,11 @@ ROUTERS = (
     sign_in.router,
     today.router,
     library.router,  # `/bulletins/{bulletin_id}` after `/bulletins/new`
+    wall.router,
+    accounts.router,
+    merged.router,
+    own.router,
+    audit.router,
 )
 
 

@@ -21,6 +21,13 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/nowhere", Role.PROVINCE_MONITOR),
     ("/sign-in", Role.PROVINCE_MONITOR),
     ("/setup", Role.PROVINCE_MONITOR),
+    ("/admin/people", Role.PROVINCE_ADMIN),
+    ("/admin/people/new", Role.PROVINCE_ADMIN),
+    ("/admin/people/1", Role.PROVINCE_ADMIN),
+    ("/admin/grants", Role.PROVINCE_ADMIN),
+    ("/admin/tokens", Role.PROVINCE_ADMIN),
+    ("/admin/audit", Role.PROVINCE_ADMIN),
+    ("/me", Role.COMMUNE_BROADCASTER),
 ]
 """Path, who looks at it, and for a page of one thing the link on that path to follow (a selector).
 
