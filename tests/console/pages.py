@@ -123,25 +123,46 @@ PAGES: dict[tuple[str, str], Rule] = {
         ("POST", f"/admin/people/{{account_id}}/{step}"): Rule(
             Kind.WHOLE, P.ACCOUNT_WRITE, path=_account, body=_nothing, is_form=True
         )
-        for step in ("name", "state", "invitation", "sessions/end", "grants", "tokens",
-                     "grants/{grant_id}/revoke")
+        for step in (
+            "name",
+            "state",
+            "invitation",
+            "sessions/end",
+            "grants",
+            "tokens",
+            "grants/{grant_id}/revoke",
+        )
     },
     ("GET", "/admin/grants"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
     ("POST", "/admin/grants/{grant_id}/{area_code}"): Rule(
-        Kind.WHOLE, P.ACCOUNT_WRITE, body=_nothing, is_form=True, is_absent=True,
+        Kind.WHOLE,
+        P.ACCOUNT_WRITE,
+        body=_nothing,
+        is_form=True,
+        is_absent=True,
         path=lambda p: {"grant_id": p.grant, "area_code": p.commune},
     ),
     ("GET", "/admin/tokens"): Rule(Kind.WHOLE, P.ACCOUNT_WRITE),
     ("POST", "/admin/tokens/{token_id}/revoke"): Rule(
-        Kind.WHOLE, P.ACCOUNT_WRITE, body=_nothing, is_form=True, is_absent=True,
+        Kind.WHOLE,
+        P.ACCOUNT_WRITE,
+        body=_nothing,
+        is_form=True,
+        is_absent=True,
         path=lambda p: {"token_id": 1},
     ),
     ("GET", "/admin/audit"): Rule(Kind.PUBLIC, P.AUDIT_READ),
     ("GET", "/me"): Rule(Kind.SELF),
     **{
         ("POST", f"/me/{step}"): Rule(Kind.SELF, body=_nothing, is_form=True)
-        for step in ("password", "sessions/end", "totp", "totp/confirmation", "totp/remove",
-                     "recovery-codes")
+        for step in (
+            "password",
+            "sessions/end",
+            "totp",
+            "totp/confirmation",
+            "totp/remove",
+            "recovery-codes",
+        )
     },
     ("POST", "/me/sessions/{session_id}/end"): Rule(
         Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"session_id": 1}
