@@ -35,7 +35,6 @@ ROUTERS = (
     sign_in.router,
     today.router,
     library.router,  # `/bulletins/{bulletin_id}` after `/bulletins/new`
-    wall.router,
     accounts.router,
     merged.router,
     own.router,
