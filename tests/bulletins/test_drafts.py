@@ -135,6 +135,10 @@ async def test_a_recording_is_trimmed_and_stays_whole(web: Web, tmp_path: Path) 
     assert part["seconds"] < 3
     heard = tmp_path / "heard.opus"
     heard.write_bytes((await web.call("Lan", "GET", f"{NEW}/sound/audio")).content)
+    addressed = f"{NEW}/sound/audio?codec=opus&sha256="
+    old, new = (each["renditions"][0]["sha256"] for each in (whole, part))
+    assert (await web.call("Lan", "GET", addressed + new)).content == heard.read_bytes()
+    assert (await web.call("Lan", "GET", addressed + old)).status_code == 404
     assert loudest_hertz(heard) == pytest.approx(880, abs=15)
 
     short = {"start_seconds": 4.1}

@@ -74,7 +74,8 @@ async def test_a_text_is_typed_heard_and_submitted(maker: Pages) -> None:
     assert "<progress" in reading.text
     part = await sound(maker)
     shown = await rest(maker, f"{DRAFT}/sound")
-    assert f'data-figure="/loudness/words">{shown["loudness"]["words"]}<' in part
+    for made in shown["renditions"]:
+        assert f"codec={made['codec']}&sha256={made['sha256']}" in part
     left = await maker.load("/bulletins/new")
     assert TEXT in html.unescape(left.text)
     assert "Đã lưu nháp lúc" in left.text
@@ -128,6 +129,7 @@ async def test_a_recording_is_seen_and_trimmed(maker: Pages) -> None:
     assert path[1].count("M") == 300
     assert f'data-seconds="{shown["source_seconds"]}"' in part
     assert "Thu.wav" in part
+    assert f'data-figure="/loudness/words">{shown["loudness"]["words"]}<' in part
     await maker.submit(f"{DRAFT}/trim", start_seconds="1.0", end_seconds="3.0")
     part = await sound(maker)
     assert 'data-end="start" min="0" max="4.0" step="0.1" value="1.0"' in part

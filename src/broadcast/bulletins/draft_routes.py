@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from broadcast.auth.caller import Author
 from broadcast.auth.routing import Router, changes_nothing, reads_its_body
@@ -79,14 +79,24 @@ async def preview_draft(
     caller: Author,
     page: PagePath,
     codec: Codec = Codec.OPUS,
+    sha256: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{64}$", description="chỉ đúng âm thanh này; mặc định mới nhất"),
+    ] = None,
 ) -> Response:
-    """The sound as loudspeakers would play it."""
+    """The sound as loudspeakers would play it.
+
+    By its SHA-256 it never changes: a player asks so, and plays nothing that was replaced.
+    """
     found = await drafts.get(session, caller, page)
     if found.prepared is None:
         raise NotFound("Âm thanh của bản nháp chưa có; hãy chờ chuẩn bị xong.")
-    (sha256,) = (each.sha256 for each in found.prepared.renditions if each.codec == codec)
-    answer = await asyncio.to_thread(content.answer, request, settings.content_dir, sha256, codec)
-    answer.headers["Cache-Control"] = "private, no-cache"  # the sound of a draft changes
+    (present,) = (each.sha256 for each in found.prepared.renditions if each.codec == codec)
+    if sha256 not in {None, present}:
+        raise NotFound("Âm thanh của bản nháp đã đổi; hãy tải lại trang rồi nghe.")
+    answer = await asyncio.to_thread(content.answer, request, settings.content_dir, present, codec)
+    if sha256 is None:
+        answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 

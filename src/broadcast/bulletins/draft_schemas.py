@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import PreparationState, SourceKind
-from broadcast.bulletins.schemas import WarningOut
+from broadcast.bulletins.schemas import RenditionOut, WarningOut
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.kit.text import LINE, PROSE, clean_line, clean_prose
 from broadcast.kit.times import Moment
@@ -88,6 +88,7 @@ class SoundOut(BaseModel):
     trim_end_seconds: float | None
     outline: list[int] = Field(description="hình sóng của cả bản thu, mỗi đoạn bằng nhau 0–100")
     loudness: LoudnessOut | None
+    renditions: list[RenditionOut] = Field(description="nghe tại …/sound/audio?sha256=…")
     warnings: list[WarningOut]
 
     @classmethod
@@ -98,12 +99,13 @@ class SoundOut(BaseModel):
             return None
         values: dict[str, Any] = {
             "seconds": None, "source_seconds": None, "outline": [], "loudness": None,
-            "warnings": [],
+            "renditions": [], "warnings": [],
         }  # fmt: skip
         if prepared is not None:
             values |= {
                 "seconds": prepared.seconds,
                 "source_seconds": prepared.source_seconds,
+                "renditions": [RenditionOut.model_validate(each) for each in prepared.renditions],
                 "warnings": [WarningOut.model_validate(each) for each in prepared.warnings],
             }
             if prepared.source is not None:

@@ -18,6 +18,7 @@ from broadcast.auth.routing import changes_nothing
 from broadcast.bulletins import drafts, places, revisions, station_lexicon, words
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Trim
+from broadcast.bulletins.content import MEDIA_TYPES
 from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
 from broadcast.bulletins.model import Bulletin, Subject
 from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
@@ -118,7 +119,7 @@ def _form(
         bulletin=bulletin,
         form=shown or form,
         saved_at=None if shown is None else shown.saved_at,
-        stations=[(each.code, f"{each.kind} {each.name}") for each in stations],
+        stations=[(each.code, each.name) for each in stations],
         classes=_worded(request, CLASSES),
         subjects=_worded(request, SUBJECTS),
         languages=_worded(request, LANGUAGES),
@@ -133,7 +134,13 @@ def _worded(request: Request, options: tuple[tuple[str, str], ...]) -> list[tupl
 
 def _sound(name: str, sound: SoundOut | None) -> dict[str, Any]:
     heights = [] if sound is None else sound.outline
-    return {"draft": name, "sound": sound, "wave": wave(heights), "bars": BARS}
+    return {
+        "draft": name,
+        "sound": sound,
+        "wave": wave(heights),
+        "bars": BARS,
+        "media_types": MEDIA_TYPES,
+    }
 
 
 def wave(heights: list[int]) -> str:
