@@ -23,6 +23,7 @@ from tests.web.routes import application
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 
 NOT_OF_OURS = {
+    ("/api/v1/bulletin-drafts/{page}/sound/audio", "sha256"): "the hash of bytes, no name",
     ("/api/v1/dead-letters", "device"): "what came from a device that nobody has enrolled",
     **{
         (path, name): "a part of a name, or what devices say of themselves"

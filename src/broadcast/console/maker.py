@@ -306,7 +306,8 @@ async def finish(
         rules = settings.rules
         await take_step(session, key, Action.SUBMIT, "", None, caller, rules, clock.now())
         return redirect(request, _shown(request, bulletin.id))
-    return redirect(request, f"/schedule/new?revision={bulletin.id}/{revision.number}")
+    address = f"/schedule/new?bulletin={bulletin.id}&revision={revision.number}"
+    return redirect(request, address)
 
 
 def _require_heard(found: drafts.DraftDetails) -> None:

@@ -115,10 +115,12 @@ async def test_a_text_is_typed_heard_and_goes_on_to_where_and_when(sign_in: Sign
     await audio.evaluate("each => { each.muted = true; return each.play(); }")
     assert await audio.evaluate("each => each.duration") > 3
     await page.get_by_role("button", name="Tiếp: ở đâu và khi nào").click()
-    await page.wait_for_url(re.compile(r"/schedule/new\?revision=[0-9a-f-]{36}/1$"))
+    await page.wait_for_url(re.compile(r"/schedule/new\?bulletin=[0-9a-f-]{36}&revision=1$"))
     answer = await page.request.get("/api/v1/bulletins?order=newest&limit=1")
     (made,) = (await answer.json())["items"]
     assert (made["title"], made["state"]) == ("Tiêm phòng trâu, bò", "draft")
+    # Leaving the page must not bring back the draft that has become a bulletin.
+    assert (await page.request.get("/api/v1/bulletin-drafts/new")).status == 404
 
 
 async def test_a_draft_survives_a_closed_browser(sign_in: SignIn) -> None:

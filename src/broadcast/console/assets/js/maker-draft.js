@@ -8,6 +8,15 @@ const line = document.querySelector("[data-saved]");
 const address = `/api/v1/bulletin-drafts/${form.dataset.maker}`;
 let kept = JSON.stringify(fields());
 let saving = false;
+let ending = false;
+
+// A draft that becomes a bulletin, or is discarded, is not to come back.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (/^\/bulletin-drafts\/[^/]+\/(finish|discard)$/.test(event.detail.requestConfig.path)) ending = true;
+});
+for (const name of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(name, () => (ending = false));
+}
 
 /** What was typed, as REST takes it. */
 export function fields() {
@@ -16,7 +25,7 @@ export function fields() {
 
 async function save() {
   const now = JSON.stringify(fields());
-  if (saving || now === kept) return;
+  if (saving || ending || now === kept) return;
   saving = true;
   try {
     const draft = await send("PUT", address, JSON.parse(now));
@@ -34,7 +43,7 @@ setInterval(save, EVERY_MS);
 // A page that is left cannot wait for an answer.
 document.addEventListener("visibilitychange", () => {
   const now = JSON.stringify(fields());
-  if (!document.hidden || now === kept) return;
+  if (!document.hidden || ending || now === kept) return;
   fetch(address, {
     method: "PUT",
     keepalive: true,
