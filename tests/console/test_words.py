@@ -14,6 +14,7 @@ from broadcast import console
 from broadcast.auth.permissions import ROLE_NAMES
 from broadcast.console.words import LOCALE, Language, catalogue, translate, translate_number
 from broadcast.kit.errors import BroadcastError
+from broadcast.situation import texts
 
 CONSOLE = Path(console.__file__).parent
 assert broadcast.api  # has every error imported
@@ -27,6 +28,8 @@ def of_other_packages() -> Iterator[str]:
     for kind in kinds:
         kinds += kind.__subclasses__()
         yield kind.title
+    for words in (texts.CONDITIONS, texts.REASONS, texts.ADVICE):
+        yield from filter(None, words.values())
     yield "Lỗi yêu cầu"  # `web.problems`, of the framework's errors
 
 

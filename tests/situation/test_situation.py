@@ -41,7 +41,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
         session.add_all([
             province.area(OTHER, Level.COMMUNE, province.PROVINCE),
             province.area("T-9", Level.VILLAGE, OTHER),
-            ListeningSpan(started_at=now - 9 * HOUR, until=now),
+            ListeningSpan(started_at=now - 9 * HOUR, until=now + HOUR),
         ])  # fmt: skip
         for name, presence in zip(
             "ABCD", (Presence.ONLINE, Presence.ONLINE, Presence.OFFLINE, Presence.SILENT),
@@ -122,7 +122,7 @@ async def test_while_the_server_does_not_listen_nothing_is_known(
 ) -> None:
     async with db.transaction(engine) as session:
         await session.execute(
-            sa.update(ListeningSpan).values(until=ListeningSpan.until - timedelta(minutes=5))
+            sa.update(ListeningSpan).values(until=ListeningSpan.until - 2 * HOUR)
         )
     found = await ask(client, XA)
     assert found["condition"] == "unknown"

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from broadcast import config
 from broadcast.auth.routing import Route
 from broadcast.console import (
+    areas,
     approvals,
     assets,
     components,
@@ -20,12 +21,14 @@ from broadcast.console import (
     plays,
     sign_in,
     today,
+    wall,
 )
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 from broadcast.console.people import accounts, audit, merged, own
 
 ROUTERS = (
+    areas.router,
     approvals.router,
     components.router,
     display.router,
@@ -34,6 +37,7 @@ ROUTERS = (
     plays.router,
     sign_in.router,
     today.router,
+    wall.router,
     library.router,  # `/bulletins/{bulletin_id}` after `/bulletins/new`
     accounts.router,
     merged.router,

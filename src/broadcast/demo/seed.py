@@ -23,6 +23,7 @@ from broadcast.areas.model import Area, Level
 from broadcast.areas.placement import Registered
 from broadcast.areas.units import units_on
 from broadcast.auth.permissions import Role
+from broadcast.boundaries.centroids import centroids
 from broadcast.demo.people import Doors, seed_people
 from broadcast.devices.model import Device, Installation
 from broadcast.kit import db
@@ -218,8 +219,7 @@ def _clusters(
                 code=f"CL-{village.code}",
                 name=f"Cụm loa {village.name}",
                 plant_id=plants[village.code.partition("-")[0]].id,
-                latitude=14.5 + 0.9 * _chance("latitude", village.code),
-                longitude=108.0 + 0.9 * _chance("longitude", village.code),
+                **_position(village),
                 horns_count=2,
                 watts=50,
                 evidence=Evidence.TELEMETRY if index < devices else Evidence.ATTESTED,
@@ -231,6 +231,18 @@ def _clusters(
     ]
     session.add_all(cluster for _, cluster in made)
     return made
+
+
+def _position(village: Area) -> dict[str, float | None]:
+    """Somewhere around the known point of the village's commune."""
+    centre = centroids().get(str(village.parent_code))
+    if centre is None:
+        return {"latitude": None, "longitude": None}
+    reach = 0.35 * centre.area_km2**0.5 / 111
+    return {
+        "latitude": centre.latitude + reach * (2 * _chance("latitude", village.code) - 1),
+        "longitude": centre.longitude + reach * (2 * _chance("longitude", village.code) - 1),
+    }
 
 
 async def _devices(session: AsyncSession, clusters: list[Cluster], now: datetime) -> list[str]:

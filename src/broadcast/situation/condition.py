@@ -118,6 +118,11 @@ def judge(
     return Judged(CONDITIONS[reason], reason, since)
 
 
+def is_deaf(heard_until: datetime | None, now: datetime) -> bool:
+    """Tell whether the server has received nothing for so long that it knows nothing."""
+    return heard_until is None or now - heard_until > DEAF
+
+
 def _reason(
     facts: Facts, now: datetime, heard_until: datetime | None, attestation: timedelta
 ) -> tuple[Reason, datetime | None]:
@@ -127,7 +132,7 @@ def _reason(
         return (Reason.ATTESTED if is_attested else Reason.NOT_ATTESTED), at
     if facts.presence is None:
         return Reason.NO_DEVICE, None
-    if heard_until is None or now - heard_until > DEAF:
+    if is_deaf(heard_until, now):
         return Reason.SERVER_DEAF, heard_until
     if facts.presence is Presence.ONLINE:
         return _online(facts)

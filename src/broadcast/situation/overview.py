@@ -16,7 +16,7 @@ from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
 from broadcast.plays.model import PlayState
 from broadcast.situation import facts, texts
-from broadcast.situation.condition import Condition, Judged, judge, overall, tally
+from broadcast.situation.condition import Condition, Judged, is_deaf, judge, overall, tally
 from broadcast.situation.facts import Known
 from broadcast.situation.schemas import (
     ClusterConditionOut,
@@ -66,8 +66,12 @@ async def situation(session: AsyncSession, code: str, now: datetime) -> Situatio
         **dict(_place(unit, inside[code])),
         at=now,
         heard_until=heard_until,
+        listening=not is_deaf(heard_until, now),
         above=[NamedOut(code=each.code, name=each.name) for each in tree.chain(code)[1:]],
-        areas=[_place(each, inside.get(each.code, [])) for each in below],
+        areas=sorted(
+            (_place(each, inside.get(each.code, [])) for each in below),
+            key=lambda place: URGENCY.index(place.condition),
+        ),
         listed=[_listed(each) for each in sorted(inside[code], key=_urgency)] if small else [],
     )
 

@@ -75,6 +75,7 @@ class SituationOut(PlaceOut):
 
     model_config = example(
         **_PLACE, at="2025-07-02T08:00:00+07:00", heard_until="2025-07-02T07:59:58+07:00",
+        listening=True,
         above=[{"code": "51", "name": "Tỉnh Quảng Ngãi"}],
         areas=[_PLACE | {"code": "T-1", "name": "Thôn 1", "level": "village"}],
         listed=[{
@@ -89,10 +90,12 @@ class SituationOut(PlaceOut):
     at: Moment
     heard_until: Moment | None
     """Moment up to which the server has received what devices report."""
+    listening: bool
+    """It has received them just now; else nothing is known of any device."""
     above: list[NamedOut]
     """Units above, nearest first."""
     areas: list[PlaceOut]
-    """Communes of a province or district, villages of a commune; by name."""
+    """Communes of a province or district, villages of a commune; as `listed`."""
     listed: list[ClusterConditionOut]
     """Clusters of a commune or village, those with something to do first."""
 

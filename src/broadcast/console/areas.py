@@ -1,0 +1,134 @@
+"""The map of the province, and every unit with what lies in it: how it is now and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.areas.model import Level
+from broadcast.auth.caller import Caller, Reader
+from broadcast.auth.permissions import Permission
+from broadcast.boundaries.drawing import Frame
+from broadcast.boundaries.outlines import show_map
+from broadcast.boundaries.schemas import MapOut
+from broadcast.console.page import PageRouter, page, redirect
+from broadcast.kit import clock
+from broadcast.situation import overview, texts
+from broadcast.situation.condition import Condition, tally
+from broadcast.situation.schemas import ClusterConditionOut, SituationOut
+from broadcast.web.rest import AppSettings, Session
+
+router = PageRouter()
+
+Filter = Annotated[Condition | None, Query(description="những xã ở tình trạng này")]
+
+
+@router.get("/map")
+async def show(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Reader,
+    condition: Filter = None,
+) -> Response:
+    """The communes of the province by how they are; of who answers for one, that one."""
+    if not scope.is_whole(caller, Permission.READ):
+        code = await scope.default_unit(session, caller, settings.province)
+        return redirect(request, f"/areas/{code}")
+    drawn = await show_map(session, settings.province, clock.today())
+    states = await _states(session, settings.province, condition)
+    return page(request, caller, "map/index.html", map=drawn, **states)
+
+
+@router.get("/map/states")
+async def show_states(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Reader,
+    condition: Filter = None,
+) -> Response:
+    """How the communes are: the list beside the map, from which its colours are taken."""
+    scope.require_whole(session, caller, Permission.READ)
+    states = await _states(session, settings.province, condition)
+    return page(request, caller, "map/_states.html", is_part=True, **states)
+
+
+async def _states(
+    session: AsyncSession, province: str, condition: Condition | None
+) -> dict[str, Any]:
+    found = await overview.situation(session, province, clock.now())
+    return {
+        "situation": found,
+        "communes": {each.code: each for each in found.areas},
+        "counts": tally(each.condition for each in found.areas)._asdict(),
+        "chosen": condition,
+        "listed": [each for each in found.areas if condition in {None, each.condition}],
+        "words": texts.CONDITIONS,
+    }
+
+
+@router.get("/areas/{code}")
+async def show_area(request: Request, session: Session, caller: Reader, code: str) -> Response:
+    """A unit: what is down there and what to do, the units below it, its clusters."""
+    return await _area(request, session, caller, code, "map/area.html")
+
+
+@router.get("/areas/{code}/state")
+async def show_area_state(
+    request: Request, session: Session, caller: Reader, code: str
+) -> Response:
+    """The part of it that changes."""
+    return await _area(request, session, caller, code, "map/_area.html")
+
+
+async def _area(
+    request: Request, session: AsyncSession, caller: Caller, code: str, template: str
+) -> Response:
+    await scope.require_readable_unit(session, caller, Permission.READ, code, clock.today())
+    found = await overview.situation(session, code, clock.now())
+    drawn = None
+    if found.level is not Level.VILLAGE:
+        drawn = await show_map(session, code, clock.today())
+    return page(
+        request,
+        caller,
+        template,
+        situation=found,
+        map=drawn,
+        places={each.code: each for each in found.areas} | {found.code: found},
+        points=_points(drawn, found) if drawn else [],
+        village_names={each.code: each.name for each in found.areas} | {found.code: found.name},
+        urgent=[each for each in found.listed if each.advice],
+        opened=_open_pages(request),
+        words=texts.CONDITIONS,
+        reasons=texts.REASONS,
+        advice=texts.ADVICE,
+    )
+
+
+class _Point(NamedTuple):
+    cluster: ClusterConditionOut
+    x: int
+    y: int
+
+
+def _points(drawn: MapOut, found: SituationOut) -> Sequence[_Point]:
+    """Clusters of which the register knows where they stand, in the drawing of their commune."""
+    frame = Frame(**drawn.frame.model_dump())
+    placed = [
+        _Point(each, *frame.place((each.longitude, each.latitude)))
+        for each in found.listed
+        if each.longitude is not None and each.latitude is not None
+    ]
+    return [each for each in placed if 0 <= each.x <= drawn.width and 0 <= each.y <= drawn.height]
+
+
+def _open_pages(request: Request) -> frozenset[str]:
+    """Pages that a figure can lead to."""
+    pages: frozenset[str] = request.app.state.pages
+    return pages

@@ -1,0 +1,109 @@
+"""The wall: a screen for the province that nobody touches, one panel after the other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import Request, Response
+
+from broadcast.areas import scope
+from broadcast.auth.caller import Reader
+from broadcast.auth.permissions import Permission
+from broadcast.boundaries.outlines import show_map
+from broadcast.console.page import PageRouter, page
+from broadcast.incidents.model import Incident
+from broadcast.incidents.queries import incidents_statement
+from broadcast.incidents.schemas import IncidentOut
+from broadcast.indicators.figures import compute
+from broadcast.indicators.routes import CacheDep
+from broadcast.indicators.schemas import IndicatorsOut
+from broadcast.kit import clock
+from broadcast.plays.days import occurrences_between
+from broadcast.plays.soundings import Sounding
+from broadcast.situation import overview, texts
+from broadcast.situation.condition import tally
+from broadcast.web.rest import AppSettings, Paging, Session, paged
+
+router = PageRouter()
+
+BEFORE, AHEAD = timedelta(hours=2), timedelta(hours=3)
+"""Around now, in which what is on the air began, and what comes next begins."""
+
+SHOWN = 8
+"""Lines of a panel: what can be read across a room."""
+
+
+@router.get("/wall")
+async def show(
+    request: Request, session: Session, settings: AppSettings, caller: Reader
+) -> Response:
+    """The frame, and the map; the other panels come by themselves."""
+    scope.require_whole(session, caller, Permission.READ)
+    drawn = await show_map(session, settings.province, clock.today())
+    return page(
+        request, caller, "wall/index.html", map=drawn, **await _situation(session, settings)
+    )
+
+
+@router.get("/wall/states")
+async def show_states(
+    request: Request, session: Session, settings: AppSettings, caller: Reader
+) -> Response:
+    """How the communes are."""
+    scope.require_whole(session, caller, Permission.READ)
+    return page(request, caller, "wall/_states.html", **await _situation(session, settings))
+
+
+async def _situation(session: Session, settings: AppSettings) -> dict[str, Any]:
+    found = await overview.situation(session, settings.province, clock.now())
+    return {
+        "situation": found,
+        "communes": {each.code: each for each in found.areas},
+        "counts": tally(each.condition for each in found.areas)._asdict(),
+        "worst": [each for each in found.areas if each.condition in {"bad", "partial"}][:SHOWN],
+        "words": texts.CONDITIONS,
+    }
+
+
+@router.get("/wall/on-air")
+async def show_on_air(request: Request, session: Session, caller: Reader) -> Response:
+    """What sounds now, and what comes next."""
+    scope.require_whole(session, caller, Permission.READ)
+    now = clock.now()
+    found = await occurrences_between(session, now - BEFORE, now + AHEAD)
+    return page(
+        request,
+        caller,
+        "wall/_on_air.html",
+        playing=[each for each in found if each.counts.get(Sounding.PLAYING)][:SHOWN],
+        coming=[
+            each for each in found if each.starts_at > now and each.counts.get(Sounding.WAITING)
+        ][:SHOWN],
+    )
+
+
+@router.get("/wall/incidents")
+async def show_incidents(request: Request, session: Session, caller: Reader) -> Response:
+    """Incidents that are open, the newest first."""
+    scope.require_whole(session, caller, Permission.READ)
+    on = clock.today()
+    statement = await incidents_statement(session, on, is_open=True)
+    found = await paged(session, statement, [Incident.id], Paging(None, 500))
+    shown = found.page(lambda incident: IncidentOut.of(incident, on)).items
+    return page(
+        request, caller, "wall/_incidents.html", count=len(shown), incidents=shown[::-1][:SHOWN]
+    )
+
+
+@router.get("/wall/indicators")
+async def show_indicators(
+    request: Request, session: Session, settings: AppSettings, caller: Reader, cache: CacheDep
+) -> Response:
+    """The indicators of today, each in the variant that is reported."""
+    scope.require_whole(session, caller, Permission.READ)
+    on = clock.today()
+    async with scope.whole(session):
+        results = await compute(session, on, settings.province, clock.now(), cache)
+    found = IndicatorsOut.of(results, on, settings.province)
+    return page(request, caller, "wall/_indicators.html", indicators=found.indicators)
