@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from broadcast import config
 from broadcast.auth.routing import Route
 from broadcast.console import (
-    areas,
     approvals,
+    areas,
     assets,
     components,
     display,
