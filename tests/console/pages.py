@@ -10,6 +10,7 @@ from typing import Any
 
 from broadcast.auth.permissions import Permission
 from tests.callers import LAN
+from tests.console.schedule_pages import SCHEDULE
 from tests.visibility.routes import Kind, Rule
 from tests.visibility.world import Place
 
@@ -25,6 +26,7 @@ def _nothing(place: Place, now: datetime) -> dict[str, Any]:
 
 
 PAGES: dict[tuple[str, str], Rule] = {
+    **SCHEDULE,
     ("GET", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in/demo"): Rule(Kind.OPEN),

@@ -148,8 +148,38 @@ def collated(text: str) -> tuple[list[int], list[int]]:
     return letters, tones
 
 
+def weekday(value: date, language: Language = Language.VIETNAMESE) -> str:
+    """Day of the week.
+
+    >>> weekday(date(2026, 11, 30))
+    'thứ Hai'
+    """
+    return _WEEKDAYS[language][value.weekday()]
+
+
+def local_day(value: datetime, language: Language = Language.VIETNAMESE) -> str:
+    """A day in Việt Nam as an input of a form has it.
+
+    >>> from datetime import UTC
+    >>> local_day(datetime(2026, 11, 29, 22, 30, tzinfo=UTC))
+    '2026-11-30'
+    """
+    return f"{value.astimezone(LOCAL):%Y-%m-%d}"
+
+
+def local_iso(value: datetime, language: Language = Language.VIETNAMESE) -> str:
+    """A moment in Việt Nam as scripts read it.
+
+    >>> from datetime import UTC
+    >>> local_iso(datetime(2026, 11, 29, 22, 30, tzinfo=UTC))
+    '2026-11-30T05:30'
+    """
+    return f"{value.astimezone(LOCAL):%Y-%m-%dT%H:%M}"
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "clock": clock, "day": day, "moment": moment, "number": number, "percent": percent,
     "span": span, "ago": ago,
+    "weekday": weekday, "local_day": local_day, "local_iso": local_iso,
 }  # fmt: skip
 """By their name in templates, which need not name the language."""

@@ -1,0 +1,252 @@
+// The calendar and the form of a schedule: moving by pointer and keyboard, remedies as buttons.
+
+const STEP_MINUTES = 5;
+const dialog = () => document.getElementById("move");
+
+// --- moments, in the wall time that the page shows -----------------------------------------------
+
+function plus(local, minutes) {
+  const [day, time] = local.split("T");
+  const at = new Date(`${day}T${time}:00Z`);
+  at.setUTCMinutes(at.getUTCMinutes() + minutes);
+  return at.toISOString().slice(0, 16);
+}
+
+function named(local) {
+  const [day, time] = local.split("T");
+  const [, month, date] = day.split("-").map(Number);
+  return `${time} ${date}/${month}`;
+}
+
+// --- the dialog ----------------------------------------------------------------------------------
+
+async function open(block, to) {
+  const [day, time] = to.split("T");
+  const sheet = document.getElementById("sheet");
+  const back = sheet?.dataset.back ?? location.pathname;
+  await window.htmx.ajax("POST", block.dataset.move, {
+    source: block,
+    target: "#move-body",
+    swap: "innerHTML",
+    values: { day, time, reach: "this", back },
+  });
+  const shown = dialog();
+  if (!document.querySelector("#move-body form")) return; // refused: a toast has said why
+  shown.onclose = () => {
+    document.getElementById(block.id)?.focus();
+    refetch();
+  };
+  shown.showModal();
+  (shown.querySelector("[data-yes-move]:enabled") ?? shown.querySelector("[data-close-dialog]")).focus();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-close-dialog]")) dialog().close();
+  const button = event.target.closest("button[data-move]");
+  if (button) open(button, button.dataset.starts);
+});
+
+// --- by keyboard ---------------------------------------------------------------------------------
+
+const SHIFTS = { ArrowUp: -STEP_MINUTES, ArrowDown: STEP_MINUTES, ArrowLeft: -1440, ArrowRight: 1440 };
+let pending = null; // { block, to }
+let drag = null; // { block, x, y, to }
+
+function say(text) {
+  const said = document.getElementById("move-said");
+  if (said) said.textContent = text;
+}
+
+function forget() {
+  pending?.block.classList.remove("moving");
+  pending = null;
+  show(null);
+  refetch();
+}
+
+// What is under the finger is not replaced: the sheet is fetched again when it is let go.
+let isStale = false;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "sheet" || !(pending || drag || dialog()?.open)) return;
+  event.detail.shouldSwap = false;
+  isStale = true;
+});
+
+function refetch() {
+  if (isStale && !pending && !drag) document.body.dispatchEvent(new CustomEvent("live:schedules"));
+  isStale = false;
+}
+
+function show(to, x, y) {
+  const ghost = document.getElementById("move-ghost");
+  if (!ghost) return;
+  ghost.hidden = !to;
+  if (!to) return;
+  ghost.textContent = named(to);
+  ghost.style.setProperty("left", `${x}px`);
+  ghost.style.setProperty("top", `${y}px`);
+}
+
+document.addEventListener("keydown", (event) => {
+  const block = event.target.closest?.("a[data-move]");
+  if (!block) return;
+  if (event.key in SHIFTS && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    if (pending?.block !== block) forget();
+    const minutes = SHIFTS[event.key] * (event.shiftKey && Math.abs(SHIFTS[event.key]) < 60 ? 12 : 1);
+    pending = { block, to: plus(pending?.to ?? block.dataset.starts, minutes) };
+    block.classList.add("moving");
+    const box = block.getBoundingClientRect();
+    show(pending.to, box.left, box.bottom);
+    const said = document.getElementById("move-said");
+    say(`${said.dataset.template} ${named(pending.to)}. ${said.dataset.confirm}`);
+  } else if (event.key === "Enter" && pending?.block === block) {
+    event.preventDefault();
+    const { to } = pending;
+    forget();
+    open(block, to);
+  } else if (event.key === "Escape") {
+    forget();
+    say("");
+  }
+});
+
+document.addEventListener("focusout", (event) => {
+  if (pending && event.target === pending.block) forget();
+});
+
+// --- by pointer; a finger scrolls instead, and has the button of the schedule's own page ----------
+
+
+function target(x, y) {
+  const cell = document.elementFromPoint(x, y)?.closest("td[data-day]");
+  if (!cell) return null;
+  const box = cell.getBoundingClientRect();
+  const share = Math.min(Math.max((y - box.top) / box.height, 0), 0.999);
+  const minute = Math.floor((share * 60) / STEP_MINUTES) * STEP_MINUTES;
+  const two = (value) => String(value).padStart(2, "0");
+  return `${cell.dataset.day}T${two(cell.dataset.hour)}:${two(minute)}`;
+}
+
+document.addEventListener("pointerdown", (event) => {
+  const block = event.target.closest("a[data-move]");
+  if (!block || event.button !== 0 || event.pointerType === "touch") return;
+  drag = { block, x: event.clientX, y: event.clientY, to: null };
+});
+
+document.addEventListener("pointermove", (event) => {
+  if (!drag) return;
+  if (!drag.to && Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < 6) return;
+  event.preventDefault();
+  drag.block.classList.add("moving");
+  drag.to = target(event.clientX, event.clientY) ?? drag.to ?? drag.block.dataset.starts;
+  show(drag.to, event.clientX + 12, event.clientY + 12);
+});
+
+document.addEventListener("pointerup", () => {
+  if (!drag) return;
+  const { block, to } = drag;
+  block.classList.remove("moving");
+  drag = null;
+  show(null);
+  if (!to) return refetch();
+  block.addEventListener("click", (event) => event.preventDefault(), { once: true, capture: true });
+  setTimeout(() => open(block, to));
+});
+
+document.addEventListener("pointercancel", () => {
+  drag?.block.classList.remove("moving");
+  drag = null;
+  show(null);
+});
+document.addEventListener("dragstart", (event) => {
+  if (event.target.closest?.("a[data-move]")) event.preventDefault();
+});
+
+// --- fields that a remedy or a free time sets ------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-fields]");
+  if (!button) return;
+  const form = button.closest("form[data-fill]");
+  const fields = JSON.parse(button.dataset.fields);
+  for (const [name, value] of Object.entries(fields)) fill(form, name, value);
+  form.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+function fill(form, name, value) {
+  if (name === "targets") {
+    const areas = new Set(value.map((each) => each.area).filter(Boolean));
+    const clusters = new Set(value.map((each) => each.cluster).filter(Boolean));
+    for (const box of form.querySelectorAll("input[name=place]")) {
+      const commune = box.closest("[data-commune]")?.dataset.commune;
+      box.checked = areas.has(box.value) || areas.has(commune);
+    }
+    for (const hidden of form.querySelectorAll("input[name=cluster]")) {
+      if (!clusters.has(hidden.value)) hidden.remove();
+    }
+  } else if (name === "rrule") {
+    form.querySelector("input[name=repeat][value=once]").checked = true;
+  } else if (form.elements[name]) {
+    form.elements[name].value = value;
+  }
+}
+
+// --- villages: all of a commune, and those whose name is sought ------------------------------------
+
+function plain(text) {
+  return text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "").replaceAll("đ", "d");
+}
+
+function boxes(fieldset) {
+  return [...fieldset.querySelectorAll("input[name=place]")];
+}
+
+function refresh(form) {
+  for (const fieldset of form.querySelectorAll("[data-commune]")) {
+    const all = fieldset.querySelector("[data-all]");
+    const every = boxes(fieldset);
+    const checked = every.filter((box) => box.checked).length;
+    all.checked = every.length > 0 && checked === every.length;
+    all.indeterminate = checked > 0 && checked < every.length;
+  }
+  const repeat = form.querySelector("input[name=repeat]:checked")?.value;
+  for (const part of form.querySelectorAll("[data-when]")) {
+    part.hidden = !part.dataset.when.split(" ").includes(repeat);
+  }
+}
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest?.("[data-schedule-form]") ?? null;
+  if (!form) return;
+  if (event.target.matches("[data-all]")) {
+    for (const box of boxes(event.target.closest("[data-commune]"))) box.checked = event.target.checked;
+  }
+  refresh(form);
+}, true);
+
+document.addEventListener("input", (event) => {
+  const search = event.target.closest("[data-find]");
+  if (!search) return;
+  const wanted = plain(search.value.trim());
+  for (const fieldset of document.querySelectorAll(`${search.dataset.find} [data-commune]`)) {
+    const isCommune = plain(fieldset.querySelector("legend").textContent).includes(wanted);
+    let any = isCommune;
+    for (const box of boxes(fieldset)) {
+      const line = box.closest(".check");
+      line.hidden = !isCommune && !plain(line.textContent).includes(wanted);
+      any ||= !line.hidden;
+    }
+    fieldset.hidden = !any;
+    if (wanted && any && !isCommune) fieldset.querySelector("details").open = true;
+  }
+});
+
+// What the check has found decides whether it can be saved.
+document.addEventListener("htmx:afterSwap", () => {
+  const refused = document.querySelector("#check [data-refused]")?.dataset.refused === "true";
+  for (const button of document.querySelectorAll("[data-save]")) button.disabled = refused;
+});
+
+for (const form of document.querySelectorAll("[data-schedule-form]")) refresh(form);

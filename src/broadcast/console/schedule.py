@@ -1,0 +1,445 @@
+"""The calendar: what sounds when, moved and cancelled by hand, and how a day sounds."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import Form, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.areas.model import Level
+from broadcast.areas.tree import Unit
+from broadcast.areas.units import load_tree
+from broadcast.auth.caller import Caller, ContentReader, Scheduler
+from broadcast.auth.people import people
+from broadcast.auth.permissions import Permission
+from broadcast.auth.routing import changes_nothing
+from broadcast.config import Rules
+from broadcast.console.formats import collated
+from broadcast.console.page import PageRouter, local, page, redirect
+from broadcast.console.timetable import (
+    DAY,
+    Proof,
+    View,
+    days_of,
+    described,
+    neighbour,
+    proof_of,
+    recurrence_of,
+    sheet,
+)
+from broadcast.console.words import N_
+from broadcast.kit import clock
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.times import Day
+from broadcast.plays.days import MOST, occurrences_between
+from broadcast.plays.schemas import OccurrenceCountsOut
+from broadcast.schedules import (
+    check,
+    consequences,
+    edits,
+    listening,
+    occurrence_edits,
+    places_heard,
+    queries,
+)
+from broadcast.schedules.check import Check
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
+from broadcast.schedules.schemas import CheckOut, ConsequenceOut, ScheduleOut
+from broadcast.schedules.starts import rule_of
+from broadcast.web.fields import Code
+from broadcast.web.rest import AppSettings, Session
+
+router = PageRouter()
+
+AreaQuery = Annotated[Code | None, Query()]
+ViewQuery = Annotated[View, Query()]
+
+
+class Block(NamedTuple):
+    """One occurrence on the sheet."""
+
+    occurrence: OccurrenceCountsOut
+    proof: Proof | None
+    """None before it begins."""
+    can_move: bool
+
+
+def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
+    has_begun = each.starts_at <= now
+    is_planned = each.state is OccurrenceState.PLANNED
+    may = Permission.SCHEDULE_WRITE in caller.permissions
+    proof = proof_of(each.counts, each.clusters_count) if has_begun and is_planned else None
+    return Block(each, proof, may and is_planned and not has_begun)
+
+
+class Reach(StrEnum):
+    """How much of a schedule a move takes along."""
+
+    THIS = "this"
+    FOLLOWING = "following"
+    ALL = "all"
+
+
+REACHES = {
+    Reach.THIS: N_("Chỉ buổi này"),
+    Reach.FOLLOWING: N_("Buổi này và các buổi sau"),
+    Reach.ALL: N_("Tất cả các buổi"),
+}
+
+STATES = {
+    ScheduleState.PROPOSED: ("unknown", N_("Chờ duyệt")),
+    ScheduleState.ACTIVE: ("ok", N_("Đang hiệu lực")),
+    ScheduleState.ENDED: ("unknown", N_("Đã phát xong")),
+    ScheduleState.WITHDRAWN: ("bad", N_("Đã thu hồi")),
+}
+
+WEEKDAY_NAMES = {
+    "MO": N_("thứ Hai"), "TU": N_("thứ Ba"), "WE": N_("thứ Tư"), "TH": N_("thứ Năm"),
+    "FR": N_("thứ Sáu"), "SA": N_("thứ Bảy"), "SU": N_("Chủ nhật"),
+}  # fmt: skip
+
+
+# --- the calendar --------------------------------------------------------------------------------
+
+
+@router.get("/schedule")
+async def show(
+    request: Request,
+    session: Session,
+    caller: ContentReader,
+    view: ViewQuery = View.WEEK,
+    on: Day | None = None,
+    area: AreaQuery = None,
+    undo: UUID | None = None,
+) -> Response:
+    """The calendar of a day, a week or a month; the address holds what is shown."""
+    return await _calendar(request, session, caller, view, on, area, undo, "schedule/index.html")
+
+
+@router.get("/schedule/sheet")
+async def show_sheet(
+    request: Request,
+    session: Session,
+    caller: ContentReader,
+    view: ViewQuery = View.WEEK,
+    on: Day | None = None,
+    area: AreaQuery = None,
+) -> Response:
+    """The sheet alone, fetched again when something has changed."""
+    return await _calendar(request, session, caller, view, on, area, None, "schedule/_sheet.html")
+
+
+async def _calendar(
+    request: Request,
+    session: AsyncSession,
+    caller: Caller,
+    view: View,
+    on: date | None,
+    area: str | None,
+    undo: UUID | None,
+    template: str,
+) -> Response:
+    now = clock.now()
+    today = now.astimezone(LOCAL).date()
+    on = on or today
+    days = days_of(view, on)
+    begin, end = _midnight(days[0]), _midnight(days[-1] + DAY)
+    found = await occurrences_between(session, begin, end)
+    if area is not None:
+        audible = await queries.select_occurrences(
+            session, begin, end, schedule_id=None, area=area, cluster=None, state=None
+        )
+        ids = {row.id for row in await session.scalars(audible)}
+        found = [each for each in found if each.occurrence_id in ids]
+    blocks = [_block(each, caller, now) for each in found]
+    coming = [each for each in blocks if each.occurrence.starts_at > now]
+    next_ = next(
+        (each for each in coming if each.occurrence.state is OccurrenceState.PLANNED), None
+    )
+    query = {"view": view.value, "on": str(on)} | ({"area": area} if area else {})
+    return page(
+        request,
+        caller,
+        template,
+        view=view,
+        on=on,
+        today=today,
+        days=days,
+        rows=sheet(((each.occurrence.starts_at, each) for each in blocks), days),
+        by_day={day: [b for b in blocks if _day(b.occurrence.starts_at) == day] for day in days},
+        blocks=blocks,
+        next=next_,
+        more=len(found) >= MOST,
+        area=area,
+        communes=await _communes(session, caller, today),
+        query=query,
+        back="/schedule?" + urlencode(query),
+        address="/schedule/sheet?" + urlencode(query),
+        before=neighbour(view, on, -1),
+        after=neighbour(view, on, 1),
+        undo=None if undo is None else await queries.get_occurrence(session, undo),
+        clock_now=now.astimezone(LOCAL),
+    )
+
+
+async def _communes(session: AsyncSession, caller: Caller, on: date) -> list[Unit]:
+    """Communes whose calendar the caller can ask for."""
+    readable = await scope.readable_scope(session, caller, Permission.CONTENT_READ)
+    tree = await load_tree(session, on)
+    found = [unit for unit in tree if unit.level is Level.COMMUNE and unit.code in readable]
+    return sorted(found, key=lambda unit: collated(unit.name))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), LOCAL)
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(LOCAL).date()
+
+
+@router.get("/schedule/heard")
+async def show_heard(
+    request: Request,
+    session: Session,
+    caller: ContentReader,
+    on: Day | None = None,
+    area: AreaQuery = None,
+) -> Response:
+    """How a day sounds, village by village; tomorrow unless another is asked for."""
+    now = clock.now()
+    day = on or _day(now) + DAY
+    communes = await _communes(session, caller, day)
+    if area is None and communes:
+        area = communes[0].code
+    heard = [] if area is None else await listening.heard(session, area, day)
+    return page(
+        request, caller, "schedule/heard.html",
+        on=day, area=area, communes=communes, villages=heard, before=day - DAY, after=day + DAY,
+    )  # fmt: skip
+
+
+# --- moving --------------------------------------------------------------------------------------
+
+
+DayField = Annotated[str, Form(max_length=10)]
+TimeField = Annotated[str, Form(alias="time", max_length=8)]
+Back = Annotated[str, Form(max_length=500)]
+"""Page of ours to return to."""
+
+
+@router.post("/schedule/occurrences/{occurrence_id}/move/check")
+@changes_nothing
+async def check_move(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    occurrence_id: UUID,
+    day: DayField,
+    at: TimeField,
+    reach: Annotated[Reach, Form()] = Reach.THIS,
+    back: Back = "/schedule",
+) -> Response:
+    """Ask how much is to be moved, and say what that meets and comes to."""
+    row = await queries.get_occurrence(session, occurrence_id)
+    schedule = await queries.get_schedule(session, row.schedule_id)
+    was, title = row.starts_at, row.title
+    to = moment_of(day, at)
+    reaches = _reaches(schedule)
+    checked = await _checked(
+        session, row, schedule, to, reach, caller, settings.rules, clock.now()
+    )
+    return page(
+        request, caller, "schedule/_move.html",
+        occurrence_id=occurrence_id, title=title, was=was, to=to, reaches=reaches, reach=reach,
+        checked=CheckOut.of(checked), names=REACHES, back=local(back), fields=described,
+    )  # fmt: skip
+
+
+@router.post("/schedule/occurrences/{occurrence_id}/move", summary="Dời buổi phát")
+async def move(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    occurrence_id: UUID,
+    day: DayField,
+    at: TimeField,
+    reach: Annotated[Reach, Form()] = Reach.THIS,
+    back: Back = "/schedule",
+) -> Response:
+    """Move this one, this and the following, or all of its schedule."""
+    now = clock.now()
+    row = await queries.get_occurrence(session, occurrence_id)
+    to = moment_of(day, at)
+    if reach is Reach.THIS:
+        await occurrence_edits.move(session, row, to, caller, settings.rules, now)
+        return redirect(request, _with_undo(back, occurrence_id))
+    shift = to - row.starts_at
+    schedule = await queries.get_schedule(session, row.schedule_id, lock=True)
+    if reach is Reach.FOLLOWING:
+        columns = {"starts_at": row.recurrence_at + shift}
+        await edits.split(
+            session, schedule, row.recurrence_at, columns, caller, settings.rules, now
+        )
+    else:
+        columns = {"starts_at": schedule.starts_at + shift}
+        await edits.change(session, schedule, columns, caller, settings.rules, now)
+    return redirect(request, local(back))
+
+
+async def _checked(
+    session: AsyncSession,
+    row: Occurrence,
+    schedule: Schedule,
+    to: datetime,
+    reach: Reach,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> Check:
+    shift = to - row.starts_at
+    if reach is Reach.THIS:
+        return await check.of_move(session, row, to, caller, rules, now)
+    if reach is Reach.FOLLOWING:
+        columns = {"starts_at": row.recurrence_at + shift}
+        return await check.of_change(
+            session, schedule, row.recurrence_at, columns, caller, rules, now
+        )
+    columns = {"starts_at": schedule.starts_at + shift}
+    return await check.of_change(session, schedule, None, columns, caller, rules, now)
+
+
+def _reaches(schedule: Schedule) -> list[Reach]:
+    """What can be moved at once: a rule with hours of its own does not follow its first start."""
+    rule = rule_of(schedule)
+    if rule is None or rule.get("BYHOUR") or rule.get("BYMINUTE"):
+        return [Reach.THIS]
+    return list(Reach)
+
+
+def _with_undo(back: str, occurrence_id: UUID) -> str:
+    parts = urlsplit(local(back))
+    kept = [pair for pair in parse_qsl(parts.query) if pair[0] != "undo"]
+    return f"{parts.path}?{urlencode([*kept, ('undo', str(occurrence_id))])}"
+
+
+def moment_of(day: str, at: str) -> datetime:
+    """A day and a time of a form, in Việt Nam.
+
+    Raises:
+        InvalidInput: Either is none; says which.
+    """
+    try:
+        given = date.fromisoformat(day)
+    except ValueError:
+        raise InvalidInput("day", "hãy chọn một ngày") from None
+    try:
+        clock_time = time.fromisoformat(at)
+    except ValueError:
+        raise InvalidInput("time", "hãy ghi giờ, ví dụ 05:30") from None
+    if not 2000 <= given.year < 2100:
+        raise InvalidInput("day", "phải từ năm 2000 đến 2099")
+    return datetime.combine(given, clock_time.replace(tzinfo=None, microsecond=0), LOCAL)
+
+
+@router.post("/schedule/occurrences/{occurrence_id}/cancel", summary="Bỏ một buổi phát")
+async def cancel(
+    request: Request,
+    session: Session,
+    caller: Scheduler,
+    occurrence_id: UUID,
+    back: Back = "/schedule",
+) -> Response:
+    """Cancel this one; the others of its schedule stay."""
+    row = await queries.get_occurrence(session, occurrence_id)
+    await occurrence_edits.cancel_occurrence(session, row, caller, clock.now())
+    return redirect(request, _with_undo(back, occurrence_id))
+
+
+@router.post("/schedule/occurrences/{occurrence_id}/reinstate", summary="Đưa về giờ theo lịch")
+async def reinstate_occurrence(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    occurrence_id: UUID,
+    back: Back = "/schedule",
+) -> Response:
+    """Undo the move or the cancellation of one."""
+    row = await queries.get_occurrence(session, occurrence_id)
+    await occurrence_edits.reinstate(session, row, caller, settings.rules, clock.now())
+    return redirect(request, local(back))
+
+
+# --- one schedule --------------------------------------------------------------------------------
+
+
+@router.get("/schedule/{schedule_id}")
+async def show_schedule(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: ContentReader,
+    schedule_id: UUID,
+    undo: UUID | None = None,
+) -> Response:
+    """What it is, where and when it sounds, and what its withdrawal would cancel."""
+    now = clock.now()
+    schedule = await queries.get_schedule(session, schedule_id)
+    known = await people(session, [schedule.created_by])
+    found = await occurrences_between(session, now - 7 * DAY, now + settings.rules.horizon)
+    mine = [each for each in found if each.schedule_id == schedule_id]
+    consequence = await consequences.of_withdrawal(session, schedule, now)
+    places = await places_heard.places_of(
+        session, schedule.targets, schedule.targets_on, max(_day(schedule.starts_at), _day(now))
+    )
+    may_write = Permission.SCHEDULE_WRITE in caller.permissions
+    return page(
+        request,
+        caller,
+        "schedule/detail.html",
+        schedule=ScheduleOut.of(schedule, known),
+        state=STATES[schedule.state],
+        recurrence=recurrence_of(rule_of(schedule), schedule.starts_at),
+        weekday_names=WEEKDAY_NAMES,
+        places=places,
+        blocks=[_block(each, caller, now) for each in mine],
+        withdrawal=ConsequenceOut.model_validate(consequence),
+        can_change=may_write and schedule.state is not ScheduleState.WITHDRAWN,
+        can_reinstate=may_write and schedule.state is ScheduleState.WITHDRAWN,
+        undo=None if undo is None else await queries.get_occurrence(session, undo),
+        back=f"/schedule/{schedule_id}",
+    )
+
+
+@router.post("/schedule/{schedule_id}/withdraw", summary="Thu hồi lịch phát")
+async def withdraw(
+    request: Request, session: Session, caller: Scheduler, schedule_id: UUID
+) -> Response:
+    """Cancel all that has not ended."""
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
+    await edits.withdraw(session, schedule, caller, clock.now())
+    return redirect(request, f"/schedule/{schedule_id}")
+
+
+@router.post("/schedule/{schedule_id}/reinstate", summary="Phát lại lịch đã thu hồi")
+async def reinstate(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    schedule_id: UUID,
+) -> Response:
+    """Undo a withdrawal."""
+    schedule = await queries.get_schedule(session, schedule_id, lock=True)
+    await edits.reinstate(session, schedule, caller, settings.rules, clock.now())
+    return redirect(request, f"/schedule/{schedule_id}")

@@ -1,0 +1,386 @@
+"""Where and when: the form by which a bulletin gets its schedule, checked as it is filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+from fastapi import Depends, Form, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.areas.model import Level
+from broadcast.areas.tree import Tree
+from broadcast.areas.units import load_tree
+from broadcast.auth.caller import Caller, Scheduler
+from broadcast.auth.permissions import Permission
+from broadcast.auth.routing import changes_nothing
+from broadcast.bulletins.approval import Action
+from broadcast.bulletins.model import Revision, RevisionState
+from broadcast.bulletins.places import require_at_bulletin, require_readable_bulletin
+from broadcast.bulletins.revisions import get_bulletin, get_revision
+from broadcast.console.formats import collated
+from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.schedule import WEEKDAY_NAMES, moment_of
+from broadcast.console.timetable import (
+    DAY,
+    Recurrence,
+    Repeat,
+    described,
+    first_start,
+    recurrence_of,
+    rule_text,
+    sheet,
+)
+from broadcast.console.words import N_
+from broadcast.kit import clock
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.schedules import availability, check, edits, queries, revision_steps
+from broadcast.schedules.free_times import nearest
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.schemas import LATE_LIMIT_SECONDS, MOST_TARGETS, CheckOut, FreeDayOut
+from broadcast.schedules.starts import rule_of
+from broadcast.schedules.targets import target_resolver
+from broadcast.web.rest import AppSettings, Session
+
+router = PageRouter()
+
+CUSTOMARY = (time(5, 0), time(6, 0), time(17, 0), time(18, 0))
+"""When communes broadcast; the free times nearest to these are offered first."""
+
+REPEATS = {
+    Repeat.ONCE: N_("Một lần"),
+    Repeat.DAILY: N_("Hằng ngày"),
+    Repeat.WEEKLY: N_("Các thứ trong tuần"),
+    Repeat.KEPT: N_("Giữ cách lặp hiện có"),
+}
+
+
+class Wish(NamedTuple):
+    """What the form says."""
+
+    bulletin: UUID
+    revision: int
+    schedule: UUID | None
+    """The one that is changed; None of a new one."""
+    place: list[str]
+    """Codes of villages, or of units without any."""
+    cluster: list[str]
+    day: str
+    time: str
+    repeat: Repeat = Repeat.ONCE
+    weekday: tuple[str, ...] = ()
+    until: str = ""
+    priority: str = ""
+    submit: bool = False
+
+    def recurrence(self) -> Recurrence:
+        """How often.
+
+        Raises:
+            InvalidInput: No weekday, or an end that is no day.
+        """
+        until = None
+        if self.until:
+            until = moment_of(self.until, "00:00").date()
+        chosen = tuple(day for day in WEEKDAY_NAMES if day in self.weekday)
+        if self.repeat is Repeat.WEEKLY and not chosen:
+            raise InvalidInput("weekday", "hãy chọn ít nhất một thứ")
+        return Recurrence(self.repeat, chosen, until)
+
+    def columns(self, tree: Tree) -> dict[str, Any]:
+        """Columns of the schedule.
+
+        Raises:
+            InvalidInput: A field; says which.
+        """
+        recurrence = self.recurrence()
+        at = moment_of(self.day, self.time)
+        columns: dict[str, Any] = {
+            "targets": self.targets(tree),
+            "starts_at": first_start(recurrence, at.date(), at.timetz().replace(tzinfo=None)),
+        }
+        if recurrence.repeat is not Repeat.KEPT:
+            columns["rrule"] = rule_text(recurrence)
+        if self.priority:
+            if not self.priority.isdecimal():
+                raise InvalidInput("priority", "phải là số từ 0 đến 254")
+            columns["priority"] = int(self.priority)
+        return columns
+
+    def targets(self, tree: Tree) -> list[dict[str, str]]:
+        """Targets: a commune of which every village was chosen is named as a whole.
+
+        Raises:
+            InvalidInput: There are none, or too many.
+        """
+        chosen = set(self.place)
+        whole = [
+            unit.code
+            for unit in tree
+            if unit.level is Level.COMMUNE
+            and (villages := tree.villages(unit.code))
+            and chosen.issuperset(villages)
+        ]
+        inside = {village for code in whole for village in tree.villages(code)}
+        areas = sorted({*whole, *(chosen - inside)})
+        found = [{"area": code} for code in areas] + [{"cluster": code} for code in self.cluster]
+        if not found:
+            raise InvalidInput("place", "hãy chọn ít nhất một thôn")
+        if len(found) > MOST_TARGETS:
+            raise InvalidInput("place", f"nhiều nhất {MOST_TARGETS} nơi; hãy chọn cả xã")
+        return found
+
+
+Codes = Annotated[list[str] | None, Form(max_length=5000)]
+
+
+def _wish(
+    bulletin: Annotated[UUID, Form()],
+    revision: Annotated[int, Form(ge=1, le=10_000)],
+    schedule: Annotated[UUID | None, Form()] = None,
+    place: Codes = None,
+    cluster: Codes = None,
+    day: Annotated[str, Form(max_length=10)] = "",
+    at: Annotated[str, Form(alias="time", max_length=8)] = "",
+    repeat: Annotated[Repeat, Form()] = Repeat.ONCE,
+    weekday: Annotated[list[str] | None, Form(max_length=7)] = None,
+    until: Annotated[str, Form(max_length=10)] = "",
+    priority: Annotated[str, Form(max_length=3)] = "",
+    submit: Annotated[bool, Form()] = False,
+) -> Wish:
+    return Wish(
+        bulletin, revision, schedule, place or [], cluster or [], day, at, repeat,
+        tuple(weekday or ()), until, priority, submit,
+    )  # fmt: skip
+
+
+Given = Annotated[Wish, Depends(_wish)]
+
+
+class Commune(NamedTuple):
+    """A commune and its villages, as the form lists them."""
+
+    code: str
+    name: str
+    villages: list[tuple[str, str]]
+    """Code and name."""
+
+
+async def _communes(session: AsyncSession, caller: Caller, tree: Tree, on: date) -> list[Commune]:
+    """Where the caller may schedule."""
+    if scope.is_whole(caller, Permission.SCHEDULE_WRITE):
+        may = scope.WHOLE
+    else:
+        territory = await scope.territory_of(session)
+        may = scope.changeable(caller, Permission.SCHEDULE_WRITE, territory)
+    found = []
+    for unit in tree:
+        if unit.level is not Level.COMMUNE:
+            continue
+        villages = [tree[code] for code in tree.villages(unit.code)] or [unit]
+        mine = [(each.code, each.name) for each in villages if each.code in may]
+        if mine:
+            mine.sort(key=lambda each: collated(each[1]))
+            found.append(Commune(unit.code, unit.name, mine))
+    return sorted(found, key=lambda each: collated(each.name))
+
+
+class _Subject(NamedTuple):
+    """What is scheduled."""
+
+    title: str
+    revision: Revision
+
+
+async def _subject(
+    session: AsyncSession, caller: Caller, bulletin_id: UUID, number: int
+) -> _Subject:
+    await require_readable_bulletin(session, caller, bulletin_id)
+    bulletin = await get_bulletin(session, bulletin_id)
+    return _Subject(bulletin.title, await get_revision(session, bulletin_id, number))
+
+
+def _named(revision: str) -> tuple[UUID, int]:
+    bulletin, _, number = revision.partition("/")
+    try:
+        return UUID(bulletin), int(number)
+    except ValueError:
+        raise NotFound("Không có phiên bản bản tin này; hãy chọn lại từ trang Bản tin.") from None
+
+
+@router.get("/schedule/new")
+async def ask(
+    request: Request,
+    session: Session,
+    caller: Scheduler,
+    revision: Annotated[str, Query(max_length=42)],
+    place: Annotated[list[str] | None, Query(max_length=500)] = None,
+) -> Response:
+    """The empty form for a revision (`{bulletin}/{number}`); `place` names chosen villages."""
+    bulletin, number = _named(revision)
+    subject = await _subject(session, caller, bulletin, number)
+    now = clock.now().astimezone(LOCAL)
+    wish = Wish(
+        bulletin=bulletin,
+        revision=subject.revision.number,
+        schedule=None,
+        place=place or [],
+        cluster=[],
+        day=str(now.date() + DAY),
+        time="17:00",
+    )
+    return await _form(request, session, caller, wish, subject)
+
+
+async def _form(
+    request: Request, session: AsyncSession, caller: Caller, wish: Wish, subject: _Subject
+) -> Response:
+    today = clock.today()
+    tree = await load_tree(session, today)
+    communes = await _communes(session, caller, tree, today)
+    chosen = set(wish.place)
+    if not chosen and not wish.cluster and len(communes) == 1:
+        chosen = {code for code, _ in communes[0].villages}
+    return page(
+        request,
+        caller,
+        "schedule/form.html",
+        wish=wish,
+        chosen=chosen,
+        title=subject.title,
+        revision=subject.revision,
+        is_draft=subject.revision.state is RevisionState.DRAFT
+        and subject.revision.created_by == caller.account_id,
+        is_approved=subject.revision.state is RevisionState.APPROVED,
+        communes=communes,
+        repeats=REPEATS,
+        weekday_names=WEEKDAY_NAMES,
+    )
+
+
+@router.get("/schedule/{schedule_id}/edit")
+async def ask_change(
+    request: Request, session: Session, caller: Scheduler, schedule_id: UUID
+) -> Response:
+    """The form with what a schedule says."""
+    schedule = await queries.get_schedule(session, schedule_id)
+    subject = await _subject(session, caller, schedule.bulletin_id, schedule.bulletin_revision)
+    return await _form(request, session, caller, await _wish_of(session, schedule), subject)
+
+
+async def _wish_of(session: AsyncSession, schedule: Schedule) -> Wish:
+    recurrence = recurrence_of(rule_of(schedule), schedule.starts_at)
+    local = schedule.starts_at.astimezone(LOCAL)
+    resolver = await target_resolver(session)
+    villages = await resolver.villages(schedule.targets, schedule.targets_on, clock.today())
+    return Wish(
+        bulletin=schedule.bulletin_id,
+        revision=schedule.bulletin_revision,
+        schedule=schedule.id,
+        place=list(villages),
+        cluster=[each["cluster"] for each in schedule.targets if "cluster" in each],
+        day=str(local.date()),
+        time=f"{local:%H:%M}",
+        repeat=recurrence.repeat,
+        weekday=recurrence.weekdays,
+        until=str(recurrence.until or ""),
+        priority=str(schedule.priority),
+    )
+
+
+@router.post("/schedule/new/check")
+@changes_nothing
+async def check_wish(
+    request: Request, session: Session, settings: AppSettings, caller: Scheduler, wish: Given
+) -> Response:
+    """What saving would meet, in words, with a button for each remedy."""
+    now = clock.now()
+    columns = wish.columns(await load_tree(session, clock.today()))
+    if wish.schedule:
+        schedule = await queries.get_schedule(session, wish.schedule)
+        found = await check.of_change(
+            session, schedule, None, columns, caller, settings.rules, now
+        )
+    else:
+        named = {
+            "late_limit_seconds": LATE_LIMIT_SECONDS, "bulletin_revision": wish.revision,
+            **columns,
+        }  # fmt: skip
+        found = await check.of_new(session, wish.bulletin, named, caller, settings.rules, now)
+    return page(
+        request, caller, "schedule/_check.html", checked=CheckOut.of(found), fields=described
+    )
+
+
+@router.post("/schedule/new/week")
+@changes_nothing
+async def show_week(
+    request: Request, session: Session, settings: AppSettings, caller: Scheduler, wish: Given
+) -> Response:
+    """A week from the chosen day: what sounds there, and what is free."""
+    now = clock.now()
+    tree = await load_tree(session, clock.today())
+    first_on = max(moment_of(wish.day, wish.time or "00:00"), now).astimezone(LOCAL).date()
+    columns = {"targets": wish.targets(tree), "bulletin_revision": wish.revision}
+    found = await availability.of_bulletin(
+        session, wish.bulletin, columns, first_on, 7, caller, settings.rules, now
+    )
+    days = [FreeDayOut.of(each) for each in found]
+    blocks: list[tuple[datetime, Any]] = [
+        (slot.starts_at, slot) for day in days for slot in day.occupied
+    ]
+    return page(
+        request, caller, "schedule/_week.html",
+        days=[day.day for day in days],
+        rows=sheet(blocks, [day.day for day in days]),
+        free=_by_hour(days),
+        offered=_offered(days),
+        chosen=(wish.day, wish.time),
+    )  # fmt: skip
+
+
+def _by_hour(days: Sequence[FreeDayOut]) -> Mapping[tuple[date, int], datetime]:
+    """The first free start of each hour, the full hour or its half before others."""
+    free: dict[tuple[date, int], datetime] = {}
+    for day in days:
+        for at in sorted(day.starts, key=lambda at: at.minute % 30 != 0):
+            free.setdefault((day.day, at.astimezone(LOCAL).hour), at)
+    return free
+
+
+def _offered(days: Iterable[FreeDayOut]) -> list[datetime]:
+    found: list[datetime] = []
+    for day in days:
+        for at in CUSTOMARY:
+            found += nearest(day.starts, datetime.combine(day.day, at, LOCAL), 1)
+    return sorted(dict.fromkeys(found))[:4]
+
+
+@router.post("/schedule/new", summary="Lưu lịch phát, gửi duyệt nếu muốn")
+async def save(
+    request: Request, session: Session, settings: AppSettings, caller: Scheduler, wish: Given
+) -> Response:
+    """Create the schedule, or change it; with `submit` the draft is sent to be approved, too."""
+    now = clock.now()
+    columns = wish.columns(await load_tree(session, clock.today()))
+    if wish.schedule:
+        schedule = await queries.get_schedule(session, wish.schedule, lock=True)
+        await edits.change(session, schedule, columns, caller, settings.rules, now)
+        return redirect(request, f"/schedule/{schedule.id}")
+    named = {
+        "late_limit_seconds": LATE_LIMIT_SECONDS, "bulletin_revision": wish.revision, **columns,
+    }  # fmt: skip
+    schedule, _ = await edits.create(
+        session, wish.bulletin, named, caller, settings.rules, now, when_approved=True
+    )
+    if wish.submit:
+        await require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, wish.bulletin)
+        await revision_steps.take_step(
+            session, (wish.bulletin, wish.revision), Action.SUBMIT, "", None, caller,
+            settings.rules, now,
+        )  # fmt: skip
+    return redirect(request, f"/schedule/{schedule.id}")

@@ -1,0 +1,76 @@
+"""The pages of the calendar, for the walk of `tests/visibility/test_walk.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from broadcast.auth.permissions import Permission
+from broadcast.kit import clock
+from tests.visibility.routes import Kind, Rule
+from tests.visibility.world import Place
+
+P = Permission
+
+
+def _soon(place: Place) -> dict[str, Any]:
+    return {"on": str(clock.today() + timedelta(days=2))}
+
+
+def _schedule(place: Place) -> dict[str, Any]:
+    return {"schedule_id": place.schedule}
+
+
+def _to(place: Place, now: datetime) -> dict[str, Any]:
+    at = (now + timedelta(days=4)).astimezone(clock.LOCAL)
+    return {"day": f"{at:%Y-%m-%d}", "time": "10:00"}
+
+
+def _wish(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "bulletin": str(place.bulletin), "revision": "1", "place": place.village, **_to(place, now)
+    }  # fmt: skip
+
+
+SCHEDULE: dict[tuple[str, str], Rule] = {
+    ("GET", "/schedule"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
+    ("GET", "/schedule/sheet"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
+    ("GET", "/schedule/heard"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
+    ("GET", "/schedule/new"): Rule(
+        Kind.READ,
+        P.SCHEDULE_WRITE,
+        query=lambda p: {"revision": f"{p.bulletin}/1"},
+        is_content=True,
+    ),
+    ("GET", "/schedule/{schedule_id}"): Rule(
+        Kind.READ, P.CONTENT_READ, path=_schedule, is_content=True
+    ),
+    ("GET", "/schedule/{schedule_id}/edit"): Rule(
+        Kind.READ, P.SCHEDULE_WRITE, path=_schedule, is_content=True
+    ),
+    ("POST", "/schedule/new"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/new/check"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/new/week"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/{schedule_id}/withdraw"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=_schedule, is_content=True
+    ),
+    ("POST", "/schedule/{schedule_id}/reinstate"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=_schedule, is_content=True
+    ),
+    **{
+        ("POST", f"/schedule/occurrences/{{occurrence_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            P.SCHEDULE_WRITE,
+            path=lambda p: {"occurrence_id": p.occurrence},
+            body=body,
+            is_content=True,
+            is_page=body is not None,
+        )
+        for step, body in (
+            ("move", _to),
+            ("move/check", _to),
+            ("cancel", None),
+            ("reinstate", None),
+        )
+    },
+}

@@ -1,0 +1,288 @@
+"""The calendar, a schedule's own page and the form that makes one."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast.auth.permissions import Role
+from broadcast.bulletins.model import RevisionState
+from broadcast.kit import clock, db
+from broadcast.schedules.occurrences import materialise
+from tests.console.conftest import Pages
+from tests.schedules import province
+from tests.schedules.province import NOW
+
+MONDAY = "2024-12-30"
+
+
+class World:
+    """The sample province with a bulletin that sounds every day at 17:00 in Nghĩa Phú."""
+
+    def __init__(self, pages: Pages, engine: AsyncEngine) -> None:
+        self.pages = pages
+        self.engine = engine
+        self.bulletin = self.draft = self.schedule = UUID(int=0)
+
+    async def build(self) -> None:
+        async with db.transaction(self.engine) as session:
+            await province.build(session)
+            folder = self.pages.settings.content_dir
+            bulletin, _ = await province.approved(session, folder)
+            draft, _ = await province.approved(
+                session, folder, title="Họp thôn", state=RevisionState.DRAFT
+            )
+            schedule = await province.schedule(session, bulletin.id, rrule="FREQ=DAILY")
+            await materialise(session, NOW, timedelta(days=8))
+            self.bulletin, self.draft, self.schedule = bulletin.id, draft.id, schedule.id
+
+    async def rest(self, path: str) -> Any:
+        answer = await self.pages.client.get(f"/api/v1{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def first(self) -> dict[str, Any]:
+        row: dict[str, Any] = (await self.rest("/occurrences?limit=1"))["items"][0]
+        return row
+
+    def wish(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "bulletin": str(self.draft), "revision": "1", "place": ["T-1"], "day": MONDAY,
+            "time": "06:00", "repeat": "once",
+        } | changes  # fmt: skip
+
+
+@pytest.fixture
+async def world(pages: Pages, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    world = World(pages, engine)
+    await world.build()
+    pages.called_by(Role.PROVINCE_EDITOR, name="Lan")
+    return world
+
+
+def buttons(text: str, remedy: str) -> list[dict[str, Any]]:
+    """Fields that the buttons of a remedy set."""
+    found = re.findall(rf'data-remedy="{remedy}" data-fields="([^"]*)"', text)
+    return [json.loads(unescape(each)) for each in found]
+
+
+# --- the calendar --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("view", "begin", "end"),
+    [
+        ("day", "2024-12-30", "2024-12-31"),
+        ("week", "2024-12-30", "2025-01-06"),
+        ("month", "2024-11-25", "2025-01-06"),
+    ],
+)
+async def test_every_view_shows_what_rest_answers(
+    world: World, view: str, begin: str, end: str
+) -> None:
+    text = (await world.pages.load("/schedule", view=view, on=MONDAY)).text
+    rows = await world.rest(f"/plays/occurrences?from={begin}&to={end}")
+    assert rows
+    assert f'data-count="{len(rows)}"' in text
+    if view == "month":
+        return
+    assert sorted(re.findall(r'id="o-([^"]*)"', text)) == sorted(
+        row["occurrence_id"] for row in rows
+    )
+
+
+async def test_the_calendar_of_a_commune_is_that_of_rest(world: World) -> None:
+    text = (await world.pages.load("/schedule", view="day", on=MONDAY, area="21253")).text
+    assert 'data-count="1"' in text
+    other = (await world.pages.load("/schedule", view="day", on=MONDAY, area="21142")).text
+    assert "Không có buổi phát nào" in other
+    unknown = await world.pages.load("/schedule", area="99999")
+    assert unknown.status_code in {404, 422}
+
+
+async def test_who_may_not_schedule_moves_nothing(world: World) -> None:
+    assert "data-move=" in (await world.pages.load("/schedule", on=MONDAY)).text
+    world.pages.called_by(Role.PROVINCE_MONITOR)
+    assert "data-move=" not in (await world.pages.load("/schedule", on=MONDAY)).text
+    answer = await world.pages.load("/schedule/new", revision=f"{world.bulletin}/1")
+    assert answer.status_code == 403
+
+
+async def test_a_day_is_heard_village_by_village(world: World) -> None:
+    text = (await world.pages.load("/schedule/heard", on=MONDAY, area="21253")).text
+    assert "Thôn Phú Bình" in text
+    assert "17:00" in text
+    silent = (await world.pages.load("/schedule/heard", on=MONDAY, area="21142")).text
+    assert "không có cụm loa" in silent
+
+
+# --- moving --------------------------------------------------------------------------------------
+
+
+async def move(world: World, step: str = "", **fields: str) -> Any:
+    row = await world.first()
+    path = f"/schedule/occurrences/{row['id']}/move{step}"
+    return await world.pages.submit(path, **{"day": "2024-12-28", "time": "18:00"} | fields)
+
+
+async def starts(world: World) -> list[str]:
+    rows = (await world.rest("/occurrences?state=planned&limit=500"))["items"]
+    return [row["starts_at"][5:16] for row in rows]
+
+
+async def test_a_move_is_told_in_numbers_before_it_is_made(world: World) -> None:
+    before = await starts(world)
+    answer = await move(world, "/check")
+    assert answer.status_code == 200
+    assert "Buổi phát 17:00 thứ Bảy 28/12 ở 1 thôn (1 cụm loa) chuyển sang 18:00" in answer.text
+    assert await starts(world) == before
+    quiet = await move(world, "/check", time="23:00")
+    assert 'data-finding="quiet"' in quiet.text
+    assert buttons(quiet.text, "other_time")[0] == {"day": "2024-12-28", "time": "21:45"}
+    assert re.search(r"data-yes-move[^>]* disabled", quiet.text)
+
+
+@pytest.mark.parametrize(
+    ("reach", "moved"), [("this", slice(0, 1)), ("following", slice(0, 9)), ("all", slice(0, 9))]
+)
+async def test_this_the_following_or_all_are_moved(world: World, reach: str, moved: slice) -> None:
+    before = await starts(world)
+    expected = list(before)
+    expected[moved] = [each.replace("T17", "T18") for each in before[moved]]
+    answer = await move(world, reach=reach)
+    assert answer.status_code == 204, answer.text
+    assert await starts(world) == expected
+
+
+async def test_a_move_and_a_cancellation_can_be_undone_on_the_page(world: World) -> None:
+    before = await starts(world)
+    row = await world.first()
+    moved = await move(world, back="/schedule?on=2024-12-28")
+    shown = await world.pages.client.get(moved.headers["hx-redirect"])
+    assert f"/schedule/occurrences/{row['id']}/reinstate" in shown.text
+    await world.pages.submit(f"/schedule/occurrences/{row['id']}/reinstate")
+    assert await starts(world) == before
+    gone = await world.pages.submit(f"/schedule/occurrences/{row['id']}/cancel")
+    assert await starts(world) == before[1:]
+    assert "Đã bỏ buổi phát" in (await world.pages.client.get(gone.headers["hx-redirect"])).text
+
+
+async def test_a_page_of_others_is_no_way_back(world: World) -> None:
+    moved = await move(world, back="//elsewhere.example/")
+    assert moved.headers["hx-redirect"].startswith("/?undo=")
+
+
+async def test_a_time_that_is_none_is_said_at_its_field(world: World) -> None:
+    answer = await move(world, "/check", time="năm giờ")
+    assert (answer.status_code, answer.json()["field"]) == (422, "time")
+
+
+# --- one schedule --------------------------------------------------------------------------------
+
+
+async def test_a_schedule_says_what_its_withdrawal_cancels(world: World) -> None:
+    path = f"/schedule/{world.schedule}"
+    told = await world.rest(f"/schedules/{world.schedule}/withdrawal")
+    text = (await world.pages.load(path)).text
+    assert told["summary"] in unescape(text)
+    assert f"Còn {len(told['lost'])} buổi sắp tới" in text
+    assert (await world.pages.submit(f"{path}/withdraw")).status_code == 204
+    assert await starts(world) == []
+    assert "Phát lại lịch này" in (await world.pages.load(path)).text
+    assert (await world.pages.submit(f"{path}/reinstate")).status_code == 204
+    assert len(await starts(world)) == len(told["lost"])
+
+
+async def test_the_form_of_a_change_says_what_is_stored(world: World) -> None:
+    text = (await world.pages.load(f"/schedule/{world.schedule}/edit")).text
+    assert re.search(r'value="daily" checked', text)
+    assert re.search(r'value="T-1" checked', text)
+    saved = await world.pages.submit(
+        "/schedule/new",
+        **world.wish(
+            bulletin=str(world.bulletin),
+            schedule=str(world.schedule),
+            repeat="weekly",
+            weekday=["MO", "TH"],
+            day="2024-12-28",
+            until="2025-01-31",
+        ),
+    )
+    assert saved.headers["hx-redirect"] == f"/schedule/{world.schedule}"
+    stored = await world.rest(f"/schedules/{world.schedule}")
+    assert stored["rrule"] == "FREQ=WEEKLY;BYDAY=MO,TH;UNTIL=20250131T235959"
+    assert stored["starts_at"] == "2024-12-30T06:00:00+07:00"
+
+
+# --- a new one -----------------------------------------------------------------------------------
+
+
+async def test_a_remedy_takes_the_clash_away_and_the_draft_is_saved_and_submitted(
+    world: World,
+) -> None:
+    wish = world.wish(place=["T-1", "T-2"], time="17:00")
+    checked = await world.pages.submit("/schedule/new/check", **wish)
+    assert 'data-finding="clash"' in checked.text
+    assert "Trùng giờ với “Tiêm phòng”" in checked.text
+    assert 'data-refused="true"' in checked.text
+    [fewer] = buttons(checked.text, "fewer_villages")
+    assert fewer == {"targets": [{"area": "21262"}]}
+    remedied = wish | {"place": ["T-2"]}
+    again = await world.pages.submit("/schedule/new/check", **remedied)
+    assert 'data-refused="false"' in again.text
+    saved = await world.pages.submit("/schedule/new", **remedied, submit="true")
+    assert saved.status_code == 204, saved.text
+    made = await world.rest(f"/schedules/{saved.headers['hx-redirect'].rpartition('/')[2]}")
+    assert (made["state"], made["targets"]) == ("proposed", [{"area": "21262"}])
+    revision = await world.rest(f"/bulletins/{world.draft}/revisions/1")
+    assert revision["state"] == "submitted"
+    page = await world.pages.load(saved.headers["hx-redirect"])
+    assert "giờ chưa được giữ" in page.text
+
+
+async def test_the_week_offers_times_that_are_free(world: World) -> None:
+    week = await world.pages.submit("/schedule/new/week", **world.wish())
+    offered = [
+        json.loads(unescape(each)) for each in re.findall(r'data-fields="([^"]*)"', week.text)
+    ]
+    assert {"day": MONDAY, "time": "05:00"} in offered
+    assert {"day": MONDAY, "time": "17:00"} not in offered
+    for fields in offered[:4]:
+        checked = await world.pages.submit("/schedule/new/check", **world.wish(**fields))
+        assert 'data-refused="false"' in checked.text
+
+
+async def test_the_form_lists_the_villages_of_the_caller_alone(world: World) -> None:
+    path = f"/schedule/new?revision={world.draft}/1"
+    assert {"T-1", "T-2"} <= set(re.findall(r'name="place" value="([^"]*)"', (
+        await world.pages.client.get(path)).text))  # fmt: skip
+    world.pages.called_by(Role.COMMUNE_BROADCASTER, "21262")
+    text = (await world.pages.client.get(path)).text
+    assert re.findall(r'name="place" value="([^"]*)"', text) == ["T-2"]
+    refused = await world.pages.submit("/schedule/new", **world.wish())
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"place": []}, "place"),
+        ({"day": "mai"}, "day"),
+        ({"repeat": "weekly"}, "weekday"),
+        ({"priority": "x"}, "priority"),
+        ({"priority": "200"}, "priority"),
+    ],
+)
+async def test_what_is_missing_is_said_at_its_field(
+    world: World, changes: dict[str, Any], field: str
+) -> None:
+    answer = await world.pages.submit("/schedule/new/check", **world.wish(**changes))
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
