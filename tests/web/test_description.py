@@ -87,6 +87,7 @@ def served(
 async def fill(dsn: str) -> dict[Role, str]:
     engine = create_async_engine(db.async_url(dsn))
     async with db.transaction(engine) as session:
+        await db.ensure_partitions(session, clock.today())
         await import_areas(session, *official_files())
         await changes.begin(session, MemoryStore(), clock.now())
         for _ in range(DUMMIES):  # small numbers are tried first, and tokens revoked by them
