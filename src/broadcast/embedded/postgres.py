@@ -175,7 +175,10 @@ class EmbeddedPostgres:
         Raises:
             Unavailable: It exists, or somebody is connected to the template.
         """
-        self._run("createdb", "--template", template, name)
+        # Through the log it takes twice as long; the copy of files needs a checkpoint, which is
+        # cheap where nothing is flushed to the disk.
+        strategy = () if self._durable else ("--strategy", "file_copy")
+        self._run("createdb", "--template", template, *strategy, name)
         return self.dsn_of(name)
 
     def drop_database(self, name: str) -> None:
