@@ -52,6 +52,12 @@ def test_sixty_loudspeakers_play_everything_once(tmp_path: Path, kind: str) -> N
     assert result["missed"] == {}
     assert (result["unexplained"], result["duplicates"], result["late"]) == (0, 0, 0)
     assert result["indicators"]["1.1"]["BC"]["denominator"] == 96
+    certificates = list((tmp_path / "boxes").rglob("certificate.pem"))
+    assert len(certificates) == (60 if kind == "mosquitto" else 0)
+    if kind == "mosquitto":
+        conf = (tmp_path / "broker/mosquitto.conf").read_text()
+        assert "allow_anonymous" not in conf
+        assert conf.count("require_certificate true") == conf.count("listener ") == 2
 
 
 @pytest.mark.timeout(420)

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,12 +22,14 @@ from rich.console import Console
 from rich.live import Live
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast import config
 from broadcast.demo.api import Api
 from broadcast.demo.live import View, draw, look
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.embedded.broker import Kind
 from broadcast.embedded.supervisor import Supervisor
+from broadcast.enrolment.enrolling import open_claim
 from broadcast.indicators.figures import compute, figures
 from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
@@ -34,6 +37,8 @@ from broadcast.kit.errors import Unavailable
 from broadcast.plays.model import OPEN, Play
 from broadcast.plays.schemas import SummaryOut
 from broadcast.plays.summary import summary
+from broadcast.wire.codec import decode
+from broadcast.wire.enrolment import Claim
 
 log = structlog.get_logger()
 
@@ -90,7 +95,7 @@ def run(options: Options) -> int:
         # People read stderr while --json keeps stdout for programs.
         console = Console(file=sys.stderr if options.json else sys.stdout)
         console.print(_at(0.0, "đang khởi động PostgreSQL và broker MQTT …"))
-        with World(folder, options.broker, anew=True) as world:
+        with World(folder, options.broker, anew=True, mutual_tls=True) as world:
             try:
                 return asyncio.run(_Demo(options, world, console).run())
             finally:
@@ -130,6 +135,7 @@ class _Demo:
         loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._work())
         watch = asyncio.create_task(Supervisor(self._world.servers(), self._say).watch())
+        telling = asyncio.create_task(self._world.tell_broker())
         for number in (signal.SIGINT, signal.SIGTERM):
             # An exception out of a handler would be lost now and then, in a callback or a thread.
             loop.add_signal_handler(number, self._end, work)
@@ -141,9 +147,9 @@ class _Demo:
                 f"PostgreSQL dừng giữa lúc chuẩn bị ({db.brief(error)}); hãy chạy lại."
             ) from error
         finally:
-            for task in (work, watch):
+            for task in (work, watch, telling):
                 task.cancel()
-            await asyncio.wait([work, watch])
+            await asyncio.wait([work, watch, telling])
 
     async def _work(self) -> int:
         options, world = self._options, self._world
@@ -163,12 +169,9 @@ class _Demo:
             world.start_server()
             self._say(f"máy chủ: {world.page_url} (một lần bấm cho mỗi vai trò; REST: /docs)")
             self._show_doors(seeded)
-            world.start_fleet(
-                seeded.devices,
-                await first_keys(engine, settings.keys, clock.now()),
-                options.faults,
-                options.seed,
-            )
+            keys = await first_keys(engine, settings.keys, clock.now())
+            claims = await self._claims(engine, settings, seeded.devices)
+            world.start_fleet(seeded.devices, keys, options.faults, options.seed, claims)
             since = clock.now()
             people = seeded.broadcaster, seeded.approver
             async with Api(world.url, *people, PATIENCE_SECONDS) as api:
@@ -184,6 +187,20 @@ class _Demo:
         sound = result["expected_plays"] > 0 or not options.once
         return 0 if sound and result["unexplained"] == result["duplicates"] == 0 else 1
 
+    async def _claims(
+        self, engine: AsyncEngine, settings: config.Settings, devices: Sequence[str]
+    ) -> dict[str, Claim]:
+        """What a technician would scan at each box; nothing where the broker asks for none."""
+        if self._world.broker.tls is None:
+            self._say("broker kèm theo nhận mọi thiết bị trên máy này; cài mosquitto để có TLS")
+            return {}
+        self._say(
+            "thiết bị đăng ký bằng mã, nhận chứng chỉ của tỉnh và nối broker qua TLS hai chiều"
+        )
+        async with db.transaction(engine) as session:
+            opened = [await open_claim(session, settings, code, clock.now()) for code in devices]
+        return {each.device_code: decode(each.qr_text.encode(), Claim) for each in opened}
+
     def _end(self, work: asyncio.Task[Any] | None) -> None:
         """Somebody has had enough: with a summary, if there is anything to sum up."""
         if self._on_air:
@@ -194,6 +211,9 @@ class _Demo:
     def _show_doors(self, seeded: Seeded) -> None:
         """Addresses, logins and tokens, for a guest who looks behind the picture."""
         broker = self._world.broker
+        admits = "ai trên máy này cũng vào được"
+        if broker.tls is not None:
+            admits = f"bằng chứng chỉ server.crt trong {broker.tls.authority_dir}"
         doors = {
             "mật khẩu": f"{seeded.doors.password}, của mọi tên đăng nhập dưới đây",
             **{
@@ -201,7 +221,7 @@ class _Demo:
                 for role, door in seeded.doors.by_role.items()
             },
             "PostgreSQL": self._world.postgres.dsn,
-            "broker MQTT": f"{broker.host}:{broker.port}, ai trên máy này cũng vào được",
+            "broker MQTT": f"{broker.host}:{broker.port}, {admits}",
         }
         for name, what in doors.items():
             self._console.print(f"{'':9}{name:32}{what}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,17 +13,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import httpx2 as httpx
+from msgspec import to_builtins
 
 from broadcast import config
 from broadcast.config import Role
 from broadcast.demo.people import LOGINS
-from broadcast.embedded.broker import Broker, Kind
+from broadcast.embedded.broker import HOST, Broker, Kind, MutualTls
 from broadcast.embedded.child import Child
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.embedded.supervisor import Server
+from broadcast.enrolment import authority_files, broker_files
+from broadcast.kit import clock
 from broadcast.wire.documents import PublicKey
+from broadcast.wire.enrolment import Claim
+
+SERVER = "broadcast"
+"""Common name of the server's certificate, its user name at the broker."""
 
 
 class World:
@@ -34,7 +43,14 @@ class World:
         page_url: Its first page; passkeys need a name.
     """
 
-    def __init__(self, folder: Path, broker: Kind | None = None, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: Kind | None = None,
+        *,
+        anew: bool = False,
+        mutual_tls: bool = False,
+    ) -> None:
         """Describe the world.
 
         Args:
@@ -42,10 +58,13 @@ class World:
             broker: Insist on one.
             anew: What an earlier world left is not gone on with: its database, its broker's
                 memory and its recordings are removed. Keys and audio stay.
+            mutual_tls: Boxes enrol with a claim code and show their certificate to the broker, as
+                the server does; where mosquitto is there. The Python broker admits everyone.
         """
         self.folder = folder = folder.resolve()
         self.postgres = EmbeddedPostgres(folder / "postgres")
-        self.broker = Broker(folder / "broker", kind=broker)
+        tls = MutualTls(folder / "authority", folder / "admitted", SERVER, config.Mqtt().prefix)
+        self.broker = Broker(folder / "broker", kind=broker, tls=tls if mutual_tls else None)
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.page_url = f"http://localhost:{port}/"
@@ -60,6 +79,8 @@ class World:
             self.postgres.start()  # waits for what a killed world has left
             if self._anew:
                 self._forget()
+            if self.broker.tls is not None:
+                _make_authority(self.broker.tls)
             self.broker.start()
         except BaseException:
             self.__exit__(None, None, None)
@@ -68,7 +89,7 @@ class World:
 
     def _forget(self) -> None:
         self.postgres.renew_database()
-        for left in ("broker", "recordings"):
+        for left in ("broker", "recordings", "boxes"):
             shutil.rmtree(self.folder / left, ignore_errors=True)
         for left in ("truth.jsonl", "server.log", "fleet.log"):
             (self.folder / left).unlink(missing_ok=True)
@@ -97,7 +118,22 @@ class World:
             "BROADCAST_KEYS__PASSPHRASE_FILE": str(self.folder / "keys.passphrase"),
             "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
             "BROADCAST_SIGN_IN__DEMO": json.dumps(LOGINS),
+            **self._tls_settings(),
             **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},
+        }
+
+    def _tls_settings(self) -> dict[str, str]:
+        tls = self.broker.tls
+        if tls is None:
+            return {}
+        return {
+            "BROADCAST_MQTT__TLS_CA_FILE": str(tls.authority_dir / "broker-ca.crt"),
+            "BROADCAST_MQTT__TLS_CERT_FILE": str(tls.authority_dir / "server.crt"),
+            "BROADCAST_MQTT__TLS_KEY_FILE": str(tls.authority_dir / "server.key"),
+            "BROADCAST_WEB__PUBLIC_URL": self.page_url.rstrip("/"),
+            "BROADCAST_ENROLMENT__BROKER_PORT": str(self.broker.device_port),
+            "BROADCAST_ENROLMENT__AUTHORITY_DIR": str(tls.authority_dir),
+            "BROADCAST_ENROLMENT__BROKER_DIR": str(tls.broker_dir),
         }
 
     def configure(self, rules: Mapping[str, str]) -> config.Settings:
@@ -137,28 +173,59 @@ class World:
         self._server.kill()
 
     def start_fleet(
-        self, devices: list[str], keys: list[PublicKey], faults: str, seed: int
+        self,
+        devices: list[str],
+        keys: list[PublicKey],
+        faults: str,
+        seed: int,
+        claims: Mapping[str, Claim] | None = None,
     ) -> None:
-        """Start the simulated devices; they connect on their own."""
+        """Start the simulated devices; they connect on their own, and enrol first who has a claim.
+
+        Args:
+            devices: Their codes.
+            keys: What those without a claim pin.
+            faults: Profile of what goes wrong.
+            seed: The same faults for the same seed.
+            claims: What a technician scans at the box, by its code.
+        """
+        claims = claims or {}
         enrolment = self.folder / "devices.json"
         enrolment.write_text(
             json.dumps(
                 {
                     "keys": [{"kid": key.kid, "use": key.use, "x": key.x} for key in keys],
-                    "devices": [{"device_id": code} for code in devices],
+                    "devices": [
+                        {"device_id": code}
+                        | ({"claim": to_builtins(claims[code])} if code in claims else {})
+                        for code in devices
+                    ],
                 }
             )
         )
+        keep = ("--keep", self.folder / "boxes") if claims else ()
         self._fleet.start(
             [
                 *(sys.executable, "-m", "device_sim"),
                 *("--host", self.broker.host, "--port", str(self.broker.port)),
-                *("--devices-file", enrolment, "--faults", faults, "--seed", str(seed)),
+                *("--devices-file", enrolment, "--faults", faults, "--seed", str(seed), *keep),
                 *("--record", self.folder / "recordings", "--record-devices", "3"),
                 *("--truth", self.folder / "truth.jsonl"),
             ],
             lambda: self._fleet.alive,
         )
+
+    async def tell_broker(self) -> NoReturn:
+        """Have the broker read anew who may connect, whenever the server has written it."""
+        tls = self.broker.tls
+        changed = None if tls is None else tls.broker_dir / broker_files.CHANGED
+        told = None
+        while True:
+            written = changed.stat().st_mtime_ns if changed and changed.exists() else None
+            if told not in {None, written}:
+                self.broker.reload()
+            told = written
+            await asyncio.sleep(1)
 
     def calm_fleet(self) -> None:
         """Nothing goes wrong with the simulated devices any more."""
@@ -202,6 +269,13 @@ class _Serve:
 
     def destroy(self) -> None:
         self._child.destroy()
+
+
+def _make_authority(tls: MutualTls) -> None:
+    now = clock.now()
+    authority_files.create(tls.authority_dir, [HOST], tls.user, now)
+    devices = authority_files.load(tls.authority_dir, authority_files.DEVICE_CA)
+    broker_files.create(tls.broker_dir, devices, now)
 
 
 def _free_port() -> int:
