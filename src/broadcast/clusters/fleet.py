@@ -146,6 +146,13 @@ async def list_fleet(
     return found.page(lambda *row: FleetItemOut(**dict(zip(names, row, strict=True))))
 
 
+async def find(session: AsyncSession, code: str) -> FleetItemOut | None:
+    """One device; None where none in use has this code."""
+    statement = _select().where(Device.code == code)
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return None if row is None else FleetItemOut(**row)
+
+
 _FACETS = ("presence", "firmware", "signal", "power", "line")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -10,15 +9,14 @@ from fastapi import Query, Response
 from broadcast.auth.caller import DeviceEditor, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
+from broadcast.clusters import installing
 from broadcast.clusters.register import require_cluster
 from broadcast.clusters.schemas import InstallationIn
 from broadcast.devices import installations
-from broadcast.devices.enrolment import find_device
 from broadcast.devices.model import Installation
-from broadcast.devices.places import require_at_device
 from broadcast.devices.schemas import InstallationOut
 from broadcast.kit import clock
-from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.errors import NotFound
 from broadcast.kit.times import Moment
 from broadcast.stations.places import require_at_cluster
 from broadcast.web.rest import Session
@@ -38,22 +36,7 @@ async def install_device(
     session: Session, caller: DeviceEditor, code: str, body: InstallationIn
 ) -> InstallationOut:
     """Install a device on a cluster in place of the one there; repeating it changes nothing."""
-    await require_at_cluster(session, caller, Permission.DEVICE_WRITE, code)
-    missing = InvalidInput("device", f"không có thiết bị mã “{body.device}”; đăng ký trước")
-    await require_at_device(session, caller, Permission.DEVICE_WRITE, body.device, missing)
-    cluster = await require_cluster(session, code)
-    device = await find_device(session, body.device)
-    if device is None:
-        raise missing
-    opened = await installations.install(
-        session, device, cluster, _past(body.installed_at), move=body.move
-    )
-    return InstallationOut(
-        cluster_code=code,
-        device_code=device.code,
-        installed_at=opened.installed_at,
-        removed_at=opened.removed_at,
-    )
+    return await installing.install(session, caller, code, body, clock.now())
 
 
 @router.delete("/clusters/{code}/device", status_code=204, summary="Tháo thiết bị khỏi cụm loa")
@@ -68,13 +51,6 @@ async def remove_device(
     """Remove the device of a cluster."""
     await require_at_cluster(session, caller, Permission.DEVICE_WRITE, code)
     cluster = await require_cluster(session, code)
-    if not await installations.remove(session, cluster, _past(removed_at)):
+    if not await installations.remove(session, cluster, installing.past(removed_at, clock.now())):
         raise NotFound(f"Cụm loa {code} không có thiết bị nào.")
     return Response(status_code=204)
-
-
-def _past(at: datetime | None) -> datetime:
-    now = clock.now()
-    if at is not None and at > now:
-        raise InvalidInput("installed_at", "ở tương lai; ghi lúc đã lắp hoặc đã tháo")
-    return at or now

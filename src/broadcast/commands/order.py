@@ -94,6 +94,15 @@ async def _require_in_use(session: AsyncSession, device: Device) -> None:
         )
 
 
+def hushed_now(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> str | None:
+    """Why this command may not be given now, because it would sound in quiet hours."""
+    quiet = next_quiet_interval(now, quiet_hours, LOCAL)
+    if valid_until(kind, now, quiet) is not None:
+        return None
+    assert quiet is not None
+    return hushed(kind, quiet)
+
+
 def _audible_until(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> datetime:
     quiet = next_quiet_interval(now, quiet_hours, LOCAL)
     not_after = valid_until(kind, now, quiet)

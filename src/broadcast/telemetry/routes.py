@@ -17,9 +17,9 @@ from broadcast.devices.model import Device
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.times import Moment
-from broadcast.telemetry import charts, dead_letters, faults, health, presence_rows, refusals
+from broadcast.telemetry import health, presence_rows, queries
 from broadcast.telemetry.charts import ChartSpan
-from broadcast.telemetry.model import DeadLetterRow, Fault, HealthHour, PresenceChange, Refusal
+from broadcast.telemetry.model import HealthHour, PresenceChange
 from broadcast.telemetry.presence import Presence
 from broadcast.telemetry.schemas import (
     AnyFault,
@@ -31,7 +31,7 @@ from broadcast.telemetry.schemas import (
     PresenceOut,
     RefusalOut,
 )
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged, require_known
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["telemetry"])
 
@@ -86,11 +86,7 @@ async def list_faults(
     closed: Annotated[bool, Query(description="cả lỗi đã hết")] = False,
 ) -> Page[FaultOut]:
     """Faults in the order in which they were reported."""
-    if device is not None:
-        await require_known(session, "device", Device.code, device)
-    statement = faults.select_faults(device, kind, closed=closed)
-    found = await paged(session, statement, [Fault.id], paging)
-    return found.page(FaultOut.of)
+    return await queries.list_faults(session, paging, device, kind, closed=closed)
 
 
 @router.get("/dead-letters", summary="Thông điệp không nhận được của thiết bị, kèm lý do")
@@ -102,9 +98,7 @@ async def list_dead_letters(
 ) -> Page[DeadLetterOut]:
     """Messages from the broker that could not be taken, oldest first."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
-    statement = dead_letters.select_letters(device)
-    found = await paged(session, statement, [DeadLetterRow.id], paging)
-    return found.page(DeadLetterOut.of)
+    return await queries.list_dead_letters(session, paging, device)
 
 
 @router.get("/devices/{code}/health", summary="Sức khỏe của một thiết bị theo giờ")
@@ -141,12 +135,7 @@ async def show_chart(
 ) -> ChartOut:
     """What the device reported in the span before `to`, in at most 186 steps, and its presence."""
     now = clock.now()
-    device = await _device(session, code)
-    async with scope.whole(session):
-        found = await charts.chart(
-            session, device.id, span, to or now, now, settings.upkeep.raw_days
-        )
-    return ChartOut.of(device.code, span, found)
+    return await queries.show_chart(session, code, span, to or now, now, settings.upkeep.raw_days)
 
 
 @router.get("/refusals", summary="Điều thiết bị từ chối nhận, kèm lý do")
@@ -157,11 +146,7 @@ async def list_refusals(
     device: Annotated[str | None, Query(description="mã thiết bị")] = None,
 ) -> Page[RefusalOut]:
     """Documents and commands that devices would not accept, in the order in which they came."""
-    if device is not None:
-        await require_known(session, "device", Device.code, device)
-    statement = refusals.select_refusals(device)
-    found = await paged(session, statement, [Refusal.id], paging)
-    return found.page(RefusalOut.of)
+    return await queries.list_refusals(session, paging, device)
 
 
 async def _device(session: AsyncSession, code: str) -> Device:
