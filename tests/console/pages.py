@@ -13,6 +13,7 @@ from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
 from tests.visibility.routes import Kind, Rule
 from tests.visibility.world import Place
+from tests.visibility.routes import Kind, Rule, device_of
 
 P = Permission
 
@@ -174,6 +175,27 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/me/tokens/{token_id}/revoke"): Rule(
         Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"token_id": 1}
+    ("GET", "/devices"): Rule(Kind.LIST, P.READ),
+    ("GET", "/devices/{code}"): Rule(Kind.READ, P.READ, path=device_of),
+    ("GET", "/devices/{code}/state"): Rule(Kind.READ, P.READ, path=device_of),
+    ("GET", "/devices/{code}/chart"): Rule(Kind.READ, P.READ, path=device_of),
+    ("GET", "/devices/{code}/commands"): Rule(Kind.READ, P.READ, path=device_of),
+    ("POST", "/devices/{code}/commands"): Rule(
+        Kind.CHANGE,
+        P.COMMAND_SEND,
+        path=device_of,
+        body=lambda p, n: {"kind": "reboot"},
+        is_form=True,
+    ),
+    ("POST", "/devices/{code}/install"): Rule(
+        Kind.CHANGE,
+        P.DEVICE_WRITE,
+        path=device_of,
+        body=lambda p, n: {"cluster": p.cluster},
+        is_form=True,
+    ),
+    ("POST", "/devices/{code}/retire"): Rule(
+        Kind.CHANGE, P.DEVICE_WRITE, path=device_of, body=lambda p, n: {}, is_form=True
     ),
 }
 """Every page but `/events`, which does not end."""

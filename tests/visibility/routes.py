@@ -74,6 +74,9 @@ def _code(letter: str) -> Fill:
     return lambda place: {"code": getattr(place, letter)}
 
 
+device_of = _code("device")
+
+
 def _outage(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "kind": "maintenance", "cluster_code": place.cluster, "area_code": None,

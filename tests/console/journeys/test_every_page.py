@@ -36,6 +36,8 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/admin/tokens", Role.PROVINCE_ADMIN),
     ("/admin/audit", Role.PROVINCE_ADMIN),
     ("/me", Role.COMMUNE_BROADCASTER),
+    ("/devices", Role.TECHNICIAN),
+    ("/devices", Role.TECHNICIAN, "tbody a"),
 ]
 """Path, who looks at it, and for a page of one thing the link on that path to follow (a selector).
 
