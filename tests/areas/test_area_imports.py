@@ -336,6 +336,30 @@ async def test_a_village_dry_run_changes_nothing(session: AsyncSession) -> None:
     assert await stored(session) == before
 
 
+async def test_a_dry_run_tells_the_fate_of_each_row(session: AsyncSession) -> None:
+    await official(session)
+    text = VILLAGES + "T-1,thôn,Thôn 1,21253,2020-02-01,\nT-2,thôn,Thôn 2,21253,2020-02-01,\n"
+    await import_villages(session, file(text, "villages.csv"))
+    before = await stored(session)
+    text = VILLAGES + (
+        "T-1,thôn,Thôn Một,21253,2020-02-01,\nT-2,thôn,Thôn 2,21253,2020-02-01,\n"
+        "T-3,thôn,Thôn 3,99999,2020-02-01,\nT-4,thôn,Thôn 4,21253,2020-02-01,\n"
+    )
+    report = await import_villages(session, file(text, "villages.csv"), dry_run=True)
+    assert [(row.row, row.fate.value) for row in report.rows] == [
+        (4, "refused"), (2, "changed"), (3, "unchanged"), (5, "added"),
+    ]  # fmt: skip
+    assert report.rows[1].detail == "name: Thôn 1 → Thôn Một"
+    assert (report.refused, report.added, report.changed, report.unchanged) == (1, 1, 1, 1)
+    bad = HEADER + "99997,hamlet,xã,Xã Mới,51,2025-07-01,\n"
+    report = await import_areas(session, file(bad), None, dry_run=True)
+    assert (report.refused, report.rows[0].row, report.rows[0].fate.value) == (1, 2, "refused")
+    unit = HEADER + "99998,commune,xã,Xã Mới,51,2025-07-01,\n"
+    report = await import_areas(session, file(unit), None, dry_run=True)
+    assert [(row.fate.value, row.what) for row in report.rows] == [("added", "99998 2025-07-01")]
+    assert await stored(session) == before
+
+
 async def test_a_register_row_that_does_not_exist_cannot_be_withdrawn(
     session: AsyncSession,
 ) -> None:

@@ -80,6 +80,34 @@ async def test_a_dry_run_tells_what_would_change_and_changes_nothing(
     assert await session.scalar(sa.select(Topology.revision)) == revision
 
 
+async def test_a_dry_run_tells_the_fate_of_each_row(session: AsyncSession) -> None:
+    await sample.everything(session)
+    header = sample.CLUSTERS.splitlines()[0] + "\n"
+    text = header + (
+        "C-1,Nhà văn hóa Phú Bình,P-1,15.12,108.88,4,50,telemetry,2024-01-01,,T-1\n"
+        "C-2,Cảng Tân Mỹ,P-2,,,4,100,telemetry,2024-01-01,,T-2:primary;T-1:partial\n"
+        "C-5,Chợ,P-9,,,4,100,telemetry,2024-01-01,,T-2\n"
+        "C-6,Chợ,P-2,,,bốn,100,telemetry,2024-01-01,,T-2\n"
+        "C-7,Chợ,P-2,,,4,100,telemetry,2024-01-01,,T-2\n"
+    )
+    before = await counts(session)
+    file = sample.file("clusters.csv", text)
+    report = await import_files(session, [file], KINDS, dry_run=True)
+    assert [(row.row, row.fate.value, row.what) for row in report.rows] == [
+        (4, "refused", ""),
+        (5, "refused", ""),
+        (2, "changed", "clusters C-1"),
+        (3, "unchanged", "clusters C-2"),
+        (6, "added", "clusters C-7"),
+    ]
+    assert report.rows[0].detail.startswith("plant_code: không có hệ thống")
+    assert report.rows[2].detail == "horns_count: 2 → 4"
+    assert (report.refused, report.added, report.changed, report.unchanged) == (2, 1, 1, 1)
+    assert await counts(session) == before
+    with pytest.raises(InvalidInput):
+        await import_files(session, [file], KINDS)
+
+
 async def test_a_change_is_told_field_by_field(session: AsyncSession) -> None:
     await sample.everything(session)
     text = (

@@ -82,14 +82,15 @@ async def import_areas(
         dry_run: Report what would change, and change nothing.
 
     Raises:
-        InvalidInput: With `errors`; nothing is changed.
+        InvalidInput: With `errors`; nothing is changed. A dry run tells of them in its report.
         TooLarge: A file exceeds `sheets.MAX_BYTES`.
     """
     recording.say(session, files=[file.facts() for file in (areas, lineage) if file])
     errors = RowErrors()
     units = read_units(areas, errors) if areas else []
     steps = read_steps(lineage, errors) if lineage else []
-    errors.raise_if_any()
+    if not dry_run:
+        errors.raise_if_any()
     await records.lock(session)
     stored_units, stored_steps = await _stored(session)
     if areas:
@@ -108,8 +109,20 @@ async def import_areas(
         assert file is not None
         what = "" if number else f"dòng đã lưu {' '.join(map(str, records.identity(where)))}: "
         errors.add(file.name, number, column, what + detail)
-    errors.raise_if_any()
-    return await _store(session, wanted_units, wanted_steps, dry_run)
+    if not dry_run:
+        errors.raise_if_any()
+        return await _store(session, wanted_units, wanted_steps, dry_run)
+    report = (
+        Report(dry_run=True)
+        if errors.found
+        else await _store(session, wanted_units, wanted_steps, dry_run)
+    )
+    if areas:
+        records.tell(areas, units, stored_units, errors, report)
+    if lineage:
+        records.tell(lineage, steps, stored_steps, errors, report)
+    report.refuse(errors)
+    return report
 
 
 def _refuse_similar(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,9 +12,10 @@ from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
 from broadcast.areas.placement import Registered
 from broadcast.areas.tree import Step, Unit
 from broadcast.audit import recording
-from broadcast.kit.sheets import Action, Report
+from broadcast.kit.sheets import Action, File, Report, Row, RowErrors
 
 Record = Unit | Step | Registered
+R = TypeVar("R", Unit, Step, Registered)
 Identity = tuple[Any, ...]
 
 IDENTITIES: dict[type[Record], tuple[str, ...]] = {
@@ -53,15 +54,10 @@ async def store(
     for key in sorted(before.keys() | after.keys()):
         old, record = before.get(key), after.get(key)
         what = " ".join(str(value) for value in key)
-        if record is None:
-            report.count(Action.REMOVED, what)
-        elif old is None:
-            report.count(Action.ADDED, what, ", ".join(_text(value) for value in record))
-        elif old == record:
-            report.count(Action.UNCHANGED, what)
+        action, detail = compare(old, record)
+        report.count(action, what, detail)
+        if action is Action.UNCHANGED:
             continue
-        else:
-            report.count(Action.CHANGED, what, _difference(old, record))
         recording.change(
             session,
             TABLES[type(old or record)].__tablename__,  # type: ignore[index]
@@ -86,6 +82,38 @@ async def store(
             sa.insert(TABLES[type(new[0])]).execution_options(render_nulls=True),
             [record._asdict() for record in new],
         )
+
+
+def tell(
+    file: File,
+    rows: Iterable[Row[R]],
+    stored: Iterable[Record],
+    errors: RowErrors,
+    report: Report,
+) -> None:
+    """Note what a dry run would make of the rows of a file; count them where some are refused."""
+    before = {identity(record): record for record in stored}
+    refused = {error.row for error in errors.found if error.file == file.name}
+    for row in rows:
+        if row.number in refused:
+            continue
+        key = identity(row.value)
+        what = " ".join(str(value) for value in key)
+        action, detail = compare(before.get(key), row.value)
+        report.tell(file.name, row.number, what, action, detail)
+        if errors.found:
+            report.count(action, what, detail)
+
+
+def compare(old: Record | None, new: Record | None) -> tuple[Action, str]:
+    """What becomes of a record, and what is new or different of it."""
+    if new is None:
+        return Action.REMOVED, ""
+    if old is None:
+        return Action.ADDED, ", ".join(_text(value) for value in new)
+    if old == new:
+        return Action.UNCHANGED, ""
+    return Action.CHANGED, _difference(old, new)
 
 
 def _text(value: object) -> str:

@@ -39,7 +39,7 @@ async def import_villages(
         dry_run: Report what would change, and change nothing.
 
     Raises:
-        InvalidInput: With `errors`; nothing is changed.
+        InvalidInput: With `errors`; nothing is changed. A dry run tells of them in its report.
         TooLarge: The file exceeds `sheets.MAX_BYTES`.
     """
     errors = RowErrors()
@@ -47,7 +47,8 @@ async def import_villages(
         Row(row.number, Registered(**dict(row.value)))
         for row in sheets.read(VILLAGES, file, errors)
     ]
-    errors.raise_if_any()
+    if not dry_run:
+        errors.raise_if_any()
     await records.lock(session)
     stored = {records.identity(row): row for row in await load_register(session)}
     wanted = ({} if replace else stored) | {records.identity(row.value): row.value for row in rows}
@@ -56,8 +57,13 @@ async def import_villages(
     numbers = {records.identity(row.value): row.number for row in rows}
     for record, column, detail in findings(wanted.values(), lineage):
         errors.add(file.name, numbers.get(records.identity(record)), column, detail)
-    errors.raise_if_any()
     report = Report(dry_run=dry_run)
+    if dry_run:
+        records.tell(file, rows, stored.values(), errors, report)
+        report.refuse(errors)
+        if errors.found:
+            return report
+    errors.raise_if_any()
     async with session.begin_nested() as attempt:
         await records.store(session, stored.values(), wanted.values(), report)
         report.notes += await derive(session, lineage)

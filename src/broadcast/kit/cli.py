@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.kit import db, times
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.sheets import MAX_BYTES, Action, File, Report
+from broadcast.kit.sheets import MAX_BYTES, Action, Fate, File, Report
 
 T = TypeVar("T")
 
@@ -85,6 +85,12 @@ def show_report(report: Report, title: str) -> None:
     for change in report.changes[:LISTED]:
         table.add_row(SIGNS[change.action], change.what, change.detail)
     console = Console()
+    if report.refused:
+        refused = Table("tệp", "dòng", "lỗi và cách sửa", title="Sẽ không nhập gì")
+        for row in report.rows[:LISTED]:
+            if row.fate is Fate.REFUSED:
+                refused.add_row(row.file, str(row.row or ""), row.detail)
+        console.print(refused)
     if report.changes:
         console.print(table)
     more = report.added + report.changed + report.removed - LISTED
@@ -96,6 +102,8 @@ def show_report(report: Report, title: str) -> None:
     )
     for note in report.notes:
         console.print(note)
+    if report.refused:
+        raise typer.Exit(1)
 
 
 def read_file(path: Path) -> File:

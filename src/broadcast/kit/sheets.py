@@ -30,6 +30,9 @@ MAX_ERRORS = 200
 MAX_CHANGES = 1000
 """Changes listed in a report; all are counted."""
 
+MAX_ROWS = 20_000
+"""Rows told of a dry run: the largest list of a province."""
+
 R = TypeVar("R")
 M = TypeVar("M", bound=BaseModel)
 
@@ -98,6 +101,28 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class Fate(StrEnum):
+    """What an import makes of one row of a file."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+class RowFate(BaseModel):
+    """What an import would make of one row of a file."""
+
+    file: str
+    row: int | None
+    """As a spreadsheet counts: the header is row 1. None when the whole file is meant."""
+    what: str
+    """What the row names; empty where it could not be read."""
+    fate: Fate
+    detail: str
+    """What is new, from → to, or why it is refused and how to mend that."""
+
+
 class Change(BaseModel):
     """One difference that an import makes."""
 
@@ -114,8 +139,12 @@ class Report(BaseModel):
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+    refused: int = 0
+    """Rows that a dry run would not take, and so nothing of the files."""
     changes: list[Change] = []
     notes: list[str] = []
+    rows: list[RowFate] = []
+    """Of a dry run: each row of the files, refused ones first, at most 20,000."""
 
     def count(self, action: Action, what: str, detail: str = "") -> None:
         """Count a row, and list it unless it stays as it is."""
@@ -123,9 +152,30 @@ class Report(BaseModel):
         if action is not Action.UNCHANGED and len(self.changes) < MAX_CHANGES:
             self.changes.append(Change(action=action, what=what, detail=detail))
 
+    def tell(self, file: str, row: int | None, what: str, action: Action, detail: str) -> None:
+        """Note what a dry run would make of a row."""
+        if self.dry_run and len(self.rows) < MAX_ROWS:
+            fate = Fate(action.value)
+            self.rows.append(RowFate(file=file, row=row, what=what, fate=fate, detail=detail))
+
+    def refuse(self, errors: RowErrors) -> None:
+        """Note the rows that a dry run would refuse."""
+        self.refused = len({(error.file, error.row) for error in errors.found})
+        found = [
+            RowFate(
+                file=error.file,
+                row=error.row,
+                what="",
+                fate=Fate.REFUSED,
+                detail=f"{error.column}: {error.detail}" if error.column else error.detail,
+            )
+            for error in sorted(errors.found, key=lambda error: (error.file, error.row or 0))
+        ]
+        self.rows = [*found, *self.rows][:MAX_ROWS]
+
     def counts(self) -> dict[str, int | bool]:
         """The figures, for the log."""
-        return self.model_dump(exclude={"changes", "notes"})
+        return self.model_dump(exclude={"changes", "notes", "rows"})
 
 
 @dataclass(frozen=True)

@@ -58,20 +58,23 @@ async def import_files(
         dry_run: Report what would change, and change nothing.
 
     Raises:
-        InvalidInput: With `errors`, or when a header fits no kind; nothing is changed.
+        InvalidInput: With `errors`, or when a header fits no kind; nothing is changed. A dry run
+            tells of refused rows in its report instead, and of the others as if those were right.
         TooLarge: A file exceeds `sheets.MAX_BYTES`.
     """
     ordered = sorted(((_kind_of(file, kinds), file) for file in files), key=lambda pair: pair[0])
     report = Report(dry_run=dry_run)
+    errors = RowErrors()
     async with session.begin_nested() as attempt:
         for place, file in ordered:
-            await _import(session, file, kinds[place], report)
+            await _import(session, file, kinds[place], report, errors)
         if report.changes:
             await touch(session)
         await session.flush()
         if dry_run:
             await attempt.rollback()
             recording.skip(session)
+    report.refuse(errors)
     recording.say(session, files=[file.facts() for file in files], **report.counts())
     log.info("stations.files.imported", files=[file.name for file in files], **report.counts())
     return report
@@ -87,26 +90,37 @@ def _kind_of(file: File, kinds: Sequence[Kind[Any, Any]]) -> int:
     )
 
 
-async def _import(session: AsyncSession, file: File, kind: Kind[Any, Any], report: Report) -> None:
-    errors = RowErrors()
+async def _import(
+    session: AsyncSession, file: File, kind: Kind[Any, Any], report: Report, errors: RowErrors
+) -> None:
     rows = sheets.read(kind.sheet, file, errors)
-    errors.raise_if_any()
+    if not report.dry_run:
+        errors.raise_if_any()
     context = await kind.load(session, [row.value for row in rows])
     outcomes: dict[int, tuple[Action, str]] = {}
+    refused: set[int] = set()
     for put in kind.passes:
         for row in rows:
+            if row.number in refused:
+                continue
             try:
                 outcome = await put(context, row.value)
             except InvalidInput as error:
                 errors.add(file.name, row.number, error.field, error.reason)
+                refused.add(row.number)
                 continue
             before = outcomes.get(row.number)
             outcomes[row.number] = merge(before, outcome) if before else outcome
-        errors.raise_if_any()
+        if not report.dry_run:
+            errors.raise_if_any()
         await session.flush()
     for row in rows:
+        if row.number in refused:
+            continue
         action, said = outcomes[row.number]
-        report.count(action, f"{kind.sheet.kind} {_name(kind.sheet, row)}", said)
+        what = f"{kind.sheet.kind} {_name(kind.sheet, row)}"
+        report.count(action, what, said)
+        report.tell(file.name, row.number, what, action, said)
 
 
 def _name(sheet: Sheet[Any], row: Row[Any]) -> str:
