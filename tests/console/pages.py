@@ -14,6 +14,8 @@ from tests.console.schedule_pages import SCHEDULE
 from tests.visibility.routes import Kind, Rule
 from tests.visibility.world import Place
 from tests.visibility.routes import Kind, Rule, device_of
+from tests.visibility.routes import SHEET, Kind, Rule, device_of
+from tests.visibility.world import Place
 
 P = Permission
 
@@ -24,6 +26,8 @@ def _account(place: Place) -> dict[str, Any]:
 
 def _nothing(place: Place, now: datetime) -> dict[str, Any]:
     return {}
+def _register(place: Place) -> dict[str, str]:
+    return {"kind": "stations"}
 
 
 PAGES: dict[tuple[str, str], Rule] = {
@@ -185,17 +189,42 @@ PAGES: dict[tuple[str, str], Rule] = {
         P.COMMAND_SEND,
         path=device_of,
         body=lambda p, n: {"kind": "reboot"},
-        is_form=True,
+        is_page=True,
     ),
     ("POST", "/devices/{code}/install"): Rule(
         Kind.CHANGE,
         P.DEVICE_WRITE,
         path=device_of,
         body=lambda p, n: {"cluster": p.cluster},
-        is_form=True,
+        is_page=True,
     ),
     ("POST", "/devices/{code}/retire"): Rule(
-        Kind.CHANGE, P.DEVICE_WRITE, path=device_of, body=lambda p, n: {}, is_form=True
+        Kind.CHANGE, P.DEVICE_WRITE, path=device_of, body=lambda p, n: {}, is_page=True
+    ),
+    ("GET", "/admin"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/admin/stations"): Rule(Kind.LIST, P.READ),
+    ("GET", "/admin/clusters"): Rule(Kind.LIST, P.READ),
+    ("GET", "/admin/areas"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/admin/quiet-hours"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),
+    ("GET", "/admin/import/{kind}"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
+    ("POST", "/admin/import/{kind}/preview"): Rule(
+        Kind.WHOLE,
+        P.REGISTER_WRITE,
+        path=_register,
+        body=lambda p, n: SHEET,
+        is_form=True,
+    ),
+    ("POST", "/admin/import/{kind}"): Rule(
+        Kind.WHOLE,
+        P.REGISTER_WRITE,
+        path=_register,
+        body=lambda p, n: SHEET,
+        is_form=True,
+    ),
+    ("GET", "/admin/enrolment"): Rule(Kind.PUBLIC, P.DEVICE_WRITE),
+    ("POST", "/admin/enrolment"): Rule(
+        Kind.CHANGE, P.DEVICE_WRITE, body=lambda p, n: {"codes": p.device}, is_page=True
     ),
 }
 """Every page but `/events`, which does not end."""

@@ -268,6 +268,7 @@ async def show_commands(
     request: Request, session: Session, settings: AppSettings, caller: Reader, code: str
 ) -> Response:
     """The part with the commands and their answers."""
+    await enrolment.require_device(session, code)
     found = await _commands(session, settings, code)
     return page(request, caller, "devices/_commands.html", **found, **WORDS)
 

@@ -26,6 +26,11 @@ from broadcast.console import (
     today,
     wall,
 )
+from broadcast.console.admin import enrolment as admin_enrolment
+from broadcast.console.admin import imports as admin_imports
+from broadcast.console.admin import index as admin_index
+from broadcast.console.admin import refused as admin_refused
+from broadcast.console.admin import register as admin_register
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 from broadcast.console.people import accounts, audit, merged, own
@@ -33,6 +38,12 @@ from broadcast.console.people import accounts, audit, merged, own
 ROUTERS = (
     areas.router,
     approvals.router,
+    areas.router,
+    admin_enrolment.router,
+    admin_imports.router,
+    admin_index.router,
+    admin_refused.router,
+    admin_register.router,
     components.router,
     devices.router,
     display.router,

@@ -38,6 +38,14 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/me", Role.COMMUNE_BROADCASTER),
     ("/devices", Role.TECHNICIAN),
     ("/devices", Role.TECHNICIAN, "tbody a"),
+    ("/admin", Role.PROVINCE_ADMIN),
+    ("/admin/stations", Role.PROVINCE_ADMIN),
+    ("/admin/clusters", Role.PROVINCE_ADMIN),
+    ("/admin/areas", Role.PROVINCE_ADMIN),
+    ("/admin/quiet-hours", Role.PROVINCE_ADMIN),
+    ("/admin/refused", Role.PROVINCE_ADMIN),
+    ("/admin/enrolment", Role.PROVINCE_ADMIN),
+    ("/admin/import/stations", Role.PROVINCE_ADMIN),
 ]
 """Path, who looks at it, and for a page of one thing the link on that path to follow (a selector).
 

@@ -1,0 +1,1 @@
+"""Pages for who administers: the register, imports, enrolment, what was refused."""

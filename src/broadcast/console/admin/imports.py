@@ -1,0 +1,179 @@
+"""Registers from files: what each row would become, and then the import itself.
+
+Nothing is kept between the two: the browser sends the files again, and the second time they must
+be those of the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import File, Form, Request, Response, UploadFile
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import imports as area_imports
+from broadcast.areas import scope, villages
+from broadcast.auth.caller import Reader
+from broadcast.auth.permissions import Permission
+from broadcast.console.page import PageRouter, page
+from broadcast.console.words import N_
+from broadcast.devices.imports import DEVICES, devices_kind
+from broadcast.kit import clock, sheets
+from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.sheets import Fate, Report, Sheet
+from broadcast.stations.imports import KINDS, import_files
+from broadcast.web.files import received
+from broadcast.web.rest import Session
+
+router = PageRouter()
+
+SHOWN = 500
+"""Rows of a preview on the page; all are counted."""
+
+FATES = {
+    Fate.ADDED: ("ok", N_("thêm")),
+    Fate.CHANGED: ("partial", N_("sửa")),
+    Fate.UNCHANGED: ("unknown", N_("giữ nguyên")),
+    Fate.REFUSED: ("bad", N_("từ chối")),
+}
+
+Importer = Callable[[AsyncSession, Sequence[sheets.File], bool], Awaitable[Report]]
+
+
+class Kind(NamedTuple):
+    """Files that are imported together."""
+
+    name: str
+    permission: Permission
+    sheets: tuple[Sheet, ...]  # type: ignore[type-arg]
+    run: Importer
+
+
+async def _register(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+    return await import_files(session, files, KINDS, dry_run=dry_run)
+
+
+async def _devices(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+    kinds = [*KINDS, devices_kind(clock.now())]
+    return await import_files(session, files, kinds, dry_run=dry_run)
+
+
+async def _areas(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+    units, steps = sorted_areas(files)
+    return await area_imports.import_areas(session, units, steps, dry_run=dry_run)
+
+
+def sorted_areas(
+    files: Sequence[sheets.File],
+) -> tuple[sheets.File | None, sheets.File | None]:
+    """Units and lineage, each known by its header.
+
+    Raises:
+        InvalidInput: A header fits neither, or there are two of a kind.
+    """
+    found: dict[str, sheets.File] = {}
+    for file in files:
+        for sheet in (area_imports.AREAS, area_imports.LINEAGE):
+            if sheets.fits(sheet, file):
+                if sheet.kind in found:
+                    raise InvalidInput("files", f"có hai tệp cùng loại với {file.name}; bỏ một")
+                found[sheet.kind] = file
+                break
+        else:
+            raise InvalidInput(
+                "files", f"dòng đầu của {file.name} không khớp; xem các cột bên dưới"
+            )
+    return found.get("areas"), found.get("lineage")
+
+
+async def _villages(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+    if len(files) != 1:
+        raise InvalidInput("files", "gửi một tệp sổ thôn")
+    return await villages.import_villages(session, files[0], dry_run=dry_run)
+
+
+IMPORTS = {
+    "stations": Kind(
+        N_("Nhập danh sách đài, hệ thống, cụm loa"), Permission.REGISTER_WRITE,
+        tuple(kind.sheet for kind in KINDS), _register,
+    ),
+    "devices": Kind(N_("Nhập danh sách thiết bị"), Permission.DEVICE_WRITE, (DEVICES,), _devices),
+    "areas": Kind(
+        N_("Nhập đơn vị hành chính"), Permission.AREA_WRITE,
+        (area_imports.AREAS, area_imports.LINEAGE), _areas,
+    ),
+    "villages": Kind(
+        N_("Nhập sổ thôn"), Permission.AREA_WRITE, (villages.VILLAGES,), _villages
+    ),
+}  # fmt: skip
+"""By the last part of the address."""
+
+Files = Annotated[list[UploadFile], File()]
+
+
+@router.get("/admin/import/{kind}")
+async def show(request: Request, session: Session, caller: Reader, kind: str) -> Response:
+    """Ask for the files."""
+    wanted = _kind(kind)
+    scope.require_whole(session, caller, wanted.permission)
+    return page(request, caller, "admin/import.html", kind=kind, wanted=wanted)
+
+
+@router.post("/admin/import/{kind}/preview", summary="Xem trước khi nhập tệp")
+async def preview(
+    request: Request, session: Session, caller: Reader, kind: str, files: Files
+) -> Response:
+    """What each row would become; nothing is written."""
+    wanted = _kind(kind)
+    scope.require_whole(session, caller, wanted.permission)
+    given = await _received(files)
+    report = await wanted.run(session, given, True)
+    return page(
+        request,
+        caller,
+        "admin/_import_preview.html",
+        kind=kind,
+        report=report,
+        rows=report.rows[:SHOWN],
+        digest=_digest(given),
+        fates=FATES,
+    )
+
+
+@router.post("/admin/import/{kind}", summary="Nhập tệp đã xem trước")
+async def store(
+    request: Request,
+    session: Session,
+    caller: Reader,
+    kind: str,
+    files: Files,
+    digest: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Store the files that were previewed, all or nothing."""
+    wanted = _kind(kind)
+    scope.require_whole(session, caller, wanted.permission)
+    given = await _received(files)
+    if digest != _digest(given):
+        raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
+    report = await wanted.run(session, given, False)
+    return page(request, caller, "admin/_import_done.html", kind=kind, report=report)
+
+
+def _kind(kind: str) -> Kind:
+    if kind not in IMPORTS:
+        raise NotFound("Không có loại danh sách này để nhập; hãy chọn lại ở trang quản trị.")
+    return IMPORTS[kind]
+
+
+async def _received(files: Sequence[UploadFile]) -> list[sheets.File]:
+    given = [await received(file) for file in files if file.filename]
+    if not given:
+        raise InvalidInput("files", "chọn ít nhất một tệp")
+    return given
+
+
+def _digest(files: Sequence[sheets.File]) -> str:
+    facts = sorted(str(file.facts()["sha256"]) for file in files)
+    return hashlib.sha256(" ".join(facts).encode()).hexdigest()

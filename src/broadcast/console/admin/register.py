@@ -1,0 +1,115 @@
+"""The register as lists: stations, clusters, units, quiet hours."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query, Request, Response
+
+from broadcast.areas import lookup
+from broadcast.areas.model import Level
+from broadcast.auth.caller import Reader
+from broadcast.clusters import register
+from broadcast.clusters.schemas import ClusterState
+from broadcast.console.page import PageRouter, page
+from broadcast.console.words import N_
+from broadcast.kit import clock
+from broadcast.stations import stations
+from broadcast.stations.model import StationStatus
+from broadcast.web.rest import AppSettings, Paging, Session
+
+router = PageRouter()
+
+ROWS = 50
+
+STATUSES = {
+    StationStatus.PLANNED: ("unknown", N_("dự kiến")),
+    StationStatus.INSTALLING: ("unknown", N_("đang lắp đặt")),
+    StationStatus.TRIAL: ("partial", N_("chạy thử")),
+    StationStatus.OPERATING: ("ok", N_("hoạt động")),
+    StationStatus.DEGRADED: ("partial", N_("xuống cấp")),
+    StationStatus.OUT_OF_SERVICE: ("bad", N_("ngừng hoạt động")),
+    StationStatus.DECOMMISSIONED: ("bad", N_("đã bỏ")),
+}
+STATES = {
+    ClusterState.ONLINE: ("ok", N_("đang kết nối")),
+    ClusterState.SILENT: ("unknown", N_("chưa rõ")),
+    ClusterState.OFFLINE: ("bad", N_("mất liên lạc")),
+    ClusterState.NEVER_SEEN: ("unknown", N_("chưa từng kết nối")),
+    ClusterState.NO_DEVICE: ("bad", N_("chưa có thiết bị")),
+}
+LEVELS = {
+    Level.PROVINCE: N_("tỉnh"),
+    Level.DISTRICT: N_("huyện"),
+    Level.COMMUNE: N_("xã"),
+    Level.VILLAGE: N_("thôn"),
+}
+
+Code = Annotated[str, Query(max_length=20)]
+
+
+@router.get("/admin/stations")
+async def show_stations(
+    request: Request,
+    session: Session,
+    caller: Reader,
+    area: Code = "",
+    status: StationStatus | Literal[""] = "",
+    cursor: str | None = None,
+) -> Response:
+    """Stations of today."""
+    found = await stations.list_stations(
+        session, Paging(cursor, ROWS), clock.today(), area=area or None, status=status or None
+    )
+    query = {key: value for key, value in (("area", area), ("status", status)) if value}
+    return page(
+        request, caller, "admin/stations.html", found=found, query=query, statuses=STATUSES,
+        area=area, chosen=status,
+    )  # fmt: skip
+
+
+@router.get("/admin/clusters")
+async def show_clusters(
+    request: Request,
+    session: Session,
+    caller: Reader,
+    area: Code = "",
+    state: ClusterState | Literal[""] = "",
+    cursor: str | None = None,
+) -> Response:
+    """Clusters of today."""
+    found = await register.list_clusters(
+        session, Paging(cursor, ROWS), clock.today(), clock.now(), area=area or None,
+        state=state or None,
+    )  # fmt: skip
+    query = {key: value for key, value in (("area", area), ("state", state)) if value}
+    return page(
+        request, caller, "admin/clusters.html", found=found, query=query, states=STATES, area=area,
+        state=state,
+    )  # fmt: skip
+
+
+@router.get("/admin/areas")
+async def show_areas(
+    request: Request,
+    session: Session,
+    caller: Reader,
+    under: Code = "",
+    level: Level | Literal[""] = Level.COMMUNE,
+    cursor: str | None = None,
+) -> Response:
+    """Units of today."""
+    found = await lookup.list_areas(
+        session, Paging(cursor, ROWS), clock.today(), level=level or None, under=under or None
+    )
+    query = {"level": level} | ({"under": under} if under else {})
+    return page(
+        request, caller, "admin/areas.html", found=found, query=query, levels=LEVELS, under=under,
+        level=level,
+    )  # fmt: skip
+
+
+@router.get("/admin/quiet-hours")
+async def show_quiet_hours(request: Request, settings: AppSettings, caller: Reader) -> Response:
+    """Windows in which nothing sounds but emergencies; they are a setting of the server."""
+    return page(request, caller, "admin/quiet_hours.html", windows=settings.rules.quiet_hours)

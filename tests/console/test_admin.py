@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import re
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast.auth.permissions import Role
+from broadcast.enrolment.codes import code_digest
+from broadcast.enrolment.model import Claim
+from broadcast.kit import clock, db
+from broadcast.stations.model import Cluster, Station
+from broadcast.telemetry import dead_letters
+from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
+from broadcast.telemetry.model import Refusal
+from tests.console.conftest import Pages
+from tests.devices.fleet import Everyone, enrol
+from tests.enrolment.fleet import installation
+from tests.stations import sample
+
+
+async def send(pages: Pages, path: str, *files: tuple[str, str], **fields: str) -> httpx.Response:
+    parts = [("files", (name, text.encode(), "text/csv")) for name, text in files]
+    return await pages.client.post(path, files=parts, data=fields, headers={"HX-Request": "true"})
+
+
+def figures(html: str) -> dict[str, str]:
+    return dict(re.findall(r'data-figure="/([^"]+)">([^<]+)<', html))
+
+
+async def count(engine: AsyncEngine, table: Any) -> int:
+    async with db.transaction(engine) as session:
+        return await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+@pytest.fixture
+async def areas(engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        await sample.areas(session)
+
+
+REGISTER = [
+    ("stations.csv", sample.STATIONS),
+    ("plants.csv", sample.PLANTS),
+    ("clusters.csv", sample.CLUSTERS),
+]
+
+
+async def test_an_import_is_previewed_row_by_row_and_then_stored(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    shown = await send(pages, "/admin/import/stations/preview", *REGISTER)
+    assert shown.status_code == 200, shown.text
+    assert figures(shown.text) == {
+        "added": "12", "changed": "0", "removed": "0", "unchanged": "0", "refused": "0",
+    }  # fmt: skip
+    assert "clusters C-4" in shown.text
+    assert await count(engine, Cluster) == 0
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', shown.text)
+    other = ("clusters.csv", sample.CLUSTERS.replace("Cảng Lý Sơn", "Cảng"))
+    changed = await send(pages, "/admin/import/stations", *REGISTER[:2], other, digest=digest)
+    assert (changed.status_code, changed.json()["field"]) == (422, "files")
+    assert await count(engine, Cluster) == 0
+    stored = await send(pages, "/admin/import/stations", *REGISTER, digest=digest)
+    assert "Đã ghi: thêm 12" in stored.text
+    assert await count(engine, Cluster) == 4
+
+
+async def test_a_refused_row_says_why_and_nothing_can_be_stored(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    wrong = sample.STATIONS.replace("21262,2020", "99999,2020")
+    shown = await send(pages, "/admin/import/stations/preview", ("stations.csv", wrong))
+    assert figures(shown.text)["refused"] == "1"
+    assert "1 dòng bị từ chối" in shown.text
+    assert "commune_code: " in shown.text
+    assert 'name="digest"' not in shown.text
+    assert await count(engine, Station) == 0
+    none = await send(pages, "/admin/import/stations/preview", ("", ""))
+    assert none.status_code == 422
+
+
+async def test_units_and_lineage_are_told_apart_by_their_header(pages: Pages, areas: None) -> None:
+    units = "code,level,kind,name,parent_code,valid_from,valid_to\n"
+    text = units + "99998,commune,xã,Xã Mới,51,2025-07-01,\n"
+    shown = await send(pages, "/admin/import/areas/preview", ("a.csv", text))
+    assert figures(shown.text)["added"] == "1"
+    twice = await send(pages, "/admin/import/areas/preview", ("a.csv", text), ("b.csv", text))
+    assert twice.status_code == 422
+    villages = (
+        "code,kind,name,commune_code,valid_from,valid_to\nT-9,thôn,Thôn 9,21253,2020-02-01,\n"
+    )
+    shown = await send(pages, "/admin/import/villages/preview", ("v.csv", villages))
+    assert figures(shown.text)["added"] == "1"
+    assert (await pages.load("/admin/import/nothing")).status_code == 404
+
+
+async def test_an_import_needs_its_permission_in_the_whole_province(pages: Pages) -> None:
+    pages.called_by(Role.TECHNICIAN)
+    assert (await pages.load("/admin/import/devices")).status_code == 200
+    assert (await pages.load("/admin/import/areas")).status_code == 403
+    pages.called_by(Role.PROVINCE_MONITOR)
+    assert (await pages.load("/admin/import/stations")).status_code == 403
+
+
+async def test_the_index_shows_what_the_caller_may_administer(pages: Pages) -> None:
+    html = (await pages.load("/admin")).text
+    for path in ("/admin/stations", "/admin/import/areas", "/admin/refused", "/admin/enrolment"):
+        assert f'href="{path}"' in html
+    pages.called_by(Role.PROVINCE_MONITOR)
+    html = (await pages.load("/admin")).text
+    assert 'href="/admin/quiet-hours"' in html
+    assert 'href="/admin/refused"' not in html
+
+
+async def test_what_was_refused_is_told_in_words(pages: Pages, engine: AsyncEngine) -> None:
+    now = clock.now()
+    async with db.transaction(engine) as session:
+        (device,) = await enrol(session, "A")
+        letter = DeadLetter(RejectReason.KIND, "ttn/v1/device/A/event/x", "A", b"{", "unknown")
+        await dead_letters.keep(session, [letter], now, Budget(Everyone()))
+        session.add(
+            Refusal(device_id=device.id, topic="t", reason="expired", sent_at=now, received_at=now)
+        )
+    html = (await pages.load("/admin/refused")).text
+    assert "Loại thông điệp này máy chủ chưa biết" in html
+    assert "Đã quá hạn khi tới thiết bị" in html
+    pages.called_by(Role.PROVINCE_MONITOR)
+    assert (await pages.load("/admin/refused")).status_code == 403
+
+
+async def test_the_register_is_listed_as_rest_lists_it(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    async with db.transaction(engine) as session:
+        await sample.everything(session)
+    for page, path, key in (
+        ("/admin/stations", "/stations", "name"), ("/admin/clusters", "/clusters", "name"),
+        ("/admin/areas?level=province", "/areas?level=province", "name"),
+    ):  # fmt: skip
+        html = (await pages.client.get(page)).text
+        items = (await pages.client.get("/api/v1" + path)).json()["items"]
+        named = re.findall(r'<th scope="row">(?:<a [^>]+>)?([^<]+)<', html)
+        assert named == [item[key] for item in items]
+        assert named
+    empty = (await pages.load("/admin/stations", status="trial")).text
+    assert "Không có đài nào như vậy." in empty
+
+
+async def test_quiet_hours_are_those_of_the_server(pages: Pages) -> None:
+    rules = pages.settings.rules.model_copy(update={"quiet_hours": ((time(22), time(4, 30)),)})
+    pages.app.state.settings = pages.settings.model_copy(update={"rules": rules})
+    assert "22:00 – 04:30" in (await pages.load("/admin/quiet-hours")).text
+
+
+async def test_labels_have_a_code_each_and_what_is_wrong_is_said_at_the_field(
+    pages: Pages, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    made = installation(tmp_path)
+    pages.app.state.settings = pages.settings.model_copy(
+        update={"enrolment": made.enrolment, "web": made.web}
+    )
+    async with db.transaction(engine) as session:
+        await enrol(session, "A", "B")
+    pages.called_by(Role.TECHNICIAN)
+    assert 'value="B"' in (await pages.load("/admin/enrolment")).text
+    for codes, said in (("", "chọn hoặc ghi mã"), ("A Z", "“Z”")):
+        refused = await pages.submit("/admin/enrolment", codes=codes)
+        assert (refused.status_code, refused.json()["field"]) == (422, "codes")
+        assert said in refused.json()["detail"]
+    assert await count(engine, Claim) == 0
+    shown = await pages.submit("/admin/enrolment", chosen=["A"], codes="B\nA")
+    assert shown.headers["cache-control"] == "no-store"
+    assert re.findall(r'<h2>(\w+)</h2>\s+<img src="data:image/svg', shown.text) == ["A", "B"]
+    codes = re.findall(r'<p class="code">([^<]+)</p>', shown.text)
+    async with db.transaction(engine) as session:
+        stored = await session.scalars(sa.select(Claim.code_sha256).order_by(Claim.id))
+    assert list(stored) == [code_digest(code) for code in codes]
