@@ -52,10 +52,8 @@ async def open_claims(
     if len(wanted) > MOST:
         raise InvalidInput("codes", f"in nhiều nhất {MOST} nhãn một lần; chia thành nhiều lần")
     for code in wanted:
-        missing = InvalidInput("codes", f"không có thiết bị mã “{code}”; kiểm tra lại mã")
-        await require_at_device(session, caller, Permission.DEVICE_WRITE, code, missing)
-        if await enrolment.find_device(session, code) is None:
-            raise missing
+        await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
+        await enrolment.require_device(session, code)
     labels = []
     for code in wanted:
         try:
