@@ -26,6 +26,8 @@ def _account(place: Place) -> dict[str, Any]:
 
 def _nothing(place: Place, now: datetime) -> dict[str, Any]:
     return {}
+
+
 def _register(place: Place) -> dict[str, str]:
     return {"kind": "stations"}
 
@@ -179,6 +181,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/me/tokens/{token_id}/revoke"): Rule(
         Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"token_id": 1}
+    ),
     ("GET", "/devices"): Rule(Kind.LIST, P.READ),
     ("GET", "/devices/{code}"): Rule(Kind.READ, P.READ, path=device_of),
     ("GET", "/devices/{code}/state"): Rule(Kind.READ, P.READ, path=device_of),
@@ -209,18 +212,10 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),
     ("GET", "/admin/import/{kind}"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
     ("POST", "/admin/import/{kind}/preview"): Rule(
-        Kind.WHOLE,
-        P.REGISTER_WRITE,
-        path=_register,
-        body=lambda p, n: SHEET,
-        is_form=True,
+        Kind.WHOLE, P.REGISTER_WRITE, path=_register, body=lambda p, n: SHEET, is_form=True
     ),
     ("POST", "/admin/import/{kind}"): Rule(
-        Kind.WHOLE,
-        P.REGISTER_WRITE,
-        path=_register,
-        body=lambda p, n: SHEET,
-        is_form=True,
+        Kind.WHOLE, P.REGISTER_WRITE, path=_register, body=lambda p, n: SHEET, is_form=True
     ),
     ("GET", "/admin/enrolment"): Rule(Kind.PUBLIC, P.DEVICE_WRITE),
     ("POST", "/admin/enrolment"): Rule(

@@ -44,6 +44,7 @@ ROUTERS = (
     admin_index.router,
     admin_refused.router,
     admin_register.router,
+    approvals.router,
     components.router,
     devices.router,
     display.router,
