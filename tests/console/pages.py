@@ -11,9 +11,6 @@ from typing import Any
 from broadcast.auth.permissions import Permission
 from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
-from tests.visibility.routes import Kind, Rule
-from tests.visibility.world import Place
-from tests.visibility.routes import Kind, Rule, device_of
 from tests.visibility.routes import SHEET, Kind, Rule, device_of
 from tests.visibility.world import Place
 

@@ -36,14 +36,12 @@ from broadcast.console.page import show_problem
 from broadcast.console.people import accounts, audit, merged, own
 
 ROUTERS = (
-    areas.router,
-    approvals.router,
-    areas.router,
     admin_enrolment.router,
     admin_imports.router,
     admin_index.router,
     admin_refused.router,
     admin_register.router,
+    areas.router,
     approvals.router,
     components.router,
     devices.router,
