@@ -14,6 +14,7 @@ from fastapi import Form, Request, Response
 
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Author, Caller
+from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import changes_nothing
 from broadcast.bulletins import drafts, places, revisions, station_lexicon, words
 from broadcast.bulletins.approval import Action
@@ -85,6 +86,7 @@ async def show_edit(
     request: Request, session: Session, caller: Author, bulletin_id: UUID
 ) -> Response:
     """The form of a new revision of a bulletin; it begins with the text of the newest."""
+    await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, bulletin_id)
     bulletin = await revisions.get_bulletin(session, bulletin_id)
     name = str(bulletin_id)
     draft = await drafts.find(session, caller, name)
