@@ -6,6 +6,7 @@ seconds; the sound and the words that will be said are parts with addresses of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -21,54 +22,20 @@ from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.content import MEDIA_TYPES
 from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
-from broadcast.bulletins.model import Bulletin, Subject
+from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
+from broadcast.console.bulletin_words import CLASSES, LANGUAGES, SUBJECTS
 from broadcast.console.page import PageRouter, language_of, page, redirect
-from broadcast.console.words import N_, translate
+from broadcast.console.words import translate
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.revision_steps import take_step
 from broadcast.web.rest import AppSettings, Session
-from broadcast.wire.fields import BulletinClass
 
 router = PageRouter()
 
 BARS = 300
 """Bars of the picture of a recording: a phone has room for so many."""
-
-CLASSES = (
-    (BulletinClass.NORMAL.value, N_("Thông thường")),
-    (BulletinClass.PRIORITY.value, N_("Ưu tiên")),
-    (BulletinClass.EMERGENCY.value, N_("Khẩn cấp")),
-)
-
-
-LANGUAGES = (
-    ("vi", N_("Việt")),
-    ("hre", N_("Hrê")),
-    ("cua", N_("Cor")),
-    ("sed", N_("Xơ Đăng, Ca Dong")),
-    ("bdq", N_("Ba Na")),
-    ("jra", N_("Gia Rai")),
-    ("jeh", N_("Giẻ Triêng")),
-)
-"""Languages of bulletins, as `schemas.Language`."""
-
-
-SUBJECTS = (
-    (Subject.ADMINISTRATION.value, N_("Hành chính, chính quyền")),
-    (Subject.SECURITY.value, N_("An ninh, quốc phòng")),
-    (Subject.DISASTER.value, N_("Thiên tai, cứu hộ")),
-    (Subject.HEALTH.value, N_("Y tế, sức khỏe")),
-    (Subject.AGRICULTURE.value, N_("Nông nghiệp, thủy sản")),
-    (Subject.ECONOMY.value, N_("Kinh tế, việc làm")),
-    (Subject.ENVIRONMENT.value, N_("Môi trường")),
-    (Subject.EDUCATION.value, N_("Giáo dục")),
-    (Subject.CULTURE.value, N_("Văn hóa, thể thao")),
-    (Subject.LAW.value, N_("Pháp luật")),
-    (Subject.OTHER.value, N_("Khác")),
-)
-"""What a bulletin may be about."""
 
 
 @router.get("/bulletins/new")
@@ -122,16 +89,17 @@ def _form(
         form=shown or form,
         saved_at=None if shown is None else shown.saved_at,
         stations=[(each.code, each.name) for each in stations],
-        classes=_worded(request, CLASSES),
-        subjects=_worded(request, SUBJECTS),
-        languages=_worded(request, LANGUAGES),
+        classes=_choices(request, CLASSES),
+        subjects=_choices(request, SUBJECTS),
+        languages=_choices(request, LANGUAGES),
         **_sound(name, None if shown is None else shown.sound),
     )
 
 
-def _worded(request: Request, options: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+def _choices(request: Request, names: Mapping[Any, str]) -> list[tuple[str, str]]:
     language = language_of(request)
-    return [(key, translate(language, text)) for key, text in options]
+    words = ((str(key), translate(language, name)) for key, name in names.items())
+    return [(key, word[:1].upper() + word[1:]) for key, word in words]
 
 
 def _sound(name: str, sound: SoundOut | None) -> dict[str, Any]:
