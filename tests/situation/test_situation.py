@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.kit import clock, db
 from broadcast.plays.model import Play, PlayState
+from broadcast.situation.recent import Recent
 from broadcast.stations.model import Attestation, Evidence, Outage, OutageKind
 from broadcast.telemetry.model import DevicePresence, Fault, ListeningSpan
 from broadcast.telemetry.presence import Presence
@@ -196,3 +198,36 @@ async def test_open_incidents_are_counted_once_for_an_area(
 async def test_a_unit_that_is_not_there_is_not_found(client: httpx.AsyncClient) -> None:
     answer = await client.get("/areas/99999/situation")
     assert answer.status_code == 404
+
+
+async def test_who_asks_at_the_same_moment_gets_one_answer(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(ask(client, XA) for _ in range(5)))
+    assert len({each["at"] for each in answers}) == 1
+
+
+async def test_an_answer_is_kept_for_a_moment_only() -> None:
+    made: list[int] = []
+
+    async def make() -> Any:
+        made.append(len(made))
+        return made[-1]
+
+    loop = asyncio.get_running_loop()
+    recent = Recent()
+    assert [await recent.get("51", make) for _ in range(3)] == [0, 0, 0]
+    assert await recent.get("21025", make) == 1
+    recent._kept["51"] = recent._kept["51"]._replace(until=loop.time() - 1)
+    assert await recent.get("51", make) == 2
+
+
+async def test_what_failed_is_not_kept() -> None:
+    async def fail() -> Any:
+        raise ZeroDivisionError
+
+    async def make() -> Any:
+        return "answer"
+
+    recent = Recent()
+    with pytest.raises(ZeroDivisionError):
+        await recent.get("51", fail)
+    assert await recent.get("51", make) == "answer"

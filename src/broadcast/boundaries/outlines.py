@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import units
+from broadcast.areas import scope, units
 from broadcast.areas.model import Level
 from broadcast.boundaries import drawing, shapes
 from broadcast.boundaries.centroids import centroids
@@ -37,9 +37,10 @@ async def show_map(session: AsyncSession, code: str, on: date) -> MapOut:
     Raises:
         NotFound: There is no such unit on that day, or it is smaller than a commune.
     """
-    tree = await units.load_tree(session, on)
+    lineage = (await scope.territory_of(session)).lineage
+    tree = lineage.tree_on(on)
     if code not in tree:
-        detail, codes = units.missing(await units.load_lineage(session), code, on)
+        detail, codes = units.missing(lineage, code, on)
         raise NotFound(detail, replaced_by=codes)
     unit = tree[code]
     if unit.level is Level.VILLAGE:

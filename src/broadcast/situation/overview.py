@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,13 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope, units
 from broadcast.areas.model import Level
 from broadcast.areas.tree import Tree, Unit
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
 from broadcast.indicators.definitions import operating_rule
+from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
 from broadcast.plays.model import PlayState
 from broadcast.situation import facts, texts
 from broadcast.situation.condition import Condition, Judged, is_deaf, judge, overall, tally
 from broadcast.situation.facts import Known
+from broadcast.situation.recent import Recent
 from broadcast.situation.schemas import (
     ClusterConditionOut,
     CountsOut,
@@ -37,16 +42,31 @@ class _Cluster(NamedTuple):
     judged: Judged
 
 
-async def situation(session: AsyncSession, code: str, now: datetime) -> SituationOut:
+async def situation(
+    session: AsyncSession, caller: Caller, code: str, now: datetime, recent: Recent
+) -> SituationOut:
+    """How an area of today is for somebody; for who finds everything at most a second old.
+
+    Raises:
+        NotFound: There is no such unit today, or it is not the caller's to read.
+    """
+    await scope.require_readable_unit(session, caller, Permission.READ, code, clock.today())
+    if not scope.is_whole(caller, Permission.READ):
+        return await look(session, code, now)
+    return await recent.get(code, partial(look, session, code, now))
+
+
+async def look(session: AsyncSession, code: str, now: datetime) -> SituationOut:
     """How an area of today is, and what lies in it: as far as the transaction finds it.
 
     Raises:
         NotFound: There is no such unit today.
     """
     today = now.astimezone(LOCAL).date()
-    tree = await units.load_tree(session, today)
+    lineage = (await scope.territory_of(session)).lineage
+    tree = lineage.tree_on(today)
     if code not in tree:
-        detail, codes = units.missing(await units.load_lineage(session), code, today)
+        detail, codes = units.missing(lineage, code, today)
         raise NotFound(detail, replaced_by=codes)
     unit = tree[code]
     async with scope.whole(session):

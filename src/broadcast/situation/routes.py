@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from broadcast.areas import scope
 from broadcast.auth.caller import Reader
-from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
-from broadcast.situation import overview
+from broadcast.situation.overview import situation
+from broadcast.situation.recent import RecentDep
 from broadcast.situation.schemas import SituationOut
 from broadcast.web.rest import Session
 
@@ -15,7 +14,8 @@ router = Router(prefix="/api/v1", tags=["areas"])
 
 
 @router.get("/areas/{code}/situation", summary="Tình hình bây giờ của một đơn vị")
-async def show_situation(session: Session, caller: Reader, code: str) -> SituationOut:
+async def show_situation(
+    session: Session, caller: Reader, recent: RecentDep, code: str
+) -> SituationOut:
     """Working, partly, not or not known: the unit, what lies in it, and its clusters."""
-    await scope.require_readable_unit(session, caller, Permission.READ, code, clock.today())
-    return await overview.situation(session, code, clock.now())
+    return await situation(session, caller, code, clock.now(), recent)
