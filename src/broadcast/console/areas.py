@@ -17,8 +17,10 @@ from broadcast.boundaries.outlines import show_map
 from broadcast.boundaries.schemas import MapOut
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.kit import clock
-from broadcast.situation import overview, texts
+from broadcast.situation import texts
 from broadcast.situation.condition import Condition, tally
+from broadcast.situation.overview import situation
+from broadcast.situation.recent import Recent, RecentDep
 from broadcast.situation.schemas import ClusterConditionOut, SituationOut
 from broadcast.web.rest import AppSettings, Session
 
@@ -33,6 +35,7 @@ async def show(
     session: Session,
     settings: AppSettings,
     caller: Reader,
+    recent: RecentDep,
     condition: Filter = None,
 ) -> Response:
     """The communes of the province by how they are; of who answers for one, that one."""
@@ -40,7 +43,7 @@ async def show(
         code = await scope.default_unit(session, caller, settings.province)
         return redirect(request, f"/areas/{code}")
     drawn = await show_map(session, settings.province, clock.today())
-    states = await _states(session, settings.province, condition)
+    states = await _states(session, caller, settings.province, recent, condition)
     return page(request, caller, "map/index.html", map=drawn, **states)
 
 
@@ -50,18 +53,23 @@ async def show_states(
     session: Session,
     settings: AppSettings,
     caller: Reader,
+    recent: RecentDep,
     condition: Filter = None,
 ) -> Response:
     """How the communes are: the list beside the map, from which its colours are taken."""
     scope.require_whole(session, caller, Permission.READ)
-    states = await _states(session, settings.province, condition)
+    states = await _states(session, caller, settings.province, recent, condition)
     return page(request, caller, "map/_states.html", is_part=True, **states)
 
 
 async def _states(
-    session: AsyncSession, province: str, condition: Condition | None
+    session: AsyncSession,
+    caller: Caller,
+    province: str,
+    recent: Recent,
+    condition: Condition | None,
 ) -> dict[str, Any]:
-    found = await overview.situation(session, province, clock.now())
+    found = await situation(session, caller, province, clock.now(), recent)
     return {
         "situation": found,
         "communes": {each.code: each for each in found.areas},
@@ -73,24 +81,30 @@ async def _states(
 
 
 @router.get("/areas/{code}")
-async def show_area(request: Request, session: Session, caller: Reader, code: str) -> Response:
+async def show_area(
+    request: Request, session: Session, caller: Reader, recent: RecentDep, code: str
+) -> Response:
     """A unit: what is down there and what to do, the units below it, its clusters."""
-    return await _area(request, session, caller, code, "map/area.html")
+    return await _area(request, session, caller, recent, code, "map/area.html")
 
 
 @router.get("/areas/{code}/state")
 async def show_area_state(
-    request: Request, session: Session, caller: Reader, code: str
+    request: Request, session: Session, caller: Reader, recent: RecentDep, code: str
 ) -> Response:
     """The part of it that changes."""
-    return await _area(request, session, caller, code, "map/_area.html")
+    return await _area(request, session, caller, recent, code, "map/_area.html")
 
 
 async def _area(
-    request: Request, session: AsyncSession, caller: Caller, code: str, template: str
+    request: Request,
+    session: AsyncSession,
+    caller: Caller,
+    recent: Recent,
+    code: str,
+    template: str,
 ) -> Response:
-    await scope.require_readable_unit(session, caller, Permission.READ, code, clock.today())
-    found = await overview.situation(session, code, clock.now())
+    found = await situation(session, caller, code, clock.now(), recent)
     drawn = None
     if found.level is not Level.VILLAGE:
         drawn = await show_map(session, code, clock.today())

@@ -43,6 +43,7 @@ ROUTERS = (
     admin_register.router,
     areas.router,
     approvals.router,
+    areas.router,
     components.router,
     devices.router,
     display.router,
@@ -59,6 +60,7 @@ ROUTERS = (
     merged.router,
     own.router,
     audit.router,
+    wall.router,
 )
 
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
-from broadcast.auth.caller import Reader
+from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.boundaries.outlines import show_map
 from broadcast.console.page import PageRouter, page
@@ -21,8 +22,10 @@ from broadcast.indicators.schemas import IndicatorsOut
 from broadcast.kit import clock
 from broadcast.plays.days import occurrences_between
 from broadcast.plays.soundings import Sounding
-from broadcast.situation import overview, texts
+from broadcast.situation import texts
 from broadcast.situation.condition import tally
+from broadcast.situation.overview import situation
+from broadcast.situation.recent import Recent, RecentDep
 from broadcast.web.rest import AppSettings, Paging, Session, paged
 
 router = PageRouter()
@@ -36,27 +39,38 @@ SHOWN = 8
 
 @router.get("/wall")
 async def show(
-    request: Request, session: Session, settings: AppSettings, caller: Reader
+    request: Request, session: Session, settings: AppSettings, caller: Reader, recent: RecentDep
 ) -> Response:
     """The frame, and the map; the other panels come by themselves."""
     scope.require_whole(session, caller, Permission.READ)
     drawn = await show_map(session, settings.province, clock.today())
     return page(
-        request, caller, "wall/index.html", map=drawn, **await _situation(session, settings)
+        request,
+        caller,
+        "wall/index.html",
+        map=drawn,
+        **await _situation(session, caller, settings.province, recent),
     )
 
 
 @router.get("/wall/states")
 async def show_states(
-    request: Request, session: Session, settings: AppSettings, caller: Reader
+    request: Request, session: Session, settings: AppSettings, caller: Reader, recent: RecentDep
 ) -> Response:
     """How the communes are."""
     scope.require_whole(session, caller, Permission.READ)
-    return page(request, caller, "wall/_states.html", **await _situation(session, settings))
+    return page(
+        request,
+        caller,
+        "wall/_states.html",
+        **await _situation(session, caller, settings.province, recent),
+    )
 
 
-async def _situation(session: Session, settings: AppSettings) -> dict[str, Any]:
-    found = await overview.situation(session, settings.province, clock.now())
+async def _situation(
+    session: AsyncSession, caller: Caller, province: str, recent: Recent
+) -> dict[str, Any]:
+    found = await situation(session, caller, province, clock.now(), recent)
     return {
         "situation": found,
         "communes": {each.code: each for each in found.areas},
