@@ -109,6 +109,7 @@ PAGES: dict[tuple[str, str], Rule] = {
         )
     },
     # the map: of the province for who reads it whole, else one's own unit
+    ("GET", "/map"): Rule(Kind.SELF),
     ("GET", "/map/states"): Rule(Kind.WHOLE, P.READ),
     ("GET", "/areas/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
     ("GET", "/areas/{code}/state"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),

@@ -38,10 +38,15 @@ async def show(
     recent: RecentDep,
     condition: Filter = None,
 ) -> Response:
-    """The communes of the province by how they are; of who answers for one, that one."""
+    """The communes of the province by how they are; one's own unit, or the choice of it."""
     if not scope.is_whole(caller, Permission.READ):
-        code = await scope.default_unit(session, caller, settings.province)
-        return redirect(request, f"/areas/{code}")
+        own = sorted({held.area_code for held in caller.roles if held.area_code})
+        if len(own) == 1:
+            return redirect(request, f"/areas/{own[0]}")
+        tree = (await scope.territory_of(session)).lineage.tree_on(clock.today())
+        return page(
+            request, caller, "map/own.html", own=[tree[each] for each in own if each in tree]
+        )
     drawn = await show_map(session, settings.province, clock.today())
     states = await _states(session, caller, settings.province, recent, condition)
     return page(request, caller, "map/index.html", map=drawn, **states)
