@@ -43,7 +43,6 @@ ROUTERS = (
     admin_register.router,
     areas.router,
     approvals.router,
-    areas.router,
     components.router,
     devices.router,
     display.router,
@@ -60,7 +59,6 @@ ROUTERS = (
     merged.router,
     own.router,
     audit.router,
-    wall.router,
 )
 
 
