@@ -8,7 +8,7 @@ one is missed: after every gap all topics count as changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -85,7 +85,8 @@ class Hub:
         self._postgres = settings.postgres
         self._most = settings.web.connections // 2
         self._streams: set[Stream] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._listener: _Listener | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._told: dict[Topic, float] = {}
         self._waiting: dict[Topic, asyncio.TimerHandle] = {}
 
@@ -100,30 +101,35 @@ class Hub:
         stream = Stream(topics)
         self._streams.add(stream)
         STREAMS.set(len(self._streams))
-        if self._task is None:
-            self._task = asyncio.create_task(self._listen(), name="console.live")
+        if self._listener is None:
+            self._listener = _Listener(self._postgres, self.changed)
         return stream
 
-    async def close(self, stream: Stream) -> None:
+    def close(self, stream: Stream) -> None:
         """The page is gone; after the last one nothing listens."""
         self._streams.discard(stream)
         STREAMS.set(len(self._streams))
         if not self._streams:
-            await self.stop()
+            self._end()
 
     async def stop(self) -> None:
-        """Listen no more."""
-        task, self._task = self._task, None
+        """Listen no more; returns when the connection is closed."""
+        self._end()
+        await asyncio.gather(*self._ending)
+
+    def _end(self) -> None:
         for handle in self._waiting.values():
             handle.cancel()
         self._waiting.clear()
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stopping.set()
+            self._ending.add(listener.task)
+            listener.task.add_done_callback(self._ending.discard)
 
     def changed(self, topic: Topic) -> None:
         """Tell the pages of a change, now or when they may be told again."""
-        if topic in self._waiting:
+        if topic in self._waiting or not self._streams:
             return
         loop = asyncio.get_running_loop()
         due = self._told.get(topic, float("-inf")) + EVERY_SECONDS.get(topic, 1.0)
@@ -138,38 +144,56 @@ class Hub:
         for stream in self._streams:
             stream.tell(topic)
 
-    async def _listen(self) -> None:
+
+class _Listener:
+    """One connection that hears of changes, from its making until it is told to stop.
+
+    It is not cancelled: a connection that is given up while it is made is not closed.
+    """
+
+    def __init__(self, postgres: config.Postgres, changed: Callable[[Topic], None]) -> None:
+        self._postgres = postgres
+        self._changed = changed
+        self.stopping = asyncio.Event()
+        self.task = asyncio.create_task(self._run(), name="console.live")
+
+    async def _run(self) -> None:
         engine = db.create_engine(self._postgres, "broadcast.live", 1)
         try:
-            while True:
+            while not self.stopping.is_set():
                 try:
                     await self._follow(engine)
                 except db.AWAY as error:
                     log.warning("console.live.database_away", error=db.brief(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                await _either(RETRY_SECONDS, self.stopping)
         finally:
             await engine.dispose()
 
     async def _follow(self, engine: AsyncEngine) -> None:
-        """Listen until the connection is lost."""
+        """Listen until the connection is lost, or nobody needs it any more."""
         lost = asyncio.Event()
         async with engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             raw = await listen(connection, Channel.LIVE, self._notified)
             raw.add_termination_listener(lambda *_: lost.set())
             for topic in Topic:  # what has been missed until now
-                self.changed(topic)
-            while not lost.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PROBE_SECONDS):
-                        await lost.wait()
-                        break
+                self._changed(topic)
+            while not await _either(PROBE_SECONDS, lost, self.stopping):
                 await connection.execute(sa.text("SELECT 1"))
             await connection.invalidate()
 
     def _notified(self, payload: str) -> None:
         with suppress(ValueError):  # a topic of a newer version beside this one
-            self.changed(Topic(payload))
+            self._changed(Topic(payload))
+
+
+async def _either(seconds: float, *events: asyncio.Event) -> bool:
+    """Wait for one of some events; false when none has come in time."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    done, left = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    return bool(done)
 
 
 async def events(hub: Hub, stream: Stream) -> AsyncIterator[str]:
@@ -180,4 +204,4 @@ async def events(hub: Hub, stream: Stream) -> AsyncIterator[str]:
             changed = await stream.changes(PING_SECONDS)
             yield "".join(f"event: {topic}\ndata: 1\n\n" for topic in changed) or ": alive\n\n"
     finally:
-        await hub.close(stream)
+        hub.close(stream)
