@@ -56,7 +56,10 @@ TABLES = {
 
 COLUMNS = {
     "account_id": N_("tài khoản số"),
+    "actor": N_("tài khoản số"),
     "area_code": N_("đơn vị"),
+    "at": N_("lúc"),
+    "bulletin_id": N_("bản tin"),
     "cause": N_("nguyên nhân"),
     "class": N_("loại"),
     "code": N_("mã"),
@@ -71,14 +74,18 @@ COLUMNS = {
     "horns_count": N_("số loa"),
     "kind": N_("loại"),
     "label": N_("dùng cho"),
+    "language": N_("ngôn ngữ"),
     "login": N_("tên đăng nhập"),
     "name": N_("tên"),
     "note": N_("ghi chú"),
+    "number": N_("phiên bản"),
     "priority": N_("mức ưu tiên"),
     "reason": N_("lý do"),
+    "revision": N_("phiên bản"),
     "revoked_at": N_("thu hồi lúc"),
     "role": N_("vai trò"),
     "rrule": N_("lặp lại"),
+    "spoken": N_("lời đọc"),
     "starts_at": N_("bắt đầu"),
     "state": N_("trạng thái"),
     "targets": N_("nơi phát"),
@@ -96,7 +103,22 @@ COLUMNS = {
 NOTHING = N_("không có")
 YES, NO = N_("có"), N_("không")
 
-_ROLES = {role.value: name for role, name in ROLE_NAMES.items()}
+_VALUES = {
+    "active": N_("đang dùng"),
+    "approved": N_("đã duyệt"),
+    "cancelled": N_("đã hủy"),
+    "disabled": N_("đã khóa"),
+    "draft": N_("bản nháp"),
+    "emergency": N_("khẩn cấp"),
+    "invited": N_("chưa đặt mật khẩu"),
+    "normal": N_("thường"),
+    "person": N_("một người"),
+    "priority": N_("ưu tiên"),
+    "service": N_("một hệ thống khác"),
+    "submitted": N_("chờ duyệt"),
+    "withdrawn": N_("đã thu hồi"),
+    **{role.value: name for role, name in ROLE_NAMES.items()},
+}
 
 
 def said(value: Any) -> str:
@@ -114,7 +136,7 @@ def said(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {said(each)}" for name, each in value.items()) or NOTHING
     text = str(value)
-    return _ROLES.get(text) or _moment(text) or text
+    return _VALUES.get(text) or _moment(text) or text
 
 
 def _moment(text: str) -> str | None:

@@ -33,6 +33,29 @@ METHODS = {
 }
 """How somebody has signed in."""
 
+_PROGRAMS = {
+    "Edg/": "Edge", "coc_coc": "Cốc Cốc", "Firefox/": "Firefox", "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}  # fmt: skip
+_SYSTEMS = {
+    "Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad",
+    "Mac OS": "macOS", "Linux": "Linux",
+}  # fmt: skip
+
+
+def program(agent: str) -> str:
+    """Browser and system by what a browser says of itself; the more special names first.
+
+    >>> program("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36")
+    'Chrome, Linux'
+    """
+    found = [
+        next((name for sign, name in names.items() if sign in agent), None)
+        for names in (_PROGRAMS, _SYSTEMS)
+    ]
+    return ", ".join(each for each in found if each) or N_("chương trình khác")
+
+
 Secret = Annotated[SecretStr, Form(max_length=512)]
 NOTHING = SecretStr("")
 
@@ -45,7 +68,12 @@ async def show(
     me = await queries.show_me(session, caller)
     rows = await tokens.of_account(session, caller.account_id, clock.now())
     own_tokens = [TokenOut.model_validate(row) for row in rows]
-    shown: dict[str, Any] = {"me": me, "methods": METHODS, "tokens": own_tokens}
+    shown: dict[str, Any] = {
+        "me": me,
+        "methods": METHODS,
+        "tokens": own_tokens,
+        "program": program,
+    }
     if me.signed_in_by is SignedInBy.TOKEN:
         return page(request, caller, "people/me.html", sessions=[], factors=None, keys=[], **shown)
     limits = settings.sign_in
