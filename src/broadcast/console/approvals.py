@@ -24,8 +24,8 @@ from broadcast.console.page import PageRouter, page, redirect
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Note
-from broadcast.schedules import revision_steps, revision_use
-from broadcast.schedules.schemas import ScheduleUseOut
+from broadcast.schedules import proposals, revision_steps, revision_use
+from broadcast.schedules.schemas import ScheduleOut, ScheduleUseOut
 from broadcast.web.rest import AppSettings, Paging, Session
 
 router = PageRouter()
@@ -62,7 +62,9 @@ async def show(
     bulletin = BulletinOut.of(await details.of_bulletin(session, row))
     shown = RevisionOut.of(await details.of_revision(session, revision))
     uses = await revision_use.left_behind(session, key, clock.now())
-    known = await people(session, (use.schedule.created_by for use in uses))
+    proposed = await proposals.of_revision(session, key)
+    schedules = [*proposed, *(use.schedule for use in uses)]
+    known = await people(session, (each.created_by for each in schedules))
     return page(
         request,
         caller,
@@ -72,11 +74,12 @@ async def show(
         sound=next((each for each in shown.renditions if each.codec == "mp3"), None),
         obstacle=await _obstacle(session, key, revision, caller),
         uses=[ScheduleUseOut.of(use, known) for use in uses],
+        proposed=[ScheduleOut.of(each, known) for each in proposed],
         areas=await area_names(
             session,
             [
                 row.area_code,
-                *(t["area"] for use in uses for t in use.schedule.targets if "area" in t),
+                *(t["area"] for each in schedules for t in each.targets if "area" in t),
             ],
         ),
         **WORDS,

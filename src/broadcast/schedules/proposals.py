@@ -22,20 +22,27 @@ from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Schedule, ScheduleState
 
 
+async def of_revision(session: AsyncSession, key: Key) -> Sequence[Schedule]:
+    """Proposals that begin with the approval of a revision, by their first start."""
+    found = sa.select(Schedule).where(_begins_with(key)).order_by(Schedule.starts_at, Schedule.id)
+    return (await session.scalars(found)).all()
+
+
+def _begins_with(key: Key) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Schedule.bulletin_id == key[0],
+        Schedule.bulletin_revision <= key[1],
+        Schedule.state == ScheduleState.PROPOSED,
+    )
+
+
 async def lock(session: AsyncSession, key: Key) -> Sequence[Schedule]:
     """Lock the proposals that begin with the approval of a revision, and the grid for them.
 
     Those of earlier revisions, too: what was returned is corrected by a new revision, and when
     and where it sounds stays as it was proposed.
     """
-    found = await lock_schedules(
-        session,
-        sa.and_(
-            Schedule.bulletin_id == key[0],
-            Schedule.bulletin_revision <= key[1],
-            Schedule.state == ScheduleState.PROPOSED,
-        ),
-    )
+    found = await lock_schedules(session, _begins_with(key))
     if found:
         await lock_schedule_grid(session)
     return found
