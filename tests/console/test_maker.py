@@ -134,6 +134,21 @@ async def test_a_recording_is_seen_and_trimmed(maker: Pages) -> None:
     part = await sound(maker)
     assert 'data-end="start" min="0" max="4.0" step="0.1" value="1.0"' in part
     assert "Dùng lại cả bản thu" in part
+    made = await maker.submit(f"{DRAFT}/finish", **FORM, intent="submit")
+    assert made.status_code == 204, made.text
+    shown = html.unescape((await maker.load(made.headers["hx-redirect"])).text)
+    assert "Đã cắt: chỉ dùng bản thu từ giây 1,0 đến giây 3,0." in shown
+    (bulletin,) = (await rest(maker, "/bulletins"))["items"]
+    revision = await rest(maker, f"/bulletins/{bulletin['id']}/revisions/1")
+    assert revision["loudness_words"] in shown
+    assert f"/bulletins/{bulletin['id']}/edit" in shown
+
+
+async def test_a_trim_is_undone_and_a_sound_discarded(maker: Pages) -> None:
+    await maker.client.post(f"/api/v1{DRAFT}/recording", files={"file": recording(4)})
+    await sound(maker)
+    await maker.submit(f"{DRAFT}/trim", start_seconds="1.0", end_seconds="3.0")
+    assert "Dùng lại cả bản thu" in await sound(maker)
     await maker.submit(f"{DRAFT}/whole")
     assert "Dùng lại cả bản thu" not in await sound(maker)
     gone = await maker.submit(f"{DRAFT}/sound/discard")
