@@ -146,6 +146,8 @@ async def test_a_recording_is_trimmed_and_stays_whole(web: Web, tmp_path: Path) 
     refused = await sound(web)
     assert refused["state"] == "refused"
     assert "ngắn" in refused["detail"]
+    unusable = await web.call("Lan", "POST", f"{NEW}/revision")
+    assert (unusable.status_code, unusable.json()["field"]) == (422, "file")
     await web.call("Lan", "PUT", f"{NEW}/sound/trim", json=trimmed)
     made = await web.call("Lan", "POST", f"{NEW}/revision")
     assert made.status_code == 201, made.text

@@ -279,6 +279,8 @@ async def finish(
         Forbidden: The station is not one of the caller's.
     """
     draft, preparation = await get(session, caller, page, lock=True)
+    if preparation is not None and preparation.state is PreparationState.REFUSED:
+        raise InvalidInput("text" if draft.source_file is None else "file", preparation.detail)
     sound: Sound
     if draft.source_file is not None:
         assert preparation is not None

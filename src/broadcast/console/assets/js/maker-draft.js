@@ -52,6 +52,16 @@ document.addEventListener("visibilitychange", () => {
   });
 });
 
+// To have the text read gives up a recording: that is asked first.
+function askFirst() {
+  const read = document.querySelector("[data-read]");
+  const isRecorded = document.querySelector("#sound[data-kind='upload']") !== null;
+  if (isRecorded) read.setAttribute("hx-confirm", read.dataset.replaces);
+  else read.removeAttribute("hx-confirm");
+}
+document.addEventListener("htmx:afterSwap", askFirst);
+askFirst();
+
 for (const button of document.querySelectorAll("[data-way]")) {
   button.addEventListener("click", () => {
     for (const other of document.querySelectorAll("[data-way]")) {
