@@ -77,6 +77,7 @@ async def test_an_occurrence_says_where_it_sounded_and_why_not(pages: Pages, mad
     for village in told["villages"]:
         assert village["name"] in shown
         assert village["remedy"] in shown
+    assert told["clusters"][0]["verdict"] in shown
     figures = dict(re.findall(r'data-figure="/counts/(\w+)">(\d+)<', answer.text))
     assert figures == {name: str(count) for name, count in told["counts"].items()}
     part = await pages.load(f"/plays/{made.occurrence.id}/result")

@@ -99,6 +99,7 @@ async def _result(
         caller,
         f"plays/{template}",
         result=result,
+        proofs={each.code: each for each in result.clusters},
         villages=villages_of(result, wanted, number),
         wanted=wanted,
         is_large=len(result.villages) > VILLAGES_PER_PAGE,

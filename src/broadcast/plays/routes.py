@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Response
 
-from broadcast.auth.caller import Reader
-from broadcast.auth.routing import Router
+from broadcast.auth.caller import ContentReader, Reader
+from broadcast.auth.routing import Router, exports
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
+from broadcast.plays.certificate import certificate
 from broadcast.plays.clashes import clashes
 from broadcast.plays.days import occurrences_between
 from broadcast.plays.explain import explain
@@ -112,3 +113,26 @@ async def show_result(
 ) -> OccurrenceResultOut:
     """Of the caller's places: a commune sees its own part of what the province broadcasts."""
     return await result_of(session, occurrence_id, caller)
+
+
+PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@router.get(
+    "/occurrences/{occurrence_id}/certificate",
+    summary="Giấy xác nhận phát (PDF) để ký và lưu",
+    response_class=Response,
+    responses={200: {"content": PDF}},
+)
+@exports
+async def show_certificate(
+    session: Session, caller: ContentReader, occurrence_id: UUID
+) -> Response:
+    """What sounded when and where, the SHA-256 of the sound, the proof of each cluster."""
+    pdf = await certificate(session, occurrence_id, caller, clock.now())
+    name = f"giay-xac-nhan-{occurrence_id}.pdf"
+    return Response(
+        pdf,
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
