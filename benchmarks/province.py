@@ -145,7 +145,12 @@ BODY = (
 )
 
 
-async def fill(engine: AsyncEngine, now: datetime, days: int = DAYS) -> None:
+async def fill(
+    engine: AsyncEngine,
+    now: datetime,
+    days: int = DAYS,
+    plays_a_day: Sequence[time] = PLAYS_A_DAY,
+) -> None:
     """Fill an empty, migrated database with a province that has run for so many days."""
     today = now.astimezone(LOCAL).date()
     first_on = today - timedelta(days=days)
@@ -168,7 +173,7 @@ async def fill(engine: AsyncEngine, now: datetime, days: int = DAYS) -> None:
         async with db.transaction(engine) as session:
             await _plain(session)
             await session.execute(sa.text(_MINUTES), month)
-            for clock in PLAYS_A_DAY:
+            for clock in plays_a_day:
                 parameters = month | {"clock": clock, "zone": LOCAL.key}
                 await session.execute(sa.text(_PLAYS), parameters)
     await analyze(engine)

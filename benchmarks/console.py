@@ -1,0 +1,216 @@
+"""What the pages weigh, how long the server works at one, and what open pages cost.
+
+96 communes, 3,000 clusters, four bulletins a day at 2,700 of them (10,800 plays a day), a week.
+
+* `console_first_visit`, `console_later_page`: bytes on the line of the page and all that it loads,
+  as a browser would; later, of the page alone: the rest has a name of its own content and is kept;
+* `console_today`, `console_map`, …: milliseconds of one request, 95 of 100 are faster; the
+  application by itself, without network;
+* `console_open_pages`: share of a core that a server takes more with 200 open start pages while
+  plays and presence change each second: their streams, and the parts that they fetch again;
+* `console_parts_refused`: of those parts, how many of a hundred were not answered with 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import time as clock_time
+from datetime import timedelta
+from pathlib import Path
+from statistics import quantiles
+
+import httpx2 as httpx
+import psutil
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks import province
+from benchmarks.result import Result
+from broadcast import config
+from broadcast.accounts.people import create_with_token
+from broadcast.api import create_app
+from broadcast.auth.permissions import Role
+from broadcast.console.live import Topic
+from broadcast.demo.world import World
+from broadcast.kit import clock, db
+from broadcast.kit.notify import Channel
+
+PAGES = {"today": "/", "map": "/map", "indicators": "/indicators", "library": "/bulletins"}
+DAYS, WARM_UP, REQUESTS = 8, 3, 60
+PLAYS_A_DAY = (*province.PLAYS_A_DAY, clock_time(19))
+PRESENCE = """
+    INSERT INTO device_presence (device_id, presence, since, session, seq, gone, last_seen_at,
+                                 silent_after, clock_wrong, held, held_seq)
+    SELECT id, CASE WHEN id % 30 = 0 THEN 'silent' ELSE 'online' END, now() - interval '1 day',
+           1, 1, FALSE, now() - interval '1 hour' * (CASE WHEN id % 30 = 0 THEN 1 ELSE 0 END),
+           now() + interval '1 hour' * (CASE WHEN id % 30 = 0 THEN -1 ELSE 1 END), FALSE, '{}', 0
+    FROM devices
+"""
+STREAMS, WATCHED_SECONDS = 200, 20
+PART = re.compile(rb'hx-get="([^"]+)"[^>]*?data-live="([^"]+)"')
+LOADED = re.compile(rb"""(?:src|href)="(/assets/[^"]+)"|url\(["']?(/?assets/[^"')]+)""")
+
+
+def run() -> list[Result]:
+    """Against the limits of the issue."""
+    with tempfile.TemporaryDirectory() as folder, World(Path(folder)) as world:
+        settings = world.configure({})
+        asyncio.run(_fill(settings))
+        pages = asyncio.run(_pages(settings))
+        world.start_server()
+        [server] = [
+            each for each in psutil.Process().children() if each.cmdline()[-1:] == ["serve"]
+        ]
+        share, refused = asyncio.run(_streams(settings, world.url, server))
+    return [
+        *pages,
+        Result("console_open_pages", share, 0.1, "of a core", "≤ 0.1 of a core"),
+        Result("console_parts_refused", refused, 1, "%", "≤ 0 %"),
+    ]
+
+
+async def _fill(settings: config.Settings) -> None:
+    await db.migrate(str(settings.postgres.dsn.get_secret_value()))
+    engine = db.create_engine(settings.postgres)
+    tomorrow = clock.now() + timedelta(days=1)  # so that today has its plays
+    await province.fill(engine, tomorrow, DAYS, PLAYS_A_DAY)
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text(PRESENCE))
+    await province.analyze(engine)
+    await engine.dispose()
+
+
+async def _token(engine: AsyncEngine) -> dict[str, str]:
+    async with db.transaction(engine) as session:
+        token = await create_with_token(session, "benchmark", Role.PROVINCE_ADMIN, clock.now())
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def _pages(settings: config.Settings) -> list[Result]:
+    engine = db.create_engine(settings.postgres)
+    first, later, results = 0.0, 0.0, []
+    app = create_app(settings, engine)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://127.0.0.1",
+        headers=await _token(engine) | {"Accept": "text/html", "Accept-Encoding": "gzip, br"},
+        timeout=60,
+    ) as client:
+        for name, path in PAGES.items():
+            if path not in app.state.pages:
+                continue
+            times = []
+            for _ in range(WARM_UP + REQUESTS):
+                began = time.perf_counter()
+                page = await client.get(path)
+                times.append((time.perf_counter() - began) * 1000)
+                if page.status_code != 200:
+                    raise RuntimeError(f"{path}: {page.status_code}")
+            slow = quantiles(times[WARM_UP:], n=20)[-1]
+            results.append(Result(f"console_{name}", slow, 100.0, "ms", "≤ 100 ms"))
+            weight, content = await _weight(client, path)
+            later = max(later, weight)
+            first = max(first, weight + await _loaded(client, content))
+    await engine.dispose()
+    return [
+        Result("console_first_visit", first / 1000, 120.0, "kB", "≤ 120 kB"),
+        Result("console_later_page", later / 1000, 30.0, "kB", "≤ 30 kB"),
+        *results,
+    ]
+
+
+async def _weight(client: httpx.AsyncClient, path: str) -> tuple[int, bytes]:
+    """Bytes on the line, and what they say."""
+    answer = await client.get(path)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path}: {answer.status_code}")
+    return answer.num_bytes_downloaded, answer.content
+
+
+async def _loaded(client: httpx.AsyncClient, content: bytes) -> int:
+    """Bytes of all that a page loads, and of what that loads."""
+    total, known, waiting = 0, set[str](), [content]
+    while waiting:
+        for found in LOADED.findall(waiting.pop()):
+            path = "/" + next(filter(None, found)).decode().lstrip("/")
+            if path not in known:
+                known.add(path)
+                weight, text = await _weight(client, path)
+                total += weight
+                if path.endswith(".css"):
+                    waiting.append(text)
+    return total
+
+
+async def _streams(
+    settings: config.Settings, url: str, server: psutil.Process
+) -> tuple[float, float]:
+    engine = db.create_engine(settings.postgres)
+    answers: Counter[int] = Counter()
+    async with AsyncExitStack() as open_pages:
+        client = await open_pages.enter_async_context(
+            httpx.AsyncClient(
+                headers=await _token(engine), timeout=None,
+                limits=httpx.Limits(max_connections=None),
+            )
+        )  # fmt: skip
+        page = await client.get(url, headers={"Accept": "text/html"})
+        parts = [
+            (f"{url}{part.decode()}", topic)
+            for part, topics in PART.findall(page.content)
+            for topic in topics.decode().split(",")
+        ]
+        assert parts
+        alone = await _share(engine, server)
+        reading = []
+        for _ in range(STREAMS):
+            stream = await open_pages.enter_async_context(
+                client.stream(
+                    "GET",
+                    f"{url}/events",
+                    params={"topics": ",".join({topic for _, topic in parts})},
+                )
+            )
+            assert stream.status_code == 200
+            reading.append(asyncio.create_task(_show(client, stream, parts, answers)))
+        together = await _share(engine, server)
+        for task in reading:
+            task.cancel()
+        heard = await asyncio.gather(*reading, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in heard), heard
+    await engine.dispose()
+    return together - alone, 100 * (1 - answers[200] / answers.total())
+
+
+async def _show(
+    client: httpx.AsyncClient,
+    stream: httpx.Response,
+    parts: list[tuple[str, str]],
+    answers: Counter[int],
+) -> None:
+    """Fetch again what has changed, as an open page does."""
+    async for line in stream.aiter_lines():
+        name, _, changed = line.partition(": ")
+        if name == "event":
+            for part in {part for part, topic in parts if topic == changed}:
+                answer = await client.get(part, headers={"Accept": "text/html"})
+                answers[answer.status_code] += 1
+
+
+async def _share(engine: AsyncEngine, server: psutil.Process) -> float:
+    """Part of a core that a server takes while something changes each second."""
+    before = sum(server.cpu_times()[:2])
+    for _ in range(WATCHED_SECONDS):
+        for topic in (Topic.PRESENCE, Topic.PLAYS):
+            async with db.transaction(engine) as session:
+                await session.execute(
+                    sa.text("SELECT pg_notify(:channel, :topic)"),
+                    {"channel": Channel.LIVE, "topic": topic},
+                )
+        await asyncio.sleep(1)
+    return (sum(server.cpu_times()[:2]) - before) / WATCHED_SECONDS
