@@ -78,6 +78,7 @@ async def test_an_error_is_a_page_for_people_and_a_document_for_programs(pages: 
     seen = await pages.load("/nowhere")
     assert seen.status_code == 404
     assert "<h1>Không tìm thấy</h1>" in seen.text
+    assert "Không có trang này." in seen.text
     assert 'href="/"' in seen.text
     for headers in ({"Accept": "application/json"}, {"HX-Request": "true"}):
         told = await pages.client.get("/nowhere", headers=headers)

@@ -98,12 +98,13 @@ def page(
         headers: Further ones.
         **context: What the template shows.
     """
-    language = language_of(request)
+    language, menu = language_of(request), _menu(request, caller)
     body = _environment(language).get_template(template).render(
         request=request,
         caller=caller,
         can=lambda name: caller is not None and Permission(name) in caller.permissions,
-        menu=_menu(request, caller),
+        menu=menu,
+        here=_here(request, menu),
         language=language.value,
         theme=_chosen(request, THEME_COOKIE, ("light", "dark")),
         size=_chosen(request, SIZE_COOKIE, ("large",)),
@@ -163,6 +164,17 @@ def _menu(request: Request, caller: Caller | None) -> list[Entry]:
     return [each for each in MENU if each.path in paths and each.permission in caller.permissions]
 
 
+def _here(request: Request, menu: list[Entry]) -> str:
+    """The line of the menu that the page lies under."""
+    path = request.url.path
+    above = [
+        each.path
+        for each in menu
+        if each.path == path or (each.path != "/" and path.startswith(each.path + "/"))
+    ]
+    return max(above, key=len, default="")
+
+
 @cache
 def _environment(language: Language) -> Environment:
     environment = Environment(
@@ -188,6 +200,8 @@ def _environment(language: Language) -> Environment:
 
 
 # --- when something is wrong -------------------------------------------------------------------
+
+NOWHERE = N_("Không có trang này.")
 
 _REMEDIES = {
     403: N_("Nếu cần việc này, hãy nhờ người quản trị cấp vai trò phù hợp."),
@@ -219,6 +233,7 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         for name, value in answer.headers.items()
         if name in {"retry-after", "cache-control", "allow"}
     }
+    is_nowhere = error.status == 404 and "route" not in request.scope
     return page(
         request,
         getattr(request.state, "caller", None),
@@ -226,5 +241,6 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         status=error.status,
         headers=kept,
         error=error,
+        detail=NOWHERE if is_nowhere else error.detail,
         remedy=_REMEDIES.get(error.status, _REMEDY),
     )
