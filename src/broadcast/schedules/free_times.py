@@ -46,19 +46,28 @@ def free_starts(
         zone: Of the day and the quiet hours.
     """
     length = timedelta(seconds=seconds)
-    taken = sorted(occupied)
+    taken = iter(_joined(occupied))
+    next_ = next(taken, None)
     found = []
-    index = 0
     for at in _grid(day, length, zone):
-        # What begins later can be over earlier, so that nothing is passed over but what is past.
-        while index < len(taken) and taken[index].ends_at <= at:
-            index += 1
-        is_free = all(
-            each.ends_at <= at or each.begins_at >= at + length for each in taken[index:]
-        )
+        while next_ is not None and next_.ends_at <= at:
+            next_ = next(taken, None)
+        is_free = next_ is None or next_.begins_at >= at + length
         if at > now and is_free and quiet_window(at, seconds, quiet_hours, zone) is None:
             found.append(at)
     return found
+
+
+def _joined(occupied: Iterable[Occupied]) -> list[Occupied]:
+    """Stretches that overlap as one, ascending; those that touch stay apart."""
+    joined: list[Occupied] = []
+    for each in sorted(occupied):
+        if joined and each.begins_at < joined[-1].ends_at:
+            last = joined.pop()
+            joined.append(Occupied(last.begins_at, max(last.ends_at, each.ends_at)))
+        else:
+            joined.append(each)
+    return joined
 
 
 def free_on_all(days: Sequence[Sequence[datetime]], zone: ZoneInfo) -> list[time]:
