@@ -40,9 +40,9 @@ function draw(place, chart, name, label, color) {
   const plot = new uPlot(
     {
       ...size(),
-      scales: { x: { time: true } },
+      scales: { x: { time: true, range: [Date.parse(chart.since) / 1000, Date.parse(chart.until) / 1000] } },
       series: [
-        { value: moment },
+        { label: place.dataset.time, value: moment },
         { label, stroke: css.getPropertyValue(color), width: 2, points: { show: data[0].length < 3 } },
       ],
       axes: [{ ...axis, values: ticks }, axis],
