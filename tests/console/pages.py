@@ -219,5 +219,12 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/enrolment"): Rule(
         Kind.CHANGE, P.DEVICE_WRITE, body=lambda p, n: {"codes": p.device}, is_page=True
     ),
+    ("GET", "/admin/mergers"): Rule(Kind.WHOLE, P.AREA_WRITE),
+    ("POST", "/admin/mergers/preview"): Rule(
+        Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
+    ),
+    ("POST", "/admin/mergers"): Rule(
+        Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
+    ),
 }
 """Every page but `/events`, which does not end."""

@@ -181,3 +181,25 @@ async def test_labels_have_a_code_each_and_what_is_wrong_is_said_at_the_field(
     async with db.transaction(engine) as session:
         stored = await session.scalars(sa.select(Claim.code_sha256).order_by(Claim.id))
     assert list(stored) == [code_digest(code) for code in codes]
+
+
+async def test_a_merger_is_previewed_and_then_carried_out(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    async with db.transaction(engine) as session:
+        await sample.everything(session)
+    before = await count(engine, Station)
+    assert 'name="on"' in (await pages.load("/admin/mergers")).text
+    none = await pages.submit("/admin/mergers/preview", on="2024-03-03")
+    assert (none.status_code, none.json()["field"]) == (422, "on")
+    shown = await pages.submit("/admin/mergers/preview", on="2025-07-01")
+    assert shown.status_code == 200, shown.text
+    assert "Đây là xem trước, chưa ghi gì" in shown.text
+    assert await count(engine, Station) == before
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', shown.text)
+    assert (await pages.submit("/admin/mergers", on="2025-07-01", digest="x")).status_code == 422
+    done = await pages.submit("/admin/mergers", on="2025-07-01", digest=digest)
+    assert "Đã sáp nhập." in done.text
+    assert await count(engine, Station) > before
+    pages.called_by(Role.TECHNICIAN)
+    assert (await pages.load("/admin/mergers")).status_code == 403

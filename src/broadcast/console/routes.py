@@ -29,6 +29,7 @@ from broadcast.console import (
 from broadcast.console.admin import enrolment as admin_enrolment
 from broadcast.console.admin import imports as admin_imports
 from broadcast.console.admin import index as admin_index
+from broadcast.console.admin import mergers as admin_mergers
 from broadcast.console.admin import refused as admin_refused
 from broadcast.console.admin import register as admin_register
 from broadcast.console.live import Hub
@@ -39,6 +40,7 @@ ROUTERS = (
     admin_enrolment.router,
     admin_imports.router,
     admin_index.router,
+    admin_mergers.router,
     admin_refused.router,
     admin_register.router,
     areas.router,

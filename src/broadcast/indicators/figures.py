@@ -94,6 +94,24 @@ async def compute(
     return evaluate(await load_province(session, as_of, scope, rule, now, cache or Cache()), rule)
 
 
+async def foresee(session: AsyncSession, register_on: date, scope: str, now: datetime) -> Results:
+    """Compute every indicator by the register of a day that may be to come, on today's evidence.
+
+    Args:
+        session: Where the evidence is.
+        register_on: Day of the units, stations, plants and clusters.
+        scope: Code of a province, district or commune of that day.
+        now: The present, whose window of evidence counts.
+    """
+    today = now.astimezone(LOCAL).date()
+    rule = operating_rule(today)
+    window = Window.of(today, rule, now)
+    revisions = await rollup.refresh(session, window.first_on, today, rule, now)
+    register = await load_register(session, register_on, scope)
+    rolled_up = await _rolled_up(session, revisions, register, Cache())
+    return evaluate(await _with_evidence(session, window, rule, register, rolled_up), rule)
+
+
 async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetime) -> Results:
     """Compute the same from the raw rows alone.
 

@@ -42,6 +42,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/admin/stations", Role.PROVINCE_ADMIN),
     ("/admin/clusters", Role.PROVINCE_ADMIN),
     ("/admin/areas", Role.PROVINCE_ADMIN),
+    ("/admin/mergers", Role.PROVINCE_ADMIN),
     ("/admin/quiet-hours", Role.PROVINCE_ADMIN),
     ("/admin/refused", Role.PROVINCE_ADMIN),
     ("/admin/enrolment", Role.PROVINCE_ADMIN),

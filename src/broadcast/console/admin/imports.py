@@ -128,7 +128,7 @@ async def preview(
     """What each row would become; nothing is written."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
-    given = await _received(files)
+    given = await _required(files)
     report = await wanted.run(session, given, True)
     return page(
         request,
@@ -137,7 +137,7 @@ async def preview(
         kind=kind,
         report=report,
         rows=report.rows[:SHOWN],
-        digest=_digest(given),
+        digest=digest_of(given),
         fates=FATES,
     )
 
@@ -154,8 +154,8 @@ async def store(
     """Store the files that were previewed, all or nothing."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
-    given = await _received(files)
-    if digest != _digest(given):
+    given = await _required(files)
+    if digest != digest_of(given):
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
     report = await wanted.run(session, given, False)
     return page(request, caller, "admin/_import_done.html", kind=kind, report=report)
@@ -167,13 +167,19 @@ def _kind(kind: str) -> Kind:
     return IMPORTS[kind]
 
 
-async def _received(files: Sequence[UploadFile]) -> list[sheets.File]:
-    given = [await received(file) for file in files if file.filename]
+async def _required(files: Sequence[UploadFile]) -> list[sheets.File]:
+    given = await received_files(files)
     if not given:
         raise InvalidInput("files", "chọn ít nhất một tệp")
     return given
 
 
-def _digest(files: Sequence[sheets.File]) -> str:
+async def received_files(files: Sequence[UploadFile]) -> list[sheets.File]:
+    """Files of a form, without those that were left empty."""
+    return [await received(file) for file in files if file.filename]
+
+
+def digest_of(files: Sequence[sheets.File]) -> str:
+    """What tells these files from any others."""
     facts = sorted(str(file.facts()["sha256"]) for file in files)
     return hashlib.sha256(" ".join(facts).encode()).hexdigest()

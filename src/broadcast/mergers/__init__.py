@@ -1,0 +1,1 @@
+"""Mergers of communes: what one will change, and carrying it out."""
