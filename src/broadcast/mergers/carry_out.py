@@ -68,6 +68,8 @@ async def carry_out(
     """
     await lock_areas(session)
     old = await load_lineage(session)
+    if on <= old.first_day:
+        raise InvalidInput("on", f"sổ đơn vị bắt đầu {old.first_day}; chọn ngày sau đó")
     reach_before = await _reach(session, on - DAY)
     figures_before = await figures.foresee(session, on - DAY, province, now)
     report = None
