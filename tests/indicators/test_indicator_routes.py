@@ -163,6 +163,45 @@ async def test_the_scope_may_be_one_commune(http: httpx.AsyncClient) -> None:
     assert [each["code"] for each in answer.json()["denominator_list"]] == ["21002"]
 
 
+async def test_a_figure_is_explained_down_to_the_cluster(http: httpx.AsyncClient) -> None:
+    needs = (await http.get("/indicators/1.1/TH/needs", params=ASKED)).json()
+    assert (needs["missing"], needs["reachable"]) == (1, 1)
+    (change,) = needs["changes"]
+    assert (change["step"], change["code"], change["villages"]) == ("reach", "t2", ["t2"])
+    assert change["units"] == [{"code": "21002", "name": "Đơn vị 21002"}]
+    assert needs["text"] == (
+        "Còn thiếu 1 đơn vị mới đạt mục tiêu 100,0 %."
+        " 1 việc dưới đây đưa thêm 1 đơn vị vào diện được tính."
+    )
+    chain = (await http.get("/indicators/1.1/TH/why/21001", params=ASKED)).json()["chain"]
+    assert [each["level"] for each in chain] == ["unit", "village", "cluster"]
+    operation = (await http.get(chain[2]["address"].removeprefix("/api/v1"))).json()
+    assert (operation["cluster"], operation["operates"]) == ("C1", True)
+    assert operation["villages"] == [{"code": "t1", "name": "Đơn vị t1"}]
+    assert (await http.get("/indicators/1.1/TH/why/21999", params=ASKED)).status_code == 404
+    assert (await http.get("/clusters/C9/operation", params=ASKED)).status_code == 404
+
+
+async def test_communes_are_put_side_by_side(http: httpx.AsyncClient) -> None:
+    answer = (await http.get("/indicators/1.1/compare", params=ASKED)).json()
+    assert [(row["code"], row["share"]) for row in answer["communes"]] == [
+        ("21002", 0.0), ("21001", 1.0),
+    ]  # fmt: skip
+    best = await http.get("/indicators/1.1/compare", params={**ASKED, "sort": "best"})
+    assert [row["code"] for row in best.json()["communes"]] == ["21001", "21002"]
+    assert (await http.get("/indicators/1.9/compare", params=ASKED)).status_code == 404
+
+
+async def test_a_trend_is_of_days_weeks_or_months(http: httpx.AsyncClient) -> None:
+    answer = (
+        await http.get("/indicators/1.1/TH/trend", params={**ASKED, "from": "2025-09-15"})
+    ).json()
+    assert [(point["on"], point["value"]) for point in answer["points"]] == [
+        ("2025-09-30", 0.0), ("2025-10-31", 0.0), ("2025-11-30", 0.5),
+    ]  # fmt: skip
+    assert answer["breaks"] == []
+
+
 async def test_an_unchanged_figure_is_not_sent_again(http: httpx.AsyncClient) -> None:
     first = await http.get("/indicators", params=ASKED)
     again = await http.get(

@@ -351,6 +351,22 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.FIGURES, P.READ, path=lambda p: {"code": "1.1", "variant": "TH"},
         query=_unit,
     ),
+    ("GET", f"{R}/indicators/{{code}}/compare"): Rule(
+        K.FIGURES, P.READ, path=lambda p: {"code": "1.1"}, query=_unit
+    ),
+    **{
+        ("GET", f"{R}/indicators/{{code}}/{{variant}}/{part}"): Rule(
+            K.FIGURES, P.READ, path=lambda p: {"code": "1.1", "variant": "TH"}, query=_unit
+        )
+        for part in ("trend", "needs")
+    },
+    ("GET", f"{R}/indicators/{{code}}/{{variant}}/why/{{unit}}"): Rule(
+        K.FIGURES, P.READ,
+        path=lambda p: {"code": "1.1", "variant": "TH", "unit": p.commune}, query=_unit,
+    ),
+    ("GET", f"{R}/clusters/{{cluster}}/operation"): Rule(
+        K.READ, P.READ, path=lambda p: {"cluster": p.cluster}
+    ),
     ("GET", f"{R}/village-exclusions"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/village-exclusions"): Rule(
         K.WHOLE, P.AREA_WRITE,

@@ -51,7 +51,8 @@ NOT_OF_OURS = {
 """Text that a query may say and that names nothing of ours; why."""
 
 PLACES = {
-    "{code}/{variant}": "1.1/TH", "{bulletin_id}": UUID, "{number}": "1", "{page}": "new",
+    "{code}/{variant}": "1.1/TH",
+    "{code}/compare": "1.1/compare", "{bulletin_id}": UUID, "{number}": "1", "{page}": "new",
 }  # fmt: skip
 
 

@@ -62,17 +62,18 @@ def _stations_converted(assessment: Assessment, definition: Definition) -> Count
         station = assessment.province.stations[station_id]
         if not station.exists:
             continue
-        left_out = _left_out(station)
-        if left_out is not None:
+        reason = left_out(station)
+        if reason is not None:
             excluded.append(
-                Exclusion(code=station.code, name=station.name, reason=left_out, document=None)
+                Exclusion(code=station.code, name=station.name, reason=reason, document=None)
             )
             continue
         members.append(_station(assessment, station))
     return members, excluded
 
 
-def _left_out(station: Station) -> Reason | None:
+def left_out(station: Station) -> Reason | None:
+    """Why a station is not counted at all; None when it is."""
     if station.status in NOT_YET:
         return Reason.NOT_YET
     return Reason.DECOMMISSIONED if station.status is StationStatus.DECOMMISSIONED else None
@@ -128,7 +129,7 @@ def _communes_converted(assessment: Assessment, definition: Definition) -> Count
         stations = [
             station
             for station in assessment.stations_of.get(commune.code, ())
-            if _left_out(station) is None
+            if left_out(station) is None
         ]
         plants = [plant for station in stations for plant in assessment.plants_of[station.id]]
         reason, evidence = conversion(assessment, plants)

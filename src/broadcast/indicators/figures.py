@@ -90,8 +90,20 @@ async def compute(
     Raises:
         InvalidInput: `as_of` is in the future, or `scope` is no such unit on that day.
     """
+    return results_of(await assess(session, as_of, scope, now, cache))
+
+
+async def assess(
+    session: AsyncSession, as_of: date, scope: str, now: datetime, cache: Cache | None = None
+) -> reach.Assessment:
+    """Judge every cluster and village of a day: what all figures of it follow from.
+
+    Raises:
+        InvalidInput: As `compute`.
+    """
     rule = await _rule_of(session, as_of, scope, now)
-    return evaluate(await load_province(session, as_of, scope, rule, now, cache or Cache()), rule)
+    province = await load_province(session, as_of, scope, rule, now, cache or Cache())
+    return reach.Assessment(province, rule)
 
 
 async def foresee(session: AsyncSession, register_on: date, scope: str, now: datetime) -> Results:
@@ -162,7 +174,7 @@ async def load_province(
         register = await load_register(session, as_of, scope)
         cache.registers.put(key, register)
     rolled_up = await _rolled_up(session, revisions, register, cache)
-    return await _with_evidence(session, window, rule, register, rolled_up)
+    return await province_of(session, window, rule, register, rolled_up)
 
 
 async def load_raw_province(
@@ -171,7 +183,7 @@ async def load_raw_province(
     """Load the same as `load_province` from the raw rows alone."""
     register = await load_register(session, as_of, scope)
     none = WindowDays.of({}, register.cluster_ids)
-    return await _with_evidence(session, Window.of(as_of, rule, now), rule, register, none)
+    return await province_of(session, Window.of(as_of, rule, now), rule, register, none)
 
 
 async def _rolled_up(
@@ -190,14 +202,22 @@ async def _rolled_up(
     return window
 
 
-async def _with_evidence(
+async def province_of(
     session: AsyncSession,
     window: Window,
     rule: OperatingRule,
     register: Register,
     rolled_up: WindowDays,
 ) -> Province:
-    """Add the other days of the window from the raw rows, and what else is known of clusters."""
+    """The province: the other days of the window from the raw rows, and what else is known.
+
+    Args:
+        session: Where to read.
+        window: Days looked back over.
+        rule: When a cluster operates.
+        register: Of the window's last day.
+        rolled_up: Days of the window that are read already.
+    """
     others = [day for day in window.days if day not in rolled_up.days]
     raw = await read_raw_days(session, others, register.cluster_ids, rule, window.at)
     raw_days = WindowDays.of(raw, register.cluster_ids)
@@ -233,16 +253,21 @@ def evaluate(province: Province, rule: OperatingRule | None = None) -> Results:
         province: The register and the evidence of the day.
         rule: When a cluster operates; the one whose window the evidence was gathered for.
     """
-    assessment = reach.Assessment(province, rule or operating_rule(province.as_of))
+    return results_of(reach.Assessment(province, rule or operating_rule(province.as_of)))
+
+
+def results_of(assessment: reach.Assessment) -> Results:
+    """Every variant of every indicator, of a province that is judged. Pure."""
+    as_of = assessment.province.as_of
     results: Results = {}
-    for definition in definitions(province.as_of):
+    for definition in definitions(as_of):
         count = _FAMILIES[definition.code][definition.variant]
         members, excluded = count(assessment, definition)
         results.setdefault(definition.code, {})[definition.variant] = Result(
             definition=definition,
             members=sorted(members, key=lambda member: member.code),
             excluded=sorted(excluded, key=lambda unit: unit.code),
-            target=definition.targets.get(province.as_of.year),
+            target=definition.targets.get(as_of.year),
         )
     return results
 

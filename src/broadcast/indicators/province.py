@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from fractions import Fraction
 from typing import NamedTuple
 
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
@@ -62,6 +63,13 @@ class Cluster(NamedTuple):
     def reports(self) -> bool:
         """It is judged by telemetry; any other cluster by attestation."""
         return self.telemetry and self.device
+
+    @property
+    def online_share(self) -> Fraction | None:
+        """Minutes online ÷ minutes expected; None when none was expected."""
+        if not self.expected_minutes:
+            return None
+        return Fraction(self.online_minutes, self.expected_minutes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ def _judge(
             down.update(outcome.causes)
         elif service.grade is Grade.PARTIAL:
             gap = gap or Gap.PARTIAL
-        elif _is_neighbour(province, service.cluster_id, village):
+        elif is_neighbour(province, service.cluster_id, village):
             gap = Gap.NEIGHBOUR
         else:
             own.append(outcome.evidence)
@@ -143,7 +143,7 @@ def _judge(
     return Reach(village, Evidence.NONE, gap, tuple(sorted(down)))
 
 
-def _is_neighbour(province: Province, cluster_id: int, village: Village) -> bool:
+def is_neighbour(province: Province, cluster_id: int, village: Village) -> bool:
     """Tell whether the cluster carries another commune's programme to the village.
 
     A device follows its village's commune, whichever plant it is booked under. A cluster without
@@ -187,6 +187,8 @@ class Assessment:
     """A province with its clusters and villages judged, for every variant that looks at them.
 
     Attributes:
+        province: What is judged.
+        rule: When a cluster operates.
         operations: By cluster.
         reaches: Of each village that counts.
         tallies: By commune, the villages included that may lie in it.
@@ -197,6 +199,7 @@ class Assessment:
 
     def __init__(self, province: Province, rule: OperatingRule) -> None:
         self.province = province
+        self.rule = rule
         self.operations: Mapping[int, Operation] = {
             cluster.id: operation(cluster, rule, province.at)
             for cluster in province.clusters.values()

@@ -6,7 +6,7 @@ Every row in force on the day asked about, none of a later one; one statement pe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -132,6 +132,17 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         installations=await _installations(session, known),
         attestations=await _attestations(session, as_of, known),
     )
+
+
+async def with_attestations(session: AsyncSession, register: Register) -> Register:
+    """The register of a day on which nothing else has changed, with the attestations of the day.
+
+    Args:
+        session: Where to read.
+        register: Of an earlier day, with the new day in `as_of`.
+    """
+    known = set(register.cluster_ids)
+    return replace(register, attestations=await _attestations(session, register.as_of, known))
 
 
 # --- units, stations, plants ---------------------------------------------------------------------

@@ -11,9 +11,18 @@ from broadcast.auth.caller import AreaEditor, Reader
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
-from broadcast.indicators import exclusions
-from broadcast.indicators.figures import Cache, compute, variant_of
-from broadcast.indicators.restatements import restated, restatements
+from broadcast.indicators import answers, exclusions
+from broadcast.indicators.answers import Question
+from broadcast.indicators.comparison import Order
+from broadcast.indicators.detail_schemas import (
+    ClusterOperationOut,
+    ComparisonOut,
+    NeedsOut,
+    TrendOut,
+    WhyOut,
+)
+from broadcast.indicators.figures import Cache
+from broadcast.indicators.restatements import restatements
 from broadcast.indicators.schemas import (
     EndOfExclusionIn,
     IndicatorsOut,
@@ -22,6 +31,7 @@ from broadcast.indicators.schemas import (
     VillageExclusionIn,
     VillageExclusionOut,
 )
+from broadcast.indicators.trend import Interval
 from broadcast.kit import clock
 from broadcast.kit.times import Day
 from broadcast.web.fields import AsOf
@@ -48,24 +58,32 @@ def _cache(request: Request) -> Cache:
 CacheDep = Annotated[Cache, Depends(_cache)]
 
 
-@router.get("/indicators", summary="Chỉ tiêu 1.1 và 1.2, mọi cách tính")
-async def list_indicators(
+def _question(
     session: Session,
     settings: AppSettings,
     caller: Reader,
     cache: CacheDep,
     as_of: AsOf = None,
     scope: Scope = None,
-) -> IndicatorsOut:
+) -> Question:
+    return Question(session, caller, cache, settings.province, as_of, scope)
+
+
+Asked = Annotated[Question, Depends(_question)]
+"""Day and scope of a request, and who asks."""
+
+Code = Annotated[str, Path(examples=["1.1"])]
+Variant = Annotated[str, Path(examples=["TH"])]
+Since = Annotated[
+    Day | None, Query(alias="from", description="ngày đầu; mặc định một năm trước `as_of`")
+]
+SortedBy = Annotated[Order, Query(alias="sort", description="thứ tự các xã")]
+
+
+@router.get("/indicators", summary="Chỉ tiêu 1.1 và 1.2, mọi cách tính")
+async def list_indicators(asked: Asked) -> IndicatorsOut:
     """All variants with their evidence and the year's target, computed for the day."""
-    now = clock.now()
-    on = as_of or clock.today()
-    unit = scope or await places.default_unit(session, caller, settings.province)
-    await places.require_readable_unit(session, caller, Permission.READ, unit, on)
-    async with places.whole(session):
-        results = await compute(session, on, unit, now, cache)
-        restated_at = await restated(session, on) if on < clock.today() else None
-    return IndicatorsOut.of(results, on, unit, restated_at)
+    return await answers.all_figures(asked)
 
 
 @router.get("/indicators/restatements", summary="Số liệu ngày cũ đã được tính lại")
@@ -84,25 +102,68 @@ async def list_restatements(
     return [RestatementOut.of(row) for row in rows]
 
 
+@router.get("/indicators/{code}/compare", summary="Các xã cạnh nhau")
+async def compare_communes(
+    asked: Asked, code: Code, order: SortedBy = Order.WORST
+) -> ComparisonOut:
+    """Communes of the scope by every variant, with villages reached and clusters operating."""
+    return (await answers.answer(asked)).comparison(code, order)
+
+
 @router.get("/indicators/{code}/{variant}", summary="Một chỉ tiêu với danh sách")
-async def show_indicator(
+async def show_indicator(asked: Asked, code: Code, variant: Variant) -> ResultOut:
+    """One variant with numerator, denominator and excluded units, each with its reason."""
+    return (await answers.answer(asked)).figure(code, variant)
+
+
+@router.get("/indicators/{code}/{variant}/trend", summary="Một chỉ tiêu theo thời gian")
+async def show_trend(
+    asked: Asked,
+    code: Code,
+    variant: Variant,
+    since: Since = None,
+    interval: Annotated[Interval, Query(description="mỗi ngày, tuần hay tháng")] = Interval.MONTH,
+) -> TrendOut:
+    """Each value is that of its day, under the units and the definition of that day.
+
+    `breaks` are the days on which communes were merged: values before and after count other units.
+    """
+    return await answers.over_time(asked, code, variant, since, interval)
+
+
+@router.get(
+    "/indicators/{code}/{variant}/needs", summary="Cần làm gì để đạt mục tiêu, việc lợi nhất trước"
+)
+async def show_needs(asked: Asked, code: Code, variant: Variant) -> NeedsOut:
+    """The fewest changes that the record knows of; prices are not on record.
+
+    A repaired cluster counts again once it was online for the required share of the window.
+    """
+    return (await answers.answer(asked)).needs(code, variant)
+
+
+@router.get(
+    "/indicators/{code}/{variant}/why/{unit}", summary="Vì sao một xã, thôn, đài (không) được tính"
+)
+async def explain_unit(asked: Asked, code: Code, variant: Variant, unit: str) -> WhyOut:
+    """From the unit to its villages and clusters; a cluster's days are at its `address`."""
+    return (await answers.answer(asked)).why(code, variant, unit)
+
+
+@router.get(
+    "/clusters/{cluster}/operation", summary="Cụm loa có hoạt động không, xét theo từng ngày"
+)
+async def show_operation(
     session: Session,
     settings: AppSettings,
     caller: Reader,
     cache: CacheDep,
-    code: Annotated[str, Path(examples=["1.1"])],
-    variant: Annotated[str, Path(examples=["TH"])],
+    cluster: str,
     as_of: AsOf = None,
-    scope: Scope = None,
-) -> ResultOut:
-    """One variant with numerator, denominator and excluded units, each with its reason."""
-    now = clock.now()
-    on = as_of or clock.today()
-    unit = scope or await places.default_unit(session, caller, settings.province)
-    await places.require_readable_unit(session, caller, Permission.READ, unit, on)
-    async with places.whole(session):
-        results = await compute(session, on, unit, now, cache)
-    return ResultOut.with_lists(variant_of(results, code, variant), on, unit)
+) -> ClusterOperationOut:
+    """As indicator 1.1 judges it: minutes online, broadcasts due and completed on each day."""
+    asked = Question(session, caller, cache, settings.province, as_of, None)
+    return await answers.cluster_operation(asked, cluster)
 
 
 @router.get("/village-exclusions", summary="Thôn không tính trong ngày")

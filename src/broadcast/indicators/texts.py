@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from broadcast.indicators.needs import Step, Subject
 from broadcast.indicators.results import Cause, Gap, Reason, Result
-from broadcast.stations.model import Evidence
+from broadcast.stations.model import Evidence, PlantStatus, StationStatus, Technology
 
 
 def percent(value: Fraction | None) -> str:
@@ -89,3 +90,46 @@ RESTATEMENT_CAUSES: Mapping[str, str] = {
     "areas": "sửa đơn vị hành chính",
 }
 """Table whose rows changed → in words."""
+
+STATION_STATUSES: Mapping[StationStatus | None, str] = {
+    StationStatus.PLANNED: "dự kiến lắp",
+    StationStatus.INSTALLING: "đang lắp",
+    StationStatus.TRIAL: "chạy thử",
+    StationStatus.OPERATING: "hoạt động",
+    StationStatus.DEGRADED: "xuống cấp",
+    StationStatus.OUT_OF_SERVICE: "không hoạt động",
+    StationStatus.DECOMMISSIONED: "đã thanh lý",
+}
+
+PLANT_STATUSES: Mapping[PlantStatus, str] = {
+    PlantStatus.OPERATING: "đang hoạt động",
+    PlantStatus.OUT_OF_SERVICE: "không hoạt động",
+    PlantStatus.DECOMMISSIONED: "đã thanh lý",
+}
+
+TECHNOLOGIES: Mapping[Technology, str] = {
+    Technology.WIRED: "hữu tuyến",
+    Technology.FM: "vô tuyến FM",
+    Technology.IT: "CNTT-VT",
+}
+
+STEPS: Mapping[Step, str] = {
+    Step.RECORD: "Ghi đủ sổ sách",
+    Step.BROADCAST: "Xếp lịch phát",
+    Step.ATTEST: "Nghe thử rồi xác nhận",
+    Step.REPAIR: "Sửa",
+    Step.CONNECT: "Lắp thiết bị thu",
+    Step.OPERATE: "Cho hoạt động lại",
+    Step.EXTEND: "Phủ nốt phần còn lại",
+    Step.REACH: "Lắp cụm loa mới",
+    Step.CONVERT: "Chuyển sang CNTT-VT",
+    Step.FOUND: "Lập đài truyền thanh",
+}
+
+SUBJECTS: Mapping[Subject, str] = {
+    Subject.CLUSTER: "cụm loa",
+    Subject.VILLAGE: "thôn",
+    Subject.PLANT: "hệ thống thiết bị",
+    Subject.STATION: "đài",
+    Subject.COMMUNE: "xã",
+}
