@@ -11,7 +11,7 @@ from typing import Any
 from broadcast.auth.permissions import Permission
 from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
-from tests.visibility.routes import SHEET, Kind, Rule, device_of
+from tests.visibility.routes import SHEET, Kind, Rule, _unit, device_of
 from tests.visibility.world import Place
 
 P = Permission
@@ -225,6 +225,31 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/admin/mergers"): Rule(
         Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
+    # indicators: of a unit that the query names
+    ("GET", "/indicators"): Rule(Kind.FIGURES, P.READ, query=_unit),
+    ("GET", "/indicators/{code}/compare"): Rule(
+        Kind.FIGURES, P.READ, path=lambda p: {"code": "1.1"}, query=_unit
+    ),
+    **{
+        ("GET", f"/indicators/{{code}}/{{variant}}{part}"): Rule(
+            Kind.FIGURES, P.READ, path=lambda p: {"code": "1.1", "variant": "TH"}, query=_unit
+        )
+        for part in ("", "/trend", "/needs")
+    },
+    ("GET", "/indicators/{code}/{variant}/why/{unit}"): Rule(
+        Kind.FIGURES,
+        P.READ,
+        path=lambda p: {"code": "1.1", "variant": "TH", "unit": p.commune},
+        query=_unit,
+    ),
+    ("GET", "/indicators/clusters/{code}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"code": p.cluster}
+    ),
+    ("GET", "/indicators/clusters/{code}/days/{day}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"code": p.cluster, "day": "2026-01-01"}
+    ),
+    ("GET", "/indicators/clusters/{code}/plays/{occurrence_id}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"code": p.cluster, "occurrence_id": p.occurrence}
     ),
 }
 """Every page but `/events`, which does not end."""

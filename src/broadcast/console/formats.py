@@ -92,6 +92,15 @@ def percent(
     return NOTHING if value is None else f"{number(value, digits, language)} %"
 
 
+def share(value: float | None, language: Language = Language.VIETNAMESE) -> str:
+    """A part of a whole (0–1) in per cent, cut after the first decimal: 99.97 % is not all.
+
+    >>> share(0.9375), share(0.999667), share(1.0), share(None)
+    ('93,7 %', '99,9 %', '100,0 %', '–')
+    """
+    return percent(None if value is None else int(value * 1000 + 1e-6) / 10, 1, language)
+
+
 def span(value: timedelta | float | None, language: Language = Language.VIETNAMESE) -> str:
     """A duration, by its two largest units; seconds where it is a number.
 
@@ -179,6 +188,7 @@ def local_iso(value: datetime, language: Language = Language.VIETNAMESE) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "clock": clock, "day": day, "moment": moment, "number": number, "percent": percent,
+    "share": share,
     "span": span, "ago": ago,
     "weekday": weekday, "local_day": local_day, "local_iso": local_iso,
 }  # fmt: skip
