@@ -225,6 +225,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/admin/mergers"): Rule(
         Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
+    ),
     # indicators: of a unit that the query names
     ("GET", "/indicators"): Rule(Kind.FIGURES, P.READ, query=_unit),
     ("GET", "/indicators/{code}/compare"): Rule(

@@ -121,7 +121,7 @@ async def foresee(session: AsyncSession, register_on: date, scope: str, now: dat
     revisions = await rollup.refresh(session, window.first_on, today, rule, now)
     register = await load_register(session, register_on, scope)
     rolled_up = await _rolled_up(session, revisions, register, Cache())
-    return evaluate(await _with_evidence(session, window, rule, register, rolled_up), rule)
+    return evaluate(await province_of(session, window, rule, register, rolled_up), rule)
 
 
 async def recompute(session: AsyncSession, as_of: date, scope: str, now: datetime) -> Results:
