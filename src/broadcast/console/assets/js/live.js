@@ -12,6 +12,13 @@ function topics() {
   return [...new Set(found)].sort();
 }
 
+// Hundreds of pages hear of a change at once, and need not all ask at once.
+const SPREAD_MS = 2000;
+
+function tellSoon(topic) {
+  setTimeout(tell, Math.random() * SPREAD_MS, topic);
+}
+
 function tell(topic) {
   document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
 }
@@ -27,7 +34,7 @@ function open() {
   source = new EventSource("/events?topics=" + wanted.join(","));
   source.onopen = () => {
     offline(false);
-    if (missed) wanted.forEach(tell);
+    if (missed) wanted.forEach(tellSoon);
     missed = false;
   };
   source.onerror = () => {
@@ -35,7 +42,7 @@ function open() {
     offline(true);
     timer = setTimeout(open, RETRY_MS);
   };
-  for (const topic of wanted) source.addEventListener(topic, () => tell(topic));
+  for (const topic of wanted) source.addEventListener(topic, () => tellSoon(topic));
 }
 
 function close() {
