@@ -20,6 +20,7 @@ import broadcast.devices.model
 import broadcast.enrolment.model
 import broadcast.incidents.model
 import broadcast.indicators.model
+import broadcast.keys.model
 import broadcast.kit.failures
 import broadcast.kit.roles
 import broadcast.plays.model
