@@ -209,6 +209,7 @@ SUSPECT = re.compile(r"sha256|hash|secret|token|password|key|code|pin|seed|priva
 HARMLESS = {
     "sha256": "of sound, which is broadcast",
     "content_sha256": "of sound, or of a text and settings",
+    "source_sha256": "of a recording, in a draft",
     "request_sha256": "of a whole request",
     "login_sha256": "of a name",
     "key_sha256": "of a public key",
