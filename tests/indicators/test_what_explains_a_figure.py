@@ -10,7 +10,7 @@ from hypothesis import given
 
 from broadcast.indicators.comparison import Order, compare
 from broadcast.indicators.figures import evaluate, results_of
-from broadcast.indicators.needs import Needs, Step, Subject, needs
+from broadcast.indicators.needs import Needs, RegisterEntry, Step, needs
 from broadcast.indicators.province import Province
 from broadcast.indicators.reach import Assessment
 from broadcast.indicators.texts import STEPS, SUBJECTS
@@ -41,14 +41,14 @@ def done(province: Province, found: Needs) -> Province:
     plants = dict(province.plants)
     by_code = {cluster.code: cluster for cluster in clusters.values()}
     for change, _ in found.changes:
-        if change.subject is Subject.CLUSTER:
+        if change.subject is RegisterEntry.CLUSTER:
             old = by_code[change.code]
             clusters[old.id] = SOUNDING._replace(id=old.id, code=old.code, plant_id=old.plant_id)
-        elif change.subject is Subject.VILLAGE and change.step is not Step.RECORD:
+        elif change.subject is RegisterEntry.VILLAGE and change.step is not Step.RECORD:
             id_ = 100 + len(clusters)
             clusters[id_] = SOUNDING._replace(id=id_, code=f"new-{id_}", plant_id=0)
             services.append(_serves(change.code, id_))
-        elif change.subject is Subject.PLANT:
+        elif change.subject is RegisterEntry.PLANT:
             old_plant = next(each for each in plants.values() if each.code == change.code)
             plants[old_plant.id] = replace(
                 old_plant,
@@ -87,7 +87,7 @@ def test_after_the_conversions_the_units_count(drawn: Province) -> None:
     for variant in ("BC", "XA"):
         found = needed(province, "1.2", variant)
         helped = {plan.unit.code for plan in found.plans
-                  if all(change.subject is Subject.PLANT for change in plan.changes)}  # fmt: skip
+                  if all(change.subject is RegisterEntry.PLANT for change in plan.changes)}  # fmt: skip
         after = evaluate(done(province, found), RULE)["1.2"][variant]
         assert helped <= {member.code for member in after.numerator}
 
@@ -184,4 +184,4 @@ def test_communes_are_compared_by_what_is_reached_and_what_operates() -> None:
 
 def test_every_step_can_be_read() -> None:
     assert set(STEPS) == set(Step)
-    assert set(SUBJECTS) == set(Subject)
+    assert set(SUBJECTS) == set(RegisterEntry)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from broadcast.indicators import texts
 from broadcast.indicators.comparison import CommuneRow, Order, Part
-from broadcast.indicators.needs import Change, Needs, Step, Subject
+from broadcast.indicators.needs import Change, Needs, RegisterEntry, Step
 from broadcast.indicators.operation import ClusterDay, ClusterOperation
 from broadcast.indicators.results import Cause, Member, Result, ratio
 from broadcast.indicators.trend import Break, Interval, Point, Trend
@@ -126,7 +126,7 @@ class ChangeOut(BaseModel):
     """One thing to do."""
 
     step: Step
-    subject: Subject
+    subject: RegisterEntry
     code: str
     text: str
     """What to do, in words."""
@@ -143,7 +143,7 @@ class ChangeOut(BaseModel):
     @classmethod
     def of(cls, change: Change, units: Sequence[Member], clusters: dict[str, str]) -> Self:
         """The change as answered; `clusters` has what is wrong with each."""
-        because = clusters.get(change.code, "") if change.subject is Subject.CLUSTER else ""
+        because = clusters.get(change.code, "") if change.subject is RegisterEntry.CLUSTER else ""
         return cls(
             step=change.step,
             subject=change.subject,

@@ -63,7 +63,7 @@ _UNCERTAIN = frozenset({Cause.NO_COMPLETED_PLAY, Cause.NOTHING_EXPECTED})
 """Causes that say that a cluster is silent and not what is broken."""
 
 
-class Subject(StrEnum):
+class RegisterEntry(StrEnum):
     """What is to be changed."""
 
     CLUSTER = "cluster"
@@ -77,7 +77,7 @@ class Change(NamedTuple):
     """One thing to do."""
 
     step: Step
-    subject: Subject
+    subject: RegisterEntry
     code: str
     villages: tuple[str, ...]
     """Codes of the villages that are reached by it, or that the plant serves."""
@@ -169,12 +169,14 @@ def _reaching(assessment: Assessment, result: Result) -> Planner:
 def _station(assessment: Assessment, member: Member) -> Iterable[Change]:
     stations = assessment.stations_of.get(member.code, [])
     if not stations:
-        yield Change(Step.FOUND, Subject.COMMUNE, member.code, ())
+        yield Change(Step.FOUND, RegisterEntry.COMMUNE, member.code, ())
     elif member.reason == Reason.NO_STATUS:
-        yield Change(Step.RECORD, Subject.STATION, stations[0].code, ())
+        yield Change(Step.RECORD, RegisterEntry.STATION, stations[0].code, ())
     else:
         idle = [each for each in stations if each.status not in IN_OPERATION]
-        yield Change(Step.OPERATE, Subject.STATION, idle[0].code, _served(assessment, idle[0]))
+        yield Change(
+            Step.OPERATE, RegisterEntry.STATION, idle[0].code, _served(assessment, idle[0])
+        )
 
 
 def _served(assessment: Assessment, station: Station) -> tuple[str, ...]:
@@ -205,7 +207,7 @@ class _Options:
         """Changes by which enough villages of a commune are reached."""
         tally = self._assessment.tallies.get(member.code)
         if tally is None:
-            return [Change(Step.RECORD, Subject.COMMUNE, member.code, ())]
+            return [Change(Step.RECORD, RegisterEntry.COMMUNE, member.code, ())]
         enough = ceil(share * tally.known) - tally.reached
         return self.cheapest(self._missed[member.code], enough)
 
@@ -233,22 +235,24 @@ class _Options:
         """Single changes each of which reaches a village."""
         code = judged.village.code
         if judged.gap is Gap.UNPLACED:
-            yield Change(Step.RECORD, Subject.VILLAGE, code, (), (), is_certain=False)
+            yield Change(Step.RECORD, RegisterEntry.VILLAGE, code, (), (), is_certain=False)
             return
         if judged.gap is Gap.PARTIAL:
-            yield Change(Step.EXTEND, Subject.VILLAGE, code, ())
+            yield Change(Step.EXTEND, RegisterEntry.VILLAGE, code, ())
         has_cluster = False
         for cluster_id in self._serving[code]:
             cluster = self._assessment.province.clusters[cluster_id]
             if is_neighbour(self._assessment.province, cluster_id, judged.village):
-                yield Change(Step.CONNECT, Subject.CLUSTER, cluster.code, ())
+                yield Change(Step.CONNECT, RegisterEntry.CLUSTER, cluster.code, ())
             elif causes := self._assessment.operations[cluster_id].causes:
                 step = max((_STEPS[cause] for cause in causes), key=_WEIGHT.__getitem__)
                 certain = not _UNCERTAIN.issuperset(causes)
-                yield Change(step, Subject.CLUSTER, cluster.code, (), causes, is_certain=certain)
+                yield Change(
+                    step, RegisterEntry.CLUSTER, cluster.code, (), causes, is_certain=certain
+                )
             has_cluster = True
         if not has_cluster and judged.gap is not Gap.PARTIAL:
-            yield Change(Step.REACH, Subject.VILLAGE, code, ())
+            yield Change(Step.REACH, RegisterEntry.VILLAGE, code, ())
 
 
 # --- 1.2 -----------------------------------------------------------------------------------------
@@ -281,10 +285,10 @@ class _Conversions:
         found = [station for station in known if left_out(station) is None]
         coming = [station for station in known if station.status in NOT_YET]
         if not found and coming:
-            yield Change(Step.OPERATE, Subject.STATION, coming[0].code, ())
+            yield Change(Step.OPERATE, RegisterEntry.STATION, coming[0].code, ())
             found = coming[:1]
         elif not found:
-            yield Change(Step.FOUND, Subject.COMMUNE, member.code, ())
+            yield Change(Step.FOUND, RegisterEntry.COMMUNE, member.code, ())
         for station in found:
             yield from self._of(station, self._assessment.plants_of[station.id])
 
@@ -299,18 +303,18 @@ class _Conversions:
         plants = self._baseline[station.id]
         kept = [plant for plant in plants if plant.status is not PlantStatus.DECOMMISSIONED]
         if member.reason == Reason.NOT_REPLACED:
-            yield Change(Step.CONVERT, Subject.STATION, station.code, ())
+            yield Change(Step.CONVERT, RegisterEntry.STATION, station.code, ())
         if kept or not plants:
             yield from self._of(station, kept)
 
     def _of(self, station: Station, plants: Sequence[Plant]) -> Iterable[Change]:
         if not plants or station.status is None or station.commune is None:
-            yield Change(Step.RECORD, Subject.STATION, station.code, ())
+            yield Change(Step.RECORD, RegisterEntry.STATION, station.code, ())
         for plant in plants:
             if not plant.converted:
                 step = Step.OPERATE if plant.carries_it else Step.CONVERT
                 villages = tuple(sorted(self._assessment.villages_of[plant.id]))
-                yield Change(step, Subject.PLANT, plant.code, villages)
+                yield Change(step, RegisterEntry.PLANT, plant.code, villages)
 
 
 _PLANNERS: Mapping[str, Callable[[Assessment, Result], Planner]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from broadcast.indicators.needs import Step, Subject
+from broadcast.indicators.needs import RegisterEntry, Step
 from broadcast.indicators.results import Cause, Gap, Reason, Result
 from broadcast.stations.model import Evidence, PlantStatus, StationStatus, Technology
 
@@ -126,10 +126,10 @@ STEPS: Mapping[Step, str] = {
     Step.FOUND: "Lập đài truyền thanh",
 }
 
-SUBJECTS: Mapping[Subject, str] = {
-    Subject.CLUSTER: "cụm loa",
-    Subject.VILLAGE: "thôn",
-    Subject.PLANT: "hệ thống thiết bị",
-    Subject.STATION: "đài",
-    Subject.COMMUNE: "xã",
+SUBJECTS: Mapping[RegisterEntry, str] = {
+    RegisterEntry.CLUSTER: "cụm loa",
+    RegisterEntry.VILLAGE: "thôn",
+    RegisterEntry.PLANT: "hệ thống thiết bị",
+    RegisterEntry.STATION: "đài",
+    RegisterEntry.COMMUNE: "xã",
 }

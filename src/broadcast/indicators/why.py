@@ -61,7 +61,9 @@ def why(assessment: Assessment, result: Result, code: str) -> list[Sentence]:
     if member is None:
         left_out = next((each for each in result.excluded if each.code == code), None)
         if left_out is None:
-            raise NotFound(f"“{code}” không có trong danh sách đếm của chỉ tiêu này ngày đó.")
+            raise NotFound(
+                f"Đơn vị “{code}” không có trong danh sách đếm của chỉ tiêu này ngày đó."
+            )
         text = f"không đếm: {REASONS[left_out.reason]}"
         if left_out.document:
             text += f" ({left_out.document})"
