@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from broadcast import config
 from broadcast.auth.permissions import Role
@@ -145,6 +145,9 @@ async def browser(microphone: Path) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+# A shared machine stalls a browser now and then; that is no finding.
+expect.set_options(timeout=HANG_SECONDS * 1000)
+
 SignIn = Callable[..., Awaitable[Page]]
 
 
@@ -169,6 +172,7 @@ async def sign_in(system: System, browser: Browser) -> AsyncIterator[SignIn]:
                 **options,  # type: ignore[arg-type]
             )
             stack.push_async_callback(context.close)
+            context.set_default_timeout(HANG_SECONDS * 1000)
             page = await context.new_page()
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("console", lambda said: troubles.append(said.text)

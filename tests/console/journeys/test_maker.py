@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 BROADCASTER = Role.COMMUNE_BROADCASTER
 NEW = "/bulletins/new"
-READY_MS = 30_000
+READY_MS = 60_000
 
 
 async def begin(sign_in: SignIn, size: tuple[int, int]) -> Page:
@@ -130,7 +130,7 @@ async def test_a_draft_survives_a_closed_browser(sign_in: SignIn) -> None:
     await page.locator("[data-file]").set_input_files(file)  # type: ignore[arg-type]
     await is_ready(page)
     await page.get_by_label("Tiêu đề").fill("Còn dở dang")
-    await expect(page.locator("[data-saved]")).to_contain_text("Đã lưu nháp lúc", timeout=15_000)
+    await expect(page.locator("[data-saved]")).to_contain_text("Đã lưu nháp lúc", timeout=READY_MS)
     await page.context.close()
 
     again = await sign_in(BROADCASTER, PHONE, NEW)
