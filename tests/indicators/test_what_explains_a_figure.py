@@ -86,8 +86,11 @@ def test_after_the_conversions_the_units_count(drawn: Province) -> None:
     province = coded(drawn)
     for variant in ("BC", "XA"):
         found = needed(province, "1.2", variant)
-        helped = {plan.unit.code for plan in found.plans
-                  if all(change.subject is RegisterEntry.PLANT for change in plan.changes)}  # fmt: skip
+        helped = {
+            plan.unit.code
+            for plan in found.plans
+            if all(change.subject is RegisterEntry.PLANT for change in plan.changes)
+        }
         after = evaluate(done(province, found), RULE)["1.2"][variant]
         assert helped <= {member.code for member in after.numerator}
 
