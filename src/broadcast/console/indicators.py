@@ -21,11 +21,13 @@ from broadcast.indicators.routes import Asked, Code, Since, Variant
 from broadcast.indicators.trend import Interval
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import NotFound
 from broadcast.kit.times import Day
 from broadcast.plays.explain import explain
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.queries import plays_statement
 from broadcast.plays.schemas import PlayOut
+from broadcast.stations.clusters import find_cluster
 from broadcast.web.rest import MAX_PAGE, Paging, Session, paged
 
 router = PageRouter()
@@ -100,6 +102,8 @@ async def show_day(
     request: Request, session: Session, caller: Reader, code: str, day: Day
 ) -> Response:
     """What was to sound at a cluster on a day, and what did."""
+    if await find_cluster(session, code) is None:
+        raise NotFound(f"Không có cụm loa mã “{code}”.")
     begins_at = datetime.combine(day, time(), LOCAL)
     ends_at = begins_at + timedelta(days=1)
     statement = await plays_statement(session, begins_at, ends_at, clock.now(), cluster=code)
