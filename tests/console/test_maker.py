@@ -89,7 +89,7 @@ async def test_a_text_is_typed_heard_and_submitted(maker: Pages) -> None:
 async def test_where_and_when_comes_next_with_the_revision(maker: Pages) -> None:
     made = await maker.submit(f"{DRAFT}/finish", **FORM, text=TEXT, intent="schedule")
     (bulletin,) = (await rest(maker, "/bulletins"))["items"]
-    assert made.headers["hx-redirect"] == (f"/schedule/new?bulletin={bulletin['id']}&revision=1")
+    assert made.headers["hx-redirect"] == f"/schedule/new?revision={bulletin['id']}/1"
     missing = {**FORM, "title": ""}
     refused = await maker.submit(f"{DRAFT}/finish", **missing, text=TEXT, intent="schedule")
     assert (refused.status_code, refused.json()["field"]) == (422, "title")
@@ -165,7 +165,7 @@ async def test_a_bulletin_gets_a_new_revision(maker: Pages) -> None:
     edited = FORM | {"text": "Họp lúc 20 giờ."}
     page_name = f"/bulletin-drafts/{bulletin['id']}"
     again = await maker.submit(f"{page_name}/finish", **edited, intent="schedule")
-    assert again.headers["hx-redirect"].endswith(f"{bulletin['id']}&revision=2")
+    assert again.headers["hx-redirect"].endswith(f"{bulletin['id']}/2")
     maker.called_by(Role.COMMUNE_MONITOR, "21034", "Lan")
     assert (await maker.load("/bulletins/new")).status_code == 403
 

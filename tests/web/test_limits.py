@@ -12,6 +12,7 @@ from httpx2 import Response
 from broadcast.auth.caller import FOR_EVER, OPEN, SIGN_IN, Caller, HeldRole
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import _READ_THEIR_BODY, Route
+from broadcast.bulletins import draft_routes
 from broadcast.bulletins import routes as bulletins
 from broadcast.web.request import FORM_BYTES
 from tests.web.calling import called_by
@@ -76,4 +77,8 @@ async def test_nothing_is_taken_of_somebody_unknown(method: str, path: str, rout
 
 def test_only_uploads_read_their_body_themselves() -> None:
     own = {route.endpoint for _, _, route in CHANGING} & _READ_THEIR_BODY
-    assert own == {bulletins.create_bulletin, bulletins.create_revision}
+    assert own == {
+        bulletins.create_bulletin,
+        bulletins.create_revision,
+        draft_routes.upload_recording,
+    }

@@ -276,7 +276,7 @@ async def finish(
         rules = settings.rules
         await take_step(session, key, Action.SUBMIT, "", None, caller, rules, clock.now())
         return redirect(request, _shown(request, bulletin.id))
-    address = f"/schedule/new?bulletin={bulletin.id}&revision={revision.number}"
+    address = f"/schedule/new?revision={bulletin.id}/{revision.number}"
     return redirect(request, address)
 
 

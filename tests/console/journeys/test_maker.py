@@ -115,7 +115,7 @@ async def test_a_text_is_typed_heard_and_goes_on_to_where_and_when(sign_in: Sign
     await audio.evaluate("each => { each.muted = true; return each.play(); }")
     assert await audio.evaluate("each => each.duration") > 3
     await page.get_by_role("button", name="Tiếp: ở đâu và khi nào").click()
-    await page.wait_for_url(re.compile(r"/schedule/new\?bulletin=[0-9a-f-]{36}&revision=1$"))
+    await page.wait_for_url(re.compile(r"/schedule/new\?revision=[0-9a-f-]{36}/1$"))
     answer = await page.request.get("/api/v1/bulletins?order=newest&limit=1")
     (made,) = (await answer.json())["items"]
     assert (made["title"], made["state"]) == ("Tiêm phòng trâu, bò", "draft")

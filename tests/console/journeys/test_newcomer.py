@@ -55,7 +55,7 @@ async def test_why_a_village_did_not_hear_it_is_two_steps_away(sign_in: SignIn) 
     await someone.click(link.first)
     await expect(page.locator("#result table")).to_contain_text("Thôn")
     await someone.click(page.locator("#result tbody a").first)
-    await expect(page.locator("main")).to_contain_text("Phường")
+    await expect(page.locator("main")).to_contain_text("Bằng chứng")
     assert someone.steps <= 3
 
 
