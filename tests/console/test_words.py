@@ -9,7 +9,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import broadcast.api
+import broadcast.cli
 from broadcast import console
 from broadcast.auth.permissions import ROLE_NAMES
 from broadcast.console.words import LOCALE, Language, catalogue, translate, translate_number
@@ -17,7 +17,7 @@ from broadcast.kit.errors import BroadcastError
 from broadcast.situation import texts
 
 CONSOLE = Path(console.__file__).parent
-assert broadcast.api  # has every error imported
+assert broadcast.cli  # has every error imported
 FILES = sorted((LOCALE / "en").glob("*.po"))
 
 

@@ -120,8 +120,12 @@ _LOCK = sa.text("""
     FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]))
         AS n (occurrence_id, cluster_id)
     CROSS JOIN LATERAL (SELECT * FROM occurrences WHERE id = n.occurrence_id LIMIT 1) AS o
-    JOIN plays AS p ON p.occurrence_id = n.occurrence_id AND p.cluster_id = n.cluster_id
-        AND p.month = date_trunc('month', o.recurrence_at AT TIME ZONE :zone)::date
+    CROSS JOIN LATERAL (
+        SELECT * FROM plays
+        WHERE occurrence_id = n.occurrence_id AND cluster_id = n.cluster_id
+          AND month = date_trunc('month', o.recurrence_at AT TIME ZONE :zone)::date
+        OFFSET 0
+    ) AS p
     LEFT JOIN bulletin_revisions AS r
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
     ORDER BY p.occurrence_id, p.cluster_id
@@ -163,9 +167,10 @@ async def _lock(
 
 
 def _columns(keys: Collection[Key]) -> dict[str, list[Any]]:
+    ordered = sorted(keys)  # rows are locked as they are looked up: all in one order
     return {
-        "occurrences": [occurrence_id for occurrence_id, _ in keys],
-        "clusters": [cluster_id for _, cluster_id in keys],
+        "occurrences": [occurrence_id for occurrence_id, _ in ordered],
+        "clusters": [cluster_id for _, cluster_id in ordered],
     }
 
 

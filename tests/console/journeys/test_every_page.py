@@ -72,8 +72,9 @@ async def visit(page: Page, path: str, link: str = "") -> bool:
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
+)
 async def test_every_page_is_accessible_and_fits(
     sign_in: SignIn, size: tuple[int, int], theme: str
 ) -> None:
