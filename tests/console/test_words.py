@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import broadcast.cli
+import broadcast
 from broadcast import console
 from broadcast.auth.permissions import ROLE_NAMES
 from broadcast.console.words import LOCALE, Language, catalogue, translate, translate_number
@@ -17,16 +20,20 @@ from broadcast.kit.errors import BroadcastError
 from broadcast.situation import texts
 
 CONSOLE = Path(console.__file__).parent
-assert broadcast.cli  # has every error imported
 FILES = sorted((LOCALE / "en").glob("*.po"))
 
 
 def of_other_packages() -> Iterator[str]:
     """Words that pages show and that are not theirs: roles, and titles of errors."""
     yield from ROLE_NAMES.values()
+    for module in pkgutil.walk_packages(broadcast.__path__, "broadcast."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)  # errors exist once they are imported
     kinds: list[type[BroadcastError]] = [BroadcastError]
     for kind in kinds:
-        kinds += kind.__subclasses__()
+        kinds += [
+            each for each in kind.__subclasses__() if each.__module__.startswith("broadcast.")
+        ]
         yield kind.title
     for words in (texts.CONDITIONS, texts.REASONS, texts.ADVICE):
         yield from filter(None, words.values())
