@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.commands.model import CommandResult
 from broadcast.delivery import desired
@@ -401,12 +401,23 @@ async def test_device_that_is_behind_is_handed_the_document_once(
 ) -> None:  # fmt: skip
     """Once the leader's mark has been seen to grow: the database is no restored one."""
     monkeypatch.setattr(desired, "REFRESH_EVERY", timedelta(0))
+    read = desired.DesiredDocuments.refresh
+    marks: list[int | None] = []
+
+    async def refresh(
+        self: desired.DesiredDocuments, session: AsyncSession, now: datetime
+    ) -> None:
+        await read(self, session, now)
+        marks.append(self._mark)
+
+    monkeypatch.setattr(desired.DesiredDocuments, "refresh", refresh)
     published_at = clock.now() - timedelta(minutes=10)
     async with db.transaction(engine) as session:
         session.add_all(published(keys, published_at))
         await mark.advance(session, published_at)
     held = {"device/A/config": 5, "area/21025/programme": 6}
     await acked(inbox.put("A", "heartbeat", beat(1, held={**held, "area/21025/programme": 7})))
+    await until(lambda: marks)  # the documents are compared after the acknowledgement
     async with db.transaction(engine) as session:
         await mark.advance(session, published_at)
     await acked(inbox.put("A", "heartbeat", beat(2, held=held)))

@@ -268,7 +268,7 @@ def play(machine: Machine) -> None:
         machine.say("sleep 1")
     api(machine, "POST", f"{revision}/submit", {}, "province_editor")
     api(machine, "POST", f"{revision}/approve", {"note": "Đã nghe."}, "province_approver")
-    at = machine.say("date -u -d '+15 seconds' +%Y-%m-%dT%H:%M:%SZ").strip()
+    at = machine.say("date -u -d '+60 seconds' +%Y-%m-%dT%H:%M:%SZ").strip()
     api(machine, "POST", "/schedules", {
         "bulletin_id": written["id"], "targets": [{"area": "21172"}], "starts_at": at,
     }, "province_approver")  # fmt: skip
@@ -277,7 +277,7 @@ def play(machine: Machine) -> None:
         f" WHERE state = 'played' AND starts_at = '{at}'\""
     )
     machine.run(
-        f"cd /; for _ in $(seq 90); do [ $({query}) = 3 ] && exit 0; sleep 1; done; exit 1"
+        f"cd /; for _ in $(seq 150); do [ $({query}) = 3 ] && exit 0; sleep 1; done; exit 1"
     )
 
 

@@ -38,10 +38,6 @@ async def test_heartbeats_leave_the_latest_state_where_it_is(
     engine = create_async_engine(db.async_url(postgres_dsn), pool_size=1, max_overflow=0)
     async with db.transaction(engine) as session:
         await db.ensure_day(session, date(2025, 7, 1))
-        # It comes once a minute, on a busy machine amid the heartbeats: its VACUUM gives back the
-        # room that is measured, its ANALYZE keeps dead rows from being pruned.
-        for table in ("device_presence", "online_minutes_202507"):
-            await session.execute(sa.text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
         devices = await enrol(session, *(f"D{n:03}" for n in range(DEVICES)))
         if indexed:
             await session.execute(sa.text("CREATE INDEX ON device_presence (last_seen_at)"))
