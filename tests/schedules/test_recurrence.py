@@ -13,6 +13,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from broadcast.calendars.lunar import lunar, solar
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.recurrence import (
@@ -278,6 +279,9 @@ def test_two_wall_times_on_one_instant_sound_once() -> None:
         ("FREQ=MONTHLY;BYSETPOS=0;BYDAY=MO", "trừ 0"),
         ("FREQ=MONTHLY;BYSETPOS=1", "BYSETPOS cần"),
         ("FREQ=WEEKLY;BYMONTHDAY=1", "không đi cùng FREQ=WEEKLY"),
+        ("FREQ=DAILY;BYLUNARDAY=31", "từ -30 đến 30"),
+        ("FREQ=DAILY;BYLUNARMONTH=1", "cần đi cùng BYLUNARDAY"),
+        ("FREQ=MONTHLY;BYLUNARDAY=1", "đi cùng FREQ=DAILY"),
         ("FREQ=WEEKLY;BYDAY=1MO", "MONTHLY hoặc YEARLY"),
         ("FREQ=MONTHLY;BYDAY=0MO", "BYDAY=0MO"),
         ("FREQ=WEEKLY;BYDAY=T2", "BYDAY=T2"),
@@ -582,3 +586,37 @@ def test_times_of_day_come_from_the_rule_or_the_start() -> None:
         time(6, 15),
         time(17, 15),
     ]
+
+
+# --- lunar days --------------------------------------------------------------------------------
+
+
+def test_the_first_and_the_fifteenth_of_each_lunar_month() -> None:
+    assert starts("FREQ=DAILY;BYLUNARDAY=1,15", local("2026-02-01T05:00"), 60) == [
+        "2026-02-02 Mon 05:00",  # 15/12
+        "2026-02-17 Tue 05:00",  # Tết
+        "2026-03-03 Tue 05:00",
+        "2026-03-19 Thu 05:00",
+    ]
+
+
+def test_the_last_day_of_the_lunar_year_is_the_29th_or_the_30th() -> None:
+    found = starts(
+        "FREQ=DAILY;BYLUNARMONTH=12;BYLUNARDAY=-1;COUNT=3", local("2024-01-01T17:00"), 999
+    )
+    assert [each[:10] for each in found] == ["2024-02-09", "2025-01-28", "2026-02-16"]
+
+
+def test_a_memorial_day_is_not_kept_again_in_the_leap_month() -> None:
+    rule = "FREQ=DAILY;BYLUNARMONTH=6;BYLUNARDAY=15"
+    assert starts(rule, local("2025-01-01T17:00"), 365) == ["2025-07-09 Wed 17:00"]
+    assert len(starts("FREQ=DAILY;BYLUNARDAY=15", local("2025-01-01T17:00"), 364)) == 12
+
+
+@given(st.integers(1, 29), st.integers(1, 12), st.integers(2000, 2099))
+def test_a_lunar_day_comes_once_a_year(day: int, month: int, year: int) -> None:
+    rule = parse(f"FREQ=DAILY;BYLUNARMONTH={month};BYLUNARDAY={day}", LOCAL)
+    begin, end = datetime(year, 1, 1, tzinfo=LOCAL), datetime(year + 1, 3, 1, tzinfo=LOCAL)
+    found = occurrences_between(rule, begin, {}, begin, end, LOCAL)
+    days = [each.starts_at.astimezone(LOCAL).date() for each in found]
+    assert [each for each in days if lunar(each).year == year] == [solar(year, month, day)]

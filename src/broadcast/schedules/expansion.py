@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from broadcast.calendars.lunar import length_of_month, lunar
 from broadcast.schedules.rrule import WEEKDAYS, Rule
 
 DAY = timedelta(days=1)
@@ -44,13 +45,14 @@ def starts_between(
 def expand(rule: Rule, start: datetime, after: datetime, until: datetime) -> Iterator[datetime]:
     """Wall times of a rule up to `until`, ascending; those before `after` may be left out."""
     times, positions = times_of(rule, start.time()), rule.numbers("BYSETPOS")
-    is_due = _day_filter(rule, start.date())
+    is_due, is_lunar_due = _day_filter(rule, start.date()), _lunar_filter(rule)
     until = min(until, rule.until or until)
     first = start if rule.count is not None else max(start, after)
 
     def walls() -> Iterator[datetime]:
         for days in _periods(rule, start.date(), first.date(), until.date()):
-            found = [datetime.combine(day, at) for day in days if is_due(day) for at in times]
+            due = [day for day in days if is_due(day) and is_lunar_due(day)]
+            found = [datetime.combine(day, at) for day in due for at in times]
             if positions is not None:
                 places = {p - 1 if p > 0 else len(found) + p for p in positions}
                 found = [found[place] for place in sorted(places) if 0 <= place < len(found)]
@@ -128,6 +130,21 @@ def _day_filter(rule: Rule, start: date) -> Callable[[date], bool]:
         return (
             not weekdays or day.weekday() in every or (day.weekday() in some and is_numbered(day))
         )
+
+    return is_due
+
+
+def _lunar_filter(rule: Rule) -> Callable[[date], bool]:
+    """Return the filter of days of the lunar calendar, as far as the rule names any."""
+    days, months = rule.numbers("BYLUNARDAY"), rule.numbers("BYLUNARMONTH")
+    if days is None:
+        return lambda day: True
+
+    def is_due(day: date) -> bool:
+        found = lunar(day)
+        if months is not None and (found.is_leap or found.month not in months):
+            return False
+        return found.day in days or found.day - length_of_month(day) - 1 in days
 
     return is_due
 

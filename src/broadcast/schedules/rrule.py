@@ -1,4 +1,7 @@
-"""Recurrence rules as people write them: the accepted subset of RFC 5545 §3.3.10, checked."""
+"""Recurrence rules as people write them: the accepted subset of RFC 5545 §3.3.10, checked.
+
+Two parts of our own choose days of the Vietnamese lunar calendar: BYLUNARDAY and BYLUNARMONTH.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 BOUNDS = {
     "BYMONTH": (1, 12), "BYMONTHDAY": (-31, 31), "BYSETPOS": (-366, 366),
-    "BYHOUR": (0, 23), "BYMINUTE": (0, 59),
+    "BYHOUR": (0, 23), "BYMINUTE": (0, 59), "BYLUNARMONTH": (1, 12), "BYLUNARDAY": (-30, 30),
 }  # fmt: skip
 """Lists of numbers; a part with negative numbers counts those from the end and takes no 0."""
 
@@ -60,6 +63,9 @@ class Rule:
 def parse(text: str, zone: ZoneInfo) -> Rule:
     """Check a rule of the accepted subset of RFC 5545 §3.3.10.
 
+    BYLUNARDAY are days of the lunar month, -1 its last (29 or 30); BYLUNARMONTH lunar months, of
+    which a leap one is none, as no memorial day is kept twice.
+
     Args:
         text: Rule without DTSTART, such as `FREQ=WEEKLY;BYDAY=MO,FR`. UNTIL may be a date (that
             whole day counts), a local time, or a UTC time ending in Z.
@@ -80,6 +86,12 @@ def parse(text: str, zone: ZoneInfo) -> Rule:
     _check_days(parts.get("BYDAY"), frequency)
     if "BYMONTHDAY" in parts and frequency == "WEEKLY":
         raise invalid("BYMONTHDAY không đi cùng FREQ=WEEKLY; hãy dùng FREQ=MONTHLY")
+    if "BYLUNARMONTH" in parts and "BYLUNARDAY" not in parts:
+        raise invalid(
+            "BYLUNARMONTH (tháng âm) cần đi cùng BYLUNARDAY (ngày âm), ví dụ BYLUNARDAY=1"
+        )
+    if "BYLUNARDAY" in parts and frequency != "DAILY":
+        raise invalid("BYLUNARDAY (ngày âm) đi cùng FREQ=DAILY, ví dụ FREQ=DAILY;BYLUNARDAY=1,15")
     if parts.get("WKST", "MO") not in WEEKDAYS:
         raise invalid(f"WKST={parts['WKST']}: cần một trong {', '.join(WEEKDAYS)}")
     if "BYSETPOS" in parts and not any(

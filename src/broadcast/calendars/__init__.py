@@ -1,0 +1,1 @@
+"""Days that are not like others: lunar dates, holidays, mourning, exams. `law.py`, `lunar.py`."""
