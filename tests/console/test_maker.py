@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.areas.model import Area, Level
 from broadcast.auth.permissions import Role
 from broadcast.bulletins import prepare_worker
+from broadcast.console.waveform import wave
 from broadcast.kit import db
 from tests.bulletins.web import recording
 from tests.console.conftest import Pages
+from tests.console.figures import compare
 
 TEXT = "Họp lúc 19h30, 98% số hộ dự."
 FORM = {"title": "Họp thôn", "area_code": "21034", "class": "normal", "language": "vi"}
@@ -140,8 +142,13 @@ async def test_a_recording_is_seen_and_trimmed(maker: Pages) -> None:
     assert "Đã cắt: chỉ dùng bản thu từ giây 1,0 đến giây 3,0." in shown
     (bulletin,) = (await rest(maker, "/bulletins"))["items"]
     revision = await rest(maker, f"/bulletins/{bulletin['id']}/revisions/1")
-    assert revision["loudness_words"] in shown
     assert f"/bulletins/{bulletin['id']}/edit" in shown
+    outline = await rest(maker, f"/bulletins/{bulletin['id']}/revisions/1/outline")
+    maker.called_by(Role.COMMUNE_APPROVER, "21034", "Hùng")
+    for path in (f"/bulletins/{bulletin['id']}", f"/approvals/{bulletin['id']}/1"):
+        assert f'<path d="{wave(outline["heights"])}"/>' in (await maker.load(path)).text
+        assert await compare(maker, path) == 2  # how loud it was, and how loud it will be
+    assert revision["loudness_words"] in shown
 
 
 async def test_a_trim_is_undone_and_a_sound_discarded(maker: Pages) -> None:

@@ -21,6 +21,7 @@ from broadcast.bulletins.schemas import BulletinOut, NumberPath, RevisionOut
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.library import Blank, area_names
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.waveform import wave_of
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Note
@@ -60,7 +61,8 @@ async def show(
     revision = await revisions.get_revision(session, *key)
     row = await revisions.get_bulletin(session, bulletin_id)
     bulletin = BulletinOut.of(await details.of_bulletin(session, row))
-    shown = RevisionOut.of(await details.of_revision(session, revision))
+    found = await details.of_revision(session, revision)
+    shown = RevisionOut.of(found)
     uses = await revision_use.left_behind(session, key, clock.now())
     proposed = await proposals.of_revision(session, key)
     schedules = [*proposed, *(use.schedule for use in uses)]
@@ -71,6 +73,7 @@ async def show(
         "approvals/show.html",
         bulletin=bulletin,
         revision=shown,
+        wave=wave_of(found),
         sound=next((each for each in shown.renditions if each.codec == "mp3"), None),
         obstacle=await _obstacle(session, key, revision, caller),
         uses=[ScheduleUseOut.of(use, known) for use in uses],

@@ -28,6 +28,7 @@ from broadcast.bulletins.schemas import (
 )
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.waveform import wave_of
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Line
@@ -100,7 +101,8 @@ async def show_bulletin(
 ) -> Response:
     """One bulletin with everything that is known of it, and what the caller may do next."""
     row = await revisions.get_bulletin(session, bulletin_id)
-    bulletin = BulletinOut.of(await details.of_bulletin(session, row))
+    found = await details.of_bulletin(session, row)
+    bulletin = BulletinOut.of(found)
     statement = await queries.select_schedules(session, None, bulletin_id)
     schedules = (
         await session.scalars(
@@ -114,6 +116,7 @@ async def show_bulletin(
         caller,
         "bulletins/show.html",
         bulletin=bulletin,
+        waves={each.revision.number: wave_of(each) for each in found.revisions},
         areas=await area_names(
             session,
             [row.area_code, *(t["area"] for s in schedules for t in s.targets if "area" in t)],

@@ -7,7 +7,6 @@ seconds; the sound and the words that will be said are parts with addresses of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from broadcast.bulletins.model import Bulletin
 from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
 from broadcast.console.bulletin_words import CLASSES, LANGUAGES, SUBJECTS
 from broadcast.console.page import PageRouter, language_of, page, redirect
+from broadcast.console.waveform import BARS, wave
 from broadcast.console.words import translate
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
@@ -33,9 +33,6 @@ from broadcast.schedules.revision_steps import take_step
 from broadcast.web.rest import AppSettings, Session
 
 router = PageRouter()
-
-BARS = 300
-"""Bars of the picture of a recording: a phone has room for so many."""
 
 
 @router.get("/bulletins/new")
@@ -111,24 +108,6 @@ def _sound(name: str, sound: SoundOut | None) -> dict[str, Any]:
         "bars": BARS,
         "media_types": MEDIA_TYPES,
     }
-
-
-def wave(heights: list[int]) -> str:
-    """Picture of sound as the path of an SVG, `BARS` wide and 100 high.
-
-    >>> wave([0, 50])
-    'M0.5 49.5V50.5M1.5 25V75'
-
-    Args:
-        heights: Of 0-100, of equal stretches.
-    """
-    count = min(BARS, len(heights))
-    edges = [len(heights) * bar // count for bar in range(count + 1)] if count else []
-    highest = (max(heights[a:b]) for a, b in pairwise(edges))
-    return "".join(
-        f"M{bar + 0.5:g} {50 - half:g}V{50 + half:g}"
-        for bar, half in enumerate(max(height / 2, 0.5) for height in highest)
-    )
 
 
 # --- parts -------------------------------------------------------------------------------------

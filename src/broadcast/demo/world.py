@@ -30,6 +30,9 @@ from broadcast.kit import clock
 from broadcast.wire.documents import PublicKey
 from broadcast.wire.enrolment import Claim
 
+START_SECONDS = 120.0
+"""For which a server may start: it imports everything, on a machine that does much else."""
+
 SERVER = "broadcast"
 """Common name of the server's certificate, its user name at the broker."""
 
@@ -146,7 +149,8 @@ class World:
 
         Call it in the main thread: a child that another one has started outlives us (`Child`).
         """
-        self._server.start([sys.executable, "-m", "broadcast", "serve"], self.ready)
+        command = [sys.executable, "-m", "broadcast", "serve"]
+        self._server.start(command, self.ready, timeout=START_SECONDS)
 
     def servers(self) -> list[Server]:
         """Processes to be kept running, those that others need first; the server once it runs."""

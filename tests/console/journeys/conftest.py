@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
@@ -51,6 +52,11 @@ class System(NamedTuple):
     settings: config.Settings
     seeded: Seeded
     world: World
+
+    def client(self, role: Role) -> httpx.AsyncClient:
+        """REST, as somebody with this role."""
+        headers = {"Authorization": f"Bearer {self.seeded.doors.by_role[role].token}"}
+        return httpx.AsyncClient(base_url=self.url + "/api/v1", headers=headers, timeout=60)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,15 +27,9 @@ PLAY = """async (sound, from) => {
 }"""  # noqa: E501
 
 
-def client(system: System, role: Role) -> httpx.AsyncClient:
-    token = system.seeded.doors.by_role[role].token
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.AsyncClient(base_url=system.url + "/api/v1", headers=headers)
-
-
 async def submitted(system: System) -> str:
     """Path of a revision that a commune's broadcaster has submitted."""
-    async with client(system, Role.COMMUNE_BROADCASTER) as http, asyncio.timeout(120):
+    async with system.client(Role.COMMUNE_BROADCASTER) as http, asyncio.timeout(120):
         me = (await http.get("/me")).json()
         area = me["roles"][0]["area"]["code"]
         made = await http.post(
@@ -67,7 +61,7 @@ async def test_who_approves_hears_it_to_its_end(sign_in: SignIn, system: System)
     await sound.evaluate(PLAY, 0)
     await approve.click()
     await page.wait_for_url("**/approvals")
-    async with client(system, Role.COMMUNE_APPROVER) as http:
+    async with system.client(Role.COMMUNE_APPROVER) as http:
         approved = await told(http, revision)
     assert approved["state"] == "approved"
     assert approved["steps"][-1]["actor"]["name"] == "Bùi Văn Xã"

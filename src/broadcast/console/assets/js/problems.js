@@ -1,6 +1,7 @@
 // Refused requests of HTMX: said at their field or in a toast; a missing second factor is asked for,
 // and the request sent again as it was.
 import htmx from "htmx.org";
+import { asConfirmed } from "./confirm.js";
 import { send, words } from "./request.js";
 import { assert } from "./passkey.js";
 
@@ -27,6 +28,7 @@ function parse(text) {
 }
 
 function again(elt, config) {
+  asConfirmed(elt);
   htmx.ajax(config.verb, config.path, {
     source: elt,
     target: config.target,
