@@ -57,6 +57,14 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ("POST", "/schedule/{schedule_id}/reinstate"): Rule(
         Kind.CHANGE, P.SCHEDULE_WRITE, path=_schedule, is_content=True
     ),
+    ("POST", "/schedule/{schedule_id}/move-back"): Rule(
+        Kind.CHANGE,
+        P.SCHEDULE_WRITE,
+        path=_schedule,
+        body=lambda place, now: {"by": "600"},
+        is_content=True,
+        is_page=True,
+    ),
     **{
         ("POST", f"/schedule/occurrences/{{occurrence_id}}/{step}"): Rule(
             Kind.CHANGE,

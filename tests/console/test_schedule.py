@@ -152,6 +152,13 @@ async def test_this_the_following_or_all_are_moved(world: World, reach: str, mov
     answer = await move(world, reach=reach)
     assert answer.status_code == 204, answer.text
     assert await starts(world) == expected
+    if reach != "this":
+        shown = await world.pages.client.get(answer.headers["hx-redirect"])
+        (back,) = re.findall(r'hx-post="(/schedule/[^"]+/move-back)"', shown.text)
+        assert 'name="by" value="3600"' in shown.text
+        undone = await world.pages.submit(back, by="3600", back="/schedule")
+        assert (undone.status_code, undone.headers["hx-redirect"]) == (204, "/schedule")
+        assert await starts(world) == before
 
 
 async def test_a_move_and_a_cancellation_can_be_undone_on_the_page(world: World) -> None:

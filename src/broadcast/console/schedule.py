@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from enum import StrEnum
-from typing import Annotated, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Form, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
@@ -18,16 +17,14 @@ from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Caller, ContentReader, Scheduler
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
-from broadcast.auth.routing import changes_nothing
-from broadcast.config import Rules
 from broadcast.console.formats import collated
-from broadcast.console.page import PageRouter, local, page, redirect
+from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.schedule_moves import ByQuery, MovedQuery, moved_of
 from broadcast.console.timetable import (
     DAY,
     Proof,
     View,
     days_of,
-    described,
     neighbour,
     proof_of,
     recurrence_of,
@@ -36,22 +33,18 @@ from broadcast.console.timetable import (
 from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import InvalidInput
 from broadcast.kit.times import Day
 from broadcast.plays.days import MOST, occurrences_between
 from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.schedules import (
-    check,
     consequences,
     edits,
     listening,
-    occurrence_edits,
     places_heard,
     queries,
 )
-from broadcast.schedules.check import Check
-from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
-from broadcast.schedules.schemas import CheckOut, ConsequenceOut, ScheduleOut
+from broadcast.schedules.model import OccurrenceState, ScheduleState
+from broadcast.schedules.schemas import ConsequenceOut, ScheduleOut
 from broadcast.schedules.starts import rule_of
 from broadcast.web.fields import Code
 from broadcast.web.rest import AppSettings, Session
@@ -79,20 +72,6 @@ def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
     return Block(each, proof, may and is_planned and not has_begun)
 
 
-class Reach(StrEnum):
-    """How much of a schedule a move takes along."""
-
-    THIS = "this"
-    FOLLOWING = "following"
-    ALL = "all"
-
-
-REACHES = {
-    Reach.THIS: N_("Chỉ buổi này"),
-    Reach.FOLLOWING: N_("Buổi này và các buổi sau"),
-    Reach.ALL: N_("Tất cả các buổi"),
-}
-
 STATES = {
     ScheduleState.PROPOSED: ("unknown", N_("Chờ duyệt")),
     ScheduleState.ACTIVE: ("ok", N_("Đang hiệu lực")),
@@ -118,9 +97,15 @@ async def show(
     on: Day | None = None,
     area: AreaQuery = None,
     undo: UUID | None = None,
+    moved: MovedQuery = None,
+    by: ByQuery = 0,
 ) -> Response:
     """The calendar of a day, a week or a month; the address holds what is shown."""
-    return await _calendar(request, session, caller, view, on, area, undo, "schedule/index.html")
+    done = {
+        "undo": None if undo is None else await queries.get_occurrence(session, undo),
+        "moved": await moved_of(session, moved, by),
+    }
+    return await _calendar(request, session, caller, view, on, area, "schedule/index.html", done)
 
 
 @router.get("/schedule/sheet")
@@ -133,7 +118,7 @@ async def show_sheet(
     area: AreaQuery = None,
 ) -> Response:
     """The sheet alone, fetched again when something has changed."""
-    return await _calendar(request, session, caller, view, on, area, None, "schedule/_sheet.html")
+    return await _calendar(request, session, caller, view, on, area, "schedule/_sheet.html", {})
 
 
 async def _calendar(
@@ -143,8 +128,8 @@ async def _calendar(
     view: View,
     on: date | None,
     area: str | None,
-    undo: UUID | None,
     template: str,
+    done: dict[str, Any],
 ) -> Response:
     now = clock.now()
     today = now.astimezone(LOCAL).date()
@@ -184,8 +169,8 @@ async def _calendar(
         address="/schedule/sheet?" + urlencode(query),
         before=neighbour(view, on, -1),
         after=neighbour(view, on, 1),
-        undo=None if undo is None else await queries.get_occurrence(session, undo),
         clock_now=now.astimezone(LOCAL),
+        **done,
     )
 
 
@@ -226,160 +211,6 @@ async def show_heard(
     )  # fmt: skip
 
 
-# --- moving --------------------------------------------------------------------------------------
-
-
-DayField = Annotated[str, Form(max_length=10)]
-TimeField = Annotated[str, Form(alias="time", max_length=8)]
-Back = Annotated[str, Form(max_length=500)]
-"""Page of ours to return to."""
-
-
-@router.post("/schedule/occurrences/{occurrence_id}/move/check")
-@changes_nothing
-async def check_move(
-    request: Request,
-    session: Session,
-    settings: AppSettings,
-    caller: Scheduler,
-    occurrence_id: UUID,
-    day: DayField,
-    at: TimeField,
-    reach: Annotated[Reach, Form()] = Reach.THIS,
-    back: Back = "/schedule",
-) -> Response:
-    """Ask how much is to be moved, and say what that meets and comes to."""
-    row = await queries.get_occurrence(session, occurrence_id)
-    schedule = await queries.get_schedule(session, row.schedule_id)
-    was, title = row.starts_at, row.title
-    to = moment_of(day, at)
-    reaches = _reaches(schedule)
-    checked = await _checked(
-        session, row, schedule, to, reach, caller, settings.rules, clock.now()
-    )
-    return page(
-        request, caller, "schedule/_move.html",
-        occurrence_id=occurrence_id, title=title, was=was, to=to, reaches=reaches, reach=reach,
-        checked=CheckOut.of(checked), names=REACHES, back=local(back), fields=described,
-    )  # fmt: skip
-
-
-@router.post("/schedule/occurrences/{occurrence_id}/move", summary="Dời buổi phát")
-async def move(
-    request: Request,
-    session: Session,
-    settings: AppSettings,
-    caller: Scheduler,
-    occurrence_id: UUID,
-    day: DayField,
-    at: TimeField,
-    reach: Annotated[Reach, Form()] = Reach.THIS,
-    back: Back = "/schedule",
-) -> Response:
-    """Move this one, this and the following, or all of its schedule."""
-    now = clock.now()
-    row = await queries.get_occurrence(session, occurrence_id)
-    to = moment_of(day, at)
-    if reach is Reach.THIS:
-        await occurrence_edits.move(session, row, to, caller, settings.rules, now)
-        return redirect(request, _with_undo(back, occurrence_id))
-    shift = to - row.starts_at
-    schedule = await queries.get_schedule(session, row.schedule_id, lock=True)
-    if reach is Reach.FOLLOWING:
-        columns = {"starts_at": row.recurrence_at + shift}
-        await edits.split(
-            session, schedule, row.recurrence_at, columns, caller, settings.rules, now
-        )
-    else:
-        columns = {"starts_at": schedule.starts_at + shift}
-        await edits.change(session, schedule, columns, caller, settings.rules, now)
-    return redirect(request, local(back))
-
-
-async def _checked(
-    session: AsyncSession,
-    row: Occurrence,
-    schedule: Schedule,
-    to: datetime,
-    reach: Reach,
-    caller: Caller,
-    rules: Rules,
-    now: datetime,
-) -> Check:
-    shift = to - row.starts_at
-    if reach is Reach.THIS:
-        return await check.of_move(session, row, to, caller, rules, now)
-    if reach is Reach.FOLLOWING:
-        columns = {"starts_at": row.recurrence_at + shift}
-        return await check.of_change(
-            session, schedule, row.recurrence_at, columns, caller, rules, now
-        )
-    columns = {"starts_at": schedule.starts_at + shift}
-    return await check.of_change(session, schedule, None, columns, caller, rules, now)
-
-
-def _reaches(schedule: Schedule) -> list[Reach]:
-    """What can be moved at once: a rule with hours of its own does not follow its first start."""
-    rule = rule_of(schedule)
-    if rule is None or rule.get("BYHOUR") or rule.get("BYMINUTE"):
-        return [Reach.THIS]
-    return list(Reach)
-
-
-def _with_undo(back: str, occurrence_id: UUID) -> str:
-    parts = urlsplit(local(back))
-    kept = [pair for pair in parse_qsl(parts.query) if pair[0] != "undo"]
-    return f"{parts.path}?{urlencode([*kept, ('undo', str(occurrence_id))])}"
-
-
-def moment_of(day: str, at: str) -> datetime:
-    """A day and a time of a form, in Việt Nam.
-
-    Raises:
-        InvalidInput: Either is none; says which.
-    """
-    try:
-        given = date.fromisoformat(day)
-    except ValueError:
-        raise InvalidInput("day", "hãy chọn một ngày") from None
-    try:
-        clock_time = time.fromisoformat(at)
-    except ValueError:
-        raise InvalidInput("time", "hãy ghi giờ, ví dụ 05:30") from None
-    if not 2000 <= given.year < 2100:
-        raise InvalidInput("day", "phải từ năm 2000 đến 2099")
-    return datetime.combine(given, clock_time.replace(tzinfo=None, microsecond=0), LOCAL)
-
-
-@router.post("/schedule/occurrences/{occurrence_id}/cancel", summary="Bỏ một buổi phát")
-async def cancel(
-    request: Request,
-    session: Session,
-    caller: Scheduler,
-    occurrence_id: UUID,
-    back: Back = "/schedule",
-) -> Response:
-    """Cancel this one; the others of its schedule stay."""
-    row = await queries.get_occurrence(session, occurrence_id)
-    await occurrence_edits.cancel_occurrence(session, row, caller, clock.now())
-    return redirect(request, _with_undo(back, occurrence_id))
-
-
-@router.post("/schedule/occurrences/{occurrence_id}/reinstate", summary="Đưa về giờ theo lịch")
-async def reinstate_occurrence(
-    request: Request,
-    session: Session,
-    settings: AppSettings,
-    caller: Scheduler,
-    occurrence_id: UUID,
-    back: Back = "/schedule",
-) -> Response:
-    """Undo the move or the cancellation of one."""
-    row = await queries.get_occurrence(session, occurrence_id)
-    await occurrence_edits.reinstate(session, row, caller, settings.rules, clock.now())
-    return redirect(request, local(back))
-
-
 # --- one schedule --------------------------------------------------------------------------------
 
 
@@ -391,6 +222,8 @@ async def show_schedule(
     caller: ContentReader,
     schedule_id: UUID,
     undo: UUID | None = None,
+    moved: MovedQuery = None,
+    by: ByQuery = 0,
 ) -> Response:
     """What it is, where and when it sounds, and what its withdrawal would cancel."""
     now = clock.now()
@@ -417,6 +250,7 @@ async def show_schedule(
         can_change=may_write and schedule.state is not ScheduleState.WITHDRAWN,
         can_reinstate=may_write and schedule.state is ScheduleState.WITHDRAWN,
         undo=None if undo is None else await queries.get_occurrence(session, undo),
+        moved=await moved_of(session, moved, by),
         back=f"/schedule/{schedule_id}",
     )
 

@@ -23,13 +23,14 @@ from broadcast.bulletins.places import require_at_bulletin, require_readable_bul
 from broadcast.bulletins.revisions import get_bulletin, get_revision
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
-from broadcast.console.schedule import WEEKDAY_NAMES, moment_of
+from broadcast.console.schedule import WEEKDAY_NAMES
 from broadcast.console.timetable import (
     DAY,
     Recurrence,
     Repeat,
     described,
     first_start,
+    moment_of,
     recurrence_of,
     rule_text,
     sheet,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import InvalidInput
 from broadcast.plays.soundings import Sounding
 from broadcast.schedules.rrule import WEEKDAYS, Rule
 
@@ -173,3 +174,22 @@ def described(change: dict[str, Any]) -> dict[str, Any]:
         at = datetime.fromisoformat(fields.pop("starts_at")).astimezone(LOCAL)
         fields |= {"day": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}"}
     return fields
+
+
+def moment_of(day: str, at: str) -> datetime:
+    """A day and a time of a form, in Việt Nam.
+
+    Raises:
+        InvalidInput: Either is none; says which.
+    """
+    try:
+        given = date.fromisoformat(day)
+    except ValueError:
+        raise InvalidInput("day", "hãy chọn một ngày") from None
+    try:
+        clock_time = time.fromisoformat(at)
+    except ValueError:
+        raise InvalidInput("time", "hãy ghi giờ, ví dụ 05:30") from None
+    if not 2000 <= given.year < 2100:
+        raise InvalidInput("day", "phải từ năm 2000 đến 2099")
+    return datetime.combine(given, clock_time.replace(tzinfo=None, microsecond=0), LOCAL)

@@ -1,4 +1,4 @@
-"""A broadcaster says where and when, with a remedy for what is in the way; moves by keyboard."""
+"""A broadcaster says where and when, with a remedy for what is in the way, and moves it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import CDPSession, Locator, Page, expect
 
 from broadcast.auth.permissions import Role
 from broadcast.kit.clock import LOCAL
@@ -109,3 +109,85 @@ async def test_an_occurrence_is_moved_by_keyboard_and_put_back(sign_in: SignIn) 
     await page.get_by_role("button", name="Hoàn tác").click()
     await expect(page.locator(".notice.ok")).to_have_count(0)
     assert (await rest(page, path))["items"][0]["starts_at"][11:16] == "10:00"
+
+
+class Finger:
+    """A finger on the screen; it rests on what it drags, as people's do."""
+
+    def __init__(self, devtools: CDPSession) -> None:
+        self.devtools = devtools
+
+    async def touch(self, kind: str, *at: float) -> None:
+        points = [{"x": at[0], "y": at[1]}] if at else []
+        await self.devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    async def drag(self, page: Page, block: Locator, x: float, y: float) -> None:
+        box = await block.bounding_box()
+        assert box is not None
+        await self.touch("touchStart", box["x"] + 8, box["y"] + 8)
+        await expect(block).to_have_class(re.compile("moving"))
+        await self.touch("touchMove", (box["x"] + x) / 2, (box["y"] + y) / 2)
+        await self.touch("touchMove", x, y)
+        await self.touch("touchEnd")
+
+
+class Mouse:
+    """A mouse, which need not rest."""
+
+    async def drag(self, page: Page, block: Locator, x: float, y: float) -> None:
+        await block.hover()
+        await page.mouse.down()
+        await page.mouse.move(x, y, steps=3)
+        await page.mouse.up()
+
+
+@pytest.mark.parametrize(
+    ("size", "reach"), [(DESKTOP, "following"), (PHONE, "all")], ids=["mouse", "finger"]
+)
+async def test_what_is_dragged_takes_along_what_is_chosen_and_is_put_back(
+    sign_in: SignIn, size: tuple[int, int], reach: str
+) -> None:
+    has_touch = size == PHONE
+    page = await sign_in(Role.COMMUNE_BROADCASTER, size, has_touch=has_touch)
+    first = 4 if has_touch else 1
+    await form(page)
+    await page.locator("#field-day").fill(in_days(first))
+    await page.locator("#field-time").fill("15:00")
+    await page.locator("#repeat-daily").check()
+    await page.locator("#field-until").fill(in_days(first + 2))
+    await page.locator("[data-save]:enabled").last.click()
+    await page.wait_for_url(SAVED)
+    schedule = page.url.rpartition("/")[2]
+
+    async def starts() -> list[str]:
+        title = (await rest(page, f"/schedules/{schedule}"))["title"]
+        span = f"from={in_days(first)}&to={in_days(first + 3)}&state=planned"
+        found = (await rest(page, f"/occurrences?{span}"))["items"]
+        times = [each["starts_at"][11:16] for each in found if each["title"] == title]
+        return [at for at in times if "15:00" <= at <= "16:30"]
+
+    assert await starts() == ["15:00"] * 3
+    second = in_days(first + 1)
+    path = f"/occurrences?schedule={schedule}&from={second}"
+    occurrence = (await rest(page, path))["items"][0]["id"]
+    await page.goto(f"/schedule?on={second}")
+    block = page.locator(f"#o-{occurrence}")
+    later = page.locator(f"td[data-day='{second}'][data-hour='16']")
+    await later.scroll_into_view_if_needed()
+    box = await later.bounding_box()
+    assert box is not None
+    hand = Finger(await page.context.new_cdp_session(page)) if has_touch else Mouse()
+    await hand.drag(page, block, box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.55)
+    dialog = page.locator("#move")
+    await expect(dialog).to_contain_text("chuyển sang 16:30")
+    assert await dialog.get_by_label("Chỉ buổi này").is_checked()
+    await dialog.locator(f"#reach-{reach}").check()
+    await expect(dialog.locator(f"#reach-{reach}")).to_be_checked()
+    await dialog.locator("[data-yes-move]:enabled").click()
+    undo = page.get_by_role("button", name="Hoàn tác")
+    await expect(undo).to_be_visible()
+    moved = ["16:30"] * 3 if reach == "all" else ["15:00", "16:30", "16:30"]
+    assert await starts() == moved
+    await undo.click()
+    await expect(undo).to_have_count(0)
+    assert await starts() == ["15:00"] * 3

@@ -116,8 +116,11 @@ document.addEventListener("focusout", (event) => {
   if (pending && event.target === pending.block) forget();
 });
 
-// --- by pointer; a finger scrolls instead, and has the button of the schedule's own page ----------
+// --- by pointer: a mouse at once, a finger once it has rested, for until then it scrolls ------------
 
+const REST_MS = 350;
+const EDGE_PIXELS = 70; // there the page goes on under what is dragged
+let resting = null;
 
 function target(x, y) {
   const cell = document.elementFromPoint(x, y)?.closest("td[data-day]");
@@ -129,36 +132,61 @@ function target(x, y) {
   return `${cell.dataset.day}T${two(cell.dataset.hour)}:${two(minute)}`;
 }
 
+function lift({ block, x, y }) {
+  drag.to = block.dataset.starts;
+  block.classList.add("moving");
+  show(drag.to, x + 12, y + 12);
+}
+
+function letGo() {
+  clearTimeout(resting);
+  drag?.block.classList.remove("moving");
+  drag = null;
+  show(null);
+}
+
 document.addEventListener("pointerdown", (event) => {
   const block = event.target.closest("a[data-move]");
-  if (!block || event.button !== 0 || event.pointerType === "touch") return;
-  drag = { block, x: event.clientX, y: event.clientY, to: null };
+  if (!block || event.button !== 0 || !event.isPrimary) return;
+  const isFinger = event.pointerType === "touch";
+  drag = { block, x: event.clientX, y: event.clientY, to: null, isFinger };
+  if (isFinger) resting = setTimeout(() => lift(drag), REST_MS);
 });
 
 document.addEventListener("pointermove", (event) => {
   if (!drag) return;
-  if (!drag.to && Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < 6) return;
-  event.preventDefault();
-  drag.block.classList.add("moving");
-  drag.to = target(event.clientX, event.clientY) ?? drag.to ?? drag.block.dataset.starts;
-  show(drag.to, event.clientX + 12, event.clientY + 12);
+  const { clientX: x, clientY: y } = event;
+  if (!drag.to) {
+    if (Math.hypot(x - drag.x, y - drag.y) < 6) return;
+    if (drag.isFinger) return letGo(); // it scrolls
+    lift(drag);
+  }
+  if (y < EDGE_PIXELS) scrollBy(0, -12);
+  else if (y > innerHeight - EDGE_PIXELS) scrollBy(0, 12);
+  drag.to = target(x, y) ?? drag.to;
+  show(drag.to, x + 12, y + 12);
 });
+
+// What is dragged does not scroll; only a listener that is not passive can say so.
+document.addEventListener("touchmove", (event) => drag?.to && event.preventDefault(), { passive: false });
+document.addEventListener("contextmenu", (event) => drag?.isFinger && event.preventDefault());
 
 document.addEventListener("pointerup", () => {
   if (!drag) return;
   const { block, to } = drag;
-  block.classList.remove("moving");
-  drag = null;
-  show(null);
+  letGo();
   if (!to) return refetch();
-  block.addEventListener("click", (event) => event.preventDefault(), { once: true, capture: true });
-  setTimeout(() => open(block, to));
+  const stay = (event) => event.preventDefault();
+  block.addEventListener("click", stay, { once: true, capture: true });
+  setTimeout(() => {
+    block.removeEventListener("click", stay, { capture: true });
+    open(block, to);
+  });
 });
 
 document.addEventListener("pointercancel", () => {
-  drag?.block.classList.remove("moving");
-  drag = null;
-  show(null);
+  letGo();
+  refetch();
 });
 document.addEventListener("dragstart", (event) => {
   if (event.target.closest?.("a[data-move]")) event.preventDefault();
