@@ -125,7 +125,7 @@ async def test_a_bulletin_shows_what_may_be_done_next(pages: Pages, made: Made) 
     assert "hx-post" not in seen.replace('hx-post="/sign-out"', "").replace("/display", "")
     pages.called_by(Role.COMMUNE_APPROVER, COMMUNE)
     approver = (await pages.load(path)).text
-    assert f'href="{made.approval}"' in approver
+    assert f'href="{made.approval}#hear"' in approver
     assert "Không lịch nào bị ảnh hưởng." in approver
 
 
@@ -152,7 +152,8 @@ async def test_what_waits_is_listed_and_is_approved_once_it_was_heard(
     pages: Pages, made: Made
 ) -> None:
     listed = (await pages.load("/approvals")).text
-    assert f'href="{made.approval}"' in listed
+    assert f'href="{made.approval}#hear"' in listed
+    assert f'href="{made.approval}#hear"' in (await pages.load("/")).text
     assert "1 bản tin chờ duyệt." in words(listed)
     shown = (await pages.load(made.approval)).text
     mp3 = made.sound.renditions[1].sha256

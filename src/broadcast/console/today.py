@@ -15,6 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
+from broadcast.bulletins import library
+from broadcast.bulletins.model import RevisionState
+from broadcast.bulletins.queries import Wanted
+from broadcast.bulletins.schemas import BulletinSummaryOut
 from broadcast.clusters import fleet
 from broadcast.clusters.fleet import FleetFilter
 from broadcast.clusters.schemas import FleetItemOut
@@ -92,6 +96,8 @@ class Today(NamedTuple):
     heard_count: int
     away: list[FleetItemOut]
     incidents: list[IncidentOut]
+    waiting: list[BulletinSummaryOut] | None
+    """The oldest that wait for an approval; None where the caller approves nothing."""
     hours: list[tuple[int, float]]
     """Marks of the line: hour, and where it stands."""
     now_x: float | None
@@ -139,6 +145,11 @@ async def today(
         away += found.items
     opened = await incidents.incidents_statement(session, on, is_open=True)
     listed = await paged(session, opened, [Incident.id], Paging(None, SHOWN))
+    waiting = None
+    if Permission.BULLETIN_APPROVE in caller.permissions:
+        submitted = Wanted(state=RevisionState.SUBMITTED)
+        oldest = await library.page_of(session, submitted, Paging(None, SHOWN), newest_first=False)
+        waiting = oldest.items
     return Today(
         broadcasts=broadcasts,
         on_air=[each for each in broadcasts if each.counts.starts_at <= now < each.ends_at],
@@ -148,6 +159,7 @@ async def today(
         heard_count=sum(presences.get(each, 0) for each in HEARD),
         away=away[:SHOWN],
         incidents=listed.page(lambda row: IncidentOut.of(row, on)).items,
+        waiting=waiting,
         hours=line.hours(),
         now_x=line.place(now) if line.begins <= now <= line.ends else None,
         step=next(

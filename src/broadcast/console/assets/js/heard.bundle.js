@@ -18,6 +18,8 @@ function watch(form) {
     form.querySelector("button").disabled = false;
     if (bar) bar.value = 100;
   };
+  // The link said that it would be heard. A browser that plays nothing unasked leaves it to the person.
+  if (location.hash === "#hear") sound.play().catch(() => {});
   for (const event of ["timeupdate", "ended", "pause"]) sound.addEventListener(event, look);
 }
 

@@ -4,3 +4,4 @@ import "./maker-readings.js";
 import "./maker-recorder.js";
 import "./maker-trim.js";
 import "./maker-upload.js";
+import "./maker-heard.js";
