@@ -85,6 +85,8 @@ def readings(value: Any) -> Iterator[str]:
             return
         yield from (formats.moment(at), formats.clock(at), formats.day(at))
         yield formats.day(date.fromisoformat(value[:10]))
+    elif isinstance(value, list):
+        yield formats.number(len(value), 0)  # how many they are
     elif isinstance(value, bool):
         raise AssertionError("a yes or no is no figure")
     else:

@@ -215,6 +215,11 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/import/{kind}"): Rule(
         Kind.WHOLE, P.REGISTER_WRITE, path=_register, body=lambda p, n: SHEET, is_form=True
     ),
+    ("GET", "/admin/keys"): Rule(Kind.WHOLE, P.UPKEEP_READ),
+    ("GET", "/admin/restore"): Rule(Kind.WHOLE, P.UPKEEP_READ),
+    ("POST", "/admin/restore"): Rule(
+        Kind.WHOLE, P.RESTORE_DECIDE, body=lambda p, n: {"digest": "x"}, is_page=True
+    ),
     ("GET", "/admin/enrolment"): Rule(Kind.PUBLIC, P.DEVICE_WRITE),
     ("POST", "/admin/enrolment"): Rule(
         Kind.CHANGE, P.DEVICE_WRITE, body=lambda p, n: {"codes": p.device}, is_page=True

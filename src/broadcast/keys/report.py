@@ -8,8 +8,9 @@ from typing import get_args
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.keys import rows, states
+from broadcast.keys.next_steps import next_steps
 from broadcast.keys.pins import DevicePins, evidence
-from broadcast.keys.schemas import DeviceKeysOut, KeysOut, SigningKeyOut
+from broadcast.keys.schemas import DeviceKeysOut, KeysOut, KeyStepOut, SigningKeyOut
 from broadcast.kit.errors import Unavailable
 from broadcast.wire.documents import PublicKey
 from broadcast.wire.envelope import Use
@@ -19,11 +20,15 @@ LISTED = 500
 
 
 async def report(session: AsyncSession) -> KeysOut:
-    """All keys, the newest first, and the devices that have not pinned the newest of each use."""
+    """All keys, the newest first, what to do next, and who has not pinned the newest of a use."""
     known = await rows.read(session)
     newest = [key.kid for use in get_args(Use) if (key := states.newest(known.ring, use))]
     devices = await evidence(session, known.ring)
     lacking = [(device, lacks) for device in devices if (lacks := _lacks(device, newest))]
+    waiting = {
+        key.kid: states.waits_for(known.ring, key.kid, (each.evidence for each in devices))
+        for key in known.ring
+    }
     return KeysOut(
         keys=[
             SigningKeyOut(
@@ -33,6 +38,7 @@ async def report(session: AsyncSession) -> KeysOut:
             )
             for key in reversed(known.ring)
         ],
+        steps=[KeyStepOut(**step._asdict()) for step in next_steps(known.ring, waiting)],
         devices_count=len(devices),
         lacking_count=len(lacking),
         lacking=[

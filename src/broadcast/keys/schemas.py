@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from broadcast.keys.next_steps import Need
 from broadcast.keys.states import State
 from broadcast.kit.times import Moment
 
@@ -32,10 +33,21 @@ class DeviceKeysOut(BaseModel):
     own_key: str | None = Field(description="khóa cũ còn ký riêng cho thiết bị này")
 
 
+class KeyStepOut(BaseModel):
+    """Something to do about the keys, or to wait for."""
+
+    need: Need
+    use: str
+    kid: str = Field(description="khóa; trống khi chưa có")
+    devices_count: int = Field(description="số thiết bị còn phải chờ")
+    command: str = Field(description="lệnh chạy trên máy chủ; trống khi chỉ cần chờ")
+
+
 class KeysOut(BaseModel):
     """All keys, and the devices that have not pinned the newest of each use."""
 
     keys: list[SigningKeyOut]
+    steps: list[KeyStepOut] = Field(description="việc cần làm tiếp; trống: không có")
     devices_count: int = Field(description="số thiết bị đang dùng")
     lacking_count: int = Field(description="số thiết bị chưa ghim đủ khóa mới nhất")
     lacking: list[DeviceKeysOut] = Field(description="các thiết bị đó, nhiều nhất 500, theo mã")

@@ -19,7 +19,7 @@ from broadcast.backup import recover
 from broadcast.kit import clock
 from broadcast.kit.cli import run
 from broadcast.kit.errors import InvalidInput
-from broadcast.restore import acceptance, routes, state
+from broadcast.restore import acceptance, report, state
 from broadcast.restore.differences import Choice
 from broadcast.restore.model import Cause
 from broadcast.restore.schemas import RestoreOut
@@ -71,7 +71,7 @@ def compare(json: Annotated[bool, typer.Option("--json", help="one JSON object")
     settings = config.Settings()
 
     async def show(session: AsyncSession) -> RestoreOut:
-        return await routes.newest(session, settings)
+        return await report.newest(session, settings)
 
     found = run(show)
     if json:
@@ -133,7 +133,7 @@ def accept(
             caller=await _caller(session, by),
             now=clock.now(),
         )
-        return await routes.newest(session, settings)
+        return await report.newest(session, settings)
 
     show_comparison(change("broadcast restore accept", decide))
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from broadcast import config
 from broadcast.areas import scope
 from broadcast.auth.caller import RestoreDecider, UpkeepReader
-from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
-from broadcast.kit.errors import NotFound
 from broadcast.restore import acceptance
-from broadcast.restore.comparison import compare
-from broadcast.restore.model import Restore
+from broadcast.restore.report import newest
 from broadcast.restore.schemas import AcceptanceIn, RestoreOut
 from broadcast.web.rest import AppSettings, Session
 
@@ -46,19 +39,3 @@ async def accept(
         now=clock.now(),
     )
     return await newest(session, settings)
-
-
-async def newest(session: AsyncSession, settings: config.Settings) -> RestoreOut:
-    """The newest restore, with its comparison while it is open.
-
-    Raises:
-        NotFound: There was none.
-    """
-    restore = await session.scalar(sa.select(Restore).order_by(Restore.id.desc()).limit(1))
-    if restore is None:
-        raise NotFound("Chưa từng khôi phục; hệ thống đang phát bình thường.")
-    named = await people(session, [restore.accepted_by])
-    if restore.accepted_at is not None:
-        return RestoreOut.of(restore, named)
-    comparison = await compare(session, restore, settings, clock.now())
-    return RestoreOut.of(restore, named, comparison)

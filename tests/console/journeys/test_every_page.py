@@ -50,6 +50,8 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/admin/mergers", Role.PROVINCE_ADMIN),
     ("/admin/quiet-hours", Role.PROVINCE_ADMIN),
     ("/admin/refused", Role.PROVINCE_ADMIN),
+    ("/admin/keys", Role.PROVINCE_ADMIN),
+    ("/admin/restore", Role.PROVINCE_ADMIN),
     ("/admin/enrolment", Role.PROVINCE_ADMIN),
     ("/admin/import/stations", Role.PROVINCE_ADMIN),
 ]
