@@ -27,6 +27,7 @@ import broadcast.enrolment.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.keys.routes
+import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.revision_routes
@@ -68,6 +69,7 @@ ROUTERS = (
     broadcast.situation.routes.router,
     broadcast.auditing.routes.router,
     broadcast.keys.routes.router,
+    broadcast.mergers.routes.router,
     broadcast.restore.routes.router,
     broadcast.upkeep.routes.router,
 )

@@ -168,6 +168,7 @@ async def stations(walk: Walk) -> None:
     changed = sample.BASELINE.replace("S-3,2024-07-09", "S-3,2024-07-10")
     await walk.do("POST /stations/import", **csv("files", changed))
     await walk.do("POST /stations/follow", data={"on": "2025-01-01"})
+    await walk.do("POST /mergers", data={"on": "2025-07-01"})
     outage = await walk.do("POST /outages", json=OUTAGE)
     there = f"/outages/{outage['id']}"
     await walk.do("PUT /outages/{outage_id}", there, json=OUTAGE | {"kind": "maintenance"})
@@ -205,6 +206,7 @@ async def boxes(walk: Walk) -> None:
 
 
 async def credentials(walk: Walk) -> None:
+    await walk.do("POST /devices/claims", json={"codes": ["D-9"]})
     claim = await walk.do("POST /devices/{code}/claim", "/devices/D-9/claim")
     walk.world.tokens["D-9"] = "none: a box has none"
     asked = {"claim_code": claim["claim_code"], "csr": csr(p256())}
@@ -416,6 +418,7 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
         ("/areas/load?province=01&dry_run=true", {}),
         ("/boundaries/import", {"files": {"boundaries": OUTLINE}, "data": {"dry_run": "true"}}),
         ("/stations/follow", {"data": {"on": "2025-01-01", "dry_run": "true"}}),
+        ("/mergers", {"data": {"on": "2025-07-01", "dry_run": "true"}}),
         ("/villages/import", csv("villages", sample.VILLAGES) | {"data": {"dry_run": "true"}}),
         ("/stations/import", csv("files", sample.BASELINE) | {"data": {"dry_run": "true"}}),
     ]

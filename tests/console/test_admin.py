@@ -203,3 +203,47 @@ async def test_a_merger_is_previewed_and_then_carried_out(
     assert await count(engine, Station) > before
     pages.called_by(Role.TECHNICIAN)
     assert (await pages.load("/admin/mergers")).status_code == 403
+
+
+async def test_a_merger_over_rest_says_what_the_page_says(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    async with db.transaction(engine) as session:
+        await sample.everything(session)
+    before = await count(engine, Station)
+    asked = {"on": "2025-07-01", "dry_run": "true"}
+    told = await pages.client.post("/api/v1/mergers", data=asked)
+    assert told.status_code == 200, told.text
+    assert await count(engine, Station) == before
+    html = (await pages.submit("/admin/mergers/preview", on="2025-07-01")).text
+    for unit in told.json()["created"]:
+        assert f"{unit['name']} ({unit['code']})" in html
+    done = await pages.client.post("/api/v1/mergers", data=asked | {"dry_run": "false"})
+    assert done.json()["created"] == told.json()["created"] != []
+    assert await count(engine, Station) > before
+    pages.called_by(Role.TECHNICIAN)
+    assert (await pages.client.post("/api/v1/mergers", data=asked)).status_code == 403
+
+
+async def test_labels_over_rest_are_all_made_or_none(
+    pages: Pages, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    made = installation(tmp_path)
+    pages.app.state.settings = pages.settings.model_copy(
+        update={"enrolment": made.enrolment, "web": made.web}
+    )
+    async with db.transaction(engine) as session:
+        await enrol(session, "A", "B")
+    pages.called_by(Role.TECHNICIAN)
+    path = "/api/v1/devices/claims"
+    missing = await pages.client.post(path, json={"codes": ["A", "Z"]})
+    assert (missing.status_code, await count(engine, Claim)) == (404, 0)
+    given = await pages.client.post(path, json={"codes": ["B", "A", "B"]})
+    assert given.status_code == 201, given.text
+    assert given.headers["cache-control"] == "no-store"
+    assert [each["device_code"] for each in given.json()] == ["B", "A"]
+    async with db.transaction(engine) as session:
+        stored = await session.scalars(sa.select(Claim.code_sha256).order_by(Claim.id))
+    assert list(stored) == [code_digest(each["claim_code"]) for each in given.json()]
+    too_many = await pages.client.post(path, json={"codes": [f"D-{n}" for n in range(61)]})
+    assert too_many.status_code == 422

@@ -195,6 +195,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", f"{R}/villages/{{code}}/{{valid_from}}"): Rule(
         K.WHOLE, P.AREA_WRITE, path=_village_row
     ),
+    ("POST", f"{R}/mergers"): Rule(
+        K.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": (None, "2019-03-03")}, is_form=True
+    ),
     # stations and plants
     ("GET", f"{R}/stations"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/stations"): Rule(
@@ -281,6 +284,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{V}/installations"): Rule(K.READ, P.READ, path=_code("device")),
     ("POST", f"{R}/devices/import"): Rule(
         K.WHOLE, P.DEVICE_WRITE, body=lambda p, n: SHEET, is_form=True
+    ),
+    ("POST", f"{R}/devices/claims"): Rule(
+        K.CHANGE, P.DEVICE_WRITE, body=lambda p, n: {"codes": [p.device]}
     ),
     ("POST", f"{V}/claim"): Rule(K.CHANGE, P.DEVICE_WRITE, path=_code("device")),
     ("POST", f"{V}/certificate"): Rule(

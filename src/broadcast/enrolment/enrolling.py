@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,11 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.auth.caller import Caller
+from broadcast.auth.permissions import Permission
 from broadcast.devices.enrolment import require_device
+from broadcast.devices.places import require_at_device
 from broadcast.enrolment import authority_files, bundles, claims, credentials
 from broadcast.enrolment.authority import requested_key
 from broadcast.enrolment.model import Because, Certificate, Claim, Password
-from broadcast.enrolment.schemas import CertificateOut, CredentialsOut
+from broadcast.enrolment.schemas import MOST_CLAIMS, CertificateOut, CredentialsOut
+from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.wire.enrolment import Bundle
 
 
@@ -47,6 +52,42 @@ async def open_claim(
     claim_code, claim = await claims.open_claim(session, device, now, life)
     text = bundles.qr_text(settings.web, code, claim_code)
     return Opened(code, claim_code, claim.expires_at, text)
+
+
+async def open_claims(
+    session: AsyncSession,
+    settings: config.Settings,
+    caller: Caller,
+    codes: Iterable[str],
+    now: datetime,
+) -> list[Opened]:
+    """A claim code for each of several devices, for labels; all or none.
+
+    Raises:
+        NotFound: The caller sees no device with one of the codes.
+        Forbidden: One of them is outside of the caller's places.
+        InvalidInput: None, or too many; or one cannot be claimed, which is said of `codes`.
+        Unavailable: As `open_claim`.
+    """
+    wanted = list(dict.fromkeys(codes))
+    if not wanted:
+        raise InvalidInput("codes", "chọn hoặc ghi mã ít nhất một thiết bị")
+    if len(wanted) > MOST_CLAIMS:
+        raise InvalidInput(
+            "codes", f"in nhiều nhất {MOST_CLAIMS} nhãn một lần; chia thành nhiều lần"
+        )
+    for code in wanted:
+        await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
+        await require_device(session, code)
+    opened = []
+    for code in wanted:
+        try:
+            opened.append(await open_claim(session, settings, code, now))
+        except BroadcastError as error:
+            if error.status >= 500:
+                raise
+            raise InvalidInput("codes", f"{code}: {error.detail}") from error
+    return opened
 
 
 async def redeem(

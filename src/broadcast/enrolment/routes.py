@@ -20,6 +20,7 @@ from broadcast.enrolment.claims import WrongCode
 from broadcast.enrolment.schemas import (
     BundleOut,
     ClaimOut,
+    ClaimsIn,
     CredentialsOut,
     CsrIn,
     EnrolmentIn,
@@ -97,9 +98,29 @@ async def open_claim(
     """A claim code, shown once; the one before it ends. The box connects as before until then."""
     await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
     opened = await enrolling.open_claim(session, settings, code, clock.now())
+    response.headers["Cache-Control"] = "no-store"
+    return _shown(opened)
+
+
+@router.post(
+    "/devices/claims", status_code=201, summary="Tạo mã đăng ký cho nhiều thiết bị để in nhãn"
+)
+async def open_claims(
+    session: Session,
+    caller: DeviceEditor,
+    settings: AppSettings,
+    body: ClaimsIn,
+    response: Response,
+) -> list[ClaimOut]:
+    """A claim code for each device, shown once, in the order asked for; all or none."""
+    opened = await enrolling.open_claims(session, settings, caller, body.codes, clock.now())
+    response.headers["Cache-Control"] = "no-store"
+    return [_shown(each) for each in opened]
+
+
+def _shown(opened: enrolling.Opened) -> ClaimOut:
     image = io.BytesIO()
     opened.qr.save(image, kind="svg", xmldecl=False, scale=4)
-    response.headers["Cache-Control"] = "no-store"
     return ClaimOut(
         device_code=opened.device_code,
         claim_code=opened.claim_code,

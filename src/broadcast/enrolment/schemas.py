@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from broadcast.enrolment.model import Because
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
+from broadcast.web.fields import Code, example
 from broadcast.web.rest import Body
 from broadcast.wire.fields import PEM_BYTES
 
@@ -47,6 +48,18 @@ class ClaimOut(BaseModel):
     """What the QR code says: JSON, `Claim` of docs/wire.md."""
     qr_svg: str
     """The QR code as an SVG image."""
+
+
+MOST_CLAIMS = 60
+"""Claims of one request: five sheets of labels."""
+
+
+class ClaimsIn(Body):
+    """Devices that are to get a claim code each."""
+
+    model_config = example(codes=["QN-000417", "QN-000418"])
+
+    codes: Annotated[list[Code], Field(min_length=1, max_length=MOST_CLAIMS)]
 
 
 class KeyOut(BaseModel):

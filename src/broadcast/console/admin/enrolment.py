@@ -1,6 +1,6 @@
 """Claim codes for devices, as labels to be printed and glued on.
 
-As `POST /api/v1/devices/{code}/claim`, for several at once: shown once, and kept nowhere.
+As `POST /api/v1/devices/claims`: shown once, and kept nowhere.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 
 from broadcast.auth.caller import DeviceEditor
-from broadcast.auth.permissions import Permission
 from broadcast.console.page import PageRouter, page
 from broadcast.devices import enrolment
-from broadcast.devices.places import require_at_device
 from broadcast.enrolment import enrolling
+from broadcast.enrolment.schemas import MOST_CLAIMS
 from broadcast.kit import clock
-from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.web.rest import AppSettings, Paging, Session
 
 router = PageRouter()
-
-MOST = 60
-"""Labels of one request: five sheets of paper."""
 
 
 @router.get("/admin/enrolment")
@@ -31,7 +26,7 @@ async def show(
 ) -> Response:
     """Devices that are on no cluster yet, to choose from, and a field for other codes."""
     devices = await enrolment.list_devices(
-        session, Paging(cursor, MOST), retired=False, installed=False
+        session, Paging(cursor, MOST_CLAIMS), retired=False, installed=False
     )
     return page(request, caller, "admin/enrolment.html", devices=devices)
 
@@ -46,21 +41,7 @@ async def open_claims(
     codes: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
     """A label for each device; the codes of before end."""
-    wanted = list(dict.fromkeys([*(chosen or ()), *codes.split()]))
-    if not wanted:
-        raise InvalidInput("codes", "chọn hoặc ghi mã ít nhất một thiết bị")
-    if len(wanted) > MOST:
-        raise InvalidInput("codes", f"in nhiều nhất {MOST} nhãn một lần; chia thành nhiều lần")
-    for code in wanted:
-        await require_at_device(session, caller, Permission.DEVICE_WRITE, code)
-        await enrolment.require_device(session, code)
-    labels = []
-    for code in wanted:
-        try:
-            labels.append(await enrolling.open_claim(session, settings, code, clock.now()))
-        except BroadcastError as error:
-            if error.status >= 500:
-                raise
-            raise InvalidInput("codes", f"{code}: {error.detail}") from error
+    wanted = [*(chosen or ()), *codes.split()]
+    labels = await enrolling.open_claims(session, settings, caller, wanted, clock.now())
     headers = {"Cache-Control": "no-store"}
     return page(request, caller, "admin/_labels.html", headers=headers, labels=labels)
