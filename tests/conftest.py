@@ -11,6 +11,7 @@ tries a tenth of the examples of each property.
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import itertools
 import shutil
@@ -98,6 +99,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         every = metafunc.definition.get_closest_marker("broker") is not None
         metafunc.parametrize("broker", BROKERS if every else BROKERS[:1], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """What a test leaves open fails that test, and not whichever the collector comes by in."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
