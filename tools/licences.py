@@ -29,6 +29,7 @@ ALLOWED = {
 
 EXCEPTIONS = {
     "axe-playwright-python": "says nothing; MIT in its LICENSE, its axe-core MPL-2.0: only tests",
+    "certifi": "MPL-2.0, by file: Mozilla's list, passed on as it is; signxml has it",
     "espeakng-loader": "says nothing; its eSpeak NG is GPL-3.0-or-later: docs/dependencies.md",
     "vietnam-provinces": "says nothing; GPL-3.0-or-later in its repository: docs/dependencies.md",
 }

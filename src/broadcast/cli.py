@@ -33,6 +33,7 @@ FEATURES = {
     "audit": "broadcast.auditing.cli",
     "keys": "broadcast.keys.cli",
     "speech": "broadcast.bulletins.speech.cli",
+    "alerts": "broadcast.alerts.cap.cli",
     "indicators": "broadcast.indicators.cli",
     "incidents": "broadcast.incidents.cli",
     "upkeep": "broadcast.upkeep.cli",

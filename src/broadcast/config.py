@@ -297,6 +297,29 @@ class Rules(Group):
     )
 
 
+class Cap(Group):
+    """Warnings of other authorities, and ours to them (CAP 1.2)."""
+
+    file: Path | None = Field(
+        None, description="whose warnings are taken, TOML; none: nobody's (docs/operations.md)"
+    )
+    sender: str | None = Field(
+        None,
+        pattern=r"^[^\s,<&]+$",
+        description="as whom ours are published, such as canhbao@tinh.gov.vn; none: they are not",
+    )
+    certificate_file: Path | None = Field(
+        None, description="what ours are signed with, PEM with its chain; none: unsigned"
+    )
+    key_file: Path | None = Field(None, description="key of that certificate, PEM")
+
+    @model_validator(mode="after")
+    def _key_is_there(self) -> Cap:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file và key_file của BROADCAST_CAP cần có cả hai")
+        return self
+
+
 class Upkeep(Group):
     """Retention of what grows, and the limits that raise an alarm."""
 
@@ -380,6 +403,7 @@ class Settings(BaseSettings):
     enrolment: Enrolment = Enrolment()
     audio: Audio = Audio()
     rules: Rules = Rules()
+    cap: Cap = Cap()
     upkeep: Upkeep = Upkeep()
     province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
     content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")
