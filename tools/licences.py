@@ -95,11 +95,10 @@ def faults(packages: list[Package], allowed: set[str]) -> list[str]:
         for each in refused
         if each.name not in EXCEPTIONS
     ]
-    names, needed = {each.name for each in packages}, {each.name for each in refused}
     idle = [
-        f"{name}: an exception that it does not need"
-        for name in sorted(EXCEPTIONS)
-        if name in names and name not in needed
+        f"{each.name}: an exception that it does not need"
+        for each in packages
+        if each.name in EXCEPTIONS and is_allowed(each.licence, PERMISSIVE)
     ]
     return unexpected + idle
 
