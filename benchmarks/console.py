@@ -36,6 +36,7 @@ from broadcast.accounts.people import create_with_token
 from broadcast.api import create_app
 from broadcast.auth.permissions import Role
 from broadcast.console.live import Topic
+from broadcast.delivery.rollups import Rollups
 from broadcast.demo.world import World
 from broadcast.kit import clock, db
 from broadcast.kit.notify import Channel
@@ -81,6 +82,9 @@ async def _fill(settings: config.Settings) -> None:
     await province.fill(engine, tomorrow, DAYS, PLAYS_A_DAY)
     async with db.transaction(engine) as session:
         await session.execute(sa.text(PRESENCE))
+    rollups = Rollups(engine)  # as the dispatcher of a running server has done
+    while await rollups.step(clock.now()):
+        pass
     await province.analyze(engine)
     await engine.dispose()
 

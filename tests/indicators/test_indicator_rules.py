@@ -602,3 +602,21 @@ def test_losing_a_record_or_evidence_never_improves_a_figure(
     for old, new in zip(_all(before), _all(after), strict=True):
         assert {m.code for m in new.numerator} <= {m.code for m in old.numerator}
         assert {m.code for m in new.members} >= {m.code for m in old.members}
+
+
+@given(provinces(), st.data())
+def test_every_figure_follows_from_the_register_and_from_which_clusters_operate(
+    province: Province, data: st.DataObject
+) -> None:
+    """What `figures.judge` counts once stays right while minutes and plays go on."""
+    clusters = dict(province.clusters)
+    for id_, cluster in province.clusters.items():
+        other = data.draw(st.sampled_from([SOUNDING, WORD, SILENT]))._replace(
+            online_minutes=data.draw(st.integers(700, 1000)),
+            broadcast_days=data.draw(st.integers(0, 8)),
+            id=id_, plant_id=cluster.plant_id,
+        )  # fmt: skip
+        judged = [operation(each, RULE, province.at) for each in (cluster, other)]
+        if judged[0] == judged[1]:
+            clusters[id_] = other
+    assert evaluate(replace(province, clusters=clusters)) == evaluate(province)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,7 +24,7 @@ from broadcast.indicators.detail_schemas import (
     TrendOut,
     WhyOut,
 )
-from broadcast.indicators.figures import Cache, assess, results_of, variant_of
+from broadcast.indicators.figures import Cache, judge, variant_of
 from broadcast.indicators.needs import needs
 from broadcast.indicators.operation import operation_of
 from broadcast.indicators.reach import Assessment
@@ -67,11 +66,8 @@ class Answer:
     on: date
     scope: str
     assessment: Assessment
-
-    @cached_property
-    def results(self) -> Results:
-        """All figures."""
-        return results_of(self.assessment)
+    results: Results
+    """All figures."""
 
     def variant(self, code: str, variant: str) -> Result:
         """One figure.
@@ -168,8 +164,8 @@ async def answer(question: Question) -> Answer:
             it is a village; or the day is in the future.
     """
     async with _allowed(question) as unit:
-        assessment = await assess(question.session, question.on, unit, clock.now(), question.cache)
-    return Answer(question.on, unit, assessment)
+        judged = await judge(question.session, question.on, unit, clock.now(), question.cache)
+    return Answer(question.on, unit, *judged)
 
 
 async def all_figures(question: Question) -> IndicatorsOut:

@@ -1,7 +1,8 @@
 """The indicators of a day: computed, recomputed from the raw rows, and compared.
 
 A figure is never stored. What a process remembers between two of them is the register and the
-days rolled up, each by its revision; nothing of the running day.
+days rolled up, each by its revision, and what was counted last of a register, by the judgements
+of its clusters; nothing of the running day.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -58,6 +59,10 @@ class Recent(Generic[K, V]):
             self._values.popitem(last=False)
 
 
+RegisterKey: TypeAlias = tuple[UUID, date, str]
+"""What names a register: its revision, day and scope."""
+
+
 class Cache:
     """Of one process and one database. A province of 10,000 clusters comes to about 100 MB.
 
@@ -67,12 +72,28 @@ class Cache:
         registers: By revision, day and scope.
         days: By revision.
         windows: By the register's key and the revisions of the days.
+        counted: By the register's key; good for the operations that it was counted from.
     """
 
     def __init__(self) -> None:
-        self.registers: Recent[tuple[UUID, date, str], Register] = Recent(4)
+        self.registers: Recent[RegisterKey, Register] = Recent(4)
         self.days: Recent[UUID, DayColumns] = Recent(130)
         self.windows: Recent[tuple[object, ...], WindowDays] = Recent(4)
+        self.counted: Recent[RegisterKey, Counted] = Recent(4)
+
+
+class Counted(NamedTuple):
+    """Every figure, and the judgements of the clusters from which they were counted."""
+
+    operations: Mapping[int, reach.Operation]
+    results: Results
+
+
+class Judged(NamedTuple):
+    """The province of a day, judged, and every figure of it."""
+
+    assessment: reach.Assessment
+    results: Results
 
 
 async def compute(
@@ -90,20 +111,29 @@ async def compute(
     Raises:
         InvalidInput: `as_of` is in the future, or `scope` is no such unit on that day.
     """
-    return results_of(await assess(session, as_of, scope, now, cache))
+    return (await judge(session, as_of, scope, now, cache)).results
 
 
-async def assess(
+async def judge(
     session: AsyncSession, as_of: date, scope: str, now: datetime, cache: Cache | None = None
-) -> reach.Assessment:
-    """Judge every cluster and village of a day: what all figures of it follow from.
+) -> Judged:
+    """Judge every cluster of a day, and count what follows from it.
+
+    It is counted anew only where the register or the judgement of a cluster is another than the
+    last time: a minute more or less seldom is.
 
     Raises:
         InvalidInput: As `compute`.
     """
     rule = await _rule_of(session, as_of, scope, now)
-    province = await load_province(session, as_of, scope, rule, now, cache or Cache())
-    return reach.Assessment(province, rule)
+    cache = cache or Cache()
+    key, province = await _load(session, as_of, scope, rule, now, cache)
+    assessment = reach.Assessment(province, rule)
+    counted = cache.counted.get(key)
+    if counted is None or counted.operations != assessment.operations:
+        counted = Counted(assessment.operations, results_of(assessment))
+        cache.counted.put(key, counted)
+    return Judged(assessment, counted.results)
 
 
 async def foresee(session: AsyncSession, register_on: date, scope: str, now: datetime) -> Results:
@@ -166,6 +196,17 @@ async def load_province(
         now: On the day itself, the evidence up to this instant counts.
         cache: Of this process and this database.
     """
+    return (await _load(session, as_of, scope, rule, now, cache))[1]
+
+
+async def _load(
+    session: AsyncSession,
+    as_of: date,
+    scope: str,
+    rule: OperatingRule,
+    now: datetime,
+    cache: Cache,
+) -> tuple[RegisterKey, Province]:
     window = Window.of(as_of, rule, now)
     revisions = await rollup.refresh(session, window.first_on, as_of, rule, now)
     key = (revisions.register, as_of, scope)
@@ -174,7 +215,7 @@ async def load_province(
         register = await load_register(session, as_of, scope)
         cache.registers.put(key, register)
     rolled_up = await _rolled_up(session, revisions, register, cache)
-    return await province_of(session, window, rule, register, rolled_up)
+    return key, await province_of(session, window, rule, register, rolled_up)
 
 
 async def load_raw_province(

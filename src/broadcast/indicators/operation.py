@@ -13,7 +13,7 @@ from broadcast.areas.model import Area, Level
 from broadcast.indicators.days import NEVER, microseconds
 from broadcast.indicators.definitions import OperatingRule
 from broadcast.indicators.evidence import Window, read_raw_days
-from broadcast.indicators.figures import Cache, assess
+from broadcast.indicators.figures import Cache, judge
 from broadcast.indicators.province import Cluster, Village
 from broadcast.indicators.reach import Operation
 from broadcast.kit.errors import NotFound
@@ -81,7 +81,7 @@ async def operation_of(
         .order_by(commune.code)
         .limit(1)
     )  # fmt: skip
-    assessment = await assess(session, as_of, scope or province, now, cache)
+    assessment = (await judge(session, as_of, scope or province, now, cache)).assessment
     cluster = assessment.province.clusters.get(cluster_id)
     if cluster is None:
         raise NotFound(f"Cụm loa này chưa có hoặc đã gỡ vào ngày {as_of:%d/%m/%Y}.")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple
 
 from broadcast.indicators.definitions import Definition, OperatingRule
@@ -184,17 +185,15 @@ class _Tally(NamedTuple):
 
 
 class Assessment:
-    """A province with its clusters and villages judged, for every variant that looks at them.
+    """A province with its clusters judged, and what follows from it for every variant.
+
+    What counts is told by the register and by `operations` alone: minutes and plays change a
+    figure only through these.
 
     Attributes:
         province: What is judged.
         rule: When a cluster operates.
         operations: By cluster.
-        reaches: Of each village that counts.
-        tallies: By commune, the villages included that may lie in it.
-        plants_of: Plants that are not decommissioned, by station.
-        stations_of: Stations that exist, by commune.
-        villages_of: Villages that a plant's clusters serve as primary, by plant.
     """
 
     def __init__(self, province: Province, rule: OperatingRule) -> None:
@@ -204,29 +203,56 @@ class Assessment:
             cluster.id: operation(cluster, rule, province.at)
             for cluster in province.clusters.values()
         }
-        self.reaches = reach(province, self.operations)
+
+    @cached_property
+    def reaches(self) -> list[Reach]:
+        """Each village that counts."""
+        return reach(self.province, self.operations)
+
+    @cached_property
+    def tallies(self) -> Mapping[str, _Tally]:
+        """By commune, the villages included that may lie in it."""
         reaches_of: defaultdict[str, list[Reach]] = defaultdict(list)
         for judged in self.reaches:
             village = judged.village
             for code in [village.commune] if village.commune else village.candidates:
                 reaches_of[code].append(judged)
-        self.tallies = {code: _Tally.of(judged) for code, judged in reaches_of.items()}
-        self.plants_of: defaultdict[int, list[Plant]] = defaultdict(list)
-        for plant in province.plants.values():
+        return {code: _Tally.of(judged) for code, judged in reaches_of.items()}
+
+    @cached_property
+    def plants_of(self) -> defaultdict[int, list[Plant]]:
+        """Plants that are not decommissioned, by station."""
+        plants_of: defaultdict[int, list[Plant]] = defaultdict(list)
+        for plant in self.province.plants.values():
             if plant.status is not PlantStatus.DECOMMISSIONED:
-                self.plants_of[plant.station_id].append(plant)
-        self.stations_of: defaultdict[str, list[Station]] = defaultdict(list)
-        for station in province.stations.values():
+                plants_of[plant.station_id].append(plant)
+        return plants_of
+
+    @cached_property
+    def stations_of(self) -> defaultdict[str, list[Station]]:
+        """Stations that exist, by commune."""
+        stations_of: defaultdict[str, list[Station]] = defaultdict(list)
+        for station in self.province.stations.values():
             if station.exists and station.commune is not None:
-                self.stations_of[station.commune].append(station)
-        self._proofs_of: defaultdict[int, list[Evidence]] = defaultdict(list)
-        for cluster in province.clusters.values():
-            self._proofs_of[cluster.plant_id].append(self.operations[cluster.id].evidence)
-        self.villages_of: defaultdict[int, set[str]] = defaultdict(set)
-        for service in province.services:
+                stations_of[station.commune].append(station)
+        return stations_of
+
+    @cached_property
+    def villages_of(self) -> defaultdict[int, set[str]]:
+        """Villages that a plant's clusters serve as primary, by plant."""
+        villages_of: defaultdict[int, set[str]] = defaultdict(set)
+        for service in self.province.services:
             if service.grade is Grade.PRIMARY:
-                plant_id = province.clusters[service.cluster_id].plant_id
-                self.villages_of[plant_id].add(service.village)
+                plant_id = self.province.clusters[service.cluster_id].plant_id
+                villages_of[plant_id].add(service.village)
+        return villages_of
+
+    @cached_property
+    def _proofs_of(self) -> defaultdict[int, list[Evidence]]:
+        proofs_of: defaultdict[int, list[Evidence]] = defaultdict(list)
+        for cluster in self.province.clusters.values():
+            proofs_of[cluster.plant_id].append(self.operations[cluster.id].evidence)
+        return proofs_of
 
     def proof(self, plant: Plant) -> Evidence:
         """Best evidence among the plant's clusters that it sounds."""

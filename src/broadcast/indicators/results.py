@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -123,12 +124,12 @@ class Result:
         """The units that count."""
         return [member for member in self.members if member.reason is None]
 
-    @property
+    @cached_property
     def partly(self) -> list[Member]:
         """1.2: units with converted plants and one left that is not."""
         return [member for member in self.members if member.reason == Reason.PARTLY]
 
-    @property
+    @cached_property
     def data_errors(self) -> list[Member]:
         """Units whose record is incomplete."""
         return [member for member in self.members if member.reason in DATA_ERRORS]
@@ -147,7 +148,11 @@ class Result:
 
     def proven(self, evidence: Evidence) -> Fraction | None:
         """Part of `value` that rests on this evidence; the three parts add up to it."""
-        return self._ratio(sum(member.evidence is evidence for member in self.numerator))
+        return self._ratio(self._proofs[evidence])
+
+    @cached_property
+    def _proofs(self) -> Counter[Evidence]:
+        return Counter(member.evidence for member in self.numerator)
 
     def _ratio(self, count: int) -> Fraction | None:
         return Fraction(count, len(self.members)) if self.members else None
