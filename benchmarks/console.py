@@ -83,8 +83,9 @@ async def _fill(settings: config.Settings) -> None:
     async with db.transaction(engine) as session:
         await session.execute(sa.text(PRESENCE))
     rollups = Rollups(engine)  # as the dispatcher of a running server has done
-    while await rollups.step(clock.now()):
-        pass
+    for _ in range(3):  # announced, then ready, then rolled up
+        while await rollups.step(clock.now()):
+            pass
     await province.analyze(engine)
     await engine.dispose()
 

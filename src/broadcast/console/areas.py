@@ -16,6 +16,7 @@ from broadcast.boundaries.drawing import Frame
 from broadcast.boundaries.outlines import show_map
 from broadcast.boundaries.schemas import MapOut
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.shared import SharedDep
 from broadcast.kit import clock
 from broadcast.situation import texts
 from broadcast.situation.condition import Condition, tally
@@ -59,12 +60,18 @@ async def show_states(
     settings: AppSettings,
     caller: Reader,
     recent: RecentDep,
+    shared: SharedDep,
     condition: Filter = None,
 ) -> Response:
     """How the communes are: the list beside the map, from which its colours are taken."""
     scope.require_whole(session, caller, Permission.READ)
-    states = await _states(session, caller, settings.province, recent, condition)
-    return page(request, caller, "map/_states.html", is_part=True, **states)
+
+    async def make(anybody: Caller) -> Response:
+        kept = Recent() if shared.is_told(request) else recent  # none from before the change
+        states = await _states(session, anybody, settings.province, kept, condition)
+        return page(request, anybody, "map/_states.html", is_part=True, **states)
+
+    return await shared.answer(request, session, caller, make)
 
 
 async def _states(
@@ -95,10 +102,20 @@ async def show_area(
 
 @router.get("/areas/{code}/state")
 async def show_area_state(
-    request: Request, session: Session, caller: Reader, recent: RecentDep, code: str
+    request: Request,
+    session: Session,
+    caller: Reader,
+    recent: RecentDep,
+    shared: SharedDep,
+    code: str,
 ) -> Response:
     """The part of it that changes."""
-    return await _area(request, session, caller, recent, code, "map/_area.html")
+
+    async def make(anybody: Caller) -> Response:
+        kept = Recent() if shared.is_told(request) else recent  # none from before the change
+        return await _area(request, session, anybody, kept, code, "map/_area.html")
+
+    return await shared.answer(request, session, caller, make)
 
 
 async def _area(

@@ -2,12 +2,14 @@
 
 Statement triggers NOTIFY the topic of a table (migration 0024); one connection a process listens
 while pages are open. A stream carries names of topics and no data, so that nothing is lost when
-one is missed: after every gap all topics count as changed.
+one is missed: after every gap all topics count as changed. With each goes a version: what is read
+after it was known shows all that was told until then (`shared.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
@@ -49,9 +51,15 @@ class Topic(StrEnum):
     REGISTRY = "registry"
 
 
-EVERY_SECONDS = {Topic.PLAYS: 5.0, Topic.PRESENCE: 5.0}
-"""How often pages are told of a topic at most; the others every second. A change after a quiet
-time is told at once."""
+SLOW = frozenset({Topic.PLAYS, Topic.PRESENCE})
+"""What changes all the time: told together, so that a page asks once for both."""
+
+SLOW_SECONDS, QUICK_SECONDS = 5.0, 1.0
+"""How often pages are told at most. A change after a quiet time is told at once."""
+
+FETCH_SECONDS, SHARE = 0.004, 0.1
+"""What the server computes for a part that a page fetches again, and how much of a core that may
+take: the more pages are open, the less often they are told."""
 
 
 class Stream:
@@ -78,8 +86,22 @@ class Stream:
         return changed
 
 
+class _Beat:
+    """Topics that are told together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.changed: set[Topic] = set()
+        self.told_at = float("-inf")
+        self.waiting: asyncio.TimerHandle | None = None
+
+
 class Hub:
-    """The streams of a process, and its one connection that listens."""
+    """The streams of a process, and its one connection that listens.
+
+    Attributes:
+        version: How often pages were told of something.
+    """
 
     def __init__(self, settings: config.Settings) -> None:
         self._postgres = settings.postgres
@@ -87,8 +109,10 @@ class Hub:
         self._streams: set[Stream] = set()
         self._listener: _Listener | None = None
         self._ending: set[asyncio.Task[None]] = set()
-        self._told: dict[Topic, float] = {}
-        self._waiting: dict[Topic, asyncio.TimerHandle] = {}
+        self._name = secrets.token_hex(4)
+        self.version = 0
+        slow, quick = _Beat(SLOW_SECONDS), _Beat(QUICK_SECONDS)
+        self._beats = {topic: slow if topic in SLOW else quick for topic in Topic}
 
     def open(self, topics: Iterable[Topic]) -> Stream:
         """A new stream; the first one makes the process listen.
@@ -118,9 +142,11 @@ class Hub:
         await asyncio.gather(*self._ending)
 
     def _end(self) -> None:
-        for handle in self._waiting.values():
-            handle.cancel()
-        self._waiting.clear()
+        for beat in self._beats.values():
+            beat.changed.clear()
+            if beat.waiting is not None:
+                beat.waiting.cancel()
+                beat.waiting = None
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.stopping.set()
@@ -129,20 +155,40 @@ class Hub:
 
     def changed(self, topic: Topic) -> None:
         """Tell the pages of a change, now or when they may be told again."""
-        if topic in self._waiting or not self._streams:
+        if not self._streams:
             return
-        loop = asyncio.get_running_loop()
-        due = self._told.get(topic, float("-inf")) + EVERY_SECONDS.get(topic, 1.0)
-        if due <= loop.time():
-            self._tell(topic)
-        else:
-            self._waiting[topic] = loop.call_at(due, self._tell, topic)
+        beat = self._beats[topic]
+        beat.changed.add(topic)
+        if beat.waiting is None:
+            loop = asyncio.get_running_loop()
+            pause = max(beat.seconds, len(self._streams) * FETCH_SECONDS / SHARE)
+            due = beat.told_at + pause
+            if due <= loop.time():
+                self._tell(beat)
+            else:
+                beat.waiting = loop.call_at(due, self._tell, beat)
 
-    def _tell(self, topic: Topic) -> None:
-        self._waiting.pop(topic, None)
-        self._told[topic] = asyncio.get_running_loop().time()
+    def _tell(self, beat: _Beat) -> None:
+        beat.waiting = None
+        beat.told_at = asyncio.get_running_loop().time()
+        changed, beat.changed = beat.changed, set()
+        self.version += 1
         for stream in self._streams:
-            stream.tell(topic)
+            for topic in changed:
+                stream.tell(topic)
+
+    @property
+    def version_name(self) -> str:
+        """The version, as pages are told it."""
+        return f"{self._name}.{self.version}"
+
+    def told(self, version_name: str | None) -> int | None:
+        """The version that a page was told; None if that was none of this process."""
+        name, _, number = (version_name or "").partition(".")
+        if name != self._name or not number.isdecimal():
+            return None
+        version = int(number[:18])
+        return version if version <= self.version else None
 
 
 class _Listener:
@@ -202,6 +248,8 @@ async def events(hub: Hub, stream: Stream) -> AsyncIterator[str]:
         yield "retry: 5000\n\n"
         while True:
             changed = await stream.changes(PING_SECONDS)
-            yield "".join(f"event: {topic}\ndata: 1\n\n" for topic in changed) or ": alive\n\n"
+            told = hub.version_name
+            lines = "".join(f"event: {topic}\ndata: {told}\n\n" for topic in changed)
+            yield lines or ": alive\n\n"
     finally:
         hub.close(stream)

@@ -112,10 +112,15 @@ def page(
         **context,
     ).encode()  # fmt: skip
     more = {**HEADERS, **(headers or {}), "Vary": "Accept-Encoding, Cookie"}
-    if len(body) >= SMALLEST_GZIP and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(body) >= SMALLEST_GZIP and accepts_gzip(request):
         body = gzip.compress(body, 5)
         more["Content-Encoding"] = "gzip"
     return HTMLResponse(body, status, more)
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Tell whether the browser reads what is compressed."""
+    return "gzip" in request.headers.get("accept-encoding", "")
 
 
 def redirect(request: Request, path: str) -> Response:

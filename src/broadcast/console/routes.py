@@ -39,6 +39,7 @@ from broadcast.console.admin import restore as admin_restore
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 from broadcast.console.people import accounts, audit, merged, own
+from broadcast.console.shared import Shared
 
 ROUTERS = (
     admin_enrolment.router,
@@ -76,6 +77,7 @@ def install(app: FastAPI, settings: config.Settings) -> None:
     """Give an application the pages."""
     app.state.show_problem = show_problem
     app.state.hub = Hub(settings)
+    app.state.shared = Shared(app.state.hub)
     app.add_route("/assets/{name}", assets.answer, ["GET"], include_in_schema=False)
     for router in ROUTERS:
         app.include_router(router)

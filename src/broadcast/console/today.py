@@ -23,6 +23,7 @@ from broadcast.clusters import fleet
 from broadcast.clusters.fleet import FleetFilter
 from broadcast.clusters.schemas import FleetItemOut
 from broadcast.console.page import PageRouter, page
+from broadcast.console.shared import SharedDep
 from broadcast.console.words import N_
 from broadcast.incidents import queries as incidents
 from broadcast.incidents.model import Incident
@@ -111,9 +112,15 @@ async def show(request: Request, session: Session, caller: Reader) -> Response:
 
 
 @router.get("/today/day")
-async def show_day(request: Request, session: Session, caller: Reader) -> Response:
+async def show_day(
+    request: Request, session: Session, caller: Reader, shared: SharedDep
+) -> Response:
     """Today without its frame, for an open page."""
-    return await _answer(request, session, caller, "today/_day.html")
+
+    async def make(anybody: Caller) -> Response:
+        return await _answer(request, session, anybody, "today/_day.html")
+
+    return await shared.answer(request, session, caller, make)
 
 
 async def _answer(

@@ -9,6 +9,9 @@ need all, and writes nothing before `areas.scope.require` was asked.
 
 from __future__ import annotations
 
+from datetime import date
+from typing import NamedTuple
+
 import structlog
 from fastapi import Request
 from sqlalchemy import Table, event
@@ -38,6 +41,13 @@ _CALLER = "visibility.caller"
 _MODELS = {model.__tablename__: model for model in PLACED}
 
 
+class Within(NamedTuple):
+    """A scope on a day."""
+
+    scope: scope.Scope
+    on: date
+
+
 class Limits:
     """Limits of a transaction: options by which statements find only what lies in some places.
 
@@ -45,13 +55,17 @@ class Limits:
     would cost more than the statement.
     """
 
-    def __init__(self, bounds: Bounds, *, with_row_security: bool = False) -> None:
+    def __init__(
+        self, bounds: Bounds, *, with_row_security: bool = False, within: Within | None = None
+    ) -> None:
         """Set limits.
 
         Args:
             bounds: What lies within.
             with_row_security: The database has the same limits in force (`row_security.missing`).
+            within: What the bounds were made of.
         """
+        self.within = within
         self._bounds = bounds
         self._with_row_security = with_row_security
         self._places = Places(bounds)
@@ -98,7 +112,20 @@ async def limits(
     )
     if found.is_whole:
         return None
-    return Limits(Bounds.of(found, clock.today()), with_row_security=with_row_security)
+    place = Within(found, clock.today())
+    return Limits(Bounds.of(*place), with_row_security=with_row_security, within=place)
+
+
+def within(session: AsyncSession) -> Within | None:
+    """What a reading transaction of a request finds; None: everything.
+
+    Two transactions within the same find the same rows: their bounds are made of it.
+    """
+    limits: Limits | None = session.info.get(LIMITED)
+    if limits is None:
+        return None
+    assert limits.within is not None
+    return limits.within
 
 
 async def limit(request: Request, session: AsyncSession) -> None:

@@ -1,6 +1,6 @@
-// One stream a page: it names what has changed, and parts that show it are fetched again by HTMX
-// (`hx-trigger="live:plays from:body"`). A page in the background gives its stream back, because a
-// browser has six connections to a host.
+// One stream a page: it names what has changed, and parts that show it (`data-live`) are fetched
+// again by HTMX (`hx-trigger="live"`), once for all that was told. A page in the background gives
+// its stream back, because a browser has six connections to a host.
 
 const RETRY_MS = 5000;
 let source = null;
@@ -14,14 +14,26 @@ function topics() {
 
 // Hundreds of pages hear of a change at once, and need not all ask at once.
 const SPREAD_MS = 2000;
+const changed = new Set();
+let version = null;
 
 function tellSoon(topic) {
-  setTimeout(tell, Math.random() * SPREAD_MS, topic);
+  if (!changed.size) setTimeout(tell, Math.random() * SPREAD_MS);
+  changed.add(topic);
 }
 
-function tell(topic) {
-  document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
+function tell() {
+  const parts = document.querySelectorAll("[data-live]");
+  const concerned = [...parts].filter((each) => each.dataset.live.split(",").some((topic) => changed.has(topic)));
+  changed.clear();
+  for (const each of concerned) each.dispatchEvent(new CustomEvent("live", { detail: version }));
 }
+
+// The version that was told lets the server give all pages one answer; it is of this stream alone.
+document.body.addEventListener("htmx:configRequest", ({ detail }) => {
+  const told = detail.triggeringEvent;
+  if (told?.type === "live" && told.detail) detail.headers["Live-Version"] = told.detail;
+});
 
 function offline(isOffline) {
   const notice = document.querySelector("[data-offline]");
@@ -42,13 +54,19 @@ function open() {
     offline(true);
     timer = setTimeout(open, RETRY_MS);
   };
-  for (const topic of wanted) source.addEventListener(topic, () => tellSoon(topic));
+  for (const topic of wanted) {
+    source.addEventListener(topic, ({ data }) => {
+      version = data;
+      tellSoon(topic);
+    });
+  }
 }
 
 function close() {
   clearTimeout(timer);
   source?.close();
   source = null;
+  version = null;
   missed = true;
 }
 

@@ -74,7 +74,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 function refetch() {
-  if (isStale && !pending && !drag) document.body.dispatchEvent(new CustomEvent("live:schedules"));
+  if (isStale && !pending && !drag) document.getElementById("sheet")?.dispatchEvent(new CustomEvent("live"));
   isStale = false;
 }
 
