@@ -5,6 +5,7 @@ A page of the console has its line here as a route of REST has in `tests/visibil
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from broadcast.auth.permissions import Permission
 from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
 from tests.visibility.routes import SHEET, Kind, Rule, _unit, device_of
-from tests.visibility.world import Place
+from tests.visibility.world import LONG_AGO, Place
 
 P = Permission
 
@@ -27,6 +28,25 @@ def _nothing(place: Place, now: datetime) -> dict[str, Any]:
 
 def _register(place: Place) -> dict[str, str]:
     return {"kind": "stations"}
+
+
+def _station(place: Place) -> dict[str, Any]:
+    return {"name": place.marker, "commune_code": place.commune, "valid_from": "2020-01-01"}
+
+
+def _cluster(place: Place) -> dict[str, Any]:
+    return {"name": place.marker, "plant_code": place.plant, "installed_on": "2020-01-01"}
+
+
+def _register_step(thing: str, body: Callable[[Place], dict[str, Any]]) -> Rule:
+    """A change of a station, plant or cluster."""
+    return Rule(
+        Kind.CHANGE,
+        P.REGISTER_WRITE,
+        path=lambda p: {"code": getattr(p, thing)},
+        body=lambda p, n: body(p),
+        is_page=True,
+    )
 
 
 PAGES: dict[tuple[str, str], Rule] = {
@@ -205,6 +225,67 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/admin"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/admin/stations"): Rule(Kind.LIST, P.READ),
     ("GET", "/admin/clusters"): Rule(Kind.LIST, P.READ),
+    ("GET", "/admin/stations/new"): Rule(Kind.PUBLIC, P.REGISTER_WRITE),
+    ("POST", "/admin/stations"): Rule(
+        Kind.MAKE,
+        P.REGISTER_WRITE,
+        body=lambda p, n: {**_station(p), "code": "NEW-S", "status": "trial", "cause": "x"},
+        is_page=True,
+    ),
+    ("GET", "/admin/stations/{code}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"code": p.station}, heard=True
+    ),
+    ("POST", "/admin/stations/{code}"): _register_step("station", _station),
+    ("POST", "/admin/stations/{code}/state"): _register_step(
+        "station",
+        lambda p: {"state_from": str(LONG_AGO), "status": "trial", "cause": "x"},
+    ),
+    ("POST", "/admin/stations/{code}/delete"): _register_step("station", lambda p: {}),
+    ("GET", "/admin/plants/new"): Rule(Kind.PUBLIC, P.REGISTER_WRITE),
+    ("POST", "/admin/plants"): Rule(
+        Kind.MAKE,
+        P.REGISTER_WRITE,
+        body=lambda p, n: {
+            "code": "NEW-P",
+            "name": "x",
+            "station_code": p.station,
+            "technologies": "it",
+            "valid_from": str(n.date()),
+        },
+        is_page=True,
+    ),
+    ("GET", "/admin/plants/{code}"): Rule(
+        Kind.READ, P.READ, path=lambda p: {"code": p.plant}, heard=True
+    ),
+    ("POST", "/admin/plants/{code}"): _register_step("plant", lambda p: {"name": "x"}),
+    ("POST", "/admin/plants/{code}/state"): _register_step(
+        "plant",
+        lambda p: {
+            "state_from": str(LONG_AGO),
+            "station_code": p.station,
+            "technologies": "it",
+            "status": "operating",
+        },
+    ),
+    ("POST", "/admin/plants/{code}/delete"): _register_step("plant", lambda p: {}),
+    ("GET", "/admin/clusters/new"): Rule(Kind.PUBLIC, P.REGISTER_WRITE),
+    ("POST", "/admin/clusters"): Rule(
+        Kind.MAKE,
+        P.REGISTER_WRITE,
+        body=lambda p, n: {
+            **_cluster(p),
+            "code": "NEW-C",
+            "villages": f"{p.village}:primary",
+        },
+        is_page=True,
+    ),
+    ("GET", "/admin/clusters/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.cluster}),
+    ("POST", "/admin/clusters/{code}"): _register_step("cluster", _cluster),
+    ("POST", "/admin/clusters/{code}/villages"): _register_step(
+        "cluster",
+        lambda p: {"villages_from": "2020-01-01", "villages": f"{p.village}:primary"},
+    ),
+    ("POST", "/admin/clusters/{code}/delete"): _register_step("cluster", lambda p: {}),
     ("GET", "/admin/areas"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/admin/quiet-hours"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),

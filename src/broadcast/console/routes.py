@@ -28,28 +28,34 @@ from broadcast.console import (
     today,
     wall,
 )
+from broadcast.console.admin import clusters as admin_clusters
 from broadcast.console.admin import enrolment as admin_enrolment
 from broadcast.console.admin import imports as admin_imports
 from broadcast.console.admin import index as admin_index
 from broadcast.console.admin import keys as admin_keys
 from broadcast.console.admin import mergers as admin_mergers
+from broadcast.console.admin import plants as admin_plants
 from broadcast.console.admin import refused as admin_refused
 from broadcast.console.admin import register as admin_register
 from broadcast.console.admin import restore as admin_restore
+from broadcast.console.admin import stations as admin_stations
 from broadcast.console.live import Hub
 from broadcast.console.page import show_problem
 from broadcast.console.people import accounts, audit, merged, own
 from broadcast.console.shared import Shared
 
 ROUTERS = (
+    admin_clusters.router,
     admin_enrolment.router,
     admin_imports.router,
     admin_index.router,
     admin_keys.router,
     admin_mergers.router,
+    admin_plants.router,
     admin_refused.router,
     admin_register.router,
     admin_restore.router,
+    admin_stations.router,
     areas.router,
     approvals.router,
     components.router,

@@ -14,14 +14,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from broadcast.kit import times
 from broadcast.kit.codes import CODE_PATTERN
+from broadcast.kit.text import clean_line
 from broadcast.kit.validation import wording
 
 E = TypeVar("E", bound=StrEnum)
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,39 @@ def _parser(type_: Any) -> Callable[[str], Any]:
         (member,) = get_args(type_)
         return several(member)
     raise TypeError(f"no cell is read as {type_}; give the field a Cell")
+
+
+def checked(
+    model: type[M], columns: Sequence[Column], given: Mapping[str, str], empty: str
+) -> tuple[M | None, dict[str, str]]:
+    """The value that texts stand for, or None and what is wrong, by column.
+
+    Args:
+        model: Checks it.
+        columns: Those of the model.
+        given: Texts as they were written, by column; an empty one is none.
+        empty: What is said of one that is required and lacks.
+    """
+    texts, values, wrong = dict[str, str](), dict[str, Any](), dict[str, str]()
+    for column in columns:
+        try:
+            texts[column.name] = cell = clean_line(given.get(column.name, ""))
+            if cell:
+                values[column.name] = column.parse(cell)
+        except ValueError as error:
+            wrong[column.name] = str(error)
+            continue
+        if column.required and not cell:
+            wrong[column.name] = empty
+    try:
+        value = model.model_validate(values)
+    except ValidationError as error:
+        found = {str(each["loc"][0]): each for each in reversed(error.errors())}
+        for column in columns:
+            if column.name in found and column.name not in wrong:
+                wrong[column.name] = explained(found[column.name], column, texts[column.name])
+        return None, wrong
+    return (None if wrong else value), wrong
 
 
 def explained(error: Mapping[str, Any], column: Column, cell: str) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from broadcast.kit import cells
 from broadcast.kit.cells import Column
@@ -244,7 +244,10 @@ def read(sheet: Sheet[M], file: File, errors: RowErrors) -> list[Row[M]]:
             detail = f"{count}; đặt ô có dấu phẩy trong ngoặc kép"
             errors.add(file.name, number, None, detail)
             continue
-        value, wrong = _checked(sheet, dict(zip(header, record, strict=True)))
+        texts = dict(zip(header, record, strict=True))
+        value, wrong = cells.checked(
+            sheet.model, sheet.columns, texts, "ô trống; cột này bắt buộc"
+        )
         if value is None:
             for name in filter(wrong.get, sheet.names):
                 errors.add(file.name, number, name, wrong[name])
@@ -305,29 +308,3 @@ def _check_header(sheet: Sheet[Any], file: File, header: list[str], errors: RowE
         elif header.count(name) > 1:
             errors.add(file.name, 1, name, "cột này có hai lần; bỏ một")
     return len(errors.found) == before
-
-
-def _checked(sheet: Sheet[M], texts: dict[str, str]) -> tuple[M | None, dict[str, str]]:
-    """A row, or None and its errors by column."""
-    values: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for column in sheet.columns:
-        try:
-            texts[column.name] = cell = clean_line(texts.get(column.name, ""))
-            if cell:
-                values[column.name] = column.parse(cell)
-        except ValueError as error:
-            wrong[column.name] = str(error)
-            continue
-        if column.required and not cell:
-            wrong[column.name] = "ô trống; cột này bắt buộc"
-    try:
-        value = sheet.model.model_validate(values)
-    except ValidationError as error:
-        found = {str(each["loc"][0]): each for each in reversed(error.errors())}
-        for column in sheet.columns:
-            if column.name in found and column.name not in wrong:
-                detail = cells.explained(found[column.name], column, texts[column.name])
-                wrong[column.name] = detail
-        return None, wrong
-    return (None if wrong else value), wrong

@@ -68,6 +68,17 @@ async def require_at_station(
     )
 
 
+async def require_at_named_station(session: AsyncSession, caller: Caller, code: str) -> None:
+    """Refuse a plant for a station that is not in the caller's places.
+
+    Raises:
+        Unknown: The caller cannot see it.
+        Forbidden: The caller may change nothing there.
+    """
+    missing = Unknown("station_code", f"không có đài mã “{code}”; nhập đài trước")
+    await require_at_station(session, caller, Permission.REGISTER_WRITE, code, missing)
+
+
 async def require_at_plant(
     session: AsyncSession,
     caller: Caller,

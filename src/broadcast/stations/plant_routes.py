@@ -7,15 +7,14 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from broadcast.areas import scope
-from broadcast.auth.caller import Caller, Reader, RegisterEditor
+from broadcast.auth.caller import Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
-from broadcast.kit.errors import Unknown
 from broadcast.kit.times import Day
 from broadcast.stations import baseline, plants
 from broadcast.stations.model import Technology
-from broadcast.stations.places import require_at_plant, require_at_station
+from broadcast.stations.places import require_at_named_station, require_at_plant
 from broadcast.stations.schemas import (
     BaselineIn,
     BaselineOut,
@@ -58,7 +57,7 @@ async def create_plant(
     """Register a plant."""
 
     async def make() -> Created:
-        await _require_at_named(session, caller, body.station_code)
+        await require_at_named_station(session, caller, body.station_code)
         plant = await plants.create_plant(session, body, clock.today())
         return Created(f"/api/v1/plants/{body.code}", plant)
 
@@ -94,14 +93,8 @@ async def put_plant_state(
 ) -> PlantOut:
     """State whose plant it is, how it works and whether it does, from a day on."""
     await require_at_plant(session, caller, Permission.REGISTER_WRITE, code)
-    await _require_at_named(session, caller, body.station_code)
+    await require_at_named_station(session, caller, body.station_code)
     return await plants.set_state(session, code, valid_from, body)
-
-
-async def _require_at_named(session: Session, caller: Caller, station_code: str) -> None:
-    """Refuse a plant for a station that is not in the caller's places."""
-    missing = Unknown("station_code", f"không có đài mã “{station_code}”; nhập đài trước")
-    await require_at_station(session, caller, Permission.REGISTER_WRITE, station_code, missing)
 
 
 # --- the baseline list ---------------------------------------------------------------------------

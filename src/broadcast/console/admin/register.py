@@ -11,8 +11,8 @@ from broadcast.areas.model import Level
 from broadcast.auth.caller import Reader
 from broadcast.clusters import register
 from broadcast.clusters.schemas import ClusterState
+from broadcast.console.admin.words import LEVELS, STATES, STATUSES
 from broadcast.console.page import PageRouter, page
-from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.stations import stations
 from broadcast.stations.model import StationStatus
@@ -21,29 +21,6 @@ from broadcast.web.rest import AppSettings, Paging, Session
 router = PageRouter()
 
 ROWS = 50
-
-STATUSES = {
-    StationStatus.PLANNED: ("unknown", N_("dự kiến")),
-    StationStatus.INSTALLING: ("unknown", N_("đang lắp đặt")),
-    StationStatus.TRIAL: ("partial", N_("chạy thử")),
-    StationStatus.OPERATING: ("ok", N_("hoạt động")),
-    StationStatus.DEGRADED: ("partial", N_("xuống cấp")),
-    StationStatus.OUT_OF_SERVICE: ("bad", N_("ngừng hoạt động")),
-    StationStatus.DECOMMISSIONED: ("bad", N_("đã bỏ")),
-}
-STATES = {
-    ClusterState.ONLINE: ("ok", N_("đang kết nối")),
-    ClusterState.SILENT: ("unknown", N_("chưa rõ")),
-    ClusterState.OFFLINE: ("bad", N_("mất liên lạc")),
-    ClusterState.NEVER_SEEN: ("unknown", N_("chưa từng kết nối")),
-    ClusterState.NO_DEVICE: ("bad", N_("chưa có thiết bị")),
-}
-LEVELS = {
-    Level.PROVINCE: N_("tỉnh"),
-    Level.DISTRICT: N_("huyện"),
-    Level.COMMUNE: N_("xã"),
-    Level.VILLAGE: N_("thôn"),
-}
 
 Code = Annotated[str, Query(max_length=20)]
 
