@@ -93,5 +93,5 @@ async def test_the_next_step_is_one_that_the_role_may_do(pages: Pages, world: Wo
 async def test_a_part_is_the_page_without_its_frame(pages: Pages) -> None:
     part = (await pages.load("/today/day")).text
     assert part.lstrip().startswith('<div id="day"')
-    assert 'hx-trigger="live" data-live="plays,presence,incidents,schedules"' in part
+    assert 'hx-trigger="live" data-live="plays,' in part
     assert "<html" not in part
