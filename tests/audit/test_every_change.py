@@ -22,6 +22,9 @@ from broadcast.auth.routing import Route
 from broadcast.auth.session import CSRF_HEADER
 from broadcast.bulletins.model import RevisionState
 from broadcast.devices.model import Device
+from broadcast.incidents.causes import Cause as Likely
+from broadcast.incidents.grouping import Kind
+from broadcast.incidents.model import Incident
 from broadcast.kit import clock, db
 from broadcast.restore.model import Cause, Restore
 from broadcast.schedules.model import Occurrence
@@ -203,6 +206,25 @@ async def boxes(walk: Walk) -> None:
     await walk.do("POST /devices/import", **csv("files", "code,codecs\nD-10,opus\n"))
     await walk.do("POST /clusters", json=CLUSTER | {"code": "C-10", "villages": SERVES})
     await walk.do("DELETE /clusters/{code}", "/clusters/C-10")
+
+
+async def incidents(walk: Walk) -> None:
+    async with db.transaction(walk.world.engine) as session:
+        at = province.NOW - timedelta(hours=1)
+        incident = Incident(
+            kind=Kind.COMMUNE, code="21253", name="xã", cause=Likely.AREA, opened_at=at,
+            noticed_at=at, devices_count=0, down_count=0, villages_count=0, communes_count=1,
+        )  # fmt: skip
+        session.add(incident)
+        await session.flush()
+        there = f"/incidents/{incident.id}"
+    me = (await walk.world.call("GET", "/me")).json()["id"]
+    path = "POST /incidents/{incident_id}"
+    await walk.do(f"{path}/assign", f"{there}/assign", json={"account_id": me})
+    await walk.do(f"{path}/release", f"{there}/release")
+    await walk.do(f"{path}/notes", f"{there}/notes", json={"text": "Đã hỏi Điện lực"})
+    await walk.do(f"{path}/close", f"{there}/close", json={"reason": "planned"})
+    await walk.do(f"{path}/reopen", f"{there}/reopen")
 
 
 async def credentials(walk: Walk) -> None:
@@ -403,6 +425,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await registers(walk)
     await stations(walk)
     await boxes(walk)
+    await incidents(walk)
     await bulletins(walk)
     await schedules(walk, world.engine)
     await accounts(walk)
@@ -434,8 +457,9 @@ async def test_what_is_rolled_back_leaves_none(
 ) -> None:
     method, _, path = operation.partition(" ")
     filled = path.removeprefix("/api/v1")
-    for name in ("outage_id", "attestation_id", "number", "session_id", "passkey_id", "account_id",
-                 "grant_id", "token_id", "identity_id"):  # fmt: skip
+    for name in ("incident_id", "outage_id", "attestation_id", "number", "session_id",
+                 "passkey_id",
+                 "account_id", "grant_id", "token_id", "identity_id"):  # fmt: skip
         filled = filled.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id"):
         filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from broadcast.areas.model import Area, AreaLineage, Level, Part
 from broadcast.cli import app as command
-from broadcast.incidents import texts
+from broadcast.incidents import causes, texts
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.grouping import Kind
-from broadcast.incidents.model import Incident
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.incidents.routes import router
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
@@ -94,6 +94,100 @@ async def test_incidents_are_found_by_state_area_cause_and_time(
     assert [item["code"] for item in items] == codes
 
 
+async def test_newest_come_first_where_that_is_asked(client: httpx.AsyncClient) -> None:
+    first = await get(client, "/incidents", newest_first=True, limit=1)
+    second = await get(client, "/incidents", newest_first=True, cursor=first["next"])
+    assert [i["code"] for i in (*first["items"], *second["items"])] == ["D-70", "F-3", "F-0"]
+
+
+async def test_the_work_list_begins_with_what_hurts_most_and_counts_it(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: EIGHT + 95 * MINUTE)
+    found = await get(client, "/incidents/work-list")
+    feed, alone = found["items"]
+    assert (feed["code"], feed["silent_villages_count"]) == ("F-3", 2)
+    assert feed["silent_hours"] == pytest.approx(2.0, abs=0.1)
+    # One of the five clusters of its village: the others are heard.
+    assert (alone["code"], alone["silent_villages_count"], alone["silent_hours"]) == ("D-70", 0, 0)
+    assert (found["total"], found["silent_villages"], found["unassigned"]) == (2, 2, 2)
+    assert {each["value"]: each["count"] for each in found["age"] if each["count"]} == {"1": 2}
+    assert {each["value"]: each["count"] for each in found["state"]} == {"open": 2, "recovered": 0}
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ({"kind": "device"}, ["D-70"]),
+        ({"cause": "power", "area": "21001"}, ["F-3"]),
+        ({"state": "recovered"}, []),
+        ({"assigned": "me"}, []),
+        ({"assigned": "nobody", "hours": 1}, ["F-3", "D-70"]),
+        ({"hours": 2}, []),
+    ],
+)
+async def test_the_work_list_is_filtered(
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, Any],
+    codes: list[str],
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: EIGHT + 100 * MINUTE)
+    found = await get(client, "/incidents/work-list", **query)
+    assert [each["code"] for each in found["items"]] == codes
+    assert found["total"] == len(codes)
+
+
+async def test_pages_of_the_work_list_go_on_by_the_time_of_the_first(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: EIGHT + 100 * MINUTE)
+    first = await get(client, "/incidents/work-list", limit=1)
+    monkeypatch.setattr(clock, "now", lambda: EIGHT + 200 * MINUTE)
+    second = await get(client, "/incidents/work-list", cursor=first["next"])
+    assert [each["code"] for each in (*first["items"], *second["items"])] == ["F-3", "D-70"]
+    assert (second["as_of"], second["next"]) == (first["as_of"], None)
+    for wrong in ("x", "1.2", "99999999999999.1.1"):
+        answer = await client.get("/incidents/work-list", params={"cursor": wrong})
+        assert (answer.status_code, answer.json()["field"]) == (404, "cursor")
+
+
+async def test_an_incident_tells_of_silent_villages_history_and_its_like(
+    client: httpx.AsyncClient, session: AsyncSession
+) -> None:
+    line, alone = (await get(client, "/incidents", open=True))["items"]
+    found = await get(client, f"/incidents/{line['id']}")
+    assert [each["name"] for each in found["silent_villages"]] == ["thôn Thôn 2", "thôn Thôn 3"]
+    assert found["recurrence"] == {"count": 1, "days": 30, "text": "", "earlier": []}
+    history = await get(client, f"/incidents/{line['id']}/history")
+    assert [each["text"] for each in history["items"]] == ["phát hiện 10 cụm loa mất liên lạc"]
+    assert (await get(client, f"/incidents/{line['id']}/commands"))["items"] == []
+    loss = (
+        await session.scalars(
+            sa.select(IncidentLoss).where(IncidentLoss.incident_id == alone["id"])
+        )
+    ).one()
+    for days in (3, 20, 40):
+        at = EIGHT - timedelta(days=days)
+        before = incident(
+            kind=Kind.DEVICE, code="D-OLD", opened_at=at, noticed_at=at, recovered_at=at,
+            closed_at=at,
+        )  # fmt: skip
+        before.id = 100 + days
+        session.add(before)
+        await session.flush()
+        session.add(
+            IncidentLoss(
+                device_id=loss.device_id, fell_at=at, incident_id=before.id,
+                cluster_id=loss.cluster_id,
+                noticed_at=at, returned_at=at, evidence=causes.Evidence.NONE,
+            )
+        )  # fmt: skip
+    recurrence = (await get(client, f"/incidents/{alone['id']}"))["recurrence"]
+    assert recurrence["text"] == "Lần thứ 3 trong 30 ngày tại cụm loa này."
+    assert [each["id"] for each in recurrence["earlier"]] == [103, 120]
+
+
 async def test_list_comes_in_pages(client: httpx.AsyncClient) -> None:
     first = await get(client, "/incidents", limit=2)
     second = await get(client, "/incidents", limit=2, cursor=first["next"])
@@ -127,6 +221,7 @@ def incident(**changes: Any) -> Incident:
         "cause": Cause.POWER, "opened_at": at + 2 * MINUTE, "noticed_at": at + 5 * MINUTE,
         "recovered_at": None, "closed_at": None, "superseded": False, "superseded_by": None,
         "devices_count": 38, "down_count": 38, "villages_count": 9, "communes_count": 2,
+        "version": 1,
     } | changes  # fmt: skip
     return Incident(id=7, **facts)
 
@@ -153,6 +248,8 @@ BACK: datetime = EIGHT + 7 * 60 * MINUTE
             {"down_count": 0, "recovered_at": BACK, "closed_at": BACK},
             "Đã trở lại lúc 15:00; không cần làm gì.",
         ),
+        ({"closed_by_hand_at": BACK}, "Còn 38 cụm mất liên lạc. Đã có người đóng; nếu"),
+        ({"closed_by_hand_at": BACK, "down_count": 0}, "Đã có người đóng; nếu có cụm"),
         ({"superseded": True, "superseded_by": 3}, "Đã gộp vào sự cố số 3"),
         ({"superseded": True}, "Không còn là một sự cố chung"),
         (

@@ -13,7 +13,7 @@ from typing import Any
 
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
-from tests.callers import LAN
+from tests.callers import LAN, TAM
 from tests.visibility.world import LONG_AGO, Place
 
 P = Permission
@@ -131,6 +131,19 @@ def _account(place: Place) -> dict[str, Any]:
 
 def _nothing(place: Place, now: datetime) -> dict[str, Any]:
     return {}
+
+
+def incident_of(place: Place) -> dict[str, Any]:
+    return {"incident_id": place.incident}
+
+
+INCIDENT_STEPS: dict[str, dict[str, Any]] = {
+    "assign": {"account_id": TAM},
+    "release": {},
+    "notes": {"text": "x"},
+    "close": {"reason": "repaired"},
+    "reopen": {},
+}
 
 
 def _revision(name: str = "bulletin") -> Fill:
@@ -333,8 +346,19 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     # incidents, plays, indicators
     ("GET", f"{R}/incidents"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/incidents/work-list"): Rule(K.LIST, P.READ),
+    **{
+        ("GET", f"{R}/incidents/{{incident_id}}/{part}"): Rule(K.READ, P.READ, path=incident_of)
+        for part in ("history", "commands", "handlers")
+    },
+    **{
+        ("POST", f"{R}/incidents/{{incident_id}}/{step}"): Rule(
+            K.CHANGE, P.INCIDENT_WRITE, path=incident_of, body=lambda p, n, given=given: given
+        )
+        for step, given in INCIDENT_STEPS.items()
+    },
     ("GET", f"{R}/incidents/{{incident_id}}"): Rule(
-        K.READ, P.READ, path=lambda p: {"incident_id": p.incident}
+        K.READ, P.READ, path=incident_of
     ),
     ("GET", f"{R}/plays"): Rule(
         K.LIST, P.READ, query=lambda p: {"from": "2020-01-01", "to": "2099-01-01"}

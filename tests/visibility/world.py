@@ -31,7 +31,7 @@ from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
 from broadcast.incidents import causes
 from broadcast.incidents.grouping import Kind
-from broadcast.incidents.model import Incident, IncidentLoss
+from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep, StepKind
 from broadcast.indicators.model import VillageExclusion
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
@@ -255,6 +255,11 @@ async def _register(
             device_id=device.id, fell_at=now - hour, incident_id=incident.id,
             cluster_id=cluster.id, noticed_at=now - hour, returned_at=None,
             evidence=causes.Evidence.POWER,
+        )
+    )  # fmt: skip
+    session.add(
+        IncidentStep(
+            incident_id=incident.id, kind=StepKind.NOTED, at=now, actor_id=LAN, note=marker
         )
     )  # fmt: skip
     place.outage, place.attestation, place.incident = outage.id, attestation.id, incident.id

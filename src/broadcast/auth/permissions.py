@@ -51,6 +51,8 @@ class Permission(StrEnum):
     OUTAGE_WRITE = "outage_write"
     """Declare maintenance and power cuts."""
     ATTESTATION_WRITE = "attestation_write"
+    INCIDENT_WRITE = "incident_write"
+    """Take on, assign, note, close and reopen incidents."""
     UPKEEP_READ = "upkeep_read"
     """The state of the server itself, dead letters."""
     RESTORE_DECIDE = "restore_decide"
@@ -68,6 +70,7 @@ _WRITES = _SEES | {
     _P.OUTAGE_WRITE,
     _P.ATTESTATION_WRITE,
 }
+_TENDS = _WRITES | {_P.INCIDENT_WRITE}
 _APPROVES = _SEES | {
     _P.BULLETIN_WRITE,
     _P.BULLETIN_APPROVE,
@@ -79,9 +82,9 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.PROVINCE_ADMIN: frozenset(Permission),
     Role.PROVINCE_EDITOR: _WRITES,
     Role.PROVINCE_APPROVER: _APPROVES,
-    Role.DUTY_OFFICER: _WRITES | {_P.EMERGENCY_WRITE, _P.COMMAND_SEND},
+    Role.DUTY_OFFICER: _TENDS | {_P.EMERGENCY_WRITE, _P.COMMAND_SEND},
     Role.PROVINCE_MONITOR: _SEES,
-    Role.COMMUNE_BROADCASTER: _WRITES,
+    Role.COMMUNE_BROADCASTER: _TENDS,
     Role.COMMUNE_APPROVER: _APPROVES,
     Role.COMMUNE_MONITOR: _SEES,
     Role.VILLAGE_HEAD: frozenset({_P.READ, _P.OUTAGE_WRITE, _P.ATTESTATION_WRITE}),
@@ -93,6 +96,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             _P.COMMAND_SEND,
             _P.OUTAGE_WRITE,
             _P.ATTESTATION_WRITE,
+            _P.INCIDENT_WRITE,
             _P.UPKEEP_READ,
         }
     ),

@@ -25,9 +25,9 @@ from broadcast.clusters.schemas import FleetItemOut
 from broadcast.console.page import PageRouter, page
 from broadcast.console.shared import SharedDep
 from broadcast.console.words import N_
-from broadcast.incidents import queries as incidents
-from broadcast.incidents.model import Incident
-from broadcast.incidents.schemas import IncidentOut
+from broadcast.incidents.queries import IncidentFilter
+from broadcast.incidents.schemas import WorkItemOut
+from broadcast.incidents.work_list import work_list
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.days import occurrences_between
@@ -35,7 +35,7 @@ from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.plays.soundings import Sounding
 from broadcast.schedules.model import OccurrenceState
 from broadcast.telemetry.presence import Presence
-from broadcast.web.rest import Paging, Session, paged
+from broadcast.web.rest import Paging, Session
 
 router = PageRouter()
 
@@ -60,7 +60,7 @@ class Step(NamedTuple):
 STEPS = (
     Step(N_("Nghe và duyệt bản tin"), "/approvals", Permission.BULLETIN_APPROVE),
     Step(N_("Soạn bản tin mới"), "/bulletins/new", Permission.BULLETIN_WRITE),
-    Step(N_("Xem sự cố"), "/incidents", Permission.COMMAND_SEND),
+    Step(N_("Xem sự cố"), "/incidents", Permission.INCIDENT_WRITE),
     Step(N_("Xem bản đồ"), "/map", Permission.READ),
 )
 """The first that the caller may do, and that there is a page for."""
@@ -96,7 +96,8 @@ class Today(NamedTuple):
     fleet_count: int
     heard_count: int
     away: list[FleetItemOut]
-    incidents: list[IncidentOut]
+    incidents: list[WorkItemOut]
+    """What hurts most first."""
     waiting: list[BulletinSummaryOut] | None
     """The oldest that wait for an approval; None where the caller approves nothing."""
     hours: list[tuple[int, float]]
@@ -150,8 +151,9 @@ async def today(
             session, Paging(None, SHOWN), in_use._replace(presence=presence), on
         )
         away += found.items
-    opened = await incidents.incidents_statement(session, on, is_open=True)
-    listed = await paged(session, opened, [Incident.id], Paging(None, SHOWN))
+    work = await work_list(
+        session, Paging(None, SHOWN), IncidentFilter(), caller.account_id, on, now
+    )
     waiting = None
     if Permission.BULLETIN_APPROVE in caller.permissions:
         submitted = Wanted(state=RevisionState.SUBMITTED)
@@ -165,7 +167,7 @@ async def today(
         fleet_count=summary.total,
         heard_count=sum(presences.get(each, 0) for each in HEARD),
         away=away[:SHOWN],
-        incidents=listed.page(lambda row: IncidentOut.of(row, on)).items,
+        incidents=work.items,
         waiting=waiting,
         hours=line.hours(),
         now_x=line.place(now) if line.begins <= now <= line.ends else None,

@@ -13,9 +13,8 @@ from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.boundaries.outlines import show_map
 from broadcast.console.page import PageRouter, page
-from broadcast.incidents.model import Incident
-from broadcast.incidents.queries import incidents_statement
-from broadcast.incidents.schemas import IncidentOut
+from broadcast.incidents.queries import IncidentFilter
+from broadcast.incidents.work_list import work_list
 from broadcast.indicators.figures import compute
 from broadcast.indicators.routes import CacheDep
 from broadcast.indicators.schemas import IndicatorsOut
@@ -26,7 +25,7 @@ from broadcast.situation import texts
 from broadcast.situation.condition import tally
 from broadcast.situation.overview import situation
 from broadcast.situation.recent import Recent, RecentDep
-from broadcast.web.rest import AppSettings, Paging, Session, paged
+from broadcast.web.rest import AppSettings, Paging, Session
 
 router = PageRouter()
 
@@ -99,15 +98,13 @@ async def show_on_air(request: Request, session: Session, caller: Reader) -> Res
 
 @router.get("/wall/incidents")
 async def show_incidents(request: Request, session: Session, caller: Reader) -> Response:
-    """Incidents that are open, the newest first."""
+    """Incidents that are not closed, what hurts most first."""
     scope.require_whole(session, caller, Permission.READ)
     on = clock.today()
-    statement = await incidents_statement(session, on, is_open=True)
-    found = await paged(session, statement, [Incident.id], Paging(None, 500))
-    shown = found.page(lambda incident: IncidentOut.of(incident, on)).items
-    return page(
-        request, caller, "wall/_incidents.html", count=len(shown), incidents=shown[::-1][:SHOWN]
+    found = await work_list(
+        session, Paging(None, SHOWN), IncidentFilter(), caller.account_id, on, clock.now()
     )
+    return page(request, caller, "wall/_incidents.html", found=found)
 
 
 @router.get("/wall/indicators")

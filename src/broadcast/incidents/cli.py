@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.incidents.causes import Cause
 from broadcast.incidents.model import Incident
-from broadcast.incidents.queries import incidents_statement
+from broadcast.incidents.queries import IncidentFilter, describe, incidents_statement
 from broadcast.incidents.schemas import IncidentOut
 from broadcast.kit import clock
 from broadcast.kit.cli import day, run
@@ -41,13 +41,16 @@ def incidents(
         statement = await incidents_statement(
             session,
             on,
-            is_open=None if everything else True,
-            area=area,
-            cause=cause,
-            since=datetime.combine(since, time.min, clock.LOCAL) if since else None,
+            IncidentFilter(
+                is_open=None if everything else True,
+                area=area,
+                cause=cause,
+                since=datetime.combine(since, time.min, clock.LOCAL) if since else None,
+            ),
         )
         newest_first = statement.order_by(Incident.opened_at.desc(), Incident.id)
-        return [IncidentOut.of(row, on) for row in await session.scalars(newest_first)]
+        rows = (await session.scalars(newest_first)).all()
+        return list(map(await describe(session, rows, on), rows))
 
     found = run(find)
     if json:

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.incidents.causes import Cause, Evidence
 from broadcast.incidents.grouping import Kind
 from broadcast.kit.db import Base, enum_type
+
+
+class StepKind(StrEnum):
+    """What was done about an incident."""
+
+    ASSIGNED = "assigned"
+    RELEASED = "released"
+    """Nobody is assigned any more."""
+    NOTED = "noted"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+    """By a person, or by the server: devices were lost after it had been closed."""
+
+
+class ClosingReason(StrEnum):
+    """Why a person closes an incident."""
+
+    REPAIRED = "repaired"
+    OTHERS = "others"
+    """The electricity company or the operator is at it; nothing to do here."""
+    PLANNED = "planned"
+    REMOVED = "removed"
+    FALSE_ALARM = "false_alarm"
+    OTHER = "other"
 
 
 class Incident(Base):
@@ -45,6 +71,13 @@ class Incident(Base):
     """Of these, those that are down now."""
     villages_count: Mapped[int]
     communes_count: Mapped[int]
+    assignee_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Account.id))
+    """Who sees to it."""
+    closed_by_hand_at: Mapped[datetime | None]
+    """Time at which a person closed it; None where nobody did, or where it lapsed since."""
+    version: Mapped[int] = mapped_column(server_default="1", default=1)
+    """Grows with every step of a person and whenever more devices are lost: a decision names the
+    version that it was made from."""
 
 
 class IncidentLoss(Base):
@@ -66,3 +99,23 @@ class IncidentLoss(Base):
     noticed_at: Mapped[datetime]
     returned_at: Mapped[datetime | None]
     evidence: Mapped[Evidence] = mapped_column(enum_type(Evidence, "evidence"))
+
+
+class IncidentStep(Base):
+    """What somebody did about an incident, or the server when a closing lapsed."""
+
+    __tablename__ = "incident_steps"
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    incident_id: Mapped[int] = mapped_column(sa.ForeignKey("incidents.id"), index=True)
+    kind: Mapped[StepKind] = mapped_column(enum_type(StepKind, "kind"))
+    at: Mapped[datetime]
+    actor_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Account.id))
+    """None: the server."""
+    assignee_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Account.id))
+    """Of `assigned`."""
+    reason: Mapped[ClosingReason | None] = mapped_column(enum_type(ClosingReason, "reason"))
+    """Of `closed`."""
+    note: Mapped[str] = mapped_column(default="")
+    devices_count: Mapped[int | None]
+    """Of `reopened` by the server: devices that were lost."""

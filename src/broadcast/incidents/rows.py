@@ -24,7 +24,7 @@ from broadcast.incidents.lifecycle import (
     TrackedLoss,
     recovered_at,
 )
-from broadcast.incidents.model import Incident, IncidentLoss
+from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep, StepKind
 from broadcast.incidents.places import Places
 from broadcast.telemetry.presence_rows import as_json
 
@@ -60,9 +60,13 @@ class Stored(NamedTuple):
 
 
 async def load(session: AsyncSession) -> Stored:
-    """Load all open incidents with their losses."""
+    """Load all open incidents with their losses, and hold them to the end of the transaction.
+
+    What a person does meanwhile waits, or was done before and is seen here: neither overwrites
+    the other (docs/decisions/0059-work-on-incidents.md).
+    """
     is_open = Incident.closed_at.is_(None)
-    statement = sa.select(Incident).where(is_open).order_by(Incident.id)
+    statement = sa.select(Incident).where(is_open).order_by(Incident.id).with_for_update()
     incidents = {row.id: row for row in await session.scalars(statement)}
     columns = [IncidentLoss.__table__.c[name] for name in LossRow.__struct_fields__]
     found = await session.execute(
@@ -111,6 +115,8 @@ async def store(
         incident = stored.incidents[update.id] if update.id is not None else _new(session, now)
         known = [evidence[loss.key] for loss in update.losses]
         _describe(incident, update, known, places)
+        if update.id is not None:
+            _reopen(session, incident, _lost_since(stored, update), now)
         incidents.append(incident)
     for id_, at in changes.closed.items():
         stored.incidents[id_].closed_at = at
@@ -119,8 +125,48 @@ async def store(
         old = stored.incidents[id_]
         old.superseded, old.closed_at, old.down_count = True, now, 0
         old.superseded_by = by
+        if by is not None:
+            _hand_over(session, old, stored.incidents[by], now)
     await _store_losses(session, stored, changes, evidence, incidents, places)
     _log_changes(stored, changes, incidents)
+
+
+def _lost_since(stored: Stored, update: IncidentUpdate) -> int:
+    """Devices that an incident has lost since it was stored: new ones, and those lost again."""
+    count = 0
+    for loss in update.losses:
+        before = stored.losses.get(loss.key)
+        if before is None or before.incident_id != update.id:
+            count += loss.returned_at is None
+        else:
+            count += before.returned_at is not None and loss.returned_at is None
+    return count
+
+
+def _reopen(session: AsyncSession, incident: Incident, lost_count: int, now: datetime) -> None:
+    """More devices are lost: what was decided before was not about them."""
+    if not lost_count:
+        return
+    incident.version += 1
+    if incident.closed_by_hand_at is not None:
+        incident.closed_by_hand_at = None
+        session.add(
+            IncidentStep(
+                incident_id=incident.id, kind=StepKind.REOPENED, at=now, devices_count=lost_count
+            )
+        )  # fmt: skip
+
+
+def _hand_over(session: AsyncSession, old: Incident, new: Incident, now: datetime) -> None:
+    """Who saw to an incident sees to the one that took it over, unless somebody does."""
+    if old.assignee_id is not None and new.assignee_id is None:
+        new.assignee_id = old.assignee_id
+        new.version += 1
+        session.add(
+            IncidentStep(
+                incident_id=new.id, kind=StepKind.ASSIGNED, at=now, assignee_id=old.assignee_id
+            )
+        )  # fmt: skip
 
 
 def _new(session: AsyncSession, now: datetime) -> Incident:

@@ -198,3 +198,10 @@ Note = Annotated[
     AfterValidator(clean_prose),
 ]
 """A remark of several lines that may be empty."""
+
+FilledNote = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_NOTE, json_schema_extra={"pattern": FILLED_PROSE}),
+    AfterValidator(clean_filled_prose),
+]
+"""A remark of several lines that says something."""

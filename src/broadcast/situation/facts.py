@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.tree import DAY, Tree
 from broadcast.devices.model import Device, Installation
-from broadcast.incidents.model import IncidentLoss
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
 from broadcast.situation.condition import Facts
@@ -230,11 +230,12 @@ def _outage(
 
 
 async def _incidents(session: AsyncSession, ids: list[int] | None) -> dict[int, frozenset[int]]:
-    """Incidents in which a cluster is down now."""
+    """Incidents that are not closed, in which a cluster is down now."""
     rows = await session.execute(
         _of(ids, IncidentLoss.cluster_id, sa.select(
             IncidentLoss.cluster_id, IncidentLoss.incident_id
-        )).where(IncidentLoss.returned_at.is_(None))
+        ).join(Incident, Incident.id == IncidentLoss.incident_id))
+        .where(IncidentLoss.returned_at.is_(None), Incident.closed_by_hand_at.is_(None))
     )  # fmt: skip
     found: dict[int, set[int]] = {}
     for cluster_id, incident_id in rows:

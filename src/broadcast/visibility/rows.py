@@ -34,7 +34,7 @@ from broadcast.enrolment.model import (
     Password,
     RenewalRequest,
 )
-from broadcast.incidents.model import Incident, IncidentLoss
+from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep
 from broadcast.indicators.model import (
     ClusterDay,
     Restatement,
@@ -286,6 +286,7 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     JournalRecord: _by_cluster(JournalRecord),
     Incident: lambda places: Incident.id.in_(places.incidents),
     IncidentLoss: _by_cluster(IncidentLoss),
+    IncidentStep: lambda places: IncidentStep.incident_id.in_(places.incidents),
     ClusterDay: _by_cluster(ClusterDay),
     Restatement: lambda places: sa.false(),
     # the audit
