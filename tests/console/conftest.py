@@ -44,7 +44,7 @@ class Pages:
 
     async def load(self, path: str, **query: str) -> httpx.Response:
         """A page."""
-        return await self.client.get(path, params=query)
+        return await self.client.get(path, params=query or None)
 
     async def submit(self, path: str, **fields: str | list[str]) -> httpx.Response:
         """A form, as HTMX sends it."""

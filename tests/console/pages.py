@@ -14,6 +14,16 @@ from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
 from tests.visibility.routes import SHEET, Kind, Rule, _unit, device_of
 from tests.visibility.world import LONG_AGO, Place
+from tests.visibility.routes import (
+    INCIDENT_STEPS,
+    SHEET,
+    Kind,
+    Rule,
+    _unit,
+    device_of,
+    incident_of,
+)
+from tests.visibility.world import Place
 
 P = Permission
 
@@ -200,6 +210,23 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/me/tokens/{token_id}/revoke"): Rule(
         Kind.SELF, body=_nothing, is_form=True, path=lambda p: {"token_id": 1}
     ),
+    # incidents
+    ("GET", "/incidents"): Rule(Kind.LIST, P.READ),
+    ("GET", "/incidents/list"): Rule(Kind.LIST, P.READ),
+    **{
+        ("GET", f"/incidents/{{incident_id}}{part}"): Rule(Kind.READ, P.READ, path=incident_of)
+        for part in ("", "/state", "/more", "/devices")
+    },
+    **{
+        ("POST", f"/incidents/{{incident_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            P.INCIDENT_WRITE,
+            path=incident_of,
+            body=lambda p, n, given=given: {"seen": "1", **given},
+            is_page=True,
+        )
+        for step, given in INCIDENT_STEPS.items()
+    },
     ("GET", "/devices"): Rule(Kind.LIST, P.READ),
     ("GET", "/devices/{code}"): Rule(Kind.READ, P.READ, path=device_of),
     ("GET", "/devices/{code}/state"): Rule(Kind.READ, P.READ, path=device_of),

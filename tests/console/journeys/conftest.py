@@ -11,14 +11,16 @@ import struct
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2 as httpx
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from playwright.async_api import Browser, Page, async_playwright, expect
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
 from broadcast.auth.permissions import Role
@@ -27,9 +29,14 @@ from broadcast.demo.people import NAMES
 from broadcast.demo.run import NEWS, NOTICE, RULES
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
+from broadcast.devices.model import Device, Installation
+from broadcast.incidents.causes import Cause, Evidence
+from broadcast.incidents.grouping import Kind
+from broadcast.incidents.model import Incident, IncidentLoss
 from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
+from broadcast.stations.model import Cluster
 
 CHROMIUM = shutil.which("chromium")
 
@@ -110,9 +117,37 @@ async def system(
             keys = await first_keys(engine, settings.keys, clock.now())
             world.start_fleet(seeded.devices, keys, "none", 1)
             await _broadcast(world, seeded)
+            async with db.transaction(engine) as session:
+                await _came_back(session, seeded.devices[-1], clock.now())
             yield System(world.page_url.rstrip("/"), settings, seeded, world)
         finally:
             await engine.dispose()
+
+
+async def _came_back(session: AsyncSession, code: str, now: datetime) -> None:
+    """An incident that is being watched for a quarter of an hour: a device was away."""
+    device, cluster = (
+        await session.execute(
+            sa.select(Device, Cluster)
+            .join(Installation, Installation.device_id == Device.id)
+            .join(Cluster, Cluster.id == Installation.cluster_id)
+            .where(Device.code == code)
+        )
+    ).one()
+    fell_at = now - timedelta(hours=3)
+    incident = Incident(
+        kind=Kind.DEVICE, code=code, name=cluster.name, cause=Cause.DEVICE, opened_at=fell_at,
+        noticed_at=now, recovered_at=now, devices_count=1, down_count=0, villages_count=1,
+        communes_count=1,
+    )  # fmt: skip
+    session.add(incident)
+    await session.flush()
+    session.add(
+        IncidentLoss(
+            device_id=device.id, cluster_id=cluster.id, fell_at=fell_at, incident_id=incident.id,
+            noticed_at=now, returned_at=now, evidence=Evidence.NONE,
+        )
+    )  # fmt: skip
 
 
 async def _broadcast(world: World, seeded: Seeded) -> None:

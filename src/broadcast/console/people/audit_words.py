@@ -33,6 +33,8 @@ TABLES = {
     "grant_decisions": N_("Quyết định sau sáp nhập"),
     "grants": N_("Vai trò"),
     "identities": N_("Tài khoản của tỉnh"),
+    "incident_steps": N_("Việc xử lý sự cố"),
+    "incidents": N_("Sự cố"),
     "installations": N_("Lắp đặt thiết bị"),
     "lexicon_entries": N_("Từ điển cách đọc"),
     "one_time_links": N_("Liên kết dùng một lần"),

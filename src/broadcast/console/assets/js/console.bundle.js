@@ -5,3 +5,4 @@ import "./live.js";
 import "./confirm.js";
 import "./menu.js";
 import "./sign-in.js";
+import "./print.js";
