@@ -222,7 +222,7 @@ PAGES: dict[tuple[str, str], Rule] = {
             Kind.CHANGE,
             P.INCIDENT_WRITE,
             path=incident_of,
-            body=lambda p, n, given=given: {"seen": "1", **given},
+            body=lambda p, n, given=given: given if "text" in given else {"seen": "1", **given},
             is_page=True,
         )
         for step, given in INCIDENT_STEPS.items()
