@@ -12,8 +12,6 @@ from typing import Any
 from broadcast.auth.permissions import Permission
 from tests.callers import LAN
 from tests.console.schedule_pages import SCHEDULE
-from tests.visibility.routes import SHEET, Kind, Rule, _unit, device_of
-from tests.visibility.world import LONG_AGO, Place
 from tests.visibility.routes import (
     INCIDENT_STEPS,
     SHEET,
@@ -23,7 +21,7 @@ from tests.visibility.routes import (
     device_of,
     incident_of,
 )
-from tests.visibility.world import Place
+from tests.visibility.world import LONG_AGO, Place
 
 P = Permission
 
