@@ -1,14 +1,17 @@
-"""Every figure on the pages of indicators and incidents is the one that REST answers."""
+"""Every figure on the pages is the one that REST answers."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.auth.permissions import Role
+from broadcast.console.page import TEMPLATES
 from broadcast.kit import clock, db
+from broadcast.plays.model import Play
 from tests.console.conftest import Pages
 from tests.console.figures import Figure, Figures, compare, readings
 from tests.indicators.invented import END, NOW, PROVINCE, invent
@@ -62,6 +65,38 @@ async def test_every_figure_of_the_indicators_is_that_of_rest(province: Pages) -
     assert plays
     for play in plays[:2]:
         assert await compare(pages, play) > 4
+
+
+async def test_every_figure_of_areas_devices_and_plays_is_that_of_rest(
+    province: Pages, engine: AsyncEngine
+) -> None:
+    pages = province
+    assert await compare(pages, f"/areas/{PROVINCE}") > 9
+    communes = await links(pages, f"/areas/{PROVINCE}", r"/areas/\d+")
+    assert await compare(pages, communes[0]) >= 3
+    assert await compare(pages, "/devices") > 3
+    assert await compare(pages, "/devices?presence=online") > 0
+    async with db.transaction(engine) as session:
+        played = await session.scalar(sa.select(Play.occurrence_id).limit(1))
+    assert await compare(pages, f"/plays/{played}") > 0
+
+
+ELSEWHERE = {
+    "components.html": "the macro itself",
+    "components/index.html": "of development: its figures are made up",
+    "admin/_import_preview.html": "the answer of a POST, which a GET does not repeat",
+}
+"""Templates with figures that name no answer of REST, and why."""
+
+
+def test_whoever_shows_a_figure_names_the_answer_that_it_is_of() -> None:
+    unnamed = {
+        str(path.relative_to(TEMPLATES))
+        for path in TEMPLATES.rglob("*.html")
+        if re.search(r"ui\.figure\(|data-figure=", text := path.read_text())
+        and "data-rest=" not in text
+    }
+    assert unnamed == ELSEWHERE.keys()
 
 
 async def test_why_a_commune_is_not_counted_takes_three_clicks(province: Pages) -> None:

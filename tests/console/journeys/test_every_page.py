@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
@@ -11,11 +14,18 @@ from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
+BULLETIN = "main a[href^='/bulletins/']:not([href='/bulletins/new'])"
+CLUSTER = "main a[href^='/indicators/clusters/']"
+
+PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str]] = [
     ("/", Role.COMMUNE_BROADCASTER),
     ("/bulletins/new", Role.COMMUNE_BROADCASTER),
     ("/bulletins", Role.COMMUNE_BROADCASTER),
+    ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN),
+    ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
     ("/approvals", Role.COMMUNE_APPROVER),
+    ("/approvals", Role.COMMUNE_APPROVER, "main a[href^='/approvals/']"),
+    ("/", Role.PROVINCE_MONITOR, "main a[href^='/plays/']"),
     ("/on-air", Role.PROVINCE_MONITOR),
     ("/schedule", Role.COMMUNE_BROADCASTER),
     ("/schedule?view=month", Role.PROVINCE_MONITOR),
@@ -31,6 +41,8 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/indicators/1.1/TH/trend", Role.PROVINCE_MONITOR),
     ("/indicators/1.1/compare", Role.PROVINCE_MONITOR),
     ("/indicators/1.1/TH", Role.PROVINCE_MONITOR, "a[href*='/why/']"),
+    ("/indicators/1.1/TH/needs", Role.PROVINCE_MONITOR),
+    ("/indicators/1.1/TH", Role.PROVINCE_MONITOR, "a[href*='/why/']", CLUSTER),
     ("/nowhere", Role.PROVINCE_MONITOR),
     ("/sign-in", Role.PROVINCE_MONITOR),
     ("/setup", Role.PROVINCE_MONITOR),
@@ -64,15 +76,15 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str]] = [
     ("/admin/enrolment", Role.PROVINCE_ADMIN),
     ("/admin/import/stations", Role.PROVINCE_ADMIN),
 ]
-"""Path, who looks at it, and for a page of one thing the link on that path to follow (a selector).
+"""Path, who looks at it, and for a page of one thing the links to follow from there (selectors).
 
 axe and the screenshots go there."""
 
 
-async def visit(page: Page, path: str, link: str = "") -> bool:
-    """Go to a page; false where there is no such thing as the link names."""
+async def visit(page: Page, path: str, *links: str) -> bool:
+    """Go to a page, and from link to link; false where there is no such thing as one names."""
     await page.goto(path)
-    if link:
+    for link in links:
         first = page.locator(link).first
         if not await first.count():
             return False
@@ -81,28 +93,57 @@ async def visit(page: Page, path: str, link: str = "") -> bool:
 
 
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+LARGE = "is_large => document.documentElement.dataset.size = is_large ? 'large' : ''"
 
 
-@pytest.mark.parametrize(
-    ("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
+class View(NamedTuple):
+    """How a page is looked at, without loading it again."""
+
+    size: tuple[int, int]
+    theme: Literal["light", "dark"]
+    is_large: bool = False
+    rules: tuple[str, ...] = ()
+    """Those of axe that the look alone decides; none: all."""
+
+
+LOOKS = ("color-contrast", "scrollable-region-focusable", "target-size")
+VIEWS = (
+    View(DESKTOP, "light"),
+    View(PHONE, "dark"),
+    View(DESKTOP, "dark", is_large=True, rules=LOOKS),
+    View(PHONE, "light", is_large=True, rules=LOOKS),
 )
-async def test_every_page_is_accessible_and_fits(
-    sign_in: SignIn, size: tuple[int, int], theme: str
-) -> None:
-    by_role: dict[Role, list[tuple[str, ...]]] = {}
-    for path, role, *link in PAGES:
-        by_role.setdefault(role, []).append((path, *link))
-    wrong = []
-    for role, places in by_role.items():
-        page = await sign_in(role, size, color_scheme=theme)
-        for place in places:
-            if not await visit(page, *place):
-                wrong.append(f"nothing to follow: {place}")
-                continue
-            path = " ".join(place)
-            found = await Axe().run(page)
-            wrong += [f"{path}: {each['id']} {each['nodes'][0]['html'][:200]}"
-                      for each in found.response["violations"]]  # fmt: skip
-            if over := await page.evaluate(WIDTH):
-                wrong.append(f"{path} is {over} px wider than the screen")
+
+
+async def wrong_with(page: Page, view: View) -> AsyncIterator[str]:
+    """What axe finds in a view, and how far it is too wide."""
+    await page.set_viewport_size({"width": view.size[0], "height": view.size[1]})
+    await page.emulate_media(color_scheme=view.theme)
+    await page.evaluate(LARGE, view.is_large)
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if view.rules:
+        options["runOnly"] = {"type": "rule", "values": list(view.rules)}
+    found = await Axe().run(page, options=options)
+    for each in found.response["violations"]:
+        yield f"{each['id']} {each['nodes'][0]['html'][:200]}"
+    if over := await page.evaluate(WIDTH):
+        yield f"{over} px wider than the screen"
+
+
+BY_ROLE = {
+    role: [(path, *link) for path, of, *link in PAGES if of is role]
+    for role in dict.fromkeys(each[1] for each in PAGES)
+}
+
+
+@pytest.mark.parametrize("role", BY_ROLE, ids=lambda role: role.value)
+async def test_every_page_is_accessible_and_fits(sign_in: SignIn, role: Role) -> None:
+    page, wrong = await sign_in(role), []
+    for place in BY_ROLE[role]:
+        await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        if not await visit(page, *place):
+            wrong.append(f"nothing to follow: {place}")
+            continue
+        for view in VIEWS:
+            wrong += [f"{place} {view}: {each}" async for each in wrong_with(page, view)]
     assert wrong == []

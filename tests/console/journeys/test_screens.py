@@ -69,6 +69,6 @@ async def test_pictures_of_every_page(
         )
         assert await visit(page, path, *link), path
         await page.evaluate("document.fonts.ready")
-        name = re.sub(r"[^a-z0-9]+", "-", path + (link[0] if link else "")).strip("-") or "today"
+        name = re.sub(r"[^a-z0-9]+", "-", path + "".join(link)).strip("-") or "today"
         as_webp(await page.screenshot(animations="disabled"), folder / f"{name}.{view.name}.webp")
         await context.close()
