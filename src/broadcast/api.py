@@ -20,6 +20,7 @@ import broadcast.areas.routes
 import broadcast.auditing.routes
 import broadcast.boundaries.routes
 import broadcast.bulletins.routes
+import broadcast.calendars.routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
@@ -30,6 +31,7 @@ import broadcast.keys.routes
 import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
+import broadcast.schedules.calendar_routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.situation.routes
@@ -62,6 +64,8 @@ ROUTERS = (
     broadcast.telemetry.routes.router,
     broadcast.incidents.routes.router,
     broadcast.bulletins.routes.router,
+    broadcast.calendars.routes.router,
+    broadcast.schedules.calendar_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,

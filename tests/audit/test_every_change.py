@@ -50,6 +50,7 @@ CHANGE_NOTHING = {
     *(f"DELETE {DRAFT}/sound", f"PUT {DRAFT}/sound/trim"),
     "POST /api/v1/schedules/preview",
     "POST /api/v1/schedules/check",
+    "POST /api/v1/calendar-days/check",
     "POST /api/v1/schedules/free-times",
     "POST /api/v1/schedules/{schedule_id}/check",
     "POST /api/v1/occurrences/{occurrence_id}/check",
@@ -61,6 +62,10 @@ CHANGE_NOTHING = {
 OUTAGE = {
     "kind": "power_cut", "area_code": "21253", "starts_at": "2024-12-28T07:00:00+07:00",
     "ends_at": "2024-12-28T11:30:00+07:00",
+}  # fmt: skip
+MARKED = {
+    "kind": "mourning", "name": "Quốc tang", "area_code": "21253", "first_on": "2024-12-28",
+    "last_on": "2024-12-29",
 }  # fmt: skip
 STATION = {
     "name": "Đài Sơn Tịnh", "commune_code": "21157", "valid_from": "2024-01-01",
@@ -176,6 +181,10 @@ async def stations(walk: Walk) -> None:
     there = f"/outages/{outage['id']}"
     await walk.do("PUT /outages/{outage_id}", there, json=OUTAGE | {"kind": "maintenance"})
     await walk.do("DELETE /outages/{outage_id}", there)
+    marked = await walk.do("POST /calendar-days", json=MARKED)
+    there = f"/calendar-days/{marked['id']}"
+    await walk.do("PUT /calendar-days/{day_id}", there, json=MARKED | {"name": "Lễ tang"})
+    await walk.do("DELETE /calendar-days/{day_id}", there)
     attestation = {
         "cluster_code": "C-3", "attested_at": "2024-12-27T05:00:00+07:00",
         "attested_by": "Trưởng thôn", "reference": "anh/1.jpg",
@@ -437,6 +446,7 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
     requests: list[tuple[str, dict[str, Any]]] = [
         ("/schedules/preview", {"json": world.schedule()}),
         ("/schedules/check", {"json": world.schedule()}),
+        ("/calendar-days/check", {"json": MARKED}),
         ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
         ("/areas/load?province=01&dry_run=true", {}),
         ("/boundaries/import", {"files": {"boundaries": OUTLINE}, "data": {"dry_run": "true"}}),

@@ -22,6 +22,8 @@ from tests.visibility.routes import (
     incident_of,
 )
 from tests.visibility.world import LONG_AGO, Place
+from tests.visibility.routes import SHEET, Kind, Rule, _marked, _unit, device_of
+from tests.visibility.world import Place
 
 P = Permission
 
@@ -313,6 +315,17 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/clusters/{code}/delete"): _register_step("cluster", lambda p: {}),
     ("GET", "/admin/areas"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/admin/quiet-hours"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/admin/calendars"): Rule(Kind.PUBLIC, P.READ),
+    ("POST", "/admin/calendars"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_marked, is_page=True),
+    ("POST", "/admin/calendars/check"): Rule(
+        Kind.MAKE, P.SCHEDULE_WRITE, body=_marked, is_page=True
+    ),
+    **{
+        ("POST", f"/admin/calendars/{{day_id}}/{step}"): Rule(
+            Kind.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, heard=True
+        )
+        for step in ("removal", "remove")
+    },
     ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),
     ("GET", "/admin/import/{kind}"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
     ("POST", "/admin/import/{kind}/preview"): Rule(

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.accounts.people import create_with_token
+from broadcast.calendars import routes as calendars
 from broadcast.kit import clock, db
+from broadcast.schedules import calendar_routes
 from broadcast.schedules.routes import router
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
@@ -28,6 +30,8 @@ async def web(
     app = FastAPI()
     rest.install(app)
     app.include_router(router)
+    app.include_router(calendars.router)
+    app.include_router(calendar_routes.router)
     app.state.engine = engine
     app.state.limit = limit
     app.state.settings = config.Settings(content_dir=tmp_path)

@@ -38,8 +38,10 @@ async def ids(session: AsyncSession) -> dict[str, int]:
 
 async def reach(
     session: AsyncSession, targets: list[dict[str, str]], on: date, meant_on: date = TODAY
-) -> Resolved:
-    return await (await target_resolver(session)).resolve(targets, meant_on, on)
+) -> tuple[list[str], frozenset[int]]:
+    found: Resolved = await (await target_resolver(session)).resolve(targets, meant_on, on)
+    assert (found.silent, found.is_off) == ({}, False)
+    return found[:2]
 
 
 async def test_a_unit_that_stands_is_its_own_document(

@@ -84,6 +84,14 @@ def _outage(place: Place, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _marked(place: Place, now: datetime) -> dict[str, Any]:
+    """Days long ago, of which nothing is planned any more."""
+    return {
+        "kind": "own", "name": place.marker, "area_code": place.commune, "first_on": "2025-07-10",
+        "last_on": "2025-07-10",
+    }  # fmt: skip
+
+
 def _station(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "name": place.marker, "commune_code": place.commune, "valid_from": "2020-01-01",
@@ -271,6 +279,23 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("DELETE", f"{R}/outages/{{outage_id}}"): Rule(
         K.CHANGE, P.OUTAGE_WRITE, path=lambda p: {"outage_id": p.outage}
+    ),
+    ("GET", f"{R}/calendar"): Rule(K.PUBLIC, P.READ),
+    ("GET", f"{R}/calendar-days"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/calendar-days"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_marked),
+    ("POST", f"{R}/calendar-days/check"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_marked),
+    ("GET", f"{R}/calendar-days/{{day_id}}/removal"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, heard=True
+    ),
+    ("GET", f"{R}/calendar-days/{{day_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"day_id": p.calendar_day}, heard=True
+    ),
+    ("PUT", f"{R}/calendar-days/{{day_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, body=_marked,
+        heard=True,
+    ),
+    ("DELETE", f"{R}/calendar-days/{{day_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, heard=True
     ),
     ("GET", f"{R}/attestations"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/attestations"): Rule(

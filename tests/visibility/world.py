@@ -27,6 +27,8 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
+from broadcast.calendars.days import Kind as DayKind
+from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
 from broadcast.incidents import causes
@@ -80,6 +82,7 @@ class Place:
     grant: int = 0
     """One of the dissolved commune, wherever it is asked about."""
     outage: int = 0
+    calendar_day: int = 0
     attestation: int = 0
     incident: int = 0
     command: str = ""
@@ -214,6 +217,10 @@ async def _register(
         kind=OutageKind.MAINTENANCE, cluster_id=cluster.id, area_code=None, starts_at=now,
         ends_at=now + hour, document=marker, declared_by=LAN,
     )  # fmt: skip
+    marked = CalendarDay(
+        kind=DayKind.OWN, name=marker, area_code=place.commune, first_on=since, last_on=since,
+        clusters=[], document=marker, entered_by=LAN, entered_at=now,
+    )  # fmt: skip
     attestation = Attestation(
         cluster_id=quiet.id,
         attested_at=now - hour,
@@ -228,7 +235,7 @@ async def _register(
     )  # fmt: skip
     place.command = f"command-{marker}"
     session.add_all([
-        outage, attestation, incident,
+        outage, marked, attestation, incident,
         Command(command_id=place.command, device_id=device.id, kind=CommandKind.REBOOT,
                 volume=None, ordered_by=LAN, ordered_at=now - hour,
                 not_after=now - hour + timedelta(minutes=5), published_at=None),
@@ -263,6 +270,7 @@ async def _register(
         )
     )  # fmt: skip
     place.outage, place.attestation, place.incident = outage.id, attestation.id, incident.id
+    place.calendar_day = marked.id
     place.__dict__["cluster_id"] = cluster.id
     await session.flush()
 

@@ -51,7 +51,9 @@ UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PLACES = {
     **dict.fromkeys(("{schedule_id}", "{occurrence_id}", "{bulletin_id}"), UUID),
     "{incident_id}": "7",
-    **dict.fromkeys(("{outage_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"),
+    **dict.fromkeys(
+        ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"
+    ),
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
     "{number}": "7",
     "{page}": "new",

@@ -30,6 +30,7 @@ from broadcast.console import (
     wall,
 )
 from broadcast.console.admin import clusters as admin_clusters
+from broadcast.console.admin import calendars as admin_calendars
 from broadcast.console.admin import enrolment as admin_enrolment
 from broadcast.console.admin import imports as admin_imports
 from broadcast.console.admin import index as admin_index
@@ -47,6 +48,7 @@ from broadcast.console.shared import Shared
 
 ROUTERS = (
     admin_clusters.router,
+    admin_calendars.router,
     admin_enrolment.router,
     admin_imports.router,
     admin_index.router,

@@ -17,6 +17,8 @@ from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Caller, ContentReader, Scheduler
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
+from broadcast.calendars import marking
+from broadcast.calendars.days import Silence
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.schedule_moves import ByQuery, MovedQuery, moved_of
@@ -46,6 +48,7 @@ from broadcast.schedules import (
 from broadcast.schedules.model import OccurrenceState, ScheduleState
 from broadcast.schedules.schemas import ConsequenceOut, ScheduleOut
 from broadcast.schedules.starts import rule_of
+from broadcast.schedules.targets import SILENCES
 from broadcast.web.fields import Code
 from broadcast.web.rest import AppSettings, Session
 
@@ -62,6 +65,17 @@ class Block(NamedTuple):
     proof: Proof | None
     """None before it begins."""
     can_move: bool
+    silent: str = ""
+    """Why a calendar keeps it silent, if one does."""
+
+
+SILENT = {
+    Silence.MOURNING: N_("im: ngày tang"),
+    Silence.EXAM: N_("im: ngày thi"),
+    Silence.HOLIDAY: N_("im: nghỉ lễ"),
+    Silence.OWN_CALENDAR: N_("im: theo lịch riêng"),
+    Silence.OTHER_DAY: N_("im: không phải ngày đã chọn"),
+}
 
 
 def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
@@ -69,7 +83,8 @@ def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
     is_planned = each.state is OccurrenceState.PLANNED
     may = Permission.SCHEDULE_WRITE in caller.permissions
     proof = proof_of(each.counts, each.clusters_count) if has_begun and is_planned else None
-    return Block(each, proof, may and is_planned and not has_begun)
+    silent = SILENT.get(Silence(each.cancel_reason)) if each.cancel_reason in SILENCES else None
+    return Block(each, proof, may and is_planned and not has_begun, silent or "")
 
 
 STATES = {
@@ -162,6 +177,7 @@ async def _calendar(
         blocks=blocks,
         next=next_,
         more=len(found) >= MOST,
+        dates={each.day: each for each in await marking.show(session, days[0], days[-1], area)},
         area=area,
         communes=await _communes(session, caller, today),
         query=query,

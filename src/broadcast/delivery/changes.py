@@ -53,8 +53,8 @@ class Changes:
         if not dirty:
             return []
         self._resolver = await target_resolver(session, self._resolver)
-        clusters = await resolve_targets(session, self._resolver, dirty)
-        await ledger.plan(session, dirty, clusters, now)
+        reached = await resolve_targets(session, self._resolver, dirty)
+        await ledger.plan(session, dirty, reached, now)
         scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
         await session.execute(
             _DONE, {"ids": [row.id for row in dirty], "scopes": sorted(scopes), "now": now}

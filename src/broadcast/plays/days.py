@@ -98,6 +98,7 @@ def _shown(
         bulletin_revision=row.bulletin_revision,
         title=row.title,
         class_=row.class_,
+        cancel_reason=row.cancel_reason,
         starts_at=row.starts_at,
         audio_seconds=seconds,
         state=row.state,

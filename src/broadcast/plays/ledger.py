@@ -5,7 +5,7 @@ Targets are resolved again until the occurrence starts; what has started keeps i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,12 +17,13 @@ from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.settle import Reason
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.schedules.targets import Resolved
 
 
 async def plan(
     session: AsyncSession,
     occurrences: Sequence[Occurrence],
-    clusters: Mapping[UUID, Collection[int]],
+    reached: Mapping[UUID, Resolved],
     now: datetime,
 ) -> None:
     """Write the ledger rows of these occurrences.
@@ -30,7 +31,8 @@ async def plan(
     Args:
         session: Transaction of the caller.
         occurrences: New or changed, or all of them after a change of targets; locked.
-        clusters: Those that each of them reaches (`schedules.targets.resolve_targets`).
+        reached: By occurrence (`schedules.targets.resolve_targets`). Where a calendar keeps it
+            silent it has a row as well, cancelled, with that reason.
         now: Decides what has started.
     """
     months: set[date] = set()
@@ -46,13 +48,16 @@ async def plan(
             "ends_by": occurrence.ends_by,
             "now": now,
         }
-        if occurrence.state is OccurrenceState.CANCELLED:
+        there = reached.get(occurrence.id, NOTHING)
+        if occurrence.state is OccurrenceState.CANCELLED and not there.silent:
             cancelled = {"reason": occurrence.cancel_reason or "", "cause": "cancelled"}
             await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
             continue
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
-        reached = sorted(clusters[occurrence.id])
-        await _plan(session, {**parameters, "clusters": reached, "latest_at": latest_at})
+        await _plan(session, there, {**parameters, "latest_at": latest_at})
+
+
+NOTHING = Resolved([], frozenset())
 
 
 def month_of(recurrence_at: datetime) -> date:
@@ -128,12 +133,22 @@ _REVIVE = sa.text("""
 """)
 
 
-async def _plan(session: AsyncSession, parameters: Mapping[str, Any]) -> None:
-    if not await session.scalar(_INSERT, parameters):
-        return  # all of them are new
-    await session.execute(_MOVE, parameters)
-    if parameters["starts_at"] > parameters["now"]:
-        dropped = {"reason": Reason.NOT_TARGETED.value, "cause": "targets"}
-        await session.execute(_CANCEL, {**parameters, **dropped})
-    if parameters["latest_at"] > parameters["now"]:
-        await session.execute(_REVIVE, parameters)
+async def _plan(session: AsyncSession, there: Resolved, parameters: Mapping[str, Any]) -> None:
+    everywhere = there.cluster_ids | there.silent.keys()
+    is_coming = parameters["starts_at"] > parameters["now"]
+    had_plays = await session.scalar(_INSERT, {**parameters, "clusters": sorted(everywhere)})
+    if had_plays:  # else all of them are new
+        await session.execute(_MOVE, parameters)
+        if is_coming:
+            dropped = {"reason": Reason.NOT_TARGETED.value, "cause": "targets"}
+            await session.execute(
+                _CANCEL, {**parameters, **dropped, "clusters": sorted(everywhere)}
+            )
+    if is_coming:
+        for why in {*there.silent.values()}:
+            others = everywhere - {each for each, told in there.silent.items() if told is why}
+            silenced = {"reason": why.value, "cause": "calendar", "clusters": sorted(others)}
+            await session.execute(_CANCEL, {**parameters, **silenced})
+    if had_plays and parameters["latest_at"] > parameters["now"]:
+        sounding = sorted(there.cluster_ids)
+        await session.execute(_REVIVE, {**parameters, "clusters": sounding})

@@ -251,6 +251,10 @@ class OccurrenceCountsOut(BaseModel):
     starts_at: Moment
     audio_seconds: float | None
     state: OccurrenceState
+    cancel_reason: str | None = Field(
+        None,
+        description="vì sao bỏ; do lịch ngày: mourning, exam, holiday, own_calendar, other_day",
+    )
     clusters_count: int = Field(description="số cụm loa trong phạm vi phát")
     counts: dict[Sounding, int] = Field(description="số cụm loa theo kết quả")
 

@@ -47,6 +47,11 @@ REASONS = {
     Reason.DECODE_ERROR: "lỗi giải mã âm thanh",
     Reason.NO_END: "thiết bị báo bắt đầu nhưng không báo kết thúc",
     Reason.NOT_TARGETED: "cụm loa không còn trong phạm vi phát",
+    Reason.MOURNING: "ngày tang, chỉ phát lời nói, không phát nhạc",
+    Reason.EXAM: "ngày thi, loa gần trường im lặng",
+    Reason.HOLIDAY: "ngày nghỉ lễ, lịch này không phát ngày lễ",
+    Reason.OWN_CALENDAR: "ngày trong lịch riêng mà lịch phát này tránh",
+    Reason.OTHER_DAY: "lịch này chỉ phát vào các ngày đã đánh dấu",
 }
 
 REMEDIES = {
@@ -89,6 +94,11 @@ REMEDIES = {
     Reason.NO_END: "Thiết bị mất điện hoặc mất mạng giữa chừng: kiểm tra nguồn điện; nhật ký gửi"
     " thêm thì kết quả tự cập nhật.",
     Reason.NOT_TARGETED: "Nếu cụm loa này vẫn cần phát, hãy thêm nó vào lịch.",
+    Reason.MOURNING: "Nếu bản tin chỉ có lời nói, hãy đánh dấu như vậy trong lịch phát.",
+    Reason.EXAM: "Nếu cụm loa này không gần trường, hãy sửa ngày thi trong trang Lịch ngày.",
+    Reason.HOLIDAY: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",
+    Reason.OWN_CALENDAR: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",
+    Reason.OTHER_DAY: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",
 }
 """What a person can do about a reason."""
 

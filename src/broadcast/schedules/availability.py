@@ -148,6 +148,7 @@ async def _slots(
         found += await slots_of(
             resolver, other, seconds, (at for at in sounding if at.starts_at < end)
         )
+    found = [slot for slot in found if not mine.isdisjoint(slot.cluster_ids)]
     return sorted(found, key=lambda slot: (slot.starts_at, slot.title))
 
 

@@ -40,6 +40,7 @@ from broadcast.schedules.findings import Finding, Kind, Place, Remedy, RemedyKin
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.places_heard import out_of_contact, places_of
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.silent_days import sentences
 from broadcast.schedules.starts import Exceptions, rule_of
 from broadcast.schedules.warnings import warnings_of_reach
 
@@ -227,6 +228,7 @@ async def _check(
         *await _overfull(session, schedule, places, on, rules, now),
         *_unheard(places),
         *await not_ready(session, places, on),
+        *(Finding(Kind.NOTICE, said) for said in sentences(plan.skipped)),
     ]
     known = warnings_of_reach(plan.reached)
     found += [Finding(Kind.NOTICE, _sentence(each)) for each in plan.warnings if each not in known]

@@ -37,7 +37,7 @@ class Series(NamedTuple):
     seconds: float
     exceptions: Exceptions
 
-    def slots(self, begin: datetime, end: datetime, clusters: frozenset[int]) -> list[Slot]:
+    async def slots(self, resolver: TargetResolver, begin: datetime, end: datetime) -> list[Slot]:
         """Return the slots of its starts in a span."""
         starts = recurrence.occurrences_between(
             self.rule, self.schedule.starts_at, self.exceptions, begin, end, LOCAL
@@ -49,7 +49,7 @@ class Series(NamedTuple):
                 each.starts_at,
                 each.starts_at + timedelta(seconds=self.seconds),
                 self.schedule.priority,
-                clusters,
+                (await resolver.reach_at(self.schedule, each)).cluster_ids,
             )
             for each in starts
         ]
@@ -120,8 +120,10 @@ async def _clash(
             if not begin <= day < end:
                 continue
             midnight = datetime.combine(day, time(), LOCAL)
-            new = mine.slots(max(midnight, now), midnight + DAY, ours)
-            others = other.slots(midnight - LONGEST, midnight + DAY + LONGEST, theirs)
+            new = await mine.slots(resolver, max(midnight, now), midnight + DAY)
+            if not any(slot.cluster_ids for slot in new):
+                continue
+            others = await other.slots(resolver, midnight - LONGEST, midnight + DAY + LONGEST)
             for pair in grid.overlaps(new, others):
                 if pair.outcome is Outcome.CLASH:
                     return pair

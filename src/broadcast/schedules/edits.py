@@ -39,8 +39,9 @@ from broadcast.schedules.model import (
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
-from broadcast.wire.fields import OnPreempt
+from broadcast.schedules.silent_days import require_calendars
+from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, written
+from broadcast.wire.fields import BulletinClass, OnPreempt
 
 log = structlog.get_logger()
 
@@ -83,6 +84,10 @@ async def draft(
         bulletin_id=bulletin.id,
         title=bulletin.title,
         rrule=None,
+        dates=[],
+        except_on=[],
+        only_on=[],
+        is_speech=False,
         late_limit_seconds=columns["late_limit_seconds"],
         on_preempt=OnPreempt.RESUME,
         volume=None,
@@ -95,6 +100,7 @@ async def draft(
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await targets.check(session, schedule.targets, schedule.targets_on)
+    await require_calendars(session, schedule)
     return schedule, revision
 
 
@@ -209,10 +215,11 @@ async def rewrite(
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
+    await require_calendars(session, schedule)
     requested = rule_of(schedule), schedule.starts_at
     old = requested if stored is None else stored
     new = rule_edits.carry_bounds(old, requested, LOCAL)
-    schedule.rrule, schedule.starts_at = None if new[0] is None else str(new[0]), new[1]
+    schedule.rrule, schedule.starts_at = written(new[0]), new[1]
     excepted, warnings = await exceptions.carry_over(session, schedule.id, old, new, caller, now)
     schedule.state, schedule.changed_at = _state(revision), now
     await session.flush()
@@ -288,7 +295,9 @@ async def divide(
         columns = {**columns, "rrule": str(replace(requested, count=tail.count))}
     copied = sa.inspect(Schedule).columns
     following = Schedule(**{column.key: getattr(schedule, column.key) for column in copied})
-    following.id, following.starts_at, following.rrule = uuid4(), cut, str(tail)
+    begins = recurrence.first_after(rule.without_dates(), schedule.starts_at, cut, LOCAL)
+    following.id, following.starts_at = uuid4(), begins or schedule.starts_at
+    following.rrule, following.dates = written(tail), [at for at in schedule.dates if at >= cut]
     following.created_by, following.created_at = caller.account_id, now
     session.add(following)
     await session.flush()
@@ -297,7 +306,8 @@ async def divide(
         # What was cancelled before it may return, should the copy begin earlier.
         if when >= cut or moved_to is None:
             await exceptions.put(session, following.id, when, moved_to, caller, now)
-    schedule.rrule, schedule.changed_at = str(head), now
+    schedule.rrule, schedule.changed_at = written(head), now
+    schedule.dates = [at for at in schedule.dates if at < cut]
     await session.flush()
     return following, columns
 
@@ -341,12 +351,15 @@ def _state(revision: Revision) -> ScheduleState:
 
 
 def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:
+    schedule.is_emergency = bulletin.class_ is BulletinClass.EMERGENCY
     for name, value in columns.items():
         match name:
             case "rrule":
                 schedule.rrule = None if value is None else str(rrule.parse(value, LOCAL))
             case "priority":
                 schedule.priority = grid.priority(bulletin.class_, value)
+            case "dates":
+                schedule.dates = sorted(set(value))
             case "title":
                 schedule.title = value or bulletin.title
             case _:

@@ -14,7 +14,8 @@ from __future__ import annotations
 from calendar import isleap, monthrange
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from zoneinfo import ZoneInfo
 
 from broadcast.calendars.lunar import length_of_month, lunar
@@ -44,6 +45,14 @@ def starts_between(
 
 def expand(rule: Rule, start: datetime, after: datetime, until: datetime) -> Iterator[datetime]:
     """Wall times of a rule up to `until`, ascending; those before `after` may be left out."""
+    if rule.dates:
+        dates = sorted(at for at in rule.dates if after <= at <= until)
+        walls = merge(_by_rule(rule, start, after, until), dates)
+        return (wall for wall, _ in groupby(walls))
+    return _by_rule(rule, start, after, until)
+
+
+def _by_rule(rule: Rule, start: datetime, after: datetime, until: datetime) -> Iterator[datetime]:
     times, positions = times_of(rule, start.time()), rule.numbers("BYSETPOS")
     is_due, is_lunar_due = _day_filter(rule, start.date()), _lunar_filter(rule)
     until = min(until, rule.until or until)

@@ -42,7 +42,7 @@ async def heard(session: AsyncSession, area: str, on: date) -> list[Village]:
             code,
             resolver.name(code, on),
             len(clusters),
-            [row for row in rows if not clusters.isdisjoint(reached[row.id])],
+            [row for row in rows if not clusters.isdisjoint(reached[row.id].cluster_ids)],
         )
         for code, clusters in villages.items()
     ]

@@ -8,9 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.auth.model import Account
+from broadcast.calendars.days import Policy
 from broadcast.kit.db import Base, enum_type
 from broadcast.wire.fields import BulletinClass, OnPreempt
 
@@ -52,6 +54,20 @@ class Schedule(Base):
     """First start; the recurrence counts from its local wall time."""
     rrule: Mapped[str | None]
     """RFC 5545 recurrence rule without DTSTART, None for a single start."""
+    dates: Mapped[list[datetime]] = mapped_column(
+        ARRAY(sa.DateTime(timezone=True)), default=list, server_default="{}"
+    )
+    """Further starts (RDATE), each named by a person."""
+    except_on: Mapped[list[str]] = mapped_column(
+        ARRAY(sa.Text()), default=list, server_default="{}"
+    )
+    """Not on days of these calendars: `holiday`, or names of `calendar_days` of kind `own`."""
+    only_on: Mapped[list[str]] = mapped_column(ARRAY(sa.Text()), default=list, server_default="{}")
+    """Only on days of one of these."""
+    is_speech: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Spoken word without music: it sounds on days of mourning, too."""
+    is_emergency: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """As the class of its bulletin: no mourning and no exam keeps it silent."""
     targets: Mapped[list[dict[str, Any]]]
     """`{"area": code}` or `{"cluster": code}`, united."""
     targets_on: Mapped[date]
@@ -64,6 +80,11 @@ class Schedule(Base):
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
     changed_at: Mapped[datetime]
+
+    def policy(self) -> Policy:
+        """How it heeds calendars."""
+        named = tuple(self.except_on), tuple(self.only_on)
+        return Policy(self.is_emergency, self.is_speech, *named)
 
 
 class ScheduleException(Base):

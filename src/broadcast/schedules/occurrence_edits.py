@@ -11,6 +11,7 @@ from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Revision
 from broadcast.bulletins.revisions import get_bulletin, get_revision
+from broadcast.calendars.days import Silence
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
@@ -29,6 +30,7 @@ from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.queries import get_schedule
 from broadcast.schedules.starts import rule_of
+from broadcast.schedules.targets import SILENCES
 
 log = structlog.get_logger()
 
@@ -115,6 +117,13 @@ async def reinstate(
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await lock_schedule_grid(session)
     revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
+    if row.cancel_reason in {Silence.MOURNING, Silence.EXAM}:
+        raise Conflict(
+            "Ngày này loa im vì là ngày tang hoặc ngày thi, nên không phát lại riêng được; hãy dời"
+            " sang ngày khác, hoặc sửa ngày đó trong Lịch ngày."
+        )
+    if row.cancel_reason in SILENCES:  # a person names the day all the same
+        schedule.dates = sorted({*schedule.dates, at})
     back = ScheduleException(schedule_id=schedule.id, recurrence_at=at, moved_to=at)
     planning.refuse_clashes(
         await planning.collisions(session, schedule, revision, back, rules, now)

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.calendars.days import Silence
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import recurrence, targets
@@ -80,7 +81,7 @@ async def materialise(
     """
     ids = await active_ids(session) if schedule_ids is None else schedule_ids
     await lock_schedules(session, Schedule.id.in_(ids), key_share=True)
-    expected = await _expected(session, ids, now, now + horizon, since or now)
+    expected, off = await _expected(session, ids, now, now + horizon, since or now)
     rows = await _rows(session, ids, expected, now)
     count = 0
     for id_, values in expected.items():
@@ -97,6 +98,7 @@ async def materialise(
             continue
         is_single = row.recurrence_at in exceptions[row.schedule_id]
         reason = CANCELLED_SINGLY if is_single else CHANGED
+        reason = Silence.OTHER_DAY if id_ in off else reason
         count += _change(row, {"state": OccurrenceState.CANCELLED, "cancel_reason": reason})
     await session.flush()
     await _end(session, ids, now)
@@ -149,8 +151,8 @@ async def _expected(
     now: datetime,
     until: datetime,
     since: datetime,
-) -> dict[UUID, dict[str, Any]]:
-    """Columns of the occurrences that the schedules come to."""
+) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
+    """Columns of the occurrences that the schedules come to, and those of days that are off."""
     rows = await session.execute(
         sa.select(Schedule, Bulletin, Revision)
         .join(Bulletin, Bulletin.id == Schedule.bulletin_id)
@@ -164,16 +166,18 @@ async def _expected(
     exceptions = await exceptions_of(session, schedule_ids)
     resolver = await targets.target_resolver(session)
     expected: dict[UUID, dict[str, Any]] = {}
+    off: set[UUID] = set()
     for schedule, bulletin, revision in rows:
         # A rule that was changed says nothing about the time before.
         begin = now if since >= now else min(max(since, schedule.changed_at), now)
         for planned in starts_of(schedule, exceptions[schedule.id], begin, until):
-            on = planned.starts_at.astimezone(LOCAL).date()
-            reached = await resolver.reach(schedule, on)
-            expected[occurrence_id(schedule.id, planned.recurrence_at)] = _values(
-                schedule, bulletin, revision, planned, reached
-            )
-    return expected
+            id_ = occurrence_id(schedule.id, planned.recurrence_at)
+            reached = await resolver.reach_at(schedule, planned)
+            if reached.is_off:
+                off.add(id_)
+            else:
+                expected[id_] = _values(schedule, bulletin, revision, planned, reached)
+    return expected, off
 
 
 def _values(
@@ -197,8 +201,8 @@ def _values(
         "on_preempt": schedule.on_preempt,
         "volume": schedule.volume,
         "title": schedule.title or bulletin.title,
-        "state": OccurrenceState.PLANNED,
-        "cancel_reason": None,
+        "state": OccurrenceState.CANCELLED if reached.silenced else OccurrenceState.PLANNED,
+        "cancel_reason": reached.silenced,
         "scopes": reached.scopes,
         "reach": reached.digest(),
     }

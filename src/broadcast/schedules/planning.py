@@ -26,6 +26,7 @@ from broadcast.schedules.model import Schedule, ScheduleException
 from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.rrule import Rule
+from broadcast.schedules.silent_days import Skipped, heed_calendars
 from broadcast.schedules.slots import slots_around, slots_of
 from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
 from broadcast.schedules.warnings import (
@@ -43,6 +44,10 @@ LOOK_AHEAD = timedelta(days=35)
 MOST_SLOTS = 200
 
 
+OFTEN_OFF = timedelta(days=400)
+"""From the first start: what is looked at of a schedule that sounds on marked days only."""
+
+
 class Plan(NamedTuple):
     """Starts, overlaps and warnings of a schedule that is to be saved."""
 
@@ -54,6 +59,8 @@ class Plan(NamedTuple):
     """Up to when was looked for overlaps."""
     reached: list[Reached]
     warnings: list[str]
+    skipped: list[Skipped]
+    """Coming starts that a calendar keeps silent somewhere, by time."""
 
 
 async def require_approved_revision(
@@ -152,10 +159,12 @@ async def plan(
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _check_quiet(rule, schedule.starts_at, first, revision.seconds, rules)
     _check_moved(schedule, exceptions or {}, revision.seconds, rules, now)
-    until = max(now + rules.horizon, first + LOOK_AHEAD)
-    coming = starts_of(schedule, exceptions or {}, now, until)
+    until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
-    slots = await slots_of(resolver, schedule, revision.seconds, coming[:MOST_SLOTS])
+    sounding, skipped = await heed_calendars(
+        resolver, schedule, starts_of(schedule, exceptions or {}, now, until)
+    )
+    slots = await slots_of(resolver, schedule, revision.seconds, sounding[:MOST_SLOTS])
     others = await neighbours(session)
     there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
@@ -170,7 +179,7 @@ async def plan(
     return Plan(
         slots=slots,
         overlaps=[*met, *later],
-        checked_until=slots[-1].starts_at if len(coming) > MOST_SLOTS else until,
+        checked_until=slots[-1].starts_at if len(sounding) > MOST_SLOTS else until,
         reached=reached,
         warnings=[
             *warnings_of(rule, schedule.starts_at, first),
@@ -178,6 +187,7 @@ async def plan(
             *await warnings_of_revision(session, revision),
             *others.warnings(),
         ],
+        skipped=skipped,
     )
 
 

@@ -44,7 +44,7 @@ def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> No
     Raises:
         InvalidInput: It does.
     """
-    times = times_of_day(rule, starts_at, zone)
+    times = times_of_day(rule.without_dates(), starts_at, zone)
     if len(times) > MOST_PER_DAY:
         raise invalid(f"{len(times)} lần mỗi ngày; nhiều nhất {MOST_PER_DAY} lần")
     moments = [datetime.combine(date(2000, 1, 1), each) for each in times]
@@ -54,16 +54,19 @@ def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> No
             f"hai lần liền nhau cách {_minutes(gap)} phút, ngắn hơn bản tin "
             f"({_minutes(timedelta(seconds=seconds))} phút); hãy giãn ra"
         )
-    if rule.until is not None and rule.until < wall_time(starts_at, zone):
+    is_over = rule.until is not None and rule.until < wall_time(starts_at, zone)
+    if is_over and not rule.dates:
         raise invalid("UNTIL trước lần phát đầu tiên, nên không phát lần nào")
     if first_after(rule, starts_at, starts_at, zone) is None:
         raise invalid("không bao giờ phát trong 10 năm tới; kiểm tra lại ngày và tháng")
 
 
 def times_of_day(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> list[time]:
-    """Local times at which it may fire, ascending; every day has the same."""
+    """Local times at which it may fire, ascending: by the rule every day, by its dates on some."""
     start = wall_time(starts_at, zone).time()
-    return [start] if rule is None else times_of(rule, start)
+    if rule is None:
+        return [start]
+    return sorted({*times_of(rule, start), *(at.time() for at in rule.dates)})
 
 
 def occurrences_between(
@@ -127,7 +130,7 @@ def first_after(
     """First start by the rule at or after a moment; None when there is none in `LOOK_AHEAD`."""
     if rule is None:
         return starts_at if starts_at >= after else None
-    end = wall_time(max(starts_at, after) + LOOK_AHEAD, zone)
+    end = max([wall_time(max(starts_at, after) + LOOK_AHEAD, zone), *rule.dates])
     for wall in expand(rule, wall_time(starts_at, zone), wall_time(after, zone), end):
         at = instant(wall, zone)
         if at >= after:

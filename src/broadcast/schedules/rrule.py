@@ -6,7 +6,7 @@ Two parts of our own choose days of the Vietnamese lunar calendar: BYLUNARDAY an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -36,11 +36,13 @@ class Rule:
         parts: Its parts as written, in the order of `ACCEPTED`, without COUNT and UNTIL.
         count: How often it fires, None for no such limit.
         until: Last local wall time at which it may fire.
+        dates: Further local wall times at which it fires (RDATE), beside count and until.
     """
 
     parts: tuple[tuple[str, str], ...]
     count: int | None = None
     until: datetime | None = None
+    dates: tuple[datetime, ...] = ()
 
     def __str__(self) -> str:
         ends = []
@@ -50,6 +52,10 @@ class Rule:
             ends.append(("UNTIL", f"{self.until:%Y%m%dT%H%M%S}"))
         return ";".join(f"{name}={value}" for name, value in (*self.parts, *ends))
 
+    def without_dates(self) -> Rule:
+        """The rule alone."""
+        return replace(self, dates=()) if self.dates else self
+
     def get(self, name: str) -> str | None:
         """A part as written."""
         return dict(self.parts).get(name)
@@ -58,6 +64,10 @@ class Rule:
         """A part that is a list of numbers."""
         text = self.get(name)
         return None if text is None else [int(number) for number in text.split(",")]
+
+
+ONCE = Rule((("FREQ", "DAILY"),), count=1)
+"""A single start, for what has further dates."""
 
 
 def parse(text: str, zone: ZoneInfo) -> Rule:

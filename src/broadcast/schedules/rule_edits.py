@@ -31,7 +31,9 @@ def lost_at_the_end(rule: Rule, starts_at: datetime, zone: ZoneInfo) -> list[dat
     if rule.until is None:
         return []
     end = datetime.combine(rule.until.date(), LAST)
-    walls = expand(replace(rule, until=None), wall_time(starts_at, zone), rule.until - DAY, end)
+    walls = expand(
+        replace(rule, until=None, dates=()), wall_time(starts_at, zone), rule.until - DAY, end
+    )
     found = [wall for wall in walls if wall > rule.until]
     return [] if rule.until + SECOND in found else found
 
@@ -47,11 +49,18 @@ def split(
     """
     start, cut = wall_time(starts_at, zone), wall_time(at, zone)
     ended = 0
-    for wall in expand(rule, start, start, cut):
+    for wall in expand(rule.without_dates(), start, start, cut):
         ended += wall < cut
-    tail = rule if rule.count is None else replace(rule, count=max(rule.count - ended, 1))
-    head = replace(rule, count=None, until=cut - SECOND) if ended else None
-    return head, tail
+    before = tuple(each for each in rule.dates if each < cut)
+    after = tuple(each for each in rule.dates if each >= cut)
+    tail = replace(rule, dates=after)
+    if rule.count is not None:
+        left = rule.count - ended
+        over = {"count": None, "until": start - SECOND}  # only its dates are left
+        tail = replace(tail, **({"count": left} if left > 0 else over))
+    if not ended and not before:
+        return None, tail
+    return replace(rule, count=None, until=cut - SECOND, dates=before), tail
 
 
 def carry_over(
@@ -115,7 +124,8 @@ def carry_bounds(
     (was, began), (rule, begins) = old, new
     if was is None or rule is None:
         return new
-    before, after = times_of_day(was, began, zone), times_of_day(rule, begins, zone)
+    before = times_of_day(was.without_dates(), began, zone)
+    after = times_of_day(rule.without_dates(), begins, zone)
     if before == after:
         return new
     until = rule.until

@@ -16,6 +16,7 @@ from pydantic import (
 
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
+from broadcast.calendars.days import Silence
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules import grid
@@ -36,6 +37,8 @@ LATE_LIMIT_SECONDS = 300
 link or a higher item held up for a moment."""
 
 MOST_STARTS = 200
+
+MOST_DATES = 366
 
 MOST_FREE_DAYS = 14
 
@@ -66,6 +69,10 @@ class TargetIn(Body):
 Targets = Annotated[list[TargetIn], Field(min_length=1, max_length=MOST_TARGETS)]
 
 
+Followed = Annotated[list[FilledLine], Field(max_length=10)]
+"""Calendars that a schedule follows."""
+
+
 class ScheduleChangeIn(Body):
     """Fields of a schedule to be changed; those that are not named stay."""
 
@@ -80,6 +87,18 @@ class ScheduleChangeIn(Body):
         None,
         description="RFC 5545 không có DTSTART; null là phát một lần",
         examples=["FREQ=WEEKLY;BYDAY=MO,TH"],
+    )
+    dates: Annotated[list[Start], Field(max_length=MOST_DATES)] | None = Field(
+        None, description="các lần phát thêm ngoài quy tắc lặp (RDATE)"
+    )
+    except_on: Followed | None = Field(
+        None, description="không phát vào ngày “holiday” (nghỉ lễ) hoặc ngày của lịch riêng này"
+    )
+    only_on: Followed | None = Field(
+        None, description="chỉ phát vào ngày “holiday” (nghỉ lễ) hoặc ngày của lịch riêng này"
+    )
+    is_speech: bool | None = Field(
+        None, description="chỉ có lời nói, không nhạc: vẫn phát trong ngày tang"
     )
     targets: Targets | None = None
     title: FilledLine | None = Field(None, description="mặc định là tên bản tin")
@@ -182,6 +201,10 @@ class ScheduleOut(BaseModel):
     title: str
     starts_at: Moment
     rrule: str | None
+    dates: list[Moment]
+    except_on: list[str]
+    only_on: list[str]
+    is_speech: bool
     targets: list[TargetOut]
     priority: int
     late_limit_seconds: int
@@ -221,10 +244,23 @@ class ReachedOut(BaseModel):
     with_device_count: int
 
 
+class SkippedOut(RowOut):
+    """A start that a calendar keeps silent, at all of its clusters or at some."""
+
+    starts_at: Moment
+    reason: Silence
+    text: str = Field(description="cho người")
+    cluster_count: int = Field(description="số cụm loa im lặng")
+    sounds_elsewhere: bool = Field(description="các cụm loa còn lại vẫn phát")
+
+
 class PlanOut(BaseModel):
     """Coming starts, reach, overlaps and warnings of a schedule."""
 
     starts: list[Moment] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
+    skipped: list[SkippedOut] = Field(
+        description=f"các lần không phát vì lịch ngày, nhiều nhất {MOST_STARTS}"
+    )
     cluster_count: int
     reached: list[ReachedOut]
     overlaps: list[OverlapOut]
@@ -238,6 +274,7 @@ class PlanOut(BaseModel):
         """Translate a plan."""
         return cls(
             starts=[slot.starts_at for slot in plan.slots[:MOST_STARTS]],
+            skipped=[SkippedOut.model_validate(each) for each in plan.skipped[:MOST_STARTS]],
             cluster_count=len(frozenset().union(*(slot.cluster_ids for slot in plan.slots))),
             reached=[ReachedOut.model_validate(each._asdict()) for each in plan.reached],
             overlaps=[OverlapOut.model_validate(grid.described(p)) for p in plan.overlaps],
@@ -294,6 +331,24 @@ class ConsequenceOut(RowOut):
     village_count: int
     cluster_count: int
     out_of_contact: int = Field(description="cụm loa mất liên lạc, chưa nhận được thay đổi")
+    summary: str = Field(description="cho người")
+
+
+class AffectedOut(RowOut):
+    """A schedule of which some starts sound no more, or sound again."""
+
+    schedule_id: UUID
+    title: str
+    silenced: list[Moment] = Field(description="các giờ sẽ im ở ít nhất một cụm loa")
+    sounding: list[Moment] = Field(description="các giờ sẽ lại phát ở ít nhất một cụm loa")
+
+
+class EffectOut(RowOut):
+    """What marking days in a calendar comes to; nothing was saved."""
+
+    schedules: list[AffectedOut]
+    village_count: int
+    cluster_count: int
     summary: str = Field(description="cho người")
 
 

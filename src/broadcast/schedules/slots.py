@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import grid, recurrence
@@ -27,16 +27,10 @@ async def slots_of(
             planned.starts_at,
             planned.starts_at + length,
             schedule.priority,
-            await _clusters_at(resolver, schedule, planned.starts_at),
+            (await resolver.reach_at(schedule, planned)).cluster_ids,
         )
         for planned in starts
     ]
-
-
-async def _clusters_at(
-    resolver: TargetResolver, schedule: Schedule, at: datetime
-) -> frozenset[int]:
-    return (await resolver.reach(schedule, at.astimezone(LOCAL).date())).cluster_ids
 
 
 async def slots_around(
@@ -56,7 +50,8 @@ async def slots_around(
     times = sorted({slot.starts_at.astimezone(LOCAL).time() for slot in slots})
     found: list[Slot] = []
     for other, rule, seconds, exceptions in neighbours:
-        reached = await _clusters_at(resolver, other, slots[0].starts_at)
+        on = slots[0].starts_at.astimezone(LOCAL).date()
+        reached = (await resolver.reach(other, on)).cluster_ids
         if other.id == schedule.id or mine.isdisjoint(reached):
             continue
         theirs = recurrence.times_of_day(rule, other.starts_at, LOCAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.bulletins.model import Revision
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import recurrence, rrule
+from broadcast.schedules.expansion import wall_time
 from broadcast.schedules.model import (
     Schedule,
     ScheduleException,
@@ -39,8 +41,18 @@ def occurrence_id(schedule_id: UUID, recurrence_at: datetime) -> UUID:
 
 
 def rule_of(schedule: Schedule) -> Rule | None:
-    """Return the recurrence of a schedule."""
-    return None if schedule.rrule is None else rrule.parse(schedule.rrule, LOCAL)
+    """Return the recurrence of a schedule, with its further dates."""
+    rule = None if schedule.rrule is None else rrule.parse(schedule.rrule, LOCAL)
+    if not schedule.dates:
+        return rule
+    return replace(rule or rrule.ONCE, dates=tuple(wall_time(at, LOCAL) for at in schedule.dates))
+
+
+def written(rule: Rule | None) -> str | None:
+    """Return a recurrence as the column of a schedule has it."""
+    return (
+        None if rule is None or (rule.dates and rule.without_dates() == rrule.ONCE) else str(rule)
+    )
 
 
 def of_revision() -> sa.ColumnElement[bool]:

@@ -13,7 +13,8 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
-from itertools import pairwise
+from itertools import chain, pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -23,15 +24,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Area, AreaLineage, Level, Topology
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage, require_unit
+from broadcast.calendars import marking
+from broadcast.calendars.days import Mark, Marks, Silence, silences
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
+from broadcast.schedules.recurrence import Planned
 from broadcast.stations.clusters import clusters_serving, stands_on
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence
 
 Targets = Sequence[Mapping[str, Any]]
 """`{"area": code}` or `{"cluster": code}`, united."""
+
+
+NOWHERE: Mapping[int, Silence] = MappingProxyType({})
 
 
 class Resolved(NamedTuple):
@@ -41,10 +48,24 @@ class Resolved(NamedTuple):
     """Documents: `area/{code}`, or `device/{device_id}` for a single cluster; sorted."""
     cluster_ids: frozenset[int]
     """Clusters with telemetry that are to sound."""
+    silent: Mapping[int, Silence] = NOWHERE
+    """Clusters that would sound, were it not for a calendar."""
+    is_off: bool = False
+    """It does not sound at all on this day of a calendar."""
+
+    @property
+    def silenced(self) -> Silence | None:
+        """Why it sounds nowhere, where a calendar keeps it silent at all of its clusters."""
+        if self.is_off:
+            return Silence.OTHER_DAY
+        if self.cluster_ids or not self.silent:
+            return None
+        return min(self.silent.values(), key=[*Silence].index)
 
     def digest(self) -> str:
         """Equal for what reaches the same clusters by the same documents."""
-        whole = repr((self.scopes, sorted(self.cluster_ids)))
+        known = (self.scopes, sorted(self.cluster_ids))
+        whole = repr((*known, sorted(self.silent.items())) if self.silent else known)
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
@@ -88,7 +109,11 @@ async def target_resolver(
     known: TargetResolver | None = session.info.get(TargetResolver, kept)
     if known is None or known.revision != revision:
         known = TargetResolver(
-            session, revision, await load_lineage(session), await _days_of_change(session)
+            session,
+            revision,
+            await load_lineage(session),
+            await _days_of_change(session),
+            await marking.load(session),
         )
     known.session = session
     session.info[TargetResolver] = known
@@ -97,30 +122,35 @@ async def target_resolver(
 
 async def resolve_targets(
     session: AsyncSession, resolver: TargetResolver, occurrences: Iterable[Occurrence]
-) -> dict[UUID, frozenset[int]]:
-    """Return the clusters that stored occurrences reach by the present targets of their schedules.
+) -> dict[UUID, Resolved]:
+    """Return what stored occurrences reach by the present targets of their schedules.
 
     Args:
         session: Transaction that holds the occurrences. Only now are their schedules read: one
             that was read together with them may be older than they.
         resolver: Of this transaction.
-        occurrences: Each resolved on its local day; those that are cancelled reach nothing.
+        occurrences: Each resolved on its local day; those that are cancelled reach nothing, and
+            tell only where a calendar did it.
     """
-    planned = [each for each in occurrences if each.state is OccurrenceState.PLANNED]
-    found = await session.execute(
-        sa.select(Schedule.id, Schedule.targets, Schedule.targets_on).where(
-            Schedule.id.in_({each.schedule_id for each in planned})
-        )
-    )
-    targets = {id_: (named, meant_on) for id_, named, meant_on in found}
+    due = [
+        each
+        for each in occurrences
+        if each.state is OccurrenceState.PLANNED or each.cancel_reason in SILENCES
+    ]
+    ids = {each.schedule_id for each in due}
+    statement = sa.select(Schedule).where(Schedule.id.in_(ids))
+    fresh = statement.execution_options(populate_existing=True)
+    schedules = {each.id: each for each in await session.scalars(fresh)}
     return {
-        each.id: (
-            await resolver.resolve(
-                *targets[each.schedule_id], each.starts_at.astimezone(LOCAL).date()
-            )
-        ).cluster_ids
-        for each in planned
+        each.id: await resolver.reach_at(
+            schedules[each.schedule_id], Planned(each.recurrence_at, each.starts_at)
+        )
+        for each in due
     }
+
+
+SILENCES = frozenset(Silence)
+"""Reasons of occurrences that a calendar has cancelled."""
 
 
 def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
@@ -178,12 +208,15 @@ class TargetResolver:
         revision: int | None,
         lineage: Lineage,
         changes: Sequence[date],
+        marks: Marks | None = None,
     ) -> None:
         self.revision = revision
         self.session = session
         self._lineage = lineage
         self._changes = changes
+        self._marks = marks or Marks([])
         self._days: dict[date, _Day] = {}
+        self._covers: dict[tuple[Mark, date], frozenset[int]] = {}
         self._known: dict[tuple[str, date, date], Resolved] = {}
 
     async def resolve(self, targets: Targets, targets_on: date, on: date) -> Resolved:
@@ -200,8 +233,78 @@ class TargetResolver:
         return self._known[key]
 
     async def reach(self, schedule: Schedule, on: date) -> Resolved:
-        """Return what a schedule reaches on a local day."""
+        """Return what a schedule can reach on a local day, whatever the calendars say."""
         return await self.resolve(schedule.targets, schedule.targets_on, on)
+
+    async def reach_at(self, schedule: Schedule, planned: Planned) -> Resolved:
+        """Return what one start of a schedule reaches, and where a calendar keeps it silent."""
+        on = planned.starts_at.astimezone(LOCAL).date()
+        reached = await self.reach(schedule, on)
+        marks, policy = self._marks.on(on), schedule.policy()
+        if not marks and not policy.only_on:
+            return reached
+        day = await self._day(on)
+        is_moved = planned.starts_at != planned.recurrence_at
+        silent = silences(
+            policy,
+            marks,
+            lambda mark: self._covered(mark, on, day),
+            reached.cluster_ids,
+            by_hand=is_moved or planned.recurrence_at in schedule.dates,
+        )
+        if not silent:
+            return reached
+        told = {each: why for each, why in silent.items() if why is not Silence.OTHER_DAY}
+        sounding = reached.cluster_ids - silent.keys()
+        if not sounding:
+            # What is cancelled is found, by people, where it would have sounded.
+            return Resolved(reached.scopes, sounding, told, is_off=not told)
+        scopes = self._without(reached.scopes, frozenset(silent), on, day)
+        return Resolved(scopes, sounding, told)
+
+    def _covered(self, mark: Mark, on: date, day: _Day) -> frozenset[int]:
+        """Clusters of a day that a mark is for."""
+        key = (mark, self._as_of(on))
+        if key not in self._covers:
+            if mark.area_code is None:
+                found: Iterable[int] = day.clusters.values()
+            elif mark.clusters:
+                found = (day.clusters[code] for code in mark.clusters if code in day.clusters)
+            else:
+                areas = resolve_area(self._lineage, mark.area_code, mark.first_on, on)
+                found = chain.from_iterable(day.serving.get(code, ()) for code in areas)
+            self._covers[key] = frozenset(found)
+        return self._covers[key]
+
+    def _without(
+        self, scopes: Iterable[str], silent: frozenset[int], on: date, day: _Day
+    ) -> list[str]:
+        """Documents that reach the same clusters but for these: of fewer areas, or of devices."""
+        tree = self._lineage.tree_on(on)
+        at = {device: cluster for cluster, device in day.devices.items()}
+        found: set[str] = set()
+
+        def take(code: str) -> None:
+            serving = day.serving.get(code, set())
+            if serving.isdisjoint(silent):
+                found.add(f"area/{code}")
+                return
+            if serving <= silent:
+                return
+            inside = [unit.code for unit in tree.under(code) if unit.parent_code == code]
+            for each in inside:
+                take(each)
+            if not inside:
+                devices = (day.devices.get(cluster) for cluster in serving - silent)
+                found.update(f"device/{device}" for device in devices if device)
+
+        for scope in scopes:
+            family, _, name = scope.partition("/")
+            if family == "area":
+                take(name)
+            elif at.get(name) not in silent:
+                found.add(scope)
+        return sorted(found)
 
     async def villages(
         self, targets: Targets, targets_on: date, on: date

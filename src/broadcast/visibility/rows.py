@@ -26,6 +26,7 @@ from broadcast.bulletins.model import (
     Revision,
     RevisionState,
 )
+from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command, CommandResult
 from broadcast.devices.model import Device, Installation
 from broadcast.enrolment.model import (
@@ -260,6 +261,8 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
         Outage.cluster_id.in_(places.clusters), places.heard(Outage.area_code)
     ),
     Attestation: _by_cluster(Attestation),
+    # what people mark in calendars
+    CalendarDay: lambda places: places.heard(CalendarDay.area_code),
     # what devices report, and what they are told
     DevicePresence: _by_device(DevicePresence),
     PresenceChange: _by_device(PresenceChange),

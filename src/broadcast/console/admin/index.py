@@ -73,6 +73,10 @@ TASKS = (
         N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.AREA_WRITE, _IMPORT,
     ),
     Task(
+        "/admin/calendars", N_("Lịch ngày"),
+        N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
+    ),
+    Task(
         "/admin/quiet-hours", N_("Giờ yên tĩnh"),
         N_("Những giờ loa không phát, trừ tin khẩn cấp."), Permission.READ,
     ),

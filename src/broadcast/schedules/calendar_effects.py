@@ -1,0 +1,155 @@
+"""What marking days in a calendar would silence, or let sound, before it is saved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import date, datetime, time
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.auth.caller import Caller
+from broadcast.calendars import marking
+from broadcast.calendars.schemas import CalendarDayIn
+from broadcast.kit.clock import LOCAL
+from broadcast.schedules import targets
+from broadcast.schedules.check import dry_run
+from broadcast.schedules.expansion import DAY
+from broadcast.schedules.findings import moment
+from broadcast.schedules.neighbours import Neighbour, neighbours
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.starts import starts_of
+from broadcast.schedules.targets import Resolved, TargetResolver
+
+MOST_DAYS = 62
+"""Days that are looked at, from the first to come."""
+
+
+class Affected(NamedTuple):
+    """A schedule of which some starts sound no more, or sound again."""
+
+    schedule_id: UUID
+    title: str
+    silenced: list[datetime]
+    """Starts that would be silent where they sound now, ascending."""
+    sounding: list[datetime]
+    """Starts that would sound where they are silent now, ascending."""
+
+
+class Effect(NamedTuple):
+    """What a marking comes to, over all schedules."""
+
+    schedules: list[Affected]
+    """By the first start that changes."""
+    village_count: int
+    """Villages that hear something else."""
+    cluster_count: int
+    summary: str
+
+
+async def of_marking(
+    session: AsyncSession, body: CalendarDayIn, id_: int | None, caller: Caller, now: datetime
+) -> Effect:
+    """What marking days, or changing what is marked, would come to; nothing is saved.
+
+    Raises:
+        BroadcastError: As `marking.mark` and `marking.change`.
+    """
+    spans = [(body.first_on, body.last_on)]
+    if id_ is not None:
+        was = await marking.show_day(session, id_)
+        spans.append((was.first_on, was.last_on))
+    return await _compare(session, spans, marking.put(session, body, id_, caller, now), now)
+
+
+async def of_removal(session: AsyncSession, id_: int, caller: Caller, now: datetime) -> Effect:
+    """What removing a marking would come to; nothing is saved.
+
+    Raises:
+        BroadcastError: As `marking.remove`.
+    """
+    was = await marking.show_day(session, id_)
+    spans = [(was.first_on, was.last_on)]
+    return await _compare(session, spans, marking.remove(session, id_, caller), now)
+
+
+async def _compare(
+    session: AsyncSession,
+    spans: Sequence[tuple[date, date]],
+    change: Awaitable[object],
+    now: datetime,
+) -> Effect:
+    days = _coming(spans, now)
+    others = (await neighbours(session)).readable
+    resolver = await targets.target_resolver(session)
+    before = [await _starts(resolver, each, days, now) for each in others]
+    async with dry_run(session):
+        await change
+        changed = await targets.target_resolver(session)
+        after = [await _starts(changed, each, days, now) for each in others]
+    session.info.pop(TargetResolver, None)  # it has read what was rolled back
+    found: list[Affected] = []
+    clusters: set[int] = set()
+    villages: set[str] = set()
+    for each, had, has in zip(others, before, after, strict=True):
+        silenced = [p for p in had if had[p].cluster_ids - has[p].cluster_ids]
+        sounding = [p for p in had if has[p].cluster_ids - had[p].cluster_ids]
+        if not silenced and not sounding:
+            continue
+        schedule = each.schedule
+        title = schedule.title
+        named = ([planned.starts_at for planned in some] for some in (silenced, sounding))
+        found.append(Affected(schedule.id, title, *named))
+        other = set().union(*(had[p].cluster_ids ^ has[p].cluster_ids for p in had))
+        clusters |= other
+        on = min(silenced + sounding).starts_at.astimezone(LOCAL).date()
+        served = await resolver.villages(schedule.targets, schedule.targets_on, on)
+        villages |= {code for code, serving in served.items() if serving & other}
+    found.sort(key=lambda each: min(each.silenced + each.sounding))
+    return Effect(
+        found, len(villages), len(clusters), _summary(found, len(villages), len(clusters))
+    )
+
+
+async def _starts(
+    resolver: TargetResolver, each: Neighbour, days: Sequence[date], now: datetime
+) -> dict[Planned, Resolved]:
+    """Starts of a schedule on some days, with what each reaches."""
+    await asyncio.sleep(0)  # thousands of schedules: others have their turn
+    if not days:
+        return {}
+    begin = datetime.combine(days[0], time(), LOCAL)
+    end = datetime.combine(days[-1] + DAY, time(), LOCAL)
+    wanted = set(days)
+    return {
+        planned: await resolver.reach_at(each.schedule, planned)
+        for planned in starts_of(each.schedule, each.exceptions, max(begin, now), end)
+        if planned.starts_at.astimezone(LOCAL).date() in wanted
+    }
+
+
+def _coming(spans: Sequence[tuple[date, date]], now: datetime) -> list[date]:
+    today = now.astimezone(LOCAL).date()
+    days = {
+        first + number * DAY
+        for first, last in spans
+        for number in range((last - first).days + 1)
+        if first + number * DAY >= today
+    }
+    return sorted(days)[:MOST_DAYS]
+
+
+def _summary(found: Sequence[Affected], villages: int, clusters: int) -> str:
+    where = f"ở {villages} thôn ({clusters} cụm loa)"
+    silenced = [at for each in found for at in each.silenced]
+    sounding = [at for each in found for at in each.sounding]
+    parts = []
+    if silenced:
+        first = moment(min(silenced))
+        parts.append(f"{len(silenced)} buổi phát {where} sẽ im, sớm nhất {first}")
+    if sounding:
+        first = moment(min(sounding))
+        parts.append(f"{len(sounding)} buổi phát {where} sẽ phát, sớm nhất {first}")
+    return "; ".join(parts) + "." if parts else "Không buổi phát nào thay đổi."

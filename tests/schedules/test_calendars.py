@@ -1,0 +1,251 @@
+"""Schedules that follow calendars: what is silent, where, why, and in the ledger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from broadcast.areas.model import Topology
+from broadcast.delivery.changes import Changes
+from broadcast.kit import db
+from broadcast.plays.model import Play
+from broadcast.schedules.model import Occurrence
+from broadcast.schedules.occurrences import dirty, materialise
+from broadcast.stations.model import Cluster
+from broadcast.wire.fields import BulletinClass
+from tests.schedules.web import DAILY, Web
+
+HORIZON = timedelta(days=8)
+PROVINCE, COMMUNE = "51", "21253"
+"""Of `tests.stations.sample`; C-1 and C-2 serve the commune."""
+
+
+async def mark(web: Web, who: str = "Lan", **changes: Any) -> dict[str, Any]:
+    body = {
+        "kind": "mourning", "name": "Quốc tang", "area_code": PROVINCE,
+        "first_on": "2024-12-30", "last_on": "2024-12-31",
+    } | changes  # fmt: skip
+    answer = await web.call("POST", "/calendar-days", body, who)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def replan(web: Web) -> None:
+    """What the dispatcher does once the topology was touched."""
+    async with db.transaction(web.engine) as session:
+        await materialise(session, web.now, HORIZON)
+        await Changes().hand_on(session, await dirty(session, 1000, []), web.now)
+
+
+async def occurrences(web: Web) -> dict[str, tuple[str, str | None, list[str]]]:
+    """State, reason and documents by local day."""
+    async with db.transaction(web.engine) as session:
+        rows = await session.scalars(sa.select(Occurrence).order_by(Occurrence.starts_at))
+        return {
+            f"{row.starts_at + timedelta(hours=7):%m-%d}": (
+                row.state.value, row.cancel_reason, row.scopes,
+            )
+            for row in rows
+        }  # fmt: skip
+
+
+async def plays(web: Web) -> dict[tuple[str, str], tuple[str, str]]:
+    """State and reason by local day and cluster."""
+    async with db.transaction(web.engine) as session:
+        rows = await session.execute(
+            sa.select(Play.starts_at, Cluster.code, Play.state, Play.reason).join(
+                Cluster, Cluster.id == Play.cluster_id
+            )
+        )
+        return {
+            (f"{at + timedelta(hours=7):%m-%d}", code): (state, reason)
+            for at, code, state, reason in rows
+        }
+
+
+async def test_on_days_of_mourning_nothing_sounds_and_the_ledger_says_why(web: Web) -> None:
+    await web.schedule(**DAILY)
+    await replan(web)
+    before = await occurrences(web)
+    assert {state for state, _, _ in before.values()} == {"planned"}
+    async with db.transaction(web.engine) as session:
+        revision = await session.scalar(sa.select(Topology.revision))
+    made = await mark(web)
+    async with db.transaction(web.engine) as session:
+        assert await session.scalar(sa.select(Topology.revision)) == revision + 1
+    await replan(web)
+    found = await occurrences(web)
+    silent = {day for day, (_, reason, _) in found.items() if reason == "mourning"}
+    assert silent == {"12-30", "12-31"}
+    assert all(found[day] == before[day] for day in found.keys() - silent)
+    ledger = await plays(web)
+    assert {day for day, _ in ledger} == set(found)
+    for (day, _), (state, reason) in ledger.items():
+        expected = ("cancelled", "mourning") if day in silent else ("planned", "")
+        assert (state, reason) == expected
+    answer = await web.call("DELETE", f"/calendar-days/{made['id']}")
+    assert answer.status_code == 204
+    await replan(web)
+    assert await occurrences(web) == before
+    assert set((await plays(web)).values()) == {("planned", "")}
+
+
+async def test_spoken_word_sounds_on_days_of_mourning_and_not_on_those_of_exams(web: Web) -> None:
+    await mark(web)
+    await mark(web, kind="exam", first_on="2025-01-02", last_on="2025-01-02")
+    await web.schedule(**DAILY, is_speech=True)
+    await replan(web)
+    found = await occurrences(web)
+    assert {day: why for day, (_, why, _) in found.items() if why} == {"01-02": "exam"}
+
+
+async def test_an_emergency_heeds_no_calendar(web: Web) -> None:
+    await mark(web)
+    await mark(web, kind="exam")
+    web.bulletin = await web.approved(class_=BulletinClass.EMERGENCY, title="Lũ về")
+    answer = await web.call("POST", "/schedules", web.body(**DAILY), who="Hùng")
+    assert answer.status_code == 201, answer.text
+    await replan(web)
+    assert {state for state, _, _ in (await occurrences(web)).values()} == {"planned"}
+
+
+async def test_what_marking_days_will_silence_is_known_before(web: Web) -> None:
+    made = await web.schedule(**DAILY)
+    body = {
+        "kind": "mourning", "name": "Quốc tang", "area_code": PROVINCE,
+        "first_on": "2024-12-30", "last_on": "2024-12-31",
+    }  # fmt: skip
+    checked = await web.call("POST", "/calendar-days/check", body)
+    effect = checked.json()
+    assert effect["summary"] == (
+        "2 buổi phát ở 2 thôn (2 cụm loa) sẽ im, sớm nhất 17:00 thứ Hai 30/12."
+    )
+    [affected] = effect["schedules"]
+    assert affected["schedule_id"] == made["id"]
+    assert [at[:10] for at in affected["silenced"]] == ["2024-12-30", "2024-12-31"]
+    assert (await web.get("/calendar-days"))["items"] == []
+    marked = await mark(web)
+    again = (await web.call("POST", "/calendar-days/check", body)).json()
+    assert again["summary"] == "Không buổi phát nào thay đổi."
+    back = await web.get(f"/calendar-days/{marked['id']}/removal")
+    assert back["schedules"][0]["sounding"] == affected["silenced"]
+    assert len((await web.get("/calendar-days"))["items"]) == 1
+
+
+async def test_an_exam_keeps_the_loudspeakers_near_the_school_silent(web: Web) -> None:
+    await web.schedule(**DAILY, targets=[{"area": PROVINCE}])
+    await mark(web, kind="exam", name="Thi học kỳ", area_code=COMMUNE, clusters=["C-1"])
+    await replan(web)
+    found = await occurrences(web)
+    assert found["12-29"] == ("planned", None, [f"area/{PROVINCE}"])
+    state, reason, scopes = found["12-30"]
+    assert (state, reason) == ("planned", None)
+    assert f"area/{PROVINCE}" not in scopes
+    assert "area/21253" not in scopes
+    assert "device/D-1" not in scopes
+    ledger = await plays(web)
+    assert ledger["12-30", "C-1"] == ("cancelled", "exam")
+    assert ledger["12-30", "C-2"] == ("planned", "")
+    assert ledger["12-29", "C-1"] == ("planned", "")
+    assert {state for (_, code), (state, _) in ledger.items() if code != "C-1"} == {"planned"}
+
+
+async def test_every_day_except_holidays_and_only_on_holidays_never_meet(web: Web) -> None:
+    first = await web.schedule(**DAILY, except_on=["holiday"])
+    assert [each["reason"] for each in first["plan"]["skipped"]][:1] == ["holiday"]
+    second = await web.schedule(**DAILY, only_on=["holiday"])
+    assert [at[:10] for at in second["plan"]["starts"]][:2] == ["2025-01-01", "2025-01-27"]
+    await replan(web)
+    async with db.transaction(web.engine) as session:
+        rows = list(await session.scalars(sa.select(Occurrence)))
+    days = {
+        (str(row.schedule_id), f"{row.starts_at + timedelta(hours=7):%m-%d}"): row.state.value
+        for row in rows
+    }
+    assert {day for (id_, day) in days if id_ == second["id"]} == {"01-01"}
+    assert days[first["id"], "01-01"] == "cancelled"
+    refused = await web.call("POST", "/schedules", web.body(**DAILY))
+    assert refused.status_code == 409, "it would meet both"
+
+
+async def test_a_calendar_of_ones_own(web: Web) -> None:
+    refused = await web.call("POST", "/schedules", web.body(**DAILY, only_on=["Chợ phiên"]))
+    assert refused.status_code == 422
+    assert refused.json()["field"] == "only_on"
+    days = {"first_on": "2025-01-02", "last_on": "2025-01-02"}
+    await mark(web, kind="own", name="Chợ phiên", area_code=PROVINCE, **days)
+    made = await web.schedule(**DAILY, only_on=["Chợ phiên"])
+    assert [at[:10] for at in made["plan"]["starts"]] == ["2025-01-02"]
+
+
+async def test_a_day_that_a_person_names_sounds_although_it_is_a_holiday(web: Web) -> None:
+    await web.schedule(**DAILY, except_on=["holiday"])
+    await replan(web)
+    async with db.transaction(web.engine) as session:
+        row = (
+            await session.scalars(
+                sa.select(Occurrence).where(Occurrence.cancel_reason == "holiday")
+            )
+        ).one()
+    answer = await web.call("POST", f"/occurrences/{row.id}/reinstate")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "planned"
+    await mark(web, first_on="2025-01-01", last_on="2025-01-01")
+    await replan(web)
+    assert (await occurrences(web))["01-01"][:2] == ("cancelled", "mourning")
+    answer = await web.call("POST", f"/occurrences/{row.id}/reinstate")
+    assert answer.status_code == 409
+
+
+async def test_further_dates_sound_beside_the_rule(web: Web) -> None:
+    at = "2025-01-03T09:00:00+07:00"
+    made = await web.schedule(rrule="FREQ=WEEKLY;BYDAY=SA", dates=[at])
+    assert [each[:16] for each in made["plan"]["starts"]][:3] == [
+        "2024-12-28T17:00", "2025-01-03T09:00", "2025-01-04T17:00",
+    ]  # fmt: skip
+    later = "2025-01-01T00:00:00+07:00"
+    answer = await web.call("POST", f"/schedules/{made['id']}/split", {"from": later})
+    assert answer.status_code == 201, answer.text
+    following = answer.json()
+    assert following["id"] != made["id"]
+    assert following["dates"] == [at]
+    assert following["starts_at"] == "2025-01-04T17:00:00+07:00"
+    assert (await web.get(f"/schedules/{made['id']}"))["dates"] == []
+    await replan(web)
+    assert sorted(await occurrences(web)) == ["01-03", "01-04", "12-28"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"last_on": "2024-12-29"}, "last_on"),
+        ({"last_on": "2026-12-31"}, "last_on"),
+        ({"area_code": "99999"}, "area_code"),
+        ({"kind": "exam", "area_code": COMMUNE, "clusters": ["C-9"]}, "clusters"),
+        ({"kind": "own", "name": "holiday"}, "name"),
+    ],
+)
+async def test_what_cannot_be_marked(web: Web, changes: dict[str, Any], field: str) -> None:
+    body = {
+        "kind": "mourning", "name": "Quốc tang", "area_code": PROVINCE,
+        "first_on": "2024-12-30", "last_on": "2024-12-31",
+    }  # fmt: skip
+    answer = await web.call("POST", "/calendar-days", body | changes)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["field"] == field
+    assert await web.get("/calendar-days") == {"items": [], "next": None}
+
+
+async def test_the_calendar_shows_lunar_days_holidays_and_what_is_marked(web: Web) -> None:
+    await mark(web)
+    days = {each["day"]: each for each in await web.get("/calendar?from=2024-12-30&to=2025-01-29")}
+    assert len(days) == 31
+    assert days["2025-01-29"]["lunar"] == "1/1"
+    assert [each["name"] for each in days["2025-01-29"]["marks"]] == ["Tết Nguyên đán"]
+    [mourning] = days["2024-12-30"]["marks"]
+    assert (mourning["kind"], mourning["area_code"]) == ("mourning", PROVINCE)
+    assert days["2025-01-14"]["lunar"] == "15/12"
