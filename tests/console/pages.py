@@ -17,13 +17,12 @@ from tests.visibility.routes import (
     SHEET,
     Kind,
     Rule,
+    _marked,
     _unit,
     device_of,
     incident_of,
 )
 from tests.visibility.world import LONG_AGO, Place
-from tests.visibility.routes import SHEET, Kind, Rule, _marked, _unit, device_of
-from tests.visibility.world import Place
 
 P = Permission
 

@@ -29,8 +29,8 @@ from broadcast.console import (
     today,
     wall,
 )
-from broadcast.console.admin import clusters as admin_clusters
 from broadcast.console.admin import calendars as admin_calendars
+from broadcast.console.admin import clusters as admin_clusters
 from broadcast.console.admin import enrolment as admin_enrolment
 from broadcast.console.admin import imports as admin_imports
 from broadcast.console.admin import index as admin_index
