@@ -50,6 +50,9 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/schedule/new"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
     ("POST", "/schedule/new/check"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/new/draft"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/new/discard"): Rule(Kind.SELF, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("GET", "/schedule/new/map"): Rule(Kind.SELF, P.SCHEDULE_WRITE),
     ("POST", "/schedule/new/week"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
     ("POST", "/schedule/{schedule_id}/withdraw"): Rule(
         Kind.CHANGE, P.SCHEDULE_WRITE, path=_schedule, is_content=True

@@ -14,8 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
+from broadcast.console.areas import Point
+from broadcast.console.schedule_new import APART, spots
 from broadcast.kit import clock, db
 from broadcast.schedules.occurrences import materialise
+from broadcast.situation.schemas import ClusterConditionOut, SituationOut
 from tests.console.conftest import Pages
 from tests.schedules import province
 from tests.schedules.province import NOW
@@ -285,3 +288,62 @@ async def test_what_is_missing_is_said_at_its_field(world: World) -> None:
     for field, changes in wrong:
         answer = await world.pages.submit("/schedule/new/check", **world.wish(**changes))
         assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+# --- drafts --------------------------------------------------------------------------------------
+
+
+def ticked(text: str) -> list[str]:
+    return re.findall(r'name="place" value="([^"]*)" checked', text)
+
+
+async def test_a_form_is_kept_for_its_person_until_it_is_saved(world: World) -> None:
+    path = f"/schedule/new?revision={world.draft}/1"
+    left = world.wish(place=["T-2"], time="05:45", repeat="weekly", weekday=["TU"], until="")
+    kept = await world.pages.submit("/schedule/new/draft", **left)
+    assert "Đã lưu nháp lúc" in kept.text
+    again = (await world.pages.client.get(path)).text
+    assert "Đã lưu nháp lúc" in again
+    assert ticked(again) == ["T-2"]
+    assert re.search(r'id="field-time" name="time" type="time" value="05:45"', again)
+    assert re.search(r'value="weekly" checked', again)
+    assert re.search(r'name="weekday" value="TU" checked', again)
+    world.pages.called_by(Role.PROVINCE_EDITOR, name="Hùng")
+    assert "Đã lưu nháp lúc" not in (await world.pages.client.get(path)).text
+    world.pages.called_by(Role.PROVINCE_EDITOR, name="Lan")
+    unfinished = world.wish(place=[], time="", day="")
+    await world.pages.submit("/schedule/new/draft", **unfinished)
+    assert ticked((await world.pages.client.get(path)).text) == []
+    gone = await world.pages.submit("/schedule/new/discard", **left)
+    assert gone.headers["hx-redirect"] == path
+    assert "Đã lưu nháp lúc" not in (await world.pages.client.get(path)).text
+    await world.pages.submit("/schedule/new/draft", **left)
+    saved = await world.pages.submit("/schedule/new", **left)
+    assert saved.status_code == 204, saved.text
+    assert "Đã lưu nháp lúc" not in (await world.pages.client.get(path)).text
+
+
+async def test_the_map_has_the_places_of_the_caller_alone(world: World) -> None:
+    pattern = r'data-pick-commune="(\d+)"'
+    every = (await world.pages.load("/schedule/new/map")).text
+    form = await world.pages.client.get(f"/schedule/new?revision={world.draft}/1")
+    listed = set(re.findall(r'data-commune="(\d+)"', form.text))
+    drawn = set(re.findall(pattern, every))
+    assert "21034" in drawn
+    assert drawn < listed  # some of those of the past have no outline
+    assert f"{len(listed - drawn)} xã chưa có hình trên bản đồ" in every
+    world.pages.called_by(Role.COMMUNE_BROADCASTER, "21034")
+    assert re.findall(pattern, (await world.pages.load("/schedule/new/map")).text) == ["21034"]
+
+
+def test_clusters_that_a_finger_covers_are_one_mark() -> None:
+    def at(x: int, *villages: str) -> Point:
+        example = SituationOut.model_json_schema()["example"]["listed"][0]
+        return Point(ClusterConditionOut.model_validate(example | {"villages": villages}), x, 5)
+
+    names = {"T-1": "Thôn 1", "T-2": "Thôn 2", "T-3": "Thôn 3"}
+    found = spots([at(0, "T-1"), at(APART - 1, "T-2", "beyond"), at(APART, "T-3")], names)
+    assert [(each.x, sorted(each.villages)) for each in found] == [
+        (0, ["T-1", "T-2"]), (APART, ["T-3"]),
+    ]  # fmt: skip
+    assert spots([at(0, "beyond")], names) == []

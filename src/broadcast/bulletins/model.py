@@ -182,7 +182,8 @@ class Draft(Base):
 
     account_id: Mapped[int] = mapped_column(sa.ForeignKey(Account.id), primary_key=True)
     page: Mapped[str] = mapped_column(primary_key=True)
-    """`new`, or the bulletin that gets a new revision."""
+    """`new`, the bulletin that gets a new revision, or the form of where and when a revision is to
+    sound (`schedules.form_drafts`)."""
     form: Mapped[dict[str, Any]]
     """Fields as they were typed."""
     source_file: Mapped[str | None]

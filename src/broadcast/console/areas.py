@@ -137,7 +137,7 @@ async def _area(
         situation=found,
         map=drawn,
         places={each.code: each for each in found.areas} | {found.code: found},
-        points=_points(drawn, found) if drawn else [],
+        points=points_of(drawn, found) if drawn else [],
         village_names={each.code: each.name for each in found.areas} | {found.code: found.name},
         urgent=[each for each in found.listed if each.advice],
         opened=_open_pages(request),
@@ -147,17 +147,19 @@ async def _area(
     )
 
 
-class _Point(NamedTuple):
+class Point(NamedTuple):
+    """A cluster in a drawing."""
+
     cluster: ClusterConditionOut
     x: int
     y: int
 
 
-def _points(drawn: MapOut, found: SituationOut) -> Sequence[_Point]:
+def points_of(drawn: MapOut, found: SituationOut) -> Sequence[Point]:
     """Clusters of which the register knows where they stand, in the drawing of their commune."""
     frame = Frame(**drawn.frame.model_dump())
     placed = [
-        _Point(each, *frame.place((each.longitude, each.latitude)))
+        Point(each, *frame.place((each.longitude, each.latitude)))
         for each in found.listed
         if each.longitude is not None and each.latitude is not None
     ]

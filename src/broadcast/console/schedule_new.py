@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
+from math import hypot
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -17,10 +18,12 @@ from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Caller, Scheduler
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import changes_nothing
+from broadcast.boundaries.outlines import show_map
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.places import require_at_bulletin, require_readable_bulletin
 from broadcast.bulletins.revisions import get_bulletin, get_revision
+from broadcast.console.areas import Point, points_of
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.schedule import WEEKDAY_NAMES
@@ -39,12 +42,21 @@ from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput, NotFound
-from broadcast.schedules import availability, check, edits, queries, revision_steps
+from broadcast.schedules import (
+    availability,
+    check,
+    edits,
+    form_drafts,
+    queries,
+    revision_steps,
+)
 from broadcast.schedules.free_times import nearest
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.schemas import LATE_LIMIT_SECONDS, MOST_TARGETS, CheckOut, FreeDayOut
 from broadcast.schedules.starts import rule_of
 from broadcast.schedules.targets import target_resolver
+from broadcast.situation.overview import situation
+from broadcast.situation.recent import RecentDep
 from broadcast.web.rest import AppSettings, Session
 
 router = PageRouter()
@@ -58,6 +70,10 @@ REPEATS = {
     Repeat.WEEKLY: N_("Các thứ trong tuần"),
     Repeat.KEPT: N_("Giữ cách lặp hiện có"),
 }
+
+
+_KEPT = ("place", "cluster", "day", "time", "until", "priority")
+"""Fields of a form that its draft keeps as they are."""
 
 
 class Wish(NamedTuple):
@@ -77,6 +93,21 @@ class Wish(NamedTuple):
     until: str = ""
     priority: str = ""
     submit: bool = False
+
+    def as_draft(self) -> dict[str, Any]:
+        """What is kept of it until it is saved."""
+        return {name: getattr(self, name) for name in _KEPT} | {
+            "repeat": self.repeat.value,
+            "weekday": list(self.weekday),
+        }
+
+    def as_left(self, draft: dict[str, Any]) -> Wish:
+        """This one, filled in as a draft was left."""
+        return self._replace(
+            **{name: draft[name] for name in _KEPT},
+            repeat=Repeat(draft["repeat"]),
+            weekday=tuple(draft["weekday"]),
+        )
 
     def recurrence(self) -> Recurrence:
         """How often.
@@ -221,7 +252,7 @@ async def ask(
     revision: Annotated[str, Query(max_length=42)],
     place: Annotated[list[str] | None, Query(max_length=500)] = None,
 ) -> Response:
-    """The empty form for a revision (`{bulletin}/{number}`); `place` names chosen villages."""
+    """The form for a revision (`{bulletin}/{number}`), as it was left; `place` names villages."""
     bulletin, number = _named(revision)
     subject = await _subject(session, caller, bulletin, number)
     now = clock.now().astimezone(LOCAL)
@@ -234,23 +265,33 @@ async def ask(
         day=str(now.date() + DAY),
         time="17:00",
     )
-    return await _form(request, session, caller, wish, subject)
+    draft = await form_drafts.find(session, caller, bulletin, wish.revision)
+    if draft is None:
+        return await _form(request, session, caller, wish, subject)
+    kept = wish.as_left(draft.form)._replace(place=place or draft.form["place"])
+    return await _form(request, session, caller, kept, subject, saved_at=draft.saved_at)
 
 
 async def _form(
-    request: Request, session: AsyncSession, caller: Caller, wish: Wish, subject: _Subject
+    request: Request,
+    session: AsyncSession,
+    caller: Caller,
+    wish: Wish,
+    subject: _Subject,
+    saved_at: datetime | None = None,
 ) -> Response:
     today = clock.today()
     tree = await load_tree(session, today)
     communes = await _communes(session, caller, tree, today)
     chosen = set(wish.place)
-    if not chosen and not wish.cluster and len(communes) == 1:
+    if saved_at is None and not chosen and not wish.cluster and len(communes) == 1:
         chosen = {code for code, _ in communes[0].villages}
     return page(
         request,
         caller,
         "schedule/form.html",
         wish=wish,
+        saved_at=saved_at,
         chosen=chosen,
         title=subject.title,
         revision=subject.revision,
@@ -317,6 +358,78 @@ async def check_wish(
     )
 
 
+@router.post("/schedule/new/draft", summary="Lưu nháp lịch phát")
+@changes_nothing
+async def keep(request: Request, session: Session, caller: Scheduler, wish: Given) -> Response:
+    """Keep the form as it is; it is there again in another browser."""
+    await require_readable_bulletin(session, caller, wish.bulletin)
+    draft = await form_drafts.save(
+        session, caller, wish.bulletin, wish.revision, wish.as_draft(), clock.now()
+    )
+    return page(request, caller, "schedule/_saved.html", wish=wish, saved_at=draft.saved_at)
+
+
+@router.post("/schedule/new/discard", summary="Bỏ bản nháp lịch phát")
+@changes_nothing
+async def begin_anew(
+    request: Request, session: Session, caller: Scheduler, wish: Given
+) -> Response:
+    """Throw the draft away; the form is as it was at first."""
+    await form_drafts.discard(session, caller, wish.bulletin, wish.revision)
+    return redirect(request, f"/schedule/new?revision={wish.bulletin}/{wish.revision}")
+
+
+class Spot(NamedTuple):
+    """Clusters that stand where one finger covers them."""
+
+    x: int
+    y: int
+    villages: dict[str, str]
+    """Those that hear them: code and name."""
+
+
+APART = 160
+"""Units of a drawing (2,000 across) between two marks that a finger can tell apart."""
+
+
+def spots(points: Iterable[Point], names: Mapping[str, str]) -> list[Spot]:
+    """Marks of the clusters that the villages named hear; what lies too near is one mark."""
+    found: list[Spot] = []
+    for point in points:
+        served = {code: names[code] for code in point.cluster.villages if code in names}
+        if not served:
+            continue
+        near = (each for each in found if hypot(each.x - point.x, each.y - point.y) < APART)
+        spot = next(near, None)
+        if spot is None:
+            found.append(Spot(point.x, point.y, served))
+        else:
+            spot.villages.update(served)
+    return found
+
+
+@router.get("/schedule/new/map")
+async def show_map_of(
+    request: Request, session: Session, settings: AppSettings, caller: Scheduler, recent: RecentDep
+) -> Response:
+    """The communes to choose from; of a single one its clusters, each for its villages."""
+    today = clock.today()
+    communes = await _communes(session, caller, await load_tree(session, today), today)
+    points: Sequence[Point] = []
+    names = {code: name for each in communes for code, name in each.villages}
+    if len(communes) == 1:
+        (only,) = communes
+        drawn = await show_map(session, only.code, today)
+        found = await situation(session, caller, only.code, clock.now(), recent)
+        points = points_of(drawn, found)
+    else:
+        drawn = await show_map(session, settings.province, today)
+    return page(
+        request, caller, "schedule/_map.html", map=drawn, spots=spots(points, names),
+        communes={each.code: each.name for each in communes},
+    )  # fmt: skip
+
+
 @router.post("/schedule/new/week")
 @changes_nothing
 async def show_week(
@@ -378,6 +491,7 @@ async def save(
     schedule, _ = await edits.create(
         session, wish.bulletin, named, caller, settings.rules, now, when_approved=True
     )
+    await form_drafts.discard(session, caller, wish.bulletin, wish.revision)
     if wish.submit:
         await require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, wish.bulletin)
         await revision_steps.take_step(

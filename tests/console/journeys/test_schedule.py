@@ -191,3 +191,46 @@ async def test_what_is_dragged_takes_along_what_is_chosen_and_is_put_back(
     await undo.click()
     await expect(undo).to_have_count(0)
     assert await starts() == ["15:00"] * 3
+
+
+async def test_villages_are_chosen_on_the_map_and_the_form_is_there_on_another_device(
+    sign_in: SignIn,
+) -> None:
+    page = await sign_in(Role.COMMUNE_BROADCASTER)
+    await form(page)
+    boxes = page.locator("input[name=place]")
+    assert await boxes.count() == await page.locator("input[name=place]:checked").count()
+    await page.get_by_text("Chọn trên bản đồ").click()
+    commune = page.locator("[data-pick-commune]")
+    spot = page.locator(".pick.spot").first
+    await expect(commune).to_have_attribute("aria-checked", "true")
+    codes = (await spot.get_attribute("data-pick-places") or "").split()
+    await spot.click()
+    await expect(spot).to_have_attribute("aria-checked", "false")
+    rest_of_it = "mixed" if len(codes) < await boxes.count() else "false"
+    await expect(commune).to_have_attribute("aria-checked", rest_of_it)
+    for code in codes:
+        box = page.locator(f"input[name=place][value='{code}']")
+        await expect(box).not_to_be_checked()
+        await box.check()  # the list changes the map, too
+    await expect(spot).to_have_attribute("aria-checked", "true")
+    await spot.press(" ")
+    await expect(spot).to_have_attribute("aria-checked", "false")
+    await page.locator("#field-time").fill("06:35")
+    await accessible(page)
+    await page.locator("#field-time").press("Tab")
+    await expect(page.locator("#saved")).to_contain_text("Đã lưu nháp lúc")
+    url = page.url
+    kept = "async url => (await (await fetch(url)).text()).includes('value=\"06:35\"')"
+    await page.wait_for_function(kept, arg=url)
+    await page.context.close()
+
+    other = await sign_in(Role.COMMUNE_BROADCASTER, PHONE)
+    await other.goto(url)
+    await expect(other.locator("#field-time")).to_have_value("06:35")
+    for code in codes:
+        await expect(other.locator(f"input[name=place][value='{code}']")).not_to_be_checked()
+    await other.get_by_role("button", name="Làm lại từ đầu").click()
+    await other.locator("#confirm").get_by_role("button", name="Đồng ý").click()
+    await expect(other.locator("#saved button")).to_have_count(0)
+    await expect(other.locator("#field-time")).to_have_value("17:00")

@@ -1,4 +1,5 @@
 // The calendar and the form of a schedule: moving by pointer and keyboard, remedies as buttons.
+import "./schedule-map.js";
 
 const STEP_MINUTES = 5;
 const dialog = () => document.getElementById("move");
@@ -270,6 +271,18 @@ document.addEventListener("input", (event) => {
     if (wanted && any && !isCommune) fieldset.querySelector("details").open = true;
   }
 });
+
+// A draft that becomes a schedule is not to come back.
+let isEnding = false;
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { path } = event.detail.requestConfig;
+  if (path === "/schedule/new" || path === "/schedule/new/discard") isEnding = true;
+  else if (path === "/schedule/new/draft" && isEnding) event.preventDefault();
+});
+for (const name of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(name, () => (isEnding = false));
+}
 
 // What the check has found decides whether it can be saved.
 document.addEventListener("htmx:afterSwap", () => {
