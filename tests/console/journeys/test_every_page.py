@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import CDPSession, Page
 
 from broadcast.auth.permissions import Role
 from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn
@@ -96,6 +96,47 @@ async def visit(page: Page, path: str, *links: str) -> bool:
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LARGE = "is_large => document.documentElement.dataset.size = is_large ? 'large' : ''"
 
+CUT_OFF = """() => [...document.body.querySelectorAll("*")].filter((each) => {
+  const style = getComputedStyle(each);
+  const isCut = /hidden|clip/.test(style.overflowX) && each.scrollWidth > each.clientWidth + 1
+    || /hidden|clip/.test(style.overflowY) && each.scrollHeight > each.clientHeight + 1;
+  return isCut && each.clientWidth > 1 && !each.closest("svg, input");
+}).map((each) => each.outerHTML.slice(0, 120))"""
+"""What is not shown whole, and cannot be scrolled to."""
+
+NORMAL_PIXELS, DOUBLE_PIXELS = 16, 32
+
+
+class LargeType:
+    """Larger letters on the page that is open: by our own setting, or twice by the browser's."""
+
+    def __init__(self, page: Page, devtools: CDPSession) -> None:
+        self.page = page
+        self.devtools = devtools
+
+    async def browser(self, pixels: int) -> None:
+        """The size that a person has set in their browser."""
+        sizes = {"standard": pixels, "fixed": pixels}
+        await self.devtools.send("Page.setFontSizes", {"fontSizes": sizes})
+
+    async def look(self, how: str) -> list[str]:
+        """What does not fit."""
+        wrong = [f"{how}, cut off: {each}" for each in await self.page.evaluate(CUT_OFF)]
+        if over := await self.page.evaluate(WIDTH):
+            wrong.append(f"{how}: {over} px wider than the screen")
+        return wrong
+
+    async def all(self) -> list[str]:
+        """What does not fit in any of them."""
+        wrong = await self.look("normal type")
+        await self.page.evaluate("document.documentElement.dataset.size = 'large'")
+        wrong += await self.look("large type")
+        await self.page.evaluate("delete document.documentElement.dataset.size")
+        await self.browser(DOUBLE_PIXELS)
+        wrong += await self.look("letters twice as large")
+        await self.browser(NORMAL_PIXELS)
+        return wrong
+
 
 class View(NamedTuple):
     """How a page is looked at, without loading it again."""
@@ -148,3 +189,23 @@ async def test_every_page_is_accessible_and_fits(sign_in: SignIn, role: Role) ->
         for view in VIEWS:
             wrong += [f"{place} {view}: {each}" async for each in wrong_with(page, view)]
     assert wrong == []
+async def test_every_page_is_accessible_and_fits_in_every_size_of_type(
+    sign_in: SignIn, size: tuple[int, int], theme: str
+) -> None:
+    by_role: dict[Role, list[tuple[str, ...]]] = {}
+    for path, role, *link in PAGES:
+        by_role.setdefault(role, []).append((path, *link))
+    wrong = []
+    for role, places in by_role.items():
+        page = await sign_in(role, size, color_scheme=theme)
+        types = LargeType(page, await page.context.new_cdp_session(page))
+        for place in places:
+            if not await visit(page, *place):
+                wrong.append(f"nothing to follow: {place}")
+                continue
+            path = " ".join(place)
+            found = await Axe().run(page)
+            wrong += [f"{path}: {each['id']} {each['nodes'][0]['html'][:200]}"
+                      for each in found.response["violations"]]  # fmt: skip
+            wrong += [f"{path}: {each}" for each in await types.all()]
+    assert not wrong, "\n".join(wrong)
