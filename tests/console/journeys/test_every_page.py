@@ -189,6 +189,8 @@ async def test_every_page_is_accessible_and_fits(sign_in: SignIn, role: Role) ->
         for view in VIEWS:
             wrong += [f"{place} {view}: {each}" async for each in wrong_with(page, view)]
     assert wrong == []
+
+
 async def test_every_page_is_accessible_and_fits_in_every_size_of_type(
     sign_in: SignIn, size: tuple[int, int], theme: str
 ) -> None:
