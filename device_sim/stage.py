@@ -125,11 +125,15 @@ class Stage:
         return [*self._waiting.values(), *reversed(self._coming)]
 
     def wanted(self) -> list[Audio]:
-        """The renditions that may still sound, soonest first."""
+        """The renditions that may still sound, soonest first; then what prepared alerts need."""
         started = [self.items[k] for k in self._box.memory.started if k in self.items]
         chosen = (self._rendition(item) for item in (*started, *self.undecided()))
         sounding = self.voice.audio if self.voice else None
-        return [audio for audio in (sounding, *chosen) if audio is not None]
+        config = self._box.config
+        prepared = (
+            [] if config is None else (self._content.rendition([a]) for a in config.prefetch)
+        )
+        return [audio for audio in (sounding, *chosen, *prepared) if audio is not None]
 
     def is_alert(self, item: Item) -> bool:
         """Tell whether it came as an alert, not in a programme."""

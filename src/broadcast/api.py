@@ -16,6 +16,9 @@ import broadcast.accounts.passkey_routes
 import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
+import broadcast.alerts.drill_routes
+import broadcast.alerts.routes
+import broadcast.alerts.template_routes
 import broadcast.areas.routes
 import broadcast.auditing.routes
 import broadcast.boundaries.routes
@@ -69,6 +72,9 @@ ROUTERS = (
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.plays.routes.router,
+    broadcast.alerts.routes.router,
+    broadcast.alerts.template_routes.router,
+    broadcast.alerts.drill_routes.router,
     broadcast.indicators.routes.router,
     broadcast.situation.routes.router,
     broadcast.auditing.routes.router,

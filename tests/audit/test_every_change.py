@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pyotp
 import pytest
@@ -20,7 +21,8 @@ from broadcast.audit.entry import Outcome
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Route
 from broadcast.auth.session import CSRF_HEADER
-from broadcast.bulletins.model import RevisionState
+from broadcast.bulletins.model import Revision, RevisionState
+from broadcast.bulletins.revision_audio import attach_audio
 from broadcast.devices.model import Device
 from broadcast.incidents.causes import Cause as Likely
 from broadcast.incidents.grouping import Kind
@@ -319,6 +321,43 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     await walk.do("POST /schedules/{schedule_id}/reinstate", f"{there}/reinstate", "Hùng")
 
 
+async def alerts(walk: Walk) -> None:
+    async def ready(alert: dict[str, Any]) -> str:
+        sound = make.prepared(walk.world.content_dir)
+        async with db.transaction(walk.world.engine) as session:
+            revision = await session.get_one(Revision, (UUID(alert["sound"]["bulletin_id"]), 1))
+            attach_audio(session, revision, sound)
+        return f"/alerts/{alert['id']}"
+
+    now = clock.now()
+    drill = {
+        "title": "Diễn tập", "area_code": "21253", "starts_at": now.isoformat(),
+        "ends_at": (now + timedelta(hours=1)).isoformat(),
+    }  # fmt: skip
+    made = await walk.do("POST /drills", who="Hùng", json=drill)
+    await walk.do("POST /drills/{drill_id}/cancel", f"/drills/{made['id']}/cancel", "Hùng")
+    said = {"event": "flood", "text": "Lũ về."}
+    template = said | {"title": "Lũ", "area_code": "21262"}
+    made = await walk.do("POST /alert-templates", who="Hùng", json=template)
+    there = f"/alert-templates/{made['id']}/withdraw"
+    await walk.do("POST /alert-templates/{template_id}/withdraw", there, "Hùng")
+    alert = said | {"headline": "Lũ", "targets": [{"area": "21253"}]}
+    one = await ready(await walk.do("POST /alerts", who="Hùng", json=alert))
+    step = "POST /alerts/{alert_id}"
+    await walk.do(f"{step}/propose", f"{one}/propose", "Hùng")
+    await walk.do(f"{step}/authorise", f"{one}/authorise")
+    update = {"headline": "Lũ rút", "text": "Lũ đang rút."}
+    two = await ready(
+        await walk.do(f"{step}/replacements", f"{one}/replacements", "Hùng", json=update)
+    )
+    why = {"reason": "không ai nghe máy"}
+    await walk.do(f"{step}/authorise-alone", f"{two}/authorise-alone", json=why)
+    await walk.do(f"{step}/debrief", f"{two}/debrief", "Hùng", json=why)
+    await walk.do(f"{step}/cancel", f"{two}/cancel", "Hùng", json=why)
+    head = {"name": "Đinh Văn Thôn", "phone": "0905 123 456"}
+    await walk.do("PUT /areas/{code}/contact", "/areas/T-1/contact", json=head)
+
+
 async def sessions(walk: Walk, engine: AsyncEngine) -> None:
     """Who signs in has no token; what follows comes with the cookie."""
     code = await invited(engine, "Lan", Role.PROVINCE_EDITOR, province.NOW, "lan")
@@ -437,6 +476,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await incidents(walk)
     await bulletins(walk)
     await schedules(walk, world.engine)
+    await alerts(walk)
     await accounts(walk)
     await restores(walk)
     assert walk.done | AFTER_A_MERGER == ALL - CHANGE_NOTHING

@@ -118,6 +118,32 @@ def _schedule(place: Place, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+ALERT = {"headline": "Lũ", "event": "flood", "text": "Lũ về."}
+
+
+def _alert(place: Place, now: datetime) -> dict[str, Any]:
+    return {**ALERT, "targets": [{"area": place.commune}]}
+
+
+def _template(place: Place, now: datetime) -> dict[str, Any]:
+    return {"title": "x", "event": "flood", "area_code": place.commune, "text": "Lũ về."}
+
+
+def _drill(place: Place, now: datetime) -> dict[str, Any]:
+    ends_at = (now + timedelta(hours=1)).isoformat()
+    return {
+        "title": "x", "area_code": place.commune, "starts_at": now.isoformat(), "ends_at": ends_at,
+    }  # fmt: skip
+
+
+def _reason(place: Place, now: datetime) -> dict[str, Any]:
+    return {"reason": "x"}
+
+
+def _alert_of(place: Place) -> dict[str, Any]:
+    return {"alert_id": place.alert}
+
+
 def _moved(place: Place, now: datetime) -> dict[str, Any]:
     return {"starts_at": (now + timedelta(days=4)).isoformat()}
 
@@ -368,6 +394,52 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{C}/villages"): Rule(K.READ, P.READ, path=_code("cluster")),
     ("PUT", f"{C}/villages"): Rule(
         K.CHANGE, P.REGISTER_WRITE, path=_code("cluster"), body=_villages
+    ),
+    # emergencies
+    ("GET", f"{R}/alerts"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/alerts"): Rule(K.MAKE, P.EMERGENCY_PROPOSE, body=_alert),
+    ("GET", f"{R}/alerts/{{alert_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=_alert_of, is_content=True
+    ),
+    ("GET", f"{R}/alerts/{{alert_id}}/board"): Rule(  # none of them was authorised
+        K.READ, P.CONTENT_READ, path=_alert_of, is_content=True, is_absent=True
+    ),
+    **{
+        ("POST", f"{R}/alerts/{{alert_id}}/{step}"): Rule(
+            K.CHANGE, permission, path=_alert_of, body=body, is_content=True
+        )
+        for step, permission, body in (
+            ("propose", P.EMERGENCY_PROPOSE, None),
+            ("authorise", P.EMERGENCY_WRITE, None),
+            ("authorise-alone", P.EMERGENCY_ALONE, _reason),
+            ("cancel", P.EMERGENCY_PROPOSE, _reason),
+            ("debrief", P.EMERGENCY_WRITE, _reason),
+            ("replacements", P.EMERGENCY_PROPOSE, lambda p, n: {"headline": "x", "text": "x"}),
+        )
+    },
+    ("GET", f"{R}/alert-templates"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/alert-templates"): Rule(K.MAKE, P.EMERGENCY_PROPOSE, body=_template),
+    ("GET", f"{R}/alert-templates/{{template_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"template_id": p.template}, is_content=True
+    ),
+    ("POST", f"{R}/alert-templates/{{template_id}}/withdraw"): Rule(
+        K.CHANGE, P.EMERGENCY_WRITE, path=lambda p: {"template_id": p.template}, is_content=True
+    ),
+    ("GET", f"{R}/drills"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/drills"): Rule(K.MAKE, P.EMERGENCY_WRITE, body=_drill),
+    **{
+        ("GET", f"{R}/drills/{{drill_id}}{part}"): Rule(
+            K.READ, P.CONTENT_READ, path=lambda p: {"drill_id": p.drill}, is_content=True
+        )
+        for part in ("", "/report")
+    },
+    ("POST", f"{R}/drills/{{drill_id}}/cancel"): Rule(
+        K.CHANGE, P.EMERGENCY_WRITE, path=lambda p: {"drill_id": p.drill}, is_content=True
+    ),
+    ("GET", f"{R}/areas/{{code}}/contact"): Rule(K.READ, P.CONTENT_READ, path=_code("village")),
+    ("PUT", f"{R}/areas/{{code}}/contact"): Rule(
+        K.MAKE, P.OUTAGE_WRITE, path=_code("village"),
+        body=lambda p, n: {"name": "Ba", "phone": "0900 000 000"},
     ),
     # incidents, plays, indicators
     ("GET", f"{R}/incidents"): Rule(K.LIST, P.READ),

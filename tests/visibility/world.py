@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.model import AreaLineage, Level, Part, RegisteredVillage
+from broadcast.alerts.model import Alert, AlertEvent, AlertTemplate, Drill
+from broadcast.alerts.state import AlertKind, AlertState
+from broadcast.areas.model import AreaLineage, Level, Part, RegisteredVillage, VillageContact
 from broadcast.areas.topology import touch
 from broadcast.auth.model import Grant
 from broadcast.auth.permissions import Role
@@ -61,7 +63,7 @@ from broadcast.telemetry.model import (
     Refusal,
 )
 from broadcast.telemetry.presence import Presence
-from broadcast.wire.fields import BulletinClass, Codec
+from broadcast.wire.fields import AlertMode, BulletinClass, Codec
 from tests import province as rows
 from tests.callers import LAN
 
@@ -90,6 +92,9 @@ class Place:
     draft: UUID = NONE
     schedule: UUID = NONE
     occurrence: UUID = NONE
+    alert: UUID = NONE
+    template: UUID = NONE
+    drill: UUID = NONE
 
     def __getattr__(self, kind: str) -> str:
         letters = {"station": "S", "plant": "P", "cluster": "K", "quiet": "Q", "device": "D"}
@@ -213,6 +218,12 @@ async def _register(
         rows.service(quiet, place.village),
         rows.installation(device, cluster, now - 30 * hour),
     ])  # fmt: skip
+    session.add(
+        VillageContact(
+            village_code=place.village, name=marker, phone="0900 000 000", changed_by=LAN,
+            changed_at=now,
+        )
+    )  # fmt: skip
     outage = Outage(
         kind=OutageKind.MAINTENANCE, cluster_id=cluster.id, area_code=None, starts_at=now,
         ends_at=now + hour, document=marker, declared_by=LAN,
@@ -324,6 +335,29 @@ async def _content(
             )  # fmt: skip
         if copy == 0:
             place.schedule, place.occurrence = schedule.id, occurrence.id
+    place.alert, place.template, place.drill = uuid4(), uuid4(), uuid4()
+    session.add_all([
+        Drill(
+            id=place.drill, title=marker, mode=AlertMode.EXERCISE, area_code=place.commune,
+            starts_at=now, ends_at=now + timedelta(hours=1), reserve_on=None, note=marker,
+            created_by=LAN, created_at=now, cancelled_at=None,
+        ),
+        AlertTemplate(
+            id=place.template, title=marker, event=AlertEvent.FLOOD, area_code=place.commune,
+            texts={"vi": marker}, languages=["vi"], tone=True, repeats=2, valid_minutes=60,
+            bulletin_id=place.bulletin, created_by=LAN, created_at=now, withdrawn_at=None,
+        ),
+        Alert(
+            id=place.alert, kind=AlertKind.ALERT, mode=AlertMode.ACTUAL, drill_id=None,
+            event=AlertEvent.FLOOD, headline=marker, texts={"vi": marker},
+            area_code=place.commune, targets=[target],
+            targets_on=now.astimezone(LOCAL).date() if place.marker != "zzc" else LONG_AGO,
+            bulletin_id=place.bulletin, bulletin_revision=1, is_drill=False, tone=True, repeats=2,
+            priority=255, volume=None, starts_at=None, valid_minutes=60,
+            state=AlertState.PROPOSED, created_by=LAN, created_at=now, proposed_by=LAN,
+            proposed_at=now,
+        ),
+    ])  # fmt: skip
     session.add(
         LexiconEntry(
             area_code=place.commune, written=f"từ{marker}", spoken=marker, changed_by=LAN,

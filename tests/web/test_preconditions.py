@@ -55,6 +55,7 @@ PLACES = {
         ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"
     ),
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
+    **dict.fromkeys(("{alert_id}", "{template_id}", "{drill_id}"), UUID),
     "{number}": "7",
     "{page}": "new",
     "{page_name}": "new",

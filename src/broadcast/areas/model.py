@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 
 
@@ -84,6 +85,18 @@ class RegisteredVillage(Base):
     name: Mapped[str]
     commune_code: Mapped[str]
     valid_to: Mapped[date | None]
+
+
+class VillageContact(Base):
+    """Whom to call in a village when no loudspeaker answers there: its head, as of today."""
+
+    __tablename__ = "village_contacts"
+
+    village_code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    phone: Mapped[str]
+    changed_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
+    changed_at: Mapped[datetime]
 
 
 class Topology(Base):

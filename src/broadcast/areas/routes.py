@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
 
-from broadcast.areas import imports, lookup, scope, villages
+from broadcast.areas import contacts, imports, lookup, scope, villages
+from broadcast.areas.contacts import ContactIn, ContactOut
 from broadcast.areas.model import Level
 from broadcast.areas.schemas import (
     AreaDetailOut,
@@ -16,7 +17,7 @@ from broadcast.areas.schemas import (
     VillageIn,
     VillageOut,
 )
-from broadcast.auth.caller import AreaEditor, Reader
+from broadcast.auth.caller import AreaEditor, ContentReader, OutageEditor, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
@@ -75,6 +76,20 @@ async def show_lineage(
 async def show_history(session: Session, caller: Reader, code: str) -> list[AreaOut]:
     """All units that ever had this code, oldest first."""
     return await lookup.show_history(session, code)
+
+
+@router.get("/areas/{code}/contact", summary="Gọi cho ai ở thôn này")
+async def show_contact(session: Session, caller: ContentReader, code: str) -> ContactOut:
+    """Whom to call in a village of the caller's places."""
+    return await contacts.contact_of(session, code)
+
+
+@router.put("/areas/{code}/contact", summary="Ghi người liên hệ của một thôn")
+async def put_contact(
+    session: Session, caller: OutageEditor, code: str, body: ContactIn
+) -> ContactOut:
+    """In place of whoever was on record."""
+    return await contacts.put_contact(session, code, body, caller, clock.now())
 
 
 @router.post("/areas/import", summary="Nhập areas.csv và lineage.csv")

@@ -324,7 +324,9 @@ _CONTENT = frozenset(
         Permission.BULLETIN_WRITE,
         Permission.BULLETIN_APPROVE,
         Permission.SCHEDULE_WRITE,
+        Permission.EMERGENCY_PROPOSE,
         Permission.EMERGENCY_WRITE,
+        Permission.EMERGENCY_ALONE,
     }
 )
 

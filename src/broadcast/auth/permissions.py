@@ -39,8 +39,12 @@ class Permission(StrEnum):
     """Write bulletins and submit them, words of the lexicon."""
     BULLETIN_APPROVE = "bulletin_approve"
     SCHEDULE_WRITE = "schedule_write"
+    EMERGENCY_PROPOSE = "emergency_propose"
+    """Prepare an alert and propose it to a second person."""
     EMERGENCY_WRITE = "emergency_write"
-    """Schedule what interrupts everything else."""
+    """Schedule what interrupts everything else; authorise an alert that somebody else proposed."""
+    EMERGENCY_ALONE = "emergency_alone"
+    """Issue an alert without a second person, for a short time."""
     AREA_WRITE = "area_write"
     """Administrative units, the village register, villages that do not count."""
     REGISTER_WRITE = "register_write"
@@ -67,6 +71,7 @@ _SEES = frozenset({_P.READ, _P.CONTENT_READ})
 _WRITES = _SEES | {
     _P.BULLETIN_WRITE,
     _P.SCHEDULE_WRITE,
+    _P.EMERGENCY_PROPOSE,
     _P.OUTAGE_WRITE,
     _P.ATTESTATION_WRITE,
 }
@@ -75,6 +80,7 @@ _APPROVES = _SEES | {
     _P.BULLETIN_WRITE,
     _P.BULLETIN_APPROVE,
     _P.SCHEDULE_WRITE,
+    _P.EMERGENCY_PROPOSE,
     _P.EMERGENCY_WRITE,
 }
 
@@ -82,7 +88,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.PROVINCE_ADMIN: frozenset(Permission),
     Role.PROVINCE_EDITOR: _WRITES,
     Role.PROVINCE_APPROVER: _APPROVES,
-    Role.DUTY_OFFICER: _TENDS | {_P.EMERGENCY_WRITE, _P.COMMAND_SEND},
+    Role.DUTY_OFFICER: _TENDS | {_P.EMERGENCY_WRITE, _P.EMERGENCY_ALONE, _P.COMMAND_SEND},
     Role.PROVINCE_MONITOR: _SEES,
     Role.COMMUNE_BROADCASTER: _TENDS,
     Role.COMMUNE_APPROVER: _APPROVES,

@@ -14,7 +14,9 @@ from broadcast.kit.errors import Forbidden
 REQUIRED = frozenset(
     {
         Permission.BULLETIN_APPROVE,
+        Permission.EMERGENCY_PROPOSE,
         Permission.EMERGENCY_WRITE,
+        Permission.EMERGENCY_ALONE,
         Permission.ACCOUNT_WRITE,
     }
 )

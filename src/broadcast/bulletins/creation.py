@@ -134,6 +134,7 @@ async def add_revision(
         spoken=source.text,
         preparation_id=preparation.id,
         trim=source.trim,
+        is_drill=source.framing is not None and source.framing.is_drill,
         by=caller.account_id,
         now=now,
     )

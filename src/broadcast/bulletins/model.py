@@ -81,6 +81,8 @@ class Bulletin(Base):
     )
     tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     """What people look for it by, besides its words; in small letters, sorted."""
+    kept_ready: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Devices of its area hold its newest approved revision before anything needs it."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -109,6 +111,8 @@ class Preparation(Base):
     """Name of the uploaded file among the kept sources; None for a text, or once it is done."""
     text: Mapped[str | None]
     """The script that is read aloud."""
+    framing: Mapped[dict[str, Any] | None]
+    """`audio.prepared.Framing` of an alert; None of what is no alert."""
     trim_start_seconds: Mapped[float | None]
     trim_end_seconds: Mapped[float | None]
     """Part of the source that is used; both null: all of it."""
@@ -141,6 +145,7 @@ class Revision(Base):
         sa.CheckConstraint(
             "state IN ('draft', 'withdrawn') OR seconds IS NOT NULL", name="prepared"
         ),
+        sa.UniqueConstraint("bulletin_id", "number", "is_drill"),
         sa.Index("ix_bulletin_revisions_preparation", "preparation_id"),
         sa.Index(
             "ix_bulletin_revisions_words",
@@ -161,6 +166,8 @@ class Revision(Base):
     trim_start_seconds: Mapped[float | None]
     trim_end_seconds: Mapped[float | None]
     """Part of the uploaded recording that is used; both null: all of it."""
+    is_drill: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Its sound says that it is a drill. It never changes, and an alert must agree with it."""
     # Null until the sound is prepared; whatever was submitted has them, which a CHECK keeps.
     seconds: Mapped[float] = mapped_column(nullable=True)
     loudness_lufs: Mapped[float] = mapped_column(nullable=True)

@@ -21,7 +21,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
-from broadcast.bulletins.audio.prepared import VERSION, Prepared, Trim, content_path
+from broadcast.bulletins.audio.prepared import (
+    VERSION,
+    Framing,
+    Prepared,
+    Trim,
+    content_path,
+)
 from broadcast.bulletins.model import Draft, Preparation, PreparationState, Revision
 from broadcast.bulletins.revision_audio import UNFINISHED, attach_audio
 from broadcast.kit.notify import Channel, notify
@@ -40,7 +46,12 @@ EMERGENCY = PRIORITIES[BulletinClass.EMERGENCY]
 LIMITS = {"at_once", "work_seconds", "work_bytes"}
 """Settings that change how the work is done and not what comes out."""
 
+FRAMED = {"chime": False, "opus_bitrate": 24_000}
+"""Settings of an alert: its own tone comes first, and it is short enough to travel with its
+document."""
+
 _PREPARED = TypeAdapter(Prepared)
+_FRAMING = TypeAdapter(Framing)
 
 
 @dataclass(frozen=True)
@@ -52,17 +63,24 @@ class Source:
         file: Name among the kept sources; None for a text.
         text: To be read aloud; None for a file.
         trim: Part of a file that is used; None: all of it.
+        framing: What is put around it, of an alert.
     """
 
     sha256: str
     file: str | None = None
     text: str | None = None
     trim: Trim | None = None
+    framing: Framing | None = None
 
     @classmethod
-    def of_text(cls, text: str) -> Source:
+    def of_text(cls, text: str, framing: Framing | None = None) -> Source:
         """A text to be read aloud."""
-        return cls(hashlib.sha256(text.encode()).hexdigest(), text=text)
+        return cls(hashlib.sha256(text.encode()).hexdigest(), text=text, framing=framing)
+
+    @classmethod
+    def of_content(cls, sha256: str, framing: Framing) -> Source:
+        """Sound of the store, as the words of an alert."""
+        return cls(sha256, framing=dataclasses.replace(framing, body=sha256))
 
 
 def content_key(source: Source, settings: config.Audio) -> str:
@@ -72,6 +90,8 @@ def content_key(source: Source, settings: config.Audio) -> str:
     parts = [VERSION, kind, source.sha256, relevant]
     if source.trim is not None:
         parts.append(dataclasses.asdict(source.trim))
+    if source.framing is not None:
+        parts.append(dataclasses.asdict(source.framing))
     whole = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -88,12 +108,15 @@ async def enqueue(
 
     What was refused, has failed or was cancelled is begun anew, as is what the disk has lost.
     """
+    if source.framing is not None:
+        settings = settings.model_copy(update=FRAMED)
     key = content_key(source, settings)
     anew: dict[str, Any] = {
         "source_file": source.file,
         "text": source.text,
         "trim_start_seconds": source.trim and source.trim.start_seconds,
         "trim_end_seconds": source.trim and source.trim.end_seconds,
+        "framing": source.framing and dataclasses.asdict(source.framing),
         "settings": settings.model_dump(mode="json"),
         "state": PreparationState.WAITING,
         "percent": 0,
@@ -142,6 +165,11 @@ def trim_of(row: Preparation | Revision) -> Trim | None:
     if row.trim_start_seconds is None:
         return None
     return Trim(row.trim_start_seconds, row.trim_end_seconds)
+
+
+def framing_of(row: Preparation) -> Framing | None:
+    """Return what is put around the sound of an alert; None of anything else."""
+    return None if row.framing is None else _FRAMING.validate_python(row.framing)
 
 
 def result_of(row: Preparation) -> Prepared:

@@ -194,13 +194,14 @@ class _Worker:
         if row.attempts_count > preparations.MOST_ATTEMPTS:
             # Each worker that tried was killed, perhaps for want of memory.
             raise BroadcastError("Máy chủ bị ngắt mỗi lần chuẩn bị tệp này. Hãy báo quản trị.")
+        framing = preparations.framing_of(row)
         if row.source_file is None:
-            return await child.prepare_text(row.text or "", self._content_dir, settings)
+            return await child.prepare_text(row.text or "", self._content_dir, settings, framing)
         source = scratch.source_path(self._content_dir, row.source_file)
         if not await asyncio.to_thread(source.is_file):
             raise BroadcastError("Máy chủ không còn tệp đã tải lên. Hãy tải lên lần nữa.")
         trim = preparations.trim_of(row)
-        return await child.prepare_upload(source, self._content_dir, settings, trim)
+        return await child.prepare_upload(source, self._content_dir, settings, trim, framing)
 
     def _settings(self, row: Preparation) -> config.Audio:
         """Return the settings of its row, with the limits of this process."""

@@ -154,6 +154,7 @@ async def add(
     spoken: str | None = None,
     preparation_id: int | None = None,
     trim: Trim | None = None,
+    is_drill: bool = False,
     by: int,
     now: datetime,
 ) -> Revision:
@@ -169,6 +170,7 @@ async def add(
         spoken: The script of it.
         preparation_id: The preparation that its sound comes from.
         trim: Part of the uploaded recording that is used; None: all of it.
+        is_drill: Its sound says that it is a drill.
         by: Account that made it.
         now: When.
     """
@@ -189,6 +191,7 @@ async def add(
         preparation_id=preparation_id,
         trim_start_seconds=trim and trim.start_seconds,
         trim_end_seconds=trim and trim.end_seconds,
+        is_drill=is_drill,
         facts={},
         created_by=by,
         created_at=now,
@@ -253,6 +256,30 @@ async def move(
         "bulletins.revision.moved",
         bulletin_id=str(key[0]), revision=key[1], state=revision.state.value, by=caller.account_id,
     )  # fmt: skip
+    return revision
+
+
+async def approve_with_alert(
+    session: AsyncSession, key: Key, caller: Caller, now: datetime
+) -> Revision:
+    """Approve the sound of an alert with its authorisation, which is asked for before.
+
+    One that is approved already stays so.
+
+    Raises:
+        Conflict: Its sound is not ready, or it was returned or withdrawn.
+    """
+    revision = await get_revision(session, *key, lock=True)
+    if revision.state is RevisionState.APPROVED:
+        return revision
+    if revision.state not in {RevisionState.DRAFT, RevisionState.SUBMITTED}:
+        raise Conflict("Âm thanh của cảnh báo này đã bị rút; hãy soạn cảnh báo mới.")
+    if revision.seconds is None:
+        raise Conflict("Âm thanh chưa sẵn sàng; hãy chờ vài giây rồi cho phép lại.")
+    revision.state = RevisionState.APPROVED
+    session.add(_step(revision, caller.account_id, now, "cho phép phát khẩn cấp"))
+    await _record_seen(session, await get_bulletin(session, key[0]), revision, None)
+    await session.flush()
     return revision
 
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from broadcast import config
 from broadcast.bulletins import scratch
 from broadcast.bulletins.audio.pcm import RATE
-from broadcast.bulletins.audio.prepared import Prepared, Trim
+from broadcast.bulletins.audio.prepared import Framing, Prepared, Trim
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -41,7 +41,7 @@ from broadcast.kit.errors import (
 )
 
 if __name__ == "__main__":  # before the limits; the server starts without decoder and voice
-    from broadcast.bulletins.audio import renditions
+    from broadcast.bulletins.audio import framing, renditions
     from broadcast.bulletins.speech import synthesis
 
 log = structlog.get_logger()
@@ -71,6 +71,7 @@ class _Job(BaseModel):
     source: Path | None = None
     trim: Trim = Trim()
     text: str = ""
+    framing: Framing | None = None
     content_dir: Path
     scratch: Path
     settings: config.Audio
@@ -109,7 +110,12 @@ class Child:
         self._is_ready = False
 
     async def prepare_upload(
-        self, source: Path, content_dir: Path, settings: config.Audio, trim: Trim | None = None
+        self,
+        source: Path,
+        content_dir: Path,
+        settings: config.Audio,
+        trim: Trim | None = None,
+        framing: Framing | None = None,
     ) -> Prepared:
         """Prepare an uploaded recording, or a part of it; see `audio.prepare`.
 
@@ -118,17 +124,25 @@ class Child:
             Unavailable: There is no room on the disk.
             BroadcastError: The preparation failed for no fault of the file.
         """
-        return await self._prepare("file", source, trim, "", content_dir, settings)
+        return await self._prepare("file", source, trim, "", framing, content_dir, settings)
 
-    async def prepare_text(self, text: str, content_dir: Path, settings: config.Audio) -> Prepared:
+    async def prepare_text(
+        self,
+        text: str,
+        content_dir: Path,
+        settings: config.Audio,
+        framing: Framing | None = None,
+    ) -> Prepared:
         """Read a text aloud and prepare the recording; `text` is the script of `speech.script`.
+
+        It may be empty where `framing` names the sound that it is put around.
 
         Raises:
             InvalidInput: The field `text` cannot be used, and why.
             Unavailable: There is no room on the disk, or the configured voice is not there.
             BroadcastError: The preparation failed for no fault of the text.
         """
-        return await self._prepare("text", None, None, text, content_dir, settings)
+        return await self._prepare("text", None, None, text, framing, content_dir, settings)
 
     def pause(self) -> None:
         """Have it stand still; its time does not run meanwhile."""
@@ -164,8 +178,8 @@ class Child:
                 os.killpg(self._process.pid, number)
 
     async def _prepare(
-        self, field: Field, source: Path | None, trim: Trim | None, text: str, content_dir: Path,
-        settings: config.Audio,
+        self, field: Field, source: Path | None, trim: Trim | None, text: str,
+        framing: Framing | None, content_dir: Path, settings: config.Audio,
     ) -> Prepared:  # fmt: skip
         began = time.monotonic()
         outcome = "failed"
@@ -176,6 +190,7 @@ class Child:
                 source=source,
                 trim=trim or Trim(),
                 text=text,
+                framing=framing,
                 content_dir=content_dir,
                 scratch=folder,
                 settings=settings,
@@ -335,17 +350,24 @@ def _limit(settings: config.Audio) -> None:
         resource.setrlimit(limit, (allowed, allowed))
 
 
+def _say(
+    job: _Job, script: str, target: Path, report: Callable[[float], None] = lambda _: None
+) -> None:
+    synthesis.speak(script, target, piper_voice=job.settings.piper_voice, report=report)
+
+
 def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
     try:
         source, spoken = job.source, 0.0
-        if source is None:
+        if job.text:
             source, spoken = job.scratch / "speech.wav", SPEECH_SHARE
-            synthesis.speak(
-                job.text,
-                source,
-                piper_voice=job.settings.piper_voice,
-                report=lambda share: report(spoken * share),
+            _say(job, job.text, source, lambda share: report(spoken * share))
+        if job.framing is not None:
+            words, source = source, job.scratch / "alert.wav"
+            framing.frame(
+                words, source, job.framing, job.content_dir, lambda *said: _say(job, *said)
             )
+        assert source is not None
         return _Outcome(
             percent=100,
             prepared=renditions.prepare(

@@ -49,6 +49,7 @@ class Topic(StrEnum):
     COMMANDS = "commands"
     PREPARATIONS = "preparations"
     REGISTRY = "registry"
+    ALERTS = "alerts"
 
 
 SLOW = frozenset({Topic.PLAYS, Topic.PRESENCE})

@@ -90,6 +90,7 @@ def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
 STATES = {
     ScheduleState.PROPOSED: ("unknown", N_("Chờ duyệt")),
     ScheduleState.ACTIVE: ("ok", N_("Đang hiệu lực")),
+    ScheduleState.ALERT: ("bad", N_("Khẩn cấp")),
     ScheduleState.ENDED: ("unknown", N_("Đã phát xong")),
     ScheduleState.WITHDRAWN: ("bad", N_("Đã thu hồi")),
 }

@@ -55,22 +55,38 @@ class Changes:
         self._resolver = await target_resolver(session, self._resolver)
         reached = await resolve_targets(session, self._resolver, dirty)
         await ledger.plan(session, dirty, reached, now)
-        scopes = {scope for row in dirty for scope in (*row.scopes, *row.carried_scopes)}
-        await session.execute(
-            _DONE, {"ids": [row.id for row in dirty], "scopes": sorted(scopes), "now": now}
+        names = sorted(
+            {
+                issue.Name(scope, "programme" if row.alert_mode is None else "alerts")
+                for row in dirty
+                for scope in (*row.scopes, *row.carried_scopes)
+            }
         )
-        return [issue.Name(scope, "programme") for scope in sorted(scopes)]
+        await session.execute(
+            _DONE,
+            {
+                "ids": [row.id for row in dirty],
+                "scopes": [name.scope for name in names],
+                "kinds": [name.kind for name in names],
+                "now": now,
+            },
+        )
+        return names
 
 
 _DONE = sa.text("""
     WITH done AS (
         UPDATE occurrences
         SET dirty = false,
-            carried_scopes = CASE WHEN state = 'planned' THEN scopes ELSE '{}' END
+            carried_scopes = CASE
+                WHEN state = 'planned' AND (alert_mode IS NULL OR ends_by > :now) THEN scopes
+                ELSE '{}'
+            END
         WHERE id = ANY (CAST(:ids AS uuid[]))
     )
     INSERT INTO dirty_scopes (scope, kind, since)
-    SELECT scope, 'programme', :now FROM unnest(CAST(:scopes AS text[])) AS n (scope)
+    SELECT scope, kind, :now
+    FROM unnest(CAST(:scopes AS text[]), CAST(:kinds AS text[])) AS n (scope, kind)
     ON CONFLICT (scope, kind) DO UPDATE SET since = dirty_scopes.since
 """).bindparams(sa.bindparam("now", type_=sa.DateTime(timezone=True)))
 """The rows are locked, so they are what was handed on; marks as `issue.mark_dirty` sets them."""

@@ -42,6 +42,25 @@ _WANT = sa.text("""
           AND r.codec = ANY (CAST(:codecs AS text[]))
         GROUP BY r.sha256
     ),
+    ready AS MATERIALIZED (
+        SELECT r.sha256, max(r.size_bytes) AS size_bytes
+        FROM bulletins AS b
+        JOIN LATERAL (
+            SELECT v.number FROM bulletin_revisions AS v
+            WHERE v.bulletin_id = b.id AND v.state = 'approved'
+            ORDER BY v.number DESC LIMIT 1
+        ) AS newest ON true
+        JOIN renditions AS r ON r.bulletin_id = b.id AND r.revision = newest.number
+        WHERE b.kept_ready AND r.codec = ANY (CAST(:codecs AS text[]))
+        GROUP BY r.sha256
+    ),
+    wanted AS MATERIALIZED (
+        SELECT sha256, max(size_bytes) AS size_bytes, max(until) AS until
+        FROM (
+            SELECT sha256, size_bytes, until FROM needed
+            UNION ALL SELECT sha256, size_bytes, :until + :keep FROM ready
+        ) AS every GROUP BY sha256
+    ),
     ending AS (
         UPDATE published_content AS p SET wanted_until = n.until
         FROM (
@@ -55,12 +74,12 @@ _WANT = sa.text("""
             END AS until
             FROM published_content AS p
             WHERE p.removed_at IS NULL AND p.wanted_until > :now
-              AND NOT EXISTS (SELECT FROM needed WHERE needed.sha256 = p.sha256)
+              AND NOT EXISTS (SELECT FROM wanted WHERE wanted.sha256 = p.sha256)
         ) AS n
         WHERE p.sha256 = n.sha256 AND p.wanted_until > n.until
     )
     INSERT INTO published_content AS p (sha256, size_bytes, wanted_until)
-    SELECT sha256, size_bytes, until FROM needed
+    SELECT sha256, size_bytes, until FROM wanted
     ON CONFLICT (sha256) DO UPDATE SET
         wanted_until = excluded.wanted_until,
         published_at = CASE WHEN p.removed_at IS NULL THEN p.published_at END,
@@ -71,7 +90,7 @@ _WANT = sa.text("""
 
 
 async def want(session: AsyncSession, now: datetime, until: datetime) -> None:
-    """List the audio that items from now `until` then need, and how long."""
+    """List the audio that items from now `until` then need, or devices hold ready; how long."""
     await session.execute(
         _WANT,
         {

@@ -34,6 +34,7 @@ and the same documents.
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -96,7 +97,16 @@ TURN_JOB = "turn"
 
 SIGNING = {"documents", "mirror", "commands", "audit", "audit_retention"}
 """Steps that are left out while nothing can be signed."""
-WHEN_BELIEVED = {"roll", "documents", "commands", "publish", "settle", "corrections"}
+WHEN_BELIEVED = {
+    "roll",
+    "alerts",
+    "prefetch",
+    "documents",
+    "commands",
+    "publish",
+    "settle",
+    "corrections",
+}
 """Steps that wait until the broker has been compared and no restore is open."""
 
 
@@ -205,6 +215,8 @@ class Dispatcher:
             self._step("unapproved", turn, self._cancel_unapproved),
             self._step("horizon", turn, self._horizon.step),
             self._step("roll", hour, self._issuing.renew),
+            self._step("alerts", turn, self._issuing.end_alerts),
+            self._step("prefetch", turn, self._issuing.prefetch),
             self._step("occurrences", turn, self._issuing.occurrences),
             self._step("documents", turn, self._issuing.documents),
             self._step("mirror", turn, self.repair.step),
@@ -268,7 +280,8 @@ class Dispatcher:
         keys, before = self._keyring.keys, self._heeded
         if before is not None and keys != before:
             async with self._transaction() as session:
-                if (keys.programme, keys.named) != (before.programme, before.named):
+                whole = operator.attrgetter("programme", "alert", "named")
+                if whole(keys) != whole(before):
                     await issue.mark_all(session, now)
                 changed = {scope for scope, _ in keys.own.items() ^ before.own.items()}
                 await issue.mark_devices(session, changed, now)

@@ -15,7 +15,7 @@ from broadcast.delivery.steps import Budget, SetAside
 from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db, failures
 from broadcast.kit.clock import LOCAL
-from broadcast.programmes import issue
+from broadcast.programmes import contents, issue
 from broadcast.programmes.compile import held_until
 from broadcast.schedules import occurrences
 
@@ -45,6 +45,8 @@ class Issuing:
         self._keyring = keyring
         self._settings = settings
         self._content_due_at: datetime | None = None
+        self._ready: object = None
+        """Audio that devices were told to hold ready."""
 
     def list_audio_again(self, now: datetime) -> None:
         """Have the audio listed that is needed, before anything that nothing needs is removed."""
@@ -57,6 +59,20 @@ class Issuing:
                 await issue.mark_all(session, now)
             await issue.mark_old(session, now)
         self.begun = True
+
+    async def end_alerts(self, now: datetime) -> None:
+        """Have the documents of alerts that are over issued without them."""
+        async with db.transaction(self._engine) as session:
+            await occurrences.end_alerts(session, now)
+
+    async def prefetch(self, now: datetime) -> None:
+        """Tell devices what else to hold ready, once something else is approved for that."""
+        async with db.transaction(self._engine) as session:
+            ready = await contents.kept_ready(session)
+            if self._ready not in (None, ready):
+                await issue.mark_configs_dirty(session, now)
+                self.list_audio_again(now)
+        self._ready = ready
 
     async def occurrences(self, now: datetime) -> bool:
         """Derive plays and dirty scopes; returns whether more is waiting."""

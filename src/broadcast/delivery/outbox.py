@@ -27,7 +27,6 @@ from broadcast.programmes import issue
 from broadcast.programmes.issue import Issued
 from broadcast.programmes.model import Document
 from broadcast.wire import WireError
-from broadcast.wire.documents import Programme
 from broadcast.wire.envelope import read_own
 from broadcast.wire.limits import DOCUMENT_BYTES
 from broadcast.wire.topics import BLOCK_BYTES, CONTENT, block_count, scope_topic
@@ -81,10 +80,7 @@ class Outgoing(NamedTuple):
         Raises:
             WireError: It cannot be read.
         """
-        document = read_own(self.token)
-        if not isinstance(document, Programme):
-            return set()
-        return {audio.sha256 for item in document.items for audio in item.audio}
+        return {audio.sha256 for audio in issue.needed_audio(read_own(self.token))}
 
 
 class Outbox:
@@ -304,7 +300,7 @@ _CONFIRM = sa.text("""
     ),
     programmes AS (
         UPDATE programme_revisions AS p SET published_at = :now
-        FROM n WHERE n.kind = 'programme' AND p.scope = n.scope AND p.revision = n.revision
+        FROM n WHERE p.scope = n.scope AND p.kind = n.kind AND p.revision = n.revision
           AND p.published_at IS NULL
     )
     UPDATE documents AS d SET published_revision = n.revision, published_at = :now

@@ -59,8 +59,10 @@ class Keys:
     own: Mapping[str, OwnKeys] = field(default_factory=dict)
     unknown: tuple[PublicKey, ...] = ()
 
-    def signer(self, scope: str) -> SigningKey:
-        """The key that signs programmes, configs and commands of a scope."""
+    def signer(self, scope: str, kind: str = "") -> SigningKey:
+        """The key that signs a document of a kind, or a command, of a scope."""
+        if kind == "alerts":
+            return self.alert
         own = self.own.get(scope)
         return own.signer if own and own.signer else self.programme
 

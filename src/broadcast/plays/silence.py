@@ -36,8 +36,8 @@ _CIRCUMSTANCES = sa.text(f"""
         ) AS n (occurrence_id, cluster_id, starts_at, latest_at)
     ),
     carried AS MATERIALIZED (
-        SELECT o.occurrence_id, p.scope || '/programme' AS document,
-               p.scope || '/state/programme' AS topic, p.revision, p.published_at
+        SELECT o.occurrence_id, p.scope || '/' || p.kind AS document,
+               p.scope || '/state/' || p.kind AS topic, p.revision, p.published_at
         FROM (SELECT DISTINCT occurrence_id FROM n) AS o
         JOIN programme_revisions AS p ON p.occurrence_ids @> ARRAY[o.occurrence_id]
         WHERE p.published_at IS NOT NULL

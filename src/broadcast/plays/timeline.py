@@ -141,17 +141,17 @@ SOURCES = (
         SELECT min(p.published_at) AS at, p.scope, min(p.revision) AS revision
         FROM programme_revisions AS p
         WHERE p.occurrence_ids @> ARRAY[:occurrence_id] AND p.published_at IS NOT NULL
-        GROUP BY p.scope
+        GROUP BY p.scope, p.kind
         ORDER BY EXISTS (
             SELECT FROM receipts AS r
-            WHERE r.device_id = ANY(:devices) AND r.document = p.scope || '/programme'
+            WHERE r.device_id = ANY(:devices) AND r.document = p.scope || '/' || p.kind
         ) DESC, at
         LIMIT 5
     """),
     _source("received", _received, """
         SELECT min(r.received_at) AS at, d.code AS device, p.scope, min(r.revision) AS revision
         FROM programme_revisions AS p
-        JOIN receipts AS r ON r.document = p.scope || '/programme' AND r.revision = p.revision
+        JOIN receipts AS r ON r.document = p.scope || '/' || p.kind AND r.revision = p.revision
         JOIN devices AS d ON d.id = r.device_id
         WHERE p.occurrence_ids @> ARRAY[:occurrence_id] AND r.device_id = ANY(:devices)
         GROUP BY p.scope, d.code ORDER BY at LIMIT 20

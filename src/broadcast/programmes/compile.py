@@ -6,7 +6,7 @@ tells whether devices have anything new to learn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import accumulate
@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import Audio, Config, Document, Item, Programme
-from broadcast.wire.fields import BulletinClass, OnPreempt
-from broadcast.wire.limits import ITEMS_BYTES, MOST_ITEMS
+from broadcast.wire.documents import Alert, Alerts, Audio, Config, Document, Item, Programme
+from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
+from broadcast.wire.limits import INLINE_BYTES, ITEMS_BYTES, MOST_ALERTS, MOST_ITEMS
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
@@ -27,7 +27,10 @@ CONFIG_VALID = timedelta(days=60)
 CONFIG_REISSUE = timedelta(days=7)
 """Ten thousand configs a week are nothing; a box that was in a drawer for a month still joins."""
 
-D = TypeVar("D", Programme, Config, Document)
+INLINE_BYTES_OF_ALL = 8 * INLINE_BYTES
+"""Of a document of alerts, so that a flood of them does not delay the first."""
+
+D = TypeVar("D", Programme, Alerts, Config, Document)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Carried:
     late_limit_seconds: int
     ends_by: datetime
     audio: tuple[Audio, ...]
+    alert_mode: AlertMode | None = None
 
 
 def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
@@ -79,7 +83,49 @@ def check(carried: Carried) -> None:
     Raises:
         WireError: Names the field.
     """
-    decode(encode(_item(carried)), Item)
+    if carried.alert_mode is None:
+        decode(encode(_item(carried)), Item)
+    else:
+        decode(encode(_alert(carried)), Alert)
+
+
+def alerts(carried: Iterable[Carried], inline: Mapping[str, bytes], now: datetime) -> list[Alert]:
+    """Alerts of a scope: what has not ended, the highest priority first, then the earliest.
+
+    Args:
+        carried: Occurrences of alerts.
+        inline: Audio that may travel with the document, by SHA-256; as much of it does as
+            `INLINE_BYTES_OF_ALL` holds.
+        now: Present.
+    """
+    due = [_alert(each) for each in carried if each.ends_by > now]
+    due.sort(key=lambda alert: (-alert.priority, alert.starts_at, alert.alert_id))
+    room, found = INLINE_BYTES_OF_ALL, []
+    for alert in due[:MOST_ALERTS]:
+        sound = inline.get(alert.audio[0].sha256) if alert.audio else None
+        if sound is not None and len(sound) <= min(room, INLINE_BYTES):
+            room -= len(sound)
+            alert = msgspec.structs.replace(alert, inline=sound)  # noqa: PLW2901
+        found.append(alert)
+    return found
+
+
+def _alert(each: Carried) -> Alert:
+    assert each.alert_mode is not None
+    return Alert(
+        alert_id=each.occurrence_id,
+        starts_at=each.starts_at,
+        ends_by=each.ends_by,
+        audio=_in_order(each.audio),
+        mode=each.alert_mode,
+        title=each.title,
+        priority=each.priority,
+        volume=each.volume,
+    )
+
+
+def _in_order(audio: Iterable[Audio]) -> list[Audio]:
+    return sorted(audio, key=lambda one: one.codec, reverse=True)
 
 
 def _item(each: Carried) -> Item:
@@ -95,7 +141,7 @@ def _item(each: Carried) -> Item:
         title=each.title,
         on_preempt=each.on_preempt,
         volume=each.volume,
-        audio=sorted(each.audio, key=lambda audio: audio.codec, reverse=True),
+        audio=_in_order(each.audio),
     )
 
 
@@ -120,7 +166,7 @@ def programme(scope: str, due: Sequence[Item], revision: int, now: datetime) -> 
 def issued(document: D, revision: int, now: datetime) -> D:
     """A document as it is issued now: its revision, and how long it holds."""
     at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    valid = PROGRAMME_VALID if isinstance(document, Programme) else CONFIG_VALID
+    valid = CONFIG_VALID if isinstance(document, Config) else PROGRAMME_VALID
     return msgspec.structs.replace(document, revision=revision, issued_at=at, not_after=at + valid)
 
 
@@ -138,9 +184,10 @@ def is_equivalent(held: Document, compiled: Document, now: datetime) -> bool:
 def stale_before(kind: str, now: datetime, zone: ZoneInfo) -> datetime:
     """Documents issued before this are issued again although nothing changed.
 
-    Programmes with every local day, when their items change anyway; configs by their age.
+    Programmes with every local day, when their items change anyway, and alerts with them; configs
+    by their age.
     """
-    if kind == "programme":
+    if kind != "config":
         return datetime.combine(now.astimezone(zone).date(), time.min, zone)
     return now - CONFIG_REISSUE
 
@@ -148,8 +195,10 @@ def stale_before(kind: str, now: datetime, zone: ZoneInfo) -> datetime:
 def is_stale(held: Document, now: datetime, zone: ZoneInfo) -> bool:
     """Tell whether a document must be issued again although nothing changed.
 
-    An empty programme need not: when it lapses it says nothing more than none at all.
+    An empty one need not: when it lapses it says nothing more than none at all.
     """
     if isinstance(held, Programme):
         return bool(held.items) and held.issued_at < stale_before("programme", now, zone)
+    if isinstance(held, Alerts):
+        return bool(held.alerts) and held.issued_at < stale_before("alerts", now, zone)
     return held.issued_at < stale_before("config", now, zone)

@@ -1,17 +1,22 @@
-"""Contents of documents: rows → programmes of scopes and configs of devices, not yet signed."""
+"""Contents of documents: rows → programmes and alerts of scopes, configs of devices; unsigned."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple
-from uuid import UUID
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
+from broadcast.bulletins.audio.prepared import content_path
+from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState
 from broadcast.bulletins.revisions import approved_renditions
 from broadcast.devices.model import Device, Installation
 from broadcast.keys.keyring import Keys
@@ -22,13 +27,16 @@ from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
 from broadcast.stations.clusters import followed_areas
 from broadcast.wire import WireError
-from broadcast.wire.documents import Audio, Config, Programme, QuietHours
+from broadcast.wire.documents import Alerts, Audio, Config, Programme, QuietHours
+from broadcast.wire.limits import INLINE_BYTES, MOST_PREFETCHED
 
 MINUTE = timedelta(minutes=1)
 
+D = TypeVar("D", Programme, Alerts)
 
-class Programmes(NamedTuple):
-    """Compiled programmes.
+
+class Compiled(NamedTuple, Generic[D]):
+    """Compiled documents.
 
     Attributes:
         documents: One per scope.
@@ -37,7 +45,7 @@ class Programmes(NamedTuple):
         left_over: Scopes for whose document there were too many items, and how many too many.
     """
 
-    documents: list[Programme]
+    documents: list[D]
     read: set[str]
     refused: dict[str, WireError]
     left_over: dict[str, int]
@@ -45,24 +53,103 @@ class Programmes(NamedTuple):
 
 async def programmes(
     session: AsyncSession, scopes: Collection[str], settings: config.Settings, now: datetime
-) -> Programmes:
+) -> Compiled[Programme]:
     """Compile the programmes of these scopes."""
     until = rule.held_until(now, settings.rules.programme_span, LOCAL)
+    in_programmes = sa.and_(Occurrence.alert_mode.is_(None), Occurrence.starts_at < until)
+    read = await _read(session, scopes, in_programmes, now)
+    found = {scope: rule.items(read.carried[scope], now, until) for scope in scopes}
+    documents = [rule.programme(scope, items, 1, now) for scope, items in found.items()]
+    return _compiled(documents, read, {scope: len(items) for scope, items in found.items()})
+
+
+async def alerts(
+    session: AsyncSession, scopes: Collection[str], settings: config.Settings, now: datetime
+) -> Compiled[Alerts]:
+    """Compile the alerts of these scopes; a short one that was not prefetched brings its sound."""
+    read = await _read(session, scopes, Occurrence.alert_mode.is_not(None), now)
+    fresh = {
+        one.audio[0]
+        for some in read.carried.values()
+        for one in some
+        if one.audio and one.bulletin_id not in read.kept_ready
+    }
+    inline = await asyncio.to_thread(_inline, settings.content_dir, fresh)
+    documents = [
+        Alerts(
+            scope=scope,
+            revision=1,
+            issued_at=now,
+            not_after=now,
+            alerts=rule.alerts(read.carried[scope], inline, now),
+        )
+        for scope in scopes
+    ]
+    return _compiled(documents, read, {each.scope: len(each.alerts) for each in documents})
+
+
+def _inline(folder: Path, audio: Iterable[Audio]) -> dict[str, bytes]:
+    """Files short enough to travel with an alert; what cannot be read is fetched by devices."""
+    found = {}
+    for one in audio:
+        if one.bytes <= INLINE_BYTES:
+            with suppress(OSError):
+                data = content_path(folder, one.sha256).read_bytes()
+                if hashlib.sha256(data).hexdigest() == one.sha256:
+                    found[one.sha256] = data
+    return found
+
+
+class _Read(NamedTuple):
+    """Occurrences of scopes.
+
+    Attributes:
+        carried: By scope.
+        ids: All that were read.
+        refused: Ids of those that no device would accept, and why.
+        kept_ready: Bulletins that devices hold already.
+    """
+
+    carried: defaultdict[str, list[Carried]]
+    ids: set[str]
+    refused: dict[str, WireError]
+    kept_ready: set[str]
+
+
+def _compiled(documents: list[D], read: _Read, counts: Mapping[str, int]) -> Compiled[D]:
+    return Compiled(
+        documents=documents,
+        read=read.ids,
+        refused=read.refused,
+        left_over={
+            scope: len(read.carried[scope]) - count
+            for scope, count in counts.items()
+            if count < len(read.carried[scope])
+        },
+    )
+
+
+async def _read(
+    session: AsyncSession, scopes: Collection[str], which: sa.ColumnElement[bool], now: datetime
+) -> _Read:
     rows = list(
         await session.scalars(
             sa.select(Occurrence).where(
+                which,
                 Occurrence.scopes.overlap(list(scopes)),
                 Occurrence.state == OccurrenceState.PLANNED,
                 Occurrence.ends_by > now,
                 Occurrence.starts_at > now - LONGEST,
-                Occurrence.starts_at < until,
             )
         )
     )
     named = {(row.bulletin_id, row.bulletin_revision) for row in rows}
     audio = await approved_renditions(session, named)
-    carried: dict[str, list[Carried]] = defaultdict(list)
-    refused: dict[UUID, WireError] = {}
+    kept_ready = await session.scalars(
+        sa.select(Bulletin.id).where(Bulletin.kept_ready, Bulletin.id.in_(id_ for id_, _ in named))
+    )
+    carried: defaultdict[str, list[Carried]] = defaultdict(list)
+    refused: dict[str, WireError] = {}
     for row in rows:
         key = (row.bulletin_id, row.bulletin_revision)
         if key not in audio:
@@ -79,28 +166,24 @@ async def programmes(
             starts_at=row.starts_at,
             late_limit_seconds=row.late_limit_seconds,
             ends_by=row.ends_by,
-            audio=tuple(
-                Audio(sha256=r.sha256, bytes=r.size_bytes, seconds=r.seconds, codec=r.codec)
-                for r in audio[key]
-            ),
+            audio=_audio(audio[key]),
+            alert_mode=row.alert_mode,
         )
         try:
             rule.check(occurrence)
         except WireError as error:
-            refused[row.id] = error
+            refused[str(row.id)] = error
             continue
         for scope in row.scopes:
             carried[scope].append(occurrence)
-    found = {scope: rule.items(carried[scope], now, until) for scope in scopes}
-    return Programmes(
-        documents=[rule.programme(scope, items, 1, now) for scope, items in found.items()],
-        read={str(row.id) for row in rows},
-        refused={str(id_): error for id_, error in refused.items()},
-        left_over={
-            scope: len(carried[scope]) - len(items)
-            for scope, items in found.items()
-            if len(items) < len(carried[scope])
-        },
+    ids = {str(row.id) for row in rows}
+    return _Read(carried, ids, refused, {str(id_) for id_ in kept_ready})
+
+
+def _audio(renditions: Iterable[Rendition]) -> tuple[Audio, ...]:
+    return tuple(
+        Audio(sha256=r.sha256, bytes=r.size_bytes, seconds=r.seconds, codec=r.codec)
+        for r in renditions
     )
 
 
@@ -124,6 +207,7 @@ async def configs(
     devices = rows.all()
     places = [cluster_id for _, cluster_id, _ in devices if cluster_id is not None]
     areas = await followed_areas(session, now.astimezone(LOCAL).date(), places)
+    ready = await kept_ready(session)
     quiet = [
         QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
         for begin, until in settings.rules.quiet_hours
@@ -142,6 +226,40 @@ async def configs(
             alert_volume=device.alert_volume,
             heartbeat_seconds=settings.rules.heartbeat_seconds,
             not_before=installed_at,
+            prefetch=_prefetched(ready, areas.get(cluster_id, []), device.codecs),
         )
         for device, cluster_id, installed_at in devices
     ]
+
+
+class _Ready(NamedTuple):
+    """Audio that devices of an area hold before anything needs it."""
+
+    area_code: str
+    audio: tuple[Audio, ...]
+
+
+async def kept_ready(session: AsyncSession) -> list[_Ready]:
+    """Newest approved revisions of bulletins that are kept ready, the oldest bulletin first."""
+    rows = await session.execute(
+        sa.select(Revision.bulletin_id, sa.func.max(Revision.number), Bulletin.area_code)
+        .join(Bulletin, Bulletin.id == Revision.bulletin_id)
+        .where(Bulletin.kept_ready, Revision.state == RevisionState.APPROVED)
+        .group_by(Revision.bulletin_id, Bulletin.area_code, Bulletin.created_at)
+        .order_by(Bulletin.created_at, Revision.bulletin_id)
+    )
+    found = [((bulletin_id, number), area) for bulletin_id, number, area in rows]
+    audio = await approved_renditions(session, {key for key, _ in found})
+    return [_Ready(area, _audio(audio.get(key, ()))) for key, area in found]
+
+
+def _prefetched(
+    ready: Iterable[_Ready], areas: Collection[str], codecs: Collection[str]
+) -> list[Audio]:
+    """Of each bulletin that is kept ready for these areas, the rendition that a device plays."""
+    chosen = (
+        next((one for one in each.audio if one.codec in codecs), None)
+        for each in ready
+        if each.area_code in areas
+    )
+    return [one for one in chosen if one is not None][:MOST_PREFETCHED]

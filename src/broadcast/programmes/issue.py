@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import Audio, Config, Document, Programme
+from broadcast.wire.documents import DOCUMENT_KINDS, Alerts, Audio, Config, Document, Programme
 from broadcast.wire.envelope import kid_of, read_own
 
 log = structlog.get_logger()
@@ -84,8 +84,9 @@ async def mark_configs_dirty(session: AsyncSession, now: datetime) -> None:
 async def mark_all(session: AsyncSession, now: datetime) -> None:
     """Have everything compiled again: settings or keys may be others than the last leader had."""
     await mark_configs_dirty(session, now)
-    programmes = sa.select(Stored.scope).where(Stored.kind == "programme")
-    await mark_dirty(session, await session.scalars(programmes), "programme", now)
+    for kind in ("programme", "alerts"):
+        stored = sa.select(Stored.scope).where(Stored.kind == kind)
+        await mark_dirty(session, await session.scalars(stored), kind, now)
 
 
 async def mark_entering(session: AsyncSession, now: datetime, until: datetime) -> None:
@@ -103,7 +104,7 @@ async def mark_old(session: AsyncSession, now: datetime) -> None:
 
     One that has lapsed is left alone: it was empty, and says nothing more than none at all.
     """
-    for kind in ("programme", "config"):
+    for kind in DOCUMENT_KINDS:
         old = sa.select(Stored.scope).where(
             Stored.kind == kind,
             Stored.issued_at < rule.stale_before(kind, now, LOCAL),
@@ -131,10 +132,17 @@ class Issued(NamedTuple):
         return _kind(self.document)
 
     def audio(self) -> list[Audio]:
-        """Return the audio of its items."""
-        if not isinstance(self.document, Programme):
-            return []
-        return [audio for item in self.document.items for audio in item.audio]
+        """Return the audio that has to be at the broker before it."""
+        return needed_audio(self.document)
+
+
+def needed_audio(document: Document) -> list[Audio]:
+    """Return the audio of a document's items, and of its alerts that do not bring their own."""
+    if isinstance(document, Programme):
+        return [audio for item in document.items for audio in item.audio]
+    if isinstance(document, Alerts):
+        return [audio for each in document.alerts if each.inline is None for audio in each.audio]
+    return []
 
 
 class Name(NamedTuple):
@@ -175,8 +183,10 @@ async def issue(
     """
     stored = await _claim(session, names)
     scopes = [scope for scope, kind in stored if kind == "programme"]
+    alerted = [scope for scope, kind in stored if kind == "alerts"]
     devices = [scope for scope, kind in stored if kind == "config"]
     compiled: list[Document] = [
+        *await _alerts(session, alerted, settings, now),
         *await _programmes(session, scopes, settings, now),
         *await contents.configs(session, devices, keys, settings, now),
     ]
@@ -216,7 +226,13 @@ _ABOVE = sa.text("""
 
 
 def _kind(document: Document) -> str:
-    return "programme" if isinstance(document, Programme) else "config"
+    match document:
+        case Programme():
+            return "programme"
+        case Alerts():
+            return "alerts"
+        case _:
+            return "config"
 
 
 _TAKE = sa.text("""
@@ -271,14 +287,22 @@ def _is_new(document: Document, stored: _Held, keys: Keys, now: datetime) -> boo
     if stored.above:
         return True
     if not stored.token:
-        return not isinstance(document, Programme) or bool(document.items)
+        return not _is_empty(document)
     held = _read(document.scope, _kind(document), stored.token)
     return (
         held is None
         or not rule.is_equivalent(held, document, now)
         or rule.is_stale(held, now, LOCAL)
-        or kid_of(stored.token) != keys.signer(document.scope).kid
+        or kid_of(stored.token) != keys.signer(document.scope, _kind(document)).kid
     )
+
+
+def _is_empty(document: Document) -> bool:
+    match document:
+        case Programme(items=carried) | Alerts(alerts=carried):
+            return not carried
+        case _:
+            return False
 
 
 def _read(scope: str, kind: str, token: bytes) -> Document | None:
@@ -315,7 +339,7 @@ async def _store(
             "issued_at": [document.issued_at for document, _ in issued],
             "not_after": [document.not_after for document, _ in issued],
             "occurrences": [_occurrences(document) for document, _ in issued],
-            "kids": [keys.signer(document.scope).kid for document, _ in issued],
+            "kids": [keys.signer(each.document.scope, each.kind).kid for each in issued],
             "named": [_named(document) for document, _ in issued],
         },
     )
@@ -334,9 +358,9 @@ _STORE = sa.text("""
         ) AS n (scope, kind, revision, token, issued_at, not_after, occurrence_ids, kid, named)
     ),
     carried AS (
-        INSERT INTO programme_revisions (scope, revision, issued_at, occurrence_ids)
-        SELECT scope, revision, issued_at, CAST(occurrence_ids AS uuid[])
-        FROM new WHERE kind = 'programme'
+        INSERT INTO programme_revisions (scope, kind, revision, issued_at, occurrence_ids)
+        SELECT scope, kind, revision, issued_at, CAST(occurrence_ids AS uuid[])
+        FROM new WHERE kind <> 'config'
     ),
     keys AS (
         INSERT INTO config_keys (scope, revision, kids)
@@ -363,7 +387,8 @@ def _sign(documents: list[tuple[Document, int]], keys: Keys, now: datetime) -> l
     for unnumbered, previous in documents:
         document = rule.issued(unnumbered, rule.next_revision(previous, now), now)
         decode(encode(document), type(document))
-        issued.append(Issued(document, keys.signer(document.scope).sign(document)))
+        signer = keys.signer(document.scope, _kind(document))
+        issued.append(Issued(document, signer.sign(document)))
     return issued
 
 
@@ -374,9 +399,15 @@ def _named(document: Document) -> str:
 
 
 def _occurrences(document: Document) -> str:
-    """Return the ids in a programme as an array literal of PostgreSQL: they differ in number."""
-    items = document.items if isinstance(document, Programme) else []
-    return f"{{{','.join(str(UUID(item.occurrence_id)) for item in items)}}}"
+    """Return the ids in a document as an array literal of PostgreSQL: they differ in number."""
+    match document:
+        case Programme(items=items):
+            ids = [item.occurrence_id for item in items]
+        case Alerts(alerts=alerts):
+            ids = [alert.alert_id for alert in alerts]
+        case _:
+            ids = []
+    return f"{{{','.join(str(UUID(id_)) for id_ in ids)}}}"
 
 
 OVERFULL = "overfull"
@@ -402,6 +433,27 @@ async def _programmes(
     if not scopes:
         return []
     compiled = await contents.programmes(session, scopes, settings, now)
+    await _record_left_out(session, scopes, compiled, now)
+    return compiled.documents
+
+
+async def _alerts(
+    session: AsyncSession, scopes: Collection[str], settings: config.Settings, now: datetime
+) -> list[Alerts]:
+    """Compile the alerts of these scopes, and record what is not in them."""
+    if not scopes:
+        return []
+    compiled = await contents.alerts(session, scopes, settings, now)
+    await _record_left_out(session, scopes, compiled, now)
+    return compiled.documents
+
+
+async def _record_left_out(
+    session: AsyncSession,
+    scopes: Collection[str],
+    compiled: contents.Compiled[Any],
+    now: datetime,
+) -> None:
     overfull = {scope: Overfull(count) for scope, count in compiled.left_over.items()}
     await _record_failures(
         session,
@@ -409,7 +461,6 @@ async def _programmes(
         {ITEMS: compiled.refused, OVERFULL: overfull},
         now,
     )
-    return compiled.documents
 
 
 async def _record_failures(

@@ -58,7 +58,7 @@ class Document(Base):
 
 
 class ProgrammeRevision(Base):
-    """Occurrences that a revision of a programme carried; kept to explain plays."""
+    """Occurrences that a revision of a programme, or of alerts, carried; kept to explain plays."""
 
     __tablename__ = "programme_revisions"
     __table_args__ = (
@@ -66,6 +66,10 @@ class ProgrammeRevision(Base):
     )
 
     scope: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(
+        primary_key=True, default="programme", server_default="programme"
+    )
+    """`programme` or `alerts`."""
     revision: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     issued_at: Mapped[datetime] = mapped_column(index=True)
     published_at: Mapped[datetime | None]

@@ -113,6 +113,7 @@ async def _planned(session: AsyncSession, now: datetime) -> list[Planned]:
     rows = await session.scalars(
         sa.select(Occurrence).where(
             Occurrence.state == OccurrenceState.PLANNED,
+            Occurrence.alert_mode.is_(None),
             Occurrence.ends_by > now,
             Occurrence.starts_at > now - LONGEST,
         )

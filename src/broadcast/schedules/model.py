@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from broadcast.auth.model import Account
 from broadcast.calendars.days import Policy
 from broadcast.kit.db import Base, enum_type
-from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
 
 
 class ScheduleState(StrEnum):
@@ -22,6 +22,7 @@ class ScheduleState(StrEnum):
 
     PROPOSED = "proposed"  # its revision is not approved yet: it holds no time, and sounds nowhere
     ACTIVE = "active"
+    ALERT = "alert"  # of an alert, which alone changes it: sounds once, and is in no programme
     ENDED = "ended"  # every start lies in the past; a change can make it active again
     WITHDRAWN = "withdrawn"
 
@@ -111,6 +112,11 @@ class Occurrence(Base):
     is_recorded = False
     __table_args__ = (
         sa.UniqueConstraint("schedule_id", "recurrence_at"),
+        sa.UniqueConstraint("id", "alert_mode"),
+        sa.Index(
+            "ix_occurrences_alerts", "ends_by",
+            postgresql_where=sa.text("alert_mode IS NOT NULL AND carried_scopes <> '{}'"),
+        ),
         sa.Index("ix_occurrences_schedule", "schedule_id", "starts_at"),
         sa.Index("ix_occurrences_starts_at", "starts_at"),
         sa.Index(
@@ -141,5 +147,7 @@ class Occurrence(Base):
     """Documents that carried it when they were last compiled."""
     reach: Mapped[str] = mapped_column(default="")
     """Digest of scopes and clusters: a change of topology that leaves it equal is none."""
+    alert_mode: Mapped[AlertMode | None] = mapped_column(enum_type(AlertMode, "alert_mode"))
+    """Of an alert, which documents `alerts` carry; None: it is an item of programmes."""
     dirty: Mapped[bool] = mapped_column(default=True)
     """Changed since its plays and documents were derived: the hand-off to the dispatcher."""

@@ -116,6 +116,20 @@ async def dirty(session: AsyncSession, limit: int, but: Iterable[UUID]) -> list[
     return list(await session.scalars(rows.order_by(Occurrence.starts_at).limit(limit)))
 
 
+async def end_alerts(session: AsyncSession, now: datetime) -> None:
+    """Have the documents of alerts whose time is over issued without them."""
+    await session.execute(
+        sa.update(Occurrence)
+        .where(
+            Occurrence.alert_mode.is_not(None),
+            Occurrence.carried_scopes != [],
+            Occurrence.ends_by <= now,
+            ~Occurrence.dirty,
+        )
+        .values(dirty=True)
+    )
+
+
 async def mark_dirty(session: AsyncSession, ids: Collection[UUID]) -> None:
     """Have the plays and documents of these occurrences derived again."""
     await session.execute(sa.update(Occurrence).where(Occurrence.id.in_(ids)).values(dirty=True))

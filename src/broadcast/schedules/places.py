@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,9 +11,9 @@ from broadcast.areas import scope
 from broadcast.areas.units import require_unit
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
-from broadcast.kit.errors import NotFound
-from broadcast.schedules.model import Schedule
-from broadcast.schedules.targets import resolve_area
+from broadcast.kit.errors import Conflict, NotFound
+from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.targets import Targets, resolve_area
 from broadcast.stations.model import Cluster
 from broadcast.stations.places import villages_of
 from broadcast.wire.fields import BulletinClass
@@ -30,13 +32,22 @@ async def require_at_schedule(
 
     Raises:
         NotFound: The caller cannot see it.
+        Conflict: It is that of an alert.
         Forbidden: The caller may not schedule in each of these places.
         Unknown: A target of a new schedule is no unit.
     """
+    if schedule.state is ScheduleState.ALERT:
+        raise Conflict(
+            "Đây là cảnh báo khẩn cấp; hãy hủy, cập nhật hoặc báo yên ở trang Khẩn cấp."
+        )
     needed = needed or (Permission.SCHEDULE_WRITE,)
     is_stored = not sa.inspect(schedule).transient
     everywhere = all(scope.is_whole(caller, each) for each in needed)
-    codes = set() if everywhere else await _codes(session, schedule, is_stored=is_stored)
+    codes = (
+        set()
+        if everywhere
+        else await units_of(session, schedule.targets, schedule.targets_on, is_stored=is_stored)
+    )
     thing = sa.select(Schedule.id).where(Schedule.id == schedule.id) if is_stored else None
     missing = NotFound(f"Không có lịch phát {schedule.id}.")
     for permission in needed:
@@ -50,16 +61,28 @@ def needed_for(class_: BulletinClass) -> tuple[Permission, ...]:
     return (Permission.SCHEDULE_WRITE,)
 
 
-async def _codes(session: AsyncSession, schedule: Schedule, *, is_stored: bool) -> set[str]:
-    """Units of today that the targets of a schedule name; those of a cluster are its villages."""
+async def units_of(
+    session: AsyncSession, targets: Targets, targets_on: date, *, is_stored: bool
+) -> set[str]:
+    """Units of today that targets name; those of a cluster are its villages.
+
+    Args:
+        session: Transaction.
+        targets: Areas and clusters.
+        targets_on: Day under whose units they were meant.
+        is_stored: They were checked before.
+
+    Raises:
+        InvalidInput: A target that is not stored is no unit.
+    """
     territory = await scope.territory_of(session)
     codes: set[str] = set()
-    for index, target in enumerate(schedule.targets):
+    for index, target in enumerate(targets):
         if "area" in target:
             code = target["area"]
             if not is_stored:
-                await require_unit(session, f"targets.{index}.area", code, schedule.targets_on)
-            found = resolve_area(territory.lineage, code, schedule.targets_on, territory.on)
+                await require_unit(session, f"targets.{index}.area", code, targets_on)
+            found = resolve_area(territory.lineage, code, targets_on, territory.on)
             codes |= {*found} or {code}
             continue
         ids = await session.scalars(sa.select(Cluster.id).where(Cluster.code == target["cluster"]))

@@ -51,7 +51,9 @@ async def select_schedules(
         Unknown: There is no such bulletin.
     """
     statement = sa.select(Schedule)
-    if state is not None:
+    if state is None:
+        statement = statement.where(Schedule.state != ScheduleState.ALERT)
+    else:
         statement = statement.where(Schedule.state == state)
     if bulletin_id is not None:
         await require_known(session, "bulletin", Bulletin.id, bulletin_id)

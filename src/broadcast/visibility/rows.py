@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from broadcast.alerts.model import Alert, AlertTemplate, Drill
+from broadcast.areas.model import VillageContact
 from broadcast.areas.scope import Scope
 from broadcast.audit.model import AuditEntry
 from broadcast.bulletins.model import (
@@ -307,6 +309,11 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
             places.schedules(Schedule.__table__.c.id, Schedule.__table__.c.bulletin_id)
         )
     ),
+    # emergencies
+    Alert: lambda places: places.heard(Alert.area_code),
+    AlertTemplate: lambda places: places.heard(AlertTemplate.area_code),
+    Drill: lambda places: places.heard(Drill.area_code),
+    VillageContact: lambda places: places.own(VillageContact.village_code),
     Occurrence: lambda places: places.occurrences(Occurrence.scopes, Occurrence.bulletin_id),
 }
 """Condition of the rows that lie in a scope, of every table that has places."""

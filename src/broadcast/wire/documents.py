@@ -29,7 +29,7 @@ from broadcast.wire.fields import (
     Volume,
     Wire,
 )
-from broadcast.wire.limits import MOST_ITEMS
+from broadcast.wire.limits import INLINE_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_PREFETCHED
 
 
 class Audio(Wire, frozen=True):
@@ -103,7 +103,7 @@ class Alert(Wire, frozen=True):
     title: Text = ""
     priority: Priority = 255
     volume: Volume | None = None
-    inline: Annotated[bytes, Meta(max_length=96 * 1024)] | None = None
+    inline: Annotated[bytes, Meta(max_length=INLINE_BYTES)] | None = None
     """The bytes of the first rendition, base64, so that a short alert needs no fetch."""
 
 
@@ -114,7 +114,7 @@ class Alerts(Wire, frozen=True, tag_field="kind", tag="alerts"):
     revision: Revision
     issued_at: Instant
     not_after: Instant
-    alerts: Annotated[list[Alert], Meta(max_length=50)]
+    alerts: Annotated[list[Alert], Meta(max_length=MOST_ALERTS)]
 
 
 LocalTime = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM")]
@@ -160,6 +160,9 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     not_before: Instant | None = None
     """When the device came to this place. What was planned to start before is another device's,
     which was installed there then: it is neither played nor skipped."""
+    prefetch: Annotated[list[Audio], Meta(max_length=MOST_PREFETCHED)] = []
+    """Audio of alerts that are prepared: fetched before anybody needs it, after what items need. A
+    device that does not know this field fetches it at the alert."""
 
 
 Document = Programme | Alerts | Config

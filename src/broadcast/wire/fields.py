@@ -57,6 +57,14 @@ class BulletinClass(StrEnum):
     EMERGENCY = "emergency"  # khẩn cấp
 
 
+class AlertMode(StrEnum):
+    """Whether an alert is meant (CAP 1.2 `status`)."""
+
+    ACTUAL = "actual"
+    EXERCISE = "exercise"
+    TEST = "test"
+
+
 class OnPreempt(StrEnum):
     """Fate of an item when a higher priority took the loudspeaker."""
 

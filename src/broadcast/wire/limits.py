@@ -10,6 +10,15 @@ from __future__ import annotations
 MOST_ITEMS = 5000
 """Items in a programme: one every two minutes for a week."""
 
+MOST_ALERTS = 50
+"""Alerts of a scope at a time: more is a flood, and nobody could hear them."""
+
+INLINE_BYTES = 96 * 1024
+"""Audio that an alert carries with it: 24 seconds of Opus at 32 kbit/s."""
+
+MOST_PREFETCHED = 64
+"""Files of prepared alerts that a config names."""
+
 DOCUMENT_BYTES = 8 * 2**20
 """A document as published, in JWS compact."""
 

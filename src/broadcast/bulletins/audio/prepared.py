@@ -23,6 +23,25 @@ class Trim:
 
 
 @dataclass(frozen=True)
+class Framing:
+    """What is put around the words of an alert, in its sound itself.
+
+    Attributes:
+        tone: An attention tone comes first.
+        repeats: How many times the words are said.
+        is_drill: "This is a drill" is said before the words each time, and after the last.
+        body: SHA-256 of the sound that says them, where it is kept already; None: the source.
+        others: The same in further languages, by SHA-256; said after it, each time.
+    """
+
+    tone: bool = True
+    repeats: int = 2
+    is_drill: bool = False
+    body: str | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Heard:
     """Measures of the part of a source that is used, before anything was done to it.
 
