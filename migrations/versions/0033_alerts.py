@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0033"
-down_revision = "0040"
+down_revision = "0035"
 
 MODES = ("actual", "exercise", "test")
 KINDS = ("alert", "update", "all_clear")
