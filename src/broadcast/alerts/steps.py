@@ -369,6 +369,7 @@ async def _occur(
             targets=alert.targets,
             targets_on=alert.targets_on,
             state=ScheduleState.ALERT,
+            is_emergency=True,
             created_by=alert.proposed_by or alert.created_by,
             created_at=now,
             changed_at=now,
