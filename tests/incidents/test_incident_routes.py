@@ -235,6 +235,11 @@ def test_title_names_cause_place_size_and_time() -> None:
     assert texts.title(operator, TODAY).startswith("Mất mạng VIETTEL, xã Nghĩa An: 38 cụm loa")
 
 
+def test_title_does_not_say_cluster_twice() -> None:
+    named = incident(kind=Kind.DEVICE, name="Cụm loa Thôn 2", cause=Cause.DEVICE)
+    assert texts.title(named, TODAY) == "Mất liên lạc cụm loa Thôn 2, từ 14:02"
+
+
 BACK: datetime = EIGHT + 7 * 60 * MINUTE
 
 

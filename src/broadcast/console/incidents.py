@@ -42,7 +42,7 @@ CAUSES = {
     Cause.POWER: N_("mất điện"),
     Cause.NETWORK: N_("mất mạng"),
     Cause.AREA: N_("chưa rõ, cả một vùng"),
-    Cause.DEVICE: N_("riêng một cụm loa"),
+    Cause.DEVICE: N_("tại cụm loa, chưa rõ vì sao"),
 }
 KINDS = {
     Kind.POWER_FEED: N_("chung tuyến điện"),
@@ -182,18 +182,32 @@ async def show_part(
 # --- one -----------------------------------------------------------------------------------------
 
 
-async def _work(session: AsyncSession, caller: Caller, incident_id: int) -> dict[str, Any]:
-    now, on = clock.now(), clock.today()
-    incident = await queries.show_incident(session, incident_id, Paging(None, ROWS), on)
+FIRST = Paging(None, ROWS)
+
+
+async def _incident(session: AsyncSession, incident_id: int) -> dict[str, Any]:
+    shown = await queries.show_incident(session, incident_id, FIRST, clock.today())
+    return {"incident": shown, **WORDS}
+
+
+async def _who(session: AsyncSession, caller: Caller, incident_id: int) -> dict[str, Any]:
     may = await handling.may_handle(session, caller, incident_id)
-    able = await handling.handlers(session, incident_id, now) if may else []
+    able = await handling.handlers(session, incident_id, clock.now()) if may else []
+    return {"may_handle": may, "handlers": able}
+
+
+async def _done(session: AsyncSession, incident_id: int) -> dict[str, Any]:
     return {
-        "incident": incident,
-        "may_handle": may,
-        "handlers": able,
-        "history": await history.show_history(session, incident_id, on),
-        "commands": await history.list_commands(session, incident_id, Paging(None, ROWS), now),
-        **WORDS,
+        "history": await history.show_history(session, incident_id, clock.today()),
+        "commands": await history.list_commands(session, incident_id, FIRST, clock.now()),
+    }
+
+
+async def _whole(session: AsyncSession, caller: Caller, incident_id: int) -> dict[str, Any]:
+    return {
+        **await _incident(session, incident_id),
+        **await _who(session, caller, incident_id),
+        **await _done(session, incident_id),
     }
 
 
@@ -202,7 +216,7 @@ async def show_incident(
     request: Request, session: Session, caller: Reader, incident_id: Id
 ) -> Response:
     """What happened, which villages are silent, what to do, what was done."""
-    found = await _work(session, caller, incident_id)
+    found = await _whole(session, caller, incident_id)
     return page(request, caller, "incidents/incident.html", **found)
 
 
@@ -211,8 +225,9 @@ async def show_state(
     request: Request, session: Session, caller: Reader, incident_id: Id
 ) -> Response:
     """The part that says how it is and who sees to it."""
-    found = await _work(session, caller, incident_id)
-    return page(request, caller, "incidents/_state.html", **found)
+    found = await _incident(session, incident_id)
+    who = await _who(session, caller, incident_id)
+    return page(request, caller, "incidents/_state.html", **found, **who)
 
 
 @router.get("/incidents/{incident_id}/more")
@@ -220,8 +235,9 @@ async def show_more(
     request: Request, session: Session, caller: Reader, incident_id: Id
 ) -> Response:
     """The part with its devices, commands, history and its like."""
-    found = await _work(session, caller, incident_id)
-    return page(request, caller, "incidents/_more.html", **found)
+    found = await _incident(session, incident_id)
+    done = await _done(session, incident_id)
+    return page(request, caller, "incidents/_more.html", **found, **done)
 
 
 @router.get("/incidents/{incident_id}/devices")
@@ -245,7 +261,7 @@ async def _changed(
     request: Request, session: AsyncSession, caller: Caller, incident_id: int
 ) -> Response:
     """The page without its frame, after a change."""
-    found = await _work(session, caller, incident_id)
+    found = await _whole(session, caller, incident_id)
     return page(request, caller, "incidents/_page.html", **found)
 
 

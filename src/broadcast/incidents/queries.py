@@ -238,7 +238,7 @@ async def _silent_villages(
 ) -> list[SilentVillageOut]:
     if not incident.down_count:
         return []
-    found = (await silence(session, on)).get(incident.id, {})
+    found = (await silence(session, on, incident.id)).get(incident.id, {})
     units = await session.execute(
         sa.select(Area.code, Area.kind, Area.name).where(Area.code.in_(found), exists_on(on))
     )

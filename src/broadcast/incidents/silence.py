@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from broadcast.devices.model import Installation
 from broadcast.incidents.model import IncidentLoss
@@ -55,9 +56,16 @@ def seconds(villages: Mapping[str, datetime], at: datetime) -> int:
     return sum(max(0, int((at - since).total_seconds())) for since in villages.values())
 
 
-async def silence(session: AsyncSession, on: date) -> Silence:
-    """The silent villages of all incidents, by who serves which village on a day."""
+async def silence(session: AsyncSession, on: date, incident_id: int | None = None) -> Silence:
+    """The silent villages of all incidents, or of one, by who serves which village on a day."""
     serves = sa.and_(serves_on(on), ClusterVillage.grade == Grade.PRIMARY)
+    if incident_id is not None:
+        lost_by_it = sa.select(IncidentLoss.cluster_id).where(
+            IncidentLoss.incident_id == incident_id, IncidentLoss.returned_at.is_(None)
+        )
+        theirs = aliased(ClusterVillage)
+        villages = sa.select(theirs.village_code).where(theirs.cluster_id.in_(lost_by_it))
+        serves = sa.and_(serves, ClusterVillage.village_code.in_(villages))
     lost = sa.select(IncidentLoss.cluster_id).where(IncidentLoss.returned_at.is_(None))
     away = await session.execute(
         sa.select(IncidentLoss.incident_id, ClusterVillage.village_code, IncidentLoss.fell_at)

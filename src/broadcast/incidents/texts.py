@@ -86,6 +86,8 @@ def state_of(incident: Incident) -> State:
 def title(incident: Incident, on: date) -> str:
     """One line: what, where, how much, since when; days other than `on` are named."""
     where = PLACES[incident.kind].format(incident.name)
+    if incident.kind is Kind.DEVICE and incident.name.casefold().startswith("cụm loa"):
+        where = "cụm loa" + incident.name[len("cụm loa") :]
     if (incident.kind, incident.cause) == (Kind.OPERATOR, Cause.NETWORK):
         where = incident.name
     head = f"{CAUSES[incident.cause]} {where}"
