@@ -224,6 +224,31 @@ async def test_the_form_of_a_change_says_what_is_stored(world: World) -> None:
     assert stored["starts_at"] == "2024-12-30T06:00:00+07:00"
 
 
+async def test_a_schedule_on_lunar_days_that_avoids_holidays(world: World) -> None:
+    asked = await world.pages.load("/schedule/new", revision=f"{world.bulletin}/1")
+    assert "Mồng một và rằm âm lịch" in asked.text
+    assert '<option value="except:holiday">Không phát ngày nghỉ lễ</option>' in asked.text
+    wish = world.wish(
+        bulletin=str(world.bulletin), repeat="lunar", day="2024-12-28", time="06:00",
+        follows="except:holiday", is_speech="true",
+    )  # fmt: skip
+    checked = await world.pages.submit("/schedule/new/check", **wish)
+    assert "06:00 thứ Tư 29/1: không phát vì là ngày nghỉ lễ." in checked.text
+    saved = await world.pages.submit("/schedule/new", **wish)
+    path = saved.headers["hx-redirect"]
+    stored = await world.rest(f"/schedules/{path.rpartition('/')[2]}")
+    assert stored["rrule"] == "FREQ=DAILY;BYLUNARDAY=1,15"
+    assert stored["starts_at"] == "2024-12-31T06:00:00+07:00"
+    assert (stored["except_on"], stored["only_on"]) == (["holiday"], [])
+    assert stored["is_speech"] is True
+    shown = (await world.pages.load(path)).text
+    assert "mồng một và rằm âm lịch" in shown
+    assert "Không phát ngày nghỉ lễ" in shown
+    form = (await world.pages.load(f"{path}/edit")).text
+    assert 'value="lunar" checked' in form
+    assert '<option value="except:holiday" selected>' in form
+
+
 # --- a new one -----------------------------------------------------------------------------------
 
 

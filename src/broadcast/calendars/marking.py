@@ -124,6 +124,12 @@ async def load(session: AsyncSession) -> Marks:
     return Marks(mark_of(row) for row in await session.scalars(sa.select(CalendarDay)))
 
 
+async def own_calendars(session: AsyncSession) -> list[str]:
+    """Names of the calendars of provinces and communes, for schedules to follow."""
+    names = sa.select(CalendarDay.name).where(CalendarDay.kind == Kind.OWN).distinct()
+    return sorted(await session.scalars(names))
+
+
 def mark_of(row: CalendarDay) -> Mark:
     """A stored marking as the rules take it."""
     return Mark(

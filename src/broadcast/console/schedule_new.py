@@ -24,6 +24,8 @@ from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.places import require_at_bulletin, require_readable_bulletin
 from broadcast.bulletins.revisions import get_bulletin, get_revision
 from broadcast.console.areas import Point, points_of
+from broadcast.calendars import marking
+from broadcast.calendars.days import HOLIDAY
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.schedule import WEEKDAY_NAMES
@@ -68,12 +70,16 @@ REPEATS = {
     Repeat.ONCE: N_("Một lần"),
     Repeat.DAILY: N_("Hằng ngày"),
     Repeat.WEEKLY: N_("Các thứ trong tuần"),
+    Repeat.LUNAR: N_("Mồng một và rằm âm lịch"),
     Repeat.KEPT: N_("Giữ cách lặp hiện có"),
 }
 
 
-_KEPT = ("place", "cluster", "day", "time", "until", "priority")
+_KEPT = ("place", "cluster", "day", "time", "until", "priority", "follows", "is_speech")
 """Fields of a form that its draft keeps as they are."""
+
+EVERY_DAY, AS_IT_IS = "", "kept"
+"""How a schedule follows calendars, as the form has it; else `except:` or `only:` and a name."""
 
 
 class Wish(NamedTuple):
@@ -93,6 +99,19 @@ class Wish(NamedTuple):
     until: str = ""
     priority: str = ""
     submit: bool = False
+    follows: str = EVERY_DAY
+    is_speech: bool = False
+
+    def calendars(self) -> dict[str, list[str]]:
+        """Columns that say which calendars the schedule follows."""
+        if self.follows == AS_IT_IS:
+            return {}
+        how, _, name = self.follows.partition(":")
+        if self.repeat is Repeat.ONCE:
+            name = ""  # its one day was chosen by hand
+        return {
+            f"{each}_on": [name] if name and how == each else [] for each in ("except", "only")
+        }
 
     def as_draft(self) -> dict[str, Any]:
         """What is kept of it until it is saved."""
@@ -104,7 +123,7 @@ class Wish(NamedTuple):
     def as_left(self, draft: dict[str, Any]) -> Wish:
         """This one, filled in as a draft was left."""
         return self._replace(
-            **{name: draft[name] for name in _KEPT},
+            **{name: draft[name] for name in _KEPT if name in draft},  # an older one has fewer
             repeat=Repeat(draft["repeat"]),
             weekday=tuple(draft["weekday"]),
         )
@@ -134,6 +153,8 @@ class Wish(NamedTuple):
         columns: dict[str, Any] = {
             "targets": self.targets(tree),
             "starts_at": first_start(recurrence, at.date(), at.timetz().replace(tzinfo=None)),
+            "is_speech": self.is_speech,
+            **self.calendars(),
         }
         if recurrence.repeat is not Repeat.KEPT:
             columns["rrule"] = rule_text(recurrence)
@@ -183,10 +204,12 @@ def _wish(
     until: Annotated[str, Form(max_length=10)] = "",
     priority: Annotated[str, Form(max_length=3)] = "",
     submit: Annotated[bool, Form()] = False,
+    follows: Annotated[str, Form(max_length=210)] = EVERY_DAY,
+    is_speech: Annotated[bool, Form()] = False,
 ) -> Wish:
     return Wish(
         bulletin, revision, schedule, place or [], cluster or [], day, at, repeat,
-        tuple(weekday or ()), until, priority, submit,
+        tuple(weekday or ()), until, priority, submit, follows, is_speech,
     )  # fmt: skip
 
 
@@ -300,6 +323,7 @@ async def _form(
         is_approved=subject.revision.state is RevisionState.APPROVED,
         communes=communes,
         repeats=REPEATS,
+        calendars=[HOLIDAY, *await marking.own_calendars(session)],
         weekday_names=WEEKDAY_NAMES,
     )
 
@@ -331,7 +355,15 @@ async def _wish_of(session: AsyncSession, schedule: Schedule) -> Wish:
         weekday=recurrence.weekdays,
         until=str(recurrence.until or ""),
         priority=str(schedule.priority),
+        follows=_follows(schedule),
+        is_speech=schedule.is_speech,
     )
+
+
+def _follows(schedule: Schedule) -> str:
+    named = [f"except:{name}" for name in schedule.except_on]
+    named += [f"only:{name}" for name in schedule.only_on]
+    return named[0] if len(named) == 1 else AS_IT_IS if named else EVERY_DAY
 
 
 @router.post("/schedule/new/check")

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from broadcast.calendars.lunar import lunar
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.plays.soundings import Sounding
@@ -106,12 +107,18 @@ def sheet(blocks: Iterable[tuple[datetime, T]], days: Sequence[date]) -> list[Ro
     ]
 
 
+LUNAR_DAYS = "1,15"
+"""Mồng một and rằm."""
+
+
 class Repeat(StrEnum):
     """How often, as a form asks it."""
 
     ONCE = "once"
     DAILY = "daily"
     WEEKLY = "weekly"
+    LUNAR = "lunar"
+    """On the first and the fifteenth of each lunar month."""
     KEPT = "kept"
     """By a rule that the form has no words for; it stays as it is."""
 
@@ -130,6 +137,8 @@ def recurrence_of(rule: Rule | None, starts_at: datetime) -> Recurrence:
         return Recurrence(Repeat.ONCE)
     until = None if rule.until is None else rule.until.date()
     parts = dict(rule.parts)
+    if parts == {"FREQ": "DAILY", "BYLUNARDAY": LUNAR_DAYS} and rule.count is None:
+        return Recurrence(Repeat.LUNAR, until=until)
     frequency, days = parts.pop("FREQ"), parts.pop("BYDAY", "")
     if parts.pop("INTERVAL", "1") != "1" or parts or rule.count is not None:
         return Recurrence(Repeat.KEPT, until=until)
@@ -151,6 +160,8 @@ def rule_text(recurrence: Recurrence) -> str | None:
     if recurrence.repeat is Repeat.ONCE:
         return None
     parts = ["FREQ=DAILY"]
+    if recurrence.repeat is Repeat.LUNAR:
+        parts.append(f"BYLUNARDAY={LUNAR_DAYS}")
     if recurrence.repeat is Repeat.WEEKLY:
         chosen = [day for day in WEEKDAYS if day in recurrence.weekdays]
         parts = ["FREQ=WEEKLY", "BYDAY=" + ",".join(chosen)]
@@ -160,9 +171,12 @@ def rule_text(recurrence: Recurrence) -> str | None:
 
 
 def first_start(recurrence: Recurrence, day: date, at: time) -> datetime:
-    """The first start on or after a day: of chosen weekdays the next one."""
+    """The first start on or after a day: of chosen weekdays or lunar days the next one."""
     if recurrence.repeat is Repeat.WEEKLY and recurrence.weekdays:
         while WEEKDAYS[day.weekday()] not in recurrence.weekdays:
+            day += DAY
+    if recurrence.repeat is Repeat.LUNAR:
+        while str(lunar(day).day) not in LUNAR_DAYS.split(","):
             day += DAY
     return datetime.combine(day, at, LOCAL)
 

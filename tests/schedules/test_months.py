@@ -1,0 +1,247 @@
+"""Random months of edits, calendars and exceptions, beside an expansion that shares no code.
+
+The other one takes rules from python-dateutil, lunar days from the published table, and looks at
+each day and each mark by itself.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from dateutil.rrule import rrulestr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tests.calendars
+from broadcast.calendars.days import HOLIDAY, Kind, Mark, Marks, Policy, silences
+from broadcast.kit.clock import LOCAL
+from broadcast.schedules.recurrence import Planned, occurrences_between
+from broadcast.schedules.rrule import Rule, parse
+from broadcast.schedules.rule_edits import carry_over, split
+from tests.examples import examples
+
+DAY = timedelta(days=1)
+BEGIN = datetime(2026, 8, 1, tzinfo=LOCAL)
+END = datetime(2027, 3, 1, tzinfo=LOCAL)
+"""With National Day, Tết, and the swap of a year."""
+
+CLUSTERS = {"province": {1, 2, 3, 4}, "commune": {3, 4}}
+
+
+# --- the second expansion ----------------------------------------------------------------------
+
+OFF = {
+    *("2026-09-01", "2026-09-02", "2027-01-01", "2027-02-04", "2027-02-05", "2027-02-06"),
+    *("2027-02-07", "2027-02-08", "2027-02-09", "2027-02-10"),
+}
+"""Days off between `BEGIN` and `END`, by the calendar on the wall."""
+
+
+def lunar_days() -> dict[date, int]:
+    """Days of the lunar month, by the published table."""
+    found = {}
+    with Path(tests.calendars.__path__[0], "published.csv").open() as file:
+        for row in csv.DictReader(file):
+            day = date.fromisoformat(row["new_year"])
+            for length in row["months"]:
+                for number in range(30 if length == "+" else 29):
+                    found[day + number * DAY] = number + 1
+                day += (30 if length == "+" else 29) * DAY
+    return found
+
+
+LUNAR = lunar_days()
+
+
+@dataclass
+class Series:
+    """A schedule as the tests keep it."""
+
+    text: str
+    starts_at: datetime
+    dates: list[datetime] = field(default_factory=list)
+    exceptions: dict[datetime, datetime | None] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule:
+        walls = (at.replace(tzinfo=None) for at in self.dates)
+        return replace(parse(self.text, LOCAL), dates=tuple(sorted(walls)))
+
+    def naively(self) -> set[tuple[datetime, datetime]]:
+        """Starts by the rule and the dates with what became of them, day by day."""
+        parts = dict(part.split("=") for part in self.text.split(";"))
+        wanted = parts.pop("BYLUNARDAY", None)
+        text = ";".join(f"{name}={value}" for name, value in parts.items())
+        wall = self.starts_at.replace(tzinfo=None)
+        found = {
+            at.replace(tzinfo=LOCAL)
+            for at in rrulestr(text, dtstart=wall).between(
+                wall - DAY, END.replace(tzinfo=None), inc=True
+            )
+            if wanted is None or LUNAR[at.date()] in map(int, wanted.split(","))
+        } | set(self.dates)
+        return {(at, to) for at in found if (to := self.exceptions.get(at, at)) is not None}
+
+
+def heard_naively(marks: list[Mark], policy: Policy, day: date, *, by_hand: bool) -> set[int]:
+    heard = set()
+    for cluster in CLUSTERS["province"]:
+        there = [
+            mark
+            for mark in marks
+            if mark.first_on <= day <= mark.last_on and cluster in CLUSTERS[str(mark.area_code)]
+        ]
+        kinds = {mark.kind for mark in there}
+        off = (str(day) in OFF or Kind.HOLIDAY in kinds) and Kind.WORKING not in kinds
+        names = {mark.name for mark in there if mark.kind is Kind.OWN} | (
+            {HOLIDAY} if off else set()
+        )
+        if Kind.EXAM in kinds or (Kind.MOURNING in kinds and not policy.is_speech):
+            continue
+        if not by_hand and names & {*policy.except_on}:
+            continue
+        if not by_hand and policy.only_on and not names & {*policy.only_on}:
+            continue
+        heard.add(cluster)
+    return heard
+
+
+# --- what our own rules say --------------------------------------------------------------------
+
+
+def heard(marks: Marks, policy: Policy, planned: Planned, dates: list[datetime]) -> set[int]:
+    def covered(mark: Mark) -> frozenset[int]:
+        return frozenset(CLUSTERS[mark.area_code or "province"])
+
+    clusters = frozenset(CLUSTERS["province"])
+    silent = silences(
+        policy,
+        marks.on(planned.starts_at.astimezone(LOCAL).date()),
+        covered,
+        clusters,
+        by_hand=planned.starts_at != planned.recurrence_at or planned.recurrence_at in dates,
+    )
+    return set(clusters - silent.keys())
+
+
+# --- random months -----------------------------------------------------------------------------
+
+RULES = (
+    "FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,WE,FR", "FREQ=DAILY;INTERVAL=3",
+    "FREQ=DAILY;BYLUNARDAY=1,15", "FREQ=MONTHLY;BYMONTHDAY=1,-1", "FREQ=DAILY;BYHOUR=5,17",
+    "FREQ=WEEKLY;BYDAY=SU;BYHOUR=6,18", "FREQ=DAILY;COUNT=40", "FREQ=DAILY;UNTIL=20261015T235959",
+)  # fmt: skip
+moments = st.datetimes(datetime(2026, 8, 2), datetime(2027, 2, 27)).map(  # noqa: DTZ001
+    lambda at: at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0, tzinfo=LOCAL)
+)
+marks_ = st.builds(
+    lambda kind, area, first, days: Mark(
+        kind, "Chợ phiên" if kind is Kind.OWN else "x", first, first + days * DAY, area
+    ),
+    st.sampled_from(Kind),
+    st.sampled_from([*CLUSTERS]),
+    st.dates(date(2026, 8, 2), date(2027, 2, 20)),
+    st.integers(0, 4),
+)
+policies = st.builds(
+    lambda speech, follows: Policy(is_speech=speech, **follows),
+    st.booleans(),
+    st.sampled_from(
+        [
+            {},
+            {"except_on": (HOLIDAY,)},
+            {"only_on": (HOLIDAY,)},
+            {"except_on": ("Chợ phiên",)},
+            {"only_on": ("Chợ phiên", HOLIDAY)},
+            {"except_on": (HOLIDAY,), "only_on": ("Chợ phiên",)},
+        ]
+    ),
+)
+
+
+def starts(each: Series) -> list[Planned]:
+    return occurrences_between(each.rule, each.starts_at, each.exceptions, BEGIN, END, LOCAL)
+
+
+def edit(data: st.DataObject, every: list[Series], deleted: set[datetime]) -> None:
+    """One thing that a person does to one of the schedules."""
+    each = data.draw(st.sampled_from(every))
+    coming = starts(each)
+    what = data.draw(st.sampled_from(["cancel", "move", "date", "undate", "all", "split"]))
+    if what == "date":
+        each.dates = sorted({*each.dates, data.draw(moments)})
+    elif what == "undate" and each.dates:
+        gone = data.draw(st.sampled_from(each.dates))
+        each.dates.remove(gone)
+    elif what == "all":
+        old = each.rule, each.starts_at
+        each.text = data.draw(st.sampled_from(RULES))
+        before = {at for at, to in each.exceptions.items() if to is None}
+        each.exceptions = carry_over(each.exceptions, old, (each.rule, each.starts_at), LOCAL)
+        after = {at for at, to in each.exceptions.items() if to is None}
+        # Those that go on at another time of the day are deleted there.
+        deleted -= before - after
+        deleted |= after
+    elif coming and what in {"cancel", "move", "split"}:
+        chosen = data.draw(st.sampled_from(coming))
+        if what == "cancel":
+            each.exceptions[chosen.recurrence_at] = None
+            deleted.add(chosen.recurrence_at)
+        elif what == "move":
+            each.exceptions[chosen.recurrence_at] = data.draw(moments)
+        else:
+            every += _split(each, chosen.recurrence_at)
+
+
+def _split(each: Series, at: datetime) -> list[Series]:
+    whole = set(starts(each))
+    head, tail = split(each.rule, each.starts_at, at, LOCAL)
+    if head is None:
+        return []
+    by_rule = [
+        p.recurrence_at.astimezone(LOCAL)
+        for p in occurrences_between(
+            each.rule.without_dates(), each.starts_at, {}, at, END + 400 * DAY, LOCAL
+        )
+    ]
+    dates = each.dates
+    following = Series(
+        str(tail),
+        by_rule[0] if by_rule else each.starts_at,
+        [when for when in dates if when >= at],
+        {when: to for when, to in each.exceptions.items() if when >= at or to is None},
+    )
+    each.text, each.dates = str(head), [when for when in dates if when < at]
+    assert {*starts(each), *starts(following)} == whole, "a division changes nothing"
+    return [following]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.sampled_from(RULES), moments, policies, st.data())
+def test_random_months_are_as_the_other_expansion_says(
+    text: str, first: datetime, policy: Policy, data: st.DataObject
+) -> None:
+    every = [Series(text, first)]
+    deleted: set[datetime] = set()
+    for _ in range(data.draw(st.integers(1, 12))):
+        edit(data, every, deleted)
+        entered = data.draw(st.lists(marks_, max_size=6))
+        marks = Marks(entered)
+        for each in every:
+            ours = starts(each)
+            there = {(p.recurrence_at, p.starts_at) for p in ours}
+            assert there == {pair for pair in each.naively() if BEGIN <= pair[1] < END}
+            for planned in ours:
+                assert each.exceptions.get(planned.recurrence_at, planned) is not None
+                day = planned.starts_at.astimezone(LOCAL).date()
+                is_named = planned.recurrence_at in each.dates
+                by_hand = is_named or planned.starts_at != planned.recurrence_at
+                assert heard(marks, policy, planned, each.dates) == heard_naively(
+                    entered, policy, day, by_hand=by_hand
+                )
+        sounding = {p.recurrence_at for each in every for p in starts(each)}
+        again = sounding & deleted
+        assert not again, "no start that was deleted sounds again"
