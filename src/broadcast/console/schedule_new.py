@@ -23,9 +23,9 @@ from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.places import require_at_bulletin, require_readable_bulletin
 from broadcast.bulletins.revisions import get_bulletin, get_revision
-from broadcast.console.areas import Point, points_of
 from broadcast.calendars import marking
 from broadcast.calendars.days import HOLIDAY
+from broadcast.console.areas import Point, points_of
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.schedule import WEEKDAY_NAMES
