@@ -35,6 +35,10 @@ def _nothing(place: Place, now: datetime) -> dict[str, Any]:
     return {}
 
 
+def _given(**fields: str) -> Callable[[Place, datetime], Any]:
+    return lambda place, now: fields
+
+
 def _register(place: Place) -> dict[str, str]:
     return {"kind": "stations"}
 
@@ -348,6 +352,60 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/admin/mergers"): Rule(
         Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
+    ),
+    # emergencies
+    ("GET", "/emergency"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/emergency/now"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/emergency/new"): Rule(Kind.LIST, P.EMERGENCY_PROPOSE),
+    ("POST", "/emergency/new"): Rule(
+        Kind.MAKE,
+        P.EMERGENCY_PROPOSE,
+        is_page=True,
+        body=lambda p, n: {"headline": "x", "text": "x", "place": p.commune},
+    ),
+    **{
+        ("GET", f"/emergency/{{alert_id}}{part}"): Rule(
+            Kind.READ, P.CONTENT_READ, path=lambda p: {"alert_id": p.alert}, is_content=True
+        )
+        for part in ("", "/now", "/calls")
+    },
+    **{
+        ("POST", f"/emergency/{{alert_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            permission,
+            path=lambda p: {"alert_id": p.alert},
+            is_content=True,
+            is_page=True,
+            body=body,
+        )
+        for step, permission, body in (
+            ("propose", P.EMERGENCY_PROPOSE, _nothing),
+            ("authorise", P.EMERGENCY_WRITE, _nothing),
+            ("alone", P.EMERGENCY_ALONE, _given(reason="x")),
+            ("cancel", P.EMERGENCY_PROPOSE, _given(reason="x")),
+            ("debrief", P.EMERGENCY_WRITE, _given(debrief="x")),
+            (
+                "replace",
+                P.EMERGENCY_PROPOSE,
+                _given(kind="update", headline="x", text="x"),
+            ),
+        )
+    },
+    ("GET", "/drills"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("POST", "/drills"): Rule(
+        Kind.MAKE,
+        P.EMERGENCY_WRITE,
+        is_page=True,
+        body=lambda p, n: {
+            "title": "x",
+            "area_code": p.commune,
+            "day": "2099-01-01",
+            "begin": "08:00",
+            "end": "09:00",
+        },
+    ),
+    ("GET", "/drills/{drill_id}"): Rule(
+        Kind.READ, P.CONTENT_READ, path=lambda p: {"drill_id": p.drill}, is_content=True
     ),
     # indicators: of a unit that the query names
     ("GET", "/indicators"): Rule(Kind.FIGURES, P.READ, query=_unit),

@@ -204,6 +204,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/readyz"): Rule(K.OPEN),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),
     ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
+    ("GET", f"{R}/me"): Rule(K.SELF),
     ("GET", f"{R}/audit"): Rule(K.PUBLIC, P.AUDIT_READ),
     ("GET", f"{R}/audit/export"): Rule(K.WHOLE, P.AUDIT_READ),
     ("GET", f"{R}/restore"): Rule(K.WHOLE, P.UPKEEP_READ, is_absent=True),
@@ -665,5 +666,5 @@ ROUTES: dict[tuple[str, str], Rule] = {
 }  # fmt: skip
 """What every route of the description needs, but those below `OF_THE_CALLER`."""
 
-OF_THE_CALLER = tuple(f"{R}/{name}" for name in ("sign-in", "setup", "session", "me", "tokens/"))
+OF_THE_CALLER = tuple(f"{R}/{name}" for name in ("sign-in", "setup", "session", "tokens/"))
 """Signing in, and the account, sessions, second factors and tokens of who asks: of no place."""

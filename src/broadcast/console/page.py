@@ -60,6 +60,7 @@ MENU = (
     Entry("/bulletins", N_("Bản tin"), Permission.CONTENT_READ),
     Entry("/approvals", N_("Duyệt"), Permission.BULLETIN_APPROVE),
     Entry("/schedule", N_("Lịch phát"), Permission.CONTENT_READ),
+    Entry("/emergency", N_("Khẩn cấp"), Permission.CONTENT_READ),
     Entry("/map", N_("Bản đồ"), Permission.READ),
     Entry("/indicators", N_("Chỉ tiêu"), Permission.READ),
     Entry("/incidents", N_("Sự cố"), Permission.READ),

@@ -11,7 +11,6 @@ from uuid import UUID
 from fastapi import Depends, Form, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas import scope
 from broadcast.areas.model import Level
 from broadcast.areas.tree import Tree
 from broadcast.areas.units import load_tree
@@ -26,8 +25,8 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision
 from broadcast.calendars import marking
 from broadcast.calendars.days import HOLIDAY
 from broadcast.console.areas import Point, points_of
-from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.places import communes_of
 from broadcast.console.schedule import WEEKDAY_NAMES
 from broadcast.console.timetable import (
     DAY,
@@ -216,34 +215,6 @@ def _wish(
 Given = Annotated[Wish, Depends(_wish)]
 
 
-class Commune(NamedTuple):
-    """A commune and its villages, as the form lists them."""
-
-    code: str
-    name: str
-    villages: list[tuple[str, str]]
-    """Code and name."""
-
-
-async def _communes(session: AsyncSession, caller: Caller, tree: Tree, on: date) -> list[Commune]:
-    """Where the caller may schedule."""
-    if scope.is_whole(caller, Permission.SCHEDULE_WRITE):
-        may = scope.WHOLE
-    else:
-        territory = await scope.territory_of(session)
-        may = scope.changeable(caller, Permission.SCHEDULE_WRITE, territory)
-    found = []
-    for unit in tree:
-        if unit.level is not Level.COMMUNE:
-            continue
-        villages = [tree[code] for code in tree.villages(unit.code)] or [unit]
-        mine = [(each.code, each.name) for each in villages if each.code in may]
-        if mine:
-            mine.sort(key=lambda each: collated(each[1]))
-            found.append(Commune(unit.code, unit.name, mine))
-    return sorted(found, key=lambda each: collated(each.name))
-
-
 class _Subject(NamedTuple):
     """What is scheduled."""
 
@@ -305,7 +276,7 @@ async def _form(
 ) -> Response:
     today = clock.today()
     tree = await load_tree(session, today)
-    communes = await _communes(session, caller, tree, today)
+    communes = await communes_of(session, caller, Permission.SCHEDULE_WRITE, tree)
     chosen = set(wish.place)
     if saved_at is None and not chosen and not wish.cluster and len(communes) == 1:
         chosen = {code for code, _ in communes[0].villages}
@@ -446,7 +417,9 @@ async def show_map_of(
 ) -> Response:
     """The communes to choose from; of a single one its clusters, each for its villages."""
     today = clock.today()
-    communes = await _communes(session, caller, await load_tree(session, today), today)
+    communes = await communes_of(
+        session, caller, Permission.SCHEDULE_WRITE, await load_tree(session, today)
+    )
     points: Sequence[Point] = []
     names = {code: name for each in communes for code, name in each.villages}
     if len(communes) == 1:
