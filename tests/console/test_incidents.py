@@ -20,7 +20,7 @@ from broadcast.incidents.model import ClosingReason, Incident, IncidentLoss
 from broadcast.kit import clock, db
 from broadcast.stations.model import Plant
 from tests import province as rows
-from tests.callers import HUNG
+from tests.callers import HUNG, TAM
 from tests.console.conftest import Pages
 from tests.console.figures import compare
 from tests.devices.fleet import EIGHT
@@ -157,6 +157,41 @@ async def test_one_press_takes_it_and_a_closing_leaves_the_list(
     released = await pages.submit(f"{here}/release", seen=seen(opened.text))
     assert "Chưa ai phụ trách." in released.text
     assert "Mất điện tuyến F-1" in (await pages.load("/")).text
+
+
+async def test_the_area_is_chosen_by_name_among_ones_own(pages: Pages) -> None:
+    names = r'<option value="([^"]+)"[^>]*>((?:xã|thôn) [^<]+)<'
+    html = (await pages.load("/incidents", area="V-3")).text
+    assert re.findall(names, html) == [
+        ("V-3", "thôn V-3"), ("20001", "xã 20001"), ("20002", "xã 20002"),
+    ]  # fmt: skip
+    assert '<option value="V-3" selected>' in html
+    pages.called_by(Role.COMMUNE_BROADCASTER, "20002")
+    assert re.findall(names, (await pages.load("/incidents")).text) == [
+        ("V-3", "thôn V-3"), ("20002", "xã 20002"),
+    ]  # fmt: skip
+
+
+async def test_over_rest_a_decision_names_the_version_it_was_made_from(
+    pages: Pages, numbers: list[int]
+) -> None:
+    there = f"/api/v1/incidents/{numbers[0]}"
+    tag = (await pages.client.get(there)).headers["etag"]
+    taken = await pages.client.post(
+        f"{there}/assign", json={"account_id": TAM}, headers={"If-Match": tag}
+    )
+    assert taken.status_code == 200, taken.text
+    body = {"reason": "planned"}
+    stale = await pages.client.post(f"{there}/close", json=body, headers={"If-Match": tag})
+    assert stale.status_code == 412
+    tag = (await pages.client.get(there)).headers["etag"]
+    closed = await pages.client.post(f"{there}/close", json=body, headers={"If-Match": tag})
+    assert (closed.status_code, closed.json()["state"]) == (200, "closed")
+    note = {"json": {"text": "Hẹn 15 giờ"}, "headers": {"Idempotency-Key": "once"}}
+    for _ in range(2):
+        assert (await pages.client.post(f"{there}/notes", **note)).status_code == 201
+    history = (await pages.client.get(f"{there}/history")).json()["items"]
+    assert [each["note"] for each in history].count("Hẹn 15 giờ") == 1
 
 
 async def test_it_is_assigned_to_who_may_and_notes_are_kept_as_written(

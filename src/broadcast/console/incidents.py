@@ -8,10 +8,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+import sqlalchemy as sa
 from fastapi import Depends, Form, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
+from broadcast.areas.model import Area, Level
+from broadcast.areas.units import units_statement
 from broadcast.auth.caller import Caller, IncidentEditor, Reader
+from broadcast.auth.permissions import Permission
+from broadcast.console import formats
 from broadcast.console.devices import COMMANDS, OUTCOMES
 from broadcast.console.page import PageRouter, page
 from broadcast.console.words import N_
@@ -167,7 +173,26 @@ async def show_list(
 ) -> Response:
     """Incidents that are not closed, what hurts most first; or the closed ones, newest first."""
     found = await _list(session, caller, query, cursor)
-    return page(request, caller, "incidents/index.html", **found)
+    areas = await _areas(session, caller, query.get("area"))
+    return page(request, caller, "incidents/index.html", areas=areas, **found)
+
+
+async def _areas(
+    session: AsyncSession, caller: Caller, chosen: str | None
+) -> list[tuple[str, str]]:
+    """Units to choose from, by name: all communes, or what lies in the caller's places."""
+    where = await scope.readable_scope(session, caller, Permission.READ)
+    asked = Area.level == Level.COMMUNE
+    if where.codes is not None:
+        levels = Area.level.in_((Level.COMMUNE, Level.VILLAGE))
+        asked = sa.and_(levels, Area.code.in_(where.codes))
+    if chosen is not None:
+        asked = sa.or_(asked, Area.code == chosen)
+    found = await session.scalars(units_statement(clock.today()).where(asked))
+    names = {each.code: f"{each.kind} {each.name}" for each in found}
+    if chosen is not None:
+        names.setdefault(chosen, chosen)  # it has ended
+    return sorted(names.items(), key=lambda each: formats.collated(each[1]))
 
 
 @router.get("/incidents/list")
