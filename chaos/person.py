@@ -45,11 +45,14 @@ class Asked:
 
 
 async def prepare(api: Api, seeded: Seeded) -> list[list[dict[str, Any]]]:
-    """Make the bulletins: the normal ones and those of priority."""
+    """Make the bulletins: the normal ones and those of priority.
+
+    Of a commune, because normal ones of the province sound only where a commune picks them.
+    """
     classes = ((NORMAL, "normal"), (PRIORITY, "priority"))
     made = await asyncio.gather(
         *(
-            api.approved_bulletin(text, text, seeded.province, level)
+            api.approved_bulletin(text, text, seeded.commune, level)
             for texts, level in classes
             for text in texts
         )
@@ -113,7 +116,7 @@ class Person(Thread):
         if number % FRESH_EVERY == FRESH_EVERY - 1:
             text = f"{(NORMAL, PRIORITY)[airing.priority][airing.bulletin]} Số {number}."
             level = "priority" if airing.priority else "normal"
-            bulletin = await api.approved_bulletin(text, text, self._seeded.province, level)
+            bulletin = await api.approved_bulletin(text, text, self._seeded.commune, level)
         starts_at = self._began_at + timedelta(seconds=airing.at)
         made = await api.schedule(
             bulletin,

@@ -18,6 +18,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from math import inf
 
+from broadcast.wire import order
 from broadcast.wire.commands import LONGEST_TONE_SECONDS
 from broadcast.wire.documents import Audio, Item
 from broadcast.wire.events import Ended, EndReason, Record, Skipped, SkipReason, Started
@@ -267,7 +268,9 @@ class Stage:
         started = self._box.memory.started
         candidates = list(self._waiting.values())
         candidates += [self.items[k] for k, progress in started.items() if not progress.sounding]
-        candidates.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
+        candidates.sort(
+            key=lambda item: order.first(item.priority, item.starts_at, item.occurrence_id)
+        )
         for item in candidates:
             obstacle = self._obstacle(item, now, quiet)
             if obstacle is None:
@@ -280,7 +283,9 @@ class Stage:
         barred = self._bar(item, quiet)
         if barred is not None:
             return barred
-        outranked = self.voice is not None and self.voice.item.priority >= item.priority
+        outranked = self.voice is not None and not order.interrupts(
+            item.priority, self.voice.item.priority
+        )
         missing = None
         if item.stream is None or self._falls_back(item):
             missing = SKIPS.get(self._content.state(self._rendition(item)))

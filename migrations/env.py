@@ -18,6 +18,7 @@ import broadcast.bulletins.model
 import broadcast.commands.model
 import broadcast.devices.model
 import broadcast.enrolment.model
+import broadcast.inbox.model
 import broadcast.incidents.model
 import broadcast.indicators.model
 import broadcast.keys.model

@@ -28,6 +28,7 @@ import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
 import broadcast.enrolment.routes
+import broadcast.inbox.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.keys.routes
@@ -71,6 +72,7 @@ ROUTERS = (
     broadcast.schedules.calendar_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
+    broadcast.inbox.routes.router,
     broadcast.plays.routes.router,
     broadcast.alerts.routes.router,
     broadcast.alerts.template_routes.router,

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast.accounts.people import create_with_token
 from broadcast.areas.imports import official_files
 from broadcast.audit.entry import Outcome
 from broadcast.auth.permissions import Role
@@ -30,6 +31,7 @@ from broadcast.incidents.model import Incident
 from broadcast.kit import clock, db
 from broadcast.restore.model import Cause, Restore
 from broadcast.schedules.model import Occurrence
+from broadcast.wire.fields import BulletinClass
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
 from tests.audit.world import World
@@ -358,6 +360,47 @@ async def alerts(walk: Walk) -> None:
     await walk.do("PUT /areas/{code}/contact", "/areas/T-1/contact", json=head)
 
 
+async def inbox(walk: Walk, engine: AsyncEngine) -> None:
+    """What the province sends to a commune, and the commune does with it."""
+    world = walk.world
+    ids = []
+    async with db.transaction(engine) as session:
+        world.tokens["An"] = await create_with_token(
+            session, "An", Role.COMMUNE_BROADCASTER, province.NOW, area_code="21262",
+            second_factor=True,
+        )  # fmt: skip
+        for number, (area, class_) in enumerate(
+            [("51", BulletinClass.NORMAL), ("51", BulletinClass.NORMAL),
+             ("51", BulletinClass.PRIORITY), ("21262", BulletinClass.PRIORITY)]
+        ):  # fmt: skip
+            bulletin = await make.bulletin(session, area_code=area, class_=class_)
+            body = f"inbox {number}".encode()
+            sound = make.prepared(world.content_dir, b"opus" + body, b"mp3" + body)
+            await make.revision(session, bulletin, sound, RevisionState.APPROVED)
+            ids.append(str(bulletin.id))
+    own = world.schedule(
+        bulletin_id=ids.pop(), targets=[{"area": "21262"}], starts_at="2024-12-28T19:00:00+07:00"
+    )
+    await world.call("POST", "/schedules", "An", json=own)
+    items = []
+    for id_ in ids:
+        body = {"bulletin_id": id_, "areas": ["21262"], "useful_until": "2025-01-20"}
+        items += await walk.do("POST /inbox-items", who="Hùng", json=body)
+    there = [f"/inbox-items/{each['id']}" for each in items]
+    await walk.do("POST /inbox-items/{item_id}/pick", f"{there[0]}/pick", "An", json={})
+    await walk.do(
+        "POST /inbox-items/{item_id}/decline", f"{there[1]}/decline", "An", json={"reason": "Cũ"}
+    )
+    await walk.do(
+        "PUT /inbox-items/{item_id}/order", f"{there[2]}/order", "An",
+        json={"source_first": False},
+    )  # fmt: skip
+    await walk.do(
+        "PUT /authority-orders/{valid_from}", "/authority-orders/2024-12-29",
+        json={"levels": ["commune", "district", "province"]},
+    )  # fmt: skip
+
+
 async def sessions(walk: Walk, engine: AsyncEngine) -> None:
     """Who signs in has no token; what follows comes with the cookie."""
     code = await invited(engine, "Lan", Role.PROVINCE_EDITOR, province.NOW, "lan")
@@ -477,6 +520,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await bulletins(walk)
     await schedules(walk, world.engine)
     await alerts(walk)
+    await inbox(walk, world.engine)
     await accounts(walk)
     await restores(walk)
     assert walk.done | AFTER_A_MERGER == ALL - CHANGE_NOTHING
@@ -511,7 +555,7 @@ async def test_what_is_rolled_back_leaves_none(
                  "passkey_id",
                  "account_id", "grant_id", "token_id", "identity_id"):  # fmt: skip
         filled = filled.replace(f"{{{name}}}", "77")
-    for name in ("schedule_id", "bulletin_id", "occurrence_id"):
+    for name in ("schedule_id", "bulletin_id", "occurrence_id", "item_id"):
         filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
     filled = filled.replace("{valid_from}", "2024-01-01").replace("{action}", "approve")
     answer = await world.call(method, filled.replace("{", "").replace("}", ""))

@@ -61,6 +61,7 @@ NO_LIST = {
     *("/api/v1/session", "/api/v1/session/passkeys", "/api/v1/session/second-factor"),
     *("/api/v1/sessions", "/api/v1/session/openid", "/api/v1/sign-in/openid"),
     *("/api/v1/sign-in/openid/callback", "/api/v1/restore", "/api/v1/audit/export"),
+    "/api/v1/inbox-compliance.csv",
 }
 """Of a session, which a token is not; of a provider and a restore, which there are not; a file."""
 

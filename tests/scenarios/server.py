@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+from broadcast.areas.model import Level
 from broadcast.config import Rules
 from broadcast.delivery.desired import SAME_AGAIN_AFTER
 from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
@@ -21,7 +22,7 @@ from broadcast.kit.quiet import quiet_window
 from broadcast.plays.settle import Circumstances, Facts, Report, Settlement, settle
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
-from broadcast.schedules import grid, recurrence, rrule
+from broadcast.schedules import grid, priority, recurrence, rrule
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Config, Document, Programme, QuietHours
@@ -316,7 +317,7 @@ class Server:
                     bulletin_revision=1,
                     title=schedule.name,
                     class_=schedule.class_,
-                    priority=grid.priority(schedule.class_, None),
+                    priority=priority.priority(schedule.class_, Level.COMMUNE),
                     on_preempt=schedule.on_preempt,
                     volume=None,
                     starts_at=starts_at,

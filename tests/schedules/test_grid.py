@@ -14,7 +14,6 @@ from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules import grid
 from broadcast.schedules.grid import Outcome, Slot
-from broadcast.wire.fields import BulletinClass
 
 NIGHT = ((time(22), time(5)),)
 FIVE = datetime(2026, 3, 2, 5, tzinfo=LOCAL)
@@ -60,38 +59,6 @@ def test_no_quiet_hours_refuse_nothing_and_a_whole_day_everything() -> None:
         grid.check_quiet([at], 60, (), LOCAL)
         with pytest.raises(InvalidInput):
             grid.check_quiet([at], 60, ((time(7), time(7)),), LOCAL)
-
-
-@pytest.mark.parametrize(
-    ("class_", "wanted", "given"),
-    [
-        (BulletinClass.NORMAL, None, 64),
-        (BulletinClass.PRIORITY, None, 128),
-        (BulletinClass.EMERGENCY, None, 224),
-        (BulletinClass.NORMAL, 0, 0),
-        (BulletinClass.NORMAL, 127, 127),
-        (BulletinClass.PRIORITY, 223, 223),
-        (BulletinClass.EMERGENCY, 254, 254),
-    ],
-)
-def test_a_schedule_has_the_priority_of_its_class(
-    class_: BulletinClass, wanted: int | None, given: int
-) -> None:
-    assert grid.priority(class_, wanted) == given
-
-
-@pytest.mark.parametrize(
-    ("class_", "wanted"),
-    [
-        (BulletinClass.NORMAL, 128),
-        (BulletinClass.NORMAL, -1),
-        (BulletinClass.PRIORITY, 224),
-        (BulletinClass.EMERGENCY, 255),
-    ],
-)
-def test_no_class_outranks_the_next_one_nor_an_alert(class_: BulletinClass, wanted: int) -> None:
-    with pytest.raises(InvalidInput, match="priority"):
-        grid.priority(class_, wanted)
 
 
 def test_equal_priorities_clash_and_others_preempt() -> None:

@@ -62,6 +62,8 @@ class Rule:
     """A further permission, asked for once the thing is seen."""
     is_absent: bool = False
     """There is none in the world: 404 for who may see it."""
+    of_commune: bool = False
+    """The commune decides it: not even who holds the whole province may."""
     is_form: bool = False
     """Its body is CSV files."""
     is_page: bool = False
@@ -576,6 +578,37 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("PUT", f"{R}/approval-rules/{{area}}/{{valid_from}}"): Rule(
         K.MAKE, P.BULLETIN_APPROVE, body=lambda p, n: {"second_person": False},
         path=lambda p: {"area": p.commune, "valid_from": clock.today() + timedelta(days=1)},
+    ),
+    ("GET", f"{R}/inbox-items"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/inbox-items"): Rule(
+        K.MAKE, P.SCHEDULE_WRITE,
+        body=lambda p, n: {"bulletin_id": str(p.bulletin), "areas": [p.commune],
+                           "useful_until": (n + timedelta(days=3)).isoformat()},
+    ),
+    ("GET", f"{R}/inbox-items/{{item_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"item_id": p.item}
+    ),
+    **{
+        ("POST", f"{R}/inbox-items/{{item_id}}/{step}"): Rule(
+            K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"item_id": p.item}, of_commune=True,
+            body=lambda p, n, body=body: body,
+        )
+        for step, body in (("decline", {"reason": "x"}), ("pick", {}))
+    },
+    ("GET", f"{R}/inbox-items/{{item_id}}/order"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"item_id": p.item}, is_absent=True
+    ),
+    ("PUT", f"{R}/inbox-items/{{item_id}}/order"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"item_id": p.item}, of_commune=True,
+        is_absent=True, body=lambda p, n: {"source_first": True},
+    ),
+    ("GET", f"{R}/inbox-compliance"): Rule(K.PUBLIC, P.CONTENT_READ),
+    ("GET", f"{R}/inbox-compliance.csv"): Rule(K.PUBLIC, P.CONTENT_READ),
+    ("GET", f"{R}/authority-orders"): Rule(K.PUBLIC, P.CONTENT_READ),
+    ("PUT", f"{R}/authority-orders/{{valid_from}}"): Rule(
+        K.WHOLE, P.EMERGENCY_WRITE,
+        path=lambda p: {"valid_from": clock.today() + timedelta(days=1)},
+        body=lambda p, n: {"levels": ["province", "district", "commune"]},
     ),
     ("GET", f"{R}/accounts"): Rule(K.WHOLE, P.ACCOUNT_WRITE),
     ("GET", f"{R}/tokens"): Rule(K.WHOLE, P.ACCOUNT_WRITE),

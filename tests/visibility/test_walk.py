@@ -208,6 +208,8 @@ def expected(holder: Holder, rule: Rule, place: Place, world: World) -> bool | s
     stands = whole or holder.place == "a"  # the other one was dissolved
     seen = sees(holder, place, world, rule)
     own = whole or (seen and stands and place is not world.top)
+    if rule.of_commune and whole:
+        own = False
     if rule.there is not None and rule.there not in PERMISSIONS[holder.role]:
         own = False
     answers: dict[Kind, bool | set[int]] = {

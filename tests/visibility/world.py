@@ -33,6 +33,7 @@ from broadcast.calendars.days import Kind as DayKind
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
+from broadcast.inbox.model import InboxItem
 from broadcast.incidents import causes
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep, StepKind
@@ -95,6 +96,8 @@ class Place:
     alert: UUID = NONE
     template: UUID = NONE
     drill: UUID = NONE
+    item: UUID = NONE
+    """In the inbox."""
 
     def __getattr__(self, kind: str) -> str:
         letters = {"station": "S", "plant": "P", "cluster": "K", "quiet": "Q", "device": "D"}
@@ -358,6 +361,15 @@ async def _content(
             proposed_at=now,
         ),
     ])  # fmt: skip
+    if place.commune != PROVINCE:
+        place.item = uuid4()
+        session.add(
+            InboxItem(
+                id=place.item, bulletin_id=place.bulletin, commune_code=place.commune,
+                meant_on=now.date(), useful_until=now + timedelta(days=5), sent_by=LAN,
+                sent_at=now, answer=None,
+            )
+        )  # fmt: skip
     session.add(
         LexiconEntry(
             area_code=place.commune, written=f"từ{marker}", spoken=marker, changed_by=LAN,

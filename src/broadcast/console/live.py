@@ -50,6 +50,7 @@ class Topic(StrEnum):
     PREPARATIONS = "preparations"
     REGISTRY = "registry"
     ALERTS = "alerts"
+    INBOX = "inbox"
 
 
 SLOW = frozenset({Topic.PLAYS, Topic.PRESENCE})

@@ -99,6 +99,17 @@ class Api:
         }
         return await self._post("/schedules", body, self._approver)
 
+    async def send(
+        self, bulletin: dict[str, Any], areas: list[str], useful_until: datetime
+    ) -> None:
+        """The approved bulletin into the inboxes of communes."""
+        body = {
+            "bulletin_id": bulletin["id"],
+            "areas": areas,
+            "useful_until": useful_until.isoformat(),
+        }
+        await self._post("/inbox-items", body, self._approver)
+
     async def _prepared(self, revision: str) -> None:
         """Wait until the sound of a revision is ready."""
         while True:

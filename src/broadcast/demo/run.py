@@ -53,6 +53,12 @@ RULES = {
 
 LATE_LIMIT_SECONDS = 30
 
+NEWS_PRIORITY = 120
+"""Below that of the warning, which comes in between."""
+
+COLLISION_AFTER = timedelta(hours=3)
+"""When a priority item of the commune meets one of the province: a guest has time to decide."""
+
 PATIENCE_SECONDS = 60.0
 """For which people and the summary wait while a server is started again."""
 
@@ -62,6 +68,14 @@ INTERRUPTED = 130
 NEWS = """\
 Ủy ban nhân dân tỉnh Quảng Ngãi thông báo. Theo Kế hoạch 148/KH-UBND, đến năm 2025, 100% xã, \
 phường có hệ thống truyền thanh hoạt động đến thôn, tổ dân phố."""
+
+OFFER = """\
+Từ ngày 1 đến ngày 20, trạm y tế các xã tiêm vắc-xin cho trẻ dưới năm tuổi. \
+Bà con nhớ mang theo sổ tiêm chủng."""
+
+WATER = "Thông báo của ủy ban nhân dân xã: chiều nay ngừng cấp nước để sửa đường ống."
+
+EPIDEMIC = "Tin ưu tiên của tỉnh. Phòng chống sốt xuất huyết: diệt lăng quăng, ngủ trong màn."
 
 NOTICE = "Mời bà con đến nhà văn hóa thôn họp lúc 19h30 ngày 15/12."
 
@@ -176,6 +190,7 @@ class _Demo:
             people = seeded.broadcaster, seeded.approver
             async with Api(world.url, *people, PATIENCE_SECONDS) as api:
                 on_air = await self._broadcast(api, seeded)
+                await self._fill_inbox(api, seeded, on_air)
                 await self._watch(engine, seeded, since, on_air)
             result = await self._judge(engine, since)
         finally:
@@ -235,7 +250,7 @@ class _Demo:
         text = self._options.text.read_text() if self._options.text else NEWS
         self._say("đang đọc bản tin thành tiếng nói …")
         news, notice, warning = await asyncio.gather(
-            api.approved_bulletin("Thông báo của UBND tỉnh", text, seeded.province),
+            api.approved_bulletin("Thông báo của UBND tỉnh", text, seeded.province, "priority"),
             api.approved_bulletin("Thông báo họp thôn", NOTICE, seeded.commune),
             api.approved_bulletin("Cảnh báo lũ", WARNING, seeded.province, "priority"),
         )
@@ -244,7 +259,9 @@ class _Demo:
         )
         late = {"late_limit_seconds": LATE_LIMIT_SECONDS}
         seconds = news["revisions"][0]["seconds"]
-        await api.schedule(news, [{"area": seeded.province}], first, **late)
+        await api.schedule(
+            news, [{"area": seeded.province}], first, priority=NEWS_PRIORITY, **late
+        )
         # Pre-empts the news on a few clusters, which resume it afterwards.
         await api.schedule(
             warning,
@@ -270,6 +287,23 @@ class _Demo:
             f"tại {len(seeded.devices)} cụm loa"
         )
         return first
+
+    async def _fill_inbox(self, api: Api, seeded: Seeded, on_air: datetime) -> None:
+        """One bulletin for the commune to pick, and one whose place it is to decide."""
+        offer, water, epidemic = await asyncio.gather(
+            api.approved_bulletin("Lịch tiêm chủng", OFFER, seeded.province),
+            api.approved_bulletin("Ngừng cấp nước", WATER, seeded.commune, "priority"),
+            api.approved_bulletin("Phòng sốt xuất huyết", EPIDEMIC, seeded.province, "priority"),
+        )
+        at = (on_air + COLLISION_AFTER).replace(minute=0, second=0)
+        await api.schedule(water, [{"area": seeded.commune}], at)
+        useful_until = on_air + timedelta(days=7)
+        for each in (offer, epidemic):
+            await api.send(each, [seeded.commune], useful_until)
+        self._say(
+            "hộp tin đến của xã: một tin để nhận hoặc từ chối, một tin ưu tiên trùng giờ lúc "
+            f"{at.astimezone(clock.LOCAL):%H:%M} để xã chọn thứ tự"
+        )
 
     async def _watch(
         self,

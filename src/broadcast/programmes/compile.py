@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from broadcast.wire import order
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.documents import Alert, Alerts, Audio, Config, Document, Item, Programme
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
@@ -70,7 +71,7 @@ def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[It
     out first, and of that the latest.
     """
     due = [_item(each) for each in carried if each.ends_by > now and each.starts_at < until]
-    due.sort(key=lambda item: (-item.priority, item.starts_at, item.occurrence_id))
+    due.sort(key=lambda item: order.first(item.priority, item.starts_at, item.occurrence_id))
     sizes = accumulate(len(encode(item)) + 1 for item in due)
     fitting = sum(size <= ITEMS_BYTES for size in sizes)
     kept = due[: min(fitting, MOST_ITEMS)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,9 +21,9 @@ from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.schedules import (
+    authority,
     capacity,
     exceptions,
-    grid,
     planning,
     recurrence,
     rrule,
@@ -57,6 +57,7 @@ async def draft(
     now: datetime,
     *,
     approved: bool = True,
+    picked: bool = False,
 ) -> tuple[Schedule, Revision]:
     """A schedule that is not stored, and the revision that it puts on air.
 
@@ -67,10 +68,11 @@ async def draft(
         caller: Who schedules it.
         now: Present.
         approved: Whether the revision has to be approved already.
+        picked: A commune has picked it from its inbox.
 
     Raises:
         NotFound: There is no such bulletin or revision.
-        Conflict: It is not approved, or cannot be any more.
+        Conflict: It is not approved, or cannot be any more; or communes are to pick it.
         Forbidden: The caller may not schedule it.
         InvalidInput: A field; says which.
     """
@@ -79,6 +81,8 @@ async def draft(
         planning.require_approved_revision if approved else planning.require_coming_revision
     )
     bulletin, revision = await revision_of(session, bulletin_id, number, caller, now)
+    if not picked:
+        await authority.refuse_unpicked(session, bulletin)
     schedule = Schedule(
         id=uuid4(),
         bulletin_id=bulletin.id,
@@ -96,7 +100,10 @@ async def draft(
         created_at=now,
         changed_at=now,
     )
-    _put(schedule, bulletin, {"priority": None, **columns, "bulletin_revision": revision.number})
+    await _put(
+        session, schedule, bulletin,
+        {"priority": None, **columns, "bulletin_revision": revision.number}, now,
+    )  # fmt: skip
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await targets.check(session, schedule.targets, schedule.targets_on)
@@ -113,6 +120,7 @@ async def preview(
     now: datetime,
     *,
     approved: bool = True,
+    picked: bool = False,
 ) -> tuple[Schedule, Plan]:
     """A schedule that is not stored, and what it would come to, clashes included.
 
@@ -122,7 +130,9 @@ async def preview(
     """
     if columns["starts_at"] <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    schedule, revision = await draft(session, bulletin_id, columns, caller, now, approved=approved)
+    schedule, revision = await draft(
+        session, bulletin_id, columns, caller, now, approved=approved, picked=picked
+    )
     return schedule, await planning.plan(session, schedule, revision, rules, now)
 
 
@@ -135,6 +145,7 @@ async def create(
     now: datetime,
     *,
     when_approved: bool = False,
+    picked: bool = False,
 ) -> tuple[Schedule, Plan]:
     """A new schedule and its coming occurrences.
 
@@ -147,6 +158,7 @@ async def create(
         now: Present.
         when_approved: Where the revision is not approved yet, propose the schedule: it is checked
             like any other, holds no time, and begins once that is approved (`proposals`).
+        picked: As `draft`.
 
     Raises:
         Conflict: It is not approved, or clashes with another schedule.
@@ -154,8 +166,9 @@ async def create(
     """
     await lock_schedule_grid(session)
     schedule, plan = await preview(
-        session, bulletin_id, columns, caller, rules, now, approved=not when_approved
-    )
+        session, bulletin_id, columns, caller, rules, now,
+        approved=not when_approved, picked=picked,
+    )  # fmt: skip
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
@@ -209,11 +222,16 @@ async def rewrite(
         else planning.require_approved_revision
     )
     bulletin, revision = await revision_of(session, schedule.bulletin_id, number, caller, now)
+    if schedule.state is ScheduleState.PROPOSED:
+        await authority.refuse_unpicked(session, bulletin)
     stored = _stored(schedule, columns)
-    _put(schedule, bulletin, {**columns, "bulletin_revision": revision.number})
+    meant = schedule.targets, schedule.targets_on
+    await _put(session, schedule, bulletin, {**columns, "bulletin_revision": revision.number}, now)
     if "targets" in columns:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
+        if await authority.waits_for_communes(session, bulletin):
+            await _refuse_wider(session, schedule, *meant)
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await require_calendars(session, schedule)
     requested = rule_of(schedule), schedule.starts_at
@@ -350,20 +368,44 @@ def _state(revision: Revision) -> ScheduleState:
     return ScheduleState.ACTIVE if is_approved else ScheduleState.PROPOSED
 
 
-def _put(schedule: Schedule, bulletin: Bulletin, columns: Columns) -> None:
+async def _put(
+    session: AsyncSession, schedule: Schedule, bulletin: Bulletin, columns: Columns, now: datetime
+) -> None:
     schedule.is_emergency = bulletin.class_ is BulletinClass.EMERGENCY
     for name, value in columns.items():
         match name:
             case "rrule":
                 schedule.rrule = None if value is None else str(rrule.parse(value, LOCAL))
             case "priority":
-                schedule.priority = grid.priority(bulletin.class_, value)
+                schedule.priority = await authority.priority_of(session, bulletin, value, now)
             case "dates":
                 schedule.dates = sorted(set(value))
             case "title":
                 schedule.title = value or bulletin.title
             case _:
                 setattr(schedule, name, value)
+
+
+async def _refuse_wider(
+    session: AsyncSession, schedule: Schedule, meant: targets.Targets, meant_on: date
+) -> None:
+    """Refuse to let what a commune has picked sound where it was not picked.
+
+    Raises:
+        InvalidInput: The new targets reach a village or cluster that the old ones do not.
+    """
+    on = schedule.targets_on
+    resolver = await targets.target_resolver(session)
+    before, after = [
+        (await resolver.resolve(each, day, on), await resolver.villages(each, day, on))
+        for each, day in ((meant, meant_on), (schedule.targets, on))
+    ]
+    if not (after[0].cluster_ids <= before[0].cluster_ids and after[1].keys() <= before[1].keys()):
+        raise InvalidInput(
+            "targets",
+            "bản tin thông thường của cấp trên chỉ phát ở nơi xã đã nhận; nơi khác thì xã đó tự"
+            " nhận từ hộp tin đến",
+        )
 
 
 def _stored(schedule: Schedule, columns: Columns) -> exceptions.Series | None:

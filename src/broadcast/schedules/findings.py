@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from broadcast.kit.clock import LOCAL
-from broadcast.schedules import grid
 from broadcast.schedules.grid import Outcome, Overlap
+from broadcast.schedules.priority import HIGHEST
 from broadcast.wire.fields import BulletinClass
 
 MOST_NAMED = 5
@@ -217,7 +217,7 @@ def other_priorities(class_: BulletinClass, priority: int) -> list[Remedy]:
                 {"priority": priority - 1},
             )
         )
-    if priority < grid.HIGHEST[class_]:
+    if priority < HIGHEST[class_]:
         remedies.append(
             Remedy(
                 RemedyKind.HIGHER_PRIORITY,

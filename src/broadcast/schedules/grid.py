@@ -15,21 +15,7 @@ from zoneinfo import ZoneInfo
 
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.quiet import QuietHours, quiet_window
-from broadcast.wire.fields import BulletinClass
-
-PRIORITIES = {
-    BulletinClass.NORMAL: 64,
-    BulletinClass.PRIORITY: 128,
-    BulletinClass.EMERGENCY: 224,
-}
-"""Priority of each class of Thông tư 39/2020/TT-BTTTT where a schedule names none."""
-
-HIGHEST = {
-    BulletinClass.NORMAL: 127,
-    BulletinClass.PRIORITY: 223,
-    BulletinClass.EMERGENCY: 254,
-}
-"""A lower class never gets above the default of the next one, and nothing above an alert."""
+from broadcast.wire import order
 
 
 class Slot(NamedTuple):
@@ -112,7 +98,8 @@ def outcome(new: Slot, other: Slot) -> Outcome:
     """Return the outcome of two slots that overlap at one loudspeaker."""
     if new.priority == other.priority:
         return Outcome.CLASH
-    return Outcome.PREEMPTS if new.priority > other.priority else Outcome.PREEMPTED
+    is_first = order.interrupts(new.priority, other.priority)
+    return Outcome.PREEMPTS if is_first else Outcome.PREEMPTED
 
 
 def check_quiet(
@@ -132,20 +119,3 @@ def check_quiet(
                 f"{local:%H:%M ngày %d/%m/%Y} rơi vào giờ yên tĩnh {window[0]:%H:%M}–"
                 f"{window[1]:%H:%M}; hãy chọn giờ khác. Chỉ cảnh báo khẩn cấp được phát lúc này",
             )
-
-
-def priority(class_: BulletinClass, named: int | None) -> int:
-    """Priority of a schedule.
-
-    Raises:
-        InvalidInput: It is above what the class of the bulletin allows.
-    """
-    if named is None:
-        return PRIORITIES[class_]
-    if not 0 <= named <= HIGHEST[class_]:
-        raise InvalidInput(
-            "priority",
-            f"bản tin mức {class_.value} được ưu tiên từ 0 đến {HIGHEST[class_]}, "
-            f"không phải {named}",
-        )
-    return named

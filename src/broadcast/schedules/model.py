@@ -88,6 +88,18 @@ class Schedule(Base):
         return Policy(self.is_emergency, self.is_speech, *named)
 
 
+class AuthorityOrder(Base):
+    """Which authority goes before which within a class, for what is scheduled from a day on."""
+
+    __tablename__ = "authority_orders"
+
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    levels: Mapped[list[str]]
+    """`areas.model.Level` of the authorities; the first goes before the others."""
+    set_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
+    set_at: Mapped[datetime]
+
+
 class ScheduleException(Base):
     """One occurrence of a schedule moved or left out (RFC 5545 RECURRENCE-ID, EXDATE)."""
 

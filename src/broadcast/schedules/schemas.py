@@ -104,7 +104,10 @@ class ScheduleChangeIn(Body):
     title: FilledLine | None = Field(None, description="mặc định là tên bản tin")
     bulletin_revision: int | None = Field(None, ge=1, le=10_000)
     priority: int | None = Field(
-        None, ge=0, le=255, description="mặc định theo mức: 64 thông thường, 128 ưu tiên, 224"
+        None,
+        ge=0,
+        le=255,
+        description="mặc định theo mức và cấp của đài: của xã 64 thông thường, 128 ưu tiên, 224",
     )
     late_limit_seconds: int | None = Field(
         None, ge=0, le=3600, description="phát muộn nhất bao nhiêu giây; mặc định 300"

@@ -57,6 +57,7 @@ FUNCTIONS = (
     "plants",
     "own_bulletins",
     "heard_schedules",
+    "sent",
     "approved",
     "incidents",
 )

@@ -37,6 +37,7 @@ from broadcast.enrolment.model import (
     Password,
     RenewalRequest,
 )
+from broadcast.inbox.model import InboxItem, OrderChoice
 from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep
 from broadcast.indicators.model import (
     ClusterDay,
@@ -192,18 +193,29 @@ class Places:
         return sa.or_(id_.in_(sa.select(heard.c.id)), bulletin_id.in_(self.own_bulletins))
 
     @cached_property
+    def sent(self) -> Ids:
+        """Bulletins in the inboxes of the scope."""
+        t = InboxItem.__table__.c
+        return sa.select(t.bulletin_id).where(self.own(t.commune_code))
+
+    @cached_property
     def approved(self) -> Ids:
-        """Approved revisions of bulletins that are scheduled where the scope hears it."""
+        """Approved revisions of bulletins that the scope hears, or has been sent."""
         t = Revision.__table__.c
         heard = self.heard_schedules.subquery()
         return sa.select(t.bulletin_id, t.number).where(
-            t.state == RevisionState.APPROVED, t.bulletin_id.in_(sa.select(heard.c.bulletin_id))
+            t.state == RevisionState.APPROVED,
+            sa.or_(
+                t.bulletin_id.in_(sa.select(heard.c.bulletin_id)), t.bulletin_id.in_(self.sent)
+            ),
         )
 
     def bulletins(self, id_: Any, area_code: Any) -> Condition:
-        """Own bulletins, and those of others of which something was approved for the scope."""
+        """Own bulletins, and those of others that were approved for the scope, or sent to it."""
         approved = self.approved.subquery()
-        return sa.or_(self.own(area_code), id_.in_(sa.select(approved.c.bulletin_id)))
+        return sa.or_(
+            self.own(area_code), id_.in_(sa.select(approved.c.bulletin_id)), id_.in_(self.sent)
+        )
 
     def revisions(self, bulletin_id: Any, number: Any) -> Condition:
         """All revisions of own bulletins; of the others what was approved."""
@@ -315,6 +327,10 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Drill: lambda places: places.heard(Drill.area_code),
     VillageContact: lambda places: places.own(VillageContact.village_code),
     Occurrence: lambda places: places.occurrences(Occurrence.scopes, Occurrence.bulletin_id),
+    InboxItem: lambda places: places.own(InboxItem.commune_code),
+    OrderChoice: lambda places: OrderChoice.item_id.in_(
+        sa.select(InboxItem.__table__.c.id).where(places.own(InboxItem.__table__.c.commune_code))
+    ),
 }
 """Condition of the rows that lie in a scope, of every table that has places."""
 
@@ -330,6 +346,7 @@ UNPLACED: Mapping[str, str] = {
     "boundaries": "as the units",
     "village_register": "as the units",
     "topology": "one row that counts changes",
+    "authority_orders": "how the whole province ranks its authorities: public, as the law",
     "preparations": "read only through a revision, whose place decides",
     "idempotency_keys": "found by the caller's own account only",
     "bulletin_drafts": "found by the caller's own account only",

@@ -1,0 +1,1 @@
+"""The inbox of a commune: bulletins from above, which it picks, orders or declines."""

@@ -1,0 +1,220 @@
+"""What a commune does with a normal bulletin from above: picks it, or declines with a reason.
+
+Nothing of it sounds before it is picked, and then by a schedule of the commune, within it. Of two
+who answer at once the second hears what the first has done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.auth.caller import Caller
+from broadcast.bulletins.model import Revision
+from broadcast.bulletins.revisions import newest_approved
+from broadcast.config import Rules
+from broadcast.inbox import items
+from broadcast.inbox.model import Answer, InboxItem
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict, InvalidInput
+from broadcast.schedules import availability, edits, rrule
+from broadcast.schedules.expansion import DAY
+from broadcast.schedules.free_times import nearest
+from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.places import units_of
+from broadcast.schedules.planning import Plan
+from broadcast.wire.fields import OnPreempt
+
+log = structlog.get_logger()
+
+CUSTOMARY = (time(5), time(17))
+"""When communes broadcast; a free time near one of these is proposed before others."""
+
+NEAR = timedelta(minutes=45)
+"""Of a customary time."""
+
+SOONEST = timedelta(minutes=10)
+"""From now: a device far out must have the audio."""
+
+MOST_DAYS = 7
+"""Ahead, in which a time is sought."""
+
+LATE_LIMIT_SECONDS = 300
+
+
+async def pick(
+    session: AsyncSession,
+    item_id: UUID,
+    columns: dict[str, Any],
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[InboxItem, Schedule, Plan]:
+    """Make a schedule of a bulletin in the caller's commune.
+
+    Args:
+        session: Open transaction.
+        item_id: What is picked.
+        columns: Of the schedule; without `starts_at` at the proposed time, without `targets` in
+            the whole commune.
+        caller: Of the commune.
+        rules: Quiet hours and the horizon.
+        now: Present.
+
+    Raises:
+        Conflict: It was answered before, is of no use any more, or was withdrawn; or no time is
+            free; or as `edits.create`.
+        InvalidInput: It would begin after its use, or sound outside of the commune.
+        BroadcastError: As `items.lock_alike` and `edits.create`.
+    """
+    alike, bulletin, commune = await items.lock_alike(session, item_id, caller, now)
+    item = alike[0]
+    await _refuse_answered(session, alike, item, now)
+    columns = {
+        "targets": [{"area": commune}], "late_limit_seconds": LATE_LIMIT_SECONDS, **columns,
+    }  # fmt: skip
+    if "starts_at" not in columns:
+        at = await propose(session, item, columns["targets"], rules, now)
+        if at is None:
+            raise Conflict("Từ nay đến hạn không còn giờ trống nào; hãy tự chọn giờ phát.")
+        columns["starts_at"] = at
+    if columns["starts_at"] > item.useful_until:
+        raise InvalidInput(
+            "starts_at",
+            f"bản tin chỉ còn ích đến {item.useful_until.astimezone(LOCAL):%H:%M %d/%m/%Y}",
+        )
+    if columns.get("rrule"):
+        columns["rrule"] = _until(columns["rrule"], item.useful_until)
+    schedule, plan = await edits.create(
+        session, bulletin.id, columns, caller, rules, now, picked=True
+    )
+    if any(slot.starts_at > item.useful_until for slot in plan.slots):
+        raise InvalidInput("rrule", "có lần phát sau hạn của bản tin; hãy giảm số lần")
+    inside = (await scope.territory_of(session)).inside(commune)
+    reached = await units_of(session, schedule.targets, schedule.targets_on, is_stored=True)
+    if not reached <= inside:
+        raise InvalidInput("targets", "phải nằm trong xã; xã khác tự nhận ở hộp tin của mình")
+    for each in alike:
+        _answer(each, Answer.PICKED, caller, now)
+        each.schedule_id = schedule.id
+    await session.flush()
+    log.info("inbox.item.picked", item_id=str(item.id), by=caller.account_id)
+    return item, schedule, plan
+
+
+async def decline(
+    session: AsyncSession, item_id: UUID, reason: str, caller: Caller, now: datetime
+) -> InboxItem:
+    """Say why the commune does not broadcast it.
+
+    Raises:
+        InvalidInput: Without a reason.
+        Conflict: It was answered before, or is over.
+        BroadcastError: As `items.lock_alike`.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInput("reason", "hãy ghi lý do, để nơi gửi biết")
+    alike, _, _ = await items.lock_alike(session, item_id, caller, now)
+    item = alike[0]
+    await _refuse_answered(session, alike, item, now)
+    for each in alike:
+        _answer(each, Answer.DECLINED, caller, now)
+        each.reason, each.schedule_id = reason, None
+    await session.flush()
+    log.info("inbox.item.declined", item_id=str(item.id), by=caller.account_id)
+    return item
+
+
+def _answer(item: InboxItem, answer: Answer, caller: Caller, now: datetime) -> None:
+    item.answer, item.answered_by, item.answered_at = answer, caller.account_id, now
+
+
+async def _refuse_answered(
+    session: AsyncSession, alike: Sequence[InboxItem], item: InboxItem, now: datetime
+) -> None:
+    """Refuse a second answer; what was picked and whose schedule was withdrawn waits again.
+
+    Raises:
+        Conflict: With `schedule_id` where there is a schedule.
+    """
+    _, _, state = await items.get(session, item.id, now)
+    if state is items.State.WITHDRAWN:
+        raise Conflict("Cấp trên đã rút bản tin này nên không phát được nữa; hãy chọn tin khác.")
+    for each in alike:
+        if each.answer is Answer.DECLINED:
+            raise Conflict(
+                f"Xã đã từ chối bản tin này, lý do: {each.reason}; hãy hỏi nơi gửi nếu cần lại."
+            )
+        if each.schedule_id is None:
+            continue
+        made = await session.get(Schedule, each.schedule_id, populate_existing=True)
+        if made is not None and made.state is not ScheduleState.WITHDRAWN:
+            raise Conflict(
+                "Bản tin này đã có lịch phát ở xã; muốn đổi, hãy sửa lịch đó.",
+                schedule_id=str(made.id),
+            )
+    if item.useful_until <= now:
+        raise Conflict("Bản tin này đã hết hạn; hãy đề nghị nơi gửi gửi lại nếu còn cần.")
+
+
+def _until(rule: str, useful_until: datetime) -> str:
+    """A rule that ends with the use of what it repeats."""
+    parsed = rrule.parse(rule, LOCAL)
+    last = useful_until.astimezone(LOCAL).replace(tzinfo=None, microsecond=0)
+    if parsed.until is not None and parsed.until.replace(tzinfo=None) <= last:
+        return rule
+    return str(replace(parsed, count=None, until=last)) if parsed.count is None else rule
+
+
+async def propose(
+    session: AsyncSession,
+    item: InboxItem,
+    targets: list[dict[str, str]],
+    rules: Rules,
+    now: datetime,
+) -> datetime | None:
+    """A free time for an item: the first near a customary time, or else the first of all.
+
+    Returns:
+        None where nothing is free until it is of no use any more, or it has no approved sound.
+    """
+    revision = await newest_approved(session, item.bulletin_id)
+    if revision is None:
+        return None
+    schedule = transient(item, revision, targets, now)
+    today = now.astimezone(LOCAL).date()
+    last = min(item.useful_until.astimezone(LOCAL).date(), today + MOST_DAYS * DAY)
+    days = [today + step * DAY for step in range((last - today).days + 1)]
+    others: list[datetime] = []
+    for day in await availability.free_days(
+        session, schedule, revision.seconds, days, rules, now + SOONEST
+    ):
+        starts = [at for at in day.starts if at <= item.useful_until]
+        for customary in CUSTOMARY:
+            wanted = datetime.combine(day.day, customary, LOCAL)
+            for at in nearest(starts, wanted, 1):
+                if abs(at - wanted) <= NEAR:
+                    return at
+        others += starts
+    return others[0] if others else None
+
+
+def transient(
+    item: InboxItem, revision: Revision, targets: list[dict[str, str]], now: datetime
+) -> Schedule:
+    """A schedule that is not stored, to ask what a place holds."""
+    return Schedule(
+        id=uuid4(), bulletin_id=item.bulletin_id, bulletin_revision=revision.number, title="",
+        starts_at=now, rrule=None, targets=targets, targets_on=now.astimezone(LOCAL).date(),
+        priority=0, late_limit_seconds=LATE_LIMIT_SECONDS, on_preempt=OnPreempt.RESUME,
+        volume=None, state=ScheduleState.PROPOSED, created_by=item.sent_by, created_at=now,
+        changed_at=now,
+    )  # fmt: skip

@@ -1,0 +1,305 @@
+"""Placing a priority bulletin from above in the day of each commune that it is for.
+
+It begins the commune's next session (`placing`); where there is none within a day, or something
+from above sounds there, it gets a free time. Where no time is left, the item waits in the inbox
+and the commune picks a time itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.areas import scope
+from broadcast.areas.model import Area
+from broadcast.auth.caller import Caller
+from broadcast.bulletins.model import Bulletin, Revision
+from broadcast.config import Rules
+from broadcast.inbox import answers
+from broadcast.inbox.model import Answer, InboxItem, OrderChoice
+from broadcast.inbox.placing import Arrangement, Own, arrange, collides, sessions
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import BroadcastError, Conflict
+from broadcast.kit.quiet import quiet_window
+from broadcast.schedules import edits, occurrence_edits
+from broadcast.schedules.authority import ABOVE
+from broadcast.schedules.grid import Slot
+from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
+from broadcast.schedules.targets import target_resolver
+from broadcast.wire.fields import BulletinClass
+
+log = structlog.get_logger()
+
+DECIDED_BEFORE = timedelta(minutes=5)
+"""Until so long before a session the commune may change the order."""
+
+SOONEST = timedelta(minutes=15)
+"""From now to a session that something is placed in: time to decide, and to get the audio out."""
+
+NEXT = timedelta(days=1)
+"""In which the next session is looked for."""
+
+
+class Planned(NamedTuple):
+    """A coming occurrence where somebody hears it."""
+
+    slot: Slot
+    own: Own
+    is_from_above: bool
+    area_code: str
+    """Whose station speaks."""
+    class_: BulletinClass
+
+
+async def coming(session: AsyncSession, begin: datetime, end: datetime) -> list[Planned]:
+    """Occurrences that are planned in a span, with the clusters that they reach."""
+    level = (
+        sa.select(Area.level)
+        .where(Area.code == Bulletin.area_code)
+        .order_by(Area.valid_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = await session.execute(
+        sa.select(
+            Occurrence, Schedule, Revision.seconds, Bulletin.class_, Bulletin.area_code, level
+        )
+        .join(Schedule, Schedule.id == Occurrence.schedule_id)
+        .join(Bulletin, Bulletin.id == Occurrence.bulletin_id)
+        .join(
+            Revision,
+            sa.and_(
+                Revision.bulletin_id == Occurrence.bulletin_id,
+                Revision.number == Occurrence.bulletin_revision,
+            ),
+        )
+        .where(
+            Occurrence.starts_at < end,
+            Occurrence.ends_by > begin,
+            Occurrence.state == OccurrenceState.PLANNED,
+        )
+        .order_by(Occurrence.starts_at, Occurrence.id)
+    )
+    resolver = await target_resolver(session)
+    found = []
+    for occurrence, schedule, seconds, class_, area_code, of_level in rows:
+        on = occurrence.starts_at.astimezone(LOCAL).date()
+        slot = Slot(
+            occurrence.id, occurrence.title, occurrence.starts_at,
+            occurrence.starts_at + timedelta(seconds=seconds), occurrence.priority,
+            (await resolver.reach(schedule, on)).cluster_ids,
+        )  # fmt: skip
+        own = Own(
+            occurrence.id, occurrence.title, occurrence.starts_at, seconds,
+            class_ is BulletinClass.PRIORITY,
+        )  # fmt: skip
+        found.append(Planned(slot, own, of_level in ABOVE, area_code, class_))
+    return found
+
+
+class Place(NamedTuple):
+    """Where a source item goes in one commune."""
+
+    session: list[Own]
+    """Items of the commune there, as they were planned."""
+    arrangement: Arrangement
+    is_contested: bool
+
+
+def place_in_session(
+    planned: Sequence[Planned],
+    clusters: frozenset[int],
+    inside: Container[str],
+    seconds: float,
+    useful_until: datetime,
+    rules: Rules,
+    now: datetime,
+) -> Place | None:
+    """The next session of a commune that can take a source item, whichever order it chooses.
+
+    Args:
+        planned: What is to sound, of anybody.
+        clusters: Of the commune.
+        inside: Codes of units in it: their stations' items are its own.
+        seconds: Length of the source item.
+        useful_until: It does not start later.
+        rules: Quiet hours.
+        now: Present.
+    """
+    heard = [each for each in planned if each.slot.cluster_ids & clusters]
+    movable = {
+        each.own.occurrence_id
+        for each in heard
+        if not each.is_from_above
+        and each.class_ is not BulletinClass.EMERGENCY
+        and each.area_code in inside
+        and each.slot.cluster_ids <= clusters
+    }
+    fixed = [each.slot for each in heard if each.own.occurrence_id not in movable]
+    found = sessions(each.own for each in heard if each.own.occurrence_id in movable)
+    for index, session in enumerate(found):
+        begins_at = session[0].starts_at
+        if begins_at < now + SOONEST or begins_at > min(useful_until, now + NEXT):
+            continue
+        following = found[index + 1][0].starts_at if index + 1 < len(found) else None
+        orders = [arrange(session, seconds, source_first=each) for each in (True, False)]
+        if all(
+            _fits(each, session, seconds, fixed, following, useful_until, rules) for each in orders
+        ):
+            return Place(session, orders[0], collides(session, seconds))
+    return None
+
+
+def _fits(
+    found: Arrangement,
+    session: Sequence[Own],
+    seconds: float,
+    fixed: Sequence[Slot],
+    following: datetime | None,
+    useful_until: datetime,
+    rules: Rules,
+) -> bool:
+    spans = [(found.source_at, seconds)]
+    spans += [
+        (found.starts[each.occurrence_id], each.seconds)
+        for each in session
+        if found.starts[each.occurrence_id] != each.starts_at
+    ]
+    if found.source_at > useful_until:
+        return False
+    for starts_at, length in spans:
+        ends_at = starts_at + timedelta(seconds=length)
+        if quiet_window(starts_at, length, rules.quiet_hours, LOCAL) is not None:
+            return False
+        if following is not None and ends_at > following:
+            return False
+        if any(each.starts_at < ends_at and starts_at < each.ends_at for each in fixed):
+            return False
+    return True
+
+
+async def place(
+    session: AsyncSession,
+    items: Sequence[InboxItem],
+    revision: Revision,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    """Give each item its time; one for which there is none stays without an answer.
+
+    Raises:
+        BroadcastError: The caller may not schedule there.
+    """
+    resolver = await target_resolver(session)
+    territory = await scope.territory_of(session)
+    for item in items:
+        planned = await coming(session, now, now + NEXT + timedelta(hours=2))
+        on = now.astimezone(LOCAL).date()
+        targets = [{"area": item.commune_code}]
+        reached = await resolver.resolve(targets, on, on)
+        place_ = place_in_session(
+            planned, reached.cluster_ids, territory.inside(item.commune_code), revision.seconds,
+            item.useful_until, rules, now,
+        )  # fmt: skip
+        try:
+            async with session.begin_nested():
+                await _put(session, item, place_, targets, caller, rules, now)
+        except Conflict as error:
+            log.warning("inbox.item.not_placed", item_id=str(item.id), error=error.detail)
+            await session.refresh(item)
+
+
+async def _put(
+    session: AsyncSession,
+    item: InboxItem,
+    place_: Place | None,
+    targets: list[dict[str, str]],
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    at = (
+        place_.arrangement.source_at
+        if place_ is not None
+        else await answers.propose(session, item, targets, rules, now)
+    )
+    if at is None:
+        raise Conflict("Từ nay đến hạn không còn giờ trống nào; hãy để xã tự chọn giờ phát.")
+    columns = {
+        "targets": targets, "starts_at": at,
+        "late_limit_seconds": answers.LATE_LIMIT_SECONDS,
+    }  # fmt: skip
+    schedule, _ = await edits.create(session, item.bulletin_id, columns, caller, rules, now)
+    item.answer, item.answered_by, item.answered_at = Answer.PLACED, caller.account_id, now
+    item.schedule_id = schedule.id
+    if place_ is None:
+        await session.flush()
+        return
+    await move_all(session, place_.arrangement.starts, caller, rules, now)
+    if place_.is_contested:
+        begins_at = place_.session[0].starts_at
+        session.add(
+            OrderChoice(
+                item_id=item.id,
+                begins_at=begins_at,
+                deadline_at=begins_at - DECIDED_BEFORE,
+                own=[_stored(each) for each in place_.session],
+                source_first=True,
+            )
+        )
+    await session.flush()
+
+
+def _stored(each: Own) -> dict[str, object]:
+    return {
+        "occurrence_id": str(each.occurrence_id), "title": each.title,
+        "starts_at": each.starts_at.isoformat(), "seconds": each.seconds,
+        "is_priority": each.is_priority,
+    }  # fmt: skip
+
+
+async def move_all(
+    session: AsyncSession,
+    starts: Mapping[UUID, datetime],
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    """Move occurrences to other starts; one in whose way another one still is waits for it.
+
+    Raises:
+        BroadcastError: As `occurrence_edits.move`, where no order of the moves succeeds.
+    """
+    rows = await occurrences(session, starts)
+    pending = [each for each in rows if each.starts_at != starts[each.id]]
+    while pending:
+        left: list[Occurrence] = []
+        refused: BroadcastError | None = None
+        for row in reversed(pending):
+            try:
+                async with session.begin_nested():
+                    await occurrence_edits.move(session, row, starts[row.id], caller, rules, now)
+            except Conflict as error:
+                refused = error
+                await session.refresh(row)
+                left.insert(0, row)
+        if refused is not None and len(left) == len(pending):
+            raise refused
+        pending = left
+
+
+async def occurrences(session: AsyncSession, ids: Iterable[UUID]) -> list[Occurrence]:
+    """Occurrences that are still planned, by start."""
+    found = await session.scalars(
+        sa.select(Occurrence)
+        .where(Occurrence.id.in_(list(ids)), Occurrence.state == OccurrenceState.PLANNED)
+        .order_by(Occurrence.starts_at, Occurrence.id)
+    )
+    return list(found)
