@@ -417,3 +417,23 @@ def test_every_record_stays_until_the_server_has_confirmed_it() -> None:
     province.confirms = True
     province.harness.advance(900)
     assert not device.flash.load().records
+
+
+def test_the_audio_of_prepared_alerts_is_there_before_the_alert() -> None:
+    province = Province()
+    device = province.device()
+    prepared = audio("siren")
+    province.content(prepared)
+    province.config("d1", prefetch=[prepared])
+    province.programme(item("news", at(30)))
+    province.harness.advance(600)
+    assert prepared.sha256 in device.files
+    province.harness.disconnect(device)
+    province.config("d1", prefetch=[prepared])
+    province.harness.connect(device)
+    province.publish(
+        province.make(Alerts, "area/51", alerts=[alert("x", at(11), audio=[prepared])])
+    )
+    province.harness.advance(120)
+    assert device.player
+    assert device.player.sounding == "x"
