@@ -12,7 +12,7 @@ from playwright.async_api import CDPSession, Locator, Page, expect
 
 from broadcast.auth.permissions import Role
 from broadcast.kit.clock import LOCAL
-from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn
+from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -145,19 +145,20 @@ class Mouse:
     ("size", "reach"), [(DESKTOP, "following"), (PHONE, "all")], ids=["mouse", "finger"]
 )
 async def test_what_is_dragged_takes_along_what_is_chosen_and_is_put_back(
-    sign_in: SignIn, size: tuple[int, int], reach: str
+    sign_in: SignIn, system: System, size: tuple[int, int], reach: str
 ) -> None:
     has_touch = size == PHONE
     page = await sign_in(Role.COMMUNE_BROADCASTER, size, has_touch=has_touch)
     first = 4 if has_touch else 1
-    await form(page)
-    await page.locator("#field-day").fill(in_days(first))
-    await page.locator("#field-time").fill("15:00")
-    await page.locator("#repeat-daily").check()
-    await page.locator("#field-until").fill(in_days(first + 2))
-    await page.locator("[data-save]:enabled").last.click()
-    await page.wait_for_url(SAVED)
-    schedule = page.url.rpartition("/")[2]
+    async with system.client(Role.COMMUNE_BROADCASTER) as http:
+        approved = (await http.get("/schedules?state=active")).json()["items"][0]
+        wish = {
+            "bulletin_id": approved["bulletin_id"], "targets": [{"area": system.seeded.commune}],
+            "starts_at": f"{in_days(first)}T15:00:00+07:00", "rrule": "FREQ=DAILY;COUNT=3",
+        }  # fmt: skip
+        made = await http.post("/schedules", json=wish)
+        assert made.status_code == 201, made.text
+        schedule = made.json()["id"]
 
     async def starts() -> list[str]:
         title = (await rest(page, f"/schedules/{schedule}"))["title"]
