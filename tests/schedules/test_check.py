@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit import db
+from broadcast.schedules.model import ScheduleState
 from broadcast.telemetry.model import DevicePresence
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import BulletinClass
@@ -87,6 +89,23 @@ async def test_each_remedy_of_a_clash_takes_it_away(web: Web, recurring: dict[st
     assert fewer["text"] == "Bỏ Thôn Phú Bình"
     made = await web.schedule(**wanted | fewer["change"])
     assert made["plan"]["cluster_count"] == 1
+
+
+async def test_the_other_schedules_are_read_once(web: Web) -> None:
+    await web.schedule(**DAILY)
+    read: list[str] = []
+    every = (ScheduleState.ACTIVE.value, RevisionState.APPROVED.value)
+
+    def note(*asked: Any) -> None:
+        statement, parameters = asked[2:4]
+        if "JOIN bulletin_revisions" in statement and set(every) <= set(parameters):
+            read.append(statement)
+
+    event.listen(web.engine.sync_engine, "before_cursor_execute", note)
+    found = await check(web, targets=BOTH, **DAILY)
+    event.remove(web.engine.sync_engine, "before_cursor_execute", note)
+    assert finding(found, "clash")["remedies"]  # among them free times, and there is room
+    assert len(read) == 1
 
 
 async def test_quiet_hours_come_with_times_that_are_none(web: Web) -> None:

@@ -18,7 +18,7 @@ from broadcast.schedules.expansion import DAY
 from broadcast.schedules.free_times import Occupied
 from broadcast.schedules.grid import Slot
 from broadcast.schedules.model import Schedule
-from broadcast.schedules.neighbours import neighbours
+from broadcast.schedules.neighbours import Neighbours, neighbours
 from broadcast.schedules.slots import slots_of
 from broadcast.schedules.starts import LONGEST, rule_of, starts_of
 
@@ -64,6 +64,7 @@ async def free_days(
     days: Sequence[date],
     rules: Rules,
     now: datetime,
+    others: Neighbours | None = None,
 ) -> list[FreeDay]:
     """What is free, and what is not, where a schedule reaches; its own starts do not count.
 
@@ -74,11 +75,12 @@ async def free_days(
         days: Local days, ascending.
         rules: Quiet hours.
         now: What has passed is not free.
+        others: What `neighbours` gives, where it has been read.
     """
     if not days:
         return []
     begin, end = _midnight(days[0]), _midnight(days[-1] + DAY)
-    taken = await _slots(session, schedule, begin, end)
+    taken = await _slots(session, schedule, others or await neighbours(session), begin, end)
     spans = [Occupied(slot.starts_at, slot.ends_at) for slot in taken]
     found = []
     for day in days:
@@ -98,6 +100,7 @@ async def other_starts(
     count: int,
     rules: Rules,
     now: datetime,
+    others: Neighbours | None = None,
 ) -> list[datetime]:
     """First starts that a schedule could have instead, nearest to the one it has.
 
@@ -112,33 +115,39 @@ async def other_starts(
         count: At most so many.
         rules: Quiet hours.
         now: Present.
+        others: What `neighbours` gives, where it has been read.
     """
     rule = rule_of(schedule)
     wanted = schedule.starts_at.astimezone(LOCAL)
     if rule is None:
         week = [max(wanted, now.astimezone(LOCAL)).date() + step * DAY for step in range(7)]
         found: list[datetime] = []
-        for each in await free_days(session, schedule, seconds, week, rules, now):
+        for each in await free_days(session, schedule, seconds, week, rules, now, others):
             at = datetime.combine(each.day, wanted.time(), LOCAL)
             found += free_times.nearest(each.starts, at, count - len(found))
         return found
     if rule.get("BYHOUR") or rule.get("BYMINUTE"):
         return []  # its times of day are not those of the first start
     days = sorted({at.astimezone(LOCAL).date() for at in starts})
-    free = [each.starts for each in await free_days(session, schedule, seconds, days, rules, now)]
+    found_days = await free_days(session, schedule, seconds, days, rules, now, others)
+    free = [each.starts for each in found_days]
     times = free_times.free_on_all(free, LOCAL)
     first = [datetime.combine(wanted.date(), at, LOCAL) for at in times]
     return free_times.nearest([at for at in first if at > now], wanted, count)
 
 
 async def _slots(
-    session: AsyncSession, schedule: Schedule, begin: datetime, end: datetime
+    session: AsyncSession,
+    schedule: Schedule,
+    others: Neighbours,
+    begin: datetime,
+    end: datetime,
 ) -> list[Slot]:
     resolver = await targets.target_resolver(session)
     on = begin.astimezone(LOCAL).date()
     mine = (await resolver.reach(schedule, on)).cluster_ids
     found: list[Slot] = []
-    for other, _, seconds, exceptions in (await neighbours(session)).readable:
+    for other, _, seconds, exceptions in others.readable:
         if other.id == schedule.id:
             continue
         if mine.isdisjoint((await resolver.reach(other, on)).cluster_ids):

@@ -26,7 +26,7 @@ from broadcast.kit.errors import Conflict
 from broadcast.schedules import recurrence, targets
 from broadcast.schedules.clashes import days_from
 from broadcast.schedules.model import Schedule
-from broadcast.schedules.neighbours import Neighbour, neighbours
+from broadcast.schedules.neighbours import Neighbour, Neighbours, neighbours
 from broadcast.schedules.starts import LONGEST, SLACK
 from broadcast.schedules.targets import TargetResolver
 from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
@@ -54,11 +54,23 @@ class _Sharing(NamedTuple):
 
 
 async def refuse_overfull(
-    session: AsyncSession, schedule: Schedule, rules: Rules, now: datetime
+    session: AsyncSession,
+    schedule: Schedule,
+    rules: Rules,
+    now: datetime,
+    others: Neighbours | None = None,
 ) -> None:
     """Refuse a stored schedule by which a programme would come to more than a document holds.
 
     The caller holds `locking.lock_schedule_grid`, so that two at once do not both find room.
+
+    Args:
+        session: Open transaction.
+        schedule: As it is to be.
+        rules: How far a programme reaches.
+        now: Present.
+        others: What `neighbours` gives, this schedule as it is to be among them, where it has
+            been read.
 
     Raises:
         Conflict: With `scope`, `items`, `at_most`, and the first day on which it is too much.
@@ -76,7 +88,7 @@ async def refuse_overfull(
             if first <= last and end > today
         )
     )
-    sharing = await _sharing(session, resolver, scopes, spans)
+    sharing = await _sharing(others or await neighbours(session), resolver, scopes, spans)
     days = _days_held(rules)
     most = [(_most(each.neighbour, days), _bytes(each.neighbour.schedule)) for each in sharing]
     if not _is_too_much(sum(n for n, _ in most), sum(n * size for n, size in most)):
@@ -233,7 +245,7 @@ def _bytes(schedule: Schedule) -> int:
 
 
 async def _sharing(
-    session: AsyncSession,
+    others: Neighbours,
     resolver: TargetResolver,
     scopes: set[str],
     spans: Sequence[tuple[date, date]],
@@ -243,7 +255,7 @@ async def _sharing(
         _Sharing(
             each, [scopes & reached for reached in await _reached(resolver, each.schedule, spans)]
         )
-        for each in (await neighbours(session)).readable
+        for each in others.readable
     ]
     return [each for each in found if any(each.scopes)]
 

@@ -38,6 +38,7 @@ from broadcast.schedules.consequences import Consequence
 from broadcast.schedules.edits import Columns
 from broadcast.schedules.findings import Finding, Kind, Place, Remedy, RemedyKind
 from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.schedules.neighbours import Neighbours, neighbours
 from broadcast.schedules.places_heard import out_of_contact, places_of
 from broadcast.schedules.planning import Plan
 from broadcast.schedules.silent_days import sentences
@@ -150,10 +151,11 @@ async def of_move(
                 session, schedule, revision, moved, _all_day(rules), now
             )
             await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
+            others = await neighbours(session)  # the moved start among them
             found += [
                 *_quiet([(to, revision.seconds)], rules),
                 *findings.of_overlaps(overlaps, places),
-                *await _overfull(session, schedule, places, on, rules, now),
+                *await _overfull(session, schedule, places, on, rules, now, others),
                 *await not_ready(session, places, on),
             ]
         if any(each.kind in _BY_TIME for each in found):
@@ -205,9 +207,11 @@ async def _check(
             Finding(Kind.NOT_APPROVED, "Bản tin chưa được duyệt; duyệt xong lịch mới có hiệu lực.")
         )
 
+    others = await neighbours(session)
+
     async def other_times(starts: Sequence[datetime]) -> list[Remedy]:
         free = await availability.other_starts(
-            session, schedule, revision.seconds, starts, MOST_REMEDIES, rules, now
+            session, schedule, revision.seconds, starts, MOST_REMEDIES, rules, now, others
         )
         return findings.other_times(free, schedule.starts_at)
 
@@ -216,7 +220,7 @@ async def _check(
         text = f"{findings.moment(schedule.starts_at)} đã qua."
         remedies = await other_times([first or now])
         return Check([*found, Finding(Kind.PASSED, text, remedies=tuple(remedies))], None)
-    plan = await planning.plan(session, schedule, revision, _all_day(rules), now, excepted)
+    plan = await planning.plan(session, schedule, revision, _all_day(rules), now, excepted, others)
     starts = [slot.starts_at for slot in plan.slots]
     on = (starts[0] if starts else now).astimezone(LOCAL).date()
     places = await places_of(session, schedule.targets, schedule.targets_on, on)
@@ -225,7 +229,7 @@ async def _check(
             ((s.starts_at, (s.ends_at - s.starts_at).total_seconds()) for s in plan.slots), rules
         ),
         *findings.of_overlaps(plan.overlaps, places),
-        *await _overfull(session, schedule, places, on, rules, now),
+        *await _overfull(session, schedule, places, on, rules, now, others),
         *_unheard(places),
         *await not_ready(session, places, on),
         *(Finding(Kind.NOTICE, said) for said in sentences(plan.skipped)),
@@ -285,9 +289,10 @@ async def _overfull(
     on: date,
     rules: Rules,
     now: datetime,
+    others: Neighbours,
 ) -> list[Finding]:
     try:
-        await capacity.refuse_overfull(session, schedule, rules, now)
+        await capacity.refuse_overfull(session, schedule, rules, now, others)
     except Conflict as error:
         family, _, code = str(error.extra["scope"]).partition("/")
         resolver = await targets.target_resolver(session)

@@ -23,7 +23,7 @@ from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException
-from broadcast.schedules.neighbours import neighbours
+from broadcast.schedules.neighbours import Neighbours, neighbours
 from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.rrule import Rule
 from broadcast.schedules.silent_days import Skipped, heed_calendars
@@ -145,8 +145,18 @@ async def plan(
     rules: Rules,
     now: datetime,
     exceptions: Exceptions | None = None,
+    others: Neighbours | None = None,
 ) -> Plan:
     """Check a schedule and work out what it comes to; nothing is saved.
+
+    Args:
+        session: Open transaction.
+        schedule: Need not be stored.
+        revision: What is to sound.
+        rules: Quiet hours and the horizon.
+        now: Present.
+        exceptions: Of the schedule.
+        others: What `neighbours` gives, where it has been read.
 
     Raises:
         InvalidInput: The rule, the start, or quiet hours; `field` says which.
@@ -165,7 +175,7 @@ async def plan(
         resolver, schedule, starts_of(schedule, exceptions or {}, now, until)
     )
     slots = await slots_of(resolver, schedule, revision.seconds, sounding[:MOST_SLOTS])
-    others = await neighbours(session)
+    others = others or await neighbours(session)
     there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
     mine = clashes.series(schedule, revision.seconds, exceptions or {})
