@@ -271,7 +271,7 @@ def leaks(answer: httpx.Response, said: str, holder: Holder, world: World) -> se
 
 async def own_pages_that_fail(walk: Walk) -> AsyncIterator[str]:
     """What is below `OF_THE_CALLER` and can be read without naming anything."""
-    for path, operations in application().openapi()["paths"].items():
+    for path, operations in walk.app.openapi()["paths"].items():
         if "get" in operations and path.startswith(OF_THE_CALLER) and "{" not in path:
             answer = await walk.client.get(path)
             if answer.status_code == 500:
