@@ -620,3 +620,16 @@ def test_a_lunar_day_comes_once_a_year(day: int, month: int, year: int) -> None:
     found = occurrences_between(rule, begin, {}, begin, end, LOCAL)
     days = [each.starts_at.astimezone(LOCAL).date() for each in found]
     assert [each for each in days if lunar(each).year == year] == [solar(year, month, day)]
+
+
+@pytest.mark.parametrize("ends", ["COUNT=3", "UNTIL=20260107T170000"])
+def test_a_rule_that_is_over_stays_so_when_it_is_split_at_a_later_date(ends: str) -> None:
+    start, date_ = local("2026-01-05T17:00"), datetime(2026, 1, 20, 9)  # noqa: DTZ001
+    rule = replace(parse(f"FREQ=DAILY;{ends}", LOCAL), dates=(date_,))
+    head, tail = split(rule, start, local("2026-01-20T09:00"), LOCAL)
+    assert head is not None
+    found = [
+        [p.starts_at for p in occurrences_between(part, start, {}, start, start + 60 * DAY, LOCAL)]
+        for part in (head, tail)
+    ]
+    assert found == [[start + n * DAY for n in range(3)], [local("2026-01-20T09:00")]]

@@ -48,19 +48,25 @@ def split(
         has the others when it counts from `at`.
     """
     start, cut = wall_time(starts_at, zone), wall_time(at, zone)
-    ended = 0
-    for wall in expand(rule.without_dates(), start, start, cut):
+    alone, ended = rule.without_dates(), 0
+    for wall in expand(alone, start, start, cut):
         ended += wall < cut
     before = tuple(each for each in rule.dates if each < cut)
     after = tuple(each for each in rule.dates if each >= cut)
     tail = replace(rule, dates=after)
-    if rule.count is not None:
-        left = rule.count - ended
-        over = {"count": None, "until": start - SECOND}  # only its dates are left
-        tail = replace(tail, **({"count": left} if left > 0 else over))
+    is_over = rule.until is not None and not any(
+        wall >= cut for wall in expand(alone, start, cut, rule.until)
+    )
+    if is_over or rule.count == ended:
+        tail = replace(tail, count=None, until=start - SECOND)  # only its dates are left
+    elif rule.count is not None:
+        tail = replace(tail, count=rule.count - ended)
     if not ended and not before:
         return None, tail
-    return replace(rule, count=None, until=cut - SECOND, dates=before), tail
+    head = replace(rule, dates=before)
+    if rule.count != ended:  # else it was over before the cut
+        head = replace(head, count=None, until=min(rule.until or cut, cut - SECOND))
+    return head, tail
 
 
 def carry_over(
