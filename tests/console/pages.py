@@ -64,6 +64,29 @@ def _register_step(thing: str, body: Callable[[Place], dict[str, Any]]) -> Rule:
 
 PAGES: dict[tuple[str, str], Rule] = {
     **SCHEDULE,
+    ("GET", "/inbox"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/inbox/list"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/inbox/count"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("GET", "/inbox/compliance"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("GET", "/inbox/{item_id}"): Rule(
+        Kind.READ, P.CONTENT_READ, path=lambda p: {"item_id": p.item}
+    ),
+    **{
+        ("POST", f"/inbox/{{item_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            P.SCHEDULE_WRITE,
+            path=lambda p: {"item_id": p.item},
+            of_commune=True,
+            body=lambda p, n, body=body: body,
+            is_page=True,
+            is_absent=step == "order",
+        )
+        for step, body in (
+            ("order", {"source_first": "true"}),
+            ("decline", {"reason": "x"}),
+            ("pick", {}),
+        )
+    },
     ("GET", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in/demo"): Rule(Kind.OPEN),

@@ -25,6 +25,7 @@ from broadcast.clusters.schemas import FleetItemOut
 from broadcast.console.page import PageRouter, page
 from broadcast.console.shared import SharedDep
 from broadcast.console.words import N_
+from broadcast.inbox import items
 from broadcast.incidents.queries import IncidentFilter
 from broadcast.incidents.schemas import WorkItemOut
 from broadcast.incidents.work_list import work_list
@@ -98,6 +99,8 @@ class Today(NamedTuple):
     away: list[FleetItemOut]
     incidents: list[WorkItemOut]
     """What hurts most first."""
+    to_answer: int
+    """Items in the inbox that the caller may pick or decline."""
     waiting: list[BulletinSummaryOut] | None
     """The oldest that wait for an approval; None where the caller approves nothing."""
     hours: list[tuple[int, float]]
@@ -168,6 +171,7 @@ async def today(
         heard_count=sum(presences.get(each, 0) for each in HEARD),
         away=away[:SHOWN],
         incidents=work.items,
+        to_answer=await items.to_answer(session, caller, now),
         waiting=waiting,
         hours=line.hours(),
         now_x=line.place(now) if line.begins <= now <= line.ends else None,

@@ -144,6 +144,13 @@ async def lock_alike(
     return items, bulletin, commune
 
 
+def in_communes(caller: Caller) -> Caller:
+    """A caller without the roles that are held in the whole province: communes decide."""
+    return caller._replace(
+        roles=tuple(held for held in caller.roles if held.area_code is not None)
+    )
+
+
 async def require_of_commune(session: AsyncSession, caller: Caller, item: InboxItem) -> None:
     """Refuse what the commune decides itself to who is not of it, the province included.
 
@@ -152,9 +159,7 @@ async def require_of_commune(session: AsyncSession, caller: Caller, item: InboxI
         Forbidden: The caller has no role in this commune by which they schedule.
     """
     thing = sa.select(InboxItem.id).where(InboxItem.id == item.id)
-    of_communes = caller._replace(
-        roles=tuple(held for held in caller.roles if held.area_code is not None)
-    )
+    of_communes = in_communes(caller)
     if Permission.SCHEDULE_WRITE not in of_communes.permissions:
         await scope.require(
             session,
@@ -172,6 +177,26 @@ async def require_of_commune(session: AsyncSession, caller: Caller, item: InboxI
         session, of_communes, Permission.SCHEDULE_WRITE, [item.commune_code], thing,
         missing(item.id),
     )  # fmt: skip
+
+
+async def commune_of(session: AsyncSession, item: InboxItem) -> str | None:
+    """The commune of today in whose inbox an item is."""
+    return present(await scope.territory_of(session), item.commune_code)
+
+
+async def is_of_commune(session: AsyncSession, caller: Caller, item: InboxItem) -> bool:
+    """Tell whether a caller may answer an item; records nothing."""
+    territory = await scope.territory_of(session)
+    return item.commune_code in scope.changeable(
+        in_communes(caller), Permission.SCHEDULE_WRITE, territory
+    )
+
+
+async def to_answer(session: AsyncSession, caller: Caller, now: datetime) -> int:
+    """How many items wait for an answer of a caller; none for who answers in no commune."""
+    if Permission.SCHEDULE_WRITE not in in_communes(caller).permissions:
+        return 0
+    return await waiting_count(session, now)
 
 
 async def waiting_count(session: AsyncSession, now: datetime) -> int:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -60,6 +61,14 @@ def settled(choice: OrderChoice, now: datetime) -> Settled:
     if choice.decided_at is not None:
         return Settled.DECIDED
     return Settled.OPEN if now < choice.deadline_at else Settled.BY_DEFAULT
+
+
+async def open_ids(session: AsyncSession, now: datetime) -> set[UUID]:
+    """Items about which a commune may still decide, as far as the transaction finds them."""
+    found = sa.select(OrderChoice.item_id).where(
+        OrderChoice.decided_at.is_(None), OrderChoice.deadline_at > now
+    )
+    return set(await session.scalars(found))
 
 
 async def orders(session: AsyncSession, item_id: UUID, now: datetime) -> Orders:

@@ -24,6 +24,8 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN),
     ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
     ("/approvals", Role.COMMUNE_APPROVER),
+    ("/inbox", Role.COMMUNE_BROADCASTER),
+    ("/inbox/compliance", Role.PROVINCE_MONITOR),
     ("/approvals", Role.COMMUNE_APPROVER, "main a[href^='/approvals/']"),
     ("/", Role.PROVINCE_MONITOR, "main a[href^='/plays/']"),
     ("/on-air", Role.PROVINCE_MONITOR),

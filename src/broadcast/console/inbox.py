@@ -1,0 +1,210 @@
+"""The inbox: what was sent to a commune from above, to hear, to pick, to decline or to order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Form, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from broadcast.auth.caller import Caller, ContentReader, Scheduler
+from broadcast.auth.people import people
+from broadcast.bulletins import details
+from broadcast.bulletins.revisions import newest_approved
+from broadcast.bulletins.schemas import RevisionOut
+from broadcast.console.bulletin_words import WORDS
+from broadcast.console.library import Blank, area_names
+from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.timetable import moment_of
+from broadcast.console.words import N_
+from broadcast.inbox import answers, items, orders
+from broadcast.inbox.items import State
+from broadcast.inbox.model import InboxItem, OrderChoice
+from broadcast.inbox.orders import Settled
+from broadcast.inbox.routes import counted
+from broadcast.inbox.schemas import ItemOut, OrdersOut
+from broadcast.kit import clock
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict
+from broadcast.kit.text import Note
+from broadcast.kit.times import Day
+from broadcast.schedules.rrule import parse
+from broadcast.web.rest import AppSettings, Paging, Session, paged
+
+router = PageRouter()
+
+PER_PAGE = 50
+
+STATES = {
+    State.WAITING: ("partial", N_("chờ xã chọn")),
+    State.PICKED: ("ok", N_("đã nhận phát")),
+    State.DECLINED: ("plain", N_("đã từ chối")),
+    State.PLACED: ("ok", N_("đã xếp giờ")),
+    State.EXPIRED: ("unknown", N_("để quá hạn")),
+    State.WITHDRAWN: ("plain", N_("đã rút")),
+}
+"""Look and word of how an item stands (`ui.state`)."""
+
+Cursor = Annotated[str | None, Blank, Query()]
+
+
+@router.get("/inbox")
+async def show(
+    request: Request, session: Session, caller: ContentReader, cursor: Cursor = None
+) -> Response:
+    """What was sent to the caller's communes, the newest first."""
+    return await _list(request, session, caller, cursor, "inbox/index.html")
+
+
+@router.get("/inbox/list")
+async def show_list(
+    request: Request, session: Session, caller: ContentReader, cursor: Cursor = None
+) -> Response:
+    """The list without its frame, for an open page."""
+    return await _list(request, session, caller, cursor, "inbox/_list.html")
+
+
+async def _list(
+    request: Request, session: AsyncSession, caller: Caller, cursor: str | None, template: str
+) -> Response:
+    now = clock.now()
+    statement = await items.select_items(session, now)
+    key = [InboxItem.sent_at, InboxItem.id]
+    rows = await paged(session, statement, key, Paging(cursor, PER_PAGE), backwards=True)
+    known = await people(
+        session, (id_ for row in rows.rows for id_ in (row[0].sent_by, row[0].answered_by))
+    )
+    found = rows.page(lambda *row: ItemOut.of(*row[:3], people=known))
+    return page(
+        request, caller, template,
+        found=found,
+        waiting=await items.waiting_count(session, now),
+        open_orders=await orders.open_ids(session, now),
+        areas=await area_names(
+            session, (code for each in found.items for code in (each.from_area, each.commune_code))
+        ),
+        states=STATES,
+        **WORDS,
+    )  # fmt: skip
+
+
+@router.get("/inbox/count")
+async def show_count(request: Request, session: Session, caller: ContentReader) -> Response:
+    """How many wait, for the menu."""
+    return page(
+        request, caller, "inbox/_count.html",
+        waiting=await items.to_answer(session, caller, clock.now()),
+    )  # fmt: skip
+
+
+@router.get("/inbox/compliance")
+async def show_compliance(
+    request: Request,
+    session: Session,
+    caller: ContentReader,
+    since: Annotated[Day | None, Blank, Query(alias="from")] = None,
+    until: Annotated[Day | None, Blank, Query(alias="to")] = None,
+) -> Response:
+    """What communes did with what was sent on some days."""
+    found = await counted(session, since, until)
+    return page(request, caller, "inbox/compliance.html", found=found)
+
+
+@router.get("/inbox/{item_id}")
+async def show_item(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: ContentReader,
+    item_id: UUID,
+) -> Response:
+    """One item: its sound and words, and what can be done with it."""
+    now = clock.now()
+    item, bulletin, state = await items.get(session, item_id, now)
+    shown = ItemOut.of(
+        item, bulletin, state, people=await people(session, [item.sent_by, item.answered_by])
+    )
+    revision = await newest_approved(session, item.bulletin_id)
+    commune = await items.commune_of(session, item)
+    proposed = None
+    if state is State.WAITING and commune is not None:
+        targets = [{"area": commune}]
+        proposed = await answers.propose(session, item, targets, settings.rules, now)
+    return page(
+        request, caller, "inbox/show.html",
+        item=shown,
+        revision=None if revision is None
+        else RevisionOut.of(await details.of_revision(session, revision)),
+        proposed=None if proposed is None else proposed.astimezone(LOCAL),
+        order=await _order(session, item_id, now),
+        may_answer=await items.is_of_commune(session, caller, item),
+        Settled=Settled,
+        areas=await area_names(session, [shown.from_area, shown.commune_code]),
+        states=STATES,
+        **WORDS,
+    )  # fmt: skip
+
+
+async def _order(session: AsyncSession, item_id: UUID, now: datetime) -> OrdersOut | None:
+    """The choice about an item; None where there is none, or nothing of it is planned any more."""
+    if await session.get(OrderChoice, item_id) is None:
+        return None
+    try:
+        found = await orders.orders(session, item_id, now)
+    except Conflict:
+        return None
+    return OrdersOut.of(found, await people(session, [found.choice.decided_by]))
+
+
+@router.post("/inbox/{item_id}/pick", summary="Nhận phát: xếp lịch ở xã")
+async def pick(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    item_id: UUID,
+    day: Annotated[str, Form(max_length=10)] = "",
+    at: Annotated[str, Form(alias="time", max_length=8)] = "",
+    daily: Annotated[bool, Form()] = False,
+) -> Response:
+    """As `POST …/pick` of REST, in the whole commune."""
+    columns: dict[str, object] = {}
+    if day or at:
+        columns["starts_at"] = moment_of(day, at)
+    if daily:
+        columns["rrule"] = str(parse("FREQ=DAILY", LOCAL))
+    _, schedule, _ = await answers.pick(
+        session, item_id, columns, caller, settings.rules, clock.now()
+    )
+    return redirect(request, f"/schedule/{schedule.id}")
+
+
+@router.post("/inbox/{item_id}/decline", summary="Từ chối, kèm lý do")
+async def decline(
+    request: Request,
+    session: Session,
+    caller: Scheduler,
+    item_id: UUID,
+    reason: Annotated[Note, Form()] = "",
+) -> Response:
+    """As `POST …/decline` of REST."""
+    await answers.decline(session, item_id, reason, caller, clock.now())
+    return redirect(request, "/inbox")
+
+
+@router.post("/inbox/{item_id}/order", summary="Xã chọn thứ tự phát")
+async def order(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    item_id: UUID,
+    source_first: Annotated[bool, Form()],
+) -> Response:
+    """As `PUT …/order` of REST."""
+    await orders.decide(
+        session, item_id, caller, settings.rules, clock.now(), source_first=source_first
+    )
+    return redirect(request, f"/inbox/{item_id}")

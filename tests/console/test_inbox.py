@@ -1,0 +1,113 @@
+"""The pages of the inbox: what waits, one press to pick, the order, and the figures of REST."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from broadcast.auth.permissions import Role
+from broadcast.kit import clock, db
+from broadcast.wire.fields import BulletinClass
+from tests.bulletins import make
+from tests.console.conftest import Pages
+from tests.console.figures import compare
+from tests.inbox.conftest import AN, NOW, PHU, build
+
+P, N = BulletinClass.PRIORITY, BulletinClass.NORMAL
+
+
+@pytest.fixture(autouse=True)
+async def places(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    async with db.transaction(engine) as session:
+        await build(session)
+
+
+async def sent(pages: Pages, engine: AsyncEngine, class_: BulletinClass, title: str) -> str:
+    """A bulletin of the province for both communes; the item of Nghĩa An."""
+    bulletin = await approved(pages, engine, "51", class_, title)
+    pages.called_by(Role.PROVINCE_ADMIN)
+    body = {
+        "bulletin_id": bulletin, "areas": [AN, PHU],
+        "useful_until": (NOW + timedelta(days=9)).isoformat(),
+    }  # fmt: skip
+    answer = await pages.client.post("/api/v1/inbox-items", json=body)
+    assert answer.status_code == 200, answer.text
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    return next(str(each["id"]) for each in answer.json() if each["commune_code"] == AN)
+
+
+async def approved(
+    pages: Pages, engine: AsyncEngine, area: str, class_: BulletinClass, title: str
+) -> str:
+    async with db.transaction(engine) as session:
+        made = await make.bulletin(session, area_code=area, class_=class_, title=title)
+        body = str(made.id).encode()
+        sound = make.prepared(pages.settings.content_dir, b"opus" + body, b"mp3" + body)
+        await make.revision(session, made, sound, make.revisions.RevisionState.APPROVED)
+        return str(made.id)
+
+
+async def test_what_waits_is_counted_heard_and_picked_with_one_press(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    item = await sent(pages, engine, N, "Tiêm chủng")
+    page = await pages.load("/inbox")
+    assert "1 tin của cấp trên chờ xã chọn" in page.text
+    assert "Tiêm chủng" in page.text
+    assert (await pages.load("/inbox/count")).text.strip() == "(1)"
+    assert "1 tin của cấp trên chờ xã chọn" in (await pages.load("/")).text
+    page = await pages.load(f"/inbox/{item}")
+    assert "/audio?codec=mp3" in page.text
+    assert "Giờ trống được đề nghị: 17:00 thứ Bảy 28/12" in page.text
+    answer = await pages.submit(f"/inbox/{item}/pick", day="2024-12-28", time="17:00")
+    assert answer.headers["HX-Redirect"].startswith("/schedule/"), answer.text
+    page = await pages.load(f"/inbox/{item}")
+    assert "đã nhận phát" in page.text
+    assert "/pick" not in page.text
+    assert (await pages.load("/inbox/count")).text.strip() == ""
+    refused = await pages.submit(f"/inbox/{item}/pick", day="2024-12-28", time="17:00")
+    assert refused.status_code == 409
+
+
+async def test_declining_asks_for_a_reason_and_who_is_not_of_the_commune_only_reads(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    item = await sent(pages, engine, N, "Tiêm chủng")
+    empty = await pages.submit(f"/inbox/{item}/decline", reason=" ")
+    assert empty.json()["field"] == "reason"
+    answer = await pages.submit(f"/inbox/{item}/decline", reason="Đã phát tuần trước")
+    assert answer.headers["HX-Redirect"] == "/inbox"
+    pages.called_by(Role.PROVINCE_ADMIN)
+    page = await pages.load(f"/inbox/{item}")
+    assert "Xã đã từ chối: Đã phát tuần trước" in page.text
+    assert "/decline" not in page.text
+    assert (await pages.load("/inbox/count")).text.strip() == ""  # the other commune is to answer
+    page = await pages.load("/inbox/compliance")
+    assert "Đã phát tuần trước (1)" in page.text
+    assert await compare(pages, "/inbox/compliance?from=2024-12-01&to=2024-12-28") == 18
+    csv = await pages.load("/api/v1/inbox-compliance.csv")
+    rows = [line.split(",") for line in csv.text.splitlines()]
+    assert [row[2:6] for row in rows[1:]] == [
+        ["1", "0", "1", "0"], ["1", "0", "0", "0"], ["2", "0", "1", "0"],
+    ]  # fmt: skip
+
+
+async def test_both_orders_are_shown_and_one_is_chosen(pages: Pages, engine: AsyncEngine) -> None:
+    own = await approved(pages, engine, AN, P, "Ngừng cấp nước")
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    body = {
+        "bulletin_id": own, "targets": [{"area": AN}], "starts_at": "2024-12-28T17:00:00+07:00",
+    }  # fmt: skip
+    assert (await pages.client.post("/api/v1/schedules", json=body)).status_code == 201
+    item = await sent(pages, engine, P, "Sốt xuất huyết")
+    assert "1 tin ưu tiên trùng giờ với tin của xã" in (await pages.load("/inbox")).text
+    page = await pages.load(f"/inbox/{item}")
+    assert "Xã chọn đến 16:55" in page.text
+    assert page.text.count("Ngừng cấp nước") == 2
+    answer = await pages.submit(f"/inbox/{item}/order", source_first="false")
+    assert answer.headers["HX-Redirect"] == f"/inbox/{item}", answer.text
+    page = await pages.load(f"/inbox/{item}")
+    assert "đã chọn lúc" in page.text
