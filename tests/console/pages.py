@@ -354,6 +354,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     },
     ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),
     ("GET", "/admin/import/{kind}"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
+    ("GET", "/admin/import/{kind}/progress"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
     ("POST", "/admin/import/{kind}/preview"): Rule(
         Kind.WHOLE, P.REGISTER_WRITE, path=_register, body=lambda p, n: SHEET, is_form=True
     ),

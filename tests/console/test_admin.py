@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,15 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.auth.permissions import Role
+from broadcast.console.admin import imports
 from broadcast.enrolment.codes import code_digest
 from broadcast.enrolment.model import Claim
-from broadcast.kit import clock, db
+from broadcast.kit import clock, db, progress, sheets
+from broadcast.kit.errors import InvalidInput
+from broadcast.kit.sheets import Report
 from broadcast.stations.model import Cluster, Station
 from broadcast.telemetry import dead_letters
 from broadcast.telemetry.dead_letters import Budget, DeadLetter, RejectReason
@@ -156,6 +161,9 @@ async def test_quiet_hours_are_those_of_the_server(pages: Pages) -> None:
     rules = pages.settings.rules.model_copy(update={"quiet_hours": ((time(22), time(4, 30)),)})
     pages.app.state.settings = pages.settings.model_copy(update={"rules": rules})
     assert "22:00 – 04:30" in (await pages.load("/admin/quiet-hours")).text
+    assert (await pages.load("/admin/quiet-hours", opens="9:00", closes="x")).status_code == 422
+    none = (await pages.load("/admin/quiet-hours", opens="09:00", closes="10:00")).text
+    assert "Không buổi phát nào của bảy ngày tới bị im." in none
 
 
 async def test_labels_have_a_code_each_and_what_is_wrong_is_said_at_the_field(
@@ -247,3 +255,59 @@ async def test_labels_over_rest_are_all_made_or_none(
     assert list(stored) == [code_digest(each["claim_code"]) for each in given.json()]
     too_many = await pages.client.post(path, json={"codes": [f"D-{n}" for n in range(61)]})
     assert too_many.status_code == 422
+
+
+class Waiting:
+    """An importer that stops in the middle until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def __call__(
+        self, session: AsyncSession, files: Sequence[sheets.File], dry_run: bool
+    ) -> Report:
+        for _ in range(250):
+            await progress.step()
+        self.begun.set()
+        await self.may_go_on.wait()
+        return Report(added=250)
+
+
+async def test_an_import_says_how_many_rows_are_done_and_how_it_ended_to_who_comes_back(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Waiting()
+    kind = imports.IMPORTS["stations"]
+    monkeypatch.setitem(imports.IMPORTS, "stations", kind._replace(run=waiting))
+    path, file = "/admin/import/stations", ("stations.csv", "code\n" * 300)
+    digest = imports.digest_of([sheets.File("stations.csv", file[1].encode())])
+    assert "progress max" not in (await pages.load(path)).text
+    storing = asyncio.create_task(send(pages, path, file, digest=digest))
+    await waiting.begun.wait()
+    for place in (f"{path}/progress", path):
+        html = (await pages.load(place)).text
+        assert "Đang ghi: 250 trên khoảng 300 dòng" in html
+        assert 'hx-trigger="load delay:1s"' in html
+    again = await send(pages, path, file, digest=digest)
+    assert (again.status_code, "còn đang ghi" in again.json()["detail"]) == (409, True)
+    assert "Đang ghi: 250" in (await pages.load(path)).text
+    waiting.may_go_on.set()
+    assert "Đã ghi: thêm 250" in (await storing).text
+    assert "Đã ghi: thêm 250" in (await pages.load(path)).text
+    pages.called_by(Role.TECHNICIAN)
+    assert (await pages.load("/admin/import/areas/progress")).status_code == 403
+
+
+async def test_an_import_that_fails_is_told_to_who_comes_back(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+        raise InvalidInput("stations.csv", "dòng 2: hỏng")
+
+    kind = imports.IMPORTS["stations"]
+    monkeypatch.setitem(imports.IMPORTS, "stations", kind._replace(run=refuse))
+    digest = imports.digest_of([sheets.File("stations.csv", b"code\n")])
+    path = "/admin/import/stations"
+    answer = await send(pages, path, ("stations.csv", "code\n"), digest=digest)
+    assert answer.status_code == 422
+    assert "không ghi gì: stations.csv: dòng 2: hỏng" in (await pages.load(path)).text

@@ -12,6 +12,7 @@ from broadcast.areas.model import Area, AreaLineage, RegisteredVillage
 from broadcast.areas.placement import Registered
 from broadcast.areas.tree import Step, Unit
 from broadcast.audit import recording
+from broadcast.kit import progress
 from broadcast.kit.sheets import Action, File, Report, Row, RowErrors
 
 Record = Unit | Step | Registered
@@ -52,6 +53,7 @@ async def store(
     after = {identity(record): record for record in wanted}
     gone, new = [], []
     for key in sorted(before.keys() | after.keys()):
+        await progress.step()
         old, record = before.get(key), after.get(key)
         what = " ".join(str(value) for value in key)
         action, detail = compare(old, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from broadcast.schedules import (
     edits,
     occurrence_edits,
     queries,
+    silenced,
 )
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.schemas import (
@@ -38,8 +40,9 @@ from broadcast.schedules.schemas import (
     ScheduleOut,
     SplitIn,
 )
+from broadcast.schedules.silenced import SilencedOut
 from broadcast.web import rest
-from broadcast.web.fields import Code
+from broadcast.web.fields import Code, LocalTime
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
@@ -272,6 +275,20 @@ async def reinstate(
 
 
 # --- occurrences --------------------------------------------------------------------------------
+
+
+@router.get("/quiet-hours/silenced", summary="Giờ yên tĩnh như vậy sẽ làm im những buổi nào")
+async def list_silenced(
+    session: Session,
+    caller: ContentReader,
+    opens: Annotated[LocalTime, Query(examples=["21:30"])] = "22:00",
+    closes: Annotated[LocalTime, Query(examples=["05:15"])] = "05:00",
+    area: Annotated[Code | None, Query(description="nghe được ở địa bàn này")] = None,
+) -> SilencedOut:
+    """Starts of the coming week that reach into these hours; nothing is set by asking."""
+    return await silenced.silenced(
+        session, time.fromisoformat(opens), time.fromisoformat(closes), area, clock.now()
+    )
 
 
 @router.get("/occurrences", summary="Các lần phát trong một khoảng thời gian")

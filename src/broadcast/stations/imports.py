@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.topology import touch
 from broadcast.audit import recording
-from broadcast.kit import sheets
+from broadcast.kit import progress, sheets
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Action, File, Report, Row, RowErrors, Sheet
 from broadcast.stations.baseline import put_baseline
@@ -101,6 +101,8 @@ async def _import(
     refused: set[int] = set()
     for put in kind.passes:
         for row in rows:
+            if put is kind.passes[-1]:
+                await progress.step()
             if row.number in refused:
                 continue
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Query
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonValue
 
 from broadcast.kit import codes
@@ -15,6 +15,9 @@ from broadcast.kit.times import Day
 Code = codes.Code
 AsOf = Annotated[
     Day | None, Query(description="ngày hỏi, mặc định hôm nay", examples=["2025-01-04"])
+]
+LocalTime = Annotated[
+    str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="giờ Việt Nam, HH:MM")
 ]
 DryRun = Annotated[bool, Form(description="chỉ cho biết sẽ đổi gì")]
 Name = FilledLine

@@ -17,11 +17,13 @@ from broadcast.areas import imports as area_imports
 from broadcast.areas import scope, villages
 from broadcast.auth.caller import Reader
 from broadcast.auth.permissions import Permission
+from broadcast.console.admin.under_way import ImportsDep, StoringDep
 from broadcast.console.page import PageRouter, page
 from broadcast.console.words import N_
 from broadcast.devices.imports import DEVICES, devices_kind
 from broadcast.kit import clock, sheets
 from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.progress import counted
 from broadcast.kit.sheets import Fate, Report, Sheet
 from broadcast.stations.imports import KINDS, import_files
 from broadcast.web.files import received
@@ -114,11 +116,25 @@ Files = Annotated[list[UploadFile], File()]
 
 
 @router.get("/admin/import/{kind}")
-async def show(request: Request, session: Session, caller: Reader, kind: str) -> Response:
-    """Ask for the files."""
+async def show(
+    request: Request, session: Session, caller: Reader, kind: str, imports: ImportsDep
+) -> Response:
+    """Ask for the files; say how far an import is that goes on."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
-    return page(request, caller, "admin/import.html", kind=kind, wanted=wanted)
+    this = imports.get(caller.account_id, kind, clock.now())
+    return page(request, caller, "admin/import.html", kind=kind, wanted=wanted, this=this)
+
+
+@router.get("/admin/import/{kind}/progress")
+async def show_progress(
+    request: Request, session: Session, caller: Reader, kind: str, imports: ImportsDep
+) -> Response:
+    """How many rows of the caller's import are stored, and then what became of it."""
+    wanted = _kind(kind)
+    scope.require_whole(session, caller, wanted.permission)
+    this = imports.get(caller.account_id, kind, clock.now())
+    return page(request, caller, "admin/_import_progress.html", kind=kind, this=this)
 
 
 @router.post("/admin/import/{kind}/preview", summary="Xem trước khi nhập tệp")
@@ -145,20 +161,24 @@ async def preview(
 @router.post("/admin/import/{kind}", summary="Nhập tệp đã xem trước")
 async def store(
     request: Request,
+    storing: StoringDep,
     session: Session,
     caller: Reader,
     kind: str,
     files: Files,
     digest: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """Store the files that were previewed, all or nothing."""
+    """Store the files that were previewed, all or nothing; it goes on when the page is left."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
     given = await _required(files)
     if digest != digest_of(given):
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
-    report = await wanted.run(session, given, False)
-    return page(request, caller, "admin/_import_done.html", kind=kind, report=report)
+    rows = sum(file.data.count(b"\n") for file in given)
+    this = storing.begin(caller.account_id, kind, rows, clock.now())
+    with counted(this.progress):
+        this.report = await wanted.run(session, given, False)
+    return page(request, caller, "admin/_import_done.html", kind=kind, report=this.report)
 
 
 def _kind(kind: str) -> Kind:
