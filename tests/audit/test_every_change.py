@@ -30,7 +30,7 @@ from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident
 from broadcast.kit import clock, db
 from broadcast.restore.model import Cause, Restore
-from broadcast.schedules.model import Occurrence
+from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire.fields import BulletinClass
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
@@ -293,10 +293,19 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
         "POST /schedules/{schedule_id}/split", f"{there}/split", "Hùng",
         json={"from": "2024-12-30T00:00:00+07:00", "volume": 60},
     )  # fmt: skip
+    once = await walk.world.call("GET", f"{there}/starts")
+    start = once.json()[0]["recurrence_at"]
+    await walk.do(
+        "POST /schedules/{schedule_id}/starts", f"{there}/starts", "Hùng",
+        json={"recurrence_at": start, "cancelled": True},
+    )  # fmt: skip
     async with db.transaction(engine) as session:
         ids = await session.scalars(
             sa.select(Occurrence.id)
-            .where(Occurrence.schedule_id == made["id"])
+            .where(
+                Occurrence.schedule_id == made["id"],
+                Occurrence.state == OccurrenceState.PLANNED,
+            )
             .order_by(Occurrence.starts_at)
         )
         first = str(next(iter(ids)))

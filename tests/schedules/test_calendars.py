@@ -249,3 +249,62 @@ async def test_the_calendar_shows_lunar_days_holidays_and_what_is_marked(web: We
     [mourning] = days["2024-12-30"]["marks"]
     assert (mourning["kind"], mourning["area_code"]) == ("mourning", PROVINCE)
     assert days["2025-01-14"]["lunar"] == "15/12"
+
+
+async def test_a_start_far_ahead_is_cancelled_or_moved_before_it_is_an_occurrence(
+    web: Web,
+) -> None:
+    made = await web.schedule(**DAILY, except_on=["holiday"])
+    path = f"/schedules/{made['id']}/starts"
+    first, second = "2025-03-10T17:00:00+07:00", "2025-03-11T17:00:00+07:00"
+    later = "2025-03-11T18:00:00+07:00"
+    for body in (
+        {"recurrence_at": first, "cancelled": True},
+        {"recurrence_at": second, "starts_at": later},
+    ):
+        answer = await web.call("POST", path, body)
+        assert answer.status_code == 200, answer.text
+    span = "?from=2025-01-26T00:00:00%2B07:00&to=2025-03-12T00:00:00%2B07:00"
+    found = {each["recurrence_at"]: each for each in await web.get(path + span)}
+    assert found[first]["starts_at"] is None
+    assert found[second]["starts_at"] == later
+    assert found["2025-01-29T17:00:00+07:00"]["silent"] == "holiday"
+    assert found["2025-02-10T17:00:00+07:00"]["silent"] is None
+    assert found["2025-02-10T17:00:00+07:00"]["cluster_count"] == 1
+    changed = await web.call("PATCH", f"/schedules/{made['id']}", {"title": "Tin mới"})
+    assert changed.status_code == 200
+    web.now = web.now.replace(year=2025, month=3, day=8)
+    await replan(web)
+    days = await occurrences(web)
+    assert "03-10" not in days
+    assert days["03-11"][0] == "planned"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"recurrence_at": "2025-03-10T17:01:00+07:00", "cancelled": True}, 404),
+        ({"recurrence_at": "2024-12-27T17:00:00+07:00", "cancelled": True}, 404),
+        ({"recurrence_at": "2025-03-10T17:00:00+07:00"}, 422),
+        (
+            {
+                "recurrence_at": "2025-03-10T17:00:00+07:00",
+                "starts_at": "2025-03-10T23:00:00+07:00",
+            },
+            422,
+        ),
+        (
+            {
+                "recurrence_at": "2025-03-10T17:00:00+07:00",
+                "starts_at": "2025-03-11T17:00:00+07:00",
+            },
+            409,
+        ),
+    ],
+)
+async def test_what_cannot_be_changed_far_ahead(
+    web: Web, body: dict[str, Any], status: int
+) -> None:
+    made = await web.schedule(**DAILY)
+    answer = await web.call("POST", f"/schedules/{made['id']}/starts", body)
+    assert answer.status_code == status, answer.text

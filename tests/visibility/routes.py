@@ -663,6 +663,13 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/schedules/{{schedule_id}}/withdrawal"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"schedule_id": p.schedule}, is_content=True
     ),
+    ("GET", f"{R}/schedules/{{schedule_id}}/starts"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"schedule_id": p.schedule}, is_content=True
+    ),
+    ("POST", f"{R}/schedules/{{schedule_id}}/starts"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule},
+        body=lambda p, n: _moved(p, n) | {"recurrence_at": n.isoformat()}, is_content=True,
+    ),
     ("POST", f"{R}/schedules/{{schedule_id}}/reinstate"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, is_content=True
     ),

@@ -186,6 +186,12 @@ class OccurrenceChangeIn(Body):
         return self
 
 
+class StartChangeIn(OccurrenceChangeIn):
+    """Move one start of a schedule, or cancel it, however far ahead it is."""
+
+    recurrence_at: Start = Field(description="giờ theo quy tắc của lần phát cần đổi")
+
+
 class RowOut(BaseModel):
     """A representation of a row."""
 
@@ -245,6 +251,16 @@ class ReachedOut(BaseModel):
     target: TargetOut
     cluster_count: int
     with_device_count: int
+
+
+class StartOut(RowOut):
+    """One start of a schedule, as far as it is known now."""
+
+    recurrence_at: Moment
+    starts_at: Moment | None = Field(description="null: đã bỏ riêng lần này")
+    silent: Silence | None = Field(description="lịch ngày làm im ở tất cả hoặc một số cụm loa")
+    silent_count: int = Field(description="số cụm loa im")
+    cluster_count: int = Field(description="số cụm loa phát")
 
 
 class SkippedOut(RowOut):
