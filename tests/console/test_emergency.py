@@ -95,6 +95,13 @@ async def test_whom_to_call_is_a_list_to_print(pages: Pages) -> None:
     assert "0905 123 456" in listed
 
 
+async def test_who_speaks_to_the_whole_province_chooses_it_at_once(pages: Pages) -> None:
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    assert 'value="51"' in (await pages.load("/emergency/new")).text
+    pages.called_by(Role.COMMUNE_APPROVER, "21001", name="Lan")
+    assert 'value="51"' not in (await pages.load("/emergency/new")).text
+
+
 async def test_what_is_wrong_is_said_at_its_field(pages: Pages) -> None:
     pages.called_by(Role.DUTY_OFFICER, name="Lan")
     form = {name: value for name, value in FORM.items() if name != "place"}

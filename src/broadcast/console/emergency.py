@@ -144,12 +144,14 @@ async def _templates(session: AsyncSession) -> list[Any]:
 async def ask(
     request: Request,
     session: Session,
+    settings: AppSettings,
     caller: Proposer,
     template: Annotated[str, Query(max_length=36)] = "",
     drill: Annotated[str, Query(max_length=36)] = "",
 ) -> Response:
     """The form of a new alert, empty or with what a template says."""
-    return await _form(request, session, caller, Wish(template=template, drill=drill))
+    wish = Wish(template=template, drill=drill)
+    return await _form(request, session, settings.province, caller, wish)
 
 
 @router.post("/emergency/new", summary="Soạn một cảnh báo khẩn cấp")
@@ -195,15 +197,19 @@ def _body(model: Any, given: dict[str, Any], missing: str = "") -> Any:
         raise invalid(error.errors()) from None
 
 
-async def _form(request: Request, session: AsyncSession, caller: Caller, wish: Wish) -> Response:
+async def _form(
+    request: Request, session: AsyncSession, province: str, caller: Caller, wish: Wish
+) -> Response:
     today = clock.today()
     tree = await load_tree(session, today)
     communes = await communes_of(session, caller, Permission.EMERGENCY_PROPOSE, tree)
     ready = [each for each in await _templates(session) if each.is_ready]
+    is_whole = scope.is_whole(caller, Permission.EMERGENCY_PROPOSE) and province in tree
     now = clock.now()
     open_drills = [each for each in await _drills(session) if each.ends_at > now]
     return page(
         request, caller, "emergency/form.html", wish=wish, communes=communes, templates=ready,
+        province=(province, tree[province].called) if is_whole else None,
         drills=[each for each in open_drills if each.cancelled_at is None], minutes=MINUTES,
         **WORDS,
     )  # fmt: skip

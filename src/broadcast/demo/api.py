@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from types import TracebackType
 from typing import Any
@@ -109,6 +109,41 @@ class Api:
             "useful_until": useful_until.isoformat(),
         }
         await self._post("/inbox-items", body, self._approver)
+
+    async def exercise(
+        self, headline: str, text: str, area_code: str, starts_at: datetime
+    ) -> None:
+        """An alert in a drill of its own: one person proposes it, another authorises it."""
+        begin, end = starts_at - timedelta(minutes=10), starts_at + timedelta(hours=1)
+        drill = await self._post(
+            "/drills",
+            {
+                "title": headline,
+                "area_code": area_code,
+                "starts_at": begin.isoformat(),
+                "ends_at": end.isoformat(),
+            },
+            self._approver,
+        )
+        alert = await self._post(
+            "/alerts",
+            {
+                "headline": headline,
+                "event": "flood",
+                "text": text,
+                "targets": [{"area": area_code}],
+                "drill_id": drill["id"],
+                "starts_at": starts_at.isoformat(),
+                "valid_minutes": 15,
+            },
+            self._broadcaster,
+        )
+        sound = alert["sound"]
+        revision = f"/bulletins/{sound['bulletin_id']}/revisions/{sound['bulletin_revision']}"
+        await self._prepared(revision)
+        there = f"/alerts/{alert['id']}"
+        await self._post(f"{there}/propose", {}, self._broadcaster, reached="proposed")
+        await self._post(f"{there}/authorise", {}, self._approver, reached="active")
 
     async def _prepared(self, revision: str) -> None:
         """Wait until the sound of a revision is ready."""

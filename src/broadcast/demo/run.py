@@ -79,6 +79,7 @@ EPIDEMIC = "Tin ưu tiên của tỉnh. Phòng chống sốt xuất huyết: di�
 
 NOTICE = "Mời bà con đến nhà văn hóa thôn họp lúc 19h30 ngày 15/12."
 
+EXERCISE = "Lũ trên sông đang lên. Bà con ven sông chuẩn bị di chuyển lên chỗ cao."
 WARNING = "Tin ưu tiên. Đề phòng lũ trên sông Trà Khúc trong 6 giờ tới."
 
 
@@ -282,6 +283,9 @@ class _Demo:
             rrule="FREQ=DAILY;COUNT=30",
             **late,
         )
+        if not self._options.once:
+            drilled_at = first + timedelta(seconds=seconds + 60)
+            await api.exercise("Diễn tập báo lũ", EXERCISE, seeded.commune, drilled_at)
         self._say(
             f"bản tin {seconds:.0f} giây phát lúc {first.astimezone(clock.LOCAL):%H:%M:%S} "
             f"tại {len(seeded.devices)} cụm loa"
