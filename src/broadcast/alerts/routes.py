@@ -9,13 +9,13 @@ from fastapi import Depends, Query, Response
 
 from broadcast.alerts import board, queries, steps
 from broadcast.alerts.board import BoardOut
-from broadcast.alerts.model import Alert
+from broadcast.alerts.model import Alert, Drill
 from broadcast.alerts.schemas import AlertDetailOut, AlertIn, AlertOut, ReasonIn, ReplacementIn
 from broadcast.auth.caller import Authoriser, ContentReader, LoneAuthoriser, Proposer
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Rows, Session, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Rows, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["alerts"])
 
@@ -33,6 +33,8 @@ async def list_alerts(
     ] = False,
 ) -> Page[AlertOut]:
     """Oldest first."""
+    if drill is not None:
+        await require_known(session, "drill", Drill.id, drill)
     statement = queries.select_alerts(drill_id=drill, awaits_debrief=awaits_debrief)
     found: Rows = await paged(session, statement, [Alert.created_at, Alert.id], paging)
     rows = [alert for (alert,) in found.rows]
