@@ -8,28 +8,32 @@
   application by itself, without network;
 * `console_open_pages`: share of a core that a server takes more with 200 open start pages while
   plays and presence change each second: their streams, and the parts that they fetch again;
-* `console_parts_refused`: of those parts, how many of a hundred were not answered with 200.
+* `console_parts_refused`: of those parts, how many of a hundred were not answered with 200;
+* `console_map_repaint`: milliseconds from the arrival of what has changed on the map of the
+  province until it is painted, in Chromium, while 50 devices a second come and go; the median.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import tempfile
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
 from datetime import time as clock_time
 from datetime import timedelta
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 import httpx2 as httpx
 import psutil
 import sqlalchemy as sa
+from playwright.async_api import async_playwright
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks import province
+from benchmarks.harness.open_pages import open_pages
 from benchmarks.result import Result
 from broadcast import config
 from broadcast.accounts.people import create_with_token
@@ -53,7 +57,7 @@ PRESENCE = """
     FROM devices
 """
 STREAMS, WATCHED_SECONDS = 200, 20
-PART = re.compile(rb'hx-get="([^"]+)"[^>]*?data-live="([^"]+)"')
+REPAINT_SECONDS, CHANGES_A_SECOND = 40, 50
 LOADED = re.compile(rb"""(?:src|href)="(/assets/[^"]+)"|url\(["']?(/?assets/[^"')]+)""")
 
 
@@ -68,8 +72,10 @@ def run() -> list[Result]:
             each for each in psutil.Process().children() if each.cmdline()[-1:] == ["serve"]
         ]
         share, refused = asyncio.run(_streams(settings, world.url, server))
+        repaint = asyncio.run(_repaint(settings, world.url))
     return [
         *pages,
+        *repaint,
         Result("console_open_pages", share, 0.1, "of a core", "≤ 0.1 of a core"),
         Result("console_parts_refused", refused, 1, "%", "≤ 0 %"),
     ]
@@ -156,55 +162,12 @@ async def _streams(
     settings: config.Settings, url: str, server: psutil.Process
 ) -> tuple[float, float]:
     engine = db.create_engine(settings.postgres)
-    answers: Counter[int] = Counter()
-    async with AsyncExitStack() as open_pages:
-        client = await open_pages.enter_async_context(
-            httpx.AsyncClient(
-                headers=await _token(engine), timeout=None,
-                limits=httpx.Limits(max_connections=None),
-            )
-        )  # fmt: skip
-        page = await client.get(url, headers={"Accept": "text/html"})
-        parts = [
-            (f"{url}{part.decode()}", topic)
-            for part, topics in PART.findall(page.content)
-            for topic in topics.decode().split(",")
-        ]
-        assert parts
-        alone = await _share(engine, server)
-        reading = []
-        for _ in range(STREAMS):
-            stream = await open_pages.enter_async_context(
-                client.stream(
-                    "GET",
-                    f"{url}/events",
-                    params={"topics": ",".join({topic for _, topic in parts})},
-                )
-            )
-            assert stream.status_code == 200
-            reading.append(asyncio.create_task(_show(client, stream, parts, answers)))
+    alone = await _share(engine, server)
+    async with open_pages(url, await _token(engine), STREAMS) as answers:
         together = await _share(engine, server)
-        for task in reading:
-            task.cancel()
-        heard = await asyncio.gather(*reading, return_exceptions=True)
-        assert all(isinstance(each, asyncio.CancelledError) for each in heard), heard
+        fetched = Counter(answers)
     await engine.dispose()
-    return together - alone, 100 * (1 - answers[200] / answers.total())
-
-
-async def _show(
-    client: httpx.AsyncClient,
-    stream: httpx.Response,
-    parts: list[tuple[str, str]],
-    answers: Counter[int],
-) -> None:
-    """Fetch again what has changed, as an open page does."""
-    async for line in stream.aiter_lines():
-        name, _, changed = line.partition(": ")
-        if name == "event":
-            for part in {part for part, topic in parts if topic == changed}:
-                answer = await client.get(part, headers={"Accept": "text/html"})
-                answers[answer.status_code] += 1
+    return together - alone, 100 * (1 - fetched[200] / fetched.total())
 
 
 async def _share(engine: AsyncEngine, server: psutil.Process) -> float:
@@ -212,10 +175,60 @@ async def _share(engine: AsyncEngine, server: psutil.Process) -> float:
     before = sum(server.cpu_times()[:2])
     for _ in range(WATCHED_SECONDS):
         for topic in (Topic.PRESENCE, Topic.PLAYS):
-            async with db.transaction(engine) as session:
-                await session.execute(
-                    sa.text("SELECT pg_notify(:channel, :topic)"),
-                    {"channel": Channel.LIVE, "topic": topic},
-                )
+            await _tell(engine, topic)
         await asyncio.sleep(1)
     return (sum(server.cpu_times()[:2]) - before) / WATCHED_SECONDS
+
+
+async def _tell(engine: AsyncEngine, topic: Topic) -> None:
+    async with db.transaction(engine) as session:
+        await session.execute(
+            sa.text("SELECT pg_notify(:channel, :topic)"),
+            {"channel": Channel.LIVE, "topic": topic},
+        )
+
+
+_FLIP = """
+    UPDATE device_presence
+    SET presence = CASE presence WHEN 'online' THEN 'silent' ELSE 'online' END
+    WHERE device_id = :device
+"""
+_WATCH = """() => {
+    window.repaints = [];
+    let began = 0;
+    document.body.addEventListener("htmx:beforeSwap", () => { began = performance.now(); });
+    document.body.addEventListener("htmx:afterSettle", () => requestAnimationFrame(() => {
+        const channel = new MessageChannel();  // runs once the frame is painted
+        channel.port1.onmessage = () => window.repaints.push(performance.now() - began);
+        channel.port2.postMessage(null);
+    }));
+}"""
+
+
+async def _repaint(settings: config.Settings, url: str) -> list[Result]:
+    """From the arrival of a part until the frame with it is painted, in Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        return []
+    engine = db.create_engine(settings.postgres)
+    headers = await _token(engine)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(extra_http_headers=headers)
+        await page.goto(f"{url}/map")
+        await page.evaluate(_WATCH)
+        began = time.monotonic()
+        for number in range(REPAINT_SECONDS * CHANGES_A_SECOND):
+            async with db.transaction(engine) as session:
+                await session.execute(sa.text(_FLIP), {"device": 1 + number % 1500})
+            due = began + (number + 1) / CHANGES_A_SECOND
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        repaints = await page.evaluate("window.repaints")
+        await browser.close()
+    await engine.dispose()
+    if len(repaints) < 3:
+        raise RuntimeError(f"the map was painted {len(repaints)} times")
+    return [
+        Result("console_map_repaint", median(repaints), 50.0, "ms", "≤ 50 ms"),
+        Result("console_map_repaint_longest", max(repaints), 50.0, "ms"),
+    ]
