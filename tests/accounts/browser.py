@@ -22,6 +22,7 @@ from broadcast.auth.permissions import Role
 from broadcast.auth.session import COOKIE, CSRF_HEADER
 from broadcast.kit import db
 from broadcast.web import problems
+from tests.web.routes import worked_out
 
 PASSWORD = "bốn con trâu ăn cỏ"  # noqa: RUF100
 OTHER_PASSWORD = "mưa rào qua đồi chè"
@@ -68,11 +69,13 @@ async def application(
     engine: AsyncEngine, dsn: str, folder: Path, **settings: Any
 ) -> AsyncIterator[FastAPI]:
     """The whole application over a database."""
-    app = create_app(
-        config.Settings(
-            postgres=config.Postgres(dsn=SecretStr(dsn)), content_dir=folder, **settings
-        ),
-        engine,
+    app = worked_out(
+        create_app(
+            config.Settings(
+                postgres=config.Postgres(dsn=SecretStr(dsn)), content_dir=folder, **settings
+            ),
+            engine,
+        )
     )
     yield app
     await app.state.refusals.close()

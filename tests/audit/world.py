@@ -26,6 +26,7 @@ from broadcast.kit import clock, db
 from tests.enrolment.fleet import installation
 from tests.keys.memory import MemoryStore
 from tests.schedules import province
+from tests.web.routes import worked_out
 
 PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER, "Tèo": Role.TECHNICIAN,
           "Quản": Role.PROVINCE_ADMIN, "Tâm": Role.PROVINCE_MONITOR}  # fmt: skip
@@ -86,7 +87,7 @@ async def world_of(
             "openid": config.OpenId(issuer="https://dangnhap.example"),
         }
     )
-    app = create_app(settings, engine)
+    app = worked_out(create_app(settings, engine))
     transport = httpx.ASGITransport(app, client=("192.0.2.9", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         world = World(engine, app, http, folder)

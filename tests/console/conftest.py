@@ -15,6 +15,7 @@ from broadcast.api import create_app
 from broadcast.auth.permissions import Role
 from tests.callers import caller
 from tests.web.calling import Known
+from tests.web.routes import worked_out
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -29,7 +30,7 @@ class Pages:
 
     def __init__(self, settings: config.Settings, engine: AsyncEngine) -> None:
         self.settings = settings
-        self.app = create_app(settings, engine)
+        self.app = worked_out(create_app(settings, engine))
         self._callers = [caller("Tâm", Role.PROVINCE_ADMIN)]
         self.app.add_middleware(Known, callers=self._callers)
         self.client = httpx.AsyncClient(

@@ -15,6 +15,7 @@ from broadcast.auth.permissions import Role
 from broadcast.auth.session import COOKIE, CSRF_COOKIE, CSRF_HEADER
 from broadcast.kit import clock, db
 from tests.console.conftest import BROWSER, Pages
+from tests.web.routes import worked_out
 
 PASSWORD = "mot cau ngan de nho"
 
@@ -32,7 +33,7 @@ async def door(pages: Pages, engine: AsyncEngine) -> httpx.AsyncClient:
 
 
 def browser(settings: config.Settings, engine: AsyncEngine) -> httpx.AsyncClient:
-    app = create_app(settings, engine)
+    app = worked_out(create_app(settings, engine))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="https://127.0.0.1",  # cookies are for TLS alone

@@ -10,10 +10,12 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
+from starlette.routing import BaseRoute
 
-from broadcast import config
+from broadcast import api, config
 from broadcast.api import create_app
 from broadcast.auth.routing import Route
+from broadcast.console import routes as console
 
 NOWHERE = "postgresql+asyncpg://nobody@/nothing?host=/nowhere"
 
@@ -45,6 +47,23 @@ def changing(app: FastAPI) -> Iterator[tuple[str, str, Route]]:
             assert route.path is not None
             for method in sorted((route.methods or set()) - {"GET", "HEAD"}):
                 yield method, route.path, route.original_route
+
+
+_WORKED_OUT: dict[int, BaseRoute] = {}
+
+
+def worked_out(app: FastAPI) -> FastAPI:
+    """An application with the routes that another one of this process has worked out.
+
+    Each works its routes out at its first request, which takes as long as thirty requests; they
+    are the same in all: what they know of their application they ask the request for.
+    """
+    shared = {id(router) for router in (*api.ROUTERS, *console.ROUTERS)}
+    for number, route in enumerate(app.router.routes):
+        router = id(getattr(route, "original_router", None))
+        if router in shared:
+            app.router.routes[number] = _WORKED_OUT.setdefault(router, route)
+    return app
 
 
 def application() -> FastAPI:

@@ -18,7 +18,7 @@ from broadcast.plays import texts as words
 from broadcast.telemetry.routes import AnyFault
 from tests.callers import caller
 from tests.web.calling import called_by
-from tests.web.routes import application
+from tests.web.routes import application, worked_out
 
 UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 
@@ -117,8 +117,8 @@ NAMES = [each for each in FILTERS if not each.allowed]
 
 @pytest.fixture
 async def whole(engine: AsyncEngine, postgres_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(
-        config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine
+    app = worked_out(
+        create_app(config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine)
     )
     called_by(app, caller("Tâm", Role.PROVINCE_ADMIN))
     async with httpx.AsyncClient(

@@ -27,6 +27,7 @@ from broadcast.bulletins.model import RevisionState
 from broadcast.kit import clock, db
 from tests.bulletins import make
 from tests.schedules import province
+from tests.web.routes import worked_out
 
 PEOPLE = {"Lan": Role.PROVINCE_EDITOR, "Hùng": Role.PROVINCE_APPROVER, "Tèo": Role.TECHNICIAN,
           "Tư": Role.TECHNICIAN}  # fmt: skip
@@ -68,7 +69,7 @@ async def world(
     settings = config.Settings(
         postgres=config.Postgres(dsn=SecretStr(postgres_dsn)), content_dir=tmp_path
     )
-    transport = httpx.ASGITransport(create_app(settings, engine))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, engine)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         world = World(engine, http, tmp_path)
         monkeypatch.setattr(clock, "now", world.now)

@@ -27,7 +27,7 @@ from broadcast.web import rest
 from tests.callers import caller
 from tests.waiting import HANG_SECONDS
 from tests.web.calling import called_by
-from tests.web.routes import Operation, application, operations
+from tests.web.routes import Operation, application, operations, worked_out
 
 SOURCES = Path(broadcast.__file__).parent
 
@@ -75,8 +75,8 @@ def address(operation: Operation) -> str:
 @pytest.fixture
 async def whole(engine: AsyncEngine, postgres_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     """The whole application on an empty database."""
-    app = create_app(
-        config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine
+    app = worked_out(
+        create_app(config.Settings(postgres=config.Postgres(dsn=SecretStr(postgres_dsn))), engine)
     )
     called_by(app, ADMIN)
     async with httpx.AsyncClient(
