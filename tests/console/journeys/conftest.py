@@ -154,7 +154,9 @@ async def _broadcast(world: World, seeded: Seeded) -> None:
     """Have something to look at: on air now, every morning, and waiting for an approval."""
     people = seeded.broadcaster, seeded.approver
     async with Api(world.url, *people, patience=HANG_SECONDS) as api:
-        news = await api.approved_bulletin("Thông báo của UBND tỉnh", NEWS, seeded.province)
+        news = await api.approved_bulletin(
+            "Thông báo của UBND tỉnh", NEWS, seeded.province, "priority"
+        )
         notice = await api.approved_bulletin("Thông báo họp thôn", NOTICE, seeded.commune)
         await api.submitted_bulletin(
             "Lịch tiêm phòng", "Mời bà con đến trạm y tế.", seeded.commune
