@@ -88,7 +88,7 @@ async def _changes(
 ) -> tuple[list[float], int]:
     seconds = []
     async with Api(world.url, seeded.broadcaster, seeded.approver) as api:
-        bulletin = await api.approved_bulletin("Đo", "Thông báo thử.", "51")
+        bulletin = await api.approved_bulletin("Đo", "Thông báo thử.", "51", "priority")
         for run in range(RUNS + 1):
             at = clock.now() + timedelta(hours=1 + run)
             await api.schedule(bulletin, [{"area": "51"}], at)

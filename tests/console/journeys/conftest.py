@@ -26,7 +26,7 @@ from broadcast import config
 from broadcast.auth.permissions import Role
 from broadcast.demo.api import Api
 from broadcast.demo.people import NAMES
-from broadcast.demo.run import NEWS, NOTICE, RULES
+from broadcast.demo.run import NEWS, NOTICE, OFFER, RULES
 from broadcast.demo.seed import Seeded, seed
 from broadcast.demo.world import World
 from broadcast.devices.model import Device, Installation
@@ -163,6 +163,8 @@ async def _broadcast(world: World, seeded: Seeded) -> None:
         )
         soon = clock.now().replace(microsecond=0) + timedelta(seconds=10)
         await api.schedule(news, [{"area": seeded.province}], soon)
+        offer = await api.approved_bulletin("Lịch tiêm chủng", OFFER, seeded.province)
+        await api.send(offer, [seeded.commune], soon + timedelta(days=7))
         tomorrow = soon.astimezone(LOCAL).replace(hour=5, minute=30, second=0) + timedelta(days=1)
         await api.schedule(
             notice, [{"area": seeded.commune}], tomorrow, rrule="FREQ=DAILY;COUNT=30"

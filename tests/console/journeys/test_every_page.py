@@ -25,6 +25,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
     ("/approvals", Role.COMMUNE_APPROVER),
     ("/inbox", Role.COMMUNE_BROADCASTER),
+    ("/inbox", Role.COMMUNE_BROADCASTER, "tbody a"),
     ("/inbox/compliance", Role.PROVINCE_MONITOR),
     ("/approvals", Role.COMMUNE_APPROVER, "main a[href^='/approvals/']"),
     ("/", Role.PROVINCE_MONITOR, "main a[href^='/plays/']"),
