@@ -76,7 +76,7 @@ async def _measure(dsn: str) -> list[Result]:
 
 async def _bulletin(session: AsyncSession, now: datetime) -> Bulletin:
     bulletin = Bulletin(
-        id=uuid4(), title="Tiêm phòng gia súc đợt 2", class_=BulletinClass.NORMAL, language="vi",
+        id=uuid4(), title="Tiêm phòng gia súc đợt 2", class_=BulletinClass.PRIORITY, language="vi",
         area_code="51", created_by=CALLER.account_id, created_at=now,
     )  # fmt: skip
     session.add(bulletin)
