@@ -6,14 +6,19 @@ import pytest
 from playwright.async_api import expect
 
 from broadcast.auth.permissions import Role
-from tests.console.journeys.conftest import PHONE, SignIn
+from tests.console.journeys.conftest import PHONE, SignIn, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_an_incident_is_taken_noted_closed_and_opened_again(sign_in: SignIn) -> None:
+async def test_an_incident_is_taken_noted_closed_and_opened_again(
+    sign_in: SignIn, system: System
+) -> None:
     page = await sign_in(Role.TECHNICIAN, PHONE, "/incidents")
-    await page.locator("ol.work a").first.click()
+    answer = await page.request.get("/api/v1/incidents")
+    code = system.seeded.devices[-1]
+    number = next(each["id"] for each in (await answer.json())["items"] if each["code"] == code)
+    await page.locator(f"ol.work a[href='/incidents/{number}']").click()
     await page.get_by_role("button", name="Tôi nhận việc này").click()
     await expect(page.locator("#incident")).to_contain_text("Phụ trách:")
     await page.get_by_label("Đã thấy gì, đã làm gì").fill("Đã thay cầu chì")
