@@ -283,8 +283,8 @@ async def test_a_start_far_ahead_is_cancelled_or_moved_before_it_is_an_occurrenc
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"recurrence_at": "2025-03-10T17:01:00+07:00", "cancelled": True}, 404),
-        ({"recurrence_at": "2024-12-27T17:00:00+07:00", "cancelled": True}, 404),
+        ({"recurrence_at": "2025-03-10T17:01:00+07:00", "cancelled": True}, 422),
+        ({"recurrence_at": "2024-12-27T17:00:00+07:00", "cancelled": True}, 422),
         ({"recurrence_at": "2025-03-10T17:00:00+07:00"}, 422),
         (
             {

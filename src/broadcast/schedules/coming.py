@@ -13,7 +13,7 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision
 from broadcast.calendars.days import Silence
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict, InvalidInput, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.schedules import capacity, exceptions, occurrence_edits, planning, recurrence
 from broadcast.schedules.edits import require_active
 from broadcast.schedules.locking import lock_schedule_grid
@@ -88,7 +88,7 @@ async def change(
         now: Present.
 
     Raises:
-        NotFound: The schedule has no such start.
+        InvalidInput: The schedule has no such start.
         BroadcastError: As `occurrence_edits.move` and `occurrence_edits.cancel_occurrence`.
     """
     row = await session.get(Occurrence, occurrence_id(schedule.id, at))
@@ -101,7 +101,9 @@ async def change(
     await require_at_schedule(session, caller, schedule)
     require_active(schedule)
     if not recurrence.fires(rule_of(schedule), schedule.starts_at, at, LOCAL):
-        raise NotFound("Lịch phát không có lần phát vào giờ này; kiểm tra lại ngày giờ.")
+        raise InvalidInput(
+            "recurrence_at", "lịch phát không có lần phát vào giờ này; kiểm tra lại ngày giờ"
+        )
     if at <= now:
         raise Conflict("Giờ này đã qua nên không đổi được nữa.")
     if to is not None:
