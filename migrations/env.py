@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import broadcast.accounts.model
+import broadcast.alerts.cap.model
 import broadcast.areas.model
 import broadcast.audit.model
 import broadcast.auth.model

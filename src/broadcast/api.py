@@ -16,6 +16,8 @@ import broadcast.accounts.passkey_routes
 import broadcast.accounts.routes
 import broadcast.accounts.second_factor_routes
 import broadcast.accounts.session_routes
+import broadcast.alerts.cap.public_routes
+import broadcast.alerts.cap.routes
 import broadcast.alerts.drill_routes
 import broadcast.alerts.routes
 import broadcast.alerts.template_routes
@@ -58,6 +60,8 @@ ROUTERS = (
     broadcast.accounts.second_factor_routes.router,
     broadcast.accounts.passkey_routes.router,
     broadcast.accounts.openid_routes.router,
+    broadcast.alerts.cap.routes.router,
+    broadcast.alerts.cap.public_routes.router,
     broadcast.areas.routes.router,
     broadcast.boundaries.routes.router,
     broadcast.stations.routes.router,

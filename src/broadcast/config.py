@@ -339,6 +339,9 @@ class Upkeep(Group):
         14, description="forms that nobody went on with, and their recordings"
     )
     audit_days: PositiveInt = Field(1826, description="entries of the audit: names, addresses")
+    cap_message_days: int = Field(
+        1826, ge=31, description="warnings of other authorities as they came"
+    )
     boot_days: PositiveInt = Field(400, description="connections of devices; the newest stays")
     partition_days_ahead: Annotated[int, Field(ge=2, description="partitions made ahead")] = 14
     disk_free_bytes: PositiveInt = Field(2 * 2**30, description="less free disk is an alarm")

@@ -34,6 +34,7 @@ from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire.fields import BulletinClass
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.browser import OTHER_PASSWORD, PASSWORD, invited
+from tests.alerts.cap.messages import alert
 from tests.audit.world import World
 from tests.boundaries.maps import feature, geojson, square
 from tests.bulletins import make
@@ -510,6 +511,11 @@ async def accounts(walk: Walk) -> None:
     assert code not in lines
 
 
+async def warnings(walk: Walk) -> None:
+    kind = {"content-type": "application/cap+xml"}
+    await walk.do("POST /alerts/cap", content=alert(), headers=kind)
+
+
 async def restores(walk: Walk) -> None:
     now = clock.now()
     async with db.transaction(walk.world.engine) as session:
@@ -531,6 +537,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await alerts(walk)
     await inbox(walk, world.engine)
     await accounts(walk)
+    await warnings(walk)
     await restores(walk)
     assert walk.done | AFTER_A_MERGER == ALL - CHANGE_NOTHING
 

@@ -352,6 +352,11 @@ PAGES: dict[tuple[str, str], Rule] = {
         )
         for step in ("removal", "remove")
     },
+    ("GET", "/emergency/received"): Rule(Kind.WHOLE, P.CONTENT_READ),
+    ("GET", "/emergency/received/list"): Rule(Kind.WHOLE, P.CONTENT_READ),
+    ("GET", "/emergency/received/{message_id}"): Rule(
+        Kind.WHOLE, P.CONTENT_READ, is_absent=True, path=lambda p: {"message_id": 1}
+    ),
     ("GET", "/admin/refused"): Rule(Kind.WHOLE, P.UPKEEP_READ),
     ("GET", "/admin/import/{kind}"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),
     ("GET", "/admin/import/{kind}/progress"): Rule(Kind.WHOLE, P.REGISTER_WRITE, path=_register),

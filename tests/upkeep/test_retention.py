@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
 from broadcast.accounts.model import OneTimeLink, Purpose, SignInFailures
+from broadcast.alerts.cap.judge import Action
+from broadcast.alerts.cap.model import CapMessage
 from broadcast.auth.session import AccountSession, Method
 from broadcast.bulletins.model import Draft
 from broadcast.commands.model import Command, CommandResult
@@ -56,6 +58,12 @@ def row(table: str, device_id: int, number: int, at: datetime) -> Base:
         "bulletin_drafts": lambda: Draft(
             account_id=LAN, page=f"{number}", form={}, source_file=None, source_sha256=None,
             preparation_id=None, saved_at=at,
+        ),
+        "cap_messages": lambda: CapMessage(
+            sha256=f"{number}", document=b"x", received_at=at, received_by=LAN, alert_id=None,
+            sender=None, identifier=None, sent_at=None, status=None, action=Action.REFUSE,
+            reasons=[], issuer="", event="", texts=[], area_codes=[], starts_at=None,
+            ends_at=None, ends=[], ended_by_id=None,
         ),
         "commands": lambda: Command(
             command_id=f"c{number}", device_id=device_id, kind=CommandKind.SELF_TEST,

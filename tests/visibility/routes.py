@@ -204,6 +204,8 @@ K = Kind
 ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule(K.OPEN),
     ("GET", "/readyz"): Rule(K.OPEN),
+    ("GET", "/cap/feed.atom"): Rule(K.OPEN),
+    ("GET", "/cap/{identifier}.xml"): Rule(K.OPEN, path=lambda p: {"identifier": "none"}),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),
     ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
     ("GET", f"{R}/me"): Rule(K.SELF),
@@ -214,6 +216,12 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.WHOLE, P.RESTORE_DECIDE, is_absent=True, body=_nothing
     ),
     ("GET", f"{R}/keys"): Rule(K.WHOLE, P.UPKEEP_READ),
+    # warnings of others are for the whole province
+    ("POST", f"{R}/alerts/cap"): Rule(K.WHOLE, P.ALERT_SUBMIT, body=_nothing),
+    ("GET", f"{R}/alerts/cap"): Rule(K.WHOLE, P.CONTENT_READ),
+    ("GET", f"{R}/alerts/cap/{{message_id}}"): Rule(
+        K.WHOLE, P.CONTENT_READ, is_absent=True, path=lambda p: {"message_id": 1}
+    ),
     # areas: public knowledge; changed by the province
     ("GET", f"{R}/areas"): Rule(K.PUBLIC, P.READ),
     ("GET", f"{R}/areas/{{code}}"): Rule(K.PUBLIC, P.READ, path=lambda p: {"code": "51"}),

@@ -56,6 +56,7 @@ PLACES = {
     ),
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
     **dict.fromkeys(("{alert_id}", "{template_id}", "{drill_id}"), UUID),
+    "{message_id}": "7",
     "{number}": "7",
     "{page}": "new",
     "{page_name}": "new",

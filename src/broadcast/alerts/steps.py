@@ -25,6 +25,7 @@ from broadcast.alerts.state import (
     AlertKind,
     AlertState,
     AlertStep,
+    allowed,
     follow,
 )
 from broadcast.auth import second_factor
@@ -66,6 +67,14 @@ async def prepare(
     named = [target.model_dump(exclude_none=True) for target in body.targets]
     await targets.check(session, named, on)
     await require_at_alert(session, caller, Permission.EMERGENCY_PROPOSE, named, on)
+    return await _made(session, body, caller, settings, now)
+
+
+async def _made(
+    session: AsyncSession, body: AlertIn, caller: Caller, settings: config.Settings, now: datetime
+) -> Alert:
+    on = now.astimezone(LOCAL).date()
+    named = [target.model_dump(exclude_none=True) for target in body.targets]
     area_code = await station_of(session, named, on)
     mode = AlertMode.ACTUAL
     if body.drill_id is not None:
@@ -93,6 +102,39 @@ async def prepare(
     framing = Framing(tone=body.tone, repeats=body.repeats, is_drill=mode is not AlertMode.ACTUAL)
     await _add(session, alert, body, framing, caller, settings, now)
     return alert
+
+
+async def propose_received(
+    session: AsyncSession, body: AlertIn, caller: Caller, settings: config.Settings, now: datetime
+) -> Alert:
+    """An alert that another authority has sent, proposed at once: a person here authorises it.
+
+    Args:
+        session: Open transaction.
+        body: As of `prepare`.
+        caller: Program that has handed it in, with `alert_submit` in the whole province.
+        settings: Of the preparation of the sound.
+        now: Present.
+
+    Raises:
+        InvalidInput, Conflict: As `prepare`.
+    """
+    alert = await _made(session, body, caller, settings, now)
+    alert.state = follow(alert.state_at(now), AlertStep.PROPOSE)
+    alert.proposed_by, alert.proposed_at = caller.account_id, now
+    await session.flush()
+    log.info("alerts.alert.received", alert_id=str(alert.id), by=caller.account_id)
+    return alert
+
+
+async def withdraw_received(
+    session: AsyncSession, alert: Alert, reason: str, caller: Caller, now: datetime
+) -> None:
+    """Give up an alert that its authority has cancelled before anybody authorised it."""
+    assert alert.authorised_at is None
+    if AlertStep.CANCEL in allowed(alert.state_at(now)):
+        alert.state = follow(alert.state_at(now), AlertStep.CANCEL)
+        await _end(session, alert, caller, reason, now)
 
 
 async def propose(session: AsyncSession, alert: Alert, caller: Caller, now: datetime) -> None:

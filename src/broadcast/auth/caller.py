@@ -36,6 +36,8 @@ from broadcast.web.rest import engine, settings
 OPEN = {
     "/healthz": "for the supervisor of the process; says that it lives, and nothing else",
     "/readyz": "for proxies and start scripts without a token; speaks of no place or person",
+    "/cap/feed.atom": "alerts that were authorised are meant for everybody",
+    "/cap/{identifier}.xml": "the same; no person or device is named",
     "/content/{sha256}": "for devices: the hash comes in a signed document, the sound is approved",
     "/api/v1/enrolments": "for a box without a certificate: its claim code is asked for instead",
     "/openapi.json": "the description of the interface, as it stands in the public source",
@@ -270,6 +272,7 @@ Proposer = Annotated[Caller, Depends(require(Permission.EMERGENCY_PROPOSE))]
 Authoriser = Annotated[Caller, Depends(require(Permission.EMERGENCY_WRITE))]
 LoneAuthoriser = Annotated[Caller, Depends(require(Permission.EMERGENCY_ALONE))]
 Scheduler = Annotated[Caller, Depends(require(Permission.SCHEDULE_WRITE))]
+AlertSubmitter = Annotated[Caller, Depends(require(Permission.ALERT_SUBMIT))]
 AreaEditor = Annotated[Caller, Depends(require(Permission.AREA_WRITE))]
 RegisterEditor = Annotated[Caller, Depends(require(Permission.REGISTER_WRITE))]
 DeviceEditor = Annotated[Caller, Depends(require(Permission.DEVICE_WRITE))]

@@ -45,6 +45,8 @@ class Permission(StrEnum):
     """Schedule what interrupts everything else; authorise an alert that somebody else proposed."""
     EMERGENCY_ALONE = "emergency_alone"
     """Issue an alert without a second person, for a short time."""
+    ALERT_SUBMIT = "alert_submit"
+    """Hand in warnings of other authorities (CAP); a second person here decides on them."""
     AREA_WRITE = "area_write"
     """Administrative units, the village register, villages that do not count."""
     REGISTER_WRITE = "register_write"
@@ -107,7 +109,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.AUDITOR: _SEES | {_P.AUDIT_READ, _P.UPKEEP_READ},
-    Role.SERVICE: _SEES | {_P.BULLETIN_WRITE},
+    Role.SERVICE: _SEES | {_P.BULLETIN_WRITE, _P.ALERT_SUBMIT},
 }
 """What each role may do in the area of its grant."""
 

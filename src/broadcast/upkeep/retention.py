@@ -36,6 +36,7 @@ _OLD = {
         old.received_at < :before AND EXISTS (
             SELECT FROM boots AS n WHERE n.device_id = old.device_id AND n.session > old.session
         )""",
+    "cap_messages": "old.received_at < :before",
     "command_results": "old.received_at < :before",
     "bulletin_drafts": "old.saved_at < :before",
     "commands": "old.ordered_at < :before",
@@ -60,6 +61,7 @@ def keep_days(settings: config.Upkeep) -> dict[str, int]:
     """Tables whose rows are deleted, and after how many days."""
     return {
         "boots": settings.boot_days,
+        "cap_messages": settings.cap_message_days,
         "command_results": settings.command_result_days,
         "bulletin_drafts": settings.draft_days,
         "commands": settings.command_result_days,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from broadcast.alerts.cap.model import CapMessage
 from broadcast.alerts.model import Alert, AlertTemplate, Drill
 from broadcast.areas.model import VillageContact
 from broadcast.areas.scope import Scope
@@ -296,6 +297,7 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Certificate: _by_device(Certificate),
     Password: _by_device(Password),
     RenewalRequest: _by_device(RenewalRequest),
+    CapMessage: lambda places: sa.false(),
     # plays and incidents
     Play: _by_cluster(Play),
     PlayChange: _by_cluster(PlayChange),

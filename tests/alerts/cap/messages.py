@@ -189,7 +189,5 @@ def sign(data: bytes, signer: Signer) -> bytes:
     return writing.write(signature.signed(reading.parse(data), signer))
 
 
-def policy(
-    anchor: Anchor | None = None, *, authorised: bool = False, sender: str = SENDER
-) -> Policy:
-    return Policy((Issuer(sender, "Đài khí tượng", anchor, authorised),), languages=("vi", "hre"))
+def policy(anchor: Anchor | None = None) -> Policy:
+    return Policy((Issuer(SENDER, "Đài khí tượng", anchor),), languages=("vi", "hre"))

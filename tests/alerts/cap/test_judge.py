@@ -81,8 +81,6 @@ certainty = ["Observed"]
 sender = "canhbao@kttv.vn"
 name = "Đài khí tượng"
 certificates = "Authority.pem"
-authorised = true
-feed = "https://kttv.vn/cap.atom"
 
 [[issuer]]
 sender = "pctt@tinh.vn"
@@ -96,12 +94,8 @@ def test_the_file_names_whose_and_what(tmp_path: Path) -> None:
     path.write_text(FILE)
     read = policies.load(path)
     first, second = read.issuers
-    assert (first.anchor, first.authorised, first.feed) == (
-        anchor,
-        True,
-        "https://kttv.vn/cap.atom",
-    )
-    assert (second.anchor, second.authorised, second.feed) == (None, False, None)
+    assert first.anchor == anchor
+    assert second.anchor is None
     assert read.certainties == {Certainty.OBSERVED}
     verdict = judge(
         alert(info(grades="Immediate Extreme Likely"), sender="<sender>pctt@tinh.vn</sender>"),
@@ -120,9 +114,7 @@ def test_without_a_file_nobody_is_believed() -> None:
         ("[[issuer", "cap.toml"),
         ('[[issuer]]\nsender = "a"', "issuer.0.name"),
         ('[[issuer]]\nsender = "a"\nname = "A"\ntrust = true', "issuer.0.trust"),
-        ('[[issuer]]\nsender = "a"\nname = "A"\nauthorised = true', "authorised"),
         ('[[issuer]]\nsender = "a"\nname = "A"\ncertificates = "cap.toml"', "certificates"),
-        ('[[issuer]]\nsender = "a"\nname = "A"\nfeed = "file:///etc/passwd"', "feed"),
         ('[[issuer]]\nsender = "a"\nname = "A"\n' * 2, "sender"),
         ('[emergency]\nurgency = ["Soon"]', "emergency.urgency.0"),
         ("geocodes = []", "geocodes"),

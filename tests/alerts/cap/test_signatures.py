@@ -9,11 +9,11 @@ import pytest
 
 from broadcast.alerts.cap.judge import Action, Verdict, judge
 from broadcast.alerts.cap.signature import Anchor
-from tests.alerts.cap.messages import NOW, Authority, alert, here, info, policy, sign
+from tests.alerts.cap.messages import NOW, Authority, alert, here, policy, sign
 
 
-def verdict_on(data: bytes, anchor: Anchor, *, authorised: bool = False) -> Verdict:
-    return judge(data, policy(anchor, authorised=authorised), here(), NOW).verdict
+def verdict_on(data: bytes, anchor: Anchor) -> Verdict:
+    return judge(data, policy(anchor), here(), NOW).verdict
 
 
 @pytest.fixture
@@ -24,19 +24,6 @@ def authority(tmp_path: Path) -> Authority:
 def test_a_signed_message_is_taken(authority: Authority) -> None:
     data = sign(alert(), authority.signer())
     assert verdict_on(data, authority.anchor).action is Action.PROPOSE
-
-
-def test_an_authorised_issuer_sounds_at_once_and_only_with_an_emergency(
-    authority: Authority,
-) -> None:
-    signer = authority.signer()
-    emergency, exercise = sign(alert(), signer), sign(alert(status="Exercise"), signer)
-    moderate = sign(alert(info(grades="Immediate Moderate Observed")), signer)
-    actions = [
-        verdict_on(each, authority.anchor, authorised=True).action
-        for each in (emergency, exercise, moderate, alert())
-    ]
-    assert actions == [Action.SOUND, Action.DRILL, Action.BULLETIN, Action.REFUSE]
 
 
 def test_a_certificate_itself_can_be_known(authority: Authority, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/admin/quiet-hours", Role.PROVINCE_ADMIN),
     ("/admin/calendars", Role.PROVINCE_ADMIN),
     ("/admin/quiet-hours?opens=05:00&closes=06:00", Role.PROVINCE_ADMIN),
+    ("/emergency/received", Role.DUTY_OFFICER),
     ("/admin/refused", Role.PROVINCE_ADMIN),
     ("/admin/keys", Role.PROVINCE_ADMIN),
     ("/admin/restore", Role.PROVINCE_ADMIN),

@@ -25,7 +25,6 @@ app = typer.Typer(
 )
 
 WORDS = {
-    Action.SOUND: "NHẬN: phát ngay",
     Action.PROPOSE: "NHẬN: lập lệnh khẩn cấp, chờ người thứ hai duyệt",
     Action.DRILL: "NHẬN: lập lệnh diễn tập, chờ người thứ hai duyệt",
     Action.BULLETIN: "NHẬN: vào hộp tin, không tự phát",

@@ -1,8 +1,7 @@
 """What a message would do here, and why. Pure; `now` is an argument.
 
 Nothing sounds because a message says so: an emergency is proposed, and a second person here
-authorises it, unless the province has named the issuer as one that is authorised to. A Test is
-kept and does nothing. An Exercise can become a drill and nothing else.
+authorises it. A Test is kept and does nothing. An Exercise can become a drill and nothing else.
 """
 
 from __future__ import annotations
@@ -42,8 +41,6 @@ MOST_TEXT = 4_000
 class Action(StrEnum):
     """What becomes of a message."""
 
-    SOUND = "sound"
-    """An emergency of an issuer that is authorised: it sounds at once."""
     PROPOSE = "propose"
     """An emergency that a second person here authorises."""
     DRILL = "drill"
@@ -229,7 +226,7 @@ def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: dat
     found = find(_areas(chosen), here, policy.geocodes)
     if not found.codes:
         raise _Refused("area", _nowhere(found, chosen))
-    action, reason = _action(message, issuer, chosen, is_emergency=bool(grave))
+    action, reason = _action(message, chosen, is_emergency=bool(grave))
     starts = min(info.onset or info.effective or message.sent for info in chosen)
     return Verdict(
         action,
@@ -244,9 +241,7 @@ def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: dat
     )
 
 
-def _action(
-    message: Message, issuer: Issuer, chosen: Sequence[Info], *, is_emergency: bool
-) -> tuple[Action, str]:
+def _action(message: Message, chosen: Sequence[Info], *, is_emergency: bool) -> tuple[Action, str]:
     info = chosen[0]
     grades = f"{info.urgency}, {info.severity}, {info.certainty}"
     if message.status is Status.EXERCISE:
@@ -254,8 +249,6 @@ def _action(
     if not is_emergency:
         over = " (đã qua)" if _is_over(info) else ""
         return Action.BULLETIN, f"chưa đến mức khẩn cấp{over}: {grades}; vào hộp tin để xem"
-    if issuer.authorised:
-        return Action.SOUND, f"mức khẩn cấp ({grades}) của nơi được tự phát: phát ngay"
     return Action.PROPOSE, f"mức khẩn cấp ({grades}): lập lệnh chờ người thứ hai duyệt"
 
 

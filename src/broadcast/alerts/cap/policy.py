@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from broadcast.alerts.cap.message import Certainty, Info, Severity, Urgency
 from broadcast.alerts.cap.places import OWN_CODES
 from broadcast.alerts.cap.signature import Anchor
-from broadcast.kit import outbound
 from broadcast.kit.errors import InvalidInput
 
 
@@ -33,8 +32,6 @@ class _Issuer(_Table):
     sender: str = Field(min_length=1)
     name: str = Field(min_length=1)
     certificates: Path | None = None
-    authorised: bool = False
-    feed: str | None = None
 
 
 class _File(_Table):
@@ -52,10 +49,6 @@ class Issuer(NamedTuple):
     name: str
     anchor: Anchor | None = None
     """What its signatures are held against; None: it does not sign."""
-    authorised: bool = False
-    """Its emergencies are authorised by themselves, without a second person here."""
-    feed: str | None = None
-    """Address that is asked for new messages."""
 
 
 class Policy(NamedTuple):
@@ -119,15 +112,6 @@ def load(path: Path | None) -> Policy:
 
 
 def _issuer(given: _Issuer, folder: Path) -> Issuer:
-    if given.authorised and given.certificates is None:
-        raise InvalidInput(
-            "authorised", f"nơi phát “{given.sender}” phải có “certificates” mới được tự phát"
-        )
-    if given.feed is not None:
-        try:
-            outbound.target(given.feed)
-        except ValueError as error:
-            raise InvalidInput("feed", str(error)) from None
     anchor = None
     if given.certificates is not None:
         file = folder / given.certificates
@@ -139,4 +123,4 @@ def _issuer(given: _Issuer, folder: Path) -> Issuer:
                 "certificates",
                 f"tệp “{given.certificates}” không phải chứng chỉ dạng PEM; hãy đổi",
             ) from None
-    return Issuer(given.sender, given.name, anchor, given.authorised, given.feed)
+    return Issuer(given.sender, given.name, anchor)

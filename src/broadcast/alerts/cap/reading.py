@@ -135,8 +135,8 @@ def _check_kind(root: Any) -> None:
         detail = f"thiếu không gian tên của CAP 1.2; hãy ghi xmlns=“{NAMESPACE}”"
     elif name in {"feed", "rss", "RDF"}:
         detail = (
-            "là danh mục (feed) nhiều cảnh báo, không phải một cảnh báo; hãy ghi địa chỉ của nó"
-            " vào “feed” của nơi phát trong tệp BROADCAST_CAP__FILE"
+            "là danh mục (feed) nhiều cảnh báo, không phải một cảnh báo; hãy gửi từng"
+            " cảnh báo mà nó nêu"
         )
     elif name == "schema":
         detail = "là lược đồ (schema) của CAP, không phải một cảnh báo; hãy gửi bản tin cảnh báo"

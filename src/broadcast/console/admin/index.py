@@ -33,6 +33,10 @@ TASKS = (
         N_("Ai được làm gì, ở địa bàn nào, đến ngày nào."), Permission.ACCOUNT_WRITE,
     ),
     Task(
+        "/emergency/received", N_("Cảnh báo nhận từ nơi khác"),
+        N_("Cơ quan khác đã gửi gì, thành gì, vì sao."), Permission.EMERGENCY_WRITE,
+    ),
+    Task(
         "/admin/audit", N_("Nhật ký thao tác"),
         N_("Ai đã đổi gì, lúc nào, từ đâu."), Permission.AUDIT_READ,
     ),
