@@ -120,7 +120,8 @@ async def index(request: Request, session: Session, caller: ContentReader) -> Re
     ready = await _templates(session)
     return page(
         request, caller, "emergency/index.html",
-        alerts=await queries.current(session, clock.now()), templates=ready, **WORDS,
+        alerts=await queries.current(session, clock.now()), templates=ready,
+        sees_received=scope.is_whole(caller, Permission.CONTENT_READ), **WORDS,
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ ROUTERS = (
     components.router,
     devices.router,
     display.router,
+    received.router,  # `/emergency/received` before `/emergency/{alert_id}`
     emergency.router,
     events.router,
     incidents.router,
@@ -74,7 +75,6 @@ ROUTERS = (
     indicators.router,
     maker.router,
     plays.router,
-    received.router,
     schedule_new.router,
     schedule_moves.router,
     schedule.router,
