@@ -15,7 +15,7 @@ from broadcast.auth.caller import AlertSubmitter, ContentReader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router, reads_its_body
 from broadcast.kit import clock
-from broadcast.kit.errors import UnsupportedMediaType
+from broadcast.kit.errors import Forbidden, UnsupportedMediaType
 from broadcast.web.request import Bounded
 from broadcast.web.rest import AppSettings, Id, Page, PageQuery, Session
 
@@ -27,14 +27,17 @@ SECONDS = 30
 """For a document to come in."""
 
 
-async def document(request: Request) -> bytes:
+async def document(request: Request, caller: AlertSubmitter) -> bytes:
     """The body, before a connection of the database is taken.
 
     Raises:
+        Forbidden: The caller has the permission in a part of the province only.
         UnsupportedMediaType: It is not said to be XML.
         TooLarge: It is longer than any message that is read here.
         TooSlow: It has not come in time.
     """
+    if not scope.is_whole(caller, Permission.ALERT_SUBMIT):
+        raise Forbidden(scope.WHOLE_PROVINCE)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
         raise UnsupportedMediaType(
