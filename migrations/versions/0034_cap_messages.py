@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0034"
-down_revision = "0033"
+down_revision = "0037"
 
 ACTIONS = ("propose", "drill", "bulletin", "cancel", "record", "refuse")
 EVENTS = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
