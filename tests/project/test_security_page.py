@@ -29,9 +29,10 @@ TELLING = re.compile(
 IMPERSONAL = {
     *(f"{table}.name" for table in ("areas", "clusters", "incidents", "plants", "role_states")),
     *("stations.name", "village_register.name", "documents.token", "newer_documents.token"),
+    "calendar_days.name",
     *("restore_decisions.name", "restores.credentials"),
 }
-"""Places, roles of processes, what is signed for devices, and what is decided after a restore."""
+"""Places, days of the year, roles of processes, what is signed for devices, and what is decided after a restore."""
 
 
 def rows() -> Iterator[tuple[list[str], str]]:
