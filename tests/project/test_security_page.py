@@ -32,7 +32,7 @@ IMPERSONAL = {
     "calendar_days.name",
     *("restore_decisions.name", "restores.credentials"),
 }
-"""Places, days of the year, roles of processes, what is signed for devices, and what is decided after a restore."""
+"""Places, marked days, roles, what is signed for devices, what is decided after a restore."""
 
 
 def rows() -> Iterator[tuple[list[str], str]]:
