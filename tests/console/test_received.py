@@ -41,7 +41,7 @@ async def test_people_on_duty_read_what_came_and_what_became_of_it(
     assert "Chưa nhận cảnh báo nào" in (await pages.load("/emergency/received")).text
     await come(engine, tmp_path)
     html = (await pages.load("/emergency/received")).text
-    for said in ("Khẩn cấp, chờ người thứ hai duyệt", "Từ chối", "Draft là dự thảo",
+    for said in ("Khẩn cấp, chờ người thứ hai duyệt", "Không nhận", "Draft là dự thảo",
                  "không phải XML đọc được", "Đài khí tượng"):  # fmt: skip
         assert said in html
     narrowed = (await pages.load("/emergency/received", action="propose")).text

@@ -37,7 +37,7 @@ BECAME = {
     Action.BULLETIN: ("ok", N_("Vào hộp tin, không tự phát")),
     Action.CANCEL: ("ok", N_("Đã hủy bản tin trước")),
     Action.RECORD: ("unknown", N_("Chỉ lưu lại, không phát")),
-    Action.REFUSE: ("bad", N_("Từ chối")),
+    Action.REFUSE: ("bad", N_("Không nhận")),
 }
 """What became of a message: kind of state and words."""
 
