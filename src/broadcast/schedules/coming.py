@@ -105,7 +105,7 @@ async def change(
             "recurrence_at", "lịch phát không có lần phát vào giờ này; kiểm tra lại ngày giờ"
         )
     if at <= now:
-        raise Conflict("Giờ này đã qua nên không đổi được nữa.")
+        raise Conflict("Giờ này đã qua nên không đổi được nữa; hãy chọn một giờ sắp tới.")
     if to is not None:
         bulletin = await get_bulletin(session, schedule.bulletin_id)
         planning.require_emergency_permission(bulletin.class_, caller, now)
