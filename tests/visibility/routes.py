@@ -150,6 +150,11 @@ def _moved(place: Place, now: datetime) -> dict[str, Any]:
     return {"starts_at": (now + timedelta(days=4)).isoformat()}
 
 
+def _start(now: datetime) -> datetime:
+    """When the world's schedules start."""
+    return (now + timedelta(days=2)).replace(second=0, microsecond=0)
+
+
 def _coming(place: Place) -> dict[str, Any]:
     """The days in which the world's occurrences start."""
     return {"from": str(clock.today()), "to": str(clock.today() + timedelta(days=10))}
@@ -676,7 +681,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", f"{R}/schedules/{{schedule_id}}/starts"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule},
-        body=lambda p, n: _moved(p, n) | {"recurrence_at": n.isoformat()}, is_content=True,
+        body=lambda p, n: _moved(p, n) | {"recurrence_at": _start(n).isoformat()}, is_content=True,
     ),
     ("POST", f"{R}/schedules/{{schedule_id}}/reinstate"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, is_content=True

@@ -102,7 +102,6 @@ class Walk:
         for name in REMEMBERED:
             if hasattr(self.app.state, name):
                 delattr(self.app.state, name)
-        self.now = clock.now()
         place = None if holder.place is None else getattr(self.world, holder.place)
         meant_on = (self.now - timedelta(days=100)).date()
         code = None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.calendars import marking
 from broadcast.calendars.schemas import CalendarDayIn
@@ -72,7 +73,8 @@ async def of_removal(session: AsyncSession, id_: int, caller: Caller, now: datet
     """
     was = await marking.show_day(session, id_)
     spans = [(was.first_on, was.last_on)]
-    return await _compare(session, spans, marking.remove(session, id_, caller), now)
+    async with scope.whole(session):  # as for a change, which this is: `remove` asks for its place
+        return await _compare(session, spans, marking.remove(session, id_, caller), now)
 
 
 async def _compare(
