@@ -217,6 +217,7 @@ HARMLESS = {
     "pem": "a certificate, which is public",
     "csr": "a request for one, which is public",
     "key": "an Idempotency-Key, of no use to others",
+    "area_codes": "of units, which are public",
     "codec": "opus or mp3",
     "codecs": "likewise",
     "key_since": "a revision",

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 
+from broadcast.alerts.cap import routes as cap
 from broadcast.auth.caller import FOR_EVER, OPEN, SIGN_IN, Caller, HeldRole
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import _READ_THEIR_BODY, Route
@@ -81,4 +82,5 @@ def test_only_uploads_read_their_body_themselves() -> None:
         bulletins.create_bulletin,
         bulletins.create_revision,
         draft_routes.upload_recording,
+        cap.receive,
     }

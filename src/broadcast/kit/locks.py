@@ -31,6 +31,8 @@ class Lock(IntEnum):
     """The chain of the audit: taken by PostgreSQL itself, within a commit (migration 0017)."""
     ADMINISTRATORS = 12
     """Who might be the last administrator of the province."""
+    CAP_MESSAGES = 13
+    """Warnings of other authorities, one after the other."""
     KEYS = 19
     """The states of the signing keys."""
 

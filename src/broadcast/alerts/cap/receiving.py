@@ -27,6 +27,7 @@ from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound, TooManyRequests
+from broadcast.kit.locks import Lock, lock
 from broadcast.web.rest import Page, Paging, paged
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ async def take(
         judged = await asyncio.to_thread(judge, data, taken, places, now)
     except Unreadable as error:
         judged = Judged(None, Verdict(Action.REFUSE, (str(error),)))
-    await session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('cap_messages'))"))
+    await lock(session, Lock.CAP_MESSAGES)
     known = await _known(session, digest)
     if known is not None:
         recording.skip(session)

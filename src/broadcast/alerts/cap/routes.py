@@ -52,7 +52,9 @@ async def document(request: Request, caller: AlertSubmitter) -> bytes:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {kind: {"schema": {"type": "string"}} for kind in TYPES},
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES
+            },
         }
     },
 )
