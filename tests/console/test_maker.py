@@ -131,7 +131,7 @@ async def test_a_recording_is_seen_and_trimmed(maker: Pages) -> None:
     assert path[1].count("M") == 300
     assert f'data-seconds="{shown["source_seconds"]}"' in part
     assert "Thu.wav" in part
-    assert f'data-figure="/loudness/words">{shown["loudness"]["words"]}<' in part
+    assert f'data-figure="/sound/loudness/words">{shown["loudness"]["words"]}<' in part
     await maker.submit(f"{DRAFT}/trim", start_seconds="1.0", end_seconds="3.0")
     part = await sound(maker)
     assert 'data-end="start" min="0" max="4.0" step="0.1" value="1.0"' in part

@@ -122,7 +122,7 @@ async def test_what_marking_days_will_silence_is_known_before(web: Web) -> None:
     checked = await web.call("POST", "/calendar-days/check", body)
     effect = checked.json()
     assert effect["summary"] == (
-        "2 buổi phát ở 2 thôn (2 cụm loa) sẽ im, sớm nhất 17:00 thứ Hai 30/12."
+        "2 buổi phát ở 1 thôn (1 cụm loa) sẽ im, sớm nhất 17:00 thứ Hai 30/12."
     )
     [affected] = effect["schedules"]
     assert affected["schedule_id"] == made["id"]

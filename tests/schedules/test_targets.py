@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -36,12 +37,19 @@ async def ids(session: AsyncSession) -> dict[str, int]:
     return dict(rows.all())
 
 
+class Reached(NamedTuple):
+    """What no calendar touches."""
+
+    scopes: list[str]
+    cluster_ids: frozenset[int]
+
+
 async def reach(
     session: AsyncSession, targets: list[dict[str, str]], on: date, meant_on: date = TODAY
-) -> tuple[list[str], frozenset[int]]:
+) -> Reached:
     found: Resolved = await (await target_resolver(session)).resolve(targets, meant_on, on)
     assert (found.silent, found.is_off) == ({}, False)
-    return found[:2]
+    return Reached(found.scopes, found.cluster_ids)
 
 
 async def test_a_unit_that_stands_is_its_own_document(
