@@ -190,8 +190,8 @@ class _Demo:
             since = clock.now()
             people = seeded.broadcaster, seeded.approver
             async with Api(world.url, *people, PATIENCE_SECONDS) as api:
+                await self._fill_inbox(api, seeded, clock.now())
                 on_air = await self._broadcast(api, seeded)
-                await self._fill_inbox(api, seeded, on_air)
                 await self._watch(engine, seeded, since, on_air)
             result = await self._judge(engine, since)
         finally:
@@ -249,7 +249,6 @@ class _Demo:
     async def _broadcast(self, api: Api, seeded: Seeded) -> datetime:
         """Put three items on air; returns when the first one starts."""
         text = self._options.text.read_text() if self._options.text else NEWS
-        self._say("đang đọc bản tin thành tiếng nói …")
         news, notice, warning = await asyncio.gather(
             api.approved_bulletin("Thông báo của UBND tỉnh", text, seeded.province, "priority"),
             api.approved_bulletin("Thông báo họp thôn", NOTICE, seeded.commune),
@@ -292,16 +291,17 @@ class _Demo:
         )
         return first
 
-    async def _fill_inbox(self, api: Api, seeded: Seeded, on_air: datetime) -> None:
+    async def _fill_inbox(self, api: Api, seeded: Seeded, now: datetime) -> None:
         """One bulletin for the commune to pick, and one whose place it is to decide."""
+        self._say("đang đọc các bản tin thành tiếng nói …")
         offer, water, epidemic = await asyncio.gather(
             api.approved_bulletin("Lịch tiêm chủng", OFFER, seeded.province),
             api.approved_bulletin("Ngừng cấp nước", WATER, seeded.commune, "priority"),
             api.approved_bulletin("Phòng sốt xuất huyết", EPIDEMIC, seeded.province, "priority"),
         )
-        at = (on_air + COLLISION_AFTER).replace(minute=0, second=0)
+        at = (now + COLLISION_AFTER).replace(minute=0, second=0, microsecond=0)
         await api.schedule(water, [{"area": seeded.commune}], at)
-        useful_until = on_air + timedelta(days=7)
+        useful_until = now + timedelta(days=7)
         for each in (offer, epidemic):
             await api.send(each, [seeded.commune], useful_until)
         self._say(
