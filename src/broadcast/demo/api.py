@@ -110,6 +110,25 @@ class Api:
         }
         await self._post("/inbox-items", body, self._approver)
 
+    async def proposed_alert(
+        self, headline: str, text: str, area_code: str, **more: Any
+    ) -> dict[str, Any]:
+        """An alert with its sound, that waits for a second person."""
+        body = {
+            "headline": headline,
+            "event": "flood",
+            "text": text,
+            "targets": [{"area": area_code}],
+        }
+        alert = await self._post("/alerts", body | more, self._broadcaster)
+        sound = alert["sound"]
+        revision = f"/bulletins/{sound['bulletin_id']}/revisions/{sound['bulletin_revision']}"
+        await self._prepared(revision)
+        await self._post(
+            f"/alerts/{alert['id']}/propose", {}, self._broadcaster, reached="proposed"
+        )
+        return alert
+
     async def exercise(
         self, headline: str, text: str, area_code: str, starts_at: datetime
     ) -> None:
@@ -125,25 +144,15 @@ class Api:
             },
             self._approver,
         )
-        alert = await self._post(
-            "/alerts",
-            {
-                "headline": headline,
-                "event": "flood",
-                "text": text,
-                "targets": [{"area": area_code}],
-                "drill_id": drill["id"],
-                "starts_at": starts_at.isoformat(),
-                "valid_minutes": 15,
-            },
-            self._broadcaster,
+        alert = await self.proposed_alert(
+            headline,
+            text,
+            area_code,
+            drill_id=drill["id"],
+            starts_at=starts_at.isoformat(),
+            valid_minutes=15,
         )
-        sound = alert["sound"]
-        revision = f"/bulletins/{sound['bulletin_id']}/revisions/{sound['bulletin_revision']}"
-        await self._prepared(revision)
-        there = f"/alerts/{alert['id']}"
-        await self._post(f"{there}/propose", {}, self._broadcaster, reached="proposed")
-        await self._post(f"{there}/authorise", {}, self._approver, reached="active")
+        await self._post(f"/alerts/{alert['id']}/authorise", {}, self._approver, reached="active")
 
     async def _prepared(self, revision: str) -> None:
         """Wait until the sound of a revision is ready."""
