@@ -22,7 +22,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/bulletins/new", Role.COMMUNE_BROADCASTER),
     ("/bulletins", Role.COMMUNE_BROADCASTER),
     ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN),
-    ("/bulletins?q=tiêm", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
+    ("/bulletins?state=submitted", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
     ("/approvals", Role.COMMUNE_APPROVER),
     ("/inbox", Role.COMMUNE_BROADCASTER),
     ("/inbox", Role.COMMUNE_BROADCASTER, "tbody a"),
