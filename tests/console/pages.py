@@ -114,6 +114,16 @@ PAGES: dict[tuple[str, str], Rule] = {
         body=lambda p, n: {"area_code": p.commune},
         is_page=True,
     ),
+    ("GET", "/bulletins/{bulletin_id}/send"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("POST", "/bulletins/{bulletin_id}/send"): Rule(
+        Kind.MAKE,
+        P.SCHEDULE_WRITE,
+        path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"useful_until": "2026-12-30", "areas": p.commune},
+        is_page=True,
+    ),
     ("GET", "/approvals"): Rule(Kind.PUBLIC, P.BULLETIN_APPROVE),
     ("GET", "/approvals/{bulletin_id}/{number}"): Rule(
         Kind.READ,

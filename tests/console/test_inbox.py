@@ -112,3 +112,22 @@ async def test_both_orders_are_shown_and_one_is_chosen(pages: Pages, engine: Asy
     assert answer.headers["HX-Redirect"] == f"/inbox/{item}", answer.text
     page = await pages.load(f"/inbox/{item}")
     assert "đã chọn lúc" in page.text
+
+
+async def test_a_bulletin_is_sent_from_its_page(pages: Pages, engine: AsyncEngine) -> None:
+    bulletin = await approved(pages, engine, "51", N, "Tiêm chủng")
+    pages.called_by(Role.PROVINCE_EDITOR)
+    assert f"/bulletins/{bulletin}/send" in (await pages.load(f"/bulletins/{bulletin}")).text
+    form = await pages.load(f"/bulletins/{bulletin}/send")
+    assert "Tin thông thường vào hộp tin đến của xã" in form.text
+    assert f'value="{AN}"' in form.text
+    past = await pages.submit(f"/bulletins/{bulletin}/send", useful_until="2020-01-01")
+    assert past.status_code == 422
+    until = f"{NOW + timedelta(days=3):%Y-%m-%d}"
+    sent = await pages.submit(f"/bulletins/{bulletin}/send", useful_until=until, areas=[AN])
+    assert sent.headers["HX-Redirect"] == f"/bulletins/{bulletin}/send"
+    assert "1 xã" in (await pages.load(f"/bulletins/{bulletin}/send")).text
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    assert "Tiêm chủng" in (await pages.load("/inbox")).text
+    pages.called_by(Role.COMMUNE_BROADCASTER, PHU)
+    assert "Tiêm chủng" not in (await pages.load("/inbox")).text

@@ -41,7 +41,7 @@ async def test_a_schedule_by_the_province_is_refused_and_says_where_it_goes(worl
     for path in ("/schedules", "/schedules/preview", "/schedules/check"):
         refused = await world.ask("Lan", "POST", path, body)
         assert refused.status_code == 409
-        assert "/api/v1/inbox-items" in refused.json()["detail"]
+        assert "Gửi đến các xã" in refused.json()["detail"]
     proposed = await world.ask("Lan", "POST", "/schedules", body | {"when_approved": True})
     assert proposed.status_code == 409
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Form, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Caller, ContentReader, Scheduler
 from broadcast.auth.people import people
-from broadcast.bulletins import details
+from broadcast.auth.permissions import Permission
+from broadcast.bulletins import details, revisions
+from broadcast.bulletins.places import require_at_bulletin
 from broadcast.bulletins.revisions import newest_approved
 from broadcast.bulletins.schemas import RevisionOut
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.library import Blank, area_names
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.places import communes_of
 from broadcast.console.timetable import moment_of
 from broadcast.console.words import N_
-from broadcast.inbox import answers, items, orders
+from broadcast.inbox import answers, items, orders, sending
 from broadcast.inbox.items import State
 from broadcast.inbox.model import InboxItem, OrderChoice
 from broadcast.inbox.orders import Settled
@@ -31,11 +35,16 @@ from broadcast.kit.errors import Conflict
 from broadcast.kit.text import Note
 from broadcast.kit.times import Day
 from broadcast.schedules.rrule import parse
+from broadcast.web.fields import Code
 from broadcast.web.rest import AppSettings, Paging, Session, paged
 
 router = PageRouter()
 
 PER_PAGE = 50
+
+LAST_MINUTE = time(23, 59)
+USEFUL = timedelta(days=7)
+"""For which the form proposes that a bulletin is of use."""
 
 STATES = {
     State.WAITING: ("partial", N_("chờ xã chọn")),
@@ -110,6 +119,53 @@ async def show_compliance(
     """What communes did with what was sent on some days."""
     found = await counted(session, since, until)
     return page(request, caller, "inbox/compliance.html", found=found)
+
+
+@router.get("/bulletins/{bulletin_id}/send")
+async def show_sending(
+    request: Request, session: Session, caller: Scheduler, bulletin_id: UUID
+) -> Response:
+    """To which communes an approved bulletin goes, and until when it is of use."""
+    await require_at_bulletin(session, caller, Permission.SCHEDULE_WRITE, bulletin_id)
+    now = clock.now()
+    bulletin = await revisions.get_bulletin(session, bulletin_id)
+    tree = await load_tree(session, now.astimezone(LOCAL).date())
+    inside = sending.communes_of(tree, bulletin.area_code) if bulletin.area_code in tree else ()
+    communes = [
+        each
+        for each in await communes_of(session, caller, Permission.SCHEDULE_WRITE, tree)
+        if each.code in inside
+    ]
+    return page(
+        request, caller, "inbox/send.html",
+        bulletin=bulletin,
+        communes=communes,
+        until=(now.astimezone(LOCAL) + USEFUL).date(),
+        sent=await items.counts_of(session, bulletin_id, now),
+        areas=await area_names(session, [bulletin.area_code]),
+        states=STATES,
+        **WORDS,
+    )  # fmt: skip
+
+
+@router.post("/bulletins/{bulletin_id}/send", summary="Gửi đến hộp tin của các xã")
+async def send(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    bulletin_id: UUID,
+    useful_until: Annotated[Day, Form()],
+    areas: Annotated[list[Code] | None, Form()] = None,
+) -> Response:
+    """As `POST /inbox-items` of REST; to all communes of the station where none is chosen."""
+    bulletin = await revisions.get_bulletin(session, bulletin_id)
+    until = datetime.combine(useful_until, LAST_MINUTE, LOCAL)
+    await sending.send(
+        session, bulletin_id, areas or [bulletin.area_code], until, caller, settings.rules,
+        clock.now(),
+    )  # fmt: skip
+    return redirect(request, f"/bulletins/{bulletin_id}/send")
 
 
 @router.get("/inbox/{item_id}")

@@ -32,7 +32,7 @@ from broadcast.console.waveform import wave_of
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Line
-from broadcast.schedules import queries, revision_steps
+from broadcast.schedules import authority, queries, revision_steps
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.revision_steps import Withdrawal
 from broadcast.schedules.schemas import ScheduleOut
@@ -111,6 +111,11 @@ async def show_bulletin(
     ).all()
     known = await people(session, (each.created_by for each in schedules))
     may = await scope.permissions_at(session, caller, row.area_code)
+    is_offered = await authority.waits_for_communes(session, row)
+    is_sent = is_offered or (
+        row.class_ is BulletinClass.PRIORITY
+        and await authority.level_of(session, row) in authority.ABOVE
+    )
     return page(
         request,
         caller,
@@ -125,7 +130,8 @@ async def show_bulletin(
         steps_now=await _possible(session, caller, bulletin),
         withdrawals=await _withdrawals(session, bulletin),
         may_write=Permission.BULLETIN_WRITE in may,
-        may_schedule=Permission.SCHEDULE_WRITE in may,
+        may_schedule=Permission.SCHEDULE_WRITE in may and not is_offered,
+        may_send=Permission.SCHEDULE_WRITE in may and is_sent,
         **WORDS,
     )
 

@@ -49,6 +49,18 @@ def state(now: datetime) -> sa.ColumnElement[str]:
     )
 
 
+async def counts_of(session: AsyncSession, bulletin_id: UUID, now: datetime) -> dict[State, int]:
+    """How the items of a bulletin stand, of those that the transaction finds."""
+    stands = state(now)
+    rows = await session.execute(
+        sa.select(stands, sa.func.count())
+        .where(InboxItem.bulletin_id == bulletin_id)
+        .group_by(stands)
+    )
+    found = {State(name): count for name, count in rows}
+    return {each: found[each] for each in State if each in found}
+
+
 async def select_items(
     session: AsyncSession,
     now: datetime,

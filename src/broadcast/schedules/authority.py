@@ -103,5 +103,5 @@ async def refuse_unpicked(session: AsyncSession, bulletin: Bulletin) -> None:
     if await waits_for_communes(session, bulletin):
         raise Conflict(
             "Bản tin thông thường của cấp trên không tự phát ở xã: hãy gửi vào hộp tin đến của các"
-            " xã (POST /api/v1/inbox-items); xã nghe và chọn giờ phát ở đó."
+            " xã (nút Gửi đến các xã ở trang của bản tin); xã nghe và chọn giờ phát ở đó."
         )

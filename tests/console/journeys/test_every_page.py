@@ -23,6 +23,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/bulletins", Role.COMMUNE_BROADCASTER),
     ("/bulletins", Role.COMMUNE_BROADCASTER, BULLETIN),
     ("/bulletins?state=submitted", Role.COMMUNE_BROADCASTER, BULLETIN, "a[href$='/edit']"),
+    ("/bulletins?class=priority", Role.PROVINCE_EDITOR, BULLETIN, "a[href$='/send']"),
     ("/approvals", Role.COMMUNE_APPROVER),
     ("/inbox", Role.COMMUNE_BROADCASTER),
     ("/inbox", Role.COMMUNE_BROADCASTER, "tbody a"),
