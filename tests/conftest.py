@@ -209,7 +209,21 @@ async def engine(postgres_dsn: str) -> AsyncIterator[AsyncEngine]:
     """Engine on a fresh database."""
     engine = create_async_engine(db.async_url(postgres_dsn))
     yield engine
+    await last_tasks()
     await engine.dispose()
+
+
+async def last_tasks() -> None:
+    """Wait for what a test has begun and not awaited, such as the writing of refusals.
+
+    An application that is called without its lifespan has nobody who waits for it; what holds a
+    connection when the pool is closed would leave it open.
+    """
+    current = asyncio.current_task()
+    tasks = {task for task in asyncio.all_tasks() if task is not current}
+    if tasks:
+        _, endless = await asyncio.wait(tasks, timeout=60)
+        assert not endless, f"a test has left {endless} running"
 
 
 @asynccontextmanager
