@@ -25,7 +25,7 @@ from broadcast.programmes.compile import Carried
 from broadcast.schedules import grid, priority, recurrence, rrule
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
-from broadcast.wire.documents import Config, Document, Programme, QuietHours
+from broadcast.wire.documents import Alerts, Config, Document, Programme, QuietHours
 from broadcast.wire.envelope import Verifier, read_own
 from broadcast.wire.events import (
     Boot,
@@ -40,10 +40,10 @@ from broadcast.wire.events import (
     Started,
     TimeRequest,
 )
-from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
 from broadcast.wire.topics import DEVICE_COMMAND, scope_topic
 from device_sim.harness import Harness
-from tests.device_sim.province import KEYS, PROGRAMME_KEY, audio, audio_bytes
+from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, audio, audio_bytes
 
 RULES = Rules()
 NAMESPACE = UUID(int=0)
@@ -80,6 +80,10 @@ class Occurrence:
     carried: Carried
     versions: list[Carried]
     cancelled: str | None = None
+
+    @property
+    def is_alert(self) -> bool:
+        return self.carried.alert_mode is not None
 
     @property
     def latest_at(self) -> datetime:
@@ -195,8 +199,27 @@ class Server:
             moments = [datetime.combine(day, each, LOCAL) for each in starts]
             grid.check_quiet(moments, schedule.seconds, RULES.quiet_hours, LOCAL)
         self.schedules.append(schedule)
-        digest = audio(schedule.name, schedule.seconds, size=AUDIO_BYTES).sha256
-        self._blocks[f"content/{digest}/0"] = audio_bytes(schedule.name, AUDIO_BYTES)
+        self._offer_audio(schedule)
+        self.roll()
+
+    def alert(self, name: str, scope: str, seconds: float, valid: timedelta) -> None:
+        """Let an emergency sound at once, and for so long wherever it has not sounded yet."""
+        now = self.harness.now
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        schedule = Schedule(
+            name,
+            scope,
+            at,
+            seconds=seconds,
+            class_=BulletinClass.EMERGENCY,
+            late_limit_seconds=int(valid.total_seconds()),
+        )
+        self._offer_audio(schedule)
+        carried = replace(
+            self._carried(schedule, at, at), ends_by=at + valid, alert_mode=AlertMode.ACTUAL
+        )
+        alert = Occurrence(schedule, at, carried, [carried])
+        self.occurrences[carried.occurrence_id] = alert
         self.roll()
 
     def move(self, occurrence: Occurrence, by: timedelta) -> None:
@@ -205,7 +228,8 @@ class Server:
         seconds = occurrence.schedule.seconds
         now = self.harness.now
         if (
-            occurrence.carried.starts_at > now < to
+            not occurrence.is_alert
+            and occurrence.carried.starts_at > now < to
             and quiet_window(to, seconds, RULES.quiet_hours, LOCAL) is None
         ):
             occurrence.schedule.exceptions[occurrence.recurrence_at] = to
@@ -234,11 +258,14 @@ class Server:
     @property
     def plays(self) -> list[Play]:
         """Every occurrence at every device that is to sound it."""
+        followers: defaultdict[str, list[str]] = defaultdict(list)
+        for device_id, scopes in self.follows.items():
+            for scope in scopes:
+                followers[scope].append(device_id)
         return [
             (occurrence_id, device_id)
             for occurrence_id, occurrence in self.occurrences.items()
-            for device_id, scopes in self.follows.items()
-            if occurrence.schedule.scope in scopes
+            for device_id in followers[occurrence.schedule.scope]
         ]
 
     # What it does by the clock -------------------------------------------------------------------
@@ -251,13 +278,20 @@ class Server:
             if not schedule.withdrawn:
                 self._materialise(schedule)
         carried: defaultdict[str, list[Carried]] = defaultdict(list)
+        alerts: defaultdict[str, list[Carried]] = defaultdict(list)
         for occurrence in self.coming():
-            carried[occurrence.schedule.scope].append(occurrence.carried)
+            to = alerts if occurrence.is_alert else carried
+            to[occurrence.schedule.scope].append(occurrence.carried)
         now = self.harness.now
         for scope in sorted({scope for scopes in self.follows.values() for scope in scopes}):
             items = rule.items(carried[scope], now, rule.held_until(now, self.span, LOCAL))
             if items or f"{scope}/programme" in self.tokens:
                 self._keep(rule.programme(scope, items, 1, now))
+            if alerts[scope] or f"{scope}/alerts" in self.tokens:
+                due = rule.alerts(alerts[scope], {}, now)
+                self._keep(
+                    Alerts(scope=scope, revision=1, issued_at=now, not_after=now, alerts=due)
+                )
         self.audit()
 
     def audit(self) -> None:
@@ -306,35 +340,42 @@ class Server:
             LOCAL,
         )
         for recurrence_at, starts_at in planned:
-            occurrence_id = str(uuid5(NAMESPACE, f"{schedule.name} {recurrence_at}"))
-            latest = starts_at + timedelta(seconds=schedule.late_limit_seconds)
-            ends_by = latest + timedelta(seconds=schedule.seconds) + SLACK
-            held = self.occurrences.get(occurrence_id)
+            now_carried = self._carried(schedule, recurrence_at, starts_at)
+            held = self.occurrences.get(now_carried.occurrence_id)
             if held is None:
-                carried = Carried(
-                    occurrence_id=occurrence_id,
-                    bulletin_id=schedule.name,
-                    bulletin_revision=1,
-                    title=schedule.name,
-                    class_=schedule.class_,
-                    priority=priority.priority(schedule.class_, Level.COMMUNE),
-                    on_preempt=schedule.on_preempt,
-                    volume=None,
-                    starts_at=starts_at,
-                    late_limit_seconds=schedule.late_limit_seconds,
-                    ends_by=ends_by,
-                    audio=(audio(schedule.name, schedule.seconds, size=AUDIO_BYTES),),
-                )
-                self.occurrences[occurrence_id] = Occurrence(
-                    schedule, recurrence_at, carried, [carried]
+                self.occurrences[now_carried.occurrence_id] = Occurrence(
+                    schedule, recurrence_at, now_carried, [now_carried]
                 )
             elif held.carried.starts_at != starts_at:
-                held.carried = replace(held.carried, starts_at=starts_at, ends_by=ends_by)
+                held.carried = now_carried
                 held.versions.append(held.carried)
+
+    def _carried(
+        self, schedule: Schedule, recurrence_at: datetime, starts_at: datetime
+    ) -> Carried:
+        latest = starts_at + timedelta(seconds=schedule.late_limit_seconds)
+        return Carried(
+            occurrence_id=str(uuid5(NAMESPACE, f"{schedule.name} {recurrence_at}")),
+            bulletin_id=schedule.name,
+            bulletin_revision=1,
+            title=schedule.name,
+            class_=schedule.class_,
+            priority=priority.priority(schedule.class_, Level.COMMUNE),
+            on_preempt=schedule.on_preempt,
+            volume=None,
+            starts_at=starts_at,
+            late_limit_seconds=schedule.late_limit_seconds,
+            ends_by=latest + timedelta(seconds=schedule.seconds) + SLACK,
+            audio=(audio(schedule.name, schedule.seconds, size=AUDIO_BYTES),),
+        )
+
+    def _offer_audio(self, schedule: Schedule) -> None:
+        digest = audio(schedule.name, schedule.seconds, size=AUDIO_BYTES).sha256
+        self._blocks[f"content/{digest}/0"] = audio_bytes(schedule.name, AUDIO_BYTES)
 
     def _keep(self, document: Document) -> None:
         now = self.harness.now
-        key = f"{document.scope}/{'programme' if isinstance(document, Programme) else 'config'}"
+        key = f"{document.scope}/{type(document).__struct_config__.tag}"
         previous = 0
         if key in self.tokens:
             previous, token, _ = self.tokens[key]
@@ -342,11 +383,14 @@ class Server:
             if rule.is_equivalent(held, document, now) and not rule.is_stale(held, now, LOCAL):
                 return
         issued = rule.issued(document, rule.next_revision(previous, now), now)
-        token = PROGRAMME_KEY.sign(issued)
+        token = (ALERT_KEY if isinstance(issued, Alerts) else PROGRAMME_KEY).sign(issued)
         self.tokens[key] = (issued.revision, token, now)
         if isinstance(issued, Programme):
             for item in issued.items:
                 self._carriers[item.occurrence_id].append((key, issued.revision, now))
+        if isinstance(issued, Alerts):
+            for alert in issued.alerts:
+                self._carriers[alert.alert_id].append((key, issued.revision, now))
         self.harness.publish(scope_topic(*key.rsplit("/", 1)), token, retain=True)
 
     # What it hears -------------------------------------------------------------------------------
@@ -408,7 +452,8 @@ class Server:
     def wanted(self, device_id: str) -> dict[str, int]:
         """Documents a device should hold, with their revisions."""
         keys = [f"device/{device_id}/config"]
-        keys += [f"{scope}/programme" for scope in self.follows[device_id]]
+        for scope in self.follows[device_id]:
+            keys += [f"{scope}/programme", f"{scope}/alerts"]
         return {key: self.tokens[key][0] for key in keys if key in self.tokens}
 
     def _receive(self, device_id: str, held: dict[str, int], now: datetime) -> None:
