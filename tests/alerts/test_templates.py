@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from broadcast.alerts import board, templates
+from broadcast.alerts import board, queries, templates
 from broadcast.alerts.model import AlertTemplate
 from broadcast.alerts.template_schemas import AlertTemplateIn
 from broadcast.bulletins import preparations
 from broadcast.bulletins.model import Bulletin, Preparation, Revision, RevisionState
+from broadcast.bulletins.queries import Wanted, select_bulletins
 from broadcast.bulletins.revision_audio import attach_audio
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict, InvalidInput
@@ -111,3 +112,20 @@ async def test_the_board_counts_who_has_received_it_and_whom_to_call(world: Aler
     assert (found.clusters_count, found.received_count, found.started_count) == (2, 1, 0)
     assert found.counts == {board.Stage.RECEIVED: 1, board.Stage.NO_ANSWER: 1}
     assert found.to_call_count == 2
+
+
+async def test_the_sound_of_alerts_and_templates_is_left_out_of_the_library_unless_asked_for(
+    world: AlertWorld,
+) -> None:
+    ordinary = await world.bulletin()
+    alert_id = await world.prepared()
+    async with db.transaction(world.engine) as session:
+        of_alert = (await queries.get_alert(session, alert_id)).bulletin_id
+        found = {
+            asked: set(
+                await session.scalars(await select_bulletins(session, Wanted(is_of_alert=asked)))
+            )
+            for asked in (None, True, False)
+        }
+    ids = {asked: {each.id for each in some} for asked, some in found.items()}
+    assert ids == {None: {ordinary, of_alert}, True: {of_alert}, False: {ordinary}}

@@ -248,6 +248,45 @@ SCENARIOS = [
         [("x", 5, 15)],
     ),
     Scenario(
+        "an update takes the place of an alert while it sounds, and it never comes back",
+        [
+            (5, alerts(alert("x", at(5)))),
+            (5.25, alerts(alert("y", at(5.25)))),
+            (5.5, alerts(alert("x", at(5)), alert("y", at(5.25)))),
+        ],
+        [("started", "x"), ("ended", "x", "withdrawn"), *played("y")],
+        [("x", 5, 15), ("y", 5.25, 30)],
+    ),
+    Scenario(
+        "a higher alert interrupts another, which goes on after it",
+        [
+            (5, alerts(alert("x", at(5), priority=240))),
+            (5.25, alerts(alert("x", at(5), priority=240), alert("y", at(5.25), priority=255))),
+        ],
+        [
+            ("started", "x"),
+            ("ended", "x", "preempted"),
+            *played("y"),
+            ("started", "x"),
+            ("ended", "x", "completed"),
+        ],
+        [("x", 5, 15), ("y", 5.25, 30), ("x", 5.75, 15)],
+    ),
+    Scenario(
+        "an alert interrupts a stream that is relayed, which is joined again after it",
+        [
+            (0, programme(item("a", at(5), audio=[], stream=STREAM, ends_by=at(7)))),
+            (5.5, alerts(alert("x", at(5.5)))),
+        ],
+        [
+            ("started", "a"),
+            ("ended", "a", "preempted"),
+            *played("x"),
+            ("started", "a"),
+            ("ended", "a", "ends_by"),
+        ],
+    ),
+    Scenario(
         "an alert sounds once however often it is published",
         [(5, alerts(alert("x", at(5)))), (7, alerts(alert("x", at(5)))), (8, cut(5))],
         played("x"),

@@ -277,6 +277,23 @@ def test_a_commanded_volume_holds_for_items_until_the_next_config_and_never_for_
     assert volumes == [90, 100, 20, 70]
 
 
+@pytest.mark.parametrize("by", ["config", "command"])
+def test_a_muted_device_sounds_an_alert_at_its_own_volume_and_stays_muted(by: str) -> None:
+    province = Province()
+    device = province.device(watched=True)
+    if by == "config":
+        province.config("d1", volume=0, alert_volume=90)
+    else:
+        province.config("d1", alert_volume=90)
+        province.command(SetVolume, volume=0)
+    province.programme(item("a", at(5), volume=None), item("b", at(20)))
+    province.harness.advance(310)
+    province.alerts(alert("x", at(5, 10)))
+    province.harness.advance(1500)
+    volumes = [e.volume for e in device.effects if isinstance(e, effects.StartSound)]
+    assert volumes == [0, 90, 0, 0]
+
+
 def test_a_reboot_waits_for_the_sound_to_end() -> None:
     province = Province()
     device = province.device()

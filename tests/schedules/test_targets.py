@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, Level, Part
-from broadcast.areas.topology import touch
+from broadcast.areas.topology import TOUCHED, touch
 from broadcast.areas.tree import DAY, Lineage, Unit
 from broadcast.devices.enrolment import enrol
 from broadcast.devices.installations import install
 from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.errors import InvalidInput
-from broadcast.schedules.targets import Resolved, check, resolve_area, target_resolver
+from broadcast.schedules.targets import (
+    KEPT,
+    Days,
+    Resolved,
+    TargetResolver,
+    check,
+    resolve_area,
+    target_resolver,
+)
 from broadcast.stations.clusters import find_cluster
 from broadcast.stations.model import Cluster
 from broadcast.wire.fields import Codec
@@ -140,6 +148,30 @@ async def test_what_was_read_is_forgotten_when_the_topology_is_touched(
     await session.execute(sa.text("UPDATE clusters SET removed_on = '2024-12-01'"))
     await touch(session)
     assert (await reach(session, [{"area": "21253"}], TODAY)).cluster_ids == set()
+
+
+async def test_another_transaction_reads_a_day_again_only_once_the_topology_is_touched(
+    session: AsyncSession, ids: dict[str, int]
+) -> None:
+    days = session.info[KEPT] = Days()
+
+    async def reached_by_another() -> frozenset[int]:
+        del session.info[TargetResolver]
+        return (await reach(session, [{"area": "21253"}], TODAY)).cluster_ids
+
+    session.info.pop(TOUCHED, None)
+    await reach(session, [{"area": "21253"}], TODAY)
+    await session.execute(sa.text("UPDATE cluster_villages SET grade = 'partial'"))
+    assert await reached_by_another() == {ids["C-1"]}  # it was kept
+    await touch(session)
+    assert await reached_by_another() == set()
+    # What a transaction has changed itself, and may still roll back, is kept for nobody.
+    await session.execute(sa.text("UPDATE topology SET revision = revision - 1"))
+    session.info.pop(TOUCHED)
+    assert await reached_by_another() == {ids["C-1"]}
+    for on in (BEFORE, AFTER, TWO_TIER, TWO_TIER + DAY, TWO_TIER + 2 * DAY):
+        days.put(9, on, await (await target_resolver(session))._load_day(on))
+    assert len(days._days) <= Days.MOST
 
 
 def test_equal_reaches_have_equal_digests() -> None:

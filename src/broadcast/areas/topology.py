@@ -8,6 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Topology
 from broadcast.kit.notify import Channel, notify
 
+TOUCHED = "topology.touched"
+"""Key of `session.info`: this transaction has changed it, and what it reads nobody else sees."""
+
 
 async def touch(session: AsyncSession) -> None:
     """Record that areas, plants, clusters or devices changed, in the caller's transaction."""
@@ -17,4 +20,5 @@ async def touch(session: AsyncSession) -> None:
             index_elements=[Topology.id], set_={"revision": Topology.revision + 1}
         )
     )
+    session.info[TOUCHED] = True
     await notify(session, Channel.DISPATCH)

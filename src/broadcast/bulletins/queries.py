@@ -9,7 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area
 from broadcast.bulletins import search
-from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState, Subject
+from broadcast.bulletins.model import (
+    Bulletin,
+    Preparation,
+    Rendition,
+    Revision,
+    RevisionState,
+    Subject,
+)
 from broadcast.bulletins.revisions import Key
 from broadcast.kit.errors import NotFound
 from broadcast.web.rest import require_known
@@ -28,6 +35,8 @@ class Wanted(NamedTuple):
         tag: One of its tags, with or without accents.
         words: Every one of these begins a word of title, tags or text; accents are optional.
         is_approved: Some revision is approved: it can be scheduled.
+        is_of_alert: Its sound is that of an alert or of a template of alerts, tone and repeats
+            included.
     """
 
     state: RevisionState | None = None
@@ -38,6 +47,7 @@ class Wanted(NamedTuple):
     tag: str | None = None
     words: str = ""
     is_approved: bool | None = None
+    is_of_alert: bool | None = None
 
 
 async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[Any]:
@@ -71,6 +81,14 @@ async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[A
         statement = statement.where(
             approved.is_not(None) if wanted.is_approved else approved.is_(None)
         )
+    if wanted.is_of_alert is not None:
+        framed = (
+            sa.select(Preparation.id)
+            .join(Revision, Revision.preparation_id == Preparation.id)
+            .where(of_bulletin, Preparation.framing.is_not(None))
+            .exists()
+        )
+        statement = statement.where(framed if wanted.is_of_alert else ~framed)
     exact = (
         (newest.c.state, wanted.state),
         (Bulletin.area_code, wanted.area),

@@ -78,10 +78,13 @@ async def list_bulletins(
         ),
     ] = "",
     approved: Annotated[bool | None, Query(description="có phiên bản xếp lịch được")] = None,
+    of_alert: Annotated[
+        bool | None, Query(description="là âm thanh của cảnh báo khẩn cấp hoặc mẫu cảnh báo")
+    ] = None,
     order: Annotated[Order, Query(description="oldest cũ trước, newest mới trước")] = "oldest",
 ) -> Page[BulletinSummaryOut]:
     """Bulletins in the order in which they were made, or the newest first."""
-    wanted = Wanted(state, area, class_, language, subject, tag, words, approved)
+    wanted = Wanted(state, area, class_, language, subject, tag, words, approved, of_alert)
     return await library.page_of(session, wanted, paging, newest_first=order == "newest")
 
 

@@ -74,14 +74,19 @@ async def show_library(
     language: Annotated[Language | None, Blank, Query()] = None,
     tag: Annotated[Line | None, Blank, Query()] = None,
     area: Annotated[Code | None, Blank, Query()] = None,
+    with_alerts: bool = False,
     cursor: Annotated[str | None, Blank, Query()] = None,
 ) -> Response:
-    """Bulletins by what people look for; the newest first."""
-    wanted = Wanted(state, area, class_, language, subject, tag, words)
+    """Bulletins by what people look for, sounds of alerts only if asked; the newest first."""
+    wanted = Wanted(
+        state, area, class_, language, subject, tag, words,
+        is_of_alert=None if with_alerts else False,
+    )  # fmt: skip
     found = await library.page_of(session, wanted, Paging(cursor, PER_PAGE), newest_first=True)
     asked = {
         "q": words, "state": state or "", "subject": subject or "", "class": class_ or "",
         "language": language or "", "tag": tag or "", "area": area or "",
+        "with_alerts": "true" if with_alerts else "",
     }  # fmt: skip
     return page(
         request,

@@ -152,7 +152,15 @@ class Api:
             starts_at=starts_at.isoformat(),
             valid_minutes=15,
         )
-        await self._post(f"/alerts/{alert['id']}/authorise", {}, self._approver, reached="active")
+        await self.authorise_alert(alert["id"])
+
+    async def authorise_alert(self, alert_id: str) -> None:
+        """Let an alert sound that the other person has proposed."""
+        await self._post(f"/alerts/{alert_id}/authorise", {}, self._approver, reached="active")
+
+    async def cancel_alert(self, alert_id: str, reason: str) -> None:
+        """Stop an alert."""
+        await self._post(f"/alerts/{alert_id}/cancel", {"reason": reason}, self._approver)
 
     async def _prepared(self, revision: str) -> None:
         """Wait until the sound of a revision is ready."""

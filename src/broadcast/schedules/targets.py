@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, Level, Topology
+from broadcast.areas.topology import TOUCHED
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage, require_unit
 from broadcast.calendars import marking
@@ -33,6 +34,7 @@ from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.recurrence import Planned
 from broadcast.stations.clusters import clusters_serving, stands_on
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence
+from broadcast.web.rest import LIMITED
 
 Targets = Sequence[Mapping[str, Any]]
 """`{"area": code}` or `{"cluster": code}`, united."""
@@ -192,6 +194,35 @@ class _Day(NamedTuple):
     serving: dict[str, set[int]]
     clusters: dict[str, int]
     devices: dict[int, str]
+
+
+class Days:
+    """The last days that transactions of one process have read, as long as the topology is so.
+
+    In a province of 5,000 clusters one takes a quarter of a second to read: who authorises an
+    alert must not wait for it.
+    """
+
+    MOST = 4
+
+    def __init__(self) -> None:
+        self._revision: int | None = None
+        self._days: dict[date, _Day] = {}
+
+    def get(self, revision: int | None, on: date) -> _Day | None:
+        """A day that was read at a revision of the topology."""
+        return self._days.get(on) if revision == self._revision else None
+
+    def put(self, revision: int | None, on: date, day: _Day) -> None:
+        """Keep a day, whole as it was committed."""
+        if revision != self._revision or len(self._days) >= self.MOST:
+            self._days.clear()
+        self._revision = revision
+        self._days[on] = day
+
+
+KEPT = "targets.days"
+"""Key of `session.info`: `Days` of this process."""
 
 
 class TargetResolver:
@@ -369,8 +400,19 @@ class TargetResolver:
     async def _day(self, on: date) -> _Day:
         on = self._as_of(on)
         if on not in self._days:
-            self._days[on] = await self._load_day(on)
+            self._days[on] = await self._read_day(on)
         return self._days[on]
+
+    async def _read_day(self, on: date) -> _Day:
+        info = self.session.info
+        kept: Days | None = info.get(KEPT)
+        if kept is None or info.get(LIMITED) is not None or TOUCHED in info:
+            return await self._load_day(on)
+        day = kept.get(self.revision, on)
+        if day is None:
+            day = await self._load_day(on)
+            kept.put(self.revision, on, day)
+        return day
 
     async def _load_day(self, on: date) -> _Day:
         rows = await self.session.execute(

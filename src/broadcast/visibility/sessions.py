@@ -26,6 +26,7 @@ from broadcast.audit.model import AuditEntry
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
+from broadcast.schedules import targets
 from broadcast.visibility import row_security
 from broadcast.visibility.rows import PLACED, Bounds, Places
 from broadcast.web.rest import LIMITED
@@ -137,6 +138,7 @@ async def limit(request: Request, session: AsyncSession) -> None:
     if caller is None:
         return
     session.info[scope.KEPT] = _territories(request)
+    session.info[targets.KEPT] = _days(request)
     if request.method in {"GET", "HEAD"}:
         permission: Permission | None = getattr(request.state, "permission", None)
         in_force = await _row_security(request, session)
@@ -166,6 +168,15 @@ def _territories(request: Request) -> scope.Territories:
     if not hasattr(state, "territories"):
         state.territories = scope.Territories()
     kept: scope.Territories = state.territories
+    return kept
+
+
+def _days(request: Request) -> targets.Days:
+    """Those of this process, made for the first request."""
+    state = request.app.state
+    if not hasattr(state, "target_days"):
+        state.target_days = targets.Days()
+    kept: targets.Days = state.target_days
     return kept
 
 
