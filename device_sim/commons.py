@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from device_sim import clock
+from device_sim.effects import LiveSound
 from device_sim.faults import Faults
 from device_sim.link import Access
-from device_sim.sound import Sounds, Undecodable, append_wav
+from device_sim.sound import Decoded, LiveDecoder, Sounds, Undecodable, append_wav
 from device_sim.store import Store
 
 
@@ -53,6 +54,9 @@ class Commons:
         """Seconds between plan and sound of every start at offset 0."""
         self.on_broken: Callable[[str], None] = lambda _digest: None
         """Called with a file that turns out to be undecodable."""
+        self.on_live: Callable[[str, LiveSound], None] = lambda _device_id, _sound: None
+        """Called with what a box makes audible of live speech."""
+        self._heard: dict[tuple[str, str], LiveDecoder] = {}
         self._ntp = ntp
         self._recordings = recordings
         self._truth = truth
@@ -104,6 +108,23 @@ class Commons:
             content = self.store.read(digest)
             self._decoder.submit(self._append, path, digest, content, start, end)
 
+    def hear(self, device_id: str, sound: LiveSound, *, recorded: bool) -> None:
+        """A box makes live speech audible."""
+        self.counts["live_frames"] += len(sound.frames)
+        self.counts["live_missed"] += sound.frames.count(None)
+        self.on_live(device_id, sound)
+        if recorded and self._recordings is not None:
+            key = device_id, sound.occurrence_id
+            decoder = self._heard.setdefault(key, LiveDecoder())
+            self._decoder.submit(decoder.add, sound.frames)
+
+    def end_hearing(self, device_id: str, occurrence_id: str) -> None:
+        """What a box has made audible of live speech is written down, if it was any."""
+        decoder = self._heard.pop((device_id, occurrence_id), None)
+        if decoder is not None and self._recordings is not None:
+            path = self._recordings / device_id / f"{occurrence_id}.wav"
+            self._decoder.submit(_append_live, path, decoder)
+
     def calm(self) -> None:
         """Nothing goes wrong any more; what has gone wrong takes its time to be over."""
         self.faults = self.faults.calmed()
@@ -154,3 +175,8 @@ class Commons:
             append_wav(path, self.sounds.get(digest, content), start, end)
         except Undecodable:
             return
+
+
+def _append_live(path: Path, decoder: LiveDecoder) -> None:
+    decoded: Decoded = decoder.decoded()
+    append_wav(path, decoded, 0.0, decoded.seconds)

@@ -93,6 +93,23 @@ class StartStream:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveSound:
+    """Frames of a live session that the loudspeaker has sounded since the last ones.
+
+    A box gives each of them to its decoder at its moment; a player without input and output can
+    only tell of them afterwards.
+    """
+
+    occurrence_id: str
+    first: int
+    """Number of the first of them."""
+    at: float
+    """Monotonic second at which that sounded; each lasts `frame_ms`."""
+    frames: tuple[bytes | None, ...]
+    """Opus packets; None where one had not come, which is to be concealed."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSound:
     """Silence, at once. Nothing to do when the sound has come to its end by itself."""
 
@@ -132,6 +149,7 @@ Effect = (
     | StartSound
     | OpenStream
     | StartStream
+    | LiveSound
     | StopSound
     | SetVolume
     | Identify

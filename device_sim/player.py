@@ -1,13 +1,14 @@
 """The reference player: one device as the contract wants it, without any input or output.
 
 It is told what happened and at what time, and answers with effects for its box to carry out in
-order. The same calls at the same times give the same effects. What it knows is in six parts:
+order. The same calls at the same times give the same effects. What it knows is in seven parts:
 
 * `Timekeeper`  what time it is, and whether that can be trusted;
 * `Memory`      what survives a power cut;
 * `Shelf`       the signed documents in force;
 * `Stage`       who has the loudspeaker;
 * `Content`     the audio that is fetched ahead;
+* `Listening`   the live speech that is heard now;
 * `Reports`     what is told to the server.
 
 This file is the way in, and brings them together.
@@ -15,6 +16,7 @@ This file is the way in, and brings them together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import inf
 
@@ -31,7 +33,14 @@ from broadcast.wire.commands import (
     TimeReply,
 )
 from broadcast.wire.documents import Alert, Alerts, Config, Item
-from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_COMMAND, DEVICE_STATE, scope_topic
+from broadcast.wire.topics import (
+    AREA_LIVE,
+    AREA_STATE,
+    CONTENT,
+    DEVICE_COMMAND,
+    scope_of,
+    scope_topic,
+)
 from device_sim import effects
 from device_sim.backoff import doubled
 from device_sim.box import Box, Identity
@@ -39,6 +48,7 @@ from device_sim.chance import fraction
 from device_sim.content import Content
 from device_sim.effects import Effect, Publish, Subscribe, Unsubscribe
 from device_sim.journal import Airtime, Change, Memory
+from device_sim.listening import Listening
 from device_sim.reports import BootReason, Reports
 from device_sim.sealed import stored, verifier
 from device_sim.shelf import Refused, Shelf, refusal_reason
@@ -85,7 +95,8 @@ class Player:
     ) -> None:
         self._box = Box(identity, memory, now)
         self._content = Content(self._box)
-        self._stage = Stage(self._box, self._content)
+        self._listening = Listening(self._box)
+        self._stage = Stage(self._box, self._content, self._listening)
         self._reports = Reports(self._box, self._stage, self._content, reason)
         self._shelf = Shelf(self._box, self._reports.held)
         self._lapse_at = inf
@@ -144,12 +155,15 @@ class Player:
                 (
                     f"{scope}/state/+",
                     f"{scope}/command/+",
-                    *(AREA_STATE.filter(code=code) for code in self._shelf.areas),
+                    f"{scope}/live/+",
+                    *_followed(self._shelf.areas),
                     *self._content.filters(),
+                    *self._listening.filters(),
                 )
             )
         )
         self._content.connected(now.monotonic)
+        self._listening.connected()
         self._renew(now)
         return self._act(now)
 
@@ -157,17 +171,21 @@ class Player:
         """The link is down."""
         self._reports.on_disconnected()
         self._content.disconnected()
+        self._listening.disconnected()
         return self._act(now)
 
     def received(self, topic: str, payload: bytes, now: Now) -> list[Effect]:
         """A message came, on a topic relative to the prefix."""
         self._reports.received(len(payload))
-        if topic.startswith("content/"):
+        if topic.startswith("live/"):
+            if not self._packet(topic, payload, now):
+                return self._effects()
+        elif topic.startswith("content/"):
             if not self._block(topic, payload, now):
                 return self._effects()
         elif DEVICE_COMMAND.match(topic):
             self._command(topic, payload, now)
-        elif payload and (AREA_STATE.match(topic) or DEVICE_STATE.match(topic)):
+        elif payload and scope_of(topic) is not None:
             # An empty payload only clears what the broker retains. It is not signed, so it is
             # no word of the server's.
             self._document(topic, payload, now)
@@ -253,6 +271,21 @@ class Player:
             now,
         )
 
+    def _packet(self, topic: str, payload: bytes, now: Now) -> bool:
+        """Take a packet of live speech; tell whether there is something to decide.
+
+        Mostly there is not: eight come a second, and what sounds goes on.
+        """
+        reception = self._listening.packet(topic, payload, now.monotonic)
+        if reception is None:
+            return False
+        if self.sounding == reception.session.session_id and now.monotonic < self._wake:
+            self._stage.hear(now)
+            # A wake-up that was meant for a stall is early now, which costs nothing.
+            self._wake = min(self._wake, self._listening.wake())
+            return False
+        return True
+
     def _block(self, topic: str, payload: bytes, now: Now) -> bool:
         """Take a content block; tell whether it completed a file."""
         levels = CONTENT.match(topic)
@@ -303,8 +336,8 @@ class Player:
         if not self._reports.connected:
             return
         areas = self._shelf.areas
-        gone = tuple(AREA_STATE.filter(code=code) for code in before if code not in areas)
-        new = tuple(AREA_STATE.filter(code=code) for code in areas if code not in before)
+        gone = _followed(code for code in before if code not in areas)
+        new = _followed(code for code in areas if code not in before)
         if gone:
             self._box.emit(Unsubscribe(gone))
         if new:
@@ -312,9 +345,9 @@ class Player:
 
     def _unfollow(self, topic: str) -> None:
         """Leave an area that is not ours: the power went before we could, when it was dropped."""
-        levels = AREA_STATE.match(topic)
+        levels = AREA_STATE.match(topic) or AREA_LIVE.match(topic)
         if levels is not None and levels["code"] not in self._shelf.areas:
-            self._box.emit(Unsubscribe((AREA_STATE.filter(code=levels["code"]),)))
+            self._box.emit(Unsubscribe(_followed([levels["code"]])))
 
     def _admit(self, alert: Alert, topic: str, now: Now) -> None:
         """Store the audio that an alert carries with it."""
@@ -436,6 +469,11 @@ class Player:
         memory = self._box.memory
         if any(at < oldest for at in (*memory.settled.values(), *memory.skipped.values())):
             self._box.write(Change(forget_before=oldest))
+
+
+def _followed(codes: Iterable[str]) -> tuple[str, ...]:
+    """Subscriptions of areas."""
+    return tuple(topic.filter(code=code) for code in codes for topic in (AREA_STATE, AREA_LIVE))
 
 
 def _topic(command: AnyCommand) -> str:

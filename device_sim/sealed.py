@@ -18,16 +18,17 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from broadcast.wire.codec import decode
-from broadcast.wire.documents import Alerts, Config, Document, Programme, PublicKey
+from broadcast.wire.documents import Alerts, Config, Document, Live, Programme, PublicKey
 from broadcast.wire.envelope import BadSignature, Verifier
 
-Kind = Literal["programme", "alerts", "config"]
+Kind = Literal["programme", "alerts", "config", "live"]
 Keys = tuple[PublicKey, ...]
 
 _KINDS: dict[type[Document], Kind] = {
     Programme: "programme",
     Alerts: "alerts",
     Config: "config",
+    Live: "live",
 }
 
 

@@ -7,10 +7,21 @@ from datetime import datetime
 from typing import Literal
 
 from broadcast.wire import WireError
-from broadcast.wire.documents import Alert, Alerts, Config, Document, Item, Programme, expired
+from broadcast.wire.documents import (
+    Alert,
+    Alerts,
+    Config,
+    Document,
+    Item,
+    Live,
+    LiveSession,
+    Programme,
+    Stream,
+    expired,
+)
 from broadcast.wire.envelope import BadSignature
 from broadcast.wire.fields import BulletinClass
-from broadcast.wire.merge import merge_alerts, merge_items
+from broadcast.wire.merge import merge_alerts, merge_items, merge_sessions
 from broadcast.wire.topics import scope_topic
 from device_sim.box import Box
 from device_sim.sealed import Keys, Sealed, stored, verified
@@ -27,6 +38,9 @@ class Merged:
     items: dict[str, Item]
     """By occurrence; alerts as items. Those of documents past their `not_after` are among them."""
     alerts: frozenset[str]
+    """Those that pass quiet hours, mute and an untrusted clock: alerts, spoken emergencies."""
+    live: dict[str, LiveSession]
+    """Those of the items that are spoken live."""
     lapsed: frozenset[str]
     """Items that only documents past their `not_after` name: not to begin, but to be told."""
     lapse_at: datetime | None
@@ -139,6 +153,7 @@ class Shelf:
         documents = [sealed.document for sealed in self._documents.values()]
         live = [document for document in documents if not expired(document, time)]
         items, alerts = _merged(live)
+        sessions = merge_sessions(d for d in live if isinstance(d, Live))
         lapsed: frozenset[str] = frozenset()
         if len(live) < len(documents):
             all_items, all_alerts = _merged(documents)
@@ -151,9 +166,18 @@ class Shelf:
         if since is not None:
             items = {name: item for name, item in items.items() if item.starts_at >= since}
         items |= alerts
+        items |= {name: _as_spoken(session) for name, session in sessions.items()}
+        urgent = {name for name, each in sessions.items() if each.class_ == "emergency"}
         # A config stays in force: no quiet hours at all would be worse than old ones.
         ends = [document.not_after for document in live if not isinstance(document, Config)]
-        return Merged(items, frozenset(alerts), lapsed, min(ends, default=None), since)
+        return Merged(
+            items,
+            frozenset(alerts) | urgent,
+            sessions,
+            lapsed,
+            min(ends, default=None),
+            since,
+        )
 
     def _scopes(self) -> set[str]:
         return {self._box.identity.scope, *(f"area/{code}" for code in self.areas)}
@@ -187,4 +211,21 @@ def _as_item(alert: Alert) -> Item:
         title=alert.title,
         volume=alert.volume,
         audio=alert.audio,
+    )
+
+
+def _as_spoken(session: LiveSession) -> Item:
+    """Live speech takes its turn like a stream that may start until it ends."""
+    return Item(
+        occurrence_id=session.session_id,
+        bulletin_id=session.session_id,
+        bulletin_revision=1,
+        starts_at=session.starts_at,
+        late_limit_seconds=max(0, int((session.ends_by - session.starts_at).total_seconds())),
+        ends_by=session.ends_by,
+        priority=session.priority,
+        class_=session.class_,
+        title=session.title,
+        volume=session.volume,
+        stream=Stream(url=f"live:{session.session_id}"),
     )

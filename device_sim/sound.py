@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import wave
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,54 @@ def decode(content: bytes) -> Decoded:
     if not chunks:
         raise Undecodable("no samples")
     return Decoded(rate, np.concatenate(chunks))
+
+
+LIVE_RATE = 48_000
+CONCEALED = 3
+"""Frames in a row that are filled from the sound before, each half as loud; a longer gap is
+silent. More sounds like a stuck record."""
+
+
+class LiveDecoder:
+    """Live speech as sound: Opus frames one by one, and something in place of those that lack."""
+
+    def __init__(self) -> None:
+        self._codec = av.CodecContext.create("libopus", "r")
+        self._codec.sample_rate = LIVE_RATE
+        self._codec.layout = "mono"
+        self._parts: list[Samples] = []
+        self._last: Samples = np.zeros(0, np.int16)
+        self._lacking = 0
+
+    def add(self, frames: Iterable[bytes | None]) -> None:
+        """Let frames sound; None for one that has not come, or that holds nothing."""
+        for frame in frames:
+            samples = self._decoded(frame) if frame else None
+            if samples is None:
+                self._lacking += 1
+                loudness = 0.5**self._lacking if self._lacking <= CONCEALED else 0.0
+                samples = (self._last * loudness).astype(np.int16)
+            else:
+                self._last, self._lacking = samples, 0
+            self._parts.append(samples)
+
+    def decoded(self) -> Decoded:
+        """All of it."""
+        return Decoded(LIVE_RATE, np.concatenate([np.zeros(0, np.int16), *self._parts]))
+
+    def _decoded(self, frame: bytes) -> Samples | None:
+        try:
+            found = self._codec.decode(av.Packet(frame))
+        except av.error.FFmpegError:
+            return None
+        parts = [_as_int16(each) for each in found]
+        return np.concatenate(parts) if parts else None
+
+
+def _as_int16(frame: av.AudioFrame) -> Samples:
+    samples = frame.to_ndarray().reshape(-1)
+    scale = 1 if samples.dtype == np.int16 else 32_767
+    return (samples * scale).astype(np.int16)
 
 
 class Sounds:

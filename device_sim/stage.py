@@ -26,9 +26,11 @@ from broadcast.wire.fields import OnPreempt
 from device_sim.airtime import added
 from device_sim.box import Box
 from device_sim.content import SKIPS, Content, State
-from device_sim.effects import OpenStream, StartSound, StartStream, StopSound
+from device_sim.effects import LiveSound, OpenStream, StartSound, StartStream, StopSound
 from device_sim.journal import Airtime, Change, Progress
+from device_sim.listening import Listening
 from device_sim.quiet import quiet_from, quiet_until
+from device_sim.reception import Reception
 from device_sim.shelf import Merged
 from device_sim.timekeeping import Now
 from device_sim.voice import Voice, latest_start, may_go_on, sources
@@ -52,9 +54,10 @@ STREAM_SECONDS = 10.0
 class Stage:
     """The items of one device and its one loudspeaker."""
 
-    def __init__(self, box: Box, content: Content) -> None:
+    def __init__(self, box: Box, content: Content, listening: Listening) -> None:
         self._box = box
         self._content = content
+        self._listening = listening
         self.items: dict[str, Item] = {}
         self.voice: Voice | None = None
         self.closing = False
@@ -63,6 +66,7 @@ class Stage:
         """Monotonic second at which there is something to decide."""
         self._alerts: frozenset[str] = frozenset()
         self._lapsed: frozenset[str] = frozenset()
+        self._live: frozenset[str] = frozenset()
         self._coming: list[Item] = []
         self._waiting: dict[str, Item] = {}
         self._reasons: dict[str, SkipReason] = {}
@@ -108,6 +112,10 @@ class Stage:
             elif renewed is None or renewed.starts_at != item.starts_at:
                 self._reasons.pop(item.occurrence_id, None)
         self.items, self._alerts, self._lapsed = items, merged.alerts, merged.lapsed
+        self._live = frozenset(merged.live)
+        self._listening.follow(
+            {name: each for name, each in merged.live.items() if name not in memory.settled}
+        )
         self._waiting = {}
         self._coming = [
             item
@@ -213,6 +221,7 @@ class Stage:
         time = self._box.clock.time(now.monotonic)
         quiet = quiet_until(self._box.config, time)
         self._limit_voice(now, time, quiet)
+        self.hear(now)
         self._end_voice(now)
         self._give_up(time)
         while self._coming and self._coming[-1].starts_at <= time:
@@ -232,6 +241,23 @@ class Stage:
         self._checkpoint(now)
         self.wake = self._next_decision(quiet)
 
+    def hear(self, now: Now) -> None:
+        """Let live speech sound up to this moment."""
+        voice = self.voice
+        self._listening.proceed(now.monotonic, voice.item.occurrence_id if voice else None)
+        reception = self._reception(voice.item) if voice else None
+        if voice is None or reception is None:
+            return
+        voice.missed = reception.missed_seconds - voice.missed_before
+        first, frames = reception.take_sound()
+        if frames:
+            at = reception.due(first)
+            self._box.emit(LiveSound(voice.item.occurrence_id, first, at, tuple(frames)))
+
+    def _reception(self, item: Item) -> Reception | None:
+        name = item.occurrence_id
+        return self._listening.get(name) if name in self._live else None
+
     def _limit_voice(self, now: Now, time: datetime, quiet: datetime | None) -> None:
         voice = self.voice
         if voice is None:
@@ -249,10 +275,15 @@ class Stage:
         voice = self.voice
         if voice is None:
             return
+        reception = self._reception(voice.item)
         if voice.item.occurrence_id not in self.items:
             self._stop(EndReason.WITHDRAWN, now, now.monotonic)
         elif voice.ends_at <= min(now.monotonic, voice.until):
             self._stop(EndReason.COMPLETED, now, voice.ends_at)
+        elif reception is not None and reception.ends_at <= min(now.monotonic, voice.until):
+            self._stop(EndReason.COMPLETED, now, reception.ends_at)
+        elif reception is not None and not reception.sounds(now.monotonic):
+            self._stop(EndReason.STALLED, now, now.monotonic)
         elif voice.until <= now.monotonic:
             self._stop(EndReason.ENDS_BY, now, now.monotonic)
 
@@ -309,6 +340,11 @@ class Stage:
         return SkipReason.QUIET_HOURS if quiet else None
 
     def _stream_obstacle(self, item: Item, now: Now) -> SkipReason | None:
+        if item.occurrence_id in self._live:
+            reception = self._reception(item)
+            if reception is None:
+                return SkipReason.NO_CODEC
+            return None if reception.sounds(now.monotonic) else SkipReason.NO_AUDIO
         opened = self._streams.get(item.occurrence_id)
         if opened is None and item.stream is not None:
             self._streams[item.occurrence_id] = now.monotonic + STREAM_SECONDS
@@ -344,6 +380,9 @@ class Stage:
             checkpoint_at=now.monotonic + CHECKPOINT_SECONDS,
             counted_at=now.monotonic,
         )
+        reception = self._reception(item)
+        if reception is not None:
+            self.voice.missed_before = reception.missed_seconds
         self._waiting.pop(occurrence_id, None)
         self._reasons.pop(occurrence_id, None)
         volume = self.volume(item)
@@ -375,7 +414,8 @@ class Stage:
             reason=reason,
             played_seconds=round(max(voice.heard_at(ended_at), voice.least), 3),
         )
-        if reason is EndReason.PREEMPTED and item.on_preempt != OnPreempt.DROP:
+        interrupted = reason in {EndReason.PREEMPTED, EndReason.STALLED}
+        if interrupted and item.on_preempt != OnPreempt.DROP:
             self._write_progress(voice, now, ended, sounding=False)
         else:
             settled = {item.occurrence_id: item.ends_by}
@@ -461,4 +501,5 @@ class Stage:
         if self.voice is not None:
             voice = self.voice
             seconds += [voice.ends_at, voice.until, voice.checkpoint_at]
+        seconds.append(self._listening.wake())
         return min(seconds, default=inf)

@@ -22,6 +22,7 @@ from device_sim.effects import (
     DropContent,
     Effect,
     KeepCertificate,
+    LiveSound,
     OpenStream,
     Persist,
     Publish,
@@ -359,10 +360,13 @@ class Unit:
                     self._commons.later(0, lambda: self.fail(sha256))
             case StartStream(occurrence_id):
                 self._begin(occurrence_id, None, 0.0)
+            case LiveSound():
+                self._commons.hear(self.identity.device_id, effect, recorded=self._recorded)
             case StopSound():
                 self._silence("stopped")
             case OpenStream(occurrence_id):
-                # No radio can be had in here, so every stream gives way to its fallback.
+                # No radio can be had in here, so every stream gives way to its fallback. Live
+                # speech is none: it comes over the link.
                 self._commons.later(1, lambda: self._no_stream(occurrence_id))
             case TestTone():
                 self._tell("test_tone", self._true)
@@ -406,6 +410,8 @@ class Unit:
             self._commons.record(
                 self.identity.device_id, occurrence_id, sounding.sha256, start, end
             )
+        elif self._recorded:
+            self._commons.end_hearing(self.identity.device_id, occurrence_id)
 
     def _tell_records(self, change: Change) -> None:
         for record in change.records:

@@ -31,12 +31,15 @@ class Voice:
     checkpoint_at: float
     counted_at: float
     """Monotonic second up to which it is in the airtime of the day."""
+    missed: float = 0.0
+    """Seconds of live speech that were not there when they were due, since it began."""
+    missed_before: float = 0.0
     until: float = inf
     """Monotonic second at which it must be silent, whatever remains."""
 
     def position(self, monotonic: float) -> float:
         """Position of the sound in the audio."""
-        position = self.offset + monotonic - self.began
+        position = self.offset + monotonic - self.began - self.missed
         return min(position, self.audio.seconds) if self.audio else position
 
     def heard_at(self, monotonic: float) -> float:

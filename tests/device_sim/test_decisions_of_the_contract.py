@@ -142,7 +142,7 @@ def test_an_area_that_was_dropped_while_the_power_went_is_left_when_it_speaks() 
     province.harness.deliver(device, "area/52/state/programme", token)
     assert province.refusals() == ["scope"]
     assert [e.filters for e in device.effects if isinstance(e, Unsubscribe)] == [
-        ("area/52/state/+",)
+        ("area/52/state/+", "area/52/live/+")
     ]
 
 

@@ -258,7 +258,8 @@ def test_none_of_ten_thousand_forged_documents_is_obeyed() -> None:
     assert (flash_of(device), player.items, player.held) == before
     done = [each for each in device.effects if not isinstance(each, Publish)]
     assert {str(each) for each in done} == {
-        str(Unsubscribe((f"area/{code}/state/+",))) for code in ("52", "21173")
+        str(Unsubscribe((f"area/{code}/state/+", f"area/{code}/live/+")))
+        for code in ("52", "21173")
     }, "it did nothing but tell, and leave areas that are not its own"
     province.harness.advance(1_200)
     assert device.sounds == []

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from broadcast.wire.asyncapi import PUBLISHED
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.commands import AnyCommand
-from broadcast.wire.documents import Alerts, Document
+from broadcast.wire.documents import Alerts, Document, Live
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.events import EVENTS
 from broadcast.wire.fields import Wire
@@ -50,7 +50,7 @@ def key(use: Any) -> SigningKey:
 def signed(name: str) -> bytes:
     """The exact payload of what is signed on the wire."""
     message: Any = decode(payload(name), type_of(name))
-    return key("alert" if isinstance(message, Alerts) else "programme").sign(message)
+    return key("alert" if isinstance(message, Alerts | Live) else "programme").sign(message)
 
 
 def shown(markdown: str, text_of: Callable[[str], str]) -> str:

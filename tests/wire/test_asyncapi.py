@@ -70,7 +70,7 @@ def test_nothing_stands_beside_a_reference() -> None:
 
 
 def test_every_message_of_the_contract_is_there_once() -> None:
-    named = {t.__name__ for t in TYPES.values()} | {"Block"}
+    named = {t.__name__ for t in TYPES.values()} | {"Block", "LivePacket"}
     assert DOCUMENT["components"]["messages"].keys() == named
     assert len({flow.topic for flow in flows()}) == len(DOCUMENT["channels"])
 
@@ -94,7 +94,8 @@ def test_state_is_retained_and_verbs_are_not() -> None:
     for operation in DOCUMENT["operations"].values():
         address = resolve(operation["channel"]["$ref"])["address"]
         retained = operation["bindings"]["mqtt"]["retain"]
-        assert retained == ("/state/" in address or "/content/" in address)
+        is_state = any(level in address for level in ("/state/", "/live/sessions", "/content/"))
+        assert retained == is_state
 
 
 def test_addresses_have_the_prefix_that_the_server_is_configured_with() -> None:

@@ -26,6 +26,7 @@ TOPICS = {
     "programme-empty": "area/21034/state/programme",
     "alerts": "area/51/state/alerts",
     "alerts-none": "area/51/state/alerts",
+    "live": "area/21034/live/sessions",
 }
 
 

@@ -47,7 +47,7 @@ class Keys:
 
     Attributes:
         programme: Signs programmes, configs and commands.
-        alert: Signs alerts and nothing else.
+        alert: Signs alerts and live sessions, and nothing else.
         named: Keys that every config names.
         own: Exceptions, by scope of the device.
         unknown: Keys of this machine that the database does not know; they sign nothing.
@@ -61,7 +61,7 @@ class Keys:
 
     def signer(self, scope: str, kind: str = "") -> SigningKey:
         """The key that signs a document of a kind, or a command, of a scope."""
-        if kind == "alerts":
+        if kind in {"alerts", "live"}:
             return self.alert
         own = self.own.get(scope)
         return own.signer if own and own.signer else self.programme

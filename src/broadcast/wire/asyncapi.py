@@ -24,15 +24,19 @@ import msgspec
 from broadcast import wire
 from broadcast.wire import commands, documents, events, fields
 from broadcast.wire.commands import AnyCommand
-from broadcast.wire.documents import DOCUMENT_KINDS, Document
+from broadcast.wire.documents import DOCUMENT_KINDS, Document, Live
+from broadcast.wire.live import PACKET_BYTES
 from broadcast.wire.topics import (
+    AREA_LIVE,
     AREA_STATE,
     BLOCK_BYTES,
     CODE,
     CONTENT,
     DEVICE_COMMAND,
     DEVICE_EVENT,
+    DEVICE_LIVE,
     DEVICE_STATE,
+    LIVE_SOUND,
 )
 
 PREFIX = "ttn/v1"
@@ -77,7 +81,10 @@ def flows() -> Iterator[Flow]:
         for kind in kinds:
             template = topic.template.replace("{kind}", kind)
             yield Flow(template, documents_by_kind[kind], "device", retained=True)
+    for topic in (DEVICE_LIVE, AREA_LIVE):
+        yield Flow(topic.template.replace("{kind}", "sessions"), Live, "device", retained=True)
     yield Flow(CONTENT.template, None, "device", retained=True)
+    yield Flow(LIVE_SOUND.template.replace("{kind}", "sound"), None, "device", qos=0)
     for message in get_args(AnyCommand):
         yield Flow(DEVICE_COMMAND.template.replace("{kind}", _tag(message)), message, "device")
     for kind, message in events.EVENTS.items():
@@ -153,6 +160,7 @@ _PARAMETERS = {
     "device_id": f"As given at enrolment; also the MQTT client id. `{CODE}`",
     "code": f"Code of an area that the device's config names. `{CODE}`",
     "sha256": "SHA-256 of the whole file, 64 lower-case hexadecimal digits.",
+    "session_id": f"Id of a session that a document of kind `live` names. `{CODE}`",
     "index": "Number of the block, decimal from 0, without leading zeros.",
 }
 
@@ -170,10 +178,18 @@ def _channel(flow: Flow) -> dict[str, Any]:
 
 
 def _message_name(flow: Flow) -> str:
-    return "Block" if flow.message is None else flow.message.__name__
+    if flow.message is not None:
+        return flow.message.__name__
+    return "Block" if flow.retained else "LivePacket"
 
 
 def _message(flow: Flow) -> dict[str, Any]:
+    if flow.message is None and not flow.retained:
+        return {
+            "summary": "Opus frames of live speech, raw; docs/wire.md tells how they lie.",
+            "contentType": "application/octet-stream",
+            "payload": {"type": "string", "format": "binary", "maxLength": PACKET_BYTES},
+        }
     if flow.message is None:
         return {
             "summary": "One block of an audio file, raw.",

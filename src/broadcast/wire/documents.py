@@ -29,7 +29,7 @@ from broadcast.wire.fields import (
     Volume,
     Wire,
 )
-from broadcast.wire.limits import INLINE_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_PREFETCHED
+from broadcast.wire.limits import INLINE_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_LIVE, MOST_PREFETCHED
 
 
 class Audio(Wire, frozen=True):
@@ -165,10 +165,52 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     device that does not know this field fetches it at the alert."""
 
 
-Document = Programme | Alerts | Config
-"""Anything that is published under `…/state/{kind}`."""
+class LiveSession(Wire, frozen=True):
+    """Somebody speaks now: its packets (`broadcast.wire.live`) come on `live/{session_id}/sound`.
+
+    It takes its turn like an item that may start until `ends_by`, and is journalled under
+    `session_id`. Nothing is fetched: what is not there in time is not heard.
+    """
+
+    session_id: Id
+    starts_at: Instant
+    ends_by: Instant
+    key: Annotated[
+        str,
+        Meta(max_length=1000, description="Ed25519, 32 bytes in base64url; it signs the packets"),
+    ]
+    priority: Priority
+    class_: OpenEnum = field(name="class", default=BulletinClass.NORMAL)
+    """`emergency` passes quiet hours, mute and an untrusted clock, as an alert does."""
+    codec: OpenEnum = "opus"
+    """Of the frames; a device that does not know it does not listen."""
+    title: Text = ""
+    volume: Volume | None = None
+    frame_ms: Annotated[int, Meta(ge=10, le=120)] = 40
+    """Length of a frame."""
+    buffer_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
+    """How long after the earliest possible moment a device lets a frame sound."""
+
+
+class Live(Wire, frozen=True, tag_field="kind", tag="live"):
+    """Live sessions of this scope; an empty list when there are none.
+
+    Under a topic of its own, which devices made before it do not follow.
+    """
+
+    scope: Scope
+    revision: Revision
+    issued_at: Instant
+    not_after: Instant
+    sessions: Annotated[list[LiveSession], Meta(max_length=MOST_LIVE)]
+
+
+Document = Programme | Alerts | Config | Live
+"""Anything signed that is retained under `…/state/{kind}`, and `…/live/sessions`."""
 
 DOCUMENT_KINDS = ("programme", "alerts", "config")
+"""Of `…/state/{kind}`: what every device follows."""
+LIVE_KIND = "live"
 
 
 def expired(document: Document, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """The signature around everything downward: JWS compact (RFC 7515), Ed25519 (RFC 9864).
 
-A device pins the province's keys at enrolment and accepts nothing else. Alerts have a key of
-their own, so that a key for bulletins cannot raise an alarm.
+A device pins the province's keys at enrolment and accepts nothing else. What sounds at once,
+alerts and live speech, has a key of its own, so that a key for bulletins cannot raise an alarm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from joserfc.jwk import OKPKey
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode
 from broadcast.wire.commands import AnyCommand
-from broadcast.wire.documents import Alerts, Document, PublicKey
+from broadcast.wire.documents import Alerts, Document, Live, PublicKey
 from broadcast.wire.limits import COMMAND_BYTES, DOCUMENT_BYTES
 
 ALGORITHM = "Ed25519"
@@ -195,7 +195,7 @@ class Verifier:
         _check_length(token, DOCUMENT_BYTES)
         use, payload = self._open(token)
         document: Document = decode(payload, Document)  # type: ignore[arg-type]
-        wanted: Use = "alert" if isinstance(document, Alerts) else "programme"
+        wanted: Use = "alert" if isinstance(document, Alerts | Live) else "programme"
         if use != wanted:
             raise BadSignature(f"a {use} key may not sign this document", "kid")
         return document

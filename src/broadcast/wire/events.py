@@ -174,6 +174,8 @@ class EndReason(StrEnum):
     WITHDRAWN = "withdrawn"
     LOCAL_OVERRIDE = "local_override"
     DECODE_ERROR = "decode_error"
+    STALLED = "stalled"
+    """Of live speech: no packet has come for a while; it goes on when packets come again."""
 
 
 class Ended(Wire, frozen=True, tag_field="event", tag="ended"):

@@ -13,6 +13,9 @@ MOST_ITEMS = 5000
 MOST_ALERTS = 50
 """Alerts of a scope at a time: more is a flood, and nobody could hear them."""
 
+MOST_LIVE = 8
+"""Live sessions of a scope at a time: one is heard, the others wait."""
+
 INLINE_BYTES = 96 * 1024
 """Audio that an alert carries with it: 24 seconds of Opus at 32 kbit/s."""
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast.wire.documents import Alert, Alerts, Document, Item, Programme
+from broadcast.wire.documents import (
+    Alert,
+    Alerts,
+    Document,
+    Item,
+    Live,
+    LiveSession,
+    Programme,
+)
 
 
 def newer(held: Document | None, offered: Document) -> bool:
@@ -38,3 +46,15 @@ def merge_alerts(documents: Iterable[Alerts]) -> dict[str, Alert]:
             if held is None or candidate[:2] > held[:2]:
                 merged[alert.alert_id] = candidate
     return {alert_id: alert for alert_id, (_, _, alert) in merged.items()}
+
+
+def merge_sessions(documents: Iterable[Live]) -> dict[str, LiveSession]:
+    """Live sessions by id, the highest revision speaking."""
+    merged: dict[str, tuple[int, str, LiveSession]] = {}
+    for document in documents:
+        for session in document.sessions:
+            candidate = (document.revision, document.scope, session)
+            held = merged.get(session.session_id)
+            if held is None or candidate[:2] > held[:2]:
+                merged[session.session_id] = candidate
+    return {session_id: session for session_id, (_, _, session) in merged.items()}

@@ -70,6 +70,15 @@ AREA_STATE = Topic("area/{code}/state/{kind}")
 DEVICE_STATE = Topic("device/{device_id}/state/{kind}")
 """Retained, signed: `config`, `programme` or `alerts` for one device."""
 
+AREA_LIVE = Topic("area/{code}/live/{kind}")
+"""Retained, signed: `sessions`, the live speech for everyone who follows the area."""
+
+DEVICE_LIVE = Topic("device/{device_id}/live/{kind}")
+"""Retained, signed: `sessions`, the live speech for one device."""
+
+LIVE_SOUND = Topic("live/{session_id}/{kind}")
+"""Never retained, QoS 0: `sound`, the packets of a live session, raw bytes."""
+
 DEVICE_COMMAND = Topic("device/{device_id}/command/{kind}")
 """Never retained, signed: something to do once, before `not_after`."""
 
@@ -88,13 +97,32 @@ def scope_topic(scope: str, kind: str) -> str:
 
     >>> scope_topic("area/51", "programme")
     'area/51/state/programme'
+    >>> scope_topic("area/51", "live")
+    'area/51/live/sessions'
     """
     family, _, code = scope.partition("/")
+    is_live = kind == "live"
+    level = "sessions" if is_live else kind
     if family == "area":
-        return AREA_STATE.build(code=code, kind=kind)
+        return (AREA_LIVE if is_live else AREA_STATE).build(code=code, kind=level)
     if family == "device":
-        return DEVICE_STATE.build(device_id=code, kind=kind)
+        return (DEVICE_LIVE if is_live else DEVICE_STATE).build(device_id=code, kind=level)
     raise ValueError(f"{scope!r} is neither area/<code> nor device/<id>")
+
+
+def scope_of(topic: str) -> tuple[str, str] | None:
+    """Scope and kind of the document that belongs under a topic; None of any other topic.
+
+    >>> scope_of("area/51/live/sessions")
+    ('area/51', 'live')
+    """
+    for template in (AREA_STATE, DEVICE_STATE, AREA_LIVE, DEVICE_LIVE):
+        if levels := template.match(topic):
+            scope = "/".join(topic.split("/")[:2])
+            if template in {AREA_STATE, DEVICE_STATE}:
+                return scope, levels["kind"]
+            return (scope, "live") if levels["kind"] == "sessions" else None
+    return None
 
 
 def block_count(size_bytes: int) -> int:

@@ -1,0 +1,1 @@
+"""Live speech: somebody speaks, and chosen villages hear it within a second."""
