@@ -19,6 +19,7 @@ from device_sim import clock
 from device_sim.effects import LiveSound
 from device_sim.faults import Faults
 from device_sim.link import Access
+from device_sim.radio import Radio
 from device_sim.sound import Decoded, LiveDecoder, Sounds, Undecodable, append_wav
 from device_sim.store import Store
 
@@ -49,6 +50,7 @@ class Commons:
         self.faults = faults
         self.store = Store(keep / "content" if keep else None)
         self.sounds = Sounds() if recordings else Sounds(keep_bytes=0)
+        self.radio = Radio()
         self.counts: Counter[str] = Counter()
         self.start_errors: list[float] = []
         """Seconds between plan and sound of every start at offset 0."""
@@ -151,6 +153,7 @@ class Commons:
         if self._alarm is not None:
             self._alarm.cancel()
         self._agenda.clear()
+        self.radio.close()
         self._decoder.shutdown()
 
     def _set_alarm(self) -> None:

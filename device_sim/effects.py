@@ -77,7 +77,11 @@ class StartSound:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """Connect to a stream without sounding yet; answer with `Player.stream_opened`."""
+    """Connect to a stream without sounding yet; answer with `Player.stream_told`.
+
+    Tell once there is sound in it, and when there is none (any more): it cannot be had, breaks
+    off or is silent. It takes the place of an earlier attempt of the same occurrence.
+    """
 
     occurrence_id: str
     url: str
@@ -110,8 +114,18 @@ class LiveSound:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Give up a stream that is open or tried; it does not sound."""
+
+    occurrence_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopSound:
-    """Silence, at once. Nothing to do when the sound has come to its end by itself."""
+    """Silence, at once; closes the stream that sounded.
+
+    Nothing to do when the sound has come to its end by itself.
+    """
 
     occurrence_id: str
 
@@ -150,6 +164,7 @@ Effect = (
     | OpenStream
     | StartStream
     | LiveSound
+    | CloseStream
     | StopSound
     | SetVolume
     | Identify

@@ -8,7 +8,7 @@ loudspeakers really did is kept by true time, whatever the devices believe.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -17,6 +17,7 @@ from typing import Protocol
 
 from device_sim.box import Identity
 from device_sim.effects import (
+    CloseStream,
     DropContent,
     Effect,
     OpenStream,
@@ -71,7 +72,7 @@ class Device:
     Attributes:
         skew: Wall clock minus true time.
         ntp: An NTP server is reached as soon as the link is up, and sets the wall clock.
-        streams: Whether streams can be had.
+        streams: Addresses under which there is sound; all when None. `set_streams` changes it.
         crash_after: Cut the power after so many further effects, in the middle of what it does.
     """
 
@@ -79,7 +80,7 @@ class Device:
     flash: Flash
     skew: timedelta = timedelta(0)
     ntp: bool = True
-    streams: bool = True
+    streams: Collection[str] | None = None
     crash_after: int | None = None
     player: Player | None = None
     online: bool = False
@@ -90,6 +91,8 @@ class Device:
     idle_ticks: int = 0
     filters: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    streamed: dict[str, str] = field(default_factory=dict)
+    """Occurrence → address of its stream that is open, or tried."""
     sounds: list[Sound] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     """Everything the player asked for, but for content; cleared by whoever has read it."""
@@ -198,6 +201,7 @@ class Harness:
         """Take the power away, for so long or for good, and the link with it."""
         self._leave(device)
         device.player = None
+        device.streamed.clear()
         device.wake = inf
         if device.sounding is not None:
             device.sounding.ended_at = self.now
@@ -324,8 +328,11 @@ class Harness:
             case Restart():
                 self.power_cut(device)
                 self.at(self.off_seconds, lambda: self._revive(device, "reset"))
-            case OpenStream(occurrence_id):
-                self.at(0.5, lambda: self._answer_stream(device, occurrence_id))
+            case OpenStream(occurrence_id, url):
+                device.streamed[occurrence_id] = url
+                self.at(0.5, lambda: self._tell_stream(device, occurrence_id, url))
+            case CloseStream(occurrence_id):
+                device.streamed.pop(occurrence_id, None)
             case StartSound() | StartStream() | StopSound():
                 self._use_loudspeaker(device, effect)
 
@@ -374,7 +381,13 @@ class Harness:
             for level, payload in self._retained.get(parent, {}).items()
         ]
 
-    def _answer_stream(self, device: Device, occurrence_id: str) -> None:
-        if device.player is not None:
-            now = self.look(device)
-            self._do(device, device.player.stream_opened(occurrence_id, now, ok=device.streams))
+    def set_streams(self, device: Device, urls: Collection[str]) -> None:
+        """From now on there is sound under these addresses only."""
+        device.streams = urls
+        for occurrence_id, url in list(device.streamed.items()):
+            self._tell_stream(device, occurrence_id, url)
+
+    def _tell_stream(self, device: Device, occurrence_id: str, url: str) -> None:
+        if device.player is not None and device.streamed.get(occurrence_id) == url:
+            now, sounds = self.look(device), device.streams is None or url in device.streams
+            self._do(device, device.player.stream_told(occurrence_id, url, now, sounds=sounds))

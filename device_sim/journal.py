@@ -47,8 +47,12 @@ class Progress(Wire, frozen=True):
     """Seconds of the audio that have sounded, up to `position`."""
     least: float = 0.0
     """Seconds that had sounded before it was begun again; what sounds twice counts once."""
+    relayed: float | None = None
+    """Of `heard`: from a stream. None: it is no relay."""
+    streaming: bool = False
+    """The stream sounds, and `position` is where its fallback would go on."""
     seconds: float | None = None
-    """Length of the audio; None for a stream."""
+    """Length of the audio; None for a stream without a fallback."""
     sha256: str | None = None
     restart: bool = False
     """It was pre-empted and is to begin again: `on_preempt: restart`, or nothing was heard yet."""

@@ -198,13 +198,13 @@ class Player:
         return self._act(now)
 
     def sound_failed(self, occurrence_id: str, now: Now) -> list[Effect]:
-        """The sound that was started cannot be decoded, or its stream broke."""
+        """The audio that was started cannot be decoded."""
         self._stage.failed(occurrence_id, now)
         return self._act(now)
 
-    def stream_opened(self, occurrence_id: str, now: Now, *, ok: bool) -> list[Effect]:
-        """Answer to `OpenStream`: whether the stream can be had."""
-        self._stage.stream_opened(occurrence_id, ok=ok)
+    def stream_told(self, occurrence_id: str, url: str, now: Now, *, sounds: bool) -> list[Effect]:
+        """Answer to `OpenStream`: there is sound in the stream, or there is none (any more)."""
+        self._stage.stream_told(occurrence_id, url, now, sounds=sounds)
         return self._act(now)
 
     def renewed(self, renew_at: datetime) -> None:

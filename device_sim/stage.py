@@ -26,14 +26,15 @@ from broadcast.wire.fields import OnPreempt
 from device_sim.airtime import added
 from device_sim.box import Box
 from device_sim.content import SKIPS, Content, State
-from device_sim.effects import LiveSound, OpenStream, StartSound, StartStream, StopSound
+from device_sim.effects import LiveSound, StartSound, StartStream, StopSound
+from device_sim.feeds import LEAD, Feeds
 from device_sim.journal import Airtime, Change, Progress
 from device_sim.listening import Listening
 from device_sim.quiet import quiet_from, quiet_until
 from device_sim.reception import Reception
 from device_sim.shelf import Merged
 from device_sim.timekeeping import Now
-from device_sim.voice import Voice, latest_start, may_go_on, sources
+from device_sim.voice import Part, Voice, latest_start, may_go_on, sources
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter wears the flash, longer loses more words to a power cut."""
@@ -47,8 +48,8 @@ MOMENT = timedelta(milliseconds=1)
 
 LONGEST_TONE = timedelta(seconds=LONGEST_TONE_SECONDS)
 
-STREAM_SECONDS = 10.0
-"""A stream that has not opened after this counts as one that cannot be had."""
+ENOUGH_SECONDS = 0.01
+"""A fallback with less than this left is at its end."""
 
 
 class Stage:
@@ -70,7 +71,9 @@ class Stage:
         self._coming: list[Item] = []
         self._waiting: dict[str, Item] = {}
         self._reasons: dict[str, SkipReason] = {}
-        self._streams: dict[str, float | bool] = {}
+        self._feeds = Feeds(box)
+        self._relays: list[Item] = []
+        """Coming items with a stream, the soonest last."""
 
     def recover(self) -> None:
         """At power-on: a start without an end was cut, and goes on a little later if it may."""
@@ -83,14 +86,17 @@ class Stage:
                 at=progress.at,
                 reason=EndReason.POWER_CUT,
                 played_seconds=progress.played,
+                relayed_seconds=progress.relayed,
             )
+            behind = 0.0 if progress.streaming else CHECKPOINT_SECONDS
             resumed = Progress(
                 sounding=False,
-                position=progress.position + CHECKPOINT_SECONDS,
+                position=progress.position + behind,
                 heard=progress.heard,
                 least=progress.least,
                 at=progress.at,
                 ends_by=progress.ends_by,
+                relayed=progress.relayed,
                 seconds=progress.seconds,
                 sha256=progress.sha256,
             )
@@ -125,7 +131,7 @@ class Stage:
             and not self._was_missed(occurrence_id, now)
         ]
         self._coming.sort(key=lambda item: (item.starts_at, item.occurrence_id), reverse=True)
-        self._streams = {k: v for k, v in self._streams.items() if k in items}
+        self._relays = [item for item in self._coming if self._is_relay(item)]
         if self.voice and self.voice.item.occurrence_id in items:
             self.voice.item = items[self.voice.item.occurrence_id]
 
@@ -187,7 +193,7 @@ class Stage:
         seconds = 0.0
         if voice is not None:
             until = min(until, voice.ends_at)
-            seconds = max(0.0, until - voice.counted_at)
+            seconds = 0.0 if voice.part == "silence" else max(0.0, until - voice.counted_at)
         time = self._box.clock.time(until)
         return added(self._box.memory.airtime, self._box.config, time, seconds)
 
@@ -199,14 +205,20 @@ class Stage:
         quiet = quiet_until(config, time) or quiet_until(config, time + LONGEST_TONE)
         return SkipReason.QUIET_HOURS if quiet else None
 
-    def stream_opened(self, occurrence_id: str, *, ok: bool) -> None:
-        """Tell whether a stream can be had; a stream that is sounding and breaks has ended."""
-        if occurrence_id in self._streams:
-            self._streams[occurrence_id] = ok
+    def stream_told(self, occurrence_id: str, url: str, now: Now, *, sounds: bool) -> None:
+        """Tell whether there is sound in a stream."""
+        self._feeds.told(occurrence_id, url, sounds=sounds, monotonic=now.monotonic)
 
     def failed(self, occurrence_id: str, now: Now) -> None:
-        """The sound cannot be decoded, or its stream broke."""
-        if self.voice and self.voice.item.occurrence_id == occurrence_id:
+        """The audio cannot be decoded. A fallback counts as played to its end."""
+        voice = self.voice
+        if voice is None or voice.item.occurrence_id != occurrence_id or voice.part != "audio":
+            return
+        if voice.is_relay and voice.audio is not None:
+            self.voice = voice.turned("silence", voice.audio, now.monotonic)
+            self.voice.offset = voice.audio.seconds
+            self._box.emit(StopSound(occurrence_id))
+        else:
             self._stop(EndReason.DECODE_ERROR, now, now.monotonic)
 
     def decide(self, now: Now) -> None:
@@ -216,7 +228,8 @@ class Stage:
         2. What was interrupted is given up once it may not go on.
         3. What has come due waits; what has waited past its window is skipped.
         4. Of those who could sound, the first in rank takes the loudspeaker if it may.
-        5. The position of the voice is put on flash.
+        5. A relay turns to its stream, to its fallback, or to silence.
+        6. The position of the voice is put on flash.
         """
         time = self._box.clock.time(now.monotonic)
         quiet = quiet_until(self._box.config, time)
@@ -230,16 +243,32 @@ class Stage:
         for item in list(self._waiting.values()):
             if time > latest_start(item):
                 self._skip(item, now)
-        for occurrence_id, opened in self._streams.items():
-            if not isinstance(opened, bool) and opened <= now.monotonic:
-                self._streams[occurrence_id] = False
+        self._feeds.proceed(now.monotonic)
+        self._feeds.keep(self._relaying(time), now.monotonic)
         voice = self.voice
         if not self.closing:
             self._cast(now, quiet is not None)
         if self.voice is not voice:
             self._limit_voice(now, time, quiet)
+        self._turn(now)
+        self._feeds.keep(self._relaying(time), now.monotonic)
         self._checkpoint(now)
-        self.wake = self._next_decision(quiet)
+        self.wake = self._next_decision(time, quiet)
+
+    def _relaying(self, time: datetime) -> list[Item]:
+        """Items whose stream is to be open: those that sound, wait, or come in a moment."""
+        while self._relays and self._relays[-1].starts_at <= time:
+            self._relays.pop()
+        found = [item for item in self._waiting.values() if self._is_relay(item)]
+        for occurrence_id in self._box.memory.started:
+            item = self.items.get(occurrence_id)
+            if item is not None and self._is_relay(item):
+                found.append(item)
+        for item in reversed(self._relays):
+            if item.starts_at - LEAD > time:
+                break
+            found.append(item)
+        return found
 
     def hear(self, now: Now) -> None:
         """Let live speech sound up to this moment."""
@@ -278,7 +307,7 @@ class Stage:
         reception = self._reception(voice.item)
         if voice.item.occurrence_id not in self.items:
             self._stop(EndReason.WITHDRAWN, now, now.monotonic)
-        elif voice.ends_at <= min(now.monotonic, voice.until):
+        elif not voice.is_relay and voice.ends_at <= min(now.monotonic, voice.until):
             self._stop(EndReason.COMPLETED, now, voice.ends_at)
         elif reception is not None and reception.ends_at <= min(now.monotonic, voice.until):
             self._stop(EndReason.COMPLETED, now, reception.ends_at)
@@ -317,13 +346,16 @@ class Stage:
         outranked = self.voice is not None and not order.interrupts(
             item.priority, self.voice.item.priority
         )
-        missing = None
-        if item.stream is None or self._falls_back(item):
-            missing = SKIPS.get(self._content.state(self._rendition(item)))
-            if not sources(item):
-                missing = SkipReason.NO_AUDIO
-        elif not outranked:
-            missing = self._stream_obstacle(item, now)
+        missing = SKIPS.get(self._content.state(self._rendition(item)))
+        if not sources(item):
+            missing = SkipReason.NO_AUDIO
+        if item.occurrence_id in self._live:
+            missing = None if outranked else self._live_obstacle(item, now)
+        elif item.stream is not None:
+            part = self._part(item, self._rendition(item), self._offset(item))
+            hurries = part == "audio" and self._feeds.may_open(item.occurrence_id)
+            silent = hurries or part == "silence"
+            missing = (missing or SkipReason.NO_AUDIO) if silent else None
         return missing or (SkipReason.PREEMPTED if outranked else None)
 
     def _bar(self, item: Item, quiet: bool) -> SkipReason | None:
@@ -339,24 +371,63 @@ class Stage:
             return SkipReason.STORAGE_FULL
         return SkipReason.QUIET_HOURS if quiet else None
 
-    def _stream_obstacle(self, item: Item, now: Now) -> SkipReason | None:
-        if item.occurrence_id in self._live:
-            reception = self._reception(item)
-            if reception is None:
-                return SkipReason.NO_CODEC
-            return None if reception.sounds(now.monotonic) else SkipReason.NO_AUDIO
-        opened = self._streams.get(item.occurrence_id)
-        if opened is None and item.stream is not None:
-            self._streams[item.occurrence_id] = now.monotonic + STREAM_SECONDS
-            self._box.emit(OpenStream(item.occurrence_id, item.stream.url))
-        return None if opened is True else SkipReason.NO_AUDIO
+    def _live_obstacle(self, item: Item, now: Now) -> SkipReason | None:
+        reception = self._reception(item)
+        if reception is None:
+            return SkipReason.NO_CODEC
+        return None if reception.sounds(now.monotonic) else SkipReason.NO_AUDIO
 
-    def _falls_back(self, item: Item) -> bool:
-        """Tell whether the item's stream gives way to audio; not once the stream has sounded."""
+    def _is_relay(self, item: Item) -> bool:
+        """Tell whether it has a stream to relay; live speech is none, it comes over the link."""
+        return item.stream is not None and item.occurrence_id not in self._live
+
+    def _part(self, item: Item, audio: Audio | None, offset: float) -> Part:
+        """What of a relay can sound now: its stream, or what is left of its fallback."""
+        if self._feeds.url(item.occurrence_id) is not None:
+            return "stream"
+        left = 0.0 if audio is None else audio.seconds - offset
+        return "audio" if left > ENOUGH_SECONDS and self._is_ready(audio) else "silence"
+
+    def _is_ready(self, audio: Audio | None) -> bool:
+        return self._content.state(audio) == "ready"
+
+    def _offset(self, item: Item) -> float:
+        """Where the audio of an item goes on that may have sounded before."""
         progress = self._box.memory.started.get(item.occurrence_id)
-        if progress is not None:
-            return progress.sha256 is not None
-        return self._streams.get(item.occurrence_id) is False
+        if progress is None or progress.restart:
+            return 0.0
+        audio = self._rendition(item)
+        is_another = audio is not None and audio.sha256 != progress.sha256
+        return 0.0 if self._is_relay(item) and is_another else progress.position
+
+    def _turn(self, now: Now) -> None:
+        """Have a relay go on with what can sound now."""
+        voice = self.voice
+        if voice is None or not voice.is_relay:
+            return
+        item, monotonic = voice.item, now.monotonic
+        audio = voice.audio or self._rendition(item)
+        part = self._part(item, audio, voice.position(monotonic))
+        if part == voice.part:
+            return
+        self._write_progress(voice, now)
+        self.voice = voice.turned(part, audio, monotonic)
+        self._write_progress(self.voice, now)
+        if voice.part != "silence":
+            self._box.emit(StopSound(item.occurrence_id))
+        self._sound(self.voice)
+
+    def _sound(self, voice: Voice) -> None:
+        """Have the loudspeaker sound what the voice says."""
+        occurrence_id, volume = voice.item.occurrence_id, self.volume(voice.item)
+        url = self._feeds.url(occurrence_id)
+        if occurrence_id in self._live and voice.item.stream is not None:
+            url = voice.item.stream.url
+        if url is not None and (voice.part == "stream" or occurrence_id in self._live):
+            self._box.emit(StartStream(occurrence_id, url, volume))
+        elif voice.part == "audio" and voice.audio is not None:
+            audio = voice.audio
+            self._box.emit(StartSound(occurrence_id, audio.sha256, voice.offset, volume))
 
     def _rendition(self, item: Item) -> Audio | None:
         return self._content.rendition(sources(item))
@@ -366,10 +437,11 @@ class Stage:
             self._stop(EndReason.PREEMPTED, now, now.monotonic)
         occurrence_id = item.occurrence_id
         progress = self._box.memory.started.get(occurrence_id)
-        streamed = item.stream is not None and not self._falls_back(item)
-        audio = None if streamed else self._rendition(item)
+        audio = self._rendition(item)
         again = progress is not None and progress.restart
-        offset = 0.0 if progress is None or again else progress.position
+        offset = self._offset(item)
+        relays = self._is_relay(item)
+        before = 0.0 if progress is None or progress.relayed is None else progress.relayed
         self.voice = Voice(
             item=item,
             audio=audio,
@@ -379,40 +451,41 @@ class Stage:
             least=0.0 if progress is None else progress.played if again else progress.least,
             checkpoint_at=now.monotonic + CHECKPOINT_SECONDS,
             counted_at=now.monotonic,
+            part=self._part(item, audio, offset) if relays else "audio",
+            relayed=before if relays else None,
         )
         reception = self._reception(item)
         if reception is not None:
             self.voice.missed_before = reception.missed_seconds
         self._waiting.pop(occurrence_id, None)
         self._reasons.pop(occurrence_id, None)
-        volume = self.volume(item)
+        sounds = audio if self.voice.part == "audio" else None
         started = Started(
             seq=self._box.memory.last_seq + 1,
             occurrence_id=occurrence_id,
             at=self._box.clock.reading(now),
             bulletin_revision=None if self.is_alert(item) else item.bulletin_revision,
-            sha256=audio.sha256 if audio else None,
-            offset_seconds=offset,
-            volume=volume,
+            sha256=sounds.sha256 if sounds else None,
+            offset_seconds=self.voice.heard if relays else offset,
+            volume=self.volume(item),
         )
         self._write_progress(self.voice, now, started)
-        if audio is not None:
-            self._box.emit(StartSound(occurrence_id, audio.sha256, offset, volume))
-        elif item.stream is not None:
-            self._box.emit(StartStream(occurrence_id, item.stream.url, volume))
+        self._sound(self.voice)
 
     def _stop(self, reason: EndReason, now: Now, ended_at: float) -> None:
         assert self.voice is not None
         voice, self.voice = self.voice, None
         item = voice.item
-        self._streams.pop(item.occurrence_id, None)
         self._box.emit(StopSound(item.occurrence_id))
+        if voice.part == "stream":
+            self._feeds.again(item.occurrence_id, now.monotonic)
         ended = Ended(
             seq=self._box.memory.last_seq + 1,
             occurrence_id=item.occurrence_id,
             at=self._box.clock.reading(now) - timedelta(seconds=now.monotonic - ended_at),
             reason=reason,
             played_seconds=round(max(voice.heard_at(ended_at), voice.least), 3),
+            relayed_seconds=round(voice.relayed_at(ended_at), 3) if voice.is_relay else None,
         )
         interrupted = reason in {EndReason.PREEMPTED, EndReason.STALLED}
         if interrupted and item.on_preempt != OnPreempt.DROP:
@@ -431,7 +504,9 @@ class Stage:
         self, voice: Voice, now: Now, *records: Record, sounding: bool = True
     ) -> None:
         position = voice.position(now.monotonic)
-        begins_again = voice.item.on_preempt == OnPreempt.RESTART or position < UNHEARD_SECONDS
+        begins_again = not voice.is_relay and (
+            voice.item.on_preempt == OnPreempt.RESTART or position < UNHEARD_SECONDS
+        )
         progress = Progress(
             sounding=sounding,
             position=position,
@@ -439,6 +514,8 @@ class Stage:
             least=voice.least,
             at=self._box.clock.reading(now),
             ends_by=voice.item.ends_by,
+            relayed=voice.relayed_at(now.monotonic) if voice.is_relay else None,
+            streaming=voice.part == "stream",
             seconds=voice.audio.seconds if voice.audio else None,
             sha256=voice.audio.sha256 if voice.audio else None,
             restart=not sounding and begins_again,
@@ -485,8 +562,10 @@ class Stage:
             return SkipReason.CLOCK_UNTRUSTED
         return SkipReason.LATE
 
-    def _next_decision(self, quiet: datetime | None) -> float:
+    def _next_decision(self, time: datetime, quiet: datetime | None) -> float:
         instants = [self._coming[-1].starts_at] if self._coming else []
+        leads = (item.starts_at - LEAD for item in reversed(self._relays))
+        instants += [lead for lead in leads if lead > time][:1]
         instants += [latest_start(item) + MOMENT for item in self._waiting.values()]
         for occurrence_id, progress in self._box.memory.started.items():
             if not progress.sounding:
@@ -497,7 +576,7 @@ class Stage:
         if quiet is not None and instants:
             instants.append(quiet)
         seconds = [self._box.clock.monotonic_at(min(instants))] if instants else []
-        seconds += [s for s in self._streams.values() if not isinstance(s, bool)]
+        seconds.append(self._feeds.wake())
         if self.voice is not None:
             voice = self.voice
             seconds += [voice.ends_at, voice.until, voice.checkpoint_at]

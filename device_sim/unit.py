@@ -19,6 +19,7 @@ from device_sim import clock
 from device_sim.box import Identity
 from device_sim.commons import Commons
 from device_sim.effects import (
+    CloseStream,
     DropContent,
     Effect,
     KeepCertificate,
@@ -87,6 +88,7 @@ class Unit:
         "_sent",
         "_skew",
         "_sounding",
+        "_streams",
         "_true",
         "identity",
         "online",
@@ -116,6 +118,7 @@ class Unit:
         self._link: Link | None = None
         self._sounding: Sounding | None = None
         self._skew = timedelta(seconds=commons.faults.skew_seconds(identity.device_id))
+        self._streams: set[str] = set()
         self._offline_until = 0.0
         self._moment = 0.0
         self._true = LONG_AGO
@@ -146,6 +149,7 @@ class Unit:
         if self.player is None:
             return
         self._silence("power_cut")
+        self._leave(*self._streams)
         self._tell("power_off")
         self.player = None
         self.online = False
@@ -160,6 +164,7 @@ class Unit:
         """The simulation ends: leave in order, as a box never does."""
         self.tick()
         self._silence("stopped")
+        self._leave(*self._streams)
         if self._link is not None:
             self._link.close()
         self.player = None
@@ -364,10 +369,12 @@ class Unit:
                 self._commons.hear(self.identity.device_id, effect, recorded=self._recorded)
             case StopSound():
                 self._silence("stopped")
-            case OpenStream(occurrence_id):
-                # No radio can be had in here, so every stream gives way to its fallback. Live
-                # speech is none: it comes over the link.
-                self._commons.later(1, lambda: self._no_stream(occurrence_id))
+            case OpenStream(occurrence_id, url):
+                tell = partial(self._tell_player, self.player, occurrence_id, url)
+                self._streams.add(occurrence_id)
+                self._commons.radio.tune((self, occurrence_id), url, tell)
+            case CloseStream(occurrence_id):
+                self._leave(occurrence_id)
             case TestTone():
                 self._tell("test_tone", self._true)
             case _:
@@ -379,14 +386,21 @@ class Unit:
         if self.player is not None and sounding is not None and sounding.sha256 == sha256:
             self._do(self.player.sound_failed(sounding.occurrence_id, self._now()))
 
-    def _no_stream(self, occurrence_id: str) -> None:
-        if self.player is not None:
-            self._do(self.player.stream_opened(occurrence_id, self._now(), ok=False))
+    def _tell_player(
+        self, player: Player | None, occurrence_id: str, url: str, sounds: bool
+    ) -> None:
+        if player is not None and player is self.player:
+            self._do(player.stream_told(occurrence_id, url, self._now(), sounds=sounds))
+
+    def _leave(self, *occurrence_ids: str) -> None:
+        for occurrence_id in occurrence_ids:
+            self._streams.discard(occurrence_id)
+            self._commons.radio.leave((self, occurrence_id))
 
     def _begin(self, occurrence_id: str, sha256: str | None, offset: float) -> None:
         self._sounding = Sounding(occurrence_id, sha256, offset, self._moment)
         planned = self.player.items.get(occurrence_id) if self.player else None
-        if planned is not None and offset == 0:
+        if planned is not None and planned.stream is None and offset == 0:
             late = self._true - planned.starts_at
             self._commons.start_errors.append(late.total_seconds())
         self._tell(
@@ -402,6 +416,8 @@ class Unit:
         if self._sounding is None:
             return
         sounding, self._sounding = self._sounding, None
+        if sounding.sha256 is None:
+            self._leave(sounding.occurrence_id)
         start, end = sounding.offset, sounding.offset + self._moment - sounding.began
         occurrence_id = sounding.occurrence_id
         seconds = round(end - start, 3)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
+from typing import Literal
 
 from broadcast.wire.documents import Audio, Item
 from device_sim.journal import Progress
 
 ON_TIME = timedelta(seconds=1)
 """A start this close to the plan is on time, so a late limit of zero can be kept at all."""
+
+Part = Literal["audio", "stream", "silence"]
+"""Of a relay, `audio` is the fallback, and `silence` what is left when that has ended."""
 
 
 @dataclass(slots=True)
@@ -19,7 +23,7 @@ class Voice:
 
     item: Item
     audio: Audio | None
-    """None for a stream."""
+    """What sounds, or of a relay: its fallback, whether or not that sounds."""
     began: float
     """Monotonic second of its (last) start."""
     offset: float
@@ -36,20 +40,52 @@ class Voice:
     missed_before: float = 0.0
     until: float = inf
     """Monotonic second at which it must be silent, whatever remains."""
+    part: Part = "audio"
+    """What sounds since `began`; of a relay it changes."""
+    relayed: float | None = None
+    """Of `heard`: from the stream. None: it is no relay."""
 
     def position(self, monotonic: float) -> float:
-        """Position of the sound in the audio."""
+        """Position of the sound in the audio; it stands still while a stream sounds."""
+        if self.part != "audio":
+            return self.offset
         position = self.offset + monotonic - self.began - self.missed
         return min(position, self.audio.seconds) if self.audio else position
 
     def heard_at(self, monotonic: float) -> float:
-        """Seconds of the audio that have sounded since it was begun from its start."""
-        return self.heard + self.position(monotonic) - self.offset
+        """Seconds that have sounded since it was begun from its start."""
+        return self.heard + self._streamed(monotonic) + self.position(monotonic) - self.offset
+
+    def relayed_at(self, monotonic: float) -> float:
+        """Of them: seconds of the stream."""
+        return (self.relayed or 0.0) + self._streamed(monotonic)
+
+    @property
+    def is_relay(self) -> bool:
+        """Tell whether it lasts until `ends_by`, with whatever sounds."""
+        return self.relayed is not None
+
+    def _streamed(self, monotonic: float) -> float:
+        return monotonic - self.began if self.part == "stream" else 0.0
 
     @property
     def ends_at(self) -> float:
         """Monotonic second at which the audio is at its end."""
-        return self.began + self.audio.seconds - self.offset if self.audio else inf
+        if self.part != "audio" or self.audio is None:
+            return inf
+        return self.began + self.audio.seconds - self.offset
+
+    def turned(self, part: Part, audio: Audio | None, monotonic: float) -> Voice:
+        """The same relay, going on with another part of it."""
+        return replace(
+            self,
+            audio=audio,
+            began=monotonic,
+            offset=self.position(monotonic),
+            heard=self.heard_at(monotonic),
+            relayed=self.relayed_at(monotonic),
+            part=part,
+        )
 
 
 def latest_start(item: Item) -> datetime:
@@ -76,8 +112,8 @@ def may_go_on(item: Item, progress: Progress, audio: Audio | None, time: datetim
     """
     if time >= item.ends_by or (progress.restart and time > latest_start(item)):
         return False
-    if progress.sha256 is None:
-        return item.stream is not None
+    if item.stream is not None:
+        return True
     if audio is None or audio.sha256 != progress.sha256:
         return False
     return progress.restart or progress.position < audio.seconds

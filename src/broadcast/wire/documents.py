@@ -29,7 +29,14 @@ from broadcast.wire.fields import (
     Volume,
     Wire,
 )
-from broadcast.wire.limits import INLINE_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_LIVE, MOST_PREFETCHED
+from broadcast.wire.limits import (
+    INLINE_BYTES,
+    MOST_ALERTS,
+    MOST_FURTHER_URLS,
+    MOST_ITEMS,
+    MOST_LIVE,
+    MOST_PREFETCHED,
+)
 
 
 class Audio(Wire, frozen=True):
@@ -43,10 +50,19 @@ class Audio(Wire, frozen=True):
 
 
 class Stream(Wire, frozen=True):
-    """A radio stream to relay, with audio to play when it cannot be had."""
+    """A radio stream to relay from `starts_at` to `ends_by`, and what sounds while it is away.
+
+    The fallback are the renditions in `audio` of the item, which a device that relays nothing
+    plays like any other; `fallback` counts only where `audio` is empty.
+    """
 
     url: Url
     fallback: list[Audio] = []
+    further_urls: Annotated[list[Url], Meta(max_length=MOST_FURTHER_URLS)] = []
+    """Other addresses of the same programme, in the order in which they are tried after `url`."""
+    codec: OpenEnum | None = None
+    """`mp3`, `aac` or `opus`, as far as the server knows; a device that cannot play it does as if
+    the stream were away."""
 
 
 class Item(Wire, frozen=True):
@@ -72,6 +88,7 @@ class Item(Wire, frozen=True):
     audio: Annotated[list[Audio], Meta(max_length=8)] = []
     """Renditions of the same sound; the device plays the first whose codec it knows."""
     stream: Stream | None = None
+    """Absent: nothing is relayed."""
 
 
 class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):

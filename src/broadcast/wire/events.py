@@ -186,7 +186,10 @@ class Ended(Wire, frozen=True, tag_field="event", tag="ended"):
     at: Instant
     reason: EndReason
     played_seconds: Seconds = 0.0
-    """Seconds of the audio that sounded so far, over all starts of this occurrence."""
+    """Seconds of the audio that sounded so far, over all starts of this occurrence. Of a relay:
+    of stream and fallback together."""
+    relayed_seconds: Seconds | None = None
+    """Of a relay: how much of them was the stream. Absent: the device relays nothing."""
     evidence: Literal["device", "amplifier", "microphone"] = "device"
 
 

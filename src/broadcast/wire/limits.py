@@ -16,6 +16,9 @@ MOST_ALERTS = 50
 MOST_LIVE = 8
 """Live sessions of a scope at a time: one is heard, the others wait."""
 
+MOST_FURTHER_URLS = 3
+"""Addresses of a stream besides its first."""
+
 INLINE_BYTES = 96 * 1024
 """Audio that an alert carries with it: 24 seconds of Opus at 32 kbit/s."""
 
