@@ -1,107 +1,17 @@
-"""Every message that a person can see, held against a short list of style.
-
-Messages are collected from the sources: each text with a Vietnamese letter that is no docstring,
-and each detail of an error. `{…}` stands for what is filled in.
-"""
+"""Every message that a person can see, held against a short list of style."""
 
 from __future__ import annotations
 
-import ast
 import re
 import unicodedata
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import pytest
 from pydantic_core.core_schema import ErrorType
 
-import broadcast
-import broadcast.cli  # imports whatever defines an error
 from broadcast.kit import errors
-from broadcast.kit.errors import BroadcastError
 from broadcast.kit.validation import invalid
-
-SOURCES = Path(broadcast.__file__).parent
-READING_ALOUD = SOURCES / "bulletins"
-VIETNAMESE = re.compile(r"[À-ÃÈ-ÊÌÍÒ-ÕÙÚÝà-ãè-êìíò-õùúýĂăĐđĨĩŨũƠơƯưẠ-ỹ]")
-
-
-class Message(NamedTuple):
-    """A text and where it stands."""
-
-    place: str
-    text: str
-    error: type[BroadcastError] | None = None
-    """The error whose detail it is."""
-
-
-def _text(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        parts = []
-        for part in node.values:
-            if isinstance(part, ast.FormattedValue):
-                parts.append("{" + ast.unparse(part.value) + "}")
-            else:
-                parts.append(_text(part) or "")
-        return "".join(parts)
-    return None
-
-
-def _below(kind: type[BroadcastError]) -> Iterator[type[BroadcastError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _below(below)
-
-
-ERRORS = {kind.__name__: kind for kind in _below(BroadcastError)}
-
-
-def _detail(call: ast.Call) -> tuple[ast.expr, type[BroadcastError]] | None:
-    name = call.func.id if isinstance(call.func, ast.Name) else ""
-    kind = ERRORS.get(name)
-    if kind is None:
-        return None
-    place = 1 if issubclass(kind, errors.InvalidInput) else 0
-    return (call.args[place], kind) if len(call.args) > place else None
-
-
-def _of(path: Path) -> Iterator[Message]:
-    tree = ast.parse(path.read_text())
-    skipped: set[ast.AST] = set()
-    details: dict[ast.AST, type[BroadcastError]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skipped.add(node.value)
-        elif isinstance(node, ast.JoinedStr):
-            skipped |= {below for below in ast.walk(node) if below is not node}
-        elif isinstance(node, ast.Call) and (found := _detail(node)):
-            details[found[0]] = found[1]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.expr) or node in skipped:
-            continue
-        text = _text(node)
-        if text is not None and (node in details or VIETNAMESE.search(text)):
-            place = f"{path.relative_to(SOURCES)}:{node.lineno}"
-            yield Message(place, text, details.get(node))
-
-
-def _paths() -> list[Path]:
-    """All but the tables of what is read aloud: they hold what people write, not what we say."""
-    tables = {
-        *("chime", "codes", "context", "dates", "lexicon", "names", "numbers", "quantities"),
-        *("reading", "roman", "syllables", "units"),
-    }
-    return [
-        path
-        for path in sorted(SOURCES.rglob("*.py"))
-        if not (READING_ALOUD in path.parents and path.stem in tables) and path.name != "text.py"
-    ]
-
-
-MESSAGES = [message for path in _paths() for message in _of(path)]
+from tests.project.messages import MESSAGES, VIETNAMESE
 
 _NEXT = re.compile(
     r"\b(hãy|cần|phải|chờ|thử lại|dùng|sửa|ghi|gửi|kiểm tra|chạy|cài|chọn|đặt|tháo|tạo|có thể|"
@@ -166,7 +76,7 @@ def test_every_detail_of_an_error_is_vietnamese() -> None:
 
 def test_a_detail_is_a_sentence_and_that_of_a_field_may_be_a_phrase() -> None:
     wrong = []
-    for place, text, error in MESSAGES:
+    for place, text, error, _ in MESSAGES:
         if error is None or text.startswith("{"):
             continue
         begins, ends = text[0].isupper(), text.endswith((".", "…", "}"))

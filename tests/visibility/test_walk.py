@@ -38,6 +38,7 @@ from broadcast.visibility.sessions import Limits
 from broadcast.web import problems
 from tests.callers import caller
 from tests.console.pages import PAGES
+from tests.visibility.in_english import ASKING, CHOSEN, left
 from tests.visibility.routes import OF_THE_CALLER, ROUTES, Kind, Rule
 from tests.visibility.world import PROVINCE, Place, World, build
 from tests.web.calling import Known
@@ -313,6 +314,24 @@ async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> N
     wrong = await mistakes(walk, holder)
     assert walk.app.state.row_security is True
     assert not wrong, "\n".join(wrong)
+
+
+@walks
+@pytest.mark.slow
+@pytest.mark.parametrize("holder", [HOLDERS[0], WALLED[0]], ids=str)
+async def test_who_asks_in_english_is_told_in_english(walk: Walk, holder: Holder) -> None:
+    """Whatever the catalogues have, no answer and no page says in Vietnamese."""
+    walk.become(holder)
+    kept = []
+    for (method, path), rule in {**ROUTES, **PAGES}.items():
+        if method != "GET" and rule.is_page:
+            continue  # what is submitted answers with another page
+        walk.client.headers.update(ASKING if path.startswith("/api/") else CHOSEN)
+        answer, said = await walk.ask(method, path, rule, walk.world.a)
+        for name in (*CHOSEN, *ASKING):
+            walk.client.headers.pop(name, None)
+        kept += [f"{method} {path} {each}" for each in left(answer) if each[1] not in said]
+    assert not kept, "\n".join(sorted(kept))
 
 
 @walks

@@ -13,6 +13,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.model import Account, AccountKind, AccountState, ApiToken, Grant
 from broadcast.auth.people import People, PersonOut
 from broadcast.auth.permissions import ROLE_NAMES, Permission, Role
+from broadcast.kit.english import Said
 from broadcast.kit.text import Person
 from broadcast.kit.times import Day, Moment
 from broadcast.web.fields import Code, Name, example
@@ -84,7 +85,7 @@ class HeldRoleOut(BaseModel):
     """A role, and where it holds."""
 
     role: Role
-    role_name: str
+    role_name: Said
     area: AreaNameOut | None = Field(description="null là cả tỉnh")
 
     @classmethod

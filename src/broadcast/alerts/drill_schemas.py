@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from broadcast.alerts.model import Drill
 from broadcast.auth.people import People, PersonOut
+from broadcast.kit.english import Said
 from broadcast.kit.text import FilledLine, Note
 from broadcast.kit.times import Day, Moment
 from broadcast.plays.schemas import VillageResultOut
@@ -82,7 +83,7 @@ class DrillSoundingOut(BaseModel):
     starts_at: Moment
     villages_count: int
     counts: dict[Sounding, int]
-    answer: str
+    answer: Said
     not_heard: list[VillageResultOut]
 
 

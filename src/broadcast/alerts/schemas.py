@@ -13,6 +13,7 @@ from broadcast.alerts.state import AlertKind, AlertState, AlertStep, allowed
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.model import PreparationState
 from broadcast.bulletins.schemas import Language, Script
+from broadcast.kit.english import Said
 from broadcast.kit.text import FilledLine, Note
 from broadcast.kit.times import Moment
 from broadcast.schedules.schemas import TargetIn, Targets
@@ -102,7 +103,7 @@ class SoundOut(BaseModel):
     bulletin_revision: int
     state: PreparationState
     percent: int
-    detail: str
+    detail: Said
     seconds: float | None
 
 
@@ -216,7 +217,7 @@ class ReachOut(BaseModel):
     equipped_count: int = Field(description="số cụm loa có thiết bị")
     villages_count: int
     silent_villages: list[str] = Field(description="thôn không có cụm loa nào nhận được")
-    summary: str = Field(examples=["38 cụm loa ở 9 thôn, ngay khi được cho phép"])
+    summary: Said = Field(examples=["38 cụm loa ở 9 thôn, ngay khi được cho phép"])
 
 
 class AlertDetailOut(AlertOut):

@@ -12,6 +12,7 @@ from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import PreparationState, SourceKind
 from broadcast.bulletins.schemas import RenditionOut, WarningOut
 from broadcast.bulletins.speech.script import LONGEST_TEXT
+from broadcast.kit.english import Said
 from broadcast.kit.text import LINE, PROSE, clean_line, clean_prose
 from broadcast.kit.times import Moment
 from broadcast.web.rest import Body
@@ -81,7 +82,7 @@ class SoundOut(BaseModel):
     name: str = Field(description="tên tệp đã tải lên")
     state: PreparationState
     percent: int
-    detail: str
+    detail: Said
     seconds: float | None = Field(description="độ dài khi phát; null khi chưa chuẩn bị xong")
     source_seconds: float | None
     trim_start_seconds: float | None = Field(description="null: dùng cả bản thu")

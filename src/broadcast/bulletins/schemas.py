@@ -27,6 +27,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.bulletins.words import Words
+from broadcast.kit.english import Said
 from broadcast.kit.errors import NotFound
 from broadcast.kit.text import (
     FILLED_LINE,
@@ -145,7 +146,7 @@ class PreparationOut(BaseModel):
         "được, “failed” máy chủ lỗi, “cancelled” đã hủy"
     )
     percent: int = Field(ge=0, le=100)
-    detail: str = Field(description="Đang ở đâu, vì sao, và cần làm gì")
+    detail: Said = Field(description="Đang ở đâu, vì sao, và cần làm gì")
     asked_at: Moment | None
     finished_at: Moment | None
     url: str = Field(description="GET: hỏi lại; DELETE: hủy")
@@ -197,7 +198,7 @@ class WarningOut(BaseModel):
     kind: str = Field(description="clipping, hum, dead_air, soft, channel, tracks")
     at_seconds: float | None = Field(description="chỗ bắt đầu trong bản gốc; null: suốt bản ghi")
     seconds: float | None
-    detail: str
+    detail: Said
 
 
 class RevisionOut(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast.auth.people import PersonOut
 from broadcast.commands.state import CommandKind, CommandState
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 from broadcast.web.fields import example
 from broadcast.web.rest import Body
@@ -64,7 +65,7 @@ class CommandOut(BaseModel):
     published_at: Moment | None
     """Time at which the broker had taken it."""
     state: CommandState
-    state_text: str
+    state_text: Said
     """The state in words, and what to do."""
     answered_at: Moment | None
     """Time at which the server learned of the device's answer."""

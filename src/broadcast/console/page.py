@@ -24,6 +24,7 @@ from broadcast.console import assets, formats
 from broadcast.console.words import N_, Language, translate, translate_number
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
+from broadcast.web import language as web_language
 from broadcast.web.problems import problem
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -40,7 +41,7 @@ HEADERS = {
 }
 """Of every page: its own files, no script in a text, the microphone for recording."""
 
-LANGUAGE_COOKIE, THEME_COOKIE, SIZE_COOKIE = "language", "theme", "size"
+LANGUAGE_COOKIE, THEME_COOKIE, SIZE_COOKIE = web_language.COOKIE, "theme", "size"
 
 SMALLEST_GZIP = 1000
 """Bytes below which compressing gains nothing. Pages hold no secret that is always there, such as

@@ -1,7 +1,7 @@
 """Words of the pages: Vietnamese in the code and the templates, English in catalogues.
 
 A message is its own key (GNU gettext); `locale/en/*.po` has the English of each family of pages.
-What a use case says to people (`BroadcastError.detail`) is Vietnamese alone.
+What a use case says to people (`BroadcastError.detail`) has its English in `kit.english`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+
+from broadcast.kit.english import in_english
 
 LOCALE = Path(__file__).with_name("locale")
 
@@ -53,7 +55,7 @@ def translate(language: Language, message: str) -> str:
     """
     if language is Language.VIETNAMESE:
         return message
-    found = catalogue(language).get(message, message)
+    found = catalogue(language).get(message) or in_english(message)
     return found if isinstance(found, str) else found[0]
 
 

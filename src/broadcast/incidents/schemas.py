@@ -19,6 +19,7 @@ from broadcast.incidents.model import (
     IncidentLoss,
 )
 from broadcast.incidents.texts import State
+from broadcast.kit.english import Said
 from broadcast.kit.text import FilledNote, Note
 from broadcast.kit.times import Moment
 from broadcast.web.fields import example
@@ -65,7 +66,7 @@ class ClosingOut(BaseModel):
     """The closing of an incident by a person, in force."""
 
     reason: ClosingReason
-    reason_text: str
+    reason_text: Said
     note: str
     closed_by: PersonOut
     closed_at: Moment
@@ -78,9 +79,9 @@ class IncidentOut(BaseModel):
 
     id: int
     state: State
-    title: str
+    title: Said
     """The event in one line, for people."""
-    advice: str
+    advice: Said
     """Progress so far, and what to do next."""
     kind: Kind
     code: str
@@ -156,7 +157,7 @@ class ContactLossOut(BaseModel):
     returned_at: Moment | None
     evidence: Evidence
     """Evidence from the device itself."""
-    evidence_text: str
+    evidence_text: Said
 
     @classmethod
     def of(cls, loss: IncidentLoss, device: str, cluster: str, cluster_name: str) -> Self:
@@ -186,7 +187,7 @@ class EarlierOut(BaseModel):
     """An earlier incident of the same."""
 
     id: int
-    title: str
+    title: Said
     opened_at: Moment
     closed_at: Moment | None
 
@@ -198,7 +199,7 @@ class RecurrenceOut(BaseModel):
     """With this one."""
     days: int
     """Before this one, in which was looked."""
-    text: str
+    text: Said
     """For people; empty for the first time."""
     earlier: list[EarlierOut]
     """The newest first, at most twenty."""
@@ -315,7 +316,7 @@ class IncidentEventOut(BaseModel):
     at: Moment
     by: PersonOut | None
     """None: the server."""
-    text: str
+    text: Said
     """For people."""
     note: str = ""
 

@@ -15,6 +15,7 @@ from broadcast.indicators.operation import ClusterDay, ClusterOperation
 from broadcast.indicators.results import Cause, Member, Result, ratio
 from broadcast.indicators.trend import Break, Interval, Point, Trend
 from broadcast.indicators.why import Level, Sentence, cause_text
+from broadcast.kit.english import Said
 from broadcast.kit.times import Day, Moment
 from broadcast.stations.model import Evidence
 
@@ -29,7 +30,7 @@ class PointOut(BaseModel):
     denominator: int
     target: float | None
     """Of that year."""
-    text: str
+    text: Said
 
     @classmethod
     def of(cls, point: Point) -> Self:
@@ -56,7 +57,7 @@ class BreakOut(BaseModel):
     on: Day
     communes_before: int
     communes: int
-    text: str
+    text: Said
 
     @classmethod
     def of(cls, found: Break) -> Self:
@@ -128,9 +129,9 @@ class ChangeOut(BaseModel):
     step: Step
     subject: RegisterEntry
     code: str
-    text: str
+    text: Said
     """What to do, in words."""
-    because: str
+    because: Said
     """The evidence: what is wrong now."""
     villages: list[str]
     """Codes of the villages that would be reached by it, or that a plant serves."""
@@ -189,7 +190,7 @@ class NeedsOut(BaseModel):
     """Units more that have to count."""
     reachable: int
     """Those of them that the changes make count."""
-    text: str
+    text: Said
     changes: list[ChangeOut]
     """The greatest gain in villages first."""
     unclear: list[UnitOut]
@@ -237,7 +238,7 @@ class PartOut(BaseModel):
 
     counted: int
     units: int
-    reasons: list[str]
+    reasons: list[Said]
     """In words, why units do not count."""
 
     @classmethod
@@ -296,7 +297,7 @@ class SentenceOut(BaseModel):
     depth: int
     code: str
     name: str
-    text: str
+    text: Said
     is_well: bool
     """Nothing is to be done here."""
     address: str | None
@@ -333,7 +334,7 @@ class WhyOut(BaseModel):
     variant: str
     as_of: Day
     scope: str
-    title: str
+    title: Said
     counted: bool
     chain: list[SentenceOut]
 
@@ -342,7 +343,7 @@ class CauseOut(BaseModel):
     """A cause why a cluster does not operate."""
 
     cause: Cause
-    text: str
+    text: Said
 
 
 class ClusterDayOut(BaseModel):
@@ -375,7 +376,7 @@ class ClusterOperationOut(BaseModel):
     as_of: Day
     operates: bool
     evidence: Evidence
-    text: str
+    text: Said
     causes: list[CauseOut]
     window_days: int
     expected_minutes: int

@@ -12,6 +12,7 @@ from broadcast.indicators.definitions import operating_rule
 from broadcast.indicators.model import Restatement, VillageExclusion
 from broadcast.indicators.results import Exclusion, Member, Result, Results, ratio
 from broadcast.indicators.texts import REASONS, RESTATEMENT_CAUSES, sentence
+from broadcast.kit.english import Said
 from broadcast.kit.text import Reference
 from broadcast.kit.times import Day, Moment
 from broadcast.stations.model import Evidence
@@ -50,13 +51,13 @@ class FigureOut(BaseModel):
     code: str
     variant: str
     version: int
-    title: str
+    title: Said
     value: float | None
     """Null when there is nothing to count."""
     numerator: int
     denominator: int
     proven: ProvenOut | None
-    text: str
+    text: Said
     target: float | None
     """Of the year asked about; null when the plan names none."""
     gap: float | None
@@ -64,9 +65,9 @@ class FigureOut(BaseModel):
     excluded: int
     partly: int
     data_errors: int
-    numerator_rule: str
-    denominator_rule: str
-    legal_basis: str
+    numerator_rule: Said
+    denominator_rule: Said
+    legal_basis: Said
     valid_from: Day
     """Day from which this version of the definition holds."""
 
@@ -85,7 +86,7 @@ class MemberOut(BaseModel):
     evidence: Evidence
     reason: str | None
     """Reason why it is not in the numerator."""
-    reason_text: str | None
+    reason_text: Said | None
     share: float | None
     """1.1: villages reached ÷ villages; 1.2: villages served by converted plants ÷ by any."""
     causes: list[str]
@@ -112,7 +113,7 @@ class ExclusionOut(BaseModel):
     code: str
     name: str
     reason: str
-    reason_text: str
+    reason_text: Said
     document: str | None
 
     @classmethod
@@ -198,7 +199,7 @@ class RestatementOut(BaseModel):
     restated_at: Moment
     """The last time on that day."""
     causes: list[str]
-    text: str
+    text: Said
     cluster_days: int
     """Clusters whose record of the day changed, each time counted."""
 

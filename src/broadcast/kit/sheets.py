@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from broadcast.kit import cells
 from broadcast.kit.cells import Column
+from broadcast.kit.english import Said
 from broadcast.kit.errors import InvalidInput, TooLarge
 from broadcast.kit.text import clean_line
 
@@ -142,7 +143,7 @@ class Report(BaseModel):
     refused: int = 0
     """Rows that a dry run would not take, and so nothing of the files."""
     changes: list[Change] = []
-    notes: list[str] = []
+    notes: list[Said] = []
     rows: list[RowFate] = []
     """Of a dry run: each row of the files, refused ones first, at most 20,000."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broadcast.areas.model import Part
 from broadcast.auth.permissions import Role
+from broadcast.kit.english import Said
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
 from broadcast.stations.schemas import UndecidedOut
@@ -52,7 +53,7 @@ class FigureChangeOut(BaseModel):
 
     code: str
     variant: str
-    title: str
+    title: Said
     before: float | None
     after: float | None
 

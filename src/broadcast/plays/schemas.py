@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 from broadcast.plays import texts
 from broadcast.plays.model import Play, PlayState
@@ -51,14 +52,14 @@ class PlayOut(BaseModel):
     ends_by: Moment
     state: PlayState
     reason: str
-    reason_text: str
+    reason_text: Said
     started_at: Moment | None
     ended_at: Moment | None
     played_seconds: float
     start_error_ms: int | None
     fresh_starts: int
     evidence: Grade
-    evidence_text: str
+    evidence_text: Said
     settled_at: Moment | None
     restated: int
 
@@ -152,7 +153,7 @@ class TimelineEntryOut(BaseModel):
 
     at: Moment
     kind: str
-    text: str
+    text: Said
     data: dict[str, Any] = {}
 
 
@@ -182,7 +183,7 @@ class ExplanationOut(BaseModel):
     ends_by: Moment
     state: PlayState
     reason: str
-    verdict: str = Field(description="một câu, cho người đọc")
+    verdict: Said = Field(description="một câu, cho người đọc")
     device: str | None = Field(description="thiết bị đã phát, hoặc lẽ ra phải phát")
     started_at: Moment | None
     ended_at: Moment | None
@@ -190,7 +191,7 @@ class ExplanationOut(BaseModel):
     audio_seconds: float | None
     start_error_ms: int | None
     evidence: Grade
-    evidence_text: str
+    evidence_text: Said
     window_minutes: int = Field(description="số phút của khung giờ phát")
     heard_minutes: int = Field(description="trong đó nghe được thiết bị")
     timeline: list[TimelineEntryOut]
@@ -203,17 +204,17 @@ class ClusterResultOut(BaseModel):
     name: str
     villages: list[str] = Field(description="mã các thôn, tổ dân phố mà cụm loa phục vụ")
     sounding: Sounding
-    verdict: str = Field(description="một câu, cho người đọc")
+    verdict: Said = Field(description="một câu, cho người đọc")
     state: PlayState
     reason: str
-    reason_text: str
-    remedy: str = Field(description="cần làm gì; trống khi không cần")
+    reason_text: Said
+    remedy: Said = Field(description="cần làm gì; trống khi không cần")
     started_at: Moment | None
     ended_at: Moment | None
     played_seconds: float
     start_error_ms: int | None
     evidence: Grade
-    evidence_text: str
+    evidence_text: Said
     settled_at: Moment | None
 
 
@@ -225,8 +226,8 @@ class VillageResultOut(BaseModel):
     commune_code: str
     commune: str
     sounding: Sounding
-    reason_text: str
-    remedy: str
+    reason_text: Said
+    remedy: Said
     clusters: list[str] = Field(description="mã các cụm loa phục vụ thôn, tổ dân phố này")
 
 
@@ -287,7 +288,7 @@ class OccurrenceResultOut(BaseModel):
     cancel_reason: str | None
     audio_seconds: float | None
     is_settled: bool = Field(description="mọi cụm loa đã có kết quả; vẫn có thể đổi khi có thêm")
-    answer: str = Field(description="một câu, cho người đọc")
+    answer: Said = Field(description="một câu, cho người đọc")
     villages_count: int = Field(description="số thôn, tổ dân phố trong phạm vi phát")
     counts: dict[Sounding, int] = Field(description="số thôn, tổ dân phố theo kết quả")
     villages: list[VillageResultOut] = Field(description="chỗ cần chú ý trước")

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from broadcast.auth.people import People, PersonOut
+from broadcast.kit.english import Said
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Moment
 from broadcast.restore import texts
@@ -26,7 +27,7 @@ class DifferenceOut(BaseModel):
     """By which it is decided."""
     kind: Kind
     title: str
-    text: str
+    text: Said
     """What is different, in words."""
     scopes: list[str]
     occurrences: list[str]

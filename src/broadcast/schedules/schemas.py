@@ -17,6 +17,7 @@ from pydantic import (
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
 from broadcast.calendars.days import Silence
+from broadcast.kit.english import Said
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules import grid
@@ -268,7 +269,7 @@ class SkippedOut(RowOut):
 
     starts_at: Moment
     reason: Silence
-    text: str = Field(description="cho người")
+    text: Said = Field(description="cho người")
     cluster_count: int = Field(description="số cụm loa im lặng")
     sounds_elsewhere: bool = Field(description="các cụm loa còn lại vẫn phát")
 
@@ -286,7 +287,7 @@ class PlanOut(BaseModel):
     checked_until: Moment = Field(
         description="overlaps liệt kê đến lúc này; trùng cùng mức ưu tiên được xét mười năm"
     )
-    warnings: list[str]
+    warnings: list[Said]
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -306,7 +307,7 @@ class RemedyOut(RowOut):
     """A change of the schedule that takes a finding away."""
 
     kind: RemedyKind
-    text: str = Field(description="cho người: chữ trên nút bấm")
+    text: Said = Field(description="cho người: chữ trên nút bấm")
     change: dict[str, Any] = Field(
         description="các trường cần đổi, gửi kèm như khi sửa lịch",
         examples=[{"starts_at": "2026-12-15T17:30:00+07:00"}],
@@ -318,7 +319,7 @@ class FindingOut(RowOut):
 
     kind: Kind
     refuses: bool = Field(description="còn điều này thì không lưu được")
-    text: str = Field(description="cho người")
+    text: Said = Field(description="cho người")
     villages: list[str] = Field(description="mã các thôn liên quan")
     cluster_count: int
     starts_at: Moment | None = Field(description="buổi đầu tiên liên quan")
@@ -350,7 +351,7 @@ class ConsequenceOut(RowOut):
     village_count: int
     cluster_count: int
     out_of_contact: int = Field(description="cụm loa mất liên lạc, chưa nhận được thay đổi")
-    summary: str = Field(description="cho người")
+    summary: Said = Field(description="cho người")
 
 
 class AffectedOut(RowOut):
@@ -368,7 +369,7 @@ class EffectOut(RowOut):
     schedules: list[AffectedOut]
     village_count: int
     cluster_count: int
-    summary: str = Field(description="cho người")
+    summary: Said = Field(description="cho người")
 
 
 class CheckOut(BaseModel):
@@ -544,7 +545,7 @@ class WithdrawalOut(BaseModel):
 
     cancels: list[ScheduleUseOut]
     newer_approved: int | None = Field(description="phiên bản đã duyệt mà các lịch có thể dùng")
-    summary: str = Field(description="cho người: điều gì sẽ xảy ra, có thể làm gì khác")
+    summary: Said = Field(description="cho người: điều gì sẽ xảy ra, có thể làm gì khác")
 
 
 class RevisionStepOut(RevisionOut):
@@ -559,7 +560,7 @@ class RevisionStepOut(RevisionOut):
     still_proposed: list[ScheduleOut] = Field(
         description="khi duyệt: các lịch đề nghị chưa có hiệu lực; `notes` nói vì sao"
     )
-    notes: list[str] = Field(description="cho người")
+    notes: list[Said] = Field(description="cho người")
 
 
 class MovedScheduleOut(BaseModel):

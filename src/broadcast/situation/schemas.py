@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonValue
 
 from broadcast.areas.model import Level
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 from broadcast.situation.condition import Condition, Reason
 from broadcast.web.fields import example
@@ -37,7 +38,7 @@ class PlaceOut(BaseModel):
     name: str
     level: Level
     condition: Condition
-    summary: str = Field(description="một câu, cho người đọc")
+    summary: Said = Field(description="một câu, cho người đọc")
     clusters: CountsOut
     plays: PlaysOut
     incidents: int = Field(description="sự cố đang mở có cụm loa ở đây")
@@ -50,9 +51,9 @@ class ClusterConditionOut(BaseModel):
     name: str
     condition: Condition
     reason: Reason
-    text: str
+    text: Said
     """The reason in words, with its time."""
-    advice: str
+    advice: Said
     """What to do; empty where nothing is."""
     since: Moment | None
     device: str | None

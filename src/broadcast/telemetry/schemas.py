@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from broadcast.devices.model import Device
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 from broadcast.telemetry import texts
 from broadcast.telemetry.charts import Chart, ChartSpan
@@ -143,7 +144,7 @@ class DeadLetterOut(BaseModel):
     """What the decoder said, for the developer of the device."""
     reject_reason: str | None
     """Null of letters that were kept before there was one."""
-    explained: str
+    explained: Said
     """Why it could not be taken and what to do, in words."""
     payload_base64: str
     """First 4 KiB."""
@@ -225,7 +226,7 @@ class RefusalOut(BaseModel):
     device: str
     topic: str
     reason: str
-    explained: str
+    explained: Said
     """The reason in words, and what to do."""
     detail: str
     """Remark of the device, in its own words."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from broadcast.config import Upkeep
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.english import Said
 from broadcast.upkeep import lifetimes
 from broadcast.upkeep.storage import Room
 
@@ -50,7 +51,7 @@ class Check(BaseModel):
     ok: bool
     alarm: bool = False
     """Somebody has to act, although work goes on; always true when `ok` is false."""
-    detail: str = ""
+    detail: Said = ""
 
 
 class Failed(NamedTuple):

@@ -24,6 +24,7 @@ from broadcast.audit.entry import MOST_OBJECT
 from broadcast.audit.recording import printable
 from broadcast.audit.refusals import Refusals
 from broadcast.kit import clock, db, times
+from broadcast.kit.english import as_asked
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -70,10 +71,10 @@ def problem(error: BroadcastError) -> JSONResponse:
         jsonable_encoder(
             {
                 "type": PROBLEM_TYPE + error.slug,
-                "title": error.title,
+                "title": as_asked(error.title),
                 "status": error.status,
-                "detail": error.detail,
-                **error.extra,
+                "detail": as_asked(error.detail),
+                **_asked(error.extra),
             },
             custom_encoder={datetime: times.shown},
         ),
@@ -81,6 +82,16 @@ def problem(error: BroadcastError) -> JSONResponse:
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **headers.get(error.status, {})},
     )
+
+
+def _asked(value: Any) -> Any:
+    """Further members of a problem document, what they say in the language that is asked for."""
+    if isinstance(value, dict):
+        return {
+            name: as_asked(each) if name == "detail" and isinstance(each, str) else _asked(each)
+            for name, each in value.items()
+        }
+    return [_asked(each) for each in value] if isinstance(value, list) else value
 
 
 def answer(request: Request, error: BroadcastError) -> Response:

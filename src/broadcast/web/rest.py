@@ -25,9 +25,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broadcast import config
 from broadcast.audit.recording import Record
 from broadcast.kit import clock, db
+from broadcast.kit.english import Said
 from broadcast.kit.errors import InvalidInput, PreconditionFailed, Unknown
 from broadcast.web import preconditions, problems
 from broadcast.web.headers import ResponseDefaults
+from broadcast.web.language import AskedLanguage
 from broadcast.web.preconditions import listed
 
 log = structlog.get_logger()
@@ -38,6 +40,7 @@ def install(app: FastAPI) -> None:
     problems.install(app)
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseDefaults)
+    app.add_middleware(AskedLanguage)
 
 
 # --- one transaction per request ---------------------------------------------------------------
@@ -157,7 +160,7 @@ class UnreadableOut(BaseModel):
 
     key: dict[str, str]
     """What names it, by column."""
-    detail: str
+    detail: Said
 
 
 class Page(BaseModel, Generic[T]):

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broadcast.alerts.cap.judge import Action
 from broadcast.alerts.cap.model import CapMessage
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 
 
@@ -29,7 +30,7 @@ class CapMessageOut(BaseModel):
     sent_at: Moment | None
     status: str | None
     action: Action
-    reasons: list[str]
+    reasons: list[Said]
     issuer: str
     event: str
     texts: list[TextOut]

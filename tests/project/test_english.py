@@ -1,0 +1,107 @@
+"""Every message that an answer of REST or a page can hold has its English."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from broadcast.kit.english import LOCALE, catalogue, in_english, key, missing
+from tests.project.messages import MESSAGES, VIETNAMESE
+
+ELSEWHERE = {
+    r"console/": "words of pages: `console/locale`, `tests/console/test_words.py`",
+    r"(.*/|.*_)?cli\.py|kit/roles\.py|doctor\.py|startup\.py|app\.py|config\.py": "on a terminal",
+    r"(demo|embedded|backup|mqtt|ingest|delivery)/|keys/(\w+_store|keyring)\.py|kit/outbound\.py"
+    r"|visibility/|enrolment/authority_files\.py|alerts/cap/policy\.py": "on a terminal",
+    r"plays/certificate\.py|inbox/sheet\.py": "a document of a Vietnamese office",
+    r"bulletins/(speech/|audio/framing\.py)": "said by loudspeakers",
+}
+"""Messages that have no English here, and why."""
+
+NO_MESSAGES = {
+    *("xả lũ", "hồ chứa", "sóng thần", "bão", "áp thấp", "dông", "lốc", "sạt lở", "lở đất", "lũ"),
+    *("lụt", "ngập", "động đất", "cháy", "dịch"),  # words that a CAP message is searched for
+    *("Thông tin nguồn", "Cảnh báo của hệ thống thông tin nguồn"),  # names of ours
+    *("Đài truyền thanh {0}{1}", "đ"),  # what a station is named, a letter
+}
+"""Texts that nobody is told."""
+
+SAID = [
+    each
+    for each in MESSAGES
+    if not each.is_description
+    and not any(re.match(place, each.place) for place in ELSEWHERE)
+    and key(each.text) not in NO_MESSAGES
+]
+
+
+def test_every_message_has_its_english() -> None:
+    lacking = [*missing((each.place, each.text) for each in SAID)]
+    assert not lacking, (
+        f"translate these {len(lacking)} into src/broadcast/kit/locale/en/<package>.po (without"
+        " spaces, commas and semicolons at either end):\n\n" + "\n".join(lacking)
+    )
+
+
+def test_no_english_is_left_over() -> None:
+    assert catalogue().keys() - {key(each.text) for each in SAID} == set()
+
+
+@pytest.mark.parametrize("path", sorted(LOCALE.glob("*.po")), ids=lambda path: path.name)
+def test_a_translation_keeps_the_values(path: Path) -> None:
+    with path.open("rb") as file:
+        for message in read_po(file):
+            if message.id:
+                english = str(message.string)
+                wanted = sorted(re.findall(r"\{\d+\}", str(message.id)))
+                assert sorted(re.findall(r"\{\d+\}", english)) == wanted, message.id
+
+
+def test_every_message_is_found_again_with_its_values() -> None:
+    """Whatever the values are, the message is taken for itself and not for another."""
+    wrong = []
+    for message, english in catalogue().items():
+        count = len(set(re.findall(r"\{\d+\}", message)))
+        values = [f"Q{number}" for number in range(count)]
+        if in_english(message.format(*values)) != english.format(*values):
+            wrong.append((message, in_english(message.format(*values))))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("said", "english"),
+    [
+        (
+            "ends_at: đã qua; hãy chọn ngày trong tương lai",
+            "ends_at: is past; choose a day to come",
+        ),
+        ("Không có bản tin 7.", "There is no bulletin 7."),
+        (
+            "Mất điện tuyến 471-E16.1: 38 cụm loa, 2 xã, từ 14:02 ngày 02/07/2025",
+            "Power cut line 471-E16.1: 38 clusters, 2 communes, since 14:02 on 02/07/2025",
+        ),
+        (
+            "Nhỏ quá: đã tăng 12 dB. Lần sau hãy nói gần micro hơn.",
+            "Too quiet: raised by 12 dB. Speak closer to the microphone next time.",
+        ),
+        ("Bản tin “chờ duyệt” chưa được duyệt.", "The bulletin “chờ duyệt” is not approved yet."),
+        ("mất liên lạc từ 02:10 02/07/2025", "out of contact since 02:10 02/07/2025"),
+        ("Đinh Thị Hoa", "Đinh Thị Hoa"),
+        ("", ""),
+    ],
+)
+def test_what_several_messages_say_is_put_into_english(said: str, english: str) -> None:
+    assert in_english(said) == english
+
+
+def test_english_has_no_vietnamese_but_names() -> None:
+    names = r"“[^”]*”|\(Tết\)|Hùng|QĐ-BTTTT|KH-UBND|Quảng Ngãi"
+    vietnamese = [
+        english
+        for english in catalogue().values()
+        if VIETNAMESE.search(re.sub(names, "", english))
+    ]
+    assert vietnamese == []
