@@ -30,6 +30,7 @@ import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
 import broadcast.enrolment.routes
+import broadcast.grid.routes
 import broadcast.inbox.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
@@ -76,6 +77,7 @@ ROUTERS = (
     broadcast.schedules.calendar_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
+    broadcast.grid.routes.router,
     broadcast.inbox.routes.router,
     broadcast.plays.routes.router,
     broadcast.alerts.routes.router,

@@ -411,6 +411,24 @@ async def inbox(walk: Walk, engine: AsyncEngine) -> None:
     )  # fmt: skip
 
 
+async def grid(walk: Walk, engine: AsyncEngine) -> None:
+    """A session of a commune, and what is played at once."""
+    async with db.transaction(engine) as session:
+        bulletin = await make.bulletin(session, area_code="21262")
+        sound = make.prepared(walk.world.content_dir, b"opus grid", b"mp3 grid")
+        await make.revision(session, bulletin, sound, RevisionState.APPROVED)
+    body = {
+        "area_code": "21262", "name": "Buổi tối", "starts_at": "2024-12-29T20:00:00+07:00",
+        "seconds": 600, "items": [{"bulletin_id": str(bulletin.id)}],
+    }  # fmt: skip
+    made = await walk.do("POST /air-sessions", who="An", json=body)
+    there = f"/air-sessions/{made['id']}"
+    await walk.do("PATCH /air-sessions/{air_session_id}", there, "An", json={"seconds": 900})
+    await walk.do("POST /air-sessions/{air_session_id}/end", f"{there}/end", "An")
+    body = {"bulletin_id": str(bulletin.id), "targets": [{"area": "21262"}]}
+    await walk.do("POST /play-now", who="An", json=body)
+
+
 async def sessions(walk: Walk, engine: AsyncEngine) -> None:
     """Who signs in has no token; what follows comes with the cookie."""
     code = await invited(engine, "Lan", Role.PROVINCE_EDITOR, province.NOW, "lan")
@@ -536,6 +554,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await schedules(walk, world.engine)
     await alerts(walk)
     await inbox(walk, world.engine)
+    await grid(walk, world.engine)
     await accounts(walk)
     await warnings(walk)
     await restores(walk)

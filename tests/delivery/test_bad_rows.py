@@ -56,7 +56,7 @@ async def spoil(world: World, statement: str, **parameters: Any) -> None:
         assert changed.rowcount == 1, "the test changes one row"
 
 
-NEEDED = {"/api/v1/lexicon": {"area": "21001"}, "/api/v1/approval-rules": {"area": "21001"}}
+NEEDED = {f"/api/v1/{name}": {"area": "21001"} for name in ("lexicon", "approval-rules", "heard")}
 NO_LIST = {
     *("/api/v1/session", "/api/v1/session/passkeys", "/api/v1/session/second-factor"),
     *("/api/v1/sessions", "/api/v1/session/openid", "/api/v1/sign-in/openid"),

@@ -20,6 +20,8 @@ from broadcast.areas.topology import touch
 from broadcast.auth.permissions import Role
 from broadcast.bulletins import routes as bulletins
 from broadcast.bulletins.model import RevisionState
+from broadcast.calendars import routes as calendars
+from broadcast.grid import routes as grid
 from broadcast.inbox import routes as inbox
 from broadcast.kit import clock, db
 from broadcast.schedules import revision_routes
@@ -34,7 +36,10 @@ from tests.province import area, cluster, device, installation, service
 NOW = datetime(2024, 12, 28, 1, tzinfo=UTC)
 """08:00 on a Saturday."""
 
-ROUTERS = (bulletins.router, inbox.router, schedules.router, revision_routes.router)
+ROUTERS = (
+    bulletins.router, calendars.router, grid.router, inbox.router, schedules.router,
+    revision_routes.router,
+)  # fmt: skip
 
 AN, PHU = "21262", "21253"
 """Nghĩa An; Nghĩa Phú, which goes into it on 1 January."""

@@ -29,10 +29,10 @@ TELLING = re.compile(
 IMPERSONAL = {
     *(f"{table}.name" for table in ("areas", "clusters", "incidents", "plants", "role_states")),
     *("stations.name", "village_register.name", "documents.token", "newer_documents.token"),
-    "calendar_days.name",
+    *("air_sessions.name", "calendar_days.name"),
     *("restore_decisions.name", "restores.credentials"),
 }
-"""Places, marked days, roles, what is signed for devices, what is decided after a restore."""
+"""Places, sessions, marked days, roles, what is signed for devices, what is decided later."""
 
 
 def rows() -> Iterator[tuple[list[str], str]]:

@@ -79,6 +79,10 @@ def _code(letter: str) -> Fill:
 device_of = _code("device")
 
 
+def _air_session(place: Place) -> dict[str, Any]:
+    return {"air_session_id": place.air_session}
+
+
 def _outage(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "kind": "maintenance", "cluster_code": place.cluster, "area_code": None,
@@ -591,6 +595,32 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("PUT", f"{R}/approval-rules/{{area}}/{{valid_from}}"): Rule(
         K.MAKE, P.BULLETIN_APPROVE, body=lambda p, n: {"second_person": False},
         path=lambda p: {"area": p.commune, "valid_from": clock.today() + timedelta(days=1)},
+    ),
+    ("GET", f"{R}/air-sessions"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/air-sessions"): Rule(
+        K.MAKE, P.SCHEDULE_WRITE,
+        body=lambda p, n: {"area_code": p.commune, "name": "Buổi sáng", "seconds": 600,
+                           "starts_at": (n + timedelta(days=1)).isoformat()},
+    ),
+    ("GET", f"{R}/air-sessions/{{air_session_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=_air_session, is_content=True
+    ),
+    ("PATCH", f"{R}/air-sessions/{{air_session_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=_air_session, is_content=True,
+        body=lambda p, n: {"name": p.marker},
+    ),
+    ("GET", f"{R}/air-sessions/{{air_session_id}}/days"): Rule(
+        K.READ, P.CONTENT_READ, path=_air_session, is_content=True
+    ),
+    ("POST", f"{R}/air-sessions/{{air_session_id}}/end"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=_air_session, is_content=True
+    ),
+    ("POST", f"{R}/play-now"): Rule(
+        K.MAKE, P.SCHEDULE_WRITE,
+        body=lambda p, n: {"bulletin_id": str(p.bulletin), "targets": [{"area": p.commune}]},
+    ),
+    ("GET", f"{R}/heard"): Rule(
+        K.FIGURES, P.CONTENT_READ, query=lambda p: {"area": p.commune}
     ),
     ("GET", f"{R}/inbox-items"): Rule(K.LIST, P.CONTENT_READ),
     ("POST", f"{R}/inbox-items"): Rule(

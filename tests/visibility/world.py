@@ -33,6 +33,7 @@ from broadcast.calendars.days import Kind as DayKind
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
+from broadcast.grid.model import AirSession
 from broadcast.inbox.model import InboxItem
 from broadcast.incidents import causes
 from broadcast.incidents.grouping import Kind
@@ -98,6 +99,8 @@ class Place:
     drill: UUID = NONE
     item: UUID = NONE
     """In the inbox."""
+    air_session: UUID = NONE
+    """Of the programme grid."""
 
     def __getattr__(self, kind: str) -> str:
         letters = {"station": "S", "plant": "P", "cluster": "K", "quiet": "Q", "device": "D"}
@@ -361,6 +364,14 @@ async def _content(
             proposed_at=now,
         ),
     ])  # fmt: skip
+    place.air_session = uuid4()
+    session.add(
+        AirSession(
+            id=place.air_session, area_code=place.commune, name=marker, starts_at=now,
+            rrule="FREQ=DAILY", seconds=600, may_overrun=False, targets=[target],
+            targets_on=LONG_AGO, created_by=LAN, created_at=now, changed_at=now, ended_at=None,
+        )
+    )  # fmt: skip
     if place.commune != PROVINCE:
         place.item = uuid4()
         session.add(

@@ -33,6 +33,7 @@ from broadcast.console.timetable import (
     sheet,
 )
 from broadcast.console.words import N_
+from broadcast.grid.schemas import VillageHeardOut
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.times import Day
@@ -211,6 +212,7 @@ def _day(at: datetime) -> date:
 async def show_heard(
     request: Request,
     session: Session,
+    settings: AppSettings,
     caller: ContentReader,
     on: Day | None = None,
     area: AreaQuery = None,
@@ -221,10 +223,14 @@ async def show_heard(
     communes = await _communes(session, caller, day)
     if area is None and communes:
         area = communes[0].code
-    heard = [] if area is None else await listening.heard(session, area, day)
+    heard = (
+        [] if area is None
+        else await listening.heard(session, caller, area, day, settings.rules)
+    )  # fmt: skip
     return page(
         request, caller, "schedule/heard.html",
-        on=day, area=area, communes=communes, villages=heard, before=day - DAY, after=day + DAY,
+        on=day, area=area, communes=communes,
+        villages=[VillageHeardOut.of(each) for each in heard], before=day - DAY, after=day + DAY,
     )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ notice one, the broker is compared before all else (`restored`, docs/decisions/0
 
 Each turn, in this order, every step in transactions of its own:
 
-1. occurrences that are no longer approved are withdrawn; a change of topology, a new local day or
-   an hour brings the occurrences of the horizon up to date (`horizon`);
+1. occurrences that are no longer approved are withdrawn; each hour the days of sessions that have
+   come nearer are filled (`grid`); a change of topology, a new local day or an hour brings the
+   occurrences of the horizon up to date (`horizon`);
 2. dirty occurrences → plays and dirty scopes, in one transaction (`issuing`);
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. commands that people gave, then content, then the documents that need it, to the broker; what
@@ -35,10 +36,11 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import NoReturn
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -63,6 +65,7 @@ from broadcast.delivery.rollups import Rollups
 from broadcast.delivery.settlement import settle_corrected, settle_due
 from broadcast.delivery.steps import SetAside
 from broadcast.enrolment import revocation
+from broadcast.grid import filling
 from broadcast.incidents.watch import Watch
 from broadcast.keys import changes as key_changes
 from broadcast.keys.keyring import Keyring, Keys
@@ -109,6 +112,9 @@ WHEN_BELIEVED = {
 }
 """Steps that wait until the broker has been compared and no restore is open."""
 
+
+SESSIONS_AT_ONCE = 10
+"""Sessions of the programme grid that one transaction fills: people's edits wait meanwhile."""
 
 PINS_EVERY = timedelta(seconds=10)
 """How often is looked which keys devices have pinned, once there is more than one."""
@@ -213,6 +219,7 @@ class Dispatcher:
             self._step("keys", turn, self._heed_keys),
             self._step("housekeeping", hour, self._forget_old),
             self._step("unapproved", turn, self._cancel_unapproved),
+            self._step("grid", hour, self._fill_grid),
             self._step("horizon", turn, self._horizon.step),
             self._step("roll", hour, self._issuing.renew),
             self._step("alerts", turn, self._issuing.end_alerts),
@@ -308,6 +315,18 @@ class Dispatcher:
         async with self._transaction() as session:
             await self._set_aside.refresh(session)
             await cancellation.cancel_unapproved(session, now)
+
+    async def _fill_grid(self, now: datetime) -> None:
+        """Give the items of sessions the dates of the days that have come nearer."""
+
+        async def work(session: AsyncSession, some: Sequence[UUID]) -> None:
+            await filling.fill_some(session, some, self._settings.rules, now)
+
+        async with self._transaction() as session:
+            ids = await filling.going_on(session)
+        for begin in range(0, len(ids), SESSIONS_AT_ONCE):
+            few = ids[begin : begin + SESSIONS_AT_ONCE]
+            await failures.one_by_one(self._engine, "grid", few, str, work, now)
 
     async def _sign_audit(self, now: datetime) -> bool:
         return await sealing.sign_new(self._engine, self._keyring.keys.programme, now)

@@ -45,6 +45,9 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 
 log = structlog.get_logger()
 
+OF_SESSION = frozenset({"starts_at", "rrule", "dates", "targets", "except_on", "only_on"})
+"""Columns that a session alone sets of the schedules of its items."""
+
 Columns = Mapping[str, Any]
 """Columns of a schedule that a person named, by name; `priority` None is the class's default."""
 
@@ -214,6 +217,8 @@ async def rewrite(
     """
     await require_at_schedule(session, caller, schedule)
     require_active(schedule)
+    if columns.keys() & OF_SESSION:
+        refuse_of_session(schedule)
     await lock_schedule_grid(session)
     number = columns.get("bulletin_revision", schedule.bulletin_revision)
     revision_of = (
@@ -296,6 +301,7 @@ async def divide(
     """
     await require_at_schedule(session, caller, schedule)
     require_active(schedule)
+    refuse_of_session(schedule)
     stored = _stored(schedule, {})
     assert stored is not None
     rule = stored[0]
@@ -358,6 +364,7 @@ async def reinstate(
     await require_at_schedule(session, caller, schedule)
     if schedule.state is not ScheduleState.WITHDRAWN:
         return
+    refuse_of_session(schedule)
     schedule.state = ScheduleState.ACTIVE
     await change(session, schedule, {}, caller, rules, now)
     log.info("schedules.schedule.reinstated", schedule_id=str(schedule.id), by=caller.account_id)
@@ -433,3 +440,16 @@ def require_active(schedule: Schedule) -> None:
     """
     if schedule.state is ScheduleState.WITHDRAWN:
         raise Conflict("Lịch phát đã thu hồi; hãy tạo lịch mới.")
+
+
+def refuse_of_session(schedule: Schedule) -> None:
+    """Refuse to say when an item of a session sounds anywhere but there.
+
+    Raises:
+        Conflict: It is one.
+    """
+    if schedule.of_session:
+        raise Conflict(
+            "Lịch này là một mục của buổi phát thanh, giờ phát do buổi định; hãy sửa ở Khung"
+            " chương trình, hoặc dời, bỏ riêng từng lần phát."
+        )

@@ -69,6 +69,8 @@ class Schedule(Base):
     """Spoken word without music: it sounds on days of mourning, too."""
     is_emergency: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """As the class of its bulletin: no mourning and no exam keeps it silent."""
+    of_session: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """An item of a session (`broadcast.grid`), which alone says on which dates it sounds."""
     targets: Mapped[list[dict[str, Any]]]
     """`{"area": code}` or `{"cluster": code}`, united."""
     targets_on: Mapped[date]

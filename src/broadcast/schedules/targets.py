@@ -281,7 +281,8 @@ class TargetResolver:
             marks,
             lambda mark: self._covered(mark, on, day),
             reached.cluster_ids,
-            by_hand=is_moved or planned.recurrence_at in schedule.dates,
+            by_hand=is_moved
+            or (not schedule.of_session and planned.recurrence_at in schedule.dates),
         )
         if not silent:
             return reached

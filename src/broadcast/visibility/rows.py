@@ -38,6 +38,7 @@ from broadcast.enrolment.model import (
     Password,
     RenewalRequest,
 )
+from broadcast.grid.model import AirDrop, AirItem, AirSession
 from broadcast.inbox.model import InboxItem, OrderChoice
 from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep
 from broadcast.indicators.model import (
@@ -329,6 +330,19 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Drill: lambda places: places.heard(Drill.area_code),
     VillageContact: lambda places: places.own(VillageContact.village_code),
     Occurrence: lambda places: places.occurrences(Occurrence.scopes, Occurrence.bulletin_id),
+    AirSession: lambda places: places.heard(AirSession.area_code),
+    AirItem: lambda places: AirItem.session_id.in_(
+        sa.select(AirSession.__table__.c.id).where(places.heard(AirSession.__table__.c.area_code))
+    ),
+    AirDrop: lambda places: AirDrop.item_id.in_(
+        sa.select(AirItem.__table__.c.id).where(
+            AirItem.__table__.c.session_id.in_(
+                sa.select(AirSession.__table__.c.id).where(
+                    places.heard(AirSession.__table__.c.area_code)
+                )
+            )
+        )
+    ),
     InboxItem: lambda places: places.own(InboxItem.commune_code),
     OrderChoice: lambda places: OrderChoice.item_id.in_(
         sa.select(InboxItem.__table__.c.id).where(places.own(InboxItem.__table__.c.commune_code))
