@@ -71,6 +71,7 @@ class Device:
 
     Attributes:
         skew: Wall clock minus true time.
+        drift: Seconds that the clocks of the box gain in a second of true time.
         ntp: An NTP server is reached as soon as the link is up, and sets the wall clock.
         streams: Addresses under which there is sound; all when None. `set_streams` changes it.
         crash_after: Cut the power after so many further effects, in the middle of what it does.
@@ -79,6 +80,7 @@ class Device:
     identity: Identity
     flash: Flash
     skew: timedelta = timedelta(0)
+    drift: float = 0.0
     ntp: bool = True
     streams: Collection[str] | None = None
     crash_after: int | None = None
@@ -231,7 +233,9 @@ class Harness:
 
     def look(self, device: Device) -> Now:
         """Both clocks of a box."""
-        return Now(self.now + device.skew, self.elapsed - device.powered_at)
+        powered = self.elapsed - device.powered_at
+        gained = timedelta(0) if device.ntp else timedelta(seconds=powered * device.drift)
+        return Now(self.now + device.skew + gained, powered * (1 + device.drift))
 
     def _leave(self, device: Device) -> None:
         device.online = False
@@ -305,8 +309,8 @@ class Harness:
         if wakeup is None:
             device.wake = inf
             return
-        at = max(wakeup + device.powered_at, self.elapsed)
-        while at - device.powered_at < wakeup:
+        at = max(wakeup / (1 + device.drift) + device.powered_at, self.elapsed)
+        while (at - device.powered_at) * (1 + device.drift) < wakeup:
             at = nextafter(at, inf)
         device.idle_ticks = device.idle_ticks + 1 if at == self.elapsed else 0
         assert device.idle_ticks < 100, "a player wakes itself in vain"

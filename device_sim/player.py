@@ -42,6 +42,7 @@ from broadcast.wire.topics import (
     scope_topic,
 )
 from device_sim import effects
+from device_sim.aim import Aim
 from device_sim.backoff import doubled
 from device_sim.box import Box, Identity
 from device_sim.chance import fraction
@@ -69,6 +70,8 @@ DISTRUST_SECONDS = 120.0
 """An untrusted clock is a fault when the server has not helped it for so long."""
 MEASURE_SECONDS = 6 * 3600.0
 """A clock drifts; half a second is gone in six hours at 20 ppm."""
+LITTLE = timedelta(seconds=1)
+"""A correction within which no window passes that would not pass anyhow."""
 
 
 def reconnect_seconds(device_id: str, attempt: int) -> float:
@@ -104,6 +107,7 @@ class Player:
         self._distrusted = False
         self._keep_house_at = now.monotonic + HOUSEKEEPING_SECONDS
         self._measure_at = inf
+        self._aim = Aim()
         self._renew_at = identity.renew_at
         self._may_renew_at = -inf
         self._wake = -inf
@@ -224,6 +228,8 @@ class Player:
         if self._measure_at <= now.monotonic:
             self._measure_at = inf
             self._reports.ask_time(now)
+        if self._aim.due(now.monotonic):
+            self._reports.ask_time(now)
         return self._act(now)
 
     def _act(self, now: Now) -> list[Effect]:
@@ -237,6 +243,8 @@ class Player:
             self._content.require(self._stage.wanted(), now.monotonic)
         self._tell_faults(now)
         self._reports.speak(now)
+        start = self._stage.next_start if self._reports.connected else None
+        self._aim.at(start, self._box.clock, now.monotonic, self._box.identity.device_id)
         if self._stage.closing and self._stage.voice is None:
             self._box.emit(effects.Restart())
         self._wake = min(
@@ -247,6 +255,7 @@ class Player:
             self._distrust_at,
             self._keep_house_at,
             self._measure_at,
+            self._aim.wake,
         )
         return self._effects()
 
@@ -399,8 +408,8 @@ class Player:
                     self._reports.confirmed(upto_seq, now)
             case TimeReply(token=token, server_at=server_at):
                 asked_at = self._reports.answered(token)
-                if asked_at is not None and self._box.clock.replied(server_at, asked_at, now):
-                    self._time_known(now)
+                if asked_at is not None:
+                    self._replied(server_at, asked_at, now)
             case NewCertificate() if self._box.identity.csr is not None:
                 self._box.emit(
                     effects.KeepCertificate(
@@ -440,13 +449,27 @@ class Player:
         self._may_renew_at = now.monotonic + HOUSEKEEPING_SECONDS
         self._reports.ask_certificate(csr)
 
+    def _replied(self, server_at: datetime, asked_at: float, now: Now) -> None:
+        """The server has said the time; a clock that it only puts right goes on as it was."""
+        clock = self._box.clock
+        known = clock.time(now.monotonic) if clock.trusted else None
+        if not clock.replied(server_at, asked_at, now):
+            return
+        if known is None or abs(clock.time(now.monotonic) - known) > LITTLE:
+            self._time_known(now)
+        else:
+            self._measured(now)
+
+    def _measured(self, now: Now) -> None:
+        by_server = self._box.clock.measured_within(MEASURE_SECONDS, now.monotonic)
+        self._reports.time_known(now, by_server=by_server)
+        self._measure_at = now.monotonic + MEASURE_SECONDS
+
     def _time_known(self, now: Now) -> None:
         """The clock was set: windows may have passed meanwhile, documents may have lapsed."""
         self._note_time(now)
         self._renew(now)
-        by_server = self._box.clock.measured_within(MEASURE_SECONDS, now.monotonic)
-        self._reports.time_known(now, by_server=by_server)
-        self._measure_at = now.monotonic + MEASURE_SECONDS
+        self._measured(now)
         airtime, today = self._box.memory.airtime, self._stage.today(now)
         if airtime is not None and today is not None and today < airtime.on:
             self._box.write(Change(airtime=Airtime(today, 0.0)))

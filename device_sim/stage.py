@@ -135,6 +135,11 @@ class Stage:
         if self.voice and self.voice.item.occurrence_id in items:
             self.voice.item = items[self.voice.item.occurrence_id]
 
+    @property
+    def next_start(self) -> datetime | None:
+        """Planned start of what comes next."""
+        return self._coming[-1].starts_at if self._coming else None
+
     def undecided(self) -> list[Item]:
         """Items that have not started and may still, soonest first."""
         return [*self._waiting.values(), *reversed(self._coming)]
@@ -468,6 +473,8 @@ class Stage:
             sha256=sounds.sha256 if sounds else None,
             offset_seconds=self.voice.heard if relays else offset,
             volume=self.volume(item),
+            clock_offset_ms=self._box.clock.error_ms(),
+            clock_uncertainty_ms=self._box.clock.doubt_ms(now.monotonic),
         )
         self._write_progress(self.voice, now, started)
         self._sound(self.voice)

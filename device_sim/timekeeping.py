@@ -13,7 +13,7 @@ start a scheduled item.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from math import inf
+from math import ceil, inf
 from typing import Literal, NamedTuple
 
 from broadcast.wire.events import Clock
@@ -37,6 +37,9 @@ NTP_DOUBT = timedelta(seconds=5)
 makes them differ; higher: whoever answers for NTP decides when villages hear what."""
 MEASURE_COUNTS_SECONDS = 86_400.0
 """How long the server's clock is known so well: at 50 ppm, four seconds."""
+
+DRIFT = 50e-6
+"""Seconds that a monotonic clock may gain or lose in a second: quartz at any temperature."""
 
 NTP_TOLERANCE = timedelta(minutes=5)
 """How far before a signed `issued_at` an NTP time may lie before it is not believed."""
@@ -72,6 +75,11 @@ class Timekeeper:
         self.trusted_since: datetime | None = None
         self.offset_ms: int | None = None
         self._measured_at = -inf
+        self._ahead = timedelta(0)
+        """`time` minus the server's clock, as measured: of a device that keeps to NTP."""
+        self._doubt = inf
+        """Seconds by which that was wrong at the most, at `_doubted_at`."""
+        self._doubted_at = -inf
         self._slow = 0
         if lead is not None and now.wall - lead >= self._instant:
             self._trust(now.wall - lead, now, "rtc")
@@ -84,6 +92,10 @@ class Timekeeper:
     def measured_within(self, seconds: float, monotonic: float) -> bool:
         """Tell whether the server has said the time not longer ago."""
         return monotonic - self._measured_at < seconds
+
+    def doubt(self, monotonic: float) -> float:
+        """Seconds by which the server's clock may differ from what is taken for it, either way."""
+        return self._doubt + DRIFT * max(0.0, monotonic - self._doubted_at)
 
     @property
     def confirmed(self) -> bool:
@@ -151,13 +163,17 @@ class Timekeeper:
                 return False
         elif not self.trusted and now.wall < time - NTP_TOLERANCE:
             return False
+        self._ahead += now.wall - time
         self._trust(now.wall, now, "ntp")
         return True
 
     def replied(self, server_at: datetime, asked_at: float, now: Now) -> bool:
         """The server's clock, read half a round trip ago: it is signed and fresh, so it is right.
 
-        A device with NTP only measures itself by it, as long as the two agree.
+        The server's clock lies within half a round trip of the reference, however unlike the two
+        ways are, and within `doubt` of what was known before: so it lies in both, and a short
+        round trip among long ones is what counts. A device with NTP only measures itself by it,
+        as long as the two agree.
 
         Returns:
             False when the reply took too long to be of use.
@@ -171,16 +187,48 @@ class Timekeeper:
             return False
         doubt = timedelta(seconds=round_trip / 2)
         reference = server_at + doubt
-        self.offset_ms = round((now.wall - reference) / timedelta(milliseconds=1))
+        time = self.time(now.monotonic)
+        agree = self.trusted and abs(time - reference) <= NTP_DOUBT + doubt
         self._measured_at = now.monotonic
-        agree = abs(self.time(now.monotonic) - reference) <= NTP_DOUBT + doubt
-        if not (self.trusted and agree and (slow or self.source == "ntp")):
+        if not (agree and slow):
+            reference, self._doubt = self._narrowed(reference, doubt.total_seconds(), now)
+            self._doubted_at = now.monotonic
+        self.offset_ms = round((now.wall - reference) / timedelta(milliseconds=1))
+        if agree and slow:
+            return True
+        if agree and self.source == "ntp":
+            self._ahead = time - reference
+        else:
+            self._ahead = timedelta(0)
             self._trust(reference, now, "server")
         return True
 
-    def report(self) -> Clock:
+    def _narrowed(self, reference: datetime, doubt: float, now: Now) -> tuple[datetime, float]:
+        """The server's clock by this reply and by what was known, and how far it may be wrong."""
+        known, before = self.time(now.monotonic) - self._ahead, self.doubt(now.monotonic)
+        apart = (known - reference).total_seconds()
+        if not self.trusted or abs(apart) > doubt + before:
+            return reference, doubt  # what was known is wrong: somebody has set a clock
+        first, last = max(-doubt, apart - before), min(doubt, apart + before)
+        return reference + timedelta(seconds=(first + last) / 2), (last - first) / 2
+
+    def error_ms(self) -> int | None:
+        """Milliseconds by which `time` is ahead of the server's clock; None: never measured."""
+        return None if self._doubt == inf else round(self._ahead / timedelta(milliseconds=1))
+
+    def doubt_ms(self, monotonic: float) -> int | None:
+        """`doubt` as it is reported, never too small; None: never measured."""
+        doubt = self.doubt(monotonic)
+        return None if doubt == inf else ceil(doubt * 1000)
+
+    def report(self, monotonic: float) -> Clock:
         """The message part that tells of this clock."""
-        return Clock(trusted=self.trusted, source=self.source, offset_ms=self.offset_ms)
+        return Clock(
+            trusted=self.trusted,
+            source=self.source,
+            offset_ms=self.offset_ms,
+            uncertainty_ms=self.doubt_ms(monotonic),
+        )
 
     def _anchor(self, instant: datetime, monotonic: float) -> None:
         self._wall_lead += self.time(monotonic) - instant

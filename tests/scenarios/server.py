@@ -19,10 +19,12 @@ from broadcast.delivery.desired import SAME_AGAIN_AFTER
 from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import quiet_window
+from broadcast.plays.forecast import Ahead, Planned, outranked
 from broadcast.plays.settle import Circumstances, Facts, Report, Settlement, settle
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.schedules import grid, priority, recurrence, rrule
+from broadcast.telemetry.presence import Presence
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import Alerts, Config, Document, Programme, QuietHours
@@ -79,6 +81,7 @@ class Occurrence:
     recurrence_at: datetime
     carried: Carried
     versions: list[Carried]
+    changed_at: datetime
     cancelled: str | None = None
 
     @property
@@ -161,6 +164,8 @@ class Server:
         self._heard_at: defaultdict[str, list[datetime]] = defaultdict(list)
         self._receipts: dict[tuple[str, str, int], datetime] = {}
         self._boots: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._held: dict[str, dict[str, int]] = {}
+        """What each device said last that it holds."""
         self._readiness: dict[Play, str] = {}
         self._faults: defaultdict[str, list[tuple[datetime, str, bool]]] = defaultdict(list)
         self._refusals: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
@@ -344,11 +349,12 @@ class Server:
             held = self.occurrences.get(now_carried.occurrence_id)
             if held is None:
                 self.occurrences[now_carried.occurrence_id] = Occurrence(
-                    schedule, recurrence_at, now_carried, [now_carried]
+                    schedule, recurrence_at, now_carried, [now_carried], now
                 )
             elif held.carried.starts_at != starts_at:
                 held.carried = now_carried
                 held.versions.append(held.carried)
+                held.changed_at = now
 
     def _carried(
         self, schedule: Schedule, recurrence_at: datetime, starts_at: datetime
@@ -457,6 +463,7 @@ class Server:
         return {key: self.tokens[key][0] for key in keys if key in self.tokens}
 
     def _receive(self, device_id: str, held: dict[str, int], now: datetime) -> None:
+        self._held[device_id] = held
         for key, revision in held.items():
             self._receipts.setdefault((device_id, key, revision), now)
 
@@ -555,6 +562,53 @@ class Server:
             readiness=self._readiness.get((occurrence_id, device_id)),
             faults=frozenset(kind for kind, is_open in faults.items() if is_open),
         )
+
+    def ahead(self, occurrence_id: str, device_id: str) -> Ahead:
+        """What is known of a coming play: the queries of `plays.coming`, over dicts."""
+        occurrence = self.occurrences[occurrence_id]
+        carried, now = occurrence.carried, self.harness.now
+        carriers = [
+            (key, revision)
+            for key, revision, at in self._carriers[occurrence_id]
+            if self.tokens[key][0] == revision or at >= occurrence.changed_at
+        ]
+        told = {kind: is_open for _, kind, is_open in self._faults[device_id]}
+        heard = bool(self._heard_at[device_id])
+        return Ahead(
+            starts_at=carried.starts_at,
+            presence=Presence.NEVER_SEEN
+            if not heard
+            else Presence.ONLINE
+            if self._online(device_id, now, now)
+            else Presence.OFFLINE,
+            published=bool(carriers),
+            holds=any(
+                self._held.get(device_id, {}).get(key) == revision for key, revision in carriers
+            ),
+            readiness=self._readiness.get((occurrence_id, device_id)),
+            quiet=quiet_window(carried.starts_at, 1, RULES.quiet_hours, LOCAL) is not None,
+            faults=frozenset(kind for kind, is_open in told.items() if is_open),
+            outranked=occurrence_id in outranked(self._planned(device_id)),
+        )
+
+    def _planned(self, device_id: str) -> list[Planned]:
+        """What is to sound at a device around now."""
+        scopes, near = self.follows[device_id], timedelta(hours=1)
+        return [
+            Planned(
+                occurrence_id=name,
+                priority=each.carried.priority,
+                starts_at=each.carried.starts_at,
+                latest_at=max(each.latest_at, each.carried.starts_at + timedelta(seconds=1)),
+                ends_by=each.carried.ends_by,
+                seconds=each.schedule.seconds,
+                on_preempt=each.schedule.on_preempt,
+            )
+            for name, each in self.occurrences.items()
+            if each.schedule.scope in scopes
+            and each.cancelled is None
+            and abs(each.carried.starts_at - self.harness.now) < near
+        ]
 
     def _online(self, device_id: str, begin: datetime, end: datetime) -> bool:
         heard_at = self._heard_at[device_id]

@@ -486,6 +486,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/plays/{{occurrence_id}}/{{cluster}}/explain"): Rule(
         K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence, "cluster": p.cluster}
     ),
+    ("GET", f"{R}/occurrences/{{occurrence_id}}/forecast"): Rule(
+        K.READ, P.READ, path=lambda p: {"occurrence_id": p.occurrence}
+    ),
     ("GET", f"{R}/occurrences/{{occurrence_id}}/certificate"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"occurrence_id": p.occurrence}
     ),

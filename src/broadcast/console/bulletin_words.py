@@ -6,6 +6,7 @@ from typing import Any
 
 from broadcast.bulletins.model import RevisionState, SourceKind, Subject
 from broadcast.console.words import N_
+from broadcast.plays.forecast import Outlook
 from broadcast.plays.soundings import Sounding
 from broadcast.wire.fields import BulletinClass
 
@@ -70,6 +71,14 @@ SOUNDINGS = {
 }
 """Look and word of what was heard (`ui.state`)."""
 
+OUTLOOKS = {
+    Outlook.READY: ("ok", N_("sẵn sàng")),
+    Outlook.MISSES: ("bad", N_("sẽ không phát")),
+    Outlook.UNSURE: ("unknown", N_("chưa chắc")),
+    Outlook.ON_THE_WAY: ("waiting", N_("đang tải")),
+}
+"""Look and word of what is to be expected before the start (`ui.state`)."""
+
 WORDS: dict[str, Any] = {
     "revision_states": REVISION_STATES,
     "steps": STEPS,
@@ -78,5 +87,6 @@ WORDS: dict[str, Any] = {
     "languages": LANGUAGES,
     "subjects": SUBJECTS,
     "soundings": SOUNDINGS,
+    "outlooks": OUTLOOKS,
 }
 """What templates get of it."""

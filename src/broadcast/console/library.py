@@ -32,6 +32,7 @@ from broadcast.console.waveform import wave_of
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Line
+from broadcast.plays.coming import next_of
 from broadcast.schedules import authority, queries, revision_steps
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.revision_steps import Withdrawal
@@ -102,7 +103,11 @@ async def show_library(
 
 @router.get("/bulletins/{bulletin_id}")
 async def show_bulletin(
-    request: Request, session: Session, caller: ContentReader, bulletin_id: UUID
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: ContentReader,
+    bulletin_id: UUID,
 ) -> Response:
     """One bulletin with everything that is known of it, and what the caller may do next."""
     row = await revisions.get_bulletin(session, bulletin_id)
@@ -126,6 +131,7 @@ async def show_bulletin(
         caller,
         "bulletins/show.html",
         bulletin=bulletin,
+        forecast=await next_of(session, settings.rules, clock.now(), bulletin_id=bulletin_id),
         waves={each.revision.number: wave_of(each) for each in found.revisions},
         areas=await area_names(
             session,

@@ -17,11 +17,13 @@ from broadcast.console.page import PageRouter, page
 from broadcast.kit import clock
 from broadcast.kit.errors import NotFound
 from broadcast.kit.text import Line, folded
+from broadcast.plays.coming import forecast_of
 from broadcast.plays.days import occurrences_between
 from broadcast.plays.explain import explain
 from broadcast.plays.results import result_of
 from broadcast.plays.schemas import OccurrenceCountsOut, OccurrenceResultOut, VillageResultOut
 from broadcast.plays.soundings import Sounding
+from broadcast.schedules.model import OccurrenceState
 from broadcast.web.rest import Session
 from broadcast.wire.fields import Codec
 
@@ -93,12 +95,16 @@ async def _result(
     number: int,
     template: str,
 ) -> Response:
+    now = clock.now()
     result = await result_of(session, occurrence_id, caller)
+    is_coming = result.starts_at > now and result.state is OccurrenceState.PLANNED
+    rules = request.app.state.settings.rules
     return page(
         request,
         caller,
         f"plays/{template}",
         result=result,
+        forecast=await forecast_of(session, occurrence_id, rules, now) if is_coming else None,
         proofs={each.code: each for each in result.clusters},
         villages=villages_of(result, wanted, number),
         wanted=wanted,

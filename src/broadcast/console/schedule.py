@@ -19,6 +19,7 @@ from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.calendars import marking
 from broadcast.calendars.days import Silence
+from broadcast.console.bulletin_words import OUTLOOKS
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.schedule_moves import ByQuery, MovedQuery, moved_of
@@ -37,6 +38,7 @@ from broadcast.grid.schemas import VillageHeardOut
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.times import Day
+from broadcast.plays.coming import next_of
 from broadcast.plays.days import MOST, occurrences_between
 from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.schedules import (
@@ -263,6 +265,8 @@ async def show_schedule(
         request,
         caller,
         "schedule/detail.html",
+        forecast=await next_of(session, settings.rules, now, schedule_id=schedule_id),
+        outlooks=OUTLOOKS,
         schedule=ScheduleOut.of(schedule, known),
         state=STATES[schedule.state],
         recurrence=recurrence_of(rule_of(schedule), schedule.starts_at),

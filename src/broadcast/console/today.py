@@ -22,6 +22,8 @@ from broadcast.bulletins.schemas import BulletinSummaryOut
 from broadcast.clusters import fleet
 from broadcast.clusters.fleet import FleetFilter
 from broadcast.clusters.schemas import FleetItemOut
+from broadcast.config import Rules
+from broadcast.console.bulletin_words import OUTLOOKS
 from broadcast.console.page import PageRouter, page
 from broadcast.console.shared import SharedDep
 from broadcast.console.words import N_
@@ -31,7 +33,9 @@ from broadcast.incidents.schemas import WorkItemOut
 from broadcast.incidents.work_list import work_list
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
+from broadcast.plays.coming import forecast_of
 from broadcast.plays.days import occurrences_between
+from broadcast.plays.forecast_schemas import ForecastOut
 from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.plays.soundings import Sounding
 from broadcast.schedules.model import OccurrenceState
@@ -92,6 +96,8 @@ class Today(NamedTuple):
     broadcasts: list[Broadcast]
     on_air: list[Broadcast]
     coming: Broadcast | None
+    forecast: ForecastOut | None
+    """Of what comes next."""
     troubled: list[Broadcast]
     """Over, and not sounded everywhere."""
     fleet_count: int
@@ -131,12 +137,16 @@ async def _answer(
     request: Request, session: AsyncSession, caller: Caller, template: str
 ) -> Response:
     pages: frozenset[str] = request.app.state.pages
-    found = await today(session, caller, pages, clock.now())
-    return page(request, caller, template, today=found)
+    found = await today(session, caller, pages, request.app.state.settings.rules, clock.now())
+    return page(request, caller, template, today=found, outlooks=OUTLOOKS)
 
 
 async def today(
-    session: AsyncSession, caller: Caller, pages: frozenset[str], now: datetime
+    session: AsyncSession,
+    caller: Caller,
+    pages: frozenset[str],
+    rules: Rules,
+    now: datetime,
 ) -> Today:
     """Look at the day in which `now` lies, in the caller's places."""
     on = now.astimezone(LOCAL).date()
@@ -162,10 +172,14 @@ async def today(
         submitted = Wanted(state=RevisionState.SUBMITTED)
         oldest = await library.page_of(session, submitted, Paging(None, SHOWN), newest_first=False)
         waiting = oldest.items
+    coming = next((each for each in broadcasts if each.counts.starts_at > now), None)
     return Today(
         broadcasts=broadcasts,
         on_air=[each for each in broadcasts if each.counts.starts_at <= now < each.ends_at],
-        coming=next((each for each in broadcasts if each.counts.starts_at > now), None),
+        coming=coming,
+        forecast=None
+        if coming is None
+        else await forecast_of(session, coming.counts.occurrence_id, rules, now),
         troubled=[each for each in broadcasts if each.kind in {"bad", "partial", "unknown"}],
         fleet_count=summary.total,
         heard_count=sum(presences.get(each, 0) for each in HEARD),

@@ -13,8 +13,10 @@ from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.plays.certificate import certificate
 from broadcast.plays.clashes import clashes
+from broadcast.plays.coming import forecast_of
 from broadcast.plays.days import occurrences_between
 from broadcast.plays.explain import explain
+from broadcast.plays.forecast_schemas import ForecastOut
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.queries import plays_statement, span
 from broadcast.plays.results import result_of
@@ -113,6 +115,17 @@ async def show_result(
 ) -> OccurrenceResultOut:
     """Of the caller's places: a commune sees its own part of what the province broadcasts."""
     return await result_of(session, occurrence_id, caller)
+
+
+@router.get(
+    "/occurrences/{occurrence_id}/forecast",
+    summary="Trước giờ phát: sẵn sàng ở bao nhiêu cụm loa; nơi nào sẽ không phát, vì sao",
+)
+async def show_forecast(
+    session: Session, settings: AppSettings, caller: Reader, occurrence_id: UUID
+) -> ForecastOut:
+    """By what devices reported: what happens if nothing changes until then. Empty afterwards."""
+    return await forecast_of(session, occurrence_id, settings.rules, clock.now())
 
 
 PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}

@@ -28,6 +28,35 @@ class Window(NamedTuple):
 REPORTED_WITHIN = timedelta(minutes=2)
 """A device reports the documents that it holds with its next heartbeat."""
 
+DECLARED_OUTAGE = """
+    LEFT JOIN LATERAL (
+        SELECT o.kind FROM outages AS o
+        WHERE o.starts_at <= n.latest_at AND o.ends_at > n.starts_at
+          AND (o.cluster_id = n.cluster_id OR o.area_code IN (
+              WITH RECURSIVE up (code, parent_code) AS (
+                  SELECT a.code, a.parent_code
+                  FROM cluster_villages AS v JOIN areas AS a ON a.code = v.village_code
+                  WHERE v.cluster_id = n.cluster_id AND v.grade = 'primary'
+                    AND v.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
+                    AND (v.valid_to IS NULL
+                         OR v.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
+                    AND a.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
+                    AND (a.valid_to IS NULL
+                         OR a.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
+                  UNION
+                  SELECT a.code, a.parent_code FROM up JOIN areas AS a ON a.code = up.parent_code
+                  WHERE a.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
+                    AND (a.valid_to IS NULL
+                         OR a.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
+              )
+              SELECT code FROM up
+          ))
+        ORDER BY o.kind DESC LIMIT 1
+    ) AS outage ON true
+"""
+"""Joins `outage.kind` to rows `n` of cluster_id, starts_at and latest_at; `:zone` is that of days.
+A power cut, where one was declared, comes before maintenance."""
+
 _CIRCUMSTANCES = sa.text(f"""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest(
@@ -119,36 +148,13 @@ _CIRCUMSTANCES = sa.text(f"""
         SELECT min(c.published_at) AS at FROM carried AS c
         WHERE c.occurrence_id = n.occurrence_id
     ) AS published ON true
-    LEFT JOIN LATERAL (
-        SELECT o.kind FROM outages AS o
-        WHERE o.starts_at <= n.latest_at AND o.ends_at > n.starts_at
-          AND (o.cluster_id = n.cluster_id OR o.area_code IN (
-              WITH RECURSIVE up (code, parent_code) AS (
-                  SELECT a.code, a.parent_code
-                  FROM cluster_villages AS v JOIN areas AS a ON a.code = v.village_code
-                  WHERE v.cluster_id = n.cluster_id AND v.grade = 'primary'
-                    AND v.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
-                    AND (v.valid_to IS NULL
-                         OR v.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
-                    AND a.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
-                    AND (a.valid_to IS NULL
-                         OR a.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
-                  UNION
-                  SELECT a.code, a.parent_code FROM up JOIN areas AS a ON a.code = up.parent_code
-                  WHERE a.valid_from <= (n.starts_at AT TIME ZONE :zone)::date
-                    AND (a.valid_to IS NULL
-                         OR a.valid_to >= (n.starts_at AT TIME ZONE :zone)::date)
-              )
-              SELECT code FROM up
-          ))
-        ORDER BY o.kind DESC LIMIT 1
-    ) AS outage ON true
+    {DECLARED_OUTAGE}
 """).bindparams(  # noqa: S608 — made of constants
     sa.bindparam("reported_within", REPORTED_WITHIN, sa.Interval()),
     sa.bindparam("zone", LOCAL.key, sa.Text()),
 )
-"""A power cut, where one was declared, comes before maintenance. A device that refuses a document
-for its revision holds a newer one: that was a late repetition, and no reason for silence."""
+"""A device that refuses a document for its revision holds a newer one: that was a late repetition,
+and no reason for silence."""
 
 
 async def read_circumstances(

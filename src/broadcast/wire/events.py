@@ -53,6 +53,10 @@ Uptime = Annotated[float, Meta(ge=0, le=100 * 366 * 86_400)]
 """Seconds; a box on a good line runs for years."""
 
 
+Uncertainty = Annotated[int, Meta(ge=0, le=2**53)]
+"""Milliseconds: half the round trip at best, and what the clock may have drifted since."""
+
+
 class Clock(Wire, frozen=True):
     """Trust of the device in its wall clock, and its source."""
 
@@ -60,6 +64,8 @@ class Clock(Wire, frozen=True):
     source: Literal["ntp", "server", "gps", "rtc", "none"] = "none"
     offset_ms: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
     """Last measured device − reference, None when never measured."""
+    uncertainty_ms: Uncertainty | None = None
+    """How far the server's clock may lie from what this one takes for it, either way."""
 
 
 class Boot(Wire, frozen=True):
@@ -162,6 +168,10 @@ class Started(Wire, frozen=True, tag_field="event", tag="started"):
     offset_seconds: Seconds = 0.0
     """Where in the audio it began; above 0 when it resumes after pre-emption or a power cut."""
     volume: Volume | None = None
+    clock_offset_ms: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
+    """The clock of `at` minus the server's, as measured; 0 where it was set by the server."""
+    clock_uncertainty_ms: Uncertainty | None = None
+    """How far that may be wrong, either way, at `at`. None: never measured."""
 
 
 class EndReason(StrEnum):
