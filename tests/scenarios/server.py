@@ -223,7 +223,7 @@ class Server:
         carried = replace(
             self._carried(schedule, at, at), ends_by=at + valid, alert_mode=AlertMode.ACTUAL
         )
-        alert = Occurrence(schedule, at, carried, [carried])
+        alert = Occurrence(schedule, at, carried, [carried], at)
         self.occurrences[carried.occurrence_id] = alert
         self.roll()
 

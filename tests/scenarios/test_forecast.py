@@ -74,7 +74,11 @@ class Watched(World):
         for play in self.server.plays if self.server.away_since is None else []:
             occurrence = self.server.occurrences[play[0]]
             until_start = (occurrence.carried.starts_at - now).total_seconds()
-            if occurrence.cancelled is None and 0 < until_start <= MINUTE:
+            if (
+                not occurrence.is_alert
+                and occurrence.cancelled is None
+                and 0 < until_start <= MINUTE
+            ):
                 device = self.harness.devices[play[1]]
                 found = forecast(self.server.ahead(*play), now)
                 self.said[play] = Said(play, found, device.player is not None, device.online)
