@@ -107,12 +107,25 @@ def answer(
     sentence = f"Sẵn sàng ở {ready} trong {of_all} cụm loa để phát lúc {at}"
     if not others:
         return f"{sentence}."
+    misses, unsure, coming = (
+        counts.get(each, 0) for each in (Outlook.MISSES, Outlook.UNSURE, Outlook.ON_THE_WAY)
+    )
     told = [
-        f"{counts[each]} cụm {OUTLOOKS[each]}"
-        for each in Outlook
-        if each is not Outlook.READY and counts.get(each)
+        *([f"{misses} cụm sẽ không phát"] if misses else []),
+        *([f"{unsure} cụm chưa chắc phát được"] if unsure else []),
+        *([f"{coming} cụm đang tải"] if coming else []),
     ]
-    named = [f"{name} {OUTLOOKS[outlook]} ({why})" for name, outlook, why in others[:MOST_NAMED]]
+    named = [_named(*each) for each in others[:MOST_NAMED]]
     if len(others) > MOST_NAMED:
         named.append(f"và {len(others) - MOST_NAMED} cụm khác")
     return f"{sentence}; {', '.join(told)}. {'; '.join(named)}."
+
+
+def _named(name: str, outlook: Outlook, why: str) -> str:
+    match outlook:
+        case Outlook.MISSES:
+            return f"{name} sẽ không phát: {why}"
+        case Outlook.UNSURE:
+            return f"{name} chưa chắc phát được: {why}"
+        case _:
+            return f"{name} đang tải: {why}"
