@@ -298,6 +298,26 @@ async def test_an_import_says_how_many_rows_are_done_and_how_it_ended_to_who_com
     assert (await pages.load("/admin/import/areas/progress")).status_code == 403
 
 
+async def test_a_preview_says_how_many_rows_are_read_and_leaves_nothing_behind(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Waiting()
+    kind = imports.IMPORTS["stations"]
+    monkeypatch.setitem(imports.IMPORTS, "stations", kind._replace(run=waiting))
+    path, file = "/admin/import/stations", ("stations.csv", "code\n" * 300)
+    preview = asyncio.create_task(send(pages, f"{path}/preview", file))
+    await waiting.begun.wait()
+    for place in (f"{path}/progress", path):
+        html = (await pages.load(place)).text
+        assert "Đang xem trước: 250 trên khoảng 300 dòng" in html
+        assert 'hx-trigger="load delay:1s"' in html
+    waiting.may_go_on.set()
+    assert figures((await preview).text)["added"] == "250"
+    html = (await pages.load(f"{path}/progress")).text
+    assert "progress max" not in html
+    assert "load delay:1s" not in html
+
+
 async def test_an_import_that_fails_is_told_to_who_comes_back(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

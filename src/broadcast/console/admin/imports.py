@@ -123,29 +123,39 @@ async def show(
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
     this = imports.get(caller.account_id, kind, clock.now())
-    return page(request, caller, "admin/import.html", kind=kind, wanted=wanted, this=this)
+    read = imports.read(caller.account_id, kind)
+    return page(
+        request, caller, "admin/import.html", kind=kind, wanted=wanted, this=this, read=read
+    )
 
 
 @router.get("/admin/import/{kind}/progress")
 async def show_progress(
     request: Request, session: Session, caller: Reader, kind: str, imports: ImportsDep
 ) -> Response:
-    """How many rows of the caller's import are stored, and then what became of it."""
+    """How many rows of the caller's import are read or stored, and then what became of it."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
     this = imports.get(caller.account_id, kind, clock.now())
-    return page(request, caller, "admin/_import_progress.html", kind=kind, this=this)
+    read = imports.read(caller.account_id, kind)
+    return page(request, caller, "admin/_import_progress.html", kind=kind, this=this, read=read)
 
 
 @router.post("/admin/import/{kind}/preview", summary="Xem trước khi nhập tệp")
 async def preview(
-    request: Request, session: Session, caller: Reader, kind: str, files: Files
+    request: Request,
+    session: Session,
+    caller: Reader,
+    kind: str,
+    files: Files,
+    imports: ImportsDep,
 ) -> Response:
     """What each row would become; nothing is written."""
     wanted = _kind(kind)
     scope.require_whole(session, caller, wanted.permission)
     given = await _required(files)
-    report = await wanted.run(session, given, True)
+    with imports.reading(caller.account_id, kind, rows_of(given)):
+        report = await wanted.run(session, given, True)
     return page(
         request,
         caller,
@@ -174,8 +184,7 @@ async def store(
     given = await _required(files)
     if digest != digest_of(given):
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
-    rows = sum(file.data.count(b"\n") for file in given)
-    this = storing.begin(caller.account_id, kind, rows, clock.now())
+    this = storing.begin(caller.account_id, kind, rows_of(given), clock.now())
     with counted(this.progress):
         this.report = await wanted.run(session, given, False)
     return page(request, caller, "admin/_import_done.html", kind=kind, report=this.report)
@@ -197,6 +206,11 @@ async def _required(files: Sequence[UploadFile]) -> list[sheets.File]:
 async def received_files(files: Sequence[UploadFile]) -> list[sheets.File]:
     """Files of a form, without those that were left empty."""
     return [await received(file) for file in files if file.filename]
+
+
+def rows_of(files: Sequence[sheets.File]) -> int:
+    """About how many rows the files have."""
+    return sum(file.data.count(b"\n") for file in files)
 
 
 def digest_of(files: Sequence[sheets.File]) -> str:

@@ -1,11 +1,12 @@
-"""Imports that are being stored: how many rows are done, for who left the page and comes back.
+"""Imports that are being read or stored: how many rows are done, also for who left the page.
 
 Kept in this process: the import itself is one transaction of it, and ends with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, cast
@@ -15,7 +16,7 @@ from fastapi import Depends, Request
 from broadcast.auth.caller import CallerDep
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError, Conflict
-from broadcast.kit.progress import Progress
+from broadcast.kit.progress import Progress, counted
 from broadcast.kit.sheets import Report
 
 KEPT = timedelta(hours=1)
@@ -40,6 +41,7 @@ class Imports:
 
     def __init__(self) -> None:
         self._found: dict[tuple[int, str], UnderWay] = {}
+        self._read: dict[tuple[int, str], Progress] = {}
 
     def get(self, account_id: int, kind: str, now: datetime) -> UnderWay | None:
         """The one that somebody began last; of one that is over, for a while."""
@@ -67,6 +69,23 @@ class Imports:
         self.require_none(account_id, kind, now)
         this = self._found[account_id, kind] = UnderWay(now, Progress(rows))
         return this
+
+
+    @contextmanager
+    def reading(self, account_id: int, kind: str, rows: int) -> Iterator[None]:
+        """Count the rows of a preview; of several at a time the newest is told."""
+        key, progress = (account_id, kind), Progress(rows)
+        self._read[key] = progress
+        try:
+            with counted(progress):
+                yield
+        finally:
+            if self._read.get(key) is progress:
+                del self._read[key]
+
+    def read(self, account_id: int, kind: str) -> Progress | None:
+        """How far somebody's preview is that goes on."""
+        return self._read.get((account_id, kind))
 
 
 def imports_of(request: Request) -> Imports:
