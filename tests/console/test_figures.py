@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.auth.permissions import Role
 from broadcast.console.page import TEMPLATES
 from broadcast.kit import clock, db
+from broadcast.kit.times import LOCAL
 from broadcast.plays.model import Play
+from broadcast.schedules.model import Occurrence
+from broadcast.telemetry.dead_letters import DeadLetterRow
 from tests.console.conftest import Pages
 from tests.console.figures import Figure, Figures, compare, readings
 from tests.indicators.invented import END, NOW, PROVINCE, invent
@@ -81,8 +84,32 @@ async def test_every_figure_of_areas_devices_and_plays_is_that_of_rest(
     assert await compare(pages, f"/plays/{played}") > 0
 
 
+async def test_every_figure_of_the_pages_that_watch_is_that_of_rest(
+    province: Pages, engine: AsyncEngine
+) -> None:
+    pages = province
+    assert await compare(pages, "/map") > 8
+    assert await compare(pages, "/wall/states") > 2
+    assert await compare(pages, "/wall/incidents") == 1
+    assert await compare(pages, "/wall/indicators") > 20
+    async with db.transaction(engine) as session:
+        latest = await session.scalar(sa.select(sa.func.max(Occurrence.starts_at)))
+        session.add(
+            DeadLetterRow(
+                received_at=NOW, topic="ttn/v1/device/A/event/x", device_code="A", size_bytes=1,
+                payload=b"{", field="", reason="", reject_reason="kind", more=3,
+            )
+        )  # fmt: skip
+    assert latest is not None
+    assert await compare(pages, "/admin/refused") == 1
+    with pytest.MonkeyPatch.context() as patch:  # a moment of a day on which something sounds
+        patch.setattr(clock, "now", lambda: latest)
+        patch.setattr(clock, "today", lambda: latest.astimezone(LOCAL).date())
+        assert await compare(pages, "/") > 2
+        assert await compare(pages, "/on-air") > 0
+
+
 ELSEWHERE = {
-    "components.html": "the macro itself",
     "components/index.html": "of development: its figures are made up",
     "admin/_import_preview.html": "the answer of a POST, which a GET does not repeat",
 }
@@ -93,8 +120,8 @@ def test_whoever_shows_a_figure_names_the_answer_that_it_is_of() -> None:
     unnamed = {
         str(path.relative_to(TEMPLATES))
         for path in TEMPLATES.rglob("*.html")
-        if re.search(r"ui\.figure\(|data-figure=", text := path.read_text())
-        and "data-rest=" not in text
+        if re.search(r"ui\.(figure|shown)\(|data-figure=", text := path.read_text())
+        and not re.search(r'data-rest=|ui\.shown\(.*"/api/v1/', text)
     }
     assert unnamed == ELSEWHERE.keys()
 

@@ -14,6 +14,7 @@ from broadcast.auth.permissions import Permission
 from broadcast.bulletins import queries
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.page import PageRouter, page
+from broadcast.console.today import occurrences_address
 from broadcast.kit import clock
 from broadcast.kit.errors import NotFound
 from broadcast.kit.text import Line, folded
@@ -178,4 +179,12 @@ async def _on_air(
 ) -> Response:
     now = clock.now()
     found = await occurrences_between(session, now - BEFORE, now + AFTER)
-    return page(request, caller, f"plays/{template}", on_air=on_air(found, now), **WORDS)
+    return page(
+        request,
+        caller,
+        f"plays/{template}",
+        on_air=on_air(found, now),
+        rest=occurrences_address(now - BEFORE, now + AFTER),
+        places={each.occurrence_id: place for place, each in enumerate(found)},
+        **WORDS,
+    )

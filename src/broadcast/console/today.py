@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -80,6 +81,8 @@ class Broadcast(NamedTuple):
     """Of `ui.state`."""
     text: str
     """What it came to, in two words."""
+    at: str
+    """Where its figures are in `Today.rest` (RFC 6901)."""
     x: float
     """From the left edge of the line, in per cent of it."""
     width: float
@@ -93,6 +96,8 @@ class Broadcast(NamedTuple):
 class Today(NamedTuple):
     """What the start page shows."""
 
+    rest: str
+    """The answer of REST that has the day's occurrences."""
     broadcasts: list[Broadcast]
     on_air: list[Broadcast]
     coming: Broadcast | None
@@ -151,10 +156,15 @@ async def today(
     """Look at the day in which `now` lies, in the caller's places."""
     on = now.astimezone(LOCAL).date()
     midnight = datetime.combine(on, time(), LOCAL)
-    counted = await occurrences_between(session, midnight, midnight + timedelta(days=1))
-    planned = [each for each in counted if each.state is OccurrenceState.PLANNED]
-    line = _Line.of(planned, midnight)
-    broadcasts = [_broadcast(each, line, now) for each in planned]
+    until = midnight + timedelta(days=1)
+    counted = await occurrences_between(session, midnight, until)
+    planned = [
+        (place, each)
+        for place, each in enumerate(counted)
+        if each.state is OccurrenceState.PLANNED
+    ]
+    line = _Line.of([each for _, each in planned], midnight)
+    broadcasts = [_broadcast(each, f"/{place}", line, now) for place, each in planned]
     in_use = FleetFilter(installed=True)
     summary = await fleet.summarise(session, in_use, on)
     presences = {each.value: each.count for each in summary.presence}
@@ -174,6 +184,7 @@ async def today(
         waiting = oldest.items
     coming = next((each for each in broadcasts if each.counts.starts_at > now), None)
     return Today(
+        rest=occurrences_address(midnight, until),
         broadcasts=broadcasts,
         on_air=[each for each in broadcasts if each.counts.starts_at <= now < each.ends_at],
         coming=coming,
@@ -232,11 +243,17 @@ class _Line(NamedTuple):
         ]
 
 
-def _broadcast(row: OccurrenceCountsOut, line: _Line, now: datetime) -> Broadcast:
+def occurrences_address(since: datetime, until: datetime) -> str:
+    """Where REST answers with the occurrences of a span."""
+    span = {"from": since.isoformat(), "to": until.isoformat()}
+    return "/api/v1/plays/occurrences?" + urlencode(span)
+
+
+def _broadcast(row: OccurrenceCountsOut, at: str, line: _Line, now: datetime) -> Broadcast:
     ends_at = row.starts_at + timedelta(seconds=row.audio_seconds or 0)
     kind, text = _result(row, now)
     x = line.place(row.starts_at)
-    return Broadcast(row, ends_at, kind, text, x, max(0.6, line.place(ends_at) - x))
+    return Broadcast(row, ends_at, kind, text, at, x, max(0.6, line.place(ends_at) - x))
 
 
 def _result(row: OccurrenceCountsOut, now: datetime) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import Request, Response
 
 from broadcast.areas import scope
@@ -28,12 +30,15 @@ async def show(
     """Dead letters and refusals; `cursor` and `refused` are those of the two lists."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
     code = device.strip() or None
+    asked = {"device": code, "cursor": cursor}
+    asked = {name: value for name, value in asked.items() if value}
     return page(
         request,
         caller,
         "admin/refused.html",
         device=code,
         query={"device": code} if code else {},
+        rest="/api/v1/dead-letters?" + urlencode({"limit": ROWS, **asked}),
         letters=await queries.list_dead_letters(session, Paging(cursor, ROWS), code),
         refusals=await queries.list_refusals(session, Paging(refused, ROWS), code),
     )

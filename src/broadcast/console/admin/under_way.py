@@ -70,7 +70,6 @@ class Imports:
         this = self._found[account_id, kind] = UnderWay(now, Progress(rows))
         return this
 
-
     @contextmanager
     def reading(self, account_id: int, kind: str, rows: int) -> Iterator[None]:
         """Count the rows of a preview; of several at a time the newest is told."""
