@@ -308,7 +308,7 @@ async def test_what_a_programme_does_not_hold_is_said_until_it_does(
     assert len(world.items()["area/V1"]) == 1
     said = await ready(world)
     assert (said.ok, said.alarm, "area/V1" in said.detail) == (True, True, True)
-    assert "1 lần phát ưu tiên thấp nhất" in said.detail
+    assert "1 buổi phát ưu tiên thấp nhất" in said.detail
     await world.turn(after=timedelta(minutes=40))
     assert await failed(world) == {("overfull", "area/V1")}, "it is looked at again and again"
     await world.withdraw(first)

@@ -26,6 +26,7 @@ ENGLISH = (
 WORDS = {
     r"bản tin (MQTT|\{\w+\.kind)": "thông điệp: bản tin is what a village hears",
     r"nhịp tim": "tin báo trạng thái",
+    r"(?i)lần phát": "buổi phát",
     r"MQTT broker": "broker MQTT",
     r"\b[Tt]elemetry\b": "thiết bị tự báo",
     r"\b[Tt]oken\b": "mã truy cập",

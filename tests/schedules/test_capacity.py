@@ -153,7 +153,7 @@ async def test_what_fits_is_saved_and_one_more_is_refused_with_the_numbers(
         await save(session, bulletin, starts_at=local("2025-02-03T11:00"))
     assert refused.value.extra["scope"] == "device/D-4"
     assert refused.value.extra["items"] == 21
-    assert "21 lần phát" in refused.value.detail
+    assert "21 buổi phát" in refused.value.detail
     assert "D-4" in refused.value.detail
 
 
@@ -170,7 +170,7 @@ async def test_a_change_that_overfills_is_refused(
     session: AsyncSession, bulletin: Bulletin
 ) -> None:
     schedule = await save(session, bulletin, rrule="FREQ=DAILY;BYHOUR=6,17")
-    with pytest.raises(Conflict, match="24 lần phát"):
+    with pytest.raises(Conflict, match="24 buổi phát"):
         await edits.change(
             session, schedule, {"rrule": "FREQ=DAILY;BYHOUR=6,12,17"}, LAN, RULES, NOW
         )
@@ -185,7 +185,7 @@ async def test_a_start_moved_into_a_full_week_is_refused(
     single = await save(session, bulletin, starts_at=local("2024-12-28T19:00"))
     rows = sa.select(Occurrence).where(Occurrence.schedule_id == single.id)
     row = (await session.scalars(rows)).one()
-    with pytest.raises(Conflict, match="21 lần phát"):
+    with pytest.raises(Conflict, match="21 buổi phát"):
         await occurrence_edits.move(session, row, local("2025-01-03T12:00"), LAN, RULES, NOW)
 
 

@@ -312,7 +312,7 @@ def test_any_text_is_a_rule_or_is_refused(text: str) -> None:
         ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30,31", "không bao giờ phát"),
         ("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", "không bao giờ phát"),
         ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2", "không bao giờ phát"),
-        ("FREQ=DAILY;UNTIL=20251231", "UNTIL trước lần phát đầu tiên"),
+        ("FREQ=DAILY;UNTIL=20251231", "UNTIL trước buổi phát đầu tiên"),
         ("FREQ=DAILY;BYHOUR=5,6,7,8,9;BYMINUTE=0,10,20,30,40", "25 lần mỗi ngày"),
         ("FREQ=DAILY;BYMINUTE=0,5", "cách 5 phút"),
         ("FREQ=DAILY;BYHOUR=0,23;BYMINUTE=0,55", "cách 5 phút"),

@@ -91,7 +91,7 @@ async def test_what_a_withdrawal_would_cancel_is_said_before_and_after(web: Web)
     assert [use["starts_count"] for use in before["cancels"]] == [3, 1]
     assert before["newer_approved"] == 2
     assert "2 lịch" in before["summary"]
-    assert "4 lần phát" in before["summary"]
+    assert "4 buổi phát" in before["summary"]
     assert "move_schedules_to: 2" in before["summary"]
     assert await rows(web) == [(1, "planned")] * 4, "looking changes nothing"
     after = await step(web, 1, "withdraw")

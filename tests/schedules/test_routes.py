@@ -177,7 +177,7 @@ async def test_what_reaches_nobody_is_warned_of(web: Web) -> None:
         targets=[{"area": "21142"}, {"area": "51"}], rrule="FREQ=WEEKLY;BYDAY=MO"
     )
     assert made["plan"]["warnings"] == [
-        "starts_at không khớp quy tắc lặp; lần phát đầu là 17:00 30/12/2024",
+        "starts_at không khớp quy tắc lặp; buổi phát đầu là 17:00 30/12/2024",
         "đích “21142” không có cụm loa nào nhận lịch này",
         "3 cụm loa của “51” chưa lắp thiết bị nên không phát được",
     ]

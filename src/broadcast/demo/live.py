@@ -94,7 +94,7 @@ def draw(view: View) -> RenderableType:
         ProgressBar(total=view.devices or 1, completed=online, width=30),
         f"{online}/{view.devices}",
     )
-    plays = Table("Lần phát", "Giờ", "Cụm loa", expand=True)
+    plays = Table("Buổi phát", "Giờ", "Cụm loa", expand=True)
     for title, starts_at, states in view.items:
         told = Text(" · ").join(
             Text(f"{word} {states[state]}", style)

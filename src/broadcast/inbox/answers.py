@@ -96,7 +96,7 @@ async def pick(
         session, bulletin.id, columns, caller, rules, now, picked=True
     )
     if any(slot.starts_at > item.useful_until for slot in plan.slots):
-        raise InvalidInput("rrule", "có lần phát sau hạn của bản tin; hãy giảm số lần")
+        raise InvalidInput("rrule", "có buổi phát sau hạn của bản tin; hãy giảm số lần")
     inside = (await scope.territory_of(session)).inside(commune)
     reached = await units_of(session, schedule.targets, schedule.targets_on, is_stored=True)
     if not reached <= inside:

@@ -129,7 +129,7 @@ async def decide(
     if now >= choice.deadline_at:
         raise Conflict(
             f"Hạn chọn thứ tự là {choice.deadline_at.astimezone(LOCAL):%H:%M %d/%m/%Y}, đã qua;"
-            " loa phát theo thứ tự đã định; muốn đổi, hãy dời lần phát trong lịch."
+            " loa phát theo thứ tự đã định; muốn đổi, hãy dời buổi phát trong lịch."
         )
     source, own, seconds = await _parts(session, item, choice)
     found = arrange(own, seconds, source_first=source_first)

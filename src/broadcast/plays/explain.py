@@ -158,7 +158,7 @@ async def _play(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -
 
 
 def _never_planned(occurrence_id: UUID, cluster_code: str) -> NotFound:
-    return NotFound(f"Lần phát {occurrence_id} chưa từng được xếp cho cụm loa {cluster_code}.")
+    return NotFound(f"Buổi phát {occurrence_id} chưa từng được xếp cho cụm loa {cluster_code}.")
 
 
 _DEVICES = sa.text("""

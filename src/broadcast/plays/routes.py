@@ -41,14 +41,14 @@ From = Annotated[
 To = Annotated[Moment | None, Query(alias="to", description="giờ phát trước, mặc định bây giờ")]
 
 
-@router.get("/plays", summary="Sổ phát: từng lần phát ở từng cụm loa")
+@router.get("/plays", summary="Sổ phát: từng buổi phát ở từng cụm loa")
 async def list_plays(
     session: Session,
     caller: Reader,
     paging: PageQuery,
     since: From = None,
     until: To = None,
-    occurrence: Annotated[UUID | None, Query(description="một lần phát, ở mọi cụm")] = None,
+    occurrence: Annotated[UUID | None, Query(description="một buổi phát, ở mọi cụm")] = None,
     cluster: Annotated[str | None, Query(description="mã cụm loa")] = None,
     area: Annotated[str | None, Query(description="mã đơn vị, địa giới của từng ngày")] = None,
     state: Annotated[list[PlayState] | None, Query(description="một hay nhiều trạng thái")] = None,
@@ -73,7 +73,7 @@ async def list_plays(
     return found.page(PlayOut.of)
 
 
-@router.get("/plays/clashes", summary="Lần phát sắp tới trùng giờ, cùng mức ưu tiên")
+@router.get("/plays/clashes", summary="Buổi phát sắp tới trùng giờ, cùng mức ưu tiên")
 async def show_clashes(session: Session, settings: AppSettings, caller: Reader) -> list[ClashOut]:
     """Of the days that are planned (eight), by start; empty when all is well."""
     now = clock.now()

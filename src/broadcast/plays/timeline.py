@@ -71,7 +71,7 @@ async def read_events(session: AsyncSession, scope: Mapping[str, Any]) -> list[T
 
 
 def _published(row: Row) -> str:
-    return f"Chương trình của {row['scope']} có lần phát này được máy chủ gửi đi"
+    return f"Chương trình của {row['scope']} có buổi phát này được máy chủ gửi đi"
 
 
 def _received(row: Row) -> str:

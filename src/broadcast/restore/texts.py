@@ -18,15 +18,15 @@ CAUSES = {
 CHOSEN = {
     (Kind.WITHDRAWN, Choice.FOLLOW): "thu hồi lịch này",
     (Kind.WITHDRAWN, Choice.KEEP): "vẫn phát lịch này",
-    (Kind.LEFT_OUT, Choice.FOLLOW): "bỏ các lần phát này",
+    (Kind.LEFT_OUT, Choice.FOLLOW): "bỏ các buổi phát này",
     (Kind.LEFT_OUT, Choice.KEEP): "vẫn phát các lần này",
     (Kind.MOVED, Choice.FOLLOW): "dời theo giờ thiết bị đang giữ",
     (Kind.MOVED, Choice.KEEP): "theo giờ trong cơ sở dữ liệu",
-    (Kind.MOVED, Choice.DROP): "bỏ lần phát này",
+    (Kind.MOVED, Choice.DROP): "bỏ buổi phát này",
     (Kind.REPLACED, Choice.FOLLOW): "phát bản thiết bị đang giữ",
     (Kind.REPLACED, Choice.KEEP): "phát bản trong cơ sở dữ liệu",
     (Kind.REPLACED, Choice.DROP): "thu hồi lịch này",
-    (Kind.UNKNOWN, Choice.FOLLOW): "nhận lại lần phát này",
+    (Kind.UNKNOWN, Choice.FOLLOW): "nhận lại buổi phát này",
     (Kind.UNKNOWN, Choice.DROP): "không phát nữa",
     (Kind.DEVICE, Choice.KEEP): "theo sổ lắp đặt trong cơ sở dữ liệu",
 }
@@ -42,13 +42,13 @@ def sentence(difference: Difference) -> str:
         case Kind.WITHDRAWN:
             return f"Lịch này không còn trong chương trình mới hơn: {planned}."
         case Kind.LEFT_OUT:
-            return f"Các lần phát này không còn trong chương trình mới hơn: {planned}."
+            return f"Các buổi phát này không còn trong chương trình mới hơn: {planned}."
         case Kind.MOVED:
             return f"Đã dời từ {planned} sang {told}."
         case Kind.REPLACED:
             return f"Bản tin đã được thay bằng bản khác sau bản sao lưu: {told}."
         case Kind.UNKNOWN:
-            return f"Thiết bị đang giữ lần phát mà cơ sở dữ liệu không biết: {told}."
+            return f"Thiết bị đang giữ buổi phát mà cơ sở dữ liệu không biết: {told}."
         case Kind.DEVICE:
             return (
                 "Thiết bị theo đơn vị khác với sổ lắp đặt; nếu nó đã được lắp chỗ khác, hãy sửa sổ"

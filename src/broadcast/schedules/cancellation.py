@@ -32,7 +32,7 @@ CHANGED = "lịch phát đã đổi"
 """Cancelled because the schedule no longer comes to it."""
 
 
-CANCELLED_SINGLY = "bỏ riêng lần phát này"
+CANCELLED_SINGLY = "bỏ riêng buổi phát này"
 """Cancelled by itself."""
 
 

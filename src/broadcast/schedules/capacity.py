@@ -207,7 +207,7 @@ def _overfull(scope: str, day: date, days: int, count: int) -> Conflict:
     whose = f"địa bàn {code}" if family == "area" else f"thiết bị {code}"
     most = f"{MOST_ITEMS:,}".replace(",", ".")
     return Conflict(
-        f"Chương trình của {whose} trong {days} ngày từ {day:%d/%m/%Y} sẽ có {count} lần phát;"
+        f"Chương trình của {whose} trong {days} ngày từ {day:%d/%m/%Y} sẽ có {count} buổi phát;"
         f" thiết bị giữ được nhiều nhất {most} lần (8 MB). Hãy bớt giờ phát, hoặc thu hồi lịch"
         " khác của địa bàn đó.",
         scope=scope,

@@ -102,7 +102,7 @@ async def change(
     require_active(schedule)
     if not recurrence.fires(rule_of(schedule), schedule.starts_at, at, LOCAL):
         raise InvalidInput(
-            "recurrence_at", "lịch phát không có lần phát vào giờ này; kiểm tra lại ngày giờ"
+            "recurrence_at", "lịch phát không có buổi phát vào giờ này; kiểm tra lại ngày giờ"
         )
     if at <= now:
         raise Conflict("Giờ này đã qua nên không đổi được nữa; hãy chọn một giờ sắp tới.")

@@ -309,7 +309,7 @@ async def divide(
         raise Conflict("Lịch này chỉ phát một lần, không tách được; hãy sửa cả lịch.")
     cut = recurrence.first_after(rule, schedule.starts_at, max(at, now), LOCAL)
     if cut is None:
-        raise InvalidInput("from", "không có lần phát nào từ đó trở đi")
+        raise InvalidInput("from", "không có buổi phát nào từ đó trở đi")
     head, tail = rule_edits.split(rule, schedule.starts_at, cut, LOCAL)
     if head is None:
         return schedule, columns

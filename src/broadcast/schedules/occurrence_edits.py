@@ -78,7 +78,7 @@ async def prepare_move(
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     if row.starts_at <= now:
         raise Conflict(
-            "Lần phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
+            "Buổi phát này đã bắt đầu, không dời được nữa; muốn dừng hãy thu hồi lịch phát."
         )
     await lock_schedule_grid(session)
     revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
@@ -181,7 +181,7 @@ async def open_for_change(
     await session.refresh(row, with_for_update=True)
     require_active(schedule)
     if row.state is OccurrenceState.CANCELLED:
-        raise Conflict("Lần phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
+        raise Conflict("Buổi phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
     if row.ends_by <= now:
-        raise Conflict("Lần phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
+        raise Conflict("Buổi phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")
     return schedule

@@ -241,7 +241,7 @@ def _check_moved(
         if len(starts) > recurrence.MOST_PER_DAY:
             raise InvalidInput(
                 "starts_at",
-                f"ngày {day:%d/%m/%Y} có {len(starts)} lần phát, kể cả lần đã dời; nhiều nhất"
+                f"ngày {day:%d/%m/%Y} có {len(starts)} buổi phát, kể cả lần đã dời; nhiều nhất"
                 f" {recurrence.MOST_PER_DAY} lần mỗi ngày, hãy dời sang ngày khác",
             )
 

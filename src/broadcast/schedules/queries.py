@@ -38,7 +38,7 @@ async def get_occurrence(session: AsyncSession, occurrence_id: UUID) -> Occurren
     """
     row = await session.get(Occurrence, occurrence_id)
     if row is None:
-        raise NotFound(f"Không có lần phát {occurrence_id}.")
+        raise NotFound(f"Không có buổi phát {occurrence_id}.")
     return row
 
 

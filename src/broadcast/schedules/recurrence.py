@@ -56,7 +56,7 @@ def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> No
         )
     is_over = rule.until is not None and rule.until < wall_time(starts_at, zone)
     if is_over and not rule.dates:
-        raise invalid("UNTIL trước lần phát đầu tiên, nên không phát lần nào")
+        raise invalid("UNTIL trước buổi phát đầu tiên, nên không phát lần nào")
     if first_after(rule, starts_at, starts_at, zone) is None:
         raise invalid("không bao giờ phát trong 10 năm tới; kiểm tra lại ngày và tháng")
 

@@ -174,7 +174,7 @@ def _summary(verb: str, uses: list[Use]) -> str:
     starts: list[datetime] = sorted(at for use in uses for at in use.starts)
     names = ", ".join(f"“{use.schedule.title}”" for use in uses[:MOST_NAMED])
     more = f" và {len(uses) - MOST_NAMED} lịch khác" if len(uses) > MOST_NAMED else ""
-    summary = f"{verb} {len(uses)} lịch ({names}{more}), {len(starts)} lần phát đã lập"
+    summary = f"{verb} {len(uses)} lịch ({names}{more}), {len(starts)} buổi phát đã lập"
     if starts:
         summary += f", gần nhất lúc {starts[0].astimezone(LOCAL):%H:%M %d/%m/%Y}"
     return summary + "."

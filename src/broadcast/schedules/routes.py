@@ -220,7 +220,7 @@ async def preview_withdrawal(
     "/schedules/{schedule_id}/split",
     status_code=201,
     response_model=PlannedScheduleOut,
-    summary="Đổi từ một lần phát trở đi",
+    summary="Đổi từ một buổi phát trở đi",
 )
 async def split(
     request: Request,
@@ -250,7 +250,7 @@ async def split(
     return await once.run(session, caller.account_id, make, now=now)
 
 
-@router.get("/schedules/{schedule_id}/starts", summary="Các lần phát nhiều tháng tới")
+@router.get("/schedules/{schedule_id}/starts", summary="Các buổi phát nhiều tháng tới")
 async def list_starts(
     session: Session,
     caller: ContentReader,
@@ -265,7 +265,7 @@ async def list_starts(
     return [StartOut.model_validate(each) for each in found]
 
 
-@router.post("/schedules/{schedule_id}/starts", summary="Dời hoặc bỏ một lần phát dù còn xa")
+@router.post("/schedules/{schedule_id}/starts", summary="Dời hoặc bỏ một buổi phát dù còn xa")
 async def change_start(
     session: Session,
     settings: AppSettings,
@@ -326,7 +326,7 @@ async def list_silenced(
     )
 
 
-@router.get("/occurrences", summary="Các lần phát trong một khoảng thời gian")
+@router.get("/occurrences", summary="Các buổi phát trong một khoảng thời gian")
 async def list_occurrences(
     session: Session,
     settings: AppSettings,
@@ -352,7 +352,7 @@ async def list_occurrences(
     return found.page(OccurrenceOut.of)
 
 
-@router.get("/occurrences/{occurrence_id}", summary="Một lần phát")
+@router.get("/occurrences/{occurrence_id}", summary="Một buổi phát")
 async def get_occurrence(
     session: Session, caller: ContentReader, occurrence_id: UUID
 ) -> OccurrenceOut:
@@ -360,7 +360,7 @@ async def get_occurrence(
     return OccurrenceOut.of(await queries.get_occurrence(session, occurrence_id))
 
 
-@router.patch("/occurrences/{occurrence_id}", summary="Dời hoặc bỏ một lần phát")
+@router.patch("/occurrences/{occurrence_id}", summary="Dời hoặc bỏ một buổi phát")
 async def change_occurrence(
     session: Session,
     settings: AppSettings,
@@ -397,7 +397,7 @@ async def check_occurrence(
     return CheckOut.of(found)
 
 
-@router.post("/occurrences/{occurrence_id}/reinstate", summary="Đưa một lần phát về giờ theo lịch")
+@router.post("/occurrences/{occurrence_id}/reinstate", summary="Đưa một buổi phát về giờ theo lịch")
 async def reinstate_occurrence(
     session: Session, settings: AppSettings, caller: Scheduler, occurrence_id: UUID
 ) -> OccurrenceOut:

@@ -90,7 +90,7 @@ class ScheduleChangeIn(Body):
         examples=["FREQ=WEEKLY;BYDAY=MO,TH"],
     )
     dates: Annotated[list[Start], Field(max_length=MOST_DATES)] | None = Field(
-        None, description="các lần phát thêm ngoài quy tắc lặp (RDATE)"
+        None, description="các buổi phát thêm ngoài quy tắc lặp (RDATE)"
     )
     except_on: Followed | None = Field(
         None, description="không phát vào ngày “holiday” (nghỉ lễ) hoặc ngày của lịch riêng này"
@@ -154,7 +154,7 @@ class SplitIn(ScheduleChangeIn):
     """A change from one start on; what comes before stays as it is."""
 
     from_: Start = Field(
-        alias="from", description="đổi từ lần phát đầu tiên vào hoặc sau thời điểm này"
+        alias="from", description="đổi từ buổi phát đầu tiên vào hoặc sau thời điểm này"
     )
 
 
@@ -190,7 +190,7 @@ class OccurrenceChangeIn(Body):
 class StartChangeIn(OccurrenceChangeIn):
     """Move one start of a schedule, or cancel it, however far ahead it is."""
 
-    recurrence_at: Start = Field(description="giờ theo quy tắc của lần phát cần đổi")
+    recurrence_at: Start = Field(description="giờ theo quy tắc của buổi phát cần đổi")
 
 
 class RowOut(BaseModel):
@@ -277,7 +277,7 @@ class SkippedOut(RowOut):
 class PlanOut(BaseModel):
     """Coming starts, reach, overlaps and warnings of a schedule."""
 
-    starts: list[Moment] = Field(description=f"các lần phát sắp tới, nhiều nhất {MOST_STARTS}")
+    starts: list[Moment] = Field(description=f"các buổi phát sắp tới, nhiều nhất {MOST_STARTS}")
     skipped: list[SkippedOut] = Field(
         description=f"các lần không phát vì lịch ngày, nhiều nhất {MOST_STARTS}"
     )
@@ -475,7 +475,7 @@ class OccurrenceOut(RowOut):
     id: UUID
     schedule_id: UUID
     title: str
-    recurrence_at: Moment = Field(description="giờ theo quy tắc; không đổi khi dời lần phát")
+    recurrence_at: Moment = Field(description="giờ theo quy tắc; không đổi khi dời buổi phát")
     starts_at: Moment
     ends_by: Moment
     bulletin_id: UUID
@@ -487,7 +487,7 @@ class OccurrenceOut(RowOut):
     volume: int | None
     state: OccurrenceState
     cancel_reason: str | None
-    scopes: list[str] = Field(description="tài liệu mang lần phát này đến thiết bị")
+    scopes: list[str] = Field(description="tài liệu mang buổi phát này đến thiết bị")
 
     @classmethod
     def of(cls, row: Occurrence) -> Self:
@@ -526,7 +526,7 @@ class ScheduleUseOut(BaseModel):
 
     schedule: ScheduleOut
     starts: list[Moment] = Field(
-        description=f"các lần phát sắp tới đã lập, nhiều nhất {MOST_STARTS}"
+        description=f"các buổi phát sắp tới đã lập, nhiều nhất {MOST_STARTS}"
     )
     starts_count: int
 
@@ -567,4 +567,4 @@ class MovedScheduleOut(BaseModel):
     """A schedule that goes on with another revision, with its plan."""
 
     schedule: ScheduleOut
-    plan: PlanOut | None = Field(description="null: chỉ còn các lần phát đã dời")
+    plan: PlanOut | None = Field(description="null: chỉ còn các buổi phát đã dời")

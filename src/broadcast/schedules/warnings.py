@@ -43,7 +43,7 @@ def warnings_of(rule: Rule | None, starts_at: datetime, first: datetime) -> list
     warnings = []
     if rule is not None and not recurrence.fires(rule, starts_at, starts_at, LOCAL):
         warnings.append(
-            f"starts_at không khớp quy tắc lặp; lần phát đầu là "
+            f"starts_at không khớp quy tắc lặp; buổi phát đầu là "
             f"{first.astimezone(LOCAL):%H:%M %d/%m/%Y}"
         )
     if rule is not None:

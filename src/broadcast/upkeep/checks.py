@@ -331,12 +331,12 @@ def _restore(facts: Facts, now: datetime) -> Check:
 
 
 _STEPS = {
-    "horizon": "tính được các lần phát của lịch",
-    "occurrences": "lập được sổ phát của lần phát",
-    "items": "đưa được vào chương trình lần phát",
+    "horizon": "tính được các buổi phát của lịch",
+    "occurrences": "lập được sổ phát của buổi phát",
+    "items": "đưa được vào chương trình buổi phát",
     "documents": "ký được chương trình",
     "restore": "xét được việc khôi phục",
-    "overfull": "giữ được hết các lần phát trong chương trình",
+    "overfull": "giữ được hết các buổi phát trong chương trình",
     "publish": "gửi được tới broker",
     "commands": "gửi được lệnh",
     "settle": "kết luận được lượt phát",
