@@ -14,6 +14,7 @@ from broadcast.grid.model import AirSession
 from broadcast.grid.planner import Kind, Reason
 from broadcast.grid.play_now import When
 from broadcast.grid.sessions import MOST_ITEMS, MOST_SKIPPED, ItemChange
+from broadcast.kit.english import Said
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules import listening
 from broadcast.schedules.hearing import Outcome
@@ -197,7 +198,7 @@ class PlacedOut(BaseModel):
     starts_at: Moment | None = Field(description="null: không phát trong ngày này")
     dropped: Reason | None = Field(description="vì sao không đủ chỗ")
     by_hand: bool = Field(description="có người đã dời hoặc bỏ riêng lần này")
-    text: str = Field(description="cho người: vì sao không phát")
+    text: Said = Field(description="cho người: vì sao không phát")
 
 
 class AirDayOut(BaseModel):
@@ -272,7 +273,7 @@ class HeardOut(BaseModel):
     seconds: float
     outcome: Outcome = Field(description="whole: nghe trọn; part: một phần; none: không nghe")
     spans: list[SpanOut] = Field(description="khi nào nghe được")
-    text: str = Field(description="cho người: vì sao không nghe trọn, hoặc nghe muộn")
+    text: Said = Field(description="cho người: vì sao không nghe trọn, hoặc nghe muộn")
 
     model_config = ConfigDict(populate_by_name=True)
 

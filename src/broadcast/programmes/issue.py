@@ -418,7 +418,9 @@ class Overfull(Exception):
     """Saving a schedule refuses it; a merger of areas can come to it all the same."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"{count} buổi phát ưu tiên thấp nhất không gửi được: chương trình đã đầy")
+        super().__init__(
+            f"{count} buổi phát ưu tiên thấp nhất không gửi được: chương trình đã đầy"
+        )
 
 
 ITEMS = "items"

@@ -451,5 +451,5 @@ def refuse_of_session(schedule: Schedule) -> None:
     if schedule.of_session:
         raise Conflict(
             "Lịch này là một mục của buổi phát thanh, giờ phát do buổi định; hãy sửa ở Khung"
-            " chương trình, hoặc dời, bỏ riêng từng lần phát."
+            " chương trình, hoặc dời, bỏ riêng từng buổi phát."
         )

@@ -397,7 +397,9 @@ async def check_occurrence(
     return CheckOut.of(found)
 
 
-@router.post("/occurrences/{occurrence_id}/reinstate", summary="Đưa một buổi phát về giờ theo lịch")
+@router.post(
+    "/occurrences/{occurrence_id}/reinstate", summary="Đưa một buổi phát về giờ theo lịch"
+)
 async def reinstate_occurrence(
     session: Session, settings: AppSettings, caller: Scheduler, occurrence_id: UUID
 ) -> OccurrenceOut:
