@@ -318,6 +318,7 @@ async def test_every_route_answers_by_the_table(walk: Walk, holder: Holder) -> N
 
 @walks
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # every route at once
 @pytest.mark.parametrize("holder", [HOLDERS[0], WALLED[0]], ids=str)
 async def test_who_asks_in_english_is_told_in_english(walk: Walk, holder: Holder) -> None:
     """Whatever the catalogues have, no answer and no page says in Vietnamese."""

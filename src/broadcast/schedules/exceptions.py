@@ -103,7 +103,8 @@ def _unexpected(
         )
     if lost:
         warnings.append(
-            f"buổi phát đã dời sang {_listed(lost)} không còn trong lịch sau khi sửa nên không phát"
+            f"buổi phát đã dời sang {_listed(lost)} không còn trong lịch sau khi sửa nên không"
+            " phát"
         )
     return warnings
 
