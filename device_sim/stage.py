@@ -147,7 +147,7 @@ class Stage:
     def wanted(self) -> list[Audio]:
         """The renditions that may still sound, soonest first; then what prepared alerts need."""
         started = [self.items[k] for k in self._box.memory.started if k in self.items]
-        chosen = (self._rendition(item) for item in (*started, *self.undecided()))
+        chosen = (self._wanted(item) for item in (*started, *self.undecided()))
         sounding = self.voice.audio if self.voice else None
         config = self._box.config
         prepared = (
@@ -163,7 +163,7 @@ class Stage:
         """Tell whether the item could sound right now."""
         if item.stream is not None and not item.stream.fallback:
             return "ready"
-        return self._content.state(self._rendition(item)) if sources(item) else "waiting"
+        return self._content.state(self._rendition(item)) if self._sources(item) else "waiting"
 
     def volume(self, item: Item) -> int:
         """Volume the item sounds at. A command outranks the item, for someone complained."""
@@ -352,7 +352,7 @@ class Stage:
             item.priority, self.voice.item.priority
         )
         missing = SKIPS.get(self._content.state(self._rendition(item)))
-        if not sources(item):
+        if not self._sources(item):
             missing = SkipReason.NO_AUDIO
         if item.occurrence_id in self._live:
             missing = None if outranked else self._live_obstacle(item, now)
@@ -434,8 +434,27 @@ class Stage:
             audio = voice.audio
             self._box.emit(StartSound(occurrence_id, audio.sha256, voice.offset, volume))
 
+    def _sources(self, item: Item) -> list[Audio]:
+        return sources(item, self._box.config)
+
+    def _wanted(self, item: Item) -> Audio | None:
+        """The rendition that is to be fetched, in the languages of the place."""
+        return self._content.rendition(self._sources(item))
+
     def _rendition(self, item: Item) -> Audio | None:
-        return self._content.rendition(sources(item))
+        """The rendition that sounds now.
+
+        What has begun goes on with the same sound. Where the languages of the place have not been
+        fetched in time, the item's own sound is better than none.
+        """
+        wanted, own = self._wanted(item), self._content.rendition(item.audio)
+        progress = self._box.memory.started.get(item.occurrence_id)
+        if own is None or (progress is not None and progress.sha256 not in {own.sha256, None}):
+            return wanted
+        if progress is not None and progress.sha256 == own.sha256:
+            return own
+        is_behind = self._content.state(wanted) != "ready" and self._content.state(own) == "ready"
+        return own if is_behind else wanted
 
     def _start(self, item: Item, now: Now) -> None:
         if self.voice is not None:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Literal
 
-from broadcast.wire.documents import Audio, Item
+from broadcast.wire.documents import Audio, Config, Item
+from broadcast.wire.languages import renditions_for
 from device_sim.journal import Progress
 
 ON_TIME = timedelta(seconds=1)
@@ -94,10 +95,11 @@ def latest_start(item: Item) -> datetime:
     return min(item.starts_at + late, item.ends_by)
 
 
-def sources(item: Item) -> list[Audio]:
-    """Renditions that can be fetched ahead for the item."""
-    if item.audio or item.stream is None:
-        return item.audio
+def sources(item: Item, config: Config | None) -> list[Audio]:
+    """Renditions that can be fetched ahead for the item, in the languages of the place."""
+    audio = renditions_for(item, config.languages if config else ())
+    if audio or item.stream is None:
+        return audio
     return item.stream.fallback
 
 

@@ -16,6 +16,7 @@ import broadcast.auth.model
 import broadcast.auth.session
 import broadcast.boundaries.model
 import broadcast.bulletins.model
+import broadcast.bulletins.version_model
 import broadcast.commands.model
 import broadcast.devices.model
 import broadcast.enrolment.model

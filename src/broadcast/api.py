@@ -35,6 +35,7 @@ import broadcast.inbox.routes
 import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.keys.routes
+import broadcast.languages.routes
 import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
@@ -79,6 +80,7 @@ ROUTERS = (
     broadcast.schedules.revision_routes.router,
     broadcast.grid.routes.router,
     broadcast.inbox.routes.router,
+    broadcast.languages.routes.router,
     broadcast.plays.routes.router,
     broadcast.alerts.routes.router,
     broadcast.alerts.template_routes.router,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.accounts.people import create_with_token
 from broadcast.areas.imports import official_files
 from broadcast.audit.entry import Outcome
+from broadcast.auth.model import Account
 from broadcast.auth.permissions import Role
 from broadcast.auth.routing import Route
 from broadcast.auth.session import CSRF_HEADER
@@ -52,7 +53,7 @@ DRAFT = "/api/v1/bulletin-drafts/{page}"
 CHANGE_NOTHING = {
     *(f"{method} {DRAFT}" for method in ("PUT", "DELETE")),
     *(f"POST {DRAFT}/{name}" for name in ("recording", "reading")),
-    *(f"DELETE {DRAFT}/sound", f"PUT {DRAFT}/sound/trim"),
+    *(f"DELETE {DRAFT}/sound", f"PUT {DRAFT}/sound/trim", f"PUT {DRAFT}/composition"),
     "POST /api/v1/schedules/preview",
     "POST /api/v1/schedules/check",
     "POST /api/v1/calendar-days/check",
@@ -370,6 +371,39 @@ async def alerts(walk: Walk) -> None:
     await walk.do("PUT /areas/{code}/contact", "/areas/T-1/contact", json=head)
 
 
+async def languages(walk: Walk, engine: AsyncEngine) -> None:
+    """Who speaks what, who is asked to read a bulletin, and what becomes of it."""
+    world = walk.world
+    async with db.transaction(engine) as session:
+        world.tokens["Đinh"] = await create_with_token(
+            session, "Đinh", Role.PROVINCE_APPROVER, province.NOW, second_factor=True
+        )
+        reader = await session.scalar(sa.select(Account.id).where(Account.name == "Đinh"))
+        original = await make.bulletin(session, area_code="51")
+        sound = make.prepared(world.content_dir, b"opus of languages", b"mp3 of languages")
+        await make.revision(session, original, sound, RevisionState.APPROVED)
+        version = await make.bulletin(
+            session, area_code="51", language="hre", version_of=original.id
+        )
+        await make.revision(session, version, sound, RevisionState.APPROVED)
+    said = {"languages": [{"language": "hre", "share": 80}]}
+    await walk.do("PUT /village-languages/{code}", "/village-languages/T-1", json=said)
+    rows = ("l.csv", b"code,languages,valid_from\nT-2,cua:70,2024-12-01\n", "text/csv")
+    await walk.do("POST /village-languages/import", files={"village_languages": rows})
+    await walk.do(
+        "PUT /accounts/{account_id}/languages", f"/accounts/{reader}/languages",
+        json={"languages": ["hre"]},
+    )  # fmt: skip
+    there = f"/bulletins/{original.id}/versions"
+    body = {"language": "hre", "reader_id": reader, "due_at": "2025-01-05T08:00:00+07:00"}
+    asked = await walk.do("POST /bulletins/{bulletin_id}/versions", there, json=body)
+    await walk.do(
+        "POST /bulletins/{bulletin_id}/confirmation", f"/bulletins/{version.id}/confirmation",
+        "Đinh",
+    )  # fmt: skip
+    await walk.do("DELETE /version-requests/{request_id}", f"/version-requests/{asked['id']}")
+
+
 async def inbox(walk: Walk, engine: AsyncEngine) -> None:
     """What the province sends to a commune, and the commune does with it."""
     world = walk.world
@@ -554,6 +588,7 @@ async def test_every_route_that_changes_something_leaves_one_entry(world: World)
     await schedules(walk, world.engine)
     await alerts(walk)
     await inbox(walk, world.engine)
+    await languages(walk, world.engine)
     await grid(walk, world.engine)
     await accounts(walk)
     await warnings(walk)

@@ -218,6 +218,7 @@ HARMLESS = {
     "csr": "a request for one, which is public",
     "key": "an Idempotency-Key, of no use to others",
     "area_codes": "of units, which are public",
+    "parts_key": "bulletins and revisions",
     "codec": "opus or mp3",
     "codecs": "likewise",
     "key_since": "a revision",

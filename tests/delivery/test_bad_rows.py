@@ -62,6 +62,7 @@ NO_LIST = {
     *("/api/v1/sessions", "/api/v1/session/openid", "/api/v1/sign-in/openid"),
     *("/api/v1/sign-in/openid/callback", "/api/v1/restore", "/api/v1/audit/export"),
     "/api/v1/inbox-compliance.csv",
+    "/api/v1/languages-served.csv",
 }
 """Of a session, which a token is not; of a provider and a restore, which there are not; a file."""
 

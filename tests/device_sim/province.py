@@ -125,7 +125,8 @@ class Province:
         self.publish(self.make(Config, f"device/{device_id}", **(fields | changes)))
 
     def programme(self, *items: Item, scope: str = "area/51", **changes: Any) -> Programme:
-        for audio_ in {a.sha256: a for i in items for a in i.audio}.values():
+        sounds = [some for i in items for some in (i.audio, *(v.audio for v in i.versions))]
+        for audio_ in {a.sha256: a for some in sounds for a in some}.values():
             self.content(audio_)
         return self.publish(self.make(Programme, scope, items=list(items), **changes))
 

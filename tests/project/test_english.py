@@ -16,7 +16,7 @@ ELSEWHERE = {
     r"(.*/|.*_)?cli\.py|kit/roles\.py|doctor\.py|startup\.py|app\.py|config\.py": "on a terminal",
     r"(demo|embedded|backup|mqtt|ingest|delivery)/|keys/(\w+_store|keyring)\.py|kit/outbound\.py"
     r"|visibility/|enrolment/authority_files\.py|alerts/cap/policy\.py": "on a terminal",
-    r"plays/certificate\.py|inbox/sheet\.py": "a document of a Vietnamese office",
+    r"plays/certificate\.py|(inbox|languages)/sheet\.py": "a document of a Vietnamese office",
     r"bulletins/(speech/|audio/framing\.py)": "said by loudspeakers",
 }
 """Messages that have no English here, and why."""

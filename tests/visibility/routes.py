@@ -548,6 +548,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         for method, rest in (
             *(("GET", ""), ("PUT", ""), ("DELETE", "")),
             *(("GET", "/sound"), ("DELETE", "/sound"), ("PUT", "/sound/trim")),
+            ("PUT", "/composition"),
             *(("GET", "/sound/audio"), ("POST", "/recording"), ("POST", "/reading")),
             ("POST", "/revision"),
         )
@@ -648,6 +649,42 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"item_id": p.item}, of_commune=True,
         is_absent=True, body=lambda p, n: {"source_first": True},
     ),
+    ("GET", f"{R}/village-languages"): Rule(K.PUBLIC, P.READ),
+    ("GET", f"{R}/village-languages/{{code}}"): Rule(K.PUBLIC, P.READ, path=_code("village")),
+    ("PUT", f"{R}/village-languages/{{code}}"): Rule(
+        K.MAKE, P.AREA_WRITE, path=_code("village"),
+        body=lambda p, n: {"languages": [{"language": "hre"}]},
+    ),
+    ("POST", f"{R}/village-languages/import"): Rule(
+        K.WHOLE, P.AREA_WRITE, is_form=True,
+        body=lambda p, n: {
+            "village_languages": ("v.csv", b"code,languages,valid_from\n", "text/csv")
+        },
+    ),
+    ("PUT", f"{R}/accounts/{{account_id}}/languages"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"account_id": TAM},
+        body=lambda p, n: {"languages": ["hre"]},
+    ),
+    ("GET", f"{R}/bulletins/{{bulletin_id}}/versions"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("POST", f"{R}/bulletins/{{bulletin_id}}/versions"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True,
+        body=lambda p, n: {"language": "hre", "reader_id": LAN,
+                           "due_at": (n + timedelta(days=3)).isoformat()},
+    ),
+    ("POST", f"{R}/bulletins/{{bulletin_id}}/confirmation"): Rule(
+        K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("GET", f"{R}/version-requests"): Rule(K.LIST, P.CONTENT_READ),
+    ("DELETE", f"{R}/version-requests/{{request_id}}"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=lambda p: {"request_id": p.version_request}
+    ),
+    ("GET", f"{R}/occurrences/{{occurrence_id}}/languages"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"occurrence_id": p.occurrence}, is_content=True
+    ),
+    ("GET", f"{R}/languages-served"): Rule(K.LIST, P.CONTENT_READ),
+    ("GET", f"{R}/languages-served.csv"): Rule(K.LIST, P.CONTENT_READ),
     ("GET", f"{R}/inbox-compliance"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/inbox-compliance.csv"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/authority-orders"): Rule(K.PUBLIC, P.CONTENT_READ),

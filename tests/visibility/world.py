@@ -29,6 +29,7 @@ from broadcast.bulletins.model import (
     RevisionState,
     SourceKind,
 )
+from broadcast.bulletins.version_model import VersionRequest
 from broadcast.calendars.days import Kind as DayKind
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command
@@ -99,6 +100,8 @@ class Place:
     drill: UUID = NONE
     item: UUID = NONE
     """In the inbox."""
+    version_request: UUID = NONE
+    """To read its bulletin in another language."""
     air_session: UUID = NONE
     """Of the programme grid."""
 
@@ -381,6 +384,20 @@ async def _content(
                 sent_at=now, answer=None,
             )
         )  # fmt: skip
+    version = Bulletin(
+        id=uuid4(), title=f"Bản Hrê {marker}", class_=BulletinClass.NORMAL, language="hre",
+        area_code=place.commune, version_of=place.bulletin, created_by=LAN, created_at=now,
+    )  # fmt: skip
+    session.add(version)
+    await session.flush()
+    place.version_request = uuid4()
+    session.add(
+        VersionRequest(
+            id=place.version_request, version_id=version.id, original_revision=1, reader_id=LAN,
+            due_at=now + timedelta(days=3), note="", asked_by=LAN, asked_at=now,
+            cancelled_at=None,
+        )
+    )  # fmt: skip
     session.add(
         LexiconEntry(
             area_code=place.commune, written=f"từ{marker}", spoken=marker, changed_by=LAN,

@@ -51,6 +51,7 @@ UUID = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PLACES = {
     **dict.fromkeys(("{schedule_id}", "{occurrence_id}", "{bulletin_id}", "{item_id}"), UUID),
     "{air_session_id}": UUID,
+    "{request_id}": UUID,
     "{incident_id}": "7",
     **dict.fromkeys(
         ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"

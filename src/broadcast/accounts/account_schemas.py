@@ -14,6 +14,7 @@ from broadcast.auth.model import Account, AccountKind, AccountState, ApiToken, G
 from broadcast.auth.people import People, PersonOut
 from broadcast.auth.permissions import ROLE_NAMES, Permission, Role
 from broadcast.kit.english import Said
+from broadcast.kit.languages import LANGUAGES, Language
 from broadcast.kit.text import Person
 from broadcast.kit.times import Day, Moment
 from broadcast.web.fields import Code, Name, example
@@ -38,6 +39,16 @@ class AccountChangeIn(Body):
     name: Person = Field(examples=["Nguyễn Thị Lan"])
     state: AccountState = Field(
         description="disabled khóa ngay, mọi mã và phiên hết hiệu lực; active mở lại"
+    )
+
+
+class LanguagesIn(Body):
+    """Languages that somebody speaks and understands beside Vietnamese."""
+
+    model_config = example(languages=["hre"])
+
+    languages: Annotated[list[Language], Field(max_length=len(LANGUAGES))] = Field(
+        description="để giao đọc và duyệt bản các tiếng này"
     )
 
 
@@ -136,6 +147,7 @@ class AccountFieldsOut(BaseModel):
         description="invited chưa có mật khẩu hay mã; active đang dùng; disabled đã khóa"
     )
     created_at: Moment
+    languages: list[str] = Field([], description="tiếng biết nói và nghe, ngoài tiếng Việt")
 
 
 class AccountOut(AccountFieldsOut):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -122,3 +123,9 @@ async def create_with_token(
     await grants.grant(session, account.id, role, area_code, now)
     issued = await tokens.issue(session, account.id, now, expires_at, second_factor=second_factor)
     return issued.secret
+
+
+async def put_languages(session: AsyncSession, account: Account, languages: Iterable[str]) -> None:
+    """Note which languages somebody knows; Vietnamese goes without saying."""
+    account.languages = sorted(set(languages) - {"vi"})
+    await session.flush()

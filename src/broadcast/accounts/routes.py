@@ -15,6 +15,7 @@ from broadcast.accounts.account_schemas import (
     GrantOut,
     InvitationOut,
     IssuedTokenOut,
+    LanguagesIn,
     MeOut,
     TokenIn,
     TokenOut,
@@ -81,6 +82,16 @@ async def change_account(
     """Rename, disable or enable. Disabling ends all its tokens and sessions at once, for good."""
     account = await people.get_account(session, account_id, lock=True)
     await people.change(session, account, body.name, body.state, clock.now())
+    return await queries.show_account(session, account, clock.today())
+
+
+@router.put("/accounts/{account_id}/languages", summary="Ghi tiếng mà người này biết")
+async def put_languages(
+    session: Session, caller: AccountEditor, account_id: Id, body: LanguagesIn
+) -> AccountOut:
+    """By these somebody is asked to read, and may approve what others have read."""
+    account = await people.get_account(session, account_id, lock=True)
+    await people.put_languages(session, account, body.languages)
     return await queries.show_account(session, account, clock.today())
 
 

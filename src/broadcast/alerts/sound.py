@@ -173,7 +173,7 @@ async def _is_framed(session: AsyncSession, revision: Revision) -> bool:
     framing = await session.scalar(
         sa.select(Preparation.framing).where(Preparation.id == revision.preparation_id)
     )
-    return framing is not None
+    return framing is not None and not framing.get("is_joined", False)
 
 
 async def sounds(session: AsyncSession, keys: set[Key]) -> dict[Key, SoundOut]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -95,6 +96,19 @@ class VillageContact(Base):
     village_code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     phone: Mapped[str]
+    changed_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
+    changed_at: Mapped[datetime]
+
+
+class VillageLanguages(Base):
+    """Languages of the people of a village from a day on, in the order of speaking to them."""
+
+    __tablename__ = "village_languages"
+
+    village_code: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    languages: Mapped[list[dict[str, Any]]]
+    """`language` (BCP 47) and `share`, per cent of the people, null where nobody has counted."""
     changed_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     changed_at: Mapped[datetime]
 

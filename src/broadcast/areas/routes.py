@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
 
-from broadcast.areas import contacts, imports, lookup, scope, villages
+from broadcast.areas import contacts, imports, lookup, scope, village_languages, villages
 from broadcast.areas.contacts import ContactIn, ContactOut
-from broadcast.areas.model import Level
+from broadcast.areas.model import Area, Level
 from broadcast.areas.schemas import (
     AreaDetailOut,
     AreaOut,
@@ -17,6 +17,7 @@ from broadcast.areas.schemas import (
     VillageIn,
     VillageOut,
 )
+from broadcast.areas.village_languages import VillageLanguagesIn, VillageLanguagesOut
 from broadcast.auth.caller import AreaEditor, ContentReader, OutageEditor, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
@@ -24,9 +25,9 @@ from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
-from broadcast.web.fields import AsOf, DryRun
+from broadcast.web.fields import AsOf, Code, DryRun
 from broadcast.web.files import received
-from broadcast.web.rest import Page, PageQuery, Session
+from broadcast.web.rest import Page, PageQuery, Session, paged, require_known
 
 router = Router(prefix="/api/v1", tags=["areas"])
 
@@ -141,6 +142,54 @@ async def import_villages(
     scope.require_whole(session, caller, Permission.AREA_WRITE)
     file = await received(villages_file)
     return await villages.import_villages(session, file, replace=replace, dry_run=dry_run)
+
+
+@router.get("/village-languages", summary="Tiếng của người dân các thôn")
+async def list_languages(
+    session: Session,
+    caller: Reader,
+    paging: PageQuery,
+    as_of: AsOf = None,
+    area: Annotated[Code | None, Query(description="thôn của đơn vị này")] = None,
+) -> Page[VillageLanguagesOut]:
+    """Every village, by code; those without any on record, too."""
+    codes = None
+    if area is not None:
+        await require_known(session, "area", Area.code, area)
+        codes = (await scope.territory_of(session)).inside(area)
+    statement = village_languages.select_villages(as_of or clock.today(), codes)
+    found = await paged(session, statement, [Area.code], paging)
+    return found.page(lambda *row: VillageLanguagesOut.of(row[0], row[1]))
+
+
+@router.get("/village-languages/{code}", summary="Tiếng của người dân một thôn")
+async def show_languages(
+    session: Session, caller: Reader, code: Code, as_of: AsOf = None
+) -> VillageLanguagesOut:
+    """As on record for a day."""
+    return await village_languages.show(session, code, as_of or clock.today())
+
+
+@router.put("/village-languages/{code}", summary="Ghi tiếng của người dân một thôn")
+async def put_languages(
+    session: Session, caller: AreaEditor, code: Code, body: VillageLanguagesIn
+) -> VillageLanguagesOut:
+    """From a day on; loudspeakers of the village speak in this order."""
+    return await village_languages.put(session, code, body, caller, clock.now())
+
+
+@router.post("/village-languages/import", summary="Nhập village_languages.csv")
+async def import_languages(
+    session: Session,
+    caller: AreaEditor,
+    file: Annotated[UploadFile, File(alias="village_languages")],
+    dry_run: DryRun = False,
+) -> Report:
+    """Store the rows, all or nothing; `errors` of a 422 name row, column and remedy."""
+    scope.require_whole(session, caller, Permission.AREA_WRITE)
+    return await village_languages.import_rows(
+        session, await received(file), caller, clock.now(), dry_run=dry_run
+    )
 
 
 @router.get("/villages/unplaced", summary="Thôn chưa xếp được vào xã nào")

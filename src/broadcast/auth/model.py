@@ -43,6 +43,8 @@ class Account(Base):
     kind: Mapped[AccountKind] = mapped_column(enum_type(AccountKind))
     state: Mapped[AccountState] = mapped_column(enum_type(AccountState))
     created_at: Mapped[datetime]
+    languages: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """That this person speaks and understands beside Vietnamese (BCP 47), sorted."""
 
 
 class Grant(Base):

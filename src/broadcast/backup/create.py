@@ -21,6 +21,7 @@ from broadcast.backup import manifest, postgres
 from broadcast.backup.manifest import Digest, Manifest
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Rendition
+from broadcast.bulletins.version_model import MixSound
 from broadcast.kit.errors import Conflict
 
 PARTIAL = ".partial"
@@ -40,7 +41,9 @@ async def look(session: AsyncSession) -> Source:
     """Read what the manifest tells of the database."""
     version = int(await session.scalar(sa.text("SHOW server_version_num")) or 0)
     revision = await session.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    audio = await session.scalars(sa.select(Rendition.sha256).distinct())
+    audio = await session.scalars(
+        sa.union(sa.select(Rendition.sha256), sa.select(MixSound.sha256))
+    )
     return Source(version // 10_000, revision or "", frozenset(audio))
 
 

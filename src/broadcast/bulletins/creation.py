@@ -16,7 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
 from broadcast.auth.caller import Caller
-from broadcast.bulletins import preparations, revisions, scratch, search, station_lexicon
+from broadcast.bulletins import (
+    preparations,
+    revisions,
+    scratch,
+    search,
+    station_lexicon,
+    versions,
+)
 from broadcast.bulletins.model import Bulletin, PreparationState, Revision, SourceKind
 from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.schemas import BulletinIn
@@ -49,6 +56,7 @@ async def create_bulletin(
         subject=body.subject,
         tags=search.tags_of(body.tags),
         area_code=body.area_code,
+        phrase=body.phrase,
         created_by=caller.account_id,
         created_at=now,
     )
@@ -119,12 +127,21 @@ async def add_revision(
     now: datetime,
 ) -> Revision:
     """Add the next revision of a bulletin, and the preparation of its sound to the queue."""
+    original = None
+    if bulletin.version_of is not None:
+        await versions.require_understanding(session, caller.account_id, bulletin.language)
+        original = await revisions.newest_approved(session, bulletin.version_of)
     preparation = await preparations.enqueue(
-        session, source, settings.audio, settings.content_dir, bulletin.class_, now
+        session,
+        source,
+        audio_for(settings.audio, is_phrase=bulletin.phrase is not None),
+        settings.content_dir,
+        bulletin.class_,
+        now,
     )
     is_done = preparation.state is PreparationState.DONE
     name, text = ("", sound) if isinstance(sound, str) else (sound.name, None)
-    return await revisions.add(
+    revision = await revisions.add(
         session,
         bulletin,
         preparations.result_of(preparation) if is_done else None,
@@ -138,3 +155,17 @@ async def add_revision(
         by=caller.account_id,
         now=now,
     )
+    if original is not None:
+        await versions.match(
+            session,
+            (bulletin.id, revision.number),
+            original.number,
+            caller.account_id,
+            now,
+        )
+    return revision
+
+
+def audio_for(audio: config.Audio, *, is_phrase: bool) -> config.Audio:
+    """Settings of the sound: a phrase, which is put before or after others, has no chime."""
+    return audio.model_copy(update={"chime": False}) if is_phrase else audio

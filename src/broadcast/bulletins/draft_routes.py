@@ -11,7 +11,14 @@ from fastapi import Depends, Query, Request, Response
 from broadcast.auth.caller import Author
 from broadcast.auth.routing import Router, changes_nothing, reads_its_body
 from broadcast.bulletins import content, creation, details, drafts
-from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
+from broadcast.bulletins.draft_schemas import (
+    CompositionIn,
+    DraftIn,
+    DraftOut,
+    PagePath,
+    SoundOut,
+    TrimIn,
+)
 from broadcast.bulletins.revision_audio import UNFINISHED
 from broadcast.bulletins.schemas import BulletinOut
 from broadcast.bulletins.source_requests import received_recording
@@ -158,6 +165,18 @@ async def trim_recording(
 ) -> SoundOut:
     """The sound of that part is prepared anew; the recording stays whole."""
     return _sound(await drafts.trim(session, caller, page, body.chosen(), settings, clock.now()))
+
+
+@api.put(f"{_DRAFT}/composition", summary="Ghép câu mẫu trước và sau bản thu")
+@changes_nothing
+async def compose(
+    session: Session, settings: AppSettings, caller: Author, page: PagePath, body: CompositionIn
+) -> SoundOut:
+    """Approved phrases of the same language; none: the recording alone. It is prepared anew."""
+    found = await drafts.compose(
+        session, caller, page, body.before, body.after, settings, clock.now()
+    )
+    return _sound(found)
 
 
 @api.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Self
+from uuid import UUID
 
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, Field
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import PreparationState, SourceKind
+from broadcast.bulletins.phrases import MOST_PHRASES
 from broadcast.bulletins.schemas import RenditionOut, WarningOut
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.kit.english import Said
@@ -47,7 +49,19 @@ class DraftIn(Body):
     language: _Line = "vi"
     subject: _Line = "other"
     tags: _Line = ""
+    phrase: _Line = ""
     text: _Prose = ""
+
+
+class CompositionIn(Body):
+    """Phrases around a recording, in the order in which they are heard."""
+
+    before: Annotated[list[UUID], Field(max_length=MOST_PHRASES)] = Field(
+        default=[], description="câu mẫu (mã bản tin) trước bản thu"
+    )
+    after: Annotated[list[UUID], Field(max_length=MOST_PHRASES)] = Field(
+        default=[], description="câu mẫu sau bản thu"
+    )
 
 
 class TrimIn(Body):
@@ -153,7 +167,10 @@ class DraftOut(BaseModel):
     language: str
     subject: str
     tags: str
+    phrase: str = ""
     text: str
+    before: list[UUID] = Field(description="câu mẫu ghép trước bản thu")
+    after: list[UUID]
     sound: SoundOut | None
     saved_at: Moment
 
@@ -163,5 +180,11 @@ class DraftOut(BaseModel):
         draft = found.draft
         return cls.model_validate(
             draft.form
-            | {"page": draft.page, "sound": SoundOut.of(found), "saved_at": draft.saved_at}
+            | {
+                "page": draft.page,
+                "before": draft.before,
+                "after": draft.after,
+                "sound": SoundOut.of(found),
+                "saved_at": draft.saved_at,
+            }
         )

@@ -8,6 +8,7 @@ heard is what is kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
@@ -19,8 +20,8 @@ from broadcast import config
 from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
-from broadcast.bulletins import creation, places, preparations, revisions
-from broadcast.bulletins.audio.prepared import Prepared, Trim
+from broadcast.bulletins import creation, phrases, places, preparations, revisions
+from broadcast.bulletins.audio.prepared import Framing, Prepared, Trim
 from broadcast.bulletins.draft_schemas import DraftIn
 from broadcast.bulletins.model import Bulletin, Draft, Preparation, PreparationState, Revision
 from broadcast.bulletins.preparations import Source
@@ -35,7 +36,7 @@ from broadcast.wire.fields import BulletinClass
 
 M = TypeVar("M", bound=RevisionIn)
 
-_OF_BULLETIN = ("title", "class", "language", "subject", "tags", "area_code")
+_OF_BULLETIN = ("title", "class", "language", "subject", "tags", "area_code", "phrase")
 
 NEW = "new"
 """Page of a bulletin that there is not yet; that of another is its id."""
@@ -182,8 +183,13 @@ async def _prepare(
         class_ = BulletinClass(draft.form["class"])
     except ValueError:
         class_ = BulletinClass.NORMAL
+    is_phrase = bool(draft.form.get("phrase"))
+    if draft.page != NEW:
+        bulletin = await revisions.get_bulletin(session, UUID(draft.page))
+        is_phrase = bulletin.phrase is not None
+    audio = creation.audio_for(settings.audio, is_phrase=is_phrase)
     preparation = await preparations.enqueue(
-        session, source, settings.audio, settings.content_dir, class_, now
+        session, source, audio, settings.content_dir, class_, now
     )
     draft.saved_at = now
     await _replace(session, draft, preparation, now)
@@ -206,6 +212,7 @@ async def record(
     """
     draft = await _begin(session, caller, page, now)
     draft.source_file, draft.source_sha256, draft.source_name = source.file, source.sha256, name
+    draft.before, draft.after = [], []
     await _prepare(session, draft, source, settings, now)
     return await _details(session, draft)
 
@@ -227,14 +234,51 @@ async def trim(
     draft = (await get(session, caller, page, lock=True)).draft
     if draft.source_file is None:
         raise InvalidInput("start_seconds", "chỉ cắt được bản thu; hãy thu hoặc tải tệp lên trước")
-    source = _recorded(draft, None if chosen == Trim() else chosen)
+    if draft.before or draft.after:
+        raise InvalidInput("start_seconds", "hãy bỏ câu mẫu đã ghép trước khi cắt bản thu")
+    source = await _recorded(session, draft, None if chosen == Trim() else chosen)
     await _prepare(session, draft, source, settings, now)
     return await _details(session, draft)
 
 
-def _recorded(draft: Draft, chosen: Trim | None) -> Source:
+async def _recorded(session: AsyncSession, draft: Draft, chosen: Trim | None) -> Source:
     assert draft.source_sha256 is not None
-    return Source(draft.source_sha256, file=draft.source_file, trim=chosen)
+    framing = None
+    if draft.before or draft.after:
+        before = await phrases.sounds(session, draft.before)
+        after = await phrases.sounds(session, draft.after)
+        framing = Framing(tone=False, repeats=1, before=before, others=after, is_joined=True)
+    return Source(draft.source_sha256, file=draft.source_file, trim=chosen, framing=framing)
+
+
+async def compose(
+    session: AsyncSession,
+    caller: Caller,
+    page: str,
+    before: Sequence[UUID],
+    after: Sequence[UUID],
+    settings: config.Settings,
+    now: datetime,
+) -> DraftDetails:
+    """Put phrases of the bank before and after the recording of a draft.
+
+    Raises:
+        NotFound: There is no such draft.
+        InvalidInput: It has no recording, or a phrase cannot be used.
+    """
+    draft, preparation = await get(session, caller, page, lock=True)
+    if draft.source_file is None:
+        raise InvalidInput("before", "chỉ ghép được vào bản thu; hãy thu hoặc tải tệp lên trước")
+    language = str(draft.form["language"])
+    if draft.page != NEW:
+        language = (await revisions.get_bulletin(session, UUID(draft.page))).language
+    for field, chosen in (("before", before), ("after", after)):
+        await phrases.require(session, field, chosen, language)
+    draft.before, draft.after = [str(each) for each in before], [str(each) for each in after]
+    trimmed = None if preparation is None else preparations.trim_of(preparation)
+    source = await _recorded(session, draft, trimmed)
+    await _prepare(session, draft, source, settings, now)
+    return await _details(session, draft)
 
 
 async def drop_sound(
@@ -284,7 +328,7 @@ async def finish(
     sound: Sound
     if draft.source_file is not None:
         assert preparation is not None
-        source = _recorded(draft, preparations.trim_of(preparation))
+        source = await _recorded(session, draft, preparations.trim_of(preparation))
         sound = Recording(draft.source_name)
     else:
         body = _checked(RevisionIn, {"text": draft.form["text"]})

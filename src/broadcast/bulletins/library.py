@@ -76,6 +76,7 @@ async def copy(
         subject=original.subject,
         tags=original.tags if body.tags is None else search.tags_of(body.tags),
         area_code=body.area_code,
+        phrase=original.phrase,
         created_by=caller.account_id,
         created_at=now,
     )

@@ -48,6 +48,17 @@ class Subject(StrEnum):
     OTHER = "other"
 
 
+class PhraseKind(StrEnum):
+    """What a phrase of the bank is for."""
+
+    OPENING = "opening"
+    CLOSING = "closing"
+    NUMBER = "number"
+    PLACE = "place"
+    HAZARD = "hazard"
+    OTHER = "other"
+
+
 class PreparationState(StrEnum):
     """Waiting → running → done, refused (the source is at fault) or failed (we are); cancelled."""
 
@@ -67,6 +78,7 @@ class Bulletin(Base):
         sa.Index(
             "ix_bulletins_words", sa.text("folded_words(title, tags)"), postgresql_using="gin"
         ),
+        sa.UniqueConstraint("version_of", "language"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -83,6 +95,10 @@ class Bulletin(Base):
     """What people look for it by, besides its words; in small letters, sorted."""
     kept_ready: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Devices of its area hold its newest approved revision before anything needs it."""
+    version_of: Mapped[UUID | None] = mapped_column(sa.ForeignKey("bulletins.id"), index=True)
+    """The bulletin that this one says in another language; None of an original."""
+    phrase: Mapped[PhraseKind | None] = mapped_column(enum_type(PhraseKind, "phrase"))
+    """Kind of a phrase of the bank (câu mẫu), to be put before or after recordings."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -172,10 +188,22 @@ class Revision(Base):
     seconds: Mapped[float] = mapped_column(nullable=True)
     loudness_lufs: Mapped[float] = mapped_column(nullable=True)
     true_peak_dbtp: Mapped[float] = mapped_column(nullable=True)
+    longest_seconds: Mapped[float | None]
+    """Of what is heard of it where several languages follow one another; None: `seconds`."""
     facts: Mapped[dict[str, Any]]
     """Measurements and corrections of the preparation."""
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime]
+
+    @property
+    def air_seconds(self) -> float:
+        """Time that it takes on the air, wherever it is heard."""
+        return max(self.seconds or 0.0, self.longest_seconds or 0.0)
+
+    @staticmethod
+    def air_seconds_sql() -> sa.ColumnElement[float]:
+        """`air_seconds` in SQL."""
+        return sa.func.greatest(Revision.seconds, Revision.longest_seconds)
 
 
 class Draft(Base):
@@ -201,6 +229,9 @@ class Draft(Base):
         sa.ForeignKey("preparations.id"), index=True
     )
     """Of the recording, or of the text read aloud."""
+    before: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """Phrases (their bulletins) that are said before the recording, in their order."""
+    after: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     saved_at: Mapped[datetime]
 
 

@@ -50,6 +50,10 @@ FRAMED = {"chime": False, "opus_bitrate": 24_000}
 """Settings of an alert: its own tone comes first, and it is short enough to travel with its
 document."""
 
+_OLDER = {"tone", "repeats", "is_drill", "body", "others"}
+"""Fields of a framing that were always part of the key; a later one is only where it says
+something, so that what was prepared before keeps its key."""
+
 _PREPARED = TypeAdapter(Prepared)
 _FRAMING = TypeAdapter(Framing)
 
@@ -91,7 +95,8 @@ def content_key(source: Source, settings: config.Audio) -> str:
     if source.trim is not None:
         parts.append(dataclasses.asdict(source.trim))
     if source.framing is not None:
-        parts.append(dataclasses.asdict(source.framing))
+        framing = dataclasses.asdict(source.framing)
+        parts.append({name: value for name, value in framing.items() if value or name in _OLDER})
     whole = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -108,7 +113,7 @@ async def enqueue(
 
     What was refused, has failed or was cancelled is begun anew, as is what the disk has lost.
     """
-    if source.framing is not None:
+    if source.framing is not None and not source.framing.is_joined:
         settings = settings.model_copy(update=FRAMED)
     key = content_key(source, settings)
     anew: dict[str, Any] = {

@@ -11,6 +11,7 @@ from broadcast.areas.model import Area
 from broadcast.bulletins import search
 from broadcast.bulletins.model import (
     Bulletin,
+    PhraseKind,
     Preparation,
     Rendition,
     Revision,
@@ -18,6 +19,7 @@ from broadcast.bulletins.model import (
     Subject,
 )
 from broadcast.bulletins.revisions import Key
+from broadcast.bulletins.version_model import Mix, MixSound
 from broadcast.kit.errors import NotFound
 from broadcast.web.rest import require_known
 from broadcast.wire.fields import BulletinClass, Codec
@@ -37,6 +39,8 @@ class Wanted(NamedTuple):
         is_approved: Some revision is approved: it can be scheduled.
         is_of_alert: Its sound is that of an alert or of a template of alerts, tone and repeats
             included.
+        is_phrase: Phrases of the bank, instead of bulletins.
+        phrase: Kind of a phrase.
     """
 
     state: RevisionState | None = None
@@ -48,6 +52,8 @@ class Wanted(NamedTuple):
     words: str = ""
     is_approved: bool | None = None
     is_of_alert: bool | None = None
+    is_phrase: bool = False
+    phrase: PhraseKind | None = None
 
 
 async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[Any]:
@@ -82,10 +88,11 @@ async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[A
             approved.is_not(None) if wanted.is_approved else approved.is_(None)
         )
     if wanted.is_of_alert is not None:
+        is_joined = sa.func.coalesce(Preparation.framing["is_joined"].as_boolean(), sa.false())
         framed = (
             sa.select(Preparation.id)
             .join(Revision, Revision.preparation_id == Preparation.id)
-            .where(of_bulletin, Preparation.framing.is_not(None))
+            .where(of_bulletin, Preparation.framing.is_not(None), ~is_joined)
             .exists()
         )
         statement = statement.where(framed if wanted.is_of_alert else ~framed)
@@ -95,11 +102,13 @@ async def select_bulletins(session: AsyncSession, wanted: Wanted) -> sa.Select[A
         (Bulletin.class_, wanted.class_),
         (Bulletin.language, wanted.language),
         (Bulletin.subject, wanted.subject),
+        (Bulletin.phrase, wanted.phrase),
     )
+    phrase = Bulletin.phrase.is_not(None) if wanted.is_phrase else Bulletin.phrase.is_(None)
     conditions = [column == value for column, value in exact if value is not None]
     if wanted.tag is not None:
         conditions.append(search.has_tag(wanted.tag))
-    return statement.where(*conditions, *search.has_words(wanted.words))
+    return statement.where(phrase, *conditions, *search.has_words(wanted.words))
 
 
 async def get_rendition(session: AsyncSession, key: Key, codec: Codec) -> Rendition:
@@ -133,6 +142,12 @@ async def approved_codec(session: AsyncSession, sha256: str) -> Codec:
             ),
         )
         .where(Rendition.sha256 == sha256, Revision.state == RevisionState.APPROVED)
+        .limit(1)
+    )
+    codec = codec or await session.scalar(
+        sa.select(MixSound.codec)
+        .join(Mix, Mix.id == MixSound.mix_id)
+        .where(MixSound.sha256 == sha256, Mix.is_current)
         .limit(1)
     )
     if codec is None:

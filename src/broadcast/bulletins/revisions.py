@@ -35,6 +35,7 @@ from broadcast.bulletins.model import (
     SourceKind,
 )
 from broadcast.bulletins.revision_audio import attach_audio, release_preparation
+from broadcast.bulletins.versions import require_understanding
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.wire.fields import Codec
@@ -297,6 +298,9 @@ async def following_state(
     Raises:
         BroadcastError: As `move`, but for the second factor.
     """
+    needs_language = bulletin.version_of is not None or bulletin.phrase is not None
+    if action is Action.APPROVE and needs_language:
+        await require_understanding(session, caller.account_id, bulletin.language)
     return approval.decide(
         revision.state,
         action,
@@ -306,9 +310,8 @@ async def following_state(
         may=await scope.permissions_at(session, caller, bulletin.area_code),
         note=note,
         is_prepared=revision.seconds is not None,
-        second_person=await needs_second_person(
-            session, bulletin.area_code, now.astimezone(LOCAL).date()
-        ),
+        second_person=needs_language
+        or await needs_second_person(session, bulletin.area_code, now.astimezone(LOCAL).date()),
     )
 
 

@@ -27,7 +27,7 @@ from broadcast.bulletins import (
     queries,
     revisions,
 )
-from broadcast.bulletins.model import Revision, RevisionState, Subject
+from broadcast.bulletins.model import PhraseKind, Revision, RevisionState, Subject
 from broadcast.bulletins.queries import Wanted
 from broadcast.bulletins.revision_audio import UNFINISHED
 from broadcast.bulletins.schemas import (
@@ -81,10 +81,15 @@ async def list_bulletins(
     of_alert: Annotated[
         bool | None, Query(description="là âm thanh của cảnh báo khẩn cấp hoặc mẫu cảnh báo")
     ] = None,
+    phrases: Annotated[bool, Query(description="true: kho câu mẫu thay cho bản tin")] = False,
+    phrase: Annotated[PhraseKind | None, Query(description="câu mẫu của một loại")] = None,
     order: Annotated[Order, Query(description="oldest cũ trước, newest mới trước")] = "oldest",
 ) -> Page[BulletinSummaryOut]:
     """Bulletins in the order in which they were made, or the newest first."""
-    wanted = Wanted(state, area, class_, language, subject, tag, words, approved, of_alert)
+    wanted = Wanted(
+        state, area, class_, language, subject, tag, words, approved, of_alert,
+        phrases or phrase is not None, phrase,
+    )  # fmt: skip
     return await library.page_of(session, wanted, paging, newest_first=order == "newest")
 
 

@@ -365,7 +365,12 @@ def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
         if job.framing is not None:
             words, source = source, job.scratch / "alert.wav"
             framing.frame(
-                words, source, job.framing, job.content_dir, lambda *said: _say(job, *said)
+                words,
+                source,
+                job.framing,
+                job.content_dir,
+                lambda *said: _say(job, *said),
+                job.trim,
             )
         assert source is not None
         return _Outcome(
@@ -374,7 +379,7 @@ def _work(job: _Job, report: Callable[[float], None]) -> _Outcome:
                 source,
                 job.content_dir,
                 job.settings,
-                trim=job.trim,
+                trim=job.trim if job.framing is None else Trim(),
                 scratch=job.scratch,
                 report=lambda share: report(spoken + (1 - spoken) * share),
             ),

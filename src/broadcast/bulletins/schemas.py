@@ -18,6 +18,7 @@ from broadcast.bulletins.model import (
     ApprovalStep,
     Bulletin,
     LexiconEntry,
+    PhraseKind,
     Preparation,
     PreparationState,
     Revision,
@@ -29,6 +30,7 @@ from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.bulletins.words import Words
 from broadcast.kit.english import Said
 from broadcast.kit.errors import NotFound
+from broadcast.kit.languages import Language as Language  # noqa: PLC0414 — re-exported
 from broadcast.kit.text import (
     FILLED_LINE,
     FILLED_PROSE,
@@ -47,9 +49,6 @@ MOST_NUMBER = 2**31 - 1
 
 NumberPath = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="số của phiên bản")]
 RevisionNumber = Annotated[int, Field(ge=1, le=MOST_NUMBER)]
-
-Language = Literal["vi", "hre", "cua", "sed", "bdq", "jra", "jeh"]
-"""BCP 47: Vietnamese and the languages of the province that have a code of their own."""
 
 Script = Annotated[
     str,
@@ -84,6 +83,9 @@ class BulletinIn(RevisionIn):
         "",
         description="Nhãn để tìm lại, cách nhau bằng dấu phẩy, nhiều nhất 10",
         examples=["tiêm phòng, trâu bò"],
+    )
+    phrase: PhraseKind | None = Field(
+        None, description="loại câu mẫu, để ghép vào bản thu; null: bản tin thường"
     )
     language: Language = Field(
         "vi",
@@ -290,6 +292,8 @@ class BulletinFieldsOut(BaseModel):
     title: str
     class_: BulletinClass = Field(alias="class", validation_alias="class_")
     language: str
+    version_of: UUID | None = Field(description="bản tin gốc; null: chính nó là gốc")
+    phrase: PhraseKind | None = Field(description="loại câu mẫu; null: không phải câu mẫu")
     subject: Subject
     tags: list[str]
     area_code: str

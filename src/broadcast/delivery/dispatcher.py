@@ -11,7 +11,8 @@ Each turn, in this order, every step in transactions of its own:
 
 1. occurrences that are no longer approved are withdrawn; each hour the days of sessions that have
    come nearer are filled (`grid`); a change of topology, a new local day or an hour brings the
-   occurrences of the horizon up to date (`horizon`);
+   occurrences of the horizon up to date (`horizon`); languages that are to sound together become
+   one sound (`languages.mixing`);
 2. dirty occurrences → plays and dirty scopes, in one transaction (`issuing`);
 3. dirty scopes → signed documents; the audio that they need is listed;
 4. commands that people gave, then content, then the documents that need it, to the broker; what
@@ -73,6 +74,7 @@ from broadcast.kit import clock, db, failures, roles
 from broadcast.kit.notify import Channel
 from broadcast.kit.periodic import Guarded, Job, Kind, Runner
 from broadcast.kit.tasks import until_one_ends
+from broadcast.languages import mixing
 from broadcast.mqtt.link import Link
 from broadcast.programmes import issue
 from broadcast.restore import mark
@@ -115,6 +117,9 @@ WHEN_BELIEVED = {
 
 SESSIONS_AT_ONCE = 10
 """Sessions of the programme grid that one transaction fills: people's edits wait meanwhile."""
+
+MIXES_EVERY = timedelta(seconds=2)
+"""How often is looked which languages are to sound together."""
 
 PINS_EVERY = timedelta(seconds=10)
 """How often is looked which keys devices have pinned, once there is more than one."""
@@ -221,6 +226,10 @@ class Dispatcher:
             self._step("unapproved", turn, self._cancel_unapproved),
             self._step("grid", hour, self._fill_grid),
             self._step("horizon", turn, self._horizon.step),
+            self._step("languages", MIXES_EVERY, self._mix_languages),
+            self._step(
+                "languages_again", hour / 12, lambda now: self._mix_languages(now, again=True)
+            ),
             self._step("roll", hour, self._issuing.renew),
             self._step("alerts", turn, self._issuing.end_alerts),
             self._step("prefetch", turn, self._issuing.prefetch),
@@ -327,6 +336,10 @@ class Dispatcher:
         for begin in range(0, len(ids), SESSIONS_AT_ONCE):
             few = ids[begin : begin + SESSIONS_AT_ONCE]
             await failures.one_by_one(self._engine, "grid", few, str, work, now)
+
+    async def _mix_languages(self, now: datetime, *, again: bool = False) -> None:
+        async with self._transaction() as session:
+            await mixing.step(session, self._settings, now, again=again)
 
     async def _sign_audit(self, now: datetime) -> bool:
         return await sealing.sign_new(self._engine, self._keyring.keys.programme, now)

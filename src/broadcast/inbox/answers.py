@@ -195,7 +195,7 @@ async def propose(
     days = [today + step * DAY for step in range((last - today).days + 1)]
     others: list[datetime] = []
     for day in await availability.free_days(
-        session, schedule, revision.seconds, days, rules, now + SOONEST
+        session, schedule, revision.air_seconds, days, rules, now + SOONEST
     ):
         starts = [at for at in day.starts if at <= item.useful_until]
         for customary in CUSTOMARY:

@@ -169,7 +169,7 @@ async def _parts(
         for each in await occurrences(session, [of_source, *(own.occurrence_id for own in was)])
     }
     revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
-    put = arrange(was, revision.seconds, source_first=choice.source_first).starts
+    put = arrange(was, revision.air_seconds, source_first=choice.source_first).starts
     own = [
         each
         for each in was
@@ -180,4 +180,4 @@ async def _parts(
         raise Conflict(
             "Một trong các bản tin đã bỏ hoặc đã dời nên không còn gì để chọn; hãy xem lịch phát."
         )
-    return found[of_source], own, revision.seconds
+    return found[of_source], own, revision.air_seconds

@@ -68,7 +68,12 @@ async def coming(session: AsyncSession, begin: datetime, end: datetime) -> list[
     )
     rows = await session.execute(
         sa.select(
-            Occurrence, Schedule, Revision.seconds, Bulletin.class_, Bulletin.area_code, level
+            Occurrence,
+            Schedule,
+            Revision.air_seconds_sql(),
+            Bulletin.class_,
+            Bulletin.area_code,
+            level,
         )
         .join(Schedule, Schedule.id == Occurrence.schedule_id)
         .join(Bulletin, Bulletin.id == Occurrence.bulletin_id)
@@ -205,8 +210,8 @@ async def place(
         targets = [{"area": item.commune_code}]
         reached = await resolver.resolve(targets, on, on)
         place_ = place_in_session(
-            planned, reached.cluster_ids, territory.inside(item.commune_code), revision.seconds,
-            item.useful_until, rules, now,
+            planned, reached.cluster_ids, territory.inside(item.commune_code),
+            revision.air_seconds, item.useful_until, rules, now,
         )  # fmt: skip
         try:
             async with session.begin_nested():

@@ -47,6 +47,8 @@ class Play(Base):
     fresh_starts: Mapped[int] = mapped_column(default=0)
     """Starts from the beginning: above 1 it sounded twice, unless the item says `restart`."""
     evidence: Mapped[str] = mapped_column(default="none")
+    languages: Mapped[str | None]
+    """Languages that sounded, in their order, as `hre,vi`; None: that of the bulletin."""
     settled_at: Mapped[datetime | None]
     """Time at which it first became terminal."""
     restated: Mapped[int] = mapped_column(default=0)

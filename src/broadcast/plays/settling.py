@@ -43,6 +43,10 @@ class _Row:
     latest_at: datetime
     on_preempt: OnPreempt
     audio_seconds: float | None
+    languages: str | None
+    """As stored."""
+    heard_languages: str | None
+    """As the sound tells that began last; None: that of the bulletin itself."""
     cancelled: str | None
     proof_lost: bool
 
@@ -79,7 +83,7 @@ async def settle_plays(
     for key, row in rows.items():
         facts = _facts(row, reports.get(key, ()), tests.get(key, ()), circumstances.get(key))
         settlement = settle(facts, now, settle_after)
-        if settlement != row.current:
+        if settlement != row.current or row.heard_languages != row.languages:
             changes[key] = (row, settlement)
     if changes:
         await _write(session, changes, now, cause)
@@ -110,7 +114,8 @@ _LOCK = sa.text("""
            p.ended_at, p.played_seconds, p.start_error_ms, p.fresh_starts, p.evidence,
            p.starts_at, p.ends_by,
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at,
-           o.on_preempt, NULLIF(r.seconds, 0) AS audio_seconds,
+           o.on_preempt, COALESCE(heard.seconds, NULLIF(r.seconds, 0)) AS audio_seconds,
+           p.languages, heard.languages AS heard_languages,
            CASE WHEN o.state = 'cancelled' THEN COALESCE(o.cancel_reason, '')
                 WHEN p.state = 'cancelled' THEN p.reason END AS cancelled,
            EXISTS (
@@ -128,6 +133,17 @@ _LOCK = sa.text("""
     ) AS p
     LEFT JOIN bulletin_revisions AS r
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
+    LEFT JOIN LATERAL (
+        SELECT s.seconds, array_to_string(m.languages, ',') AS languages
+        FROM journal_records AS j
+        JOIN mix_sounds AS s ON s.sha256 = j.body->>'sha256'
+        JOIN mixes AS m ON m.id = s.mix_id
+            AND m.bulletin_id = o.bulletin_id AND m.revision = o.bulletin_revision
+        WHERE r.longest_seconds IS NOT NULL AND j.occurrence_id = n.occurrence_id::text
+          AND j.cluster_id = n.cluster_id AND j.event = 'started'
+        ORDER BY j.seq DESC
+        LIMIT 1
+    ) AS heard ON true
     ORDER BY p.occurrence_id, p.cluster_id
     FOR UPDATE OF p
 """).bindparams(
@@ -159,6 +175,8 @@ async def _lock(
             latest_at=row.latest_at,
             on_preempt=OnPreempt(row.on_preempt),
             audio_seconds=row.audio_seconds,
+            languages=row.languages,
+            heard_languages=row.heard_languages,
             cancelled=row.cancelled,
             proof_lost=row.proof_lost,
         )
@@ -228,7 +246,7 @@ _WRITE = sa.text("""
     SET state = n.state, reason = n.reason, device_id = n.device_id, started_at = n.started_at,
         ended_at = n.ended_at, played_seconds = n.played_seconds,
         start_error_ms = n.start_error_ms, fresh_starts = n.fresh_starts,
-        evidence = n.evidence,
+        evidence = n.evidence, languages = n.languages,
         settled_at = CASE WHEN n.terminal THEN COALESCE(p.settled_at, :now) END,
         restated = p.restated + n.restated
     FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
@@ -237,9 +255,10 @@ _WRITE = sa.text("""
                 CAST(:ended_at AS timestamptz[]), CAST(:seconds AS float[]),
                 CAST(:errors AS integer[]), CAST(:starts AS integer[]),
                 CAST(:evidence AS text[]), CAST(:terminal AS boolean[]),
-                CAST(:restated AS integer[]))
+                CAST(:restated AS integer[]), CAST(:languages AS text[]))
         AS n (occurrence_id, cluster_id, month, state, reason, device_id, started_at, ended_at,
-              played_seconds, start_error_ms, fresh_starts, evidence, terminal, restated)
+              played_seconds, start_error_ms, fresh_starts, evidence, terminal, restated,
+              languages)
     WHERE p.occurrence_id = n.occurrence_id AND p.cluster_id = n.cluster_id
       AND p.month = n.month
 """)
@@ -281,6 +300,7 @@ async def _write(
             "evidence": [new.evidence for _, new in changes.values()],
             "terminal": [new.state not in OPEN for _, new in changes.values()],
             "restated": [int(key in restated) for key in changes],
+            "languages": [row.heard_languages for row, _ in changes.values()],
             "now": now,
         },
     )

@@ -17,7 +17,16 @@ import msgspec
 
 from broadcast.wire import order
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import Alert, Alerts, Audio, Config, Document, Item, Programme
+from broadcast.wire.documents import (
+    Alert,
+    Alerts,
+    Audio,
+    Config,
+    Document,
+    Item,
+    Programme,
+    Version,
+)
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
 from broadcast.wire.limits import INLINE_BYTES, ITEMS_BYTES, MOST_ALERTS, MOST_ITEMS
 
@@ -51,6 +60,7 @@ class Carried:
     ends_by: datetime
     audio: tuple[Audio, ...]
     alert_mode: AlertMode | None = None
+    versions: tuple[Version, ...] = ()
 
 
 def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
@@ -68,13 +78,22 @@ def items(carried: Iterable[Carried], now: datetime, until: datetime) -> list[It
 
     As many as a document holds (`broadcast.wire.limits`). Saving a schedule refuses what would
     come to more; where more come all the same, from a merger of areas, the lowest priority is left
-    out first, and of that the latest.
+    out first, and of that the latest. No item gives way to the languages of another: where these
+    do not fit, devices play the original.
     """
     due = [_item(each) for each in carried if each.ends_by > now and each.starts_at < until]
     due.sort(key=lambda item: order.first(item.priority, item.starts_at, item.occurrence_id))
-    sizes = accumulate(len(encode(item)) + 1 for item in due)
-    fitting = sum(size <= ITEMS_BYTES for size in sizes)
-    kept = due[: min(fitting, MOST_ITEMS)]
+    plain = [msgspec.structs.replace(item, versions=[]) for item in due]
+    sizes = list(accumulate(len(encode(item)) + 1 for item in plain))
+    fitting = min(sum(size <= ITEMS_BYTES for size in sizes), MOST_ITEMS)
+    kept = plain[:fitting]
+    room = ITEMS_BYTES - (sizes[fitting - 1] if fitting else 0)
+    for index, item in enumerate(due[:fitting]):
+        if item.versions:
+            room -= len(encode(item)) - len(encode(kept[index]))
+            if room < 0:
+                break
+            kept[index] = item
     return sorted(kept, key=lambda item: (item.starts_at, item.occurrence_id))
 
 
@@ -143,6 +162,10 @@ def _item(each: Carried) -> Item:
         on_preempt=each.on_preempt,
         volume=each.volume,
         audio=_in_order(each.audio),
+        versions=[
+            msgspec.structs.replace(version, audio=_in_order(version.audio))
+            for version in each.versions
+        ],
     )
 
 

@@ -18,6 +18,7 @@ from broadcast import config
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Bulletin, Rendition, Revision, RevisionState
 from broadcast.bulletins.revisions import approved_renditions
+from broadcast.bulletins.versions import current_versions
 from broadcast.devices.model import Device, Installation
 from broadcast.keys.keyring import Keys
 from broadcast.kit.clock import LOCAL
@@ -26,6 +27,7 @@ from broadcast.programmes.compile import Carried
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
 from broadcast.stations.clusters import followed_areas
+from broadcast.stations.languages import languages_of_clusters
 from broadcast.wire import WireError
 from broadcast.wire.documents import Alerts, Audio, Config, Programme, QuietHours
 from broadcast.wire.limits import INLINE_BYTES, MOST_PREFETCHED
@@ -145,6 +147,7 @@ async def _read(
     )
     named = {(row.bulletin_id, row.bulletin_revision) for row in rows}
     audio = await approved_renditions(session, named)
+    versions = await current_versions(session, named)
     kept_ready = await session.scalars(
         sa.select(Bulletin.id).where(Bulletin.kept_ready, Bulletin.id.in_(id_ for id_, _ in named))
     )
@@ -168,6 +171,7 @@ async def _read(
             ends_by=row.ends_by,
             audio=_audio(audio[key]),
             alert_mode=row.alert_mode,
+            versions=() if row.alert_mode else tuple(versions.get(key, ())),
         )
         try:
             rule.check(occurrence)
@@ -206,7 +210,9 @@ async def configs(
     )
     devices = rows.all()
     places = [cluster_id for _, cluster_id, _ in devices if cluster_id is not None]
-    areas = await followed_areas(session, now.astimezone(LOCAL).date(), places)
+    today = now.astimezone(LOCAL).date()
+    areas = await followed_areas(session, today, places)
+    languages = await languages_of_clusters(session, today, places)
     ready = await kept_ready(session)
     quiet = [
         QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
@@ -227,6 +233,7 @@ async def configs(
             heartbeat_seconds=settings.rules.heartbeat_seconds,
             not_before=installed_at,
             prefetch=_prefetched(ready, areas.get(cluster_id, []), device.codecs),
+            languages=languages.get(cluster_id, []),
         )
         for device, cluster_id, installed_at in devices
     ]

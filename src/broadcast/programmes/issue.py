@@ -139,7 +139,12 @@ class Issued(NamedTuple):
 def needed_audio(document: Document) -> list[Audio]:
     """Return the audio of a document's items, and of its alerts that do not bring their own."""
     if isinstance(document, Programme):
-        return [audio for item in document.items for audio in item.audio]
+        return [
+            audio
+            for item in document.items
+            for some in (item.audio, *(each.audio for each in item.versions))
+            for audio in some
+        ]
     if isinstance(document, Alerts):
         return [audio for each in document.alerts if each.inline is None for audio in each.audio]
     return []

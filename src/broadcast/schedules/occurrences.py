@@ -206,7 +206,7 @@ def _values(
         "schedule_id": schedule.id,
         "recurrence_at": planned.recurrence_at,
         "starts_at": planned.starts_at,
-        "ends_by": latest + timedelta(seconds=revision.seconds) + SLACK,
+        "ends_by": latest + timedelta(seconds=revision.air_seconds) + SLACK,
         "bulletin_id": schedule.bulletin_id,
         "bulletin_revision": schedule.bulletin_revision,
         "class_": bulletin.class_,

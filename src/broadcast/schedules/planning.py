@@ -163,22 +163,22 @@ async def plan(
     """
     rule = rule_of(schedule)
     if rule is not None:
-        recurrence.check(rule, schedule.starts_at, revision.seconds, LOCAL)
+        recurrence.check(rule, schedule.starts_at, revision.air_seconds, LOCAL)
     first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    _check_quiet(rule, schedule.starts_at, first, revision.seconds, rules)
-    _check_moved(schedule, exceptions or {}, revision.seconds, rules, now)
+    _check_quiet(rule, schedule.starts_at, first, revision.air_seconds, rules)
+    _check_moved(schedule, exceptions or {}, revision.air_seconds, rules, now)
     until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
     sounding, skipped = await heed_calendars(
         resolver, schedule, starts_of(schedule, exceptions or {}, now, until)
     )
-    slots = await slots_of(resolver, schedule, revision.seconds, sounding[:MOST_SLOTS])
+    slots = await slots_of(resolver, schedule, revision.air_seconds, sounding[:MOST_SLOTS])
     others = others or await neighbours(session)
     there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
-    mine = clashes.series(schedule, revision.seconds, exceptions or {})
+    mine = clashes.series(schedule, revision.air_seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
     later = [
         pair
@@ -264,7 +264,7 @@ async def collisions(
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
     changed = exceptions | {moved.recurrence_at: moved.moved_to}
-    _check_moved(schedule, changed, revision.seconds, rules, now)
+    _check_moved(schedule, changed, revision.air_seconds, rules, now)
     siblings = starts_of(
         schedule,
         exceptions | {moved.recurrence_at: None},
@@ -273,8 +273,8 @@ async def collisions(
     )
     resolver = await targets.target_resolver(session)
     new = [Planned(moved.recurrence_at, moved.moved_to)]
-    slots = await slots_of(resolver, schedule, revision.seconds, new)
-    others = await slots_of(resolver, schedule, revision.seconds, siblings)
+    slots = await slots_of(resolver, schedule, revision.air_seconds, new)
+    others = await slots_of(resolver, schedule, revision.air_seconds, siblings)
     readable = (await neighbours(session)).readable
     return grid.overlaps(
         slots, [*others, *await slots_around(resolver, slots, schedule, readable)]

@@ -58,6 +58,7 @@ FUNCTIONS = (
     "own_bulletins",
     "heard_schedules",
     "sent",
+    "translated",
     "approved",
     "incidents",
 )

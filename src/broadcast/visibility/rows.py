@@ -29,6 +29,7 @@ from broadcast.bulletins.model import (
     Revision,
     RevisionState,
 )
+from broadcast.bulletins.version_model import Mix, MixSound, VersionMatch, VersionRequest
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command, CommandResult
 from broadcast.devices.model import Device, Installation
@@ -201,14 +202,29 @@ class Places:
         return sa.select(t.bulletin_id).where(self.own(t.commune_code))
 
     @cached_property
+    def translated(self) -> Ids:
+        """Originals of versions that stations of the scope read, and versions of its own."""
+        t = Bulletin.__table__.c
+        originals = sa.select(t.version_of.label("id")).where(
+            self.own(t.area_code), t.version_of.is_not(None)
+        )
+        original = Bulletin.__table__.alias("original")
+        versions = sa.select(t.id).where(
+            t.version_of == original.c.id, self.own(original.c.area_code)
+        )
+        return sa.select(sa.union(originals, versions).subquery())
+
+    @cached_property
     def approved(self) -> Ids:
-        """Approved revisions of bulletins that the scope hears, or has been sent."""
+        """Approved revisions of bulletins that the scope hears, was sent, or has translated."""
         t = Revision.__table__.c
         heard = self.heard_schedules.subquery()
         return sa.select(t.bulletin_id, t.number).where(
             t.state == RevisionState.APPROVED,
             sa.or_(
-                t.bulletin_id.in_(sa.select(heard.c.bulletin_id)), t.bulletin_id.in_(self.sent)
+                t.bulletin_id.in_(sa.select(heard.c.bulletin_id)),
+                t.bulletin_id.in_(self.sent),
+                t.bulletin_id.in_(self.translated),
             ),
         )
 
@@ -318,6 +334,17 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     ApprovalStep: lambda places: places.revisions(ApprovalStep.bulletin_id, ApprovalStep.revision),
     ApprovalRule: lambda places: places.heard(ApprovalRule.area_code),
     LexiconEntry: lambda places: places.heard(LexiconEntry.area_code),
+    VersionMatch: lambda places: places.revisions(VersionMatch.bulletin_id, VersionMatch.revision),
+    VersionRequest: lambda places: sa.or_(
+        VersionRequest.version_id.in_(places.own_bulletins),
+        VersionRequest.version_id.in_(places.translated),
+    ),
+    Mix: lambda places: places.revisions(Mix.bulletin_id, Mix.revision),
+    MixSound: lambda places: MixSound.mix_id.in_(
+        sa.select(Mix.__table__.c.id).where(
+            places.revisions(Mix.__table__.c.bulletin_id, Mix.__table__.c.revision)
+        )
+    ),
     Schedule: lambda places: places.schedules(Schedule.id, Schedule.bulletin_id),
     ScheduleException: lambda places: ScheduleException.schedule_id.in_(
         sa.select(Schedule.__table__.c.id).where(
@@ -361,6 +388,7 @@ UNPLACED: Mapping[str, str] = {
     "area_lineage": "as the units",
     "boundaries": "as the units",
     "village_register": "as the units",
+    "village_languages": "as the units",
     "topology": "one row that counts changes",
     "authority_orders": "how the whole province ranks its authorities: public, as the law",
     "preparations": "read only through a revision, whose place decides",

@@ -16,6 +16,7 @@ from broadcast.wire.fields import (
     Count,
     Id,
     Instant,
+    LanguageTag,
     Number,
     OnPreempt,
     OpenEnum,
@@ -34,8 +35,10 @@ from broadcast.wire.limits import (
     MOST_ALERTS,
     MOST_FURTHER_URLS,
     MOST_ITEMS,
+    MOST_LANGUAGES,
     MOST_LIVE,
     MOST_PREFETCHED,
+    MOST_VERSIONS,
 )
 
 
@@ -65,6 +68,15 @@ class Stream(Wire, frozen=True):
     the stream were away."""
 
 
+class Version(Wire, frozen=True):
+    """The sound of an item in one or several languages, one after the other."""
+
+    languages: Annotated[list[LanguageTag], Meta(min_length=1, max_length=MOST_LANGUAGES)]
+    """In the order in which they are heard."""
+    audio: Annotated[list[Audio], Meta(min_length=1, max_length=8)]
+    """Renditions of the same sound."""
+
+
 class Item(Wire, frozen=True):
     """One occurrence in a programme: what sounds, when, and what to do when it cannot.
 
@@ -89,6 +101,9 @@ class Item(Wire, frozen=True):
     """Renditions of the same sound; the device plays the first whose codec it knows."""
     stream: Stream | None = None
     """Absent: nothing is relayed."""
+    versions: Annotated[list[Version], Meta(max_length=MOST_VERSIONS)] = []
+    """In place of `audio` where the config names `languages` (`wire.languages`). A device that
+    does not know this field plays `audio`."""
 
 
 class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):
@@ -180,6 +195,8 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     prefetch: Annotated[list[Audio], Meta(max_length=MOST_PREFETCHED)] = []
     """Audio of alerts that are prepared: fetched before anybody needs it, after what items need. A
     device that does not know this field fetches it at the alert."""
+    languages: Annotated[list[LanguageTag], Meta(max_length=MOST_LANGUAGES)] = []
+    """Of the people who hear the device, in the order in which they are to be spoken to."""
 
 
 class LiveSession(Wire, frozen=True):

@@ -36,6 +36,10 @@ Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
 Volume = Annotated[int, Meta(ge=0, le=100, description="per cent")]
 Priority = Annotated[int, Meta(ge=0, le=255, description="higher pre-empts lower")]
 Text = Annotated[str, Meta(max_length=500)]
+LanguageTag = Annotated[
+    str,
+    Meta(pattern="^[a-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, description="BCP 47"),
+]
 
 
 PEM_BYTES = 8 * 1024

@@ -25,6 +25,12 @@ INLINE_BYTES = 96 * 1024
 MOST_PREFETCHED = 64
 """Files of prepared alerts that a config names."""
 
+MOST_VERSIONS = 32
+"""Sounds of an item for lists of languages."""
+
+MOST_LANGUAGES = 8
+"""Languages of one place."""
+
 DOCUMENT_BYTES = 8 * 2**20
 """A document as published, in JWS compact."""
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from broadcast.bulletins.audio import chime
 from broadcast.bulletins.audio.pcm import RATE, Samples
-from broadcast.bulletins.audio.prepared import Framing, content_path
+from broadcast.bulletins.audio.prepared import Framing, Trim, content_path
 from broadcast.bulletins.audio.renditions import decode_pcm
 
 DRILL_SCRIPT = "Đây là diễn tập."
@@ -39,7 +39,12 @@ Say = Callable[[str, Path], None]
 
 
 def frame(
-    source: Path | None, target: Path, framing: Framing, content_dir: Path, say: Say
+    source: Path | None,
+    target: Path,
+    framing: Framing,
+    content_dir: Path,
+    say: Say,
+    trim: Trim = Trim(),  # noqa: B008 — immutable
 ) -> None:
     """Write the sound of an alert to a WAV file.
 
@@ -49,6 +54,7 @@ def frame(
         framing: What is put around them.
         content_dir: Store of the sound that `framing` names by its SHA-256.
         say: Reads what makes it a drill.
+        trim: Part of the source that is used.
 
     Raises:
         InvalidInput: A recording cannot be read.
@@ -56,8 +62,16 @@ def frame(
     if source is None:
         assert framing.body is not None
         source = content_path(content_dir, framing.body)
-    languages = [source, *(content_path(content_dir, each) for each in framing.others)]
+    languages = [
+        *(content_path(content_dir, each) for each in framing.before),
+        source,
+        *(content_path(content_dir, each) for each in framing.others),
+    ]
     words = [decode_pcm(path) for path in languages]
+    if trim != Trim():
+        place = len(framing.before)
+        end = None if trim.end_seconds is None else round(trim.end_seconds * RATE)
+        words[place] = words[place][round(trim.start_seconds * RATE) : end]
     before = after = np.zeros(0, np.int16)
     if framing.is_drill:
         before = _said(DRILL_SCRIPT, target.with_name("drill.wav"), say)

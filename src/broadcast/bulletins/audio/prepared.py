@@ -24,7 +24,7 @@ class Trim:
 
 @dataclass(frozen=True)
 class Framing:
-    """What is put around the words of an alert, in its sound itself.
+    """What is put around the words of an alert, or of a version, in its sound itself.
 
     Attributes:
         tone: An attention tone comes first.
@@ -32,6 +32,8 @@ class Framing:
         is_drill: "This is a drill" is said before the words each time, and after the last.
         body: SHA-256 of the sound that says them, where it is kept already; None: the source.
         others: The same in further languages, by SHA-256; said after it, each time.
+        before: Sound that comes before it, each time, by SHA-256.
+        is_joined: Several sounds make one bulletin; it is no alert.
     """
 
     tone: bool = True
@@ -39,6 +41,8 @@ class Framing:
     is_drill: bool = False
     body: str | None = None
     others: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    is_joined: bool = False
 
 
 @dataclass(frozen=True)

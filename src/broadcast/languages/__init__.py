@@ -1,0 +1,1 @@
+"""Bulletins in the languages of the people: versions, readers, phrases, what was heard where."""
