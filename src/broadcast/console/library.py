@@ -27,7 +27,7 @@ from broadcast.bulletins.schemas import (
     RevisionNumber,
 )
 from broadcast.console.bulletin_words import WORDS
-from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.page import PageRouter, given, page, redirect
 from broadcast.console.waveform import wave_of
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
@@ -96,7 +96,7 @@ async def show_library(
         found=found,
         areas=await area_names(session, (each.area_code for each in found.items)),
         asked=asked,
-        query={name: value for name, value in asked.items() if value},
+        query=given(**asked),
         **WORDS,
     )
 

@@ -121,6 +121,15 @@ def page(
     return HTMLResponse(body, status, more)
 
 
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields of a filter that ask for something, for the addresses of further pages.
+
+    >>> given(area="", status="trial")
+    {'status': 'trial'}
+    """
+    return {name: value for name, value in fields.items() if value}
+
+
 def accepts_gzip(request: Request) -> bool:
     """Tell whether the browser reads what is compressed."""
     return "gzip" in request.headers.get("accept-encoding", "")

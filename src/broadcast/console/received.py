@@ -18,7 +18,7 @@ from broadcast.auth.caller import Caller, ContentReader
 from broadcast.auth.permissions import Permission
 from broadcast.console.library import Blank, area_names
 from broadcast.console.live import Topic
-from broadcast.console.page import PageRouter, page
+from broadcast.console.page import PageRouter, given, page
 from broadcast.console.words import N_
 from broadcast.web.rest import Id, Paging, Session
 
@@ -83,7 +83,7 @@ async def _list(
         found=found,
         names=await area_names(session, (code for each in found.items for code in each.areas)),
         action=action,
-        query={"action": action.value} if action else {},
+        query=given(action=action),
         became=BECAME,
         listed=LISTED,
         topics=[Topic.ALERTS],

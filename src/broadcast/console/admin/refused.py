@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from broadcast.areas import scope
 from broadcast.auth.caller import UpkeepReader
 from broadcast.auth.permissions import Permission
-from broadcast.console.page import PageRouter, page
+from broadcast.console.page import PageRouter, given, page
 from broadcast.telemetry import queries
 from broadcast.web.rest import Paging, Session
 
@@ -30,15 +30,13 @@ async def show(
     """Dead letters and refusals; `cursor` and `refused` are those of the two lists."""
     scope.require_whole(session, caller, Permission.UPKEEP_READ)
     code = device.strip() or None
-    asked = {"device": code, "cursor": cursor}
-    asked = {name: value for name, value in asked.items() if value}
     return page(
         request,
         caller,
         "admin/refused.html",
         device=code,
-        query={"device": code} if code else {},
-        rest="/api/v1/dead-letters?" + urlencode({"limit": ROWS, **asked}),
+        query=given(device=code),
+        rest="/api/v1/dead-letters?" + urlencode(given(limit=ROWS, device=code, cursor=cursor)),
         letters=await queries.list_dead_letters(session, Paging(cursor, ROWS), code),
         refusals=await queries.list_refusals(session, Paging(refused, ROWS), code),
     )

@@ -14,7 +14,7 @@ from broadcast.auth.permissions import Permission
 from broadcast.clusters import register
 from broadcast.clusters.schemas import ClusterState
 from broadcast.console.admin.words import LEVELS, STATES, STATUSES
-from broadcast.console.page import PageRouter, page
+from broadcast.console.page import PageRouter, given, page
 from broadcast.kit import clock
 from broadcast.schedules import silenced
 from broadcast.stations import stations
@@ -42,10 +42,9 @@ async def show_stations(
     found = await stations.list_stations(
         session, Paging(cursor, ROWS), clock.today(), area=area or None, status=status or None
     )
-    query = {key: value for key, value in (("area", area), ("status", status)) if value}
     return page(
-        request, caller, "admin/stations.html", found=found, query=query, statuses=STATUSES,
-        area=area, chosen=status,
+        request, caller, "admin/stations.html", found=found, statuses=STATUSES, area=area,
+        chosen=status, query=given(area=area, status=status),
     )  # fmt: skip
 
 
@@ -63,10 +62,9 @@ async def show_clusters(
         session, Paging(cursor, ROWS), clock.today(), clock.now(), area=area or None,
         state=state or None,
     )  # fmt: skip
-    query = {key: value for key, value in (("area", area), ("state", state)) if value}
     return page(
-        request, caller, "admin/clusters.html", found=found, query=query, states=STATES, area=area,
-        state=state,
+        request, caller, "admin/clusters.html", found=found, states=STATES, area=area, state=state,
+        query=given(area=area, state=state),
     )  # fmt: skip
 
 
@@ -83,10 +81,9 @@ async def show_areas(
     found = await lookup.list_areas(
         session, Paging(cursor, ROWS), clock.today(), level=level or None, under=under or None
     )
-    query = {"level": level} | ({"under": under} if under else {})
     return page(
-        request, caller, "admin/areas.html", found=found, query=query, levels=LEVELS, under=under,
-        level=level,
+        request, caller, "admin/areas.html", found=found, levels=LEVELS, under=under, level=level,
+        query={"level": level, **given(under=under)},
     )  # fmt: skip
 
 
@@ -107,7 +104,7 @@ async def show_quiet_hours(
             session, time.fromisoformat(opens), time.fromisoformat(closes), area or None,
             clock.now(),
         )  # fmt: skip
-    asked = {"opens": opens, "closes": closes} | ({"area": area} if area else {})
+    asked = {"opens": opens, "closes": closes, **given(area=area)}
     return page(
         request, caller, "admin/quiet_hours.html", windows=settings.rules.quiet_hours,
         opens=opens, closes=closes, area=area, found=found, asked=asked,
