@@ -40,10 +40,12 @@ import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.calendar_routes
+import broadcast.schedules.relay_routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.situation.routes
 import broadcast.stations.routes
+import broadcast.streams.routes
 import broadcast.telemetry.routes
 import broadcast.upkeep.routes
 from broadcast import config
@@ -76,6 +78,8 @@ ROUTERS = (
     broadcast.bulletins.routes.router,
     broadcast.calendars.routes.router,
     broadcast.schedules.calendar_routes.router,
+    broadcast.streams.routes.router,
+    broadcast.schedules.relay_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.grid.routes.router,

@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -320,6 +321,17 @@ class Cap(Group):
         return self
 
 
+class Streams(Group):
+    """Radio streams that loudspeakers relay."""
+
+    probe_every: timedelta = Field(
+        timedelta(minutes=15), ge=timedelta(minutes=1), description="each source is looked at"
+    )
+    private_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (), description='connected to though not public, such as ["10.20.0.0/16"]; else none'
+    )
+
+
 class Upkeep(Group):
     """Retention of what grows, and the limits that raise an alarm."""
 
@@ -407,6 +419,7 @@ class Settings(BaseSettings):
     audio: Audio = Audio()
     rules: Rules = Rules()
     cap: Cap = Cap()
+    streams: Streams = Streams()
     upkeep: Upkeep = Upkeep()
     province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
     content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")

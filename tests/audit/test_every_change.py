@@ -287,6 +287,14 @@ async def bulletins(walk: Walk) -> None:
 
 async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     world = walk.world
+    source = {
+        "name": "VOV1", "area_code": "21262", "urls": ["https://radio.example/vov1"],
+        "fallback_bulletin_id": world.schedule()["bulletin_id"],
+    }  # fmt: skip
+    entered = await walk.do("POST /stream-sources", who="Hùng", json=source)
+    there = f"/stream-sources/{entered['id']}"
+    await walk.do("PUT /stream-sources/{source_id}", there, "Hùng", json=source | {"name": "VOV2"})
+    await walk.do("DELETE /stream-sources/{source_id}", there, "Hùng")
     daily = world.schedule(rrule="FREQ=DAILY")
     made = await walk.do("POST /schedules", who="Hùng", json=daily)
     there = f"/schedules/{made['id']}"

@@ -18,6 +18,8 @@ from tests.visibility.routes import (
     Kind,
     Rule,
     _marked,
+    _source,
+    _source_of,
     _unit,
     device_of,
     incident_of,
@@ -362,6 +364,18 @@ PAGES: dict[tuple[str, str], Rule] = {
         )
         for step in ("removal", "remove")
     },
+    ("GET", "/sources"): Rule(Kind.PUBLIC, P.READ),
+    ("POST", "/sources"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_source, is_page=True),
+    ("GET", "/sources/{source_id}"): Rule(Kind.READ, P.READ, path=_source_of, heard=True),
+    ("POST", "/sources/{source_id}"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=_source_of, body=_source, heard=True, is_page=True
+    ),
+    ("POST", "/sources/{source_id}/end"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=_source_of, heard=True
+    ),
+    ("GET", "/schedule/relay/{source_id}"): Rule(
+        Kind.READ, P.SCHEDULE_WRITE, path=_source_of, heard=True
+    ),
     ("GET", "/emergency/received"): Rule(Kind.WHOLE, P.CONTENT_READ),
     ("GET", "/emergency/received/list"): Rule(Kind.WHOLE, P.CONTENT_READ),
     ("GET", "/emergency/received/{message_id}"): Rule(

@@ -98,6 +98,17 @@ def _marked(place: Place, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _source(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "name": place.marker, "area_code": place.commune, "urls": ["https://radio.example/x"],
+        "fallback_bulletin_id": str(place.bulletin),
+    }  # fmt: skip
+
+
+def _source_of(place: Place) -> dict[str, Any]:
+    return {"source_id": place.source}
+
+
 def _station(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "name": place.marker, "commune_code": place.commune, "valid_from": "2020-01-01",
@@ -343,6 +354,24 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", f"{R}/calendar-days/{{day_id}}"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, heard=True
     ),
+    ("GET", f"{R}/stream-sources"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/stream-sources"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_source),
+    ("GET", f"{R}/stream-sources/{{source_id}}"): Rule(
+        K.READ, P.READ, path=_source_of, heard=True
+    ),
+    ("PUT", f"{R}/stream-sources/{{source_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=_source_of, body=_source, heard=True
+    ),
+    ("DELETE", f"{R}/stream-sources/{{source_id}}"): Rule(
+        K.CHANGE, P.SCHEDULE_WRITE, path=_source_of, heard=True
+    ),
+    ("GET", f"{R}/stream-sources/{{source_id}}/sound"): Rule(
+        K.READ, P.SCHEDULE_WRITE, path=_source_of, heard=True
+    ),
+    ("GET", f"{R}/stream-sources/{{source_id}}/state"): Rule(
+        K.READ, P.READ, path=_source_of, heard=True
+    ),
+    ("GET", f"{R}/stream-warnings"): Rule(K.LIST, P.READ),
     ("GET", f"{R}/attestations"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/attestations"): Rule(
         K.MAKE, P.ATTESTATION_WRITE,

@@ -57,6 +57,7 @@ from broadcast.stations.model import (
     StationState,
     StationStatus,
 )
+from broadcast.streams.model import StreamCheck, StreamSource
 from broadcast.telemetry.model import (
     DevicePresence,
     Fault,
@@ -88,6 +89,7 @@ class Place:
     """One of the dissolved commune, wherever it is asked about."""
     outage: int = 0
     calendar_day: int = 0
+    source: int = 0
     attestation: int = 0
     incident: int = 0
     command: str = ""
@@ -325,6 +327,20 @@ async def _content(
             ApprovalStep(bulletin_id=id_, revision=1, state=state, actor=LAN, at=now,
                          note=title),
         ])  # fmt: skip
+    if "cluster_id" in place.__dict__:
+        source = StreamSource(
+            name=marker, area_code=place.commune, urls=["http://127.0.0.1/none"], codec=None,
+            fallback_bulletin_id=place.bulletin, ended_at=None, entered_by=LAN, entered_at=now,
+        )  # fmt: skip
+        session.add(source)
+        await session.flush()
+        session.add(
+            StreamCheck(
+                source_id=source.id, checked_at=now, answers=False, since=now, answered_at=None,
+                url=None, codec=None, detail=marker,
+            )
+        )  # fmt: skip
+        place.source = source.id
     starts_at = (now + timedelta(days=2)).replace(second=0, microsecond=0)
     for copy in (0, 1):
         schedule = rows.schedule(place.bulletin, starts_at, now, title=marker, targets=[target])

@@ -29,6 +29,7 @@ from broadcast.console import (
     schedule_moves,
     schedule_new,
     sign_in,
+    sources,
     today,
     wall,
 )
@@ -75,6 +76,7 @@ ROUTERS = (
     indicators.router,
     maker.router,
     plays.router,
+    sources.router,
     schedule_new.router,
     schedule_moves.router,
     schedule.router,

@@ -21,7 +21,7 @@ from broadcast.boundaries.outlines import show_map
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.places import require_at_bulletin, require_readable_bulletin
-from broadcast.bulletins.revisions import get_bulletin, get_revision
+from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.calendars import marking
 from broadcast.calendars.days import HOLIDAY
 from broadcast.console.areas import Point, points_of
@@ -42,7 +42,7 @@ from broadcast.console.timetable import (
 from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.schedules import (
     availability,
     check,
@@ -58,7 +58,8 @@ from broadcast.schedules.starts import rule_of
 from broadcast.schedules.targets import target_resolver
 from broadcast.situation.overview import situation
 from broadcast.situation.recent import RecentDep
-from broadcast.web.rest import AppSettings, Session
+from broadcast.streams import register
+from broadcast.web.rest import AppSettings, Id, Session
 
 router = PageRouter()
 
@@ -100,6 +101,21 @@ class Wish(NamedTuple):
     submit: bool = False
     follows: str = EVERY_DAY
     is_speech: bool = False
+    source: int | None = None
+    """Stream that is relayed; the bulletin is its fallback."""
+    minutes: str = ""
+
+    def relay(self) -> dict[str, int]:
+        """Columns of a relay.
+
+        Raises:
+            InvalidInput: It lasts no number of minutes.
+        """
+        if self.source is None:
+            return {}
+        if not self.minutes.isdecimal():
+            raise InvalidInput("relay_seconds", "hãy ghi số phút tiếp âm")
+        return {"relay_source_id": self.source, "relay_seconds": 60 * int(self.minutes)}
 
     def calendars(self) -> dict[str, list[str]]:
         """Columns that say which calendars the schedule follows."""
@@ -154,6 +170,7 @@ class Wish(NamedTuple):
             "starts_at": first_start(recurrence, at.date(), at.timetz().replace(tzinfo=None)),
             "is_speech": self.is_speech,
             **self.calendars(),
+            **self.relay(),
         }
         if recurrence.repeat is not Repeat.KEPT:
             columns["rrule"] = rule_text(recurrence)
@@ -205,10 +222,12 @@ def _wish(
     submit: Annotated[bool, Form()] = False,
     follows: Annotated[str, Form(max_length=210)] = EVERY_DAY,
     is_speech: Annotated[bool, Form()] = False,
+    source: Annotated[int | None, Form(ge=1, le=2**31 - 1)] = None,
+    minutes: Annotated[str, Form(max_length=3)] = "",
 ) -> Wish:
     return Wish(
         bulletin, revision, schedule, place or [], cluster or [], day, at, repeat,
-        tuple(weekday or ()), until, priority, submit, follows, is_speech,
+        tuple(weekday or ()), until, priority, submit, follows, is_speech, source, minutes,
     )  # fmt: skip
 
 
@@ -266,6 +285,33 @@ async def ask(
     return await _form(request, session, caller, kept, subject, saved_at=draft.saved_at)
 
 
+@router.get("/schedule/relay/{source_id}")
+async def ask_relay(
+    request: Request, session: Session, caller: Scheduler, source_id: Id
+) -> Response:
+    """The form for a relay: its fallback is that of the source."""
+    source = await register.show(session, source_id)
+    approved = await newest_approved(session, source.fallback_bulletin_id)
+    if approved is None:
+        raise Conflict(
+            "Bản tin dự phòng của nguồn này không còn được duyệt; hãy chọn bản tin khác ở trang"
+            " Nguồn tiếp âm."
+        )
+    subject = await _subject(session, caller, source.fallback_bulletin_id, approved.number)
+    wish = Wish(
+        bulletin=source.fallback_bulletin_id,
+        revision=approved.number,
+        schedule=None,
+        place=[],
+        cluster=[],
+        day=str(clock.today() + DAY),
+        time="05:00",
+        source=source_id,
+        minutes="30",
+    )
+    return await _form(request, session, caller, wish, subject)
+
+
 async def _form(
     request: Request,
     session: AsyncSession,
@@ -288,6 +334,7 @@ async def _form(
         saved_at=saved_at,
         chosen=chosen,
         title=subject.title,
+        source=None if wish.source is None else await register.show(session, wish.source),
         revision=subject.revision,
         is_draft=subject.revision.state is RevisionState.DRAFT
         and subject.revision.created_by == caller.account_id,
@@ -328,6 +375,8 @@ async def _wish_of(session: AsyncSession, schedule: Schedule) -> Wish:
         priority=str(schedule.priority),
         follows=_follows(schedule),
         is_speech=schedule.is_speech,
+        source=schedule.relay_source_id,
+        minutes=str((schedule.relay_seconds or 0) // 60),
     )
 
 
@@ -444,7 +493,9 @@ async def show_week(
     now = clock.now()
     tree = await load_tree(session, clock.today())
     first_on = max(moment_of(wish.day, wish.time or "00:00"), now).astimezone(LOCAL).date()
-    columns = {"targets": wish.targets(tree), "bulletin_revision": wish.revision}
+    columns = {
+        "targets": wish.targets(tree), "bulletin_revision": wish.revision, **wish.relay(),
+    }  # fmt: skip
     found = await availability.of_bulletin(
         session, wish.bulletin, columns, first_on, 7, caller, settings.rules, now
     )
@@ -496,7 +547,8 @@ async def save(
     schedule, _ = await edits.create(
         session, wish.bulletin, named, caller, settings.rules, now, when_approved=True
     )
-    await form_drafts.discard(session, caller, wish.bulletin, wish.revision)
+    if wish.source is None:
+        await form_drafts.discard(session, caller, wish.bulletin, wish.revision)
     if wish.submit:
         await require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, wish.bulletin)
         await revision_steps.take_step(

@@ -39,7 +39,9 @@ from broadcast.plays.days import occurrences_between
 from broadcast.plays.forecast_schemas import ForecastOut
 from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.plays.soundings import Sounding
+from broadcast.schedules import relays
 from broadcast.schedules.model import OccurrenceState
+from broadcast.schedules.relays import Trouble
 from broadcast.telemetry.presence import Presence
 from broadcast.web.rest import Paging, Session
 
@@ -118,6 +120,8 @@ class Today(NamedTuple):
     """Marks of the line: hour, and where it stands."""
     now_x: float | None
     step: Step | None
+    sources: list[Trouble]
+    """Streams without sound that coming broadcasts rely on."""
 
 
 @router.get("/")
@@ -196,6 +200,7 @@ async def today(
         heard_count=sum(presences.get(each, 0) for each in HEARD),
         away=away[:SHOWN],
         incidents=work.items,
+        sources=(await relays.troubles(session, now))[:SHOWN],
         to_answer=await items.to_answer(session, caller, now),
         waiting=waiting,
         hours=line.hours(),

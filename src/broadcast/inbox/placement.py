@@ -70,7 +70,7 @@ async def coming(session: AsyncSession, begin: datetime, end: datetime) -> list[
         sa.select(
             Occurrence,
             Schedule,
-            Revision.air_seconds_sql(),
+            sa.func.coalesce(Occurrence.relay_seconds, Revision.air_seconds_sql()),
             Bulletin.class_,
             Bulletin.area_code,
             level,

@@ -26,8 +26,8 @@ _CLASHES = sa.text("""
         SELECT occurrence_id, next_id, count(*) AS cluster_count
         FROM (
             SELECT p.occurrence_id,
-                   p.starts_at + make_interval(
-                       secs => GREATEST(r.seconds, r.longest_seconds)) AS ends_at,
+                   p.starts_at + make_interval(secs => COALESCE(
+                       o.relay_seconds, GREATEST(r.seconds, r.longest_seconds))) AS ends_at,
                    lead(p.starts_at) OVER following AS next_at,
                    lead(p.occurrence_id) OVER following AS next_id
             FROM plays AS p

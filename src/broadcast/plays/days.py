@@ -71,7 +71,7 @@ async def _seconds(session: AsyncSession, rows: Sequence[Occurrence]) -> dict[UU
     """Length of the sound of each occurrence, which says nothing of what it is about."""
     async with scope.whole(session):
         found = await session.execute(
-            sa.select(Occurrence.id, Revision.seconds)
+            sa.select(Occurrence.id, sa.func.coalesce(Occurrence.relay_seconds, Revision.seconds))
             .join(
                 Revision,
                 sa.and_(

@@ -45,6 +45,7 @@ class _Play(NamedTuple):
     evidence: str
     settled_at: datetime | None
     audio_seconds: float | None
+    relayed_seconds: float | None
 
 
 async def explain(session: AsyncSession, occurrence_id: UUID, cluster_code: str) -> ExplanationOut:
@@ -99,6 +100,7 @@ async def _explain(
         started_at=play.started_at,
         ended_at=play.ended_at,
         played_seconds=play.played_seconds,
+        relayed_seconds=play.relayed_seconds,
         start_error_ms=play.start_error_ms,
     )
     installed = play.device_id if play.device_id in devices else min(devices, default=None)
@@ -116,6 +118,7 @@ async def _explain(
         started_at=play.started_at,
         ended_at=play.ended_at,
         played_seconds=play.played_seconds,
+        relayed_seconds=play.relayed_seconds,
         audio_seconds=play.audio_seconds,
         start_error_ms=play.start_error_ms,
         evidence=Grade(play.evidence),
@@ -132,7 +135,8 @@ _PLAY = sa.text("""
            a.name AS scheduler, p.starts_at, p.ends_by,
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at, p.state,
            p.reason, p.device_id, p.started_at, p.ended_at, p.played_seconds, p.start_error_ms,
-           p.fresh_starts, p.evidence, p.settled_at, NULLIF(r.seconds, 0) AS audio_seconds
+           p.fresh_starts, p.evidence, p.settled_at, p.relayed_seconds,
+           COALESCE(o.relay_seconds, NULLIF(r.seconds, 0)) AS audio_seconds
     FROM occurrences AS o
     JOIN schedules AS s ON s.id = o.schedule_id
     JOIN accounts AS a ON a.id = s.created_by

@@ -42,6 +42,8 @@ class Play(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     played_seconds: Mapped[float] = mapped_column(default=0.0)
+    relayed_seconds: Mapped[float | None]
+    """Of them: of the stream that it relays; the rest was its fallback."""
     start_error_ms: Mapped[int | None]
     """First start minus planned start, by the device's clock."""
     fresh_starts: Mapped[int] = mapped_column(default=0)

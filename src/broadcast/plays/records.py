@@ -38,6 +38,7 @@ class Report:
     reason: str = ""
     offset_seconds: float = 0.0
     played_seconds: float = 0.0
+    relayed_seconds: float | None = None
     evidence: str = "device"
 
     @property

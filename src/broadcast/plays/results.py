@@ -66,7 +66,7 @@ async def result_of(
     occurrence = await get_occurrence(session, occurrence_id)
     is_cancelled = occurrence.state is OccurrenceState.CANCELLED
     async with scope.whole(session):
-        seconds: float | None = await session.scalar(
+        seconds: float | None = occurrence.relay_seconds or await session.scalar(
             sa.select(Revision.seconds).where(
                 Revision.bulletin_id == occurrence.bulletin_id,
                 Revision.number == occurrence.bulletin_revision,
@@ -189,6 +189,7 @@ def _cluster(
         started_at=play.started_at,
         ended_at=play.ended_at,
         played_seconds=play.played_seconds,
+        relayed_seconds=play.relayed_seconds,
         start_error_ms=play.start_error_ms,
     )
     return ClusterResultOut(

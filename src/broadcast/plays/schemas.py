@@ -35,6 +35,7 @@ class PlayOut(BaseModel):
                 "started_at": None,
                 "ended_at": None,
                 "played_seconds": 0.0,
+                "relayed_seconds": None,
                 "start_error_ms": None,
                 "fresh_starts": 0,
                 "evidence": "none",
@@ -56,6 +57,7 @@ class PlayOut(BaseModel):
     started_at: Moment | None
     ended_at: Moment | None
     played_seconds: float
+    relayed_seconds: float | None = Field(description="trong đó: tiếp âm; null: không tiếp âm")
     start_error_ms: int | None
     fresh_starts: int
     evidence: Grade
@@ -78,6 +80,7 @@ class PlayOut(BaseModel):
             started_at=play.started_at,
             ended_at=play.ended_at,
             played_seconds=play.played_seconds,
+            relayed_seconds=play.relayed_seconds,
             start_error_ms=play.start_error_ms,
             fresh_starts=play.fresh_starts,
             evidence=Grade(play.evidence),
@@ -166,7 +169,7 @@ class ExplanationOut(BaseModel):
         ends_by="2025-07-02T05:36:00+07:00",
         state="missed", reason="powered_off", verdict="Không phát: thiết bị mất điện.",
         device="QN-000417", started_at=None, ended_at=None, played_seconds=0.0,
-        audio_seconds=305.2, start_error_ms=None, evidence="none",
+        relayed_seconds=None, audio_seconds=305.2, start_error_ms=None, evidence="none",
         evidence_text="chưa có bằng chứng phát", window_minutes=6, heard_minutes=0,
         timeline=[
             {"at": "2025-07-02T05:12:30+07:00", "kind": "presence", "text": "Thiết bị im lặng",
@@ -188,6 +191,7 @@ class ExplanationOut(BaseModel):
     started_at: Moment | None
     ended_at: Moment | None
     played_seconds: float
+    relayed_seconds: float | None = Field(description="trong đó: tiếp âm; null: không tiếp âm")
     audio_seconds: float | None
     start_error_ms: int | None
     evidence: Grade

@@ -162,7 +162,7 @@ class Facts:
     ends_by: datetime
     on_preempt: OnPreempt
     audio_seconds: float | None = None
-    """Length of the sound; None for a stream."""
+    """Length of the sound; of a relay what was planned. None: not known."""
     cancelled: str | None = None
     """Reason for which the occurrence, or this cluster of it, was cancelled."""
     reports: Sequence[Report] = ()
@@ -184,6 +184,8 @@ class Settlement:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     played_seconds: float = 0.0
+    relayed_seconds: float | None = None
+    """Of them: of the stream; None: none was relayed, or its device cannot tell."""
     start_error_ms: int | None = None
     fresh_starts: int = 0
     evidence: Grade = Grade.NONE
@@ -267,6 +269,9 @@ def _settle_sound(facts: Facts, reports: Sequence[Report], *, waiting: bool) -> 
         started_at=started_at,
         ended_at=max((end.at for end in ends), default=None),
         played_seconds=seconds,
+        relayed_seconds=max(
+            (end.relayed_seconds for end in ends if end.relayed_seconds is not None), default=None
+        ),
         start_error_ms=None if started_at is None else _error_ms(started_at - facts.starts_at),
         fresh_starts=fresh_starts(_sound_records(facts.reports)),
         evidence=grade(sound, facts.self_tests),

@@ -111,10 +111,11 @@ def _facts(
 
 _LOCK = sa.text("""
     SELECT p.occurrence_id, p.cluster_id, p.month, p.state, p.reason, p.device_id, p.started_at,
-           p.ended_at, p.played_seconds, p.start_error_ms, p.fresh_starts, p.evidence,
-           p.starts_at, p.ends_by,
+           p.ended_at, p.played_seconds, p.relayed_seconds, p.start_error_ms, p.fresh_starts,
+           p.evidence, p.starts_at, p.ends_by,
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at,
-           o.on_preempt, COALESCE(heard.seconds, NULLIF(r.seconds, 0)) AS audio_seconds,
+           o.on_preempt,
+           COALESCE(o.relay_seconds, heard.seconds, NULLIF(r.seconds, 0)) AS audio_seconds,
            p.languages, heard.languages AS heard_languages,
            CASE WHEN o.state = 'cancelled' THEN COALESCE(o.cancel_reason, '')
                 WHEN p.state = 'cancelled' THEN p.reason END AS cancelled,
@@ -166,6 +167,7 @@ async def _lock(
                 started_at=row.started_at,
                 ended_at=row.ended_at,
                 played_seconds=row.played_seconds,
+                relayed_seconds=row.relayed_seconds,
                 start_error_ms=row.start_error_ms,
                 fresh_starts=row.fresh_starts,
                 evidence=Grade(row.evidence),
@@ -198,6 +200,7 @@ _REPORTS = sa.text("""
            COALESCE(j.body->>'reason', '') AS reason,
            COALESCE((j.body->>'offset_seconds')::float, 0) AS offset_seconds,
            COALESCE((j.body->>'played_seconds')::float, 0) AS played_seconds,
+           (j.body->>'relayed_seconds')::float AS relayed_seconds,
            COALESCE(j.body->>'evidence', 'device') AS evidence
     FROM unnest(CAST(:occurrences AS uuid[]), CAST(:clusters AS integer[]),
                 CAST(:starts_at AS timestamptz[]))
@@ -235,6 +238,7 @@ async def _reports(session: AsyncSession, plays: Mapping[Key, _Row]) -> dict[Key
             reason=row.reason,
             offset_seconds=row.offset_seconds,
             played_seconds=row.played_seconds,
+            relayed_seconds=row.relayed_seconds,
             evidence=row.evidence,
         )
         found[row.occurrence_id, row.cluster_id].append(report)
@@ -245,6 +249,7 @@ _WRITE = sa.text("""
     UPDATE plays AS p
     SET state = n.state, reason = n.reason, device_id = n.device_id, started_at = n.started_at,
         ended_at = n.ended_at, played_seconds = n.played_seconds,
+        relayed_seconds = n.relayed_seconds,
         start_error_ms = n.start_error_ms, fresh_starts = n.fresh_starts,
         evidence = n.evidence, languages = n.languages,
         settled_at = CASE WHEN n.terminal THEN COALESCE(p.settled_at, :now) END,
@@ -253,12 +258,13 @@ _WRITE = sa.text("""
                 CAST(:months AS date[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
                 CAST(:devices AS integer[]), CAST(:started_at AS timestamptz[]),
                 CAST(:ended_at AS timestamptz[]), CAST(:seconds AS float[]),
+                CAST(:relayed AS float[]),
                 CAST(:errors AS integer[]), CAST(:starts AS integer[]),
                 CAST(:evidence AS text[]), CAST(:terminal AS boolean[]),
                 CAST(:restated AS integer[]), CAST(:languages AS text[]))
         AS n (occurrence_id, cluster_id, month, state, reason, device_id, started_at, ended_at,
-              played_seconds, start_error_ms, fresh_starts, evidence, terminal, restated,
-              languages)
+              played_seconds, relayed_seconds, start_error_ms, fresh_starts, evidence, terminal,
+              restated, languages)
     WHERE p.occurrence_id = n.occurrence_id AND p.cluster_id = n.cluster_id
       AND p.month = n.month
 """)
@@ -295,6 +301,7 @@ async def _write(
             "started_at": [new.started_at for _, new in changes.values()],
             "ended_at": [new.ended_at for _, new in changes.values()],
             "seconds": [new.played_seconds for _, new in changes.values()],
+            "relayed": [new.relayed_seconds for _, new in changes.values()],
             "errors": [new.start_error_ms for _, new in changes.values()],
             "starts": [new.fresh_starts for _, new in changes.values()],
             "evidence": [new.evidence for _, new in changes.values()],

@@ -206,6 +206,12 @@ def verdict(play: Settlement, audio_seconds: float | None) -> str:
     if play.ended_at is not None:
         of_all = f"/{seconds(audio_seconds)}" if audio_seconds else ""
         sentence += f", được {seconds(play.played_seconds)}{of_all} giây"
+        if play.relayed_seconds is not None:
+            fallback = max(0.0, play.played_seconds - play.relayed_seconds)
+            sentence += (
+                f" (tiếp âm {seconds(play.relayed_seconds)} giây, bản tin dự phòng"
+                f" {seconds(fallback)} giây)"
+            )
     if play.reason:
         sentence += f": {reason(play.reason)}"
     return sentence + "."

@@ -25,6 +25,7 @@ from broadcast.wire.documents import (
     Document,
     Item,
     Programme,
+    Stream,
     Version,
 )
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
@@ -61,6 +62,8 @@ class Carried:
     audio: tuple[Audio, ...]
     alert_mode: AlertMode | None = None
     versions: tuple[Version, ...] = ()
+    stream: Stream | None = None
+    """What it relays; the renditions are the fallback then."""
 
 
 def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
@@ -166,6 +169,7 @@ def _item(each: Carried) -> Item:
             msgspec.structs.replace(version, audio=_in_order(version.audio))
             for version in each.versions
         ],
+        stream=each.stream,
     )
 
 

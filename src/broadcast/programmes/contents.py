@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,8 +28,9 @@ from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
 from broadcast.stations.clusters import followed_areas
 from broadcast.stations.languages import languages_of_clusters
+from broadcast.streams.model import StreamSource
 from broadcast.wire import WireError
-from broadcast.wire.documents import Alerts, Audio, Config, Programme, QuietHours
+from broadcast.wire.documents import Alerts, Audio, Config, Programme, QuietHours, Stream
 from broadcast.wire.limits import INLINE_BYTES, MOST_PREFETCHED
 
 MINUTE = timedelta(minutes=1)
@@ -151,6 +152,7 @@ async def _read(
     kept_ready = await session.scalars(
         sa.select(Bulletin.id).where(Bulletin.kept_ready, Bulletin.id.in_(id_ for id_, _ in named))
     )
+    streams = await _streams(session, {row.relay_source_id for row in rows})
     carried: defaultdict[str, list[Carried]] = defaultdict(list)
     refused: dict[str, WireError] = {}
     for row in rows:
@@ -172,6 +174,7 @@ async def _read(
             audio=_audio(audio[key]),
             alert_mode=row.alert_mode,
             versions=() if row.alert_mode else tuple(versions.get(key, ())),
+            stream=streams.get(row.relay_source_id),
         )
         try:
             rule.check(occurrence)
@@ -182,6 +185,17 @@ async def _read(
             carried[scope].append(occurrence)
     ids = {str(row.id) for row in rows}
     return _Read(carried, ids, refused, {str(id_) for id_ in kept_ready})
+
+
+async def _streams(session: AsyncSession, source_ids: Set[int | None]) -> dict[int | None, Stream]:
+    """Streams as devices are told of them, by source."""
+    if source_ids <= {None}:
+        return {}
+    found = await session.scalars(sa.select(StreamSource).where(StreamSource.id.in_(source_ids)))
+    return {
+        source.id: Stream(url=source.urls[0], further_urls=source.urls[1:], codec=source.codec)
+        for source in found
+    }
 
 
 def _audio(renditions: Iterable[Rendition]) -> tuple[Audio, ...]:

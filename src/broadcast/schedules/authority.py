@@ -76,9 +76,20 @@ async def level_of(session: AsyncSession, bulletin: Bulletin) -> Level:
 
 
 async def priority_of(
-    session: AsyncSession, bulletin: Bulletin, named: int | None, now: datetime
+    session: AsyncSession,
+    bulletin: Bulletin,
+    named: int | None,
+    now: datetime,
+    level: Level | None = None,
 ) -> int:
-    """Priority of a schedule of a bulletin that is saved now; `named`: by a person.
+    """Priority of a schedule of a bulletin that is saved now.
+
+    Args:
+        session: Open transaction.
+        bulletin: What sounds.
+        named: Priority that a person has named.
+        now: Present.
+        level: Authority as which it speaks; that of its station by default.
 
     Raises:
         InvalidInput: It is above what the class allows.
@@ -86,7 +97,8 @@ async def priority_of(
     if named is not None:
         return priority.check(bulletin.class_, named)
     order = await order_on(session, now.astimezone(LOCAL).date())
-    return priority.priority(bulletin.class_, await level_of(session, bulletin), order)
+    level = level or await level_of(session, bulletin)
+    return priority.priority(bulletin.class_, level, order)
 
 
 async def waits_for_communes(session: AsyncSession, bulletin: Bulletin) -> bool:

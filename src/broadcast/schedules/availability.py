@@ -54,7 +54,7 @@ async def of_bulletin(
         session, bulletin_id, wanted, caller, now, approved=False
     )
     days = [at.astimezone(LOCAL).date() + step * DAY for step in range(count)]
-    return await free_days(session, schedule, revision.air_seconds, days, rules, now)
+    return await free_days(session, schedule, schedule.seconds_of(revision), days, rules, now)
 
 
 async def free_days(

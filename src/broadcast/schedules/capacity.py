@@ -29,7 +29,7 @@ from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import Neighbour, Neighbours, neighbours
 from broadcast.schedules.starts import LONGEST, SLACK
 from broadcast.schedules.targets import TargetResolver
-from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS
+from broadcast.wire.limits import ITEM_BYTES, ITEMS_BYTES, MOST_ITEMS, STREAM_BYTES
 
 DAY = timedelta(days=1)
 
@@ -241,7 +241,8 @@ def _most(each: Neighbour, days: int) -> int:
 
 def _bytes(schedule: Schedule) -> int:
     """Size of an item of a schedule."""
-    return ITEM_BYTES + len(schedule.title.encode())
+    relayed = 0 if schedule.relay_source_id is None else STREAM_BYTES
+    return ITEM_BYTES + relayed + len(schedule.title.encode())
 
 
 async def _sharing(

@@ -153,14 +153,14 @@ async def of_move(
             await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
             others = await neighbours(session)  # the moved start among them
             found += [
-                *_quiet([(to, revision.air_seconds)], rules),
+                *_quiet([(to, schedule.seconds_of(revision))], rules),
                 *findings.of_overlaps(overlaps, places),
                 *await _overfull(session, schedule, places, on, rules, now, others),
                 *await not_ready(session, places, on),
             ]
         if any(each.kind in _BY_TIME for each in found):
             [day] = await availability.free_days(
-                session, schedule, revision.air_seconds, [on], rules, now
+                session, schedule, schedule.seconds_of(revision), [on], rules, now
             )
             nearest = free_times.nearest(day.starts, to, MOST_REMEDIES)
             times = tuple(findings.other_times(nearest, to))
@@ -211,7 +211,14 @@ async def _check(
 
     async def other_times(starts: Sequence[datetime]) -> list[Remedy]:
         free = await availability.other_starts(
-            session, schedule, revision.air_seconds, starts, MOST_REMEDIES, rules, now, others
+            session,
+            schedule,
+            schedule.seconds_of(revision),
+            starts,
+            MOST_REMEDIES,
+            rules,
+            now,
+            others,
         )
         return findings.other_times(free, schedule.starts_at)
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.model import Level
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.config import Rules
@@ -26,6 +27,7 @@ from broadcast.schedules import (
     exceptions,
     planning,
     recurrence,
+    relays,
     rrule,
     rule_edits,
     targets,
@@ -84,7 +86,7 @@ async def draft(
         planning.require_approved_revision if approved else planning.require_coming_revision
     )
     bulletin, revision = await revision_of(session, bulletin_id, number, caller, now)
-    if not picked:
+    if not picked and columns.get("relay_source_id") is None:
         await authority.refuse_unpicked(session, bulletin)
     schedule = Schedule(
         id=uuid4(),
@@ -98,6 +100,8 @@ async def draft(
         late_limit_seconds=columns["late_limit_seconds"],
         on_preempt=OnPreempt.RESUME,
         volume=None,
+        relay_source_id=None,
+        relay_seconds=None,
         state=_state(revision),
         created_by=caller.account_id,
         created_at=now,
@@ -105,11 +109,12 @@ async def draft(
     )
     await _put(
         session, schedule, bulletin,
-        {"priority": None, **columns, "bulletin_revision": revision.number}, now,
+        {"priority": None, "title": None, **columns, "bulletin_revision": revision.number}, now,
     )  # fmt: skip
     schedule.targets_on = schedule.starts_at.astimezone(LOCAL).date()
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
     await targets.check(session, schedule.targets, schedule.targets_on)
+    await relays.check(session, schedule, now, is_new=True)
     await require_calendars(session, schedule)
     return schedule, revision
 
@@ -227,17 +232,23 @@ async def rewrite(
         else planning.require_approved_revision
     )
     bulletin, revision = await revision_of(session, schedule.bulletin_id, number, caller, now)
-    if schedule.state is ScheduleState.PROPOSED:
+    if schedule.state is ScheduleState.PROPOSED and schedule.relay_source_id is None:
         await authority.refuse_unpicked(session, bulletin)
+    relayed = schedule.relay_source_id
+    if (relayed is None) is not (columns.get("relay_source_id", relayed) is None):
+        raise InvalidInput(
+            "relay_source_id", "không đổi giữa bản tin và tiếp âm được; hãy lập lịch mới"
+        )
     stored = _stored(schedule, columns)
     meant = schedule.targets, schedule.targets_on
     await _put(session, schedule, bulletin, {**columns, "bulletin_revision": revision.number}, now)
     if "targets" in columns:
         schedule.targets_on = max(schedule.starts_at, now).astimezone(LOCAL).date()
         await targets.check(session, schedule.targets, schedule.targets_on)
-        if await authority.waits_for_communes(session, bulletin):
+        if relayed is None and await authority.waits_for_communes(session, bulletin):
             await _refuse_wider(session, schedule, *meant)
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
+    await relays.check(session, schedule, now, is_new=schedule.relay_source_id != relayed)
     await require_calendars(session, schedule)
     requested = rule_of(schedule), schedule.starts_at
     old = requested if stored is None else stored
@@ -379,16 +390,21 @@ async def _put(
     session: AsyncSession, schedule: Schedule, bulletin: Bulletin, columns: Columns, now: datetime
 ) -> None:
     schedule.is_emergency = bulletin.class_ is BulletinClass.EMERGENCY
+    relayed = columns.get("relay_source_id", schedule.relay_source_id)
     for name, value in columns.items():
         match name:
             case "rrule":
                 schedule.rrule = None if value is None else str(rrule.parse(value, LOCAL))
             case "priority":
-                schedule.priority = await authority.priority_of(session, bulletin, value, now)
+                level = None if relayed is None else Level.COMMUNE
+                schedule.priority = await authority.priority_of(
+                    session, bulletin, value, now, level
+                )
             case "dates":
                 schedule.dates = sorted(set(value))
             case "title":
-                schedule.title = value or bulletin.title
+                named = await relays.title_of(session, relayed)
+                schedule.title = value or named or bulletin.title
             case _:
                 setattr(schedule, name, value)
 

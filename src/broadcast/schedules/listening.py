@@ -94,7 +94,9 @@ async def heard(
                 Revision.number == Occurrence.bulletin_revision,
             ),
         )
-        .add_columns(Bulletin.area_code, Revision.seconds)
+        .add_columns(
+            Bulletin.area_code, sa.func.coalesce(Occurrence.relay_seconds, Revision.seconds)
+        )
         .where(
             Occurrence.alert_mode.is_(None),
             sa.or_(

@@ -12,8 +12,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from broadcast.auth.model import Account
+from broadcast.bulletins.model import Revision
 from broadcast.calendars.days import Policy
 from broadcast.kit.db import Base, enum_type
+from broadcast.streams.model import StreamSource
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
 
 
@@ -45,6 +47,7 @@ class Schedule(Base):
             name="fk_schedules_revision",
         ),
         sa.Index("ix_schedules_active", "id", postgresql_where=sa.text("state = 'active'")),
+        sa.CheckConstraint("(relay_source_id IS NULL) = (relay_seconds IS NULL)", name="relay"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -79,10 +82,18 @@ class Schedule(Base):
     late_limit_seconds: Mapped[int]
     on_preempt: Mapped[OnPreempt] = mapped_column(enum_type(OnPreempt))
     volume: Mapped[int | None]
+    relay_source_id: Mapped[int | None] = mapped_column(sa.ForeignKey(StreamSource.id), index=True)
+    """Stream that sounds instead of the bulletin, which is its fallback."""
+    relay_seconds: Mapped[int | None]
+    """From a start to its end, which is hard."""
     state: Mapped[ScheduleState] = mapped_column(enum_type(ScheduleState))
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)
     changed_at: Mapped[datetime]
+
+    def seconds_of(self, revision: Revision) -> float:
+        """How long it sounds: of a relay what was chosen, of a bulletin its length."""
+        return self.relay_seconds or revision.air_seconds
 
     def policy(self) -> Policy:
         """How it heeds calendars."""
@@ -152,6 +163,9 @@ class Occurrence(Base):
     late_limit_seconds: Mapped[int]
     on_preempt: Mapped[OnPreempt] = mapped_column(enum_type(OnPreempt))
     volume: Mapped[int | None]
+    relay_source_id: Mapped[int | None] = mapped_column(sa.ForeignKey(StreamSource.id))
+    """Stream that is relayed; its addresses are those that it has when a programme is compiled."""
+    relay_seconds: Mapped[int | None]
     title: Mapped[str]
     state: Mapped[OccurrenceState] = mapped_column(enum_type(OccurrenceState))
     cancel_reason: Mapped[str | None]

@@ -58,7 +58,7 @@ async def neighbours(session: AsyncSession) -> Neighbours:
     # Values that a row of a later release may have stay unread: no comparison needs them.
     own = [sa.orm.defer(Schedule.on_preempt), sa.orm.defer(Schedule.state)]
     found = await session.execute(
-        sa.select(Schedule, Revision.air_seconds_sql())
+        sa.select(Schedule, sa.func.coalesce(Schedule.relay_seconds, Revision.air_seconds_sql()))
         .join(Revision, of_revision())
         .where(Schedule.state == ScheduleState.ACTIVE, Revision.state == RevisionState.APPROVED)
         .options(*own)

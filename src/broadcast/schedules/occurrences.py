@@ -201,12 +201,14 @@ def _values(
     planned: Planned,
     reached: Resolved,
 ) -> dict[str, Any]:
-    latest = planned.starts_at + timedelta(seconds=schedule.late_limit_seconds)
+    lasts = timedelta(seconds=schedule.seconds_of(revision))
+    if schedule.relay_seconds is None:  # the end of a relay is hard, however late it begins
+        lasts += timedelta(seconds=schedule.late_limit_seconds) + SLACK
     return {
         "schedule_id": schedule.id,
         "recurrence_at": planned.recurrence_at,
         "starts_at": planned.starts_at,
-        "ends_by": latest + timedelta(seconds=revision.air_seconds) + SLACK,
+        "ends_by": planned.starts_at + lasts,
         "bulletin_id": schedule.bulletin_id,
         "bulletin_revision": schedule.bulletin_revision,
         "class_": bulletin.class_,
@@ -214,6 +216,8 @@ def _values(
         "late_limit_seconds": schedule.late_limit_seconds,
         "on_preempt": schedule.on_preempt,
         "volume": schedule.volume,
+        "relay_source_id": schedule.relay_source_id,
+        "relay_seconds": schedule.relay_seconds,
         "title": schedule.title or bulletin.title,
         "state": OccurrenceState.CANCELLED if reached.silenced else OccurrenceState.PLANNED,
         "cancel_reason": reached.silenced,

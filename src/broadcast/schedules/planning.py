@@ -18,7 +18,7 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
-from broadcast.schedules import clashes, grid, recurrence, targets
+from broadcast.schedules import clashes, grid, recurrence, relays, targets
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
@@ -161,24 +161,24 @@ async def plan(
     Raises:
         InvalidInput: The rule, the start, or quiet hours; `field` says which.
     """
-    rule = rule_of(schedule)
+    rule, seconds = rule_of(schedule), schedule.seconds_of(revision)
     if rule is not None:
-        recurrence.check(rule, schedule.starts_at, revision.air_seconds, LOCAL)
+        recurrence.check(rule, schedule.starts_at, seconds, LOCAL)
     first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    _check_quiet(rule, schedule.starts_at, first, revision.air_seconds, rules)
-    _check_moved(schedule, exceptions or {}, revision.air_seconds, rules, now)
+    _check_quiet(rule, schedule.starts_at, first, seconds, rules)
+    _check_moved(schedule, exceptions or {}, seconds, rules, now)
     until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
     sounding, skipped = await heed_calendars(
         resolver, schedule, starts_of(schedule, exceptions or {}, now, until)
     )
-    slots = await slots_of(resolver, schedule, revision.air_seconds, sounding[:MOST_SLOTS])
+    slots = await slots_of(resolver, schedule, seconds, sounding[:MOST_SLOTS])
     others = others or await neighbours(session)
     there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
-    mine = clashes.series(schedule, revision.air_seconds, exceptions or {})
+    mine = clashes.series(schedule, seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
     later = [
         pair
@@ -195,6 +195,7 @@ async def plan(
             *warnings_of(rule, schedule.starts_at, first),
             *warnings_of_reach(reached),
             *await warnings_of_revision(session, revision),
+            *await relays.warnings(session, schedule),
             *others.warnings(),
         ],
         skipped=skipped,
@@ -262,9 +263,10 @@ async def collisions(
     assert moved.moved_to is not None
     if moved.moved_to <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
+    seconds = schedule.seconds_of(revision)
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
     changed = exceptions | {moved.recurrence_at: moved.moved_to}
-    _check_moved(schedule, changed, revision.air_seconds, rules, now)
+    _check_moved(schedule, changed, seconds, rules, now)
     siblings = starts_of(
         schedule,
         exceptions | {moved.recurrence_at: None},
@@ -273,8 +275,8 @@ async def collisions(
     )
     resolver = await targets.target_resolver(session)
     new = [Planned(moved.recurrence_at, moved.moved_to)]
-    slots = await slots_of(resolver, schedule, revision.air_seconds, new)
-    others = await slots_of(resolver, schedule, revision.air_seconds, siblings)
+    slots = await slots_of(resolver, schedule, seconds, new)
+    others = await slots_of(resolver, schedule, seconds, siblings)
     readable = (await neighbours(session)).readable
     return grid.overlaps(
         slots, [*others, *await slots_around(resolver, slots, schedule, readable)]

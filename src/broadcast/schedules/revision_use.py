@@ -166,7 +166,7 @@ async def _check(
     now: datetime,
 ) -> Plan | None:
     moved = [at for at in exceptions.values() if at is not None and at > now]
-    grid.check_quiet(moved, revision.air_seconds, rules.quiet_hours, LOCAL)
+    grid.check_quiet(moved, schedule.seconds_of(revision), rules.quiet_hours, LOCAL)
     if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
         return None
     plan = await planning.plan(session, schedule, revision, rules, now, exceptions)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.auth.caller import ContentReader, Scheduler
 from broadcast.auth.people import people
@@ -22,6 +23,7 @@ from broadcast.schedules import (
     edits,
     occurrence_edits,
     queries,
+    relays,
     silenced,
 )
 from broadcast.schedules.expansion import DAY
@@ -67,6 +69,11 @@ def _named(body: ScheduleChangeIn) -> dict[str, Any]:
     return named
 
 
+async def _bulletin(session: AsyncSession, body: ScheduleIn) -> UUID:
+    """What is to sound, or of a relay its fallback."""
+    return body.bulletin_id or await relays.fallback_of(session, body.relay_source_id)
+
+
 # --- schedules ----------------------------------------------------------------------------------
 
 
@@ -90,7 +97,7 @@ async def create(
     async def make() -> Created:
         columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
         schedule, plan = await edits.create(
-            session, body.bulletin_id, columns, caller, settings.rules, now,
+            session, await _bulletin(session, body), columns, caller, settings.rules, now,
             when_approved=body.when_approved,
         )  # fmt: skip
         known = await people(session, [schedule.created_by])
@@ -110,7 +117,7 @@ async def preview(
     """The plan of `POST /schedules`; saves nothing, and shows clashes instead of refusing."""
     columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
     _, plan = await edits.preview(
-        session, body.bulletin_id, columns, caller, settings.rules, clock.now()
+        session, await _bulletin(session, body), columns, caller, settings.rules, clock.now()
     )
     return PlanOut.of(plan)
 
@@ -125,8 +132,9 @@ async def check_new(
     Saves nothing. The bulletin need not be approved yet.
     """
     columns = {"late_limit_seconds": LATE_LIMIT_SECONDS} | _named(body)
+    bulletin_id = await _bulletin(session, body)
     return CheckOut.of(
-        await check.of_new(session, body.bulletin_id, columns, caller, settings.rules, clock.now())
+        await check.of_new(session, bulletin_id, columns, caller, settings.rules, clock.now())
     )
 
 

@@ -26,6 +26,7 @@ from broadcast.schedules.check import Check
 from broadcast.schedules.findings import Finding, Kind, RemedyKind
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.relays import LONGEST_SECONDS, SHORTEST_SECONDS
 from broadcast.schedules.revision_use import Use
 from broadcast.schedules.rrule import MOST_CHARACTERS
 from broadcast.web.fields import GIVEN, NULL, Code, one_of_two
@@ -117,6 +118,18 @@ class ScheduleChangeIn(Body):
         None, description="bị mức cao hơn chen: “resume” phát tiếp, “restart” phát lại, “drop” bỏ"
     )
     volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
+    relay_source_id: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="nguồn tiếp âm; bản tin chỉ phát thay khi nguồn không có tiếng",
+    )
+    relay_seconds: int | None = Field(
+        None,
+        ge=SHORTEST_SECONDS,
+        le=LONGEST_SECONDS,
+        description="tiếp âm bao lâu kể từ giờ phát; hết giờ là dừng",
+    )
 
 
 class ScheduleIn(ScheduleChangeIn):
@@ -135,7 +148,9 @@ class ScheduleIn(ScheduleChangeIn):
         },
     )
 
-    bulletin_id: UUID
+    bulletin_id: UUID | None = Field(
+        None, description="bỏ trống được khi tiếp âm: bản tin dự phòng của nguồn"
+    )
     bulletin_revision: int | None = Field(
         None, ge=1, le=10_000, description="mặc định là phiên bản mới nhất đã duyệt"
     )
@@ -220,6 +235,8 @@ class ScheduleOut(BaseModel):
     late_limit_seconds: int
     on_preempt: OnPreempt
     volume: int | None
+    relay_source_id: int | None = Field(description="null: không tiếp âm")
+    relay_seconds: int | None
     state: ScheduleState
     created_by: PersonOut
     created_at: Moment
@@ -485,6 +502,8 @@ class OccurrenceOut(RowOut):
     late_limit_seconds: int
     on_preempt: OnPreempt
     volume: int | None
+    relay_source_id: int | None = Field(description="null: không tiếp âm")
+    relay_seconds: int | None
     state: OccurrenceState
     cancel_reason: str | None
     scopes: list[str] = Field(description="tài liệu mang buổi phát này đến thiết bị")

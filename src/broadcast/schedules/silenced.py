@@ -60,7 +60,7 @@ async def silenced(
         state=OccurrenceState.PLANNED,
     )  # fmt: skip
     rows = await session.execute(
-        coming.add_columns(Revision.air_seconds_sql())
+        coming.add_columns(sa.func.coalesce(Occurrence.relay_seconds, Revision.air_seconds_sql()))
         .join(
             Revision,
             sa.and_(

@@ -21,6 +21,7 @@ from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.periodic import Guarded, Job, Kind
 from broadcast.plays.clashes import clashes
+from broadcast.streams.watch import watch
 from broadcast.telemetry import health
 from broadcast.upkeep import gauges, partitions, retention
 from broadcast.upkeep.checks import Name
@@ -69,6 +70,7 @@ class MaintenanceRunner:
             self._job("retention", 6 * hour, self._retain),
             self._job("pack", 6 * hour, self._pack),
         ]
+        self._streams = self._job("streams", minute, self._watch)
 
     def _job(
         self, name: str, every: timedelta, work: Callable[[datetime], Awaitable[object]]
@@ -84,7 +86,8 @@ class MaintenanceRunner:
     def periodic(self) -> list[Job]:
         """Return the jobs as the scheduler runs them: one at a time, in their order.
 
-        They need the same locks, and each measures what those before it have done.
+        They need the same locks, and each measures what those before it have done. The one that
+        waits for strangers holds nobody up.
         """
         alone = asyncio.Lock()
 
@@ -95,7 +98,11 @@ class MaintenanceRunner:
 
             return Job(KIND.prefix + work.name, LOOK_EVERY, run)
 
-        return [job(each) for each in self.jobs]
+        streams = Job(KIND.prefix + self._streams.name, LOOK_EVERY, self._streams.run)
+        return [*(job(each) for each in self.jobs), streams]
+
+    async def _watch(self, now: datetime) -> None:
+        await watch(self._engine, self._settings.streams, now)
 
     async def _make_ahead(self, now: datetime) -> None:
         today = now.astimezone(LOCAL).date()

@@ -59,6 +59,7 @@ FUNCTIONS = (
     "heard_schedules",
     "sent",
     "translated",
+    "sources",
     "approved",
     "incidents",
 )

@@ -61,6 +61,7 @@ from broadcast.stations.model import (
     Station,
     StationState,
 )
+from broadcast.streams.model import StreamCheck, StreamSource
 from broadcast.telemetry.model import (
     Boot,
     DeadLetterRow,
@@ -215,8 +216,14 @@ class Places:
         return sa.select(sa.union(originals, versions).subquery())
 
     @cached_property
+    def sources(self) -> Ids:
+        """Stream sources that may be relayed in the scope or in a part of it."""
+        t = StreamSource.__table__.c
+        return sa.select(t.id, t.fallback_bulletin_id).where(self.heard(t.area_code))
+
+    @cached_property
     def approved(self) -> Ids:
-        """Approved revisions of bulletins that the scope hears, was sent, or has translated."""
+        """Approved revisions of bulletins that the scope hears, was sent, translated or relays."""
         t = Revision.__table__.c
         heard = self.heard_schedules.subquery()
         return sa.select(t.bulletin_id, t.number).where(
@@ -225,6 +232,7 @@ class Places:
                 t.bulletin_id.in_(sa.select(heard.c.bulletin_id)),
                 t.bulletin_id.in_(self.sent),
                 t.bulletin_id.in_(self.translated),
+                t.bulletin_id.in_(sa.select(self.sources.subquery().c.fallback_bulletin_id)),
             ),
         )
 
@@ -295,6 +303,11 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Attestation: _by_cluster(Attestation),
     # what people mark in calendars
     CalendarDay: lambda places: places.heard(CalendarDay.area_code),
+    # what may be relayed
+    StreamSource: lambda places: places.heard(StreamSource.area_code),
+    StreamCheck: lambda places: StreamCheck.source_id.in_(
+        sa.select(places.sources.subquery().c.id)
+    ),
     # what devices report, and what they are told
     DevicePresence: _by_device(DevicePresence),
     PresenceChange: _by_device(PresenceChange),

@@ -42,7 +42,10 @@ PACKET_BYTES = 12 * 2**20
 
 
 ITEM_BYTES = 640
-"""Bytes of an item beside its title, in JSON, at most."""
+"""Bytes of an item beside its title, in JSON, at most; of a relay without its stream."""
+
+STREAM_BYTES = 1_200
+"""Bytes of a stream, whose addresses together are no longer than the server lets them be."""
 
 
 def payload_bytes(token_bytes: int) -> int:

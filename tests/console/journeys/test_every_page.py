@@ -35,6 +35,8 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/schedule?view=month", Role.PROVINCE_MONITOR),
     ("/schedule", Role.COMMUNE_BROADCASTER, "a.block"),
     ("/schedule/heard", Role.COMMUNE_BROADCASTER),
+    ("/sources", Role.COMMUNE_BROADCASTER),
+    ("/sources", Role.PROVINCE_EDITOR),
     ("/components", Role.PROVINCE_ADMIN),
     ("/map", Role.PROVINCE_MONITOR),
     ("/areas/51", Role.PROVINCE_MONITOR),

@@ -55,7 +55,7 @@ async def show(request: Request, session: Session, caller: Reader) -> Response:
     """What is marked from today on, the holidays of two years, and the form to mark more."""
     today = clock.today()
     marked = await marking.list_days(session, Paging(None, SHOWN), today)
-    places = await _places(session, caller, today)
+    places = await places_of(session, caller, today)
     years = (today.year, today.year + 1)
     return page(
         request, caller, "admin/calendars.html",
@@ -68,11 +68,11 @@ async def show(request: Request, session: Session, caller: Reader) -> Response:
         ],
         tet=next(each for each in map(new_year, years) if each > today),
         kinds=forms.options(request, KINDS), names=NAMES,
-        places=places, units=dict(await _units(session, today)), today=today,
+        places=places, units=dict(await units_of(session, today)), today=today,
     )  # fmt: skip
 
 
-async def _units(session: AsyncSession, on: date) -> list[tuple[str, str]]:
+async def units_of(session: AsyncSession, on: date) -> list[tuple[str, str]]:
     """Provinces and communes of a day, the province first, then by name."""
     found = [
         each
@@ -83,15 +83,15 @@ async def _units(session: AsyncSession, on: date) -> list[tuple[str, str]]:
     return [(each.code, each.name) for each in found]
 
 
-async def _places(session: AsyncSession, caller: Caller, on: date) -> list[tuple[str, str]]:
+async def places_of(session: AsyncSession, caller: Caller, on: date) -> list[tuple[str, str]]:
     """Units in whose calendar the caller may mark days."""
     if Permission.SCHEDULE_WRITE not in caller.permissions:
         return []
     if scope.is_whole(caller, Permission.SCHEDULE_WRITE):
-        return await _units(session, on)
+        return await units_of(session, on)
     territory = await scope.territory_of(session)
     may = scope.changeable(caller, Permission.SCHEDULE_WRITE, territory)
-    return [each for each in await _units(session, on) if each[0] in may]
+    return [each for each in await units_of(session, on) if each[0] in may]
 
 
 def _given(
