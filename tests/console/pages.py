@@ -6,7 +6,7 @@ A page of the console has its line here as a route of REST has in `tests/visibil
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from broadcast.auth.permissions import Permission
@@ -17,6 +17,7 @@ from tests.visibility.routes import (
     SHEET,
     Kind,
     Rule,
+    _air_session,
     _marked,
     _source,
     _source_of,
@@ -66,6 +67,62 @@ def _register_step(thing: str, body: Callable[[Place], dict[str, Any]]) -> Rule:
 
 PAGES: dict[tuple[str, str], Rule] = {
     **SCHEDULE,
+    ("GET", "/grid"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/grid/sheet"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/grid/new"): Rule(Kind.PUBLIC, P.SCHEDULE_WRITE),
+    ("POST", "/grid/new"): Rule(
+        Kind.MAKE,
+        P.SCHEDULE_WRITE,
+        body=lambda p, n: {
+            "area_code": p.commune,
+            "name": "Buổi trưa",
+            "time": "11:00",
+            "minutes": "10",
+            "weekday": "MO",
+            "day": f"{n + timedelta(days=4):%Y-%m-%d}",
+        },
+        is_page=True,
+    ),
+    ("GET", "/grid/{air_session_id}"): Rule(
+        Kind.READ, P.CONTENT_READ, path=_air_session, is_content=True
+    ),
+    **{
+        ("POST", f"/grid/{{air_session_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            P.SCHEDULE_WRITE,
+            path=lambda p: _air_session(p) | {"item_id": p.air_session},
+            body=lambda p, n, body=body: body(p, n),
+            is_page=True,
+            is_content=True,
+        )
+        for step, body in (
+            ("order", _nothing),
+            ("items", lambda p, n: {"bulletin_id": str(p.bulletin)}),
+            ("items/{item_id}/remove", _nothing),
+            (
+                "settings",
+                lambda p, n: {
+                    "name": "Buổi",
+                    "time": "11:00",
+                    "minutes": "10",
+                    "weekday": "MO",
+                    "day": f"{n + timedelta(days=4):%Y-%m-%d}",
+                },
+            ),
+            ("skip", lambda p, n: {"day": "2026-12-30"}),
+            ("end", _nothing),
+        )
+    },
+    ("GET", "/bulletins/{bulletin_id}/play-now"): Rule(
+        Kind.READ, P.SCHEDULE_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("POST", "/bulletins/{bulletin_id}/play-now"): Rule(
+        Kind.MAKE,
+        P.SCHEDULE_WRITE,
+        path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"place": p.village or p.commune},
+        is_page=True,
+    ),
     ("GET", "/inbox"): Rule(Kind.LIST, P.CONTENT_READ),
     ("GET", "/inbox/list"): Rule(Kind.LIST, P.CONTENT_READ),
     ("GET", "/inbox/count"): Rule(Kind.PUBLIC, P.CONTENT_READ),

@@ -38,6 +38,16 @@ def clock(value: datetime | None, language: Language = Language.VIETNAMESE) -> s
     return NOTHING if value is None else f"{value.astimezone(LOCAL):%H:%M}"
 
 
+def clock_seconds(value: datetime | None, language: Language = Language.VIETNAMESE) -> str:
+    """Hour, minute and second in Việt Nam, where things follow one another.
+
+    >>> from datetime import UTC
+    >>> clock_seconds(datetime(2026, 11, 29, 22, 30, 5, tzinfo=UTC))
+    '05:30:05'
+    """
+    return NOTHING if value is None else f"{value.astimezone(LOCAL):%H:%M:%S}"
+
+
 def day(value: date | datetime | None, language: Language = Language.VIETNAMESE) -> str:
     """Weekday and date.
 
@@ -49,6 +59,15 @@ def day(value: date | datetime | None, language: Language = Language.VIETNAMESE)
     if isinstance(value, datetime):
         value = value.astimezone(LOCAL).date()
     return f"{_WEEKDAYS[language][value.weekday()]} {value.day}/{value.month}/{value.year}"
+
+
+def weekday_date(value: date, language: Language = Language.VIETNAMESE) -> str:
+    """Weekday and date without the year, for the head of a column.
+
+    >>> weekday_date(date(2026, 11, 30))
+    'thứ Hai 30/11'
+    """
+    return f"{_WEEKDAYS[language][value.weekday()]} {value.day}/{value.month}"
 
 
 def moment(value: datetime | None, language: Language = Language.VIETNAMESE) -> str:
@@ -187,7 +206,8 @@ def local_iso(value: datetime, language: Language = Language.VIETNAMESE) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "clock": clock, "day": day, "moment": moment, "number": number, "percent": percent,
+    "clock": clock, "clock_seconds": clock_seconds, "day": day, "weekday_date": weekday_date,
+    "moment": moment, "number": number, "percent": percent,
     "share": share,
     "span": span, "ago": ago,
     "weekday": weekday, "local_day": local_day, "local_iso": local_iso,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from types import TracebackType
@@ -109,6 +110,19 @@ class Api:
             "useful_until": useful_until.isoformat(),
         }
         await self._post("/inbox-items", body, self._approver)
+
+    async def air_session(
+        self, name: str, area_code: str, starts_at: datetime, items: Sequence[tuple[str, Any]]
+    ) -> None:
+        """A session of the programme grid, every day: kinds of items and their bulletins."""
+        body = {
+            "area_code": area_code,
+            "name": name,
+            "starts_at": starts_at.isoformat(),
+            "seconds": 900,
+            "items": [{"kind": kind, "bulletin_id": bulletin["id"]} for kind, bulletin in items],
+        }
+        await self._post("/air-sessions", body, self._approver)
 
     async def proposed_alert(
         self, headline: str, text: str, area_code: str, **more: Any

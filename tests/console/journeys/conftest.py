@@ -173,6 +173,11 @@ async def _broadcast(world: World, seeded: Seeded) -> None:
         await api.schedule(
             notice, [{"area": seeded.commune}], tomorrow, rrule="FREQ=DAILY;COUNT=30"
         )
+        tune = await api.approved_bulletin("Nhạc hiệu đài xã", "Đây là đài xã.", seeded.commune)
+        await api.air_session(
+            "Buổi chiều", seeded.commune, tomorrow.replace(hour=17),
+            [("signature", tune), ("own", notice), ("closing", tune)],
+        )  # fmt: skip
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
