@@ -10,7 +10,7 @@ from broadcast.config import Rules
 from broadcast.grid import filling
 from broadcast.kit import db
 from broadcast.wire.fields import BulletinClass
-from tests.inbox.conftest import AN, World
+from tests.inbox.conftest import AN, PHU, World
 
 P, N = BulletinClass.PRIORITY, BulletinClass.NORMAL
 
@@ -217,3 +217,53 @@ async def test_any_order_of_edits_comes_to_the_same(world: World) -> None:
         found.add(tuple((await ids(world)).items()))
         made = await patch(world, made, **start)
     assert len(found) == 1
+
+
+async def test_a_priority_item_from_above_comes_after_the_tune_and_shifts_the_rest(
+    world: World,
+) -> None:
+    await make(world, "nhạc tin kết", seconds=205)
+    (item,) = await world.send(await world.bulletin(class_=P, title="Phòng dịch"), AN)
+    assert item["state"] == "placed"
+    heard = [(at, what) for at, what, _ in await world.sounds()]
+    assert [what for at, what in heard if at.startswith("12-28")] == ["nhạc", "Phòng dịch", "kết"]
+    assert [what for at, what in heard if at.startswith("12-29")] == ["nhạc", "tin", "kết"]
+    nothing = await world.ask("An", "GET", f"/inbox-items/{item['id']}/order")
+    assert nothing.status_code == 404  # to decide
+
+
+async def test_the_commune_orders_what_meets_its_own_in_the_session(world: World) -> None:
+    made = await make(world)
+    urgent = {"bulletin_id": await world.bulletin(AN, P, "Họp dân")}
+    kept = items(made, "nhạc", "tin", "kết")
+    await patch(world, made, items=[*kept[:2], urgent, kept[2]])
+    (item,) = await world.send(await world.bulletin(class_=P, title="Phòng dịch"), AN)
+    path = f"/inbox-items/{item['id']}/order"
+    source = ["nhạc", "Phòng dịch", "tin", "Họp dân", "kết"]
+    own = ["nhạc", "tin", "Họp dân", "Phòng dịch", "kết"]
+    shown = await world.ok("Dõi", "GET", path)
+    assert [[each["title"] for each in shown[name]] for name in ("source_first", "own_first")] == [
+        source, own,
+    ]  # fmt: skip
+    for first, expected in ((False, own), (True, source)):
+        await world.ok("An", "PUT", path, {"source_first": first})
+        assert [what for _, what in await today(world)] == expected
+    world.now += timedelta(hours=8, minutes=56)
+    assert (await world.ask("An", "PUT", path, {"source_first": False})).status_code == 409
+    world.now += timedelta(minutes=10)
+    order = await world.ok("An", "GET", path)
+    assert (order["settled"], order["is_source_first"]) == ("decided", True)
+
+
+async def test_what_the_commune_picks_becomes_an_item_until_its_use_ends(world: World) -> None:
+    made = await make(world)
+    (item,) = await world.send(await world.bulletin(), AN, until="2024-12-30T17:05:00+07:00")
+    (other,) = await world.send(await world.bulletin(), PHU)
+    body = {"air_session": made["id"]}
+    refused = await world.ask("Phú", "POST", f"/inbox-items/{other['id']}/pick", body)
+    assert refused.status_code == 404
+    picked = await world.ok("An", "POST", f"/inbox-items/{item['id']}/pick", body)
+    assert picked["item"]["state"] == "picked"
+    heard = [(at[:5], what) for at, what, _ in await world.sounds() if what == "Tiêm phòng"]
+    assert heard == [("12-28", "Tiêm phòng"), ("12-29", "Tiêm phòng")]
+    assert [what for _, what in await today(world)] == ["nhạc", "tin", "Tiêm phòng", "kết"]

@@ -17,12 +17,15 @@ from broadcast.bulletins import details, revisions
 from broadcast.bulletins.places import require_at_bulletin
 from broadcast.bulletins.revisions import newest_approved
 from broadcast.bulletins.schemas import RevisionOut
+from broadcast.config import Rules
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.library import Blank, area_names
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.places import communes_of
 from broadcast.console.timetable import moment_of
 from broadcast.console.words import N_
+from broadcast.grid.model import AirSession
+from broadcast.grid.sessions import select_sessions
 from broadcast.inbox import answers, items, orders, sending
 from broadcast.inbox.items import State
 from broadcast.inbox.model import InboxItem, OrderChoice
@@ -194,7 +197,8 @@ async def show_item(
         revision=None if revision is None
         else RevisionOut.of(await details.of_revision(session, revision)),
         proposed=None if proposed is None else proposed.astimezone(LOCAL),
-        order=await _order(session, item_id, now),
+        sessions=await _sessions(session, commune) if proposed is not None else [],
+        order=await _order(session, item_id, settings.rules, now),
         may_answer=await items.is_of_commune(session, caller, item),
         Settled=Settled,
         areas=await area_names(session, [shown.from_area, shown.commune_code]),
@@ -203,12 +207,20 @@ async def show_item(
     )  # fmt: skip
 
 
-async def _order(session: AsyncSession, item_id: UUID, now: datetime) -> OrdersOut | None:
+async def _sessions(session: AsyncSession, commune: str | None) -> list[AirSession]:
+    """Sessions of a commune's grid."""
+    statement = await select_sessions(session, commune)
+    return list(await session.scalars(statement.order_by(AirSession.starts_at).limit(PER_PAGE)))
+
+
+async def _order(
+    session: AsyncSession, item_id: UUID, rules: Rules, now: datetime
+) -> OrdersOut | None:
     """The choice about an item; None where there is none, or nothing of it is planned any more."""
     if await session.get(OrderChoice, item_id) is None:
         return None
     try:
-        found = await orders.orders(session, item_id, now)
+        found = await orders.orders(session, item_id, rules, now)
     except Conflict:
         return None
     return OrdersOut.of(found, await people(session, [found.choice.decided_by]))
@@ -224,9 +236,12 @@ async def pick(
     day: Annotated[str, Form(max_length=10)] = "",
     at: Annotated[str, Form(alias="time", max_length=8)] = "",
     daily: Annotated[bool, Form()] = False,
+    air_session: Annotated[UUID | None, Form()] = None,
 ) -> Response:
     """As `POST …/pick` of REST, in the whole commune."""
     columns: dict[str, object] = {}
+    if air_session is not None:
+        columns["air_session"] = air_session
     if day or at:
         columns["starts_at"] = moment_of(day, at)
     if daily:

@@ -18,13 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Revision
-from broadcast.bulletins.revisions import newest_approved
+from broadcast.bulletins.revisions import get_revision, newest_approved
 from broadcast.config import Rules
+from broadcast.grid import sessions
+from broadcast.grid.filling import fill_session, parts_of
+from broadcast.grid.planner import Kind
+from broadcast.grid.sessions import ItemChange
 from broadcast.inbox import items
 from broadcast.inbox.model import Answer, InboxItem
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
-from broadcast.schedules import availability, edits, rrule
+from broadcast.schedules import availability, edits, planning, rrule
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.free_times import nearest
 from broadcast.schedules.model import Schedule, ScheduleState
@@ -63,7 +67,7 @@ async def pick(
         session: Open transaction.
         item_id: What is picked.
         columns: Of the schedule; without `starts_at` at the proposed time, without `targets` in
-            the whole commune.
+            the whole commune. Or `air_session`: the session that it becomes an item of.
         caller: Of the commune.
         rules: Quiet hours and the horizon.
         now: Present.
@@ -80,6 +84,11 @@ async def pick(
     columns = {
         "targets": [{"area": commune}], "late_limit_seconds": LATE_LIMIT_SECONDS, **columns,
     }  # fmt: skip
+    if "air_session" in columns:
+        made, plan = await _into_session(
+            session, item, columns["air_session"], commune, caller, rules, now
+        )
+        return await _picked(session, alike, made, plan, caller, now)
     if "starts_at" not in columns:
         at = await propose(session, item, columns["targets"], rules, now)
         if at is None:
@@ -101,12 +110,62 @@ async def pick(
     reached = await units_of(session, schedule.targets, schedule.targets_on, is_stored=True)
     if not reached <= inside:
         raise InvalidInput("targets", "phải nằm trong xã; xã khác tự nhận ở hộp tin của mình")
+    return await _picked(session, alike, schedule, plan, caller, now)
+
+
+async def _picked(
+    session: AsyncSession,
+    alike: Sequence[InboxItem],
+    schedule: Schedule,
+    plan: Plan,
+    caller: Caller,
+    now: datetime,
+) -> tuple[InboxItem, Schedule, Plan]:
     for each in alike:
         _answer(each, Answer.PICKED, caller, now)
         each.schedule_id = schedule.id
     await session.flush()
-    log.info("inbox.item.picked", item_id=str(item.id), by=caller.account_id)
-    return item, schedule, plan
+    log.info("inbox.item.picked", item_id=str(alike[0].id), by=caller.account_id)
+    return alike[0], schedule, plan
+
+
+async def _into_session(
+    session: AsyncSession,
+    item: InboxItem,
+    session_id: UUID,
+    commune: str,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Schedule, Plan]:
+    """Make an item one of a session of the commune, before its closing words, until its use ends.
+
+    Raises:
+        InvalidInput: The session is of another unit.
+        Conflict: No day of it has room.
+        BroadcastError: As `sessions.add_item`.
+    """
+    air = await sessions.hold(session, session_id, caller)
+    if air.area_code not in (await scope.territory_of(session)).inside(commune):
+        raise InvalidInput("air_session", "phải là buổi phát thanh của xã này")
+    last = item.useful_until.astimezone(LOCAL)
+    ends = air.starts_at.astimezone(LOCAL) + timedelta(seconds=air.seconds)
+    last_on = last.date() if ends.time() <= last.time() else last.date() - DAY
+    today = now.astimezone(LOCAL).date()
+    if last_on < today:
+        raise InvalidInput("air_session", "buổi này không còn lần nào trước khi tin hết hạn")
+    parts = (await parts_of(session, [air.id])).get(air.id, [])
+    at = len(parts)
+    while at and parts[at - 1].item.kind is Kind.CLOSING:
+        at -= 1
+    new = ItemChange(None, item.bulletin_id, Kind.ABOVE, today, last_on, is_speech=False)
+    made = await sessions.add_item(session, air, new, at, caller, now, picked=True)
+    days = await fill_session(session, air, rules, now, by_hand=True)
+    if not any(made.id in day.starts for day in days):
+        raise Conflict("Buổi phát thanh không còn đủ giờ cho bản tin này; hãy chọn giờ khác.")
+    schedule = await session.get_one(Schedule, made.schedule_id)
+    revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
+    return schedule, await planning.plan(session, schedule, revision, rules, now)
 
 
 async def decline(

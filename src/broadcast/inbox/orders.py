@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
-from broadcast.inbox import items
+from broadcast.inbox import in_session, items
+from broadcast.inbox.in_session import Sounding
 from broadcast.inbox.model import InboxItem, OrderChoice
 from broadcast.inbox.placement import move_all, occurrences
 from broadcast.inbox.placing import Own, arrange
@@ -36,15 +37,6 @@ class Settled(StrEnum):
     OPEN = "open"
     DECIDED = "decided"
     BY_DEFAULT = "by_default"
-
-
-class Sounding(NamedTuple):
-    """An item in one of the orders."""
-
-    title: str
-    starts_at: datetime
-    seconds: float
-    is_source: bool
 
 
 class Orders(NamedTuple):
@@ -71,7 +63,7 @@ async def open_ids(session: AsyncSession, now: datetime) -> set[UUID]:
     return set(await session.scalars(found))
 
 
-async def orders(session: AsyncSession, item_id: UUID, now: datetime) -> Orders:
+async def orders(session: AsyncSession, item_id: UUID, rules: Rules, now: datetime) -> Orders:
     """Both orders, from what is still planned.
 
     Raises:
@@ -81,6 +73,10 @@ async def orders(session: AsyncSession, item_id: UUID, now: datetime) -> Orders:
     choice = await session.get(OrderChoice, item_id)
     if choice is None:
         raise NotFound("Tin đến này không trùng giờ với tin ưu tiên nào của xã.")
+    made = await in_session.item_of(session, item)
+    if made is not None:
+        both = await in_session.both(session, made, choice.begins_at, rules, now)
+        return Orders(choice, settled(choice, now), *both)
     _, own, seconds = await _parts(session, item, choice)
     found = [
         sorted(
@@ -131,10 +127,14 @@ async def decide(
             f"Hạn chọn thứ tự là {choice.deadline_at.astimezone(LOCAL):%H:%M %d/%m/%Y}, đã qua;"
             " loa phát theo thứ tự đã định; muốn đổi, hãy dời buổi phát trong lịch."
         )
-    source, own, seconds = await _parts(session, item, choice)
-    found = arrange(own, seconds, source_first=source_first)
-    starts = dict(found.starts) | {source.id: found.source_at}
-    await move_all(session, starts, caller, rules, now)
+    made = await in_session.item_of(session, item)
+    if made is not None:
+        await in_session.order(session, made, rules, now, source_first=source_first)
+    else:
+        source, own, seconds = await _parts(session, item, choice)
+        found = arrange(own, seconds, source_first=source_first)
+        starts = dict(found.starts) | {source.id: found.source_at}
+        await move_all(session, starts, caller, rules, now)
     choice.source_first, choice.decided_by, choice.decided_at = (
         source_first, caller.account_id, now,
     )  # fmt: skip

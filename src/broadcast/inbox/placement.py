@@ -1,6 +1,7 @@
 """Placing a priority bulletin from above in the day of each commune that it is for.
 
-It begins the commune's next session (`placing`); where there is none within a day, or something
+It is an item of the next session of the commune's programme grid (`in_session`), or begins the
+next session that is none of a grid (`placing`); where there is none within a day, or something
 from above sounds there, it gets a free time. Where no time is left, the item waits in the inbox
 and the commune picks a time itself.
 """
@@ -21,7 +22,7 @@ from broadcast.areas.model import Area
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Bulletin, Revision
 from broadcast.config import Rules
-from broadcast.inbox import answers
+from broadcast.inbox import answers, in_session
 from broadcast.inbox.model import Answer, InboxItem, OrderChoice
 from broadcast.inbox.placing import Arrangement, Own, arrange, collides, sessions
 from broadcast.kit.clock import LOCAL
@@ -205,6 +206,8 @@ async def place(
     resolver = await target_resolver(session)
     territory = await scope.territory_of(session)
     for item in items:
+        if await _put_in_session(session, item, caller, rules, now):
+            continue
         planned = await coming(session, now, now + NEXT + timedelta(hours=2))
         on = now.astimezone(LOCAL).date()
         targets = [{"area": item.commune_code}]
@@ -219,6 +222,42 @@ async def place(
         except Conflict as error:
             log.warning("inbox.item.not_placed", item_id=str(item.id), error=error.detail)
             await session.refresh(item)
+
+
+async def _put_in_session(
+    session: AsyncSession, item: InboxItem, caller: Caller, rules: Rules, now: datetime
+) -> bool:
+    """Put an item into the next session of the commune's grid; tells whether it has room there."""
+    until = min(item.useful_until, now + NEXT)
+    found = await in_session.next_begin(session, item.commune_code, now + SOONEST, until)
+    if found is None:
+        return False
+    try:
+        async with session.begin_nested():
+            put = await in_session.put(session, item, *found, caller, rules, now)
+            _placed(item, caller, now)
+            if put.own:
+                session.add(_choice(item, put.begins_at, put.own))
+            await session.flush()
+    except Conflict as error:
+        log.warning("inbox.item.not_in_session", item_id=str(item.id), error=error.detail)
+        await session.refresh(item)
+        return False
+    return True
+
+
+def _placed(item: InboxItem, caller: Caller, now: datetime) -> None:
+    item.answer, item.answered_by, item.answered_at = Answer.PLACED, caller.account_id, now
+
+
+def _choice(item: InboxItem, begins_at: datetime, own: Sequence[Own]) -> OrderChoice:
+    return OrderChoice(
+        item_id=item.id,
+        begins_at=begins_at,
+        deadline_at=begins_at - DECIDED_BEFORE,
+        own=[_stored(each) for each in own],
+        source_first=True,
+    )
 
 
 async def _put(
@@ -242,23 +281,14 @@ async def _put(
         "late_limit_seconds": answers.LATE_LIMIT_SECONDS,
     }  # fmt: skip
     schedule, _ = await edits.create(session, item.bulletin_id, columns, caller, rules, now)
-    item.answer, item.answered_by, item.answered_at = Answer.PLACED, caller.account_id, now
+    _placed(item, caller, now)
     item.schedule_id = schedule.id
     if place_ is None:
         await session.flush()
         return
     await move_all(session, place_.arrangement.starts, caller, rules, now)
     if place_.is_contested:
-        begins_at = place_.session[0].starts_at
-        session.add(
-            OrderChoice(
-                item_id=item.id,
-                begins_at=begins_at,
-                deadline_at=begins_at - DECIDED_BEFORE,
-                own=[_stored(each) for each in place_.session],
-                source_first=True,
-            )
-        )
+        session.add(_choice(item, place_.session[0].starts_at, place_.session))
     await session.flush()
 
 

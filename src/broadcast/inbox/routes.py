@@ -127,9 +127,11 @@ async def decline(session: Session, caller: Scheduler, item_id: UUID, body: Decl
 
 
 @router.get("/inbox-items/{item_id}/order", summary="Hai thứ tự khi trùng tin ưu tiên của xã")
-async def get_order(session: Session, caller: ContentReader, item_id: UUID) -> OrdersOut:
+async def get_order(
+    session: Session, settings: AppSettings, caller: ContentReader, item_id: UUID
+) -> OrdersOut:
     """What each of the two orders sounds like, and which one holds."""
-    found = await orders.orders(session, item_id, clock.now())
+    found = await orders.orders(session, item_id, settings.rules, clock.now())
     return OrdersOut.of(found, await people(session, [found.choice.decided_by]))
 
 
@@ -141,7 +143,7 @@ async def put_order(
     await orders.decide(
         session, item_id, caller, settings.rules, clock.now(), source_first=body.source_first
     )
-    found = await orders.orders(session, item_id, clock.now())
+    found = await orders.orders(session, item_id, settings.rules, clock.now())
     return OrdersOut.of(found, await people(session, [found.choice.decided_by]))
 
 

@@ -53,12 +53,16 @@ class PickIn(Body):
     )
     targets: Targets | None = Field(None, description="trong xã; bỏ trống: cả xã")
     volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
+    air_session: UUID | None = Field(
+        None,
+        description="thay cho giờ: buổi phát thanh mà tin thành một mục, đến khi tin hết hạn",
+    )
 
     def columns(self) -> dict[str, Any]:
         """Columns of the schedule that are named."""
         named = {
             name: value
-            for name in ("starts_at", "rrule", "volume")
+            for name in ("starts_at", "rrule", "volume", "air_session")
             if (value := getattr(self, name)) is not None
         }
         if self.targets is not None:

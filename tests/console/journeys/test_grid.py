@@ -1,4 +1,4 @@
-"""A session's items put into another order by keyboard and by mouse; a whole day heard in one go."""
+"""A session ordered by keyboard and by mouse; a whole day heard in one go."""
 
 from __future__ import annotations
 
