@@ -79,6 +79,12 @@ def _code(letter: str) -> Fill:
 device_of = _code("device")
 
 
+def _heard(place: Place) -> dict[str, Any]:
+    """The dissolved commune is asked about a day on which there was one."""
+    on = {"on": clock.today() - timedelta(days=5)} if place.marker == "zzc" else {}
+    return {"area": place.commune, **on}
+
+
 def _air_session(place: Place) -> dict[str, Any]:
     return {"air_session_id": place.air_session}
 
@@ -653,7 +659,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         body=lambda p, n: {"bulletin_id": str(p.bulletin), "targets": [{"area": p.commune}]},
     ),
     ("GET", f"{R}/heard"): Rule(
-        K.FIGURES, P.CONTENT_READ, query=lambda p: {"area": p.commune}
+        K.FIGURES, P.CONTENT_READ, query=_heard
     ),
     ("GET", f"{R}/inbox-items"): Rule(K.LIST, P.CONTENT_READ),
     ("POST", f"{R}/inbox-items"): Rule(
