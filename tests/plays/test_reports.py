@@ -190,3 +190,21 @@ async def test_any_order_repetition_and_loss_end_in_the_same_ledger(
     )  # fmt: skip
     assert [getattr(one, c) for c in columns] == [getattr(two, c) for c in columns]
     assert one.settled_at > BEFORE
+
+
+@pytest.mark.parametrize(
+    ("heard", "state"), [(118.0, ("played", "")), (60.0, ("partial", "ends_by"))]
+)
+async def test_a_relay_counts_by_what_was_to_be_relayed(
+    world: World, heard: float, state: tuple[str, str]
+) -> None:
+    """Stream and fallback together; how much was the stream is kept."""
+    occurrence = await world.planned(relay_seconds=120)
+    end = events.Ended(
+        seq=2, occurrence_id=str(occurrence.id), at=EIGHT + 2 * MINUTE,
+        reason=events.EndReason.ENDS_BY, played_seconds=heard, relayed_seconds=heard - 20,
+    )  # fmt: skip
+    await world.report(started(1, occurrence), end)
+    play = await world.play(occurrence)
+    assert (play.state, play.reason) == state
+    assert (play.played_seconds, play.relayed_seconds) == (heard, heard - 20)

@@ -195,6 +195,7 @@ async def _streams(session: AsyncSession, source_ids: Set[int | None]) -> dict[i
     return {
         source.id: Stream(url=source.urls[0], further_urls=source.urls[1:], codec=source.codec)
         for source in found
+        if source.urls  # a row without any is no reason to lose the fallback
     }
 
 

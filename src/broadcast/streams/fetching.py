@@ -60,6 +60,8 @@ async def fetch(
             status, headers, body = await _get(aim, most_bytes, seconds, allowed)
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError) as error:
             raise Unreachable(f"máy “{aim.host}” không trả lời ({_name(error)})") from None
+        except UnicodeError:  # of a name, as it is resolved
+            raise Unreachable(f"không tìm thấy máy “{aim.host}”; kiểm tra lại địa chỉ") from None
         except asyncio.LimitOverrunError:
             raise Unreachable(f"máy “{aim.host}” trả lời quá dài, không phải luồng phát") from None
         if status in {301, 302, 303, 307, 308} and headers.get("location"):
