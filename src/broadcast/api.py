@@ -29,6 +29,7 @@ import broadcast.calendars.routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
+import broadcast.earshot.routes
 import broadcast.enrolment.routes
 import broadcast.grid.routes
 import broadcast.inbox.routes
@@ -77,6 +78,7 @@ ROUTERS = (
     broadcast.incidents.routes.router,
     broadcast.bulletins.routes.router,
     broadcast.calendars.routes.router,
+    broadcast.earshot.routes.router,
     broadcast.schedules.calendar_routes.router,
     broadcast.streams.routes.router,
     broadcast.schedules.relay_routes.router,

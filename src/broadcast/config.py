@@ -293,6 +293,9 @@ class Rules(Group):
     incident_share: float = Field(
         0.5, gt=0, le=1, description="part of a group that fell, for one incident of the group"
     )
+    earshot_metres: PositiveInt = Field(
+        600, description="clusters that stand nearer to each other are heard at one place"
+    )
     incident_calm: timedelta = Field(
         timedelta(minutes=15), description="all are back for so long: the incident is over"
     )

@@ -204,6 +204,10 @@ async def boxes(walk: Walk) -> None:
     await walk.do("PUT /clusters/{code}", "/clusters/C-9", json=CLUSTER | {"watts": 50})
     villages = {"valid_from": "2024-07-01", "villages": [{"village_code": "T-2"}]}
     await walk.do("PUT /clusters/{code}/villages", "/clusters/C-9/villages", json=villages)
+    await walk.do("POST /clusters", json=CLUSTER | {"code": "C-8", "villages": SERVES})
+    pair = "PUT /earshot-pairs/{cluster}/{other}", "/earshot-pairs/C-8/C-9"
+    await walk.do(*pair, json={"heard": True})
+    await walk.do("DELETE /earshot-pairs/{cluster}/{other}", pair[1])
     await walk.do("POST /devices", json={"code": "D-9", "codecs": ["opus"]})
     async with db.transaction(walk.world.engine) as session:
         earlier = province.NOW - timedelta(days=2)

@@ -410,6 +410,15 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/clusters/{code}/delete"): _register_step("cluster", lambda p: {}),
     ("GET", "/admin/areas"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/admin/quiet-hours"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/earshot"): Rule(Kind.LIST, P.READ),
+    ("GET", "/earshot/{cluster}"): Rule(Kind.READ, P.READ, path=lambda p: {"cluster": p.cluster}),
+    ("POST", "/earshot/{cluster}/pairs"): Rule(
+        Kind.CHANGE,
+        P.REGISTER_WRITE,
+        path=lambda p: {"cluster": p.cluster},
+        body=lambda p, n: {"one": p.cluster, "other": p.quiet, "heard": "true"},
+        is_page=True,
+    ),
     ("GET", "/admin/calendars"): Rule(Kind.PUBLIC, P.READ),
     ("POST", "/admin/calendars"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_marked, is_page=True),
     ("POST", "/admin/calendars/check"): Rule(

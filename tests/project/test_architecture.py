@@ -28,7 +28,7 @@ def test_every_package_says_what_it_is() -> None:
 
 # What has no package of its own: the composition, the repository itself, statements of several
 # packages, whole days, and programs beside the server.
-BESIDES = {"app", "project", "plans", "scenarios", "e2e"}
+BESIDES = {"cases", "app", "project", "plans", "scenarios", "e2e"}
 BESIDES |= {"chaos", "deploy", "device_sim", "install"}
 
 

@@ -85,6 +85,10 @@ def _heard(place: Place) -> dict[str, Any]:
     return {"area": place.commune, **on}
 
 
+def _pair(place: Place) -> dict[str, Any]:
+    return {"cluster": place.cluster, "other": place.quiet}
+
+
 def _air_session(place: Place) -> dict[str, Any]:
     return {"air_session_id": place.air_session}
 
@@ -342,6 +346,17 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("DELETE", f"{R}/outages/{{outage_id}}"): Rule(
         K.CHANGE, P.OUTAGE_WRITE, path=lambda p: {"outage_id": p.outage}
+    ),
+    ("GET", f"{R}/earshot-groups"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/earshot-groups/{{cluster}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"cluster": p.cluster}
+    ),
+    ("GET", f"{R}/earshot-pairs/{{cluster}}/{{other}}"): Rule(K.READ, P.READ, path=_pair),
+    ("PUT", f"{R}/earshot-pairs/{{cluster}}/{{other}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_pair, body=lambda p, n: {"heard": True}
+    ),
+    ("DELETE", f"{R}/earshot-pairs/{{cluster}}/{{other}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_pair
     ),
     ("GET", f"{R}/calendar"): Rule(K.PUBLIC, P.READ),
     ("GET", f"{R}/calendar-days"): Rule(K.LIST, P.READ),

@@ -34,6 +34,7 @@ from broadcast.calendars.days import Kind as DayKind
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command
 from broadcast.commands.state import CommandKind
+from broadcast.earshot.model import EarshotPair
 from broadcast.grid.model import AirSession
 from broadcast.inbox.model import InboxItem
 from broadcast.incidents import causes
@@ -228,6 +229,8 @@ async def _register(
         rows.service(cluster, place.village),
         rows.service(quiet, place.village),
         rows.installation(device, cluster, now - 30 * hour),
+        EarshotPair(cluster_id=min(cluster.id, quiet.id), other_id=max(cluster.id, quiet.id),
+                    heard=True, note=marker, set_by=LAN, set_at=now),
     ])  # fmt: skip
     session.add(
         VillageContact(

@@ -16,6 +16,7 @@ from broadcast.console import (
     components,
     devices,
     display,
+    earshot,
     emergency,
     events,
     grid,
@@ -69,6 +70,7 @@ ROUTERS = (
     components.router,
     devices.router,
     display.router,
+    earshot.router,
     received.router,  # `/emergency/received` before `/emergency/{alert_id}`
     emergency.router,
     events.router,

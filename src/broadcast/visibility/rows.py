@@ -33,6 +33,7 @@ from broadcast.bulletins.version_model import Mix, MixSound, VersionMatch, Versi
 from broadcast.calendars.model import CalendarDay
 from broadcast.commands.model import Command, CommandResult
 from broadcast.devices.model import Device, Installation
+from broadcast.earshot.model import EarshotPair
 from broadcast.enrolment.model import (
     Certificate,
     Claim,
@@ -301,6 +302,9 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
         Outage.cluster_id.in_(places.clusters), places.heard(Outage.area_code)
     ),
     Attestation: _by_cluster(Attestation),
+    EarshotPair: lambda places: sa.and_(
+        EarshotPair.cluster_id.in_(places.clusters), EarshotPair.other_id.in_(places.clusters)
+    ),
     # what people mark in calendars
     CalendarDay: lambda places: places.heard(CalendarDay.area_code),
     # what may be relayed

@@ -1,0 +1,1 @@
+"""Clusters within earshot of each other, and how near to each other they begin."""
