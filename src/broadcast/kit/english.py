@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from enum import Enum, auto
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -26,7 +27,24 @@ is_asked_for: ContextVar[bool] = ContextVar("english", default=False)
 _VALUE = re.compile(r"\{(?:[^{}]|\{[^{}]*\})*\}|%[a-zA-Z]")
 """A value in the source of a message: of an f-string, of `format`, of `strftime`."""
 
-_SEPARATORS = (r"(?<=[.…!?]) (?=\S)", "; ", ": ", ", ", r" (?=\()", " – ")
+_SENTENCES = r"(?<=[.…!?]) (?=\S)"
+
+_NUMBER = re.compile(r"[\d.,:/–-]+(?: [\d.,:/%–-]+)*")
+
+_MOMENT = re.compile(r"([\d:]+) (\D+) ([\d/]+\.?)")
+"""Time, day of the week and day."""
+
+_COUNTED = (
+    " cụm loa", " thôn", " xã", " buổi phát", " lịch", " đơn vị", " giờ", " giây", " thiết bị",
+    " điểm", " bản tin", " dòng", " việc", " mục",
+)  # fmt: skip
+
+_FEW, _MANY = 8, 25
+"""Letters below which a form may be many things, and above which a message is known by itself."""
+
+_LOWER = "".join(chr(each) for each in range(ord("a"), 0x1EFA) if chr(each).islower())
+
+_SEPARATORS = (_SENTENCES, "; ", ": ", r" (?=\()", ", ", " – ")
 """Where a message may be composed of several, from the widest to the closest."""
 
 _EDGES = " ,;"
@@ -46,6 +64,10 @@ def key(source: str) -> str:
 class _Form(NamedTuple):
     """A message with values."""
 
+    own: int
+    """How many letters are its own."""
+    is_loose: bool
+    """It may be many things: tried only where nothing better is found."""
     begins: str
     pattern: re.Pattern[str]
     quoted: frozenset[int]
@@ -75,17 +97,26 @@ def _forms() -> list[_Form]:
         words, names = parts[::2], parts[1::2]
         if not names:
             continue
+        # “9 thôn” is a message, “loa ở thôn” is none; “thiết bị A-1”, and not “thiết bị mất điện”.
+        values = [".*?"] * len(names)
+        if not words[0] and words[1].startswith(_COUNTED):
+            values[0] = _NUMBER.pattern
+        elif len(names) == 1 and not words[1] and len(words[0]) < 15:
+            values[0] = f"(?![{_LOWER}]).*?"
         pattern = re.escape(words[0])
-        for name, word in zip(names, words[1:], strict=True):
-            pattern += f"(?P<v{name}>.*?)" + re.escape(word)
+        for name, value, word in zip(names, values, words[1:], strict=True):
+            pattern += f"(?P<v{name}>{value})" + re.escape(word)
         quoted = frozenset(
             int(name)
             for place, name in enumerate(names)
             if words[place].endswith("“") and words[place + 1].startswith("”")
         )
         own = sum(map(len, words))
-        found.append((own, _Form(words[0], re.compile(pattern, re.DOTALL), quoted, english)))
-    return [form for _, form in sorted(found, key=lambda each: each[0], reverse=True)]
+        is_loose = own < _FEW and set(values) == {".*?"}
+        found.append(
+            _Form(own, is_loose, words[0], re.compile(pattern, re.DOTALL), quoted, english)
+        )
+    return sorted(found, key=lambda form: form.own, reverse=True)
 
 
 def in_english(text: str) -> str:
@@ -112,21 +143,54 @@ def _found(text: str) -> str | None:
     core = text.strip(_EDGES)
     if not core:
         return None
-    english = catalogue().get(core) or _formed(core) or _composed(core)
+    english = _whole(core)
+    if english is None:
+        bare = core.removesuffix(".")
+        english = (bare != core and _whole(bare)) or _composed(bare) if bare else None
+        english = english and english + core[len(bare) :]
     if english is None:
         return None
     begins = text.index(core)
     return text[:begins] + english + text[begins + len(core) :]
 
 
-def _formed(core: str) -> str | None:
+def _whole(core: str) -> str | None:
+    """What is one message, or sentences each of which is one."""
+    if english := catalogue().get(core) or _formed(core, _Taken.ONE):
+        return english
+    for separator in _SEPARATORS[:2]:
+        parts = re.split(f"({separator})", core)
+        told = [_found(part) for part in parts[::2]] if len(parts) > 1 else []
+        if told and all(told):
+            parts[::2] = [each or "" for each in told]
+            return "".join(parts)
+    return _formed(core, _Taken.MANY)
+
+
+class _Taken(Enum):
+    """Which forms are tried."""
+
+    ONE = auto()
+    """Those whose values are no sentences."""
+    MANY = auto()
+    LOOSE = auto()
+
+
+def _formed(core: str, taken: _Taken) -> str | None:
     for form in _forms():
-        if core.startswith(form.begins) and (match := form.pattern.fullmatch(core)):
-            values = {
-                int(name[1:]): value if int(name[1:]) in form.quoted else in_english(value)
-                for name, value in match.groupdict().items()
-            }
-            return form.english.format(*(values[number] for number in sorted(values)))
+        if form.is_loose is not (taken is _Taken.LOOSE) or not core.startswith(form.begins):
+            continue
+        match = form.pattern.fullmatch(core)
+        if match is None:
+            continue
+        found = {int(name[1:]): value for name, value in match.groupdict().items()}
+        if taken is _Taken.ONE and any(re.search(r"; |[.…!?] ", each) for each in found.values()):
+            continue
+        values = (
+            each if number in form.quoted else in_english(each)
+            for number, each in sorted(found.items())
+        )
+        return form.english.format(*values)
     return None
 
 
@@ -135,18 +199,44 @@ def _composed(core: str) -> str | None:
     if core.startswith("(") and core.endswith(")"):
         inner = _found(core[1:-1])
         return inner and f"({inner})"
-    for separator in _SEPARATORS:
-        parts = re.split(f"({separator})", core)
-        if len(parts) > 1:
-            told = [_found(part) for part in parts[::2]]
-            if any(told):
-                parts[::2] = [said or part for said, part in zip(told, parts[::2], strict=True)]
-                return "".join(parts)
-    for place in reversed([each.start() for each in re.finditer(" ", core)]):
-        first = catalogue().get(core[:place])
-        if first and (rest := _found(core[place + 1 :])):
+    for place in (each.start() for each in re.finditer(" ", core)):
+        first = catalogue().get(core[:place]) if place >= _MANY else None
+        if first and (rest := _part(core[place + 1 :]) or _joined(core[place + 1 :])):
             return f"{first} {rest}"
+    found = (re.split(f"({separator})", core) for separator in _SEPARATORS)
+    divided = [parts for parts in found if len(parts) > 1]
+    told = [[_part(part) or _found(part) for part in parts[::2]] for parts in divided]
+    for is_enough in (all, any):
+        for parts, each in zip(divided, told, strict=True):
+            if is_enough(each):
+                parts[::2] = [said or part for said, part in zip(each, parts[::2], strict=True)]
+                return "".join(parts)
+        if is_enough is all and (said := _joined(core) or _formed(core, _Taken.LOOSE)):
+            return said
     return None
+
+
+def _joined(core: str) -> str | None:
+    """Two messages, or one and what it is said of, with nothing but a space between."""
+    spaces = [each.start() for each in re.finditer(" ", core)]
+    for place in reversed(spaces):
+        first, rest = _part(core[:place]), core[place + 1 :]
+        last = first and (_part(rest) or _joined(rest))
+        if last:
+            return f"{first} {last}"
+    for place in spaces:
+        if " " in core[place + 1 :] and (last := catalogue().get(core[place + 1 :])):
+            return f"{core[:place]} {last}"
+    return None
+
+
+def _part(core: str) -> str | None:
+    """A message, or what a message may be said of: a number, a moment."""
+    if (moment := _MOMENT.fullmatch(core)) and moment[2] in catalogue():
+        return f"{moment[1]} {catalogue()[moment[2]]} {moment[3]}"
+    if _NUMBER.fullmatch(core):
+        return core
+    return _whole(core) or _formed(core, _Taken.LOOSE)
 
 
 def missing(messages: Iterable[tuple[str, str]]) -> Iterator[str]:
