@@ -251,7 +251,8 @@ def answer(
         verb = "Đang phát; tới lúc này đã phát xong" if under_way else "Đã phát"
         sentence = f"{verb} ở {counts[Sounding.SOUNDED]} trong {of_all} thôn, tổ dân phố"
     named = [
-        f"{name} {SOUNDINGS[sounding]}" + (f" ({why})" if why else "")
+        f"{name} {SOUNDINGS[sounding]}"
+        + (f" ({why})" if why not in {"", SOUNDINGS[sounding]} else "")
         for name, sounding, why in others[:MOST_NAMED]
     ]
     if len(others) > MOST_NAMED:
