@@ -41,6 +41,7 @@ import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.calendar_routes
+import broadcast.schedules.feed_routes
 import broadcast.schedules.relay_routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
@@ -82,6 +83,7 @@ ROUTERS = (
     broadcast.schedules.calendar_routes.router,
     broadcast.streams.routes.router,
     broadcast.schedules.relay_routes.router,
+    broadcast.schedules.feed_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.grid.routes.router,

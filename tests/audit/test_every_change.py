@@ -300,6 +300,7 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     await walk.do("PUT /stream-sources/{source_id}", there, "Hùng", json=source | {"name": "VOV2"})
     await walk.do("DELETE /stream-sources/{source_id}", there, "Hùng")
     daily = world.schedule(rrule="FREQ=DAILY")
+    await walk.do("POST /calendar-feeds", who="Hùng", json={"area_code": "21253"})
     made = await walk.do("POST /schedules", who="Hùng", json=daily)
     there = f"/schedules/{made['id']}"
     await walk.do("PATCH /schedules/{schedule_id}", there, "Hùng", json={"volume": 40})

@@ -473,6 +473,31 @@ PAGES: dict[tuple[str, str], Rule] = {
         Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
     ),
     # emergencies
+    ("GET", "/emergency/templates"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/emergency/templates/new"): Rule(Kind.LIST, P.EMERGENCY_PROPOSE),
+    ("POST", "/emergency/templates/new"): Rule(
+        Kind.MAKE,
+        P.EMERGENCY_PROPOSE,
+        is_page=True,
+        body=lambda p, n: {"title": "x", "event": "flood", "text": "x", "area_code": p.commune},
+    ),
+    **{
+        ("GET", f"/emergency/templates/{{template_id}}{part}"): Rule(
+            Kind.READ, P.CONTENT_READ, path=lambda p: {"template_id": p.template}, is_content=True
+        )
+        for part in ("", "/now")
+    },
+    **{
+        ("POST", f"/emergency/templates/{{template_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            permission,
+            path=lambda p: {"template_id": p.template},
+            is_content=True,
+            is_page=True,
+            body=_nothing,
+        )
+        for step, permission in (("submit", P.BULLETIN_WRITE), ("withdraw", P.EMERGENCY_WRITE))
+    },
     ("GET", "/emergency"): Rule(Kind.LIST, P.CONTENT_READ),
     ("GET", "/emergency/now"): Rule(Kind.LIST, P.CONTENT_READ),
     ("GET", "/emergency/new"): Rule(Kind.LIST, P.EMERGENCY_PROPOSE),

@@ -36,6 +36,10 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ("GET", "/schedule"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
     ("GET", "/schedule/sheet"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
     ("GET", "/schedule/heard"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
+    ("GET", "/schedule/feed"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("POST", "/schedule/feed"): Rule(
+        Kind.MAKE, P.CONTENT_READ, body=lambda p, n: {"area": p.commune}, is_page=True
+    ),
     ("GET", "/schedule/new"): Rule(
         Kind.READ,
         P.SCHEDULE_WRITE,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import timedelta
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
+from pydantic import TypeAdapter
 
 from broadcast.alerts.model import Alert
 from broadcast.areas.contacts import ContactIn, put_contact
 from broadcast.auth.permissions import Role
-from broadcast.bulletins.model import Revision
+from broadcast.bulletins import drafts, preparations
+from broadcast.bulletins.audio.prepared import Framing, Prepared
+from broadcast.bulletins.model import Draft, Preparation, PreparationState, Revision
+from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.revision_audio import attach_audio
 from broadcast.kit import clock, db
+from broadcast.wire.fields import BulletinClass
 from tests import province
 from tests.bulletins import make
-from tests.callers import caller
+from tests.callers import LAN, caller
 from tests.console.conftest import Pages
 from tests.console.figures import compare
 
@@ -141,3 +148,119 @@ async def test_an_update_and_a_drill_are_forms_of_their_own(pages: Pages) -> Non
     assert "Chưa có tin nào" in (await pages.load(drill_path)).text
     of_drill = await prepared(pages, drill=drill_path.rsplit("/", 1)[1])
     assert "loa nói rõ" in (await pages.load(of_drill)).text
+
+
+async def test_the_call_list_is_searched_by_place_person_and_number(pages: Pages) -> None:
+    path = await issued(pages)
+    for words, villages in (
+        ("dinh van", {"V1"}),
+        ("0905123", {"V1"}),
+        ("905 123", {"V1"}),
+        ("v2", {"V2"}),
+        ("", {"V1", "V2"}),
+    ):
+        listed = (await pages.load(f"{path}/calls", q=words)).text
+        assert set(re.findall(r'<th scope="row">thôn (V\d)<', listed)) == villages, words
+    nobody = (await pages.load(f"{path}/calls", q="không ai")).text
+    assert "Không có dòng nào như vậy trong 2 thôn" in nobody
+
+
+async def test_a_debrief_that_is_owed_is_on_the_start_page_of_who_may_write_it(
+    pages: Pages,
+) -> None:
+    path = await prepared(pages)
+    await pages.submit(f"{path}/alone", reason="không ai nghe máy")
+    pages.called_by(Role.PROVINCE_MONITOR, name="Hùng")
+    assert "chờ rút kinh nghiệm" not in (await pages.load("/")).text
+    pages.called_by(Role.PROVINCE_APPROVER, name="Hùng")
+    today = (await pages.load("/")).text
+    assert "chờ rút kinh nghiệm" in today
+    assert f'<a href="{path}">' in today
+    await pages.submit(f"{path}/debrief", debrief="đúng")
+    assert "chờ rút kinh nghiệm" not in (await pages.load("/")).text
+
+
+async def recorded(pages: Pages, sound: bytes) -> None:
+    """Lan has said it into the microphone, and it is ready."""
+    made = make.prepared(pages.settings.content_dir, opus=sound)
+    result = TypeAdapter(Prepared).dump_python(made, mode="json")
+    now = clock.now()
+    async with db.transaction(pages.app.state.engine) as session:
+        source = Source(sound.hex().zfill(64), file=f"{sound.hex()}.webm")
+        settings = pages.settings.audio
+        row = await preparations.enqueue(
+            session, source, settings, pages.settings.content_dir, BulletinClass.EMERGENCY, now
+        )
+        row.state, row.result = PreparationState.DONE, result
+        session.add(
+            Draft(
+                account_id=LAN, page=drafts.ALERT, form={}, source_file=source.file,
+                source_sha256=source.sha256, source_name="ghi-am.webm", preparation_id=row.id,
+                saved_at=now,
+            )
+        )  # fmt: skip
+
+
+async def framings(pages: Pages) -> list[Framing]:
+    """What is put around the sounds that were asked for, in their order."""
+    async with db.transaction(pages.app.state.engine) as session:
+        rows = await session.scalars(sa.select(Preparation).order_by(Preparation.id))
+        return [framing for row in rows if (framing := preparations.framing_of(row))]
+
+
+async def test_what_is_said_into_the_microphone_is_the_alert_and_is_used_once(
+    pages: Pages,
+) -> None:
+    await recorded(pages, b"said")
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    form = (await pages.load("/emergency/new")).text
+    assert 'src="/api/v1/bulletin-drafts/alert/sound/audio?codec=opus' in form
+    answer = await pages.submit("/emergency/new", **FORM)
+    [framing] = await framings(pages)
+    assert framing.body == hashlib.sha256(b"said").hexdigest()
+    assert (framing.tone, framing.repeats) == (True, 2)
+    assert FORM["text"] in (await pages.load(answer.headers["HX-Redirect"])).text
+    assert "bulletin-drafts/alert/sound/audio" not in (await pages.load("/emergency/new")).text
+    await pages.submit("/emergency/new", **FORM)
+    assert [each.body for each in await framings(pages)] == [framing.body, None]
+
+
+async def test_a_template_is_prepared_heard_submitted_approved_and_used_in_three_actions(
+    pages: Pages,
+) -> None:
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    assert field(await pages.submit("/emergency/templates/new", title="Xả lũ")) == "event"
+    made = await pages.submit(
+        "/emergency/templates/new", title="Xả lũ", event="dam_release", area_code="21001",
+        text="Hồ xả lũ.", tone="true", repeats="3", minutes="30",
+    )  # fmt: skip
+    path = made.headers["HX-Redirect"]
+    assert f'hx-post="{path}/submit"' not in (await pages.load(path)).text  # nothing to hear yet
+    async with db.transaction(pages.app.state.engine) as session:
+        revision = (await session.scalars(sa.select(Revision))).one()
+        attach_audio(session, revision, make.prepared(pages.settings.content_dir))
+    assert f'hx-post="{path}/submit"' in (await pages.load(path)).text
+    submitted = await pages.submit(f"{path}/submit")
+    assert "Chờ người duyệt tin nghe và duyệt" in submitted.text
+    pages.called_by(Role.PROVINCE_APPROVER, name="Hùng")
+    approval = f"/approvals/{revision.bulletin_id}/1"
+    assert f'href="{approval}"' in (await pages.load(path)).text
+    sound = hashlib.sha256(b"mp3").hexdigest()
+    heard = await pages.submit(f"{approval}/approve", heard_sha256=sound)
+    assert heard.status_code == 204, heard.text
+    assert "Loa tải sẵn" in (await pages.load("/emergency/templates")).text
+    # One: its button. Two: to read it back, where the place is chosen by itself. Three: hold.
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    template_id = path.rsplit("/", 1)[1]
+    assert f'href="/emergency/new?template={template_id}"' in (await pages.load("/emergency")).text
+    form = (await pages.load("/emergency/new", template=template_id)).text
+    assert re.findall(r'name="place" value="(\w+)" checked', form) == ["21001"]
+    alert = await pages.submit("/emergency/new", template=template_id, place="21001")
+    here = alert.headers["HX-Redirect"]
+    assert buttons((await pages.load(here)).text) == [f"{here}/propose"]
+    await pages.submit(f"{here}/propose")
+    pages.called_by(Role.PROVINCE_APPROVER, name="Hùng")
+    assert "Đang hiệu lực" in (await pages.submit(f"{here}/authorise")).text
+    await pages.submit(f"{path}/withdraw")
+    assert "Xả lũ" not in (await pages.load("/emergency/templates")).text
+    assert "Xả lũ" in (await pages.load("/emergency/templates", withdrawn="true")).text

@@ -30,6 +30,7 @@ IMPERSONAL = {
     *(f"{table}.name" for table in ("areas", "clusters", "incidents", "plants", "role_states")),
     *("stations.name", "village_register.name", "documents.token", "newer_documents.token"),
     *("air_sessions.name", "calendar_days.name", "stream_sources.name"),
+    "cap_feeds.name",
     *("restore_decisions.name", "restores.credentials"),
 }
 """Places, sessions, marked days, roles, what is signed for devices, what is decided later."""

@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
+from broadcast.accounts import routes as accounts
 from broadcast.accounts.people import create_with_token
 from broadcast.calendars import routes as calendars
 from broadcast.kit import clock, db
-from broadcast.schedules import calendar_routes
+from broadcast.schedules import calendar_routes, feed_routes
 from broadcast.schedules.routes import router
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
@@ -32,6 +33,8 @@ async def web(
     app.include_router(router)
     app.include_router(calendars.router)
     app.include_router(calendar_routes.router)
+    app.include_router(feed_routes.router)
+    app.include_router(accounts.router)
     app.state.engine = engine
     app.state.limit = limit
     app.state.settings = config.Settings(content_dir=tmp_path)

@@ -235,6 +235,12 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule(K.OPEN),
     ("GET", "/readyz"): Rule(K.OPEN),
     ("GET", "/cap/feed.atom"): Rule(K.OPEN),
+    ("GET", "/calendar/{secret}/{area_code}.ics"): Rule(
+        K.OPEN, path=lambda p: {"secret": "x", "area_code": p.commune}
+    ),
+    ("POST", f"{R}/calendar-feeds"): Rule(
+        K.MAKE, P.CONTENT_READ, body=lambda p, n: {"area_code": p.commune}
+    ),
     ("GET", "/cap/{identifier}.xml"): Rule(K.OPEN, path=lambda p: {"identifier": "none"}),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),
     ("POST", f"{R}/enrolments"): Rule(K.OPEN, body=_nothing),
@@ -249,6 +255,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     # warnings of others are for the whole province
     ("POST", f"{R}/alerts/cap"): Rule(K.WHOLE, P.ALERT_SUBMIT, body=_nothing),
     ("GET", f"{R}/alerts/cap"): Rule(K.WHOLE, P.CONTENT_READ),
+    ("GET", f"{R}/alerts/cap/feeds"): Rule(K.WHOLE, P.CONTENT_READ),
     ("GET", f"{R}/alerts/cap/{{message_id}}"): Rule(
         K.WHOLE, P.CONTENT_READ, is_absent=True, path=lambda p: {"message_id": 1}
     ),

@@ -28,12 +28,15 @@ Repeats = Annotated[int, Field(ge=1, le=5, description="số lần đọc")]
 
 
 class SoundIn(Body):
-    """What is said: exactly one of a template, a text, or an approved emergency bulletin."""
+    """What is said: exactly one of template, text, approved emergency bulletin or recording."""
 
     template_id: UUID | None = Field(None, description="mẫu đã duyệt, loa đã tải sẵn")
     text: Script | None = Field(None, description="văn bản được đọc thành tiếng Việt")
     bulletin_id: UUID | None = Field(
         None, description="bản tin mức khẩn cấp đã duyệt; dùng phiên bản mới nhất"
+    )
+    recording: bool = Field(
+        False, description="bản thu của chính mình ở /bulletin-drafts/alert; dùng xong thì hết"
     )
     translations: dict[Language, Script] = Field(
         {}, description="nội dung bằng tiếng khác, để hiển thị", max_length=6
@@ -41,8 +44,9 @@ class SoundIn(Body):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if [self.template_id, self.text, self.bulletin_id].count(None) != 2:
-            raise ValueError("cần đúng một: “template_id”, “text” hoặc “bulletin_id”")
+        given = [self.template_id, self.text, self.bulletin_id, self.recording or None]
+        if given.count(None) != 3:
+            raise ValueError("cần đúng một: “template_id”, “text”, “bulletin_id” hoặc “recording”")
         return self
 
 

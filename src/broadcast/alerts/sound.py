@@ -13,7 +13,7 @@ from broadcast import config
 from broadcast.alerts.model import AlertTemplate
 from broadcast.alerts.schemas import SoundIn, SoundOut
 from broadcast.auth.caller import Caller
-from broadcast.bulletins import creation, preparations, revisions
+from broadcast.bulletins import creation, drafts, preparations, revisions
 from broadcast.bulletins.audio.prepared import Framing
 from broadcast.bulletins.model import (
     Bulletin,
@@ -75,6 +75,8 @@ async def make(
         spoken = await creation.script_from(session, area_code, body.text, on)
         assert spoken is not None
         source, said = Source.of_text(spoken, framing), body.text
+    elif body.recording:
+        source, said = await _of_recording(session, framing, caller, now)
     else:
         assert body.bulletin_id is not None
         source, said = await _of_bulletin(session, body.bulletin_id, framing, caller)
@@ -129,6 +131,22 @@ async def _as_drill(session: AsyncSession, approved: Revision) -> Source:
         return Source.of_text(row.text, framing)
     assert framing.body is not None
     return Source.of_content(framing.body, framing)
+
+
+async def _of_recording(
+    session: AsyncSession, framing: Framing, caller: Caller, now: datetime
+) -> tuple[Source, Recording]:
+    """What the caller said into the microphone: as it was heard, and no longer a draft."""
+    draft = await drafts.find(session, caller, drafts.ALERT, lock=True)
+    found = None if draft is None else await drafts.get(session, caller, drafts.ALERT)
+    if found is None or found.draft.source_file is None:
+        raise InvalidInput("recording", "chưa có bản thu; hãy ghi âm hoặc tải tệp lên trước")
+    if found.prepared is None:
+        raise InvalidInput("recording", "bản thu chưa sẵn sàng; hãy chờ xong rồi nghe lại")
+    sha256 = next(one.sha256 for one in found.prepared.renditions if one.codec == Codec.OPUS.value)
+    name = found.draft.source_name
+    await drafts.discard(session, caller, drafts.ALERT, now)
+    return Source.of_content(sha256, framing), Recording(name)
 
 
 async def _of_bulletin(

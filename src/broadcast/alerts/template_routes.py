@@ -8,13 +8,12 @@ from uuid import UUID
 from fastapi import Depends, Query, Response
 
 from broadcast.alerts import templates
-from broadcast.alerts.model import AlertTemplate
 from broadcast.alerts.template_schemas import AlertTemplateIn, AlertTemplateOut
 from broadcast.auth.caller import Authoriser, ContentReader, Proposer
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.web.idempotency import Created, Once
-from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
+from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["alerts"])
 
@@ -27,12 +26,7 @@ async def list_templates(
     withdrawn: Annotated[bool, Query(description="những mẫu đã thôi dùng")] = False,
 ) -> Page[AlertTemplateOut]:
     """Oldest first."""
-    statement = templates.select_templates(withdrawn=withdrawn)
-    key = [AlertTemplate.created_at, AlertTemplate.id]
-    found = await paged(session, statement, key, paging)
-    shown = await templates.shown(session, [template for (template,) in found.rows])
-    by_id = {each.id: each for each in shown}
-    return found.page(lambda template: by_id[template.id])
+    return await templates.page_of(session, paging, withdrawn=withdrawn, newest_first=False)
 
 
 @router.post(

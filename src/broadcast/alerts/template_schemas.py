@@ -21,7 +21,7 @@ MOST_LANGUAGES = 5
 
 
 class AlertTemplateIn(Body):
-    """An alert prepared ahead: a text that is read aloud, or an approved emergency bulletin."""
+    """An alert prepared ahead: a text, a recording, or an approved emergency bulletin."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -41,6 +41,7 @@ class AlertTemplateIn(Body):
     area_code: Code = Field(description="tỉnh hoặc xã của đài; loa ở đó tải sẵn")
     text: Script | None = Field(None, description="văn bản được đọc thành tiếng Việt")
     bulletin_id: UUID | None = Field(None, description="bản tin mức khẩn cấp đã duyệt")
+    recording: bool = Field(False, description="bản thu của mình ở /bulletin-drafts/alert")
     translations: dict[Language, Script] = Field({}, max_length=6)
     also_bulletins: list[UUID] = Field(
         [],
@@ -53,8 +54,8 @@ class AlertTemplateIn(Body):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.text is None) == (self.bulletin_id is None):
-            raise ValueError("cần đúng một: “text” hoặc “bulletin_id”")
+        if [self.text, self.bulletin_id, self.recording or None].count(None) != 2:
+            raise ValueError("cần đúng một: “text”, “bulletin_id” hoặc “recording”")
         return self
 
 

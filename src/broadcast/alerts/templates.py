@@ -24,6 +24,7 @@ from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.station_lexicon import require_station
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
+from broadcast.web.rest import Page, Paging, paged
 
 
 async def create(
@@ -49,7 +50,7 @@ async def create(
         others.append(sha256)
         languages.append(language)
     framing = Framing(body.tone, body.repeats, others=tuple(others))
-    said = SoundIn(text=body.text, bulletin_id=body.bulletin_id)
+    said = SoundIn(text=body.text, bulletin_id=body.bulletin_id, recording=body.recording)
     revision = await sound.make(
         session, said, framing, body.title, body.area_code, settings, caller, now
     )
@@ -128,6 +129,17 @@ async def shown(
         for row in rows
         for revision in (newest[row.bulletin_id],)
     ]
+
+
+async def page_of(
+    session: AsyncSession, paging: Paging, *, withdrawn: bool, newest_first: bool
+) -> Page[AlertTemplateOut]:
+    """One page of the templates in use, or of those that are not."""
+    key = [AlertTemplate.created_at, AlertTemplate.id]
+    statement = select_templates(withdrawn=withdrawn)
+    found = await paged(session, statement, key, paging, backwards=newest_first)
+    by_id = {each.id: each for each in await shown(session, [row for (row,) in found.rows])}
+    return found.page(lambda row: by_id[row.id])
 
 
 def select_templates(*, withdrawn: bool) -> sa.Select[AlertTemplate]:

@@ -44,6 +44,8 @@ OPEN = {
     "/docs": "shows that description in a browser, which sends no token before one is entered",
     **{path: "a part of that page" for path in docs.FILES if path != "/docs"},
     "/assets/{name}": "scripts and styles of the pages, as they stand in the public source",
+    "/calendar/{secret}/{area_code}.ics": "for calendars, which send nothing with an address: the"
+    " secret in it is a token that opens nothing else, stored as a hash",
     "/display": "keeps language, theme and size of type in the browser alone",
 }
 """Paths that are answered without a token, and why."""

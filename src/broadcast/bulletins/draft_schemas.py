@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 _ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 PagePath = Annotated[
-    str, Path(pattern=f"^(new|{_ID})$", description="new, hoặc mã bản tin cần phiên bản mới")
+    str,
+    Path(
+        pattern=f"^(new|alert|{_ID})$",
+        description="new, alert (bản thu cho cảnh báo), hoặc mã bản tin cần phiên bản mới",
+    ),
 ]
 
 _Line = Annotated[

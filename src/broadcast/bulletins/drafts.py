@@ -41,6 +41,12 @@ _OF_BULLETIN = ("title", "class", "language", "subject", "tags", "area_code", "p
 NEW = "new"
 """Page of a bulletin that there is not yet; that of another is its id."""
 
+ALERT = "alert"
+"""Page of an alert or a template of alerts, for what somebody says into the microphone."""
+
+_OF_NONE = frozenset({NEW, ALERT})
+"""Pages of no bulletin that there is."""
+
 
 class DraftDetails(NamedTuple):
     """A draft and the preparation of its sound, None where it has none."""
@@ -105,7 +111,7 @@ async def save(
 
 
 async def _begin(session: AsyncSession, caller: Caller, page: str, now: datetime) -> Draft:
-    if page != NEW:
+    if page not in _OF_NONE:
         await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, UUID(page))
         await revisions.get_bulletin(session, UUID(page))
     else:
@@ -167,7 +173,7 @@ async def _station(
     session: AsyncSession, caller: Caller, draft: Draft, now: datetime
 ) -> tuple[str, str]:
     """Unit whose station speaks, and the language."""
-    if draft.page != NEW:
+    if draft.page not in _OF_NONE:
         bulletin = await revisions.get_bulletin(session, UUID(draft.page))
         return bulletin.area_code, bulletin.language
     area_code = str(draft.form["area_code"])
@@ -184,10 +190,12 @@ async def _prepare(
     except ValueError:
         class_ = BulletinClass.NORMAL
     is_phrase = bool(draft.form.get("phrase"))
-    if draft.page != NEW:
+    if draft.page not in _OF_NONE:
         bulletin = await revisions.get_bulletin(session, UUID(draft.page))
         is_phrase = bulletin.phrase is not None
     audio = creation.audio_for(settings.audio, is_phrase=is_phrase)
+    if draft.page == ALERT:  # an alert has a tone of its own before it
+        class_, audio = BulletinClass.EMERGENCY, audio.model_copy(update={"chime": False})
     preparation = await preparations.enqueue(
         session, source, audio, settings.content_dir, class_, now
     )
@@ -270,7 +278,7 @@ async def compose(
     if draft.source_file is None:
         raise InvalidInput("before", "chỉ ghép được vào bản thu; hãy thu hoặc tải tệp lên trước")
     language = str(draft.form["language"])
-    if draft.page != NEW:
+    if draft.page not in _OF_NONE:
         language = (await revisions.get_bulletin(session, UUID(draft.page))).language
     for field, chosen in (("before", before), ("after", after)):
         await phrases.require(session, field, chosen, language)
@@ -335,7 +343,7 @@ async def finish(
         if body.text is None:
             raise InvalidInput("text", "còn trống; hãy nhập văn bản, thu âm hoặc tải tệp lên")
         sound = body.text
-    if page == NEW:
+    if page in _OF_NONE:
         made = _checked(BulletinIn, {name: draft.form.get(name) for name in _OF_BULLETIN})
     area_code, language = await _station(session, caller, draft, now)
     creation.require_readable(language, sound)
@@ -344,7 +352,7 @@ async def finish(
         script = await creation.script_from(session, area_code, sound, on)
         assert script is not None
         source = Source.of_text(script)
-    if page == NEW:
+    if page in _OF_NONE:
         bulletin, revision = await creation.create_bulletin(
             session, made, sound, source, settings, caller, now
         )

@@ -5,84 +5,37 @@ Three actions for the first (template or words, places, hold to propose), two fo
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Form, Query, Request, Response
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.alerts import board, drills, queries, steps, templates
-from broadcast.alerts.board import Stage
-from broadcast.alerts.drill_schemas import DrillIn, DrillOut
-from broadcast.alerts.model import Alert, AlertEvent, AlertTemplate, Drill
+from broadcast.alerts import board, queries, steps, templates
+from broadcast.alerts.board import BoardVillageOut
+from broadcast.alerts.model import Alert, AlertEvent, AlertTemplate
 from broadcast.alerts.schemas import AlertIn, ReplacementIn
-from broadcast.alerts.state import AlertKind, AlertState
+from broadcast.alerts.state import AlertKind
 from broadcast.areas import scope
 from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Authoriser, Caller, ContentReader, LoneAuthoriser, Proposer
-from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
+from broadcast.bulletins import drafts
+from broadcast.bulletins.draft_schemas import SoundOut
+from broadcast.console import drills
+from broadcast.console.alert_words import WORDS, checked
+from broadcast.console.maker import sound_of
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.places import communes_of
-from broadcast.console.words import N_
 from broadcast.kit import clock
-from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.validation import invalid
+from broadcast.kit.text import Line as Words
+from broadcast.kit.text import folded
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.fields import AlertMode
 
 router = PageRouter()
 
-EVENTS = {
-    AlertEvent.STORM: N_("Bão, áp thấp nhiệt đới"),
-    AlertEvent.FLOOD: N_("Lũ, ngập lụt"),
-    AlertEvent.DAM_RELEASE: N_("Xả lũ hồ chứa"),
-    AlertEvent.LANDSLIDE: N_("Sạt lở đất"),
-    AlertEvent.TSUNAMI: N_("Sóng thần"),
-    AlertEvent.EARTHQUAKE: N_("Động đất"),
-    AlertEvent.FIRE: N_("Cháy"),
-    AlertEvent.EPIDEMIC: N_("Dịch bệnh"),
-    AlertEvent.SECURITY: N_("An ninh, trật tự"),
-    AlertEvent.OTHER: N_("Việc khẩn cấp khác"),
-}
-STATES = {
-    AlertState.PREPARED: ("waiting", N_("Đang soạn")),
-    AlertState.PROPOSED: ("waiting", N_("Chờ người thứ hai cho phép")),
-    AlertState.AUTHORISED: ("waiting", N_("Đã cho phép, chưa đến giờ")),
-    AlertState.ACTIVE: ("partial", N_("Đang hiệu lực")),
-    AlertState.UPDATED: ("ok", N_("Đã thay bằng tin mới")),
-    AlertState.ALL_CLEAR: ("ok", N_("Đã báo yên")),
-    AlertState.CANCELLED: ("unknown", N_("Đã hủy")),
-    AlertState.EXPIRED: ("unknown", N_("Đã hết hiệu lực")),
-}
-MODES = {
-    AlertMode.ACTUAL: N_("Thật"),
-    AlertMode.EXERCISE: N_("Diễn tập"),
-    AlertMode.TEST: N_("Thử thiết bị"),
-}
-STAGES = {
-    Stage.FINISHED: ("ok", N_("Đã phát xong")),
-    Stage.STARTED: ("ok", N_("Đang phát")),
-    Stage.RECEIVED: ("waiting", N_("Đã nhận, chưa phát")),
-    Stage.NO_ANSWER: ("unknown", N_("Chưa trả lời")),
-    Stage.NOT_HEARD: ("bad", N_("Không phát")),
-}
-STEPS = {
-    "prepare": N_("Soạn"),
-    "propose": N_("Đề nghị phát"),
-    "authorise": N_("Cho phép phát"),
-    "authorise_alone": N_("Một mình cho phép phát"),
-    "update": N_("Thay bằng tin mới"),
-    "clear": N_("Báo yên"),
-    "cancel": N_("Hủy"),
-    "debrief": N_("Rút kinh nghiệm"),
-}
-WORDS: dict[str, Any] = {
-    "events": EVENTS, "states": STATES, "modes": MODES, "stages": STAGES, "step_names": STEPS,
-}  # fmt: skip
 MINUTES = (15, 30, 60, 120, 360)
 
 
@@ -151,7 +104,11 @@ async def ask(
     drill: Annotated[str, Query(max_length=36)] = "",
 ) -> Response:
     """The form of a new alert, empty or with what a template says."""
-    wish = Wish(template=template, drill=drill)
+    place: tuple[str, ...] = ()
+    if template:
+        # Where its station speaks; the next page reads it back.
+        place = ((await templates.get_template(session, _id(template))).area_code,)
+    wish = Wish(template=template, drill=drill, place=place)
     return await _form(request, session, settings.province, caller, wish)
 
 
@@ -160,26 +117,43 @@ async def prepare(
     request: Request, session: Session, settings: AppSettings, caller: Proposer, wish: Given
 ) -> Response:
     """Prepare it; the next page reads back where it will sound, and proposes it."""
-    body = _body(
+    if not wish.place:
+        raise InvalidInput("place", "hãy chọn ít nhất một nơi")
+    body = checked(
         AlertIn,
         {
-            **await _said(session, wish),
+            **await _said(session, caller, wish),
             "targets": [{"area": code} for code in wish.place],
             "drill_id": wish.drill or None,
             "valid_minutes": wish.minutes,
         },
-        "place" if not wish.place else "",
     )
     alert = await steps.prepare(session, body, caller, settings, clock.now())
     return redirect(request, f"/emergency/{alert.id}")
 
 
-async def _said(session: AsyncSession, wish: Wish) -> dict[str, Any]:
+async def _said(session: AsyncSession, caller: Caller, wish: Wish) -> dict[str, Any]:
     if not wish.template:
-        return {"headline": wish.headline, "event": wish.event, "text": wish.text or None}
+        said = {"headline": wish.headline, "event": wish.event}
+        return {**said, **await spoken_or_written(session, caller, wish.text)}
     template = await templates.get_template(session, _id(wish.template))
     headline = wish.headline.strip() or template.title
     return {"headline": headline, "event": template.event, "template_id": template.id}
+
+
+async def spoken_or_written(session: AsyncSession, caller: Caller, text: str) -> dict[str, Any]:
+    """What is said in a form: the recording where there is one, and then the text is shown."""
+    draft = await drafts.find(session, caller, drafts.ALERT)
+    if draft is None or draft.source_file is None:
+        return {"text": text or None}
+    return {"recording": True, "translations": {"vi": text} if text.strip() else {}}
+
+
+async def recorder(session: AsyncSession, caller: Caller) -> dict[str, Any]:
+    """What the caller has recorded for an alert, as `maker/_sound.html` shows it."""
+    draft = await drafts.find(session, caller, drafts.ALERT)
+    found = None if draft is None else await drafts.get(session, caller, drafts.ALERT)
+    return sound_of(drafts.ALERT, None if found is None else SoundOut.of(found))
 
 
 def _id(text: str) -> UUID:
@@ -187,15 +161,6 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise InvalidInput("template", "hãy chọn một mẫu trong danh sách") from None
-
-
-def _body(model: Any, given: dict[str, Any], missing: str = "") -> Any:
-    if missing == "place":
-        raise InvalidInput("place", "hãy chọn ít nhất một nơi")
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise invalid(error.errors()) from None
 
 
 async def _form(
@@ -207,12 +172,12 @@ async def _form(
     ready = [each for each in await _templates(session) if each.is_ready]
     is_whole = scope.is_whole(caller, Permission.EMERGENCY_PROPOSE) and province in tree
     now = clock.now()
-    open_drills = [each for each in await _drills(session) if each.ends_at > now]
+    open_drills = [each for each in await drills.listed(session) if each.ends_at > now]
     return page(
         request, caller, "emergency/form.html", wish=wish, communes=communes, templates=ready,
         province=(province, tree[province].called) if is_whole else None,
         drills=[each for each in open_drills if each.cancelled_at is None], minutes=MINUTES,
-        **WORDS,
+        **await recorder(session, caller), **WORDS,
     )  # fmt: skip
 
 
@@ -237,10 +202,36 @@ async def show_part(
 
 @router.get("/emergency/{alert_id}/calls")
 async def calls(
-    request: Request, session: Session, caller: ContentReader, alert_id: UUID
+    request: Request,
+    session: Session,
+    caller: ContentReader,
+    alert_id: UUID,
+    words: Annotated[Words, Query(alias="q")] = "",
 ) -> Response:
     """The villages where nobody has heard it, with whom to call; for the printer."""
-    return await _alert(request, session, caller, alert_id, "calls.html")
+    now = clock.now()
+    found = await queries.detail(session, await queries.get_alert(session, alert_id), now)
+    villages = []
+    if found.occurrence_id is not None:
+        villages = (await board.board(session, alert_id, caller)).villages
+    to_call = [each for each in villages if each.stage in board.TO_CALL]
+    return page(
+        request, caller, "emergency/calls.html", alert=found, words=words, all=to_call,
+        rows=[each for each in to_call if answers_to(words, each)],
+    )  # fmt: skip
+
+
+def answers_to(words: str, village: BoardVillageOut) -> bool:
+    """Tell whether each word occurs in a village's line of the call list, accents aside.
+
+    A telephone number is found by any of its digits together.
+    """
+    contact = village.contact
+    told = [village.code, village.name, village.commune]
+    if contact is not None:
+        told += [contact.name, contact.phone, contact.phone.replace(" ", "")]
+    line = folded(" ".join(told))
+    return all(word in line for word in folded(words).split())
 
 
 async def _alert(
@@ -342,66 +333,7 @@ async def replace(
     text: Annotated[str, Form(max_length=30_000)] = "",
 ) -> Response:
     """What takes its place once it is proposed and authorised itself."""
-    body = _body(ReplacementIn, {"kind": kind, "headline": headline, "text": text or None})
+    body = checked(ReplacementIn, {"kind": kind, "headline": headline, "text": text or None})
     alert = await queries.get_alert(session, alert_id, lock=True)
     new = await steps.replace(session, alert, body, caller, settings, clock.now())
     return redirect(request, f"/emergency/{new.id}")
-
-
-# --- drills --------------------------------------------------------------------------------------
-
-
-@router.get("/drills")
-async def list_drills(request: Request, session: Session, caller: ContentReader) -> Response:
-    """The drill calendar, the newest first, and the form of a new one."""
-    found = await _drills(session)
-    communes = await communes_of(
-        session, caller, Permission.EMERGENCY_WRITE, await load_tree(session, clock.today())
-    )
-    return page(
-        request, caller, "emergency/drills.html", drills=found, communes=communes,
-        tomorrow=clock.today() + timedelta(days=1), **WORDS,
-    )  # fmt: skip
-
-
-@router.post("/drills", summary="Thêm đợt diễn tập")
-async def create_drill(
-    request: Request,
-    session: Session,
-    caller: Authoriser,
-    title: Annotated[str, Form(max_length=500)],
-    area_code: Annotated[str, Form(max_length=64)],
-    day: Annotated[date, Form()],
-    begin: Annotated[time, Form()],
-    end: Annotated[time, Form()],
-    mode: Annotated[str, Form(max_length=32)] = "exercise",
-) -> Response:
-    """Only while it is on may alerts of it sound."""
-    starts_at, ends_at = (datetime.combine(day, at, LOCAL) for at in (begin, end))
-    given = {
-        "title": title, "area_code": area_code, "mode": mode, "starts_at": starts_at,
-        "ends_at": ends_at,
-    }  # fmt: skip
-    drill = await drills.create(session, _body(DrillIn, given), caller, clock.now())
-    return redirect(request, f"/drills/{drill.id}")
-
-
-@router.get("/drills/{drill_id}")
-async def show_drill(
-    request: Request, session: Session, caller: ContentReader, drill_id: UUID
-) -> Response:
-    """What became of a drill."""
-    drill = await drills.get_drill(session, drill_id)
-    shown = DrillOut.of(drill, await people(session, [drill.created_by]))
-    report = await drills.report(session, drill, caller, clock.now())
-    return page(request, caller, "emergency/drill.html", drill=shown, report=report, **WORDS)
-
-
-async def _drills(session: AsyncSession) -> list[DrillOut]:
-    rows = list(
-        await session.scalars(
-            drills.select_drills().order_by(Drill.starts_at.desc(), Drill.id).limit(100)
-        )
-    )
-    known = await people(session, (row.created_by for row in rows))
-    return [DrillOut.of(row, known) for row in rows]

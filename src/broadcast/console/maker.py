@@ -89,7 +89,7 @@ def _form(
         classes=_choices(request, CLASSES),
         subjects=_choices(request, SUBJECTS),
         languages=_choices(request, LANGUAGES),
-        **_sound(name, None if shown is None else shown.sound),
+        **sound_of(name, None if shown is None else shown.sound),
     )
 
 
@@ -99,7 +99,8 @@ def _choices(request: Request, names: Mapping[Any, str]) -> list[tuple[str, str]
     return [(key, word[:1].upper() + word[1:]) for key, word in words]
 
 
-def _sound(name: str, sound: SoundOut | None) -> dict[str, Any]:
+def sound_of(name: str, sound: SoundOut | None) -> dict[str, Any]:
+    """What the part of a draft's sound shows."""
     heights = [] if sound is None else sound.outline
     return {
         "draft": name,
@@ -129,7 +130,7 @@ def _answer(
     request: Request, caller: Caller, page_name: str, found: drafts.DraftDetails | None
 ) -> Response:
     sound = None if found is None else SoundOut.of(found)
-    return page(request, caller, "maker/_sound.html", **_sound(page_name, sound))
+    return page(request, caller, "maker/_sound.html", **sound_of(page_name, sound))
 
 
 @router.post(f"{_PART}/reading", summary="Nghe đọc thử văn bản")
@@ -280,5 +281,6 @@ async def discard(
     """Throw the draft away, and begin anew."""
     if await drafts.find(session, caller, page_name) is not None:
         await drafts.discard(session, caller, page_name, clock.now())
-    address = "/bulletins/new" if page_name == drafts.NEW else f"/bulletins/{page_name}/edit"
+    new = {drafts.NEW: "/bulletins/new", drafts.ALERT: "/emergency/new"}
+    address = new.get(page_name, f"/bulletins/{page_name}/edit")
     return redirect(request, address)

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.alerts.cap import receiving
+from broadcast.alerts.cap import feeds, receiving
 from broadcast.alerts.cap.judge import Action
 from broadcast.alerts.cap.schemas import CapMessageOut
 from broadcast.areas import scope
@@ -76,11 +76,13 @@ async def _list(
 ) -> Response:
     scope.require_whole(session, caller, Permission.CONTENT_READ)
     found = await receiving.listed(session, Paging(cursor, ROWS), action)
+    read = await feeds.feeds(session)
     return page(
         request,
         caller,
         template,
         found=found,
+        feeds=read,
         names=await area_names(session, (code for each in found.items for code in each.areas)),
         action=action,
         query=given(action=action),

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from broadcast import config
 from broadcast.auth.routing import Route
 from broadcast.console import (
+    alert_templates,
     approvals,
     areas,
     assets,
     components,
     devices,
     display,
+    drills,
     earshot,
     emergency,
     events,
@@ -71,8 +73,10 @@ ROUTERS = (
     devices.router,
     display.router,
     earshot.router,
+    alert_templates.router,  # `/emergency/templates` before `/emergency/{alert_id}`
     received.router,  # `/emergency/received` before `/emergency/{alert_id}`
     emergency.router,
+    drills.router,
     events.router,
     incidents.router,
     grid.router,

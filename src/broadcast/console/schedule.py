@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
@@ -44,6 +44,7 @@ from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.schedules import (
     consequences,
     edits,
+    feed_routes,
     listening,
     places_heard,
     queries,
@@ -192,6 +193,50 @@ async def _calendar(
         clock_now=now.astimezone(LOCAL),
         **done,
     )
+
+
+@router.get("/schedule/feed")
+async def ask_feed(
+    request: Request, session: Session, caller: ContentReader, area: AreaQuery = None
+) -> Response:
+    """How to have the schedule in the calendar of a telephone."""
+    return await _feed(request, session, caller, area, None)
+
+
+@router.post("/schedule/feed", summary="Lấy địa chỉ lịch phát (iCalendar) cho điện thoại")
+async def make_feed(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: ContentReader,
+    area: Annotated[Code, Form()],
+) -> Response:
+    """As `POST /calendar-feeds` of REST: an address, shown this once."""
+    made = await feed_routes.issue(
+        session, area, caller, feed_routes.origin_of(request, settings), clock.now()
+    )
+    return await _feed(request, session, caller, area, made)
+
+
+async def _feed(
+    request: Request,
+    session: AsyncSession,
+    caller: Caller,
+    area: str | None,
+    made: feed_routes.CalendarFeedOut | None,
+) -> Response:
+    today = clock.today()
+    tree = await load_tree(session, today)
+    places = [(unit.code, unit.called) for unit in await _communes(session, caller, today)]
+    places = [
+        (unit.code, unit.called)
+        for unit in tree
+        if unit.level is Level.PROVINCE and scope.is_whole(caller, Permission.CONTENT_READ)
+    ] + places
+    return page(
+        request, caller, "schedule/feed.html", places=places, area=area, made=made,
+        headers={"Cache-Control": "no-store"},
+    )  # fmt: skip
 
 
 async def _communes(session: AsyncSession, caller: Caller, on: date) -> list[Unit]:

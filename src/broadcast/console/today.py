@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.alerts.model import Alert
+from broadcast.alerts.queries import select_alerts
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins import library
@@ -112,6 +114,8 @@ class Today(NamedTuple):
     away: list[FleetItemOut]
     incidents: list[WorkItemOut]
     """What hurts most first."""
+    debriefs: list[Alert]
+    """Alerts that one person issued and nobody has talked over; of who may write that down."""
     to_answer: int
     """Items in the inbox that the caller may pick or decline."""
     waiting: list[BulletinSummaryOut] | None
@@ -187,6 +191,10 @@ async def today(
         oldest = await library.page_of(session, submitted, Paging(None, SHOWN), newest_first=False)
         waiting = oldest.items
     coming = next((each for each in broadcasts if each.counts.starts_at > now), None)
+    debriefs: list[Alert] = []
+    if Permission.EMERGENCY_WRITE in caller.permissions:
+        owed = select_alerts(awaits_debrief=True).order_by(Alert.created_at, Alert.id)
+        debriefs = list(await session.scalars(owed.limit(SHOWN)))
     return Today(
         rest=occurrences_address(midnight, until),
         broadcasts=broadcasts,
@@ -201,6 +209,7 @@ async def today(
         away=away[:SHOWN],
         incidents=work.items,
         sources=(await relays.troubles(session, now))[:SHOWN],
+        debriefs=debriefs,
         to_answer=await items.to_answer(session, caller, now),
         waiting=waiting,
         hours=line.hours(),

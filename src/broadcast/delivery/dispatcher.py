@@ -48,6 +48,8 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast import config
+from broadcast.alerts.cap import feeds
+from broadcast.alerts.cap.feeds import FeedReader
 from broadcast.audit.recording import Record
 from broadcast.auditing import sealing
 from broadcast.delivery import retained
@@ -170,6 +172,7 @@ async def _lead(
                 Job("retained", retained.EVERY, cleanup.run),
                 Job("mark", mark.EVERY, dispatcher.mark),
                 Job("pins", PINS_EVERY, dispatcher.pins.run),
+                Job("cap_feeds", feeds.LOOK_EVERY, dispatcher.cap_feeds.run),
                 *jobs,
             ])  # fmt: skip
             await claim.listen(Channel.DISPATCH, lambda: runner.wake(TURN_JOB))
@@ -197,6 +200,7 @@ class Dispatcher:
         repair: What the broker retains, and when it is compared.
         restores: Whether the database may be believed.
         pins: Which keys devices have pinned; a job of its own, since it looks at all of them.
+        cap_feeds: Reads warnings of other authorities; a job of its own, since others may be slow.
     """
 
     def __init__(
@@ -217,6 +221,7 @@ class Dispatcher:
         self._watch = Watch(settings.rules)
         self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix, self.restores)
         self._heeded: Keys | None = None
+        self.cap_feeds = self._step("cap_feeds", timedelta(0), FeedReader(engine, settings).run)
         self.pins = self._step("pins", timedelta(0), self._judge_pins)
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [

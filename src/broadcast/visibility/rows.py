@@ -407,6 +407,7 @@ UNPLACED: Mapping[str, str] = {
     "village_register": "as the units",
     "village_languages": "as the units",
     "topology": "one row that counts changes",
+    "cap_feeds": "feeds of the whole province, for who reads it whole",
     "authority_orders": "how the whole province ranks its authorities: public, as the law",
     "preparations": "read only through a revision, whose place decides",
     "idempotency_keys": "found by the caller's own account only",

@@ -15,6 +15,27 @@ from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 
 
+class CapFeed(Base):
+    """A feed of `BROADCAST_CAP__FILE`: when it was read, and what is known of it since."""
+
+    __tablename__ = "cap_feeds"
+    is_recorded = False
+
+    url: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
+    """As who its messages are handed in."""
+    read_at: Mapped[datetime | None]
+    succeeded_at: Mapped[datetime | None]
+    error: Mapped[str]
+    """What was wrong the last time; empty: nothing."""
+    etag: Mapped[str]
+    modified: Mapped[str]
+    """`Last-Modified`, as the server wrote it."""
+    seen: Mapped[list[str]] = mapped_column(ARRAY(sa.Text))
+    """Keys (`index.Entry`) of what the index lists and was taken."""
+
+
 class CapMessage(Base):
     """A document that was received, whatever it was, with the verdict on it.
 

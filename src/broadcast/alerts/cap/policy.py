@@ -6,6 +6,8 @@ Pure but for reading the files that it names.
 from __future__ import annotations
 
 import tomllib
+from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -15,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from broadcast.alerts.cap.message import Certainty, Info, Severity, Urgency
 from broadcast.alerts.cap.places import OWN_CODES
 from broadcast.alerts.cap.signature import Anchor
+from broadcast.kit import outbound
 from broadcast.kit.errors import InvalidInput
+from broadcast.kit.outbound import Network
 
 
 class _Table(BaseModel):
@@ -34,8 +38,16 @@ class _Issuer(_Table):
     certificates: Path | None = None
 
 
+class _Feed(_Table):
+    url: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=80)
+    minutes: int = Field(2, ge=1, le=60)
+    networks: tuple[str, ...] = ()
+
+
 class _File(_Table):
     issuer: tuple[_Issuer, ...] = ()
+    feed: Annotated[tuple[_Feed, ...], Field(max_length=20)] = ()
     emergency: _Emergency = _Emergency()
     languages: tuple[str, ...] = ("vi",)
     geocodes: Annotated[tuple[str, ...], Field(min_length=1)] = (OWN_CODES,)
@@ -51,10 +63,26 @@ class Issuer(NamedTuple):
     """What its signatures are held against; None: it does not sign."""
 
 
+class Feed(NamedTuple):
+    """An index of messages that is read again and again."""
+
+    url: str
+    name: str
+    every: timedelta
+    networks: tuple[Network, ...] = ()
+    """Where it and its messages may lie besides the public Internet."""
+
+    @property
+    def account_name(self) -> str:
+        """As the audit and lists call who has handed its messages in."""
+        return f"Nguồn CAP {self.name}"
+
+
 class Policy(NamedTuple):
     """Of whom, what and how."""
 
     issuers: tuple[Issuer, ...] = ()
+    feeds: tuple[Feed, ...] = ()
     urgencies: frozenset[Urgency] = frozenset(_Emergency().urgency)
     severities: frozenset[Severity] = frozenset(_Emergency().severity)
     certainties: frozenset[Certainty] = frozenset(_Emergency().certainty)
@@ -101,14 +129,31 @@ def load(path: Path | None) -> Policy:
     for sender in senders:
         if senders.count(sender) > 1:
             raise InvalidInput("sender", f"“{sender}” có hai lần trong {path.name}; hãy gộp lại")
+    feeds = tuple(_feed(each, path.name) for each in table.feed)
+    if len({each.url for each in feeds}) < len(feeds):
+        raise InvalidInput("url", f"một nguồn có hai lần trong {path.name}; hãy bỏ một")
     return Policy(
         issuers,
+        feeds,
         frozenset(table.emergency.urgency),
         frozenset(table.emergency.severity),
         frozenset(table.emergency.certainty),
         table.languages,
         table.geocodes,
     )
+
+
+def _feed(given: _Feed, file: str) -> Feed:
+    try:
+        aim = outbound.target(given.url)
+        networks = tuple(map(ip_network, given.networks))
+    except ValueError:
+        raise InvalidInput(
+            "feed",
+            f"“{given.name}” trong tệp {file}: địa chỉ hoặc mạng viết sai; xem mẫu trong"
+            " operations.md",
+        ) from None
+    return Feed(aim.url, given.name, timedelta(minutes=given.minutes), networks)
 
 
 def _issuer(given: _Issuer, folder: Path) -> Issuer:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from broadcast.alerts.cap import receiving
+from broadcast.alerts.cap import feeds, receiving
+from broadcast.alerts.cap.feeds import FeedOut
 from broadcast.alerts.cap.judge import Action
 from broadcast.alerts.cap.reading import MAX_BYTES
 from broadcast.alerts.cap.schemas import CapMessageOut
@@ -87,6 +88,13 @@ async def list_messages(
     """Messages as they came, newest first."""
     scope.require_whole(session, caller, Permission.CONTENT_READ)
     return await receiving.listed(session, paging, action)
+
+
+@router.get("/alerts/cap/feeds", summary="Các nguồn CAP được đọc định kỳ, và tình trạng đọc")
+async def list_feeds(session: Session, caller: ContentReader) -> list[FeedOut]:
+    """Feeds of `BROADCAST_CAP__FILE` that have been read."""
+    scope.require_whole(session, caller, Permission.CONTENT_READ)
+    return await feeds.feeds(session)
 
 
 @router.get("/alerts/cap/{message_id}", summary="Một bản tin cảnh báo CAP đã nhận")

@@ -61,14 +61,3 @@ function askFirst() {
 }
 document.addEventListener("htmx:afterSwap", askFirst);
 askFirst();
-
-for (const button of document.querySelectorAll("[data-way]")) {
-  button.addEventListener("click", () => {
-    for (const other of document.querySelectorAll("[data-way]")) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-    for (const part of document.querySelectorAll("[data-of-way]")) {
-      part.hidden = part.dataset.ofWay !== button.dataset.way;
-    }
-  });
-}

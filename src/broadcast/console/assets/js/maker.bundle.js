@@ -5,3 +5,4 @@ import "./maker-recorder.js";
 import "./maker-trim.js";
 import "./maker-upload.js";
 import "./maker-heard.js";
+import "./maker-ways.js";
