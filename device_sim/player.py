@@ -430,7 +430,7 @@ class Player:
             case SetVolume(volume=volume):
                 voice = self._stage.voice
                 if voice is not None and not self._stage.is_alert(voice.item):
-                    self._box.emit(effects.SetVolume(volume))
+                    self._box.emit(effects.SetVolume(min(volume, voice.loudest)))
             case Identify():
                 self._box.emit(effects.Identify())
             case SelfTest():

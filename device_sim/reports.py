@@ -353,7 +353,7 @@ class Reports:
             firmware=self._box.identity.firmware,
             state=state,
             occurrence_id=voice.item.occurrence_id if voice else None,
-            volume=self._stage.volume(voice.item) if voice else None,
+            volume=min(self._stage.volume(voice.item), voice.loudest) if voice else None,
             amplifier="on" if voice else "off",
             line="ok",
             supply=Supply(mains=True, volts=228.0),

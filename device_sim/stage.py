@@ -30,7 +30,7 @@ from device_sim.effects import LiveSound, StartSound, StartStream, StopSound
 from device_sim.feeds import LEAD, Feeds
 from device_sim.journal import Airtime, Change, Progress
 from device_sim.listening import Listening
-from device_sim.quiet import quiet_from, quiet_until
+from device_sim.quiet import loudest, quiet_from, quiet_until
 from device_sim.reception import Reception
 from device_sim.shelf import Merged
 from device_sim.timekeeping import Now
@@ -175,6 +175,19 @@ class Stage:
         else:
             own = config.volume if config else 70
         return own if item.volume is None else item.volume
+
+    def _loudest(self, item: Item, offset: float, audio: Audio | None, now: Now) -> int:
+        """Limit of volume of an item that starts: the lowest that holds before it is over.
+
+        A stream may sound until `ends_by`. Alerts have none.
+        """
+        if self.is_alert(item):
+            return 100
+        time = self._box.clock.time(now.monotonic)
+        until = item.ends_by
+        if audio is not None:
+            until = min(until, time + timedelta(seconds=max(audio.seconds - offset, 0.0)))
+        return loudest(self._box.config, time, max(until, time))
 
     def played_today(self, now: Now) -> float | None:
         """Seconds that have sounded since local midnight; None when the day is not known.
@@ -424,7 +437,8 @@ class Stage:
 
     def _sound(self, voice: Voice) -> None:
         """Have the loudspeaker sound what the voice says."""
-        occurrence_id, volume = voice.item.occurrence_id, self.volume(voice.item)
+        occurrence_id = voice.item.occurrence_id
+        volume = min(self.volume(voice.item), voice.loudest)
         url = self._feeds.url(occurrence_id)
         if occurrence_id in self._live and voice.item.stream is not None:
             url = voice.item.stream.url
@@ -477,6 +491,7 @@ class Stage:
             counted_at=now.monotonic,
             part=self._part(item, audio, offset) if relays else "audio",
             relayed=before if relays else None,
+            loudest=self._loudest(item, offset, audio, now),
         )
         reception = self._reception(item)
         if reception is not None:
@@ -491,7 +506,7 @@ class Stage:
             bulletin_revision=None if self.is_alert(item) else item.bulletin_revision,
             sha256=sounds.sha256 if sounds else None,
             offset_seconds=self.voice.heard if relays else offset,
-            volume=self.volume(item),
+            volume=min(self.volume(item), self.voice.loudest),
             clock_offset_ms=self._box.clock.error_ms(),
             clock_uncertainty_ms=self._box.clock.doubt_ms(now.monotonic),
         )

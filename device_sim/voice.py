@@ -39,6 +39,8 @@ class Voice:
     missed: float = 0.0
     """Seconds of live speech that were not there when they were due, since it began."""
     missed_before: float = 0.0
+    loudest: int = 100
+    """Limit of its volume, per cent: the lowest that holds until its end, known at its start."""
     until: float = inf
     """Monotonic second at which it must be silent, whatever remains."""
     part: Part = "audio"

@@ -42,6 +42,7 @@ import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.calendar_routes
 import broadcast.schedules.feed_routes
+import broadcast.schedules.regulation_routes
 import broadcast.schedules.relay_routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
@@ -84,6 +85,7 @@ ROUTERS = (
     broadcast.streams.routes.router,
     broadcast.schedules.relay_routes.router,
     broadcast.schedules.feed_routes.router,
+    broadcast.schedules.regulation_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
     broadcast.grid.routes.router,

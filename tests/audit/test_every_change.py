@@ -57,6 +57,7 @@ CHANGE_NOTHING = {
     "POST /api/v1/schedules/preview",
     "POST /api/v1/schedules/check",
     "POST /api/v1/calendar-days/check",
+    "POST /api/v1/regulations/check",
     "POST /api/v1/schedules/free-times",
     "POST /api/v1/schedules/{schedule_id}/check",
     "POST /api/v1/occurrences/{occurrence_id}/check",
@@ -72,6 +73,10 @@ OUTAGE = {
 MARKED = {
     "kind": "mourning", "name": "Quốc tang", "area_code": "21253", "first_on": "2024-12-28",
     "last_on": "2024-12-29",
+}  # fmt: skip
+REGULATION = {
+    "area_code": "21253", "number": "12/QC-UBND", "signed_on": "2024-12-20",
+    "valid_from": "2024-12-30", "minutes_per_day": 90,
 }  # fmt: skip
 STATION = {
     "name": "Đài Sơn Tịnh", "commune_code": "21157", "valid_from": "2024-01-01",
@@ -191,6 +196,10 @@ async def stations(walk: Walk) -> None:
     there = f"/calendar-days/{marked['id']}"
     await walk.do("PUT /calendar-days/{day_id}", there, json=MARKED | {"name": "Lễ tang"})
     await walk.do("DELETE /calendar-days/{day_id}", there)
+    entered = await walk.do("POST /regulations", json=REGULATION)
+    for step in ("withdraw", "reinstate"):
+        operation = f"POST /regulations/{{regulation_id}}/{step}"
+        await walk.do(operation, f"/regulations/{entered['id']}/{step}", json={})
     attestation = {
         "cluster_code": "C-3", "attested_at": "2024-12-27T05:00:00+07:00",
         "attested_by": "Trưởng thôn", "reference": "anh/1.jpg",
@@ -614,6 +623,7 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
         ("/schedules/preview", {"json": world.schedule()}),
         ("/schedules/check", {"json": world.schedule()}),
         ("/calendar-days/check", {"json": MARKED}),
+        ("/regulations/check", {"json": REGULATION}),
         ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
         ("/areas/load?province=01&dry_run=true", {}),
         ("/boundaries/import", {"files": {"boundaries": OUTLINE}, "data": {"dry_run": "true"}}),
@@ -635,7 +645,7 @@ async def test_what_is_rolled_back_leaves_none(
     method, _, path = operation.partition(" ")
     filled = path.removeprefix("/api/v1")
     for name in ("incident_id", "outage_id", "attestation_id", "number", "session_id",
-                 "passkey_id",
+                 "passkey_id", "regulation_id",
                  "account_id", "grant_id", "token_id", "identity_id"):  # fmt: skip
         filled = filled.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id", "item_id"):

@@ -32,9 +32,9 @@ from broadcast.devices import enrolment
 from broadcast.devices.model import Device
 from broadcast.kit import clock, db, times
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import QuietInterval
 from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
+from broadcast.wire.hours import Silence
 from tests.delivery.world import World
 from tests.devices.fleet import EIGHT, MINUTE, SECOND, enrol
 from tests.stations.client import client_of
@@ -96,7 +96,7 @@ def test_every_state_is_explained(kind: CommandKind, state: CommandState, publis
 def test_what_sounds_is_over_before_quiet_hours_begin(
     kind: CommandKind, now: datetime, lasts: int
 ) -> None:
-    quiet = QuietInterval(EIGHT, EIGHT + lasts * SECOND)
+    quiet = Silence(EIGHT, EIGHT + lasts * SECOND)
     until = valid_until(kind, now, quiet)
     if kind not in AUDIBLE:
         assert until == now + VALID
@@ -109,7 +109,7 @@ def test_what_sounds_is_over_before_quiet_hours_begin(
 
 
 def test_where_the_whole_day_is_quiet_nobody_is_told_to_wait() -> None:
-    assert "quiet_hours" in hushed(CommandKind.SELF_TEST, QuietInterval(EIGHT, None))
+    assert "quiet_hours" in hushed(CommandKind.SELF_TEST, Silence(EIGHT, None))
 
 
 # Over REST --------------------------------------------------------------------------------------

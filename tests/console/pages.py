@@ -19,6 +19,7 @@ from tests.visibility.routes import (
     Rule,
     _air_session,
     _marked,
+    _regulation,
     _source,
     _source_of,
     _unit,
@@ -442,6 +443,24 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/schedule/relay/{source_id}"): Rule(
         Kind.READ, P.SCHEDULE_WRITE, path=_source_of, heard=True
     ),
+    ("GET", "/admin/regulations"): Rule(Kind.PUBLIC, P.READ, query=lambda p: {"area": p.commune}),
+    ("POST", "/admin/regulations"): Rule(
+        Kind.MAKE, P.BULLETIN_APPROVE, body=_regulation, is_page=True
+    ),
+    ("POST", "/admin/regulations/check"): Rule(
+        Kind.MAKE, P.BULLETIN_APPROVE, body=_regulation, is_page=True
+    ),
+    **{
+        ("POST", f"/admin/regulations/{{regulation_id}}/{step}"): Rule(
+            Kind.CHANGE,
+            P.BULLETIN_APPROVE,
+            path=lambda p: {"regulation_id": p.regulation},
+            body=lambda p, n: {"silences": "true"},
+            heard=True,
+            is_page=True,
+        )
+        for step in ("withdrawal", "restoration", "withdraw", "reinstate")
+    },
     ("GET", "/emergency/received"): Rule(Kind.WHOLE, P.CONTENT_READ),
     ("GET", "/emergency/received/list"): Rule(Kind.WHOLE, P.CONTENT_READ),
     ("GET", "/emergency/received/{message_id}"): Rule(

@@ -56,7 +56,10 @@ async def spoil(world: World, statement: str, **parameters: Any) -> None:
         assert changed.rowcount == 1, "the test changes one row"
 
 
-NEEDED = {f"/api/v1/{name}": {"area": "21001"} for name in ("lexicon", "approval-rules", "heard")}
+NEEDED = {
+    f"/api/v1/{name}": {"area": "21001"}
+    for name in ("lexicon", "approval-rules", "heard", "regulations/in-force")
+}
 NO_LIST = {
     *("/api/v1/session", "/api/v1/session/passkeys", "/api/v1/session/second-factor"),
     *("/api/v1/sessions", "/api/v1/session/openid", "/api/v1/sign-in/openid"),

@@ -18,7 +18,7 @@ from broadcast.config import Rules
 from broadcast.delivery.desired import SAME_AGAIN_AFTER
 from broadcast.delivery.reconcile import Kept, behind, compare, resend_command
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import quiet_window
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.plays.forecast import Ahead, Planned, outranked
 from broadcast.plays.settle import Circumstances, Facts, Report, Settlement, settle
 from broadcast.programmes import compile as rule
@@ -43,6 +43,7 @@ from broadcast.wire.events import (
     TimeRequest,
 )
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
+from broadcast.wire.hours import silent_window
 from broadcast.wire.topics import DEVICE_COMMAND, scope_topic
 from device_sim.harness import Harness
 from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, audio, audio_bytes
@@ -202,7 +203,7 @@ class Server:
             starts = recurrence.times_of_day(parsed, schedule.starts_at, LOCAL)
             day = schedule.starts_at.astimezone(LOCAL).date()
             moments = [datetime.combine(day, each, LOCAL) for each in starts]
-            grid.check_quiet(moments, schedule.seconds, RULES.quiet_hours, LOCAL)
+            grid.check_quiet(moments, schedule.seconds, daily(RULES.quiet_hours), LOCAL)
         self.schedules.append(schedule)
         self._offer_audio(schedule)
         self.roll()
@@ -235,7 +236,7 @@ class Server:
         if (
             not occurrence.is_alert
             and occurrence.carried.starts_at > now < to
-            and quiet_window(to, seconds, RULES.quiet_hours, LOCAL) is None
+            and silent_window(daily(RULES.quiet_hours), OFFSET, to, seconds) is None
         ):
             occurrence.schedule.exceptions[occurrence.recurrence_at] = to
             self.roll()
@@ -586,7 +587,8 @@ class Server:
                 self._held.get(device_id, {}).get(key) == revision for key, revision in carriers
             ),
             readiness=self._readiness.get((occurrence_id, device_id)),
-            quiet=quiet_window(carried.starts_at, 1, RULES.quiet_hours, LOCAL) is not None,
+            quiet=silent_window(daily(RULES.quiet_hours), OFFSET, carried.starts_at, 1)
+            is not None,
             faults=frozenset(kind for kind, is_open in told.items() if is_open),
             outranked=occurrence_id in outranked(self._planned(device_id)),
         )

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.quiet import quiet_window
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.plays.settle import OPEN, PlayState, Reason, Settlement
 from broadcast.schedules import grid
 from broadcast.wire.documents import Alerts, Programme
 from broadcast.wire.envelope import read_own
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.hours import silent_window
 from broadcast.wire.merge import merge_items
 from device_sim.box import Identity
 from device_sim.harness import Device, Harness, Sound
@@ -281,7 +282,8 @@ def assert_in_time(world: World, device: Device, occurrence_id: str, sounds: lis
 
 def is_quiet(begin: datetime, end: datetime) -> bool:
     seconds = (end - begin).total_seconds()
-    return seconds > 0 and bool(quiet_window(begin, seconds, RULES.quiet_hours, LOCAL))
+    hours = daily(RULES.quiet_hours)
+    return seconds > 0 and silent_window(hours, OFFSET, begin, seconds) is not None
 
 
 def assert_holds_the_newest(world: World, device: Device) -> None:

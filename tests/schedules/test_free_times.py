@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import QuietHours, quiet_window
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.schedules.free_times import (
     FIRST,
     LAST,
@@ -18,10 +18,12 @@ from broadcast.schedules.free_times import (
     free_starts,
     nearest,
 )
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import silent_window
 
 DAY = date(2024, 12, 30)
 MIDNIGHT = datetime.combine(DAY, time(), LOCAL)
-NIGHT = ((time(22), time(5)),)
+NIGHT = daily([(time(22), time(5))])
 
 moments = st.integers(0, 24 * 60).map(lambda minutes: MIDNIGHT + timedelta(minutes=minutes))
 occupied = st.lists(
@@ -33,26 +35,26 @@ occupied = st.lists(
     max_size=12,
 )
 times = st.times().map(lambda at: at.replace(second=0, microsecond=0))
-quiet = st.lists(st.tuples(times, times), max_size=3)
+quiet = st.lists(st.tuples(times, times), max_size=3).map(daily)
 lengths = st.floats(1, 7200)
 
 
 @given(lengths, occupied, quiet, moments)
 def test_what_is_offered_is_free(
-    seconds: float, taken: list[Occupied], hours: QuietHours, now: datetime
+    seconds: float, taken: list[Occupied], hours: tuple[Hours, ...], now: datetime
 ) -> None:
     length = timedelta(seconds=seconds)
     for at in free_starts(DAY, seconds, taken, hours, now, LOCAL):
         assert at > now
         assert not any(each.begins_at < at + length and each.ends_at > at for each in taken)
-        assert quiet_window(at, seconds, hours, LOCAL) is None
+        assert silent_window(hours, OFFSET, at, seconds) is None
         assert datetime.combine(DAY, FIRST, LOCAL) <= at
         assert at + length <= datetime.combine(DAY, LAST, LOCAL)
 
 
 @given(lengths, occupied, quiet, moments)
 def test_what_is_not_offered_is_not_free(
-    seconds: float, taken: list[Occupied], hours: QuietHours, now: datetime
+    seconds: float, taken: list[Occupied], hours: tuple[Hours, ...], now: datetime
 ) -> None:
     length = timedelta(seconds=seconds)
     offered = set(free_starts(DAY, seconds, taken, hours, now, LOCAL))
@@ -60,7 +62,7 @@ def test_what_is_not_offered_is_not_free(
     while at + length <= datetime.combine(DAY, LAST, LOCAL):
         assert at in offered or (
             at <= now
-            or quiet_window(at, seconds, hours, LOCAL) is not None
+            or silent_window(hours, OFFSET, at, seconds) is not None
             or any(each.begins_at < at + length and each.ends_at > at for each in taken)
         )
         at += STEP

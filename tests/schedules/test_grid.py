@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
+from broadcast.kit.quiet import daily
 from broadcast.schedules import grid
 from broadcast.schedules.grid import Outcome, Slot
 
-NIGHT = ((time(22), time(5)),)
+NIGHT = daily([(time(22), time(5))])
 FIVE = datetime(2026, 3, 2, 5, tzinfo=LOCAL)
 MINUTE = timedelta(minutes=1)
 
@@ -58,7 +59,7 @@ def test_no_quiet_hours_refuse_nothing_and_a_whole_day_everything() -> None:
         at = FIVE.replace(hour=hour)
         grid.check_quiet([at], 60, (), LOCAL)
         with pytest.raises(InvalidInput):
-            grid.check_quiet([at], 60, ((time(7), time(7)),), LOCAL)
+            grid.check_quiet([at], 60, daily([(time(7), time(7))]), LOCAL)
 
 
 def test_equal_priorities_clash_and_others_preempt() -> None:

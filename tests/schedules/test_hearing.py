@@ -9,13 +9,13 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import quiet_window
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.schedules.hearing import Heard, Outcome, Wanted, hear
 from broadcast.wire.fields import OnPreempt
+from broadcast.wire.hours import silent_window
 
 NOON = datetime(2026, 3, 2, 5, tzinfo=UTC)
-NIGHT = [(time(22), time(5))]
+NIGHT = daily([(time(22), time(5))])
 
 
 def wanted(
@@ -40,14 +40,14 @@ def told(
 
 
 def test_an_equal_one_waits_and_a_higher_one_interrupts() -> None:
-    found = hear([wanted(1, 0, 60), wanted(2, 30, 60), wanted(3, 100, 20, 128)], NIGHT, LOCAL)
+    found = hear([wanted(1, 0, 60), wanted(2, 30, 60), wanted(3, 100, 20, 128)], NIGHT)
     assert told(found) == [(1, [(0, 60)]), (2, [(60, 100), (120, 140)]), (3, [(100, 120)])]
     assert [each.outcome for each in found] == [Outcome.WHOLE] * 3
     assert [each.kept_by and each.kept_by.int for each in found] == [None, 3, None]
 
 
 def test_what_waits_too_long_is_not_heard_and_what_kept_it_is_named() -> None:
-    (first, second) = hear([wanted(1, 0, 600), wanted(2, 30, 60, late=120)], NIGHT, LOCAL)
+    (first, second) = hear([wanted(1, 0, 600), wanted(2, 30, 60, late=120)], NIGHT)
     assert (first.outcome, second.outcome, second.kept_by) == (
         Outcome.WHOLE, Outcome.NONE, UUID(int=1),
     )  # fmt: skip
@@ -59,13 +59,13 @@ def test_what_is_interrupted_begins_anew_or_is_lost_as_it_says() -> None:
         (OnPreempt.RESTART, [(0, 30), (50, 110)]),
         (OnPreempt.DROP, [(0, 30)]),
     ):
-        found = hear([wanted(1, 0, 60, on_preempt=how), higher], NIGHT, LOCAL)
+        found = hear([wanted(1, 0, 60, on_preempt=how), higher], NIGHT)
         assert told(found)[0] == (1, spans)
 
 
 def test_quiet_hours_stop_what_sounds_and_keep_what_begins_in_them() -> None:
     evening = datetime(2026, 3, 2, 14, 59, tzinfo=UTC)  # 21:59
-    found = hear([wanted(1, 0, 90, begin=evening), wanted(2, 70, 10, begin=evening)], NIGHT, LOCAL)
+    found = hear([wanted(1, 0, 90, begin=evening), wanted(2, 70, 10, begin=evening)], NIGHT)
     assert told(found, evening) == [(1, [(0, 60)]), (2, [])]
     assert [(each.outcome, each.is_quiet) for each in found] == [
         (Outcome.PART, True), (Outcome.NONE, True),
@@ -90,9 +90,9 @@ ITEMS = st.lists(
 def test_one_voice_in_any_order_and_never_in_quiet_hours(
     items: list[Wanted], chance: object
 ) -> None:
-    found = hear(items, NIGHT, LOCAL)
+    found = hear(items, NIGHT)
     chance.shuffle(items)  # type: ignore[attr-defined]
-    assert hear(items, NIGHT, LOCAL) == found
+    assert hear(items, NIGHT) == found
     spans = sorted(span for each in found for span in each.spans)
     for one, two in pairwise(spans):
         assert one.ends_at <= two.begins_at
@@ -101,7 +101,7 @@ def test_one_voice_in_any_order_and_never_in_quiet_hours(
         asked = by_id[each.id]
         for begins_at, ends_at in each.spans:
             seconds = (ends_at - begins_at).total_seconds()
-            assert quiet_window(begins_at, seconds, NIGHT, LOCAL) is None
+            assert silent_window(NIGHT, OFFSET, begins_at, seconds) is None
             assert asked.starts_at <= begins_at
             assert ends_at <= asked.ends_by
         if each.spans:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area, AreaLineage, Level, Part
+from broadcast.areas.standing import resolve_area
 from broadcast.areas.topology import TOUCHED, touch
 from broadcast.areas.tree import DAY, Lineage, Unit
 from broadcast.devices.enrolment import enrol
@@ -24,7 +25,6 @@ from broadcast.schedules.targets import (
     Resolved,
     TargetResolver,
     check,
-    resolve_area,
     target_resolver,
 )
 from broadcast.stations.clusters import find_cluster

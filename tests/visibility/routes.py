@@ -119,6 +119,15 @@ def _source_of(place: Place) -> dict[str, Any]:
     return {"source_id": place.source}
 
 
+def _regulation(place: Place, now: datetime) -> dict[str, Any]:
+    """A Quy chế of a day far ahead, which silences nothing."""
+    on = (now + timedelta(days=300)).date().isoformat()
+    return {
+        "number": place.marker, "area_code": place.commune, "signed_on": "2025-07-10",
+        "valid_from": on, "minutes_per_day": 90,
+    }  # fmt: skip
+
+
 def _station(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "name": place.marker, "commune_code": place.commune, "valid_from": "2020-01-01",
@@ -400,6 +409,25 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.READ, P.READ, path=_source_of, heard=True
     ),
     ("GET", f"{R}/stream-warnings"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/regulations"): Rule(K.LIST, P.READ),
+    ("GET", f"{R}/regulations/in-force"): Rule(
+        K.PUBLIC, P.READ, query=lambda p: {"area": p.commune}
+    ),
+    ("POST", f"{R}/regulations"): Rule(K.MAKE, P.BULLETIN_APPROVE, body=_regulation),
+    ("POST", f"{R}/regulations/check"): Rule(K.MAKE, P.BULLETIN_APPROVE, body=_regulation),
+    ("GET", f"{R}/regulations/{{regulation_id}}"): Rule(
+        K.READ, P.READ, path=lambda p: {"regulation_id": p.regulation}, heard=True
+    ),
+    ("GET", f"{R}/regulations/{{regulation_id}}/withdrawal"): Rule(
+        K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"regulation_id": p.regulation}, heard=True
+    ),
+    **{
+        ("POST", f"{R}/regulations/{{regulation_id}}/{step}"): Rule(
+            K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"regulation_id": p.regulation},
+            body=lambda p, n: {"silences": True}, heard=True,
+        )
+        for step in ("withdraw", "reinstate")
+    },
     ("GET", f"{R}/attestations"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/attestations"): Rule(
         K.MAKE, P.ATTESTATION_WRITE,

@@ -44,6 +44,7 @@ from broadcast.indicators.model import VillageExclusion
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.plays.model import Play, PlayState
+from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.starts import occurrence_id
 from broadcast.stations.model import (
     Attestation,
@@ -91,6 +92,7 @@ class Place:
     outage: int = 0
     calendar_day: int = 0
     source: int = 0
+    regulation: int = 0
     attestation: int = 0
     incident: int = 0
     command: str = ""
@@ -246,6 +248,10 @@ async def _register(
         kind=DayKind.OWN, name=marker, area_code=place.commune, first_on=since, last_on=since,
         clusters=[], document=marker, entered_by=LAN, entered_at=now,
     )  # fmt: skip
+    regulation = RegulationRow(
+        area_code=place.commune, number=marker, signed_on=since, valid_from=since,
+        minutes_per_day=90, entered_by=LAN, entered_at=now, withdrawn_by=LAN, withdrawn_at=now,
+    )  # fmt: skip
     attestation = Attestation(
         cluster_id=quiet.id,
         attested_at=now - hour,
@@ -260,7 +266,7 @@ async def _register(
     )  # fmt: skip
     place.command = f"command-{marker}"
     session.add_all([
-        outage, marked, attestation, incident,
+        outage, marked, regulation, attestation, incident,
         Command(command_id=place.command, device_id=device.id, kind=CommandKind.REBOOT,
                 volume=None, ordered_by=LAN, ordered_at=now - hour,
                 not_after=now - hour + timedelta(minutes=5), published_at=None),
@@ -295,7 +301,7 @@ async def _register(
         )
     )  # fmt: skip
     place.outage, place.attestation, place.incident = outage.id, attestation.id, incident.id
-    place.calendar_day = marked.id
+    place.calendar_day, place.regulation = marked.id, regulation.id
     place.__dict__["cluster_id"] = cluster.id
     await session.flush()
 

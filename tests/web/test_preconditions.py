@@ -56,6 +56,7 @@ PLACES = {
     **dict.fromkeys(
         ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"
     ),
+    "{regulation_id}": "7",
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
     **dict.fromkeys(("{alert_id}", "{template_id}", "{drill_id}"), UUID),
     "{message_id}": "7",

@@ -25,15 +25,19 @@ class Kind(StrEnum):
     """No music: nothing sounds but what is spoken word."""
     EXAM = "exam"
     """Quiet near schools."""
+    OPEN = "open"
+    """Sounds although it is a weekend that a Quy chế keeps silent; the document says why."""
     OWN = "own"
     """Days of a calendar that schedules name: a market, a festival."""
 
 
 class Silence(StrEnum):
-    """Why a calendar keeps a schedule silent, in the order in which they are told."""
+    """Why a calendar or a Quy chế keeps a schedule silent, in the order in which they are told."""
 
     MOURNING = "mourning"
     EXAM = "exam"
+    REGULATION = "regulation"
+    """Hours or weekends of a Quy chế (`regulations.places`)."""
     HOLIDAY = "holiday"
     OWN_CALENDAR = "own_calendar"
     OTHER_DAY = "other_day"
@@ -74,6 +78,11 @@ class Marks:
     def __init__(self, entered: Iterable[Mark]) -> None:
         self._entered = sorted(entered, key=lambda each: (each.first_on, each.id or 0))
         self._days: dict[date, tuple[Mark, ...]] = {}
+
+    @property
+    def clusters(self) -> set[str]:
+        """Codes of the clusters that marks name."""
+        return {code for each in self._entered for code in each.clusters}
 
     def on(self, day: date) -> tuple[Mark, ...]:
         """What marks a day: the law first."""

@@ -196,6 +196,8 @@ async def _require(session: AsyncSession, body: CalendarDayIn, caller: Caller) -
         )
     if body.kind is Kind.OWN and body.name == HOLIDAY:
         raise InvalidInput("name", "tên này dành cho ngày nghỉ lễ; hãy đặt tên khác")
+    if body.kind is Kind.OPEN and not body.document:
+        raise InvalidInput("document", "hãy ghi văn bản cho phép phát cuối tuần")
     tree = await load_tree(session, body.first_on)
     inside = {body.area_code, *tree.villages(body.area_code)}
     known = await session.scalars(

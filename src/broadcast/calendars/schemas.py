@@ -33,7 +33,8 @@ class CalendarDayIn(Body):
 
     kind: Kind = Field(
         description="holiday: nghỉ lễ; working: đi làm bù; mourning: ngày tang, không phát nhạc;"
-        " exam: ngày thi, loa im; own: lịch riêng mà lịch phát theo"
+        " exam: ngày thi, loa im; open: được phát dù Quy chế cấm cuối tuần, cần"
+        " ghi văn bản; own: lịch riêng mà lịch phát theo"
     )
     name: Name = Field(description="loại “own”: tên lịch riêng, ví dụ “Chợ phiên”")
     area_code: Code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -14,10 +15,11 @@ from broadcast.commands.state import CommandKind, CommandState, next_at, valid_u
 from broadcast.commands.status import CommandStatus, statuses
 from broadcast.commands.texts import KINDS, clock_time, hushed
 from broadcast.devices.model import Device, Installation
-from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.kit.notify import Channel, notify
-from broadcast.kit.quiet import QuietHours, next_quiet_interval
+from broadcast.kit.quiet import OFFSET
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import next_silence
 
 log = structlog.get_logger()
 
@@ -28,7 +30,7 @@ async def order(
     kind: CommandKind,
     volume: int | None,
     account_id: int,
-    quiet_hours: QuietHours,
+    hours: Sequence[Hours],
     now: datetime,
 ) -> Command:
     """A new command; the dispatcher signs and publishes it.
@@ -39,7 +41,7 @@ async def order(
         kind: What it is to do.
         volume: Percent; for `volume` only.
         account_id: Who orders it.
-        quiet_hours: Local windows in which no device is made to sound.
+        hours: Windows at the device, in which it is not made to sound.
         now: The present.
 
     Raises:
@@ -58,7 +60,7 @@ async def order(
     if device is None:
         raise NotFound(f"Không có thiết bị mã “{device_code}”; hãy kiểm tra mã.")
     await _require_in_use(session, device)
-    not_after = _audible_until(kind, quiet_hours, now)
+    not_after = _audible_until(kind, hours, now)
     await _require_calm(session, device, kind, now)
     command = Command(
         command_id=str(uuid4()),
@@ -94,17 +96,17 @@ async def _require_in_use(session: AsyncSession, device: Device) -> None:
         )
 
 
-def hushed_now(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> str | None:
+def hushed_now(kind: CommandKind, hours: Sequence[Hours], now: datetime) -> str | None:
     """Why this command may not be given now, because it would sound in quiet hours."""
-    quiet = next_quiet_interval(now, quiet_hours, LOCAL)
+    quiet = next_silence(hours, OFFSET, now)
     if valid_until(kind, now, quiet) is not None:
         return None
     assert quiet is not None
     return hushed(kind, quiet)
 
 
-def _audible_until(kind: CommandKind, quiet_hours: QuietHours, now: datetime) -> datetime:
-    quiet = next_quiet_interval(now, quiet_hours, LOCAL)
+def _audible_until(kind: CommandKind, hours: Sequence[Hours], now: datetime) -> datetime:
+    quiet = next_silence(hours, OFFSET, now)
     not_after = valid_until(kind, now, quiet)
     if not_after is None:
         assert quiet is not None

@@ -17,6 +17,7 @@ from broadcast.commands.status import CommandStatus
 from broadcast.devices.places import require_at_device
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
+from broadcast.regulations.devices import hours_at_device
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
@@ -48,10 +49,10 @@ async def order_command(
 
     async def make() -> Created:
         now = clock.now()
-        quiet_hours = settings.rules.quiet_hours
         await require_at_device(session, caller, Permission.COMMAND_SEND, code)
+        hours = await hours_at_device(session, code, settings.rules, now)
         command = await order.order(
-            session, code, body.kind, body.volume, caller.account_id, quiet_hours, now
+            session, code, body.kind, body.volume, caller.account_id, hours, now
         )
         answer = CommandStatus(command, code, caller.name, result=None, refusal=None).out(now)
         return Created(f"/api/v1/commands/{command.command_id}", answer)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from broadcast.kit.quiet import QuietInterval
 from broadcast.wire.commands import LONGEST_TONE_SECONDS
+from broadcast.wire.hours import Silence
 
 
 class CommandKind(StrEnum):
@@ -91,7 +91,7 @@ def next_at(
     return ordered_at + APART[kind]
 
 
-def valid_until(kind: CommandKind, now: datetime, quiet: QuietInterval | None) -> datetime | None:
+def valid_until(kind: CommandKind, now: datetime, quiet: Silence | None) -> datetime | None:
     """Until when a device may obey, so that no tone reaches into quiet hours.
 
     Args:

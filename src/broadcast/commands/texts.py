@@ -6,7 +6,7 @@ from datetime import datetime
 
 from broadcast.commands.state import CommandKind, CommandState
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import QuietInterval
+from broadcast.wire.hours import Silence
 
 KINDS = {
     CommandKind.VOLUME: "đặt âm lượng",
@@ -89,12 +89,12 @@ def explained(
     return _UNANSWERED[state, published].format(until=clock_time(not_after))
 
 
-def hushed(kind: CommandKind, quiet: QuietInterval) -> str:
+def hushed(kind: CommandKind, quiet: Silence) -> str:
     """Message for a command that sounds in quiet hours: the reason, and when to order it."""
     if quiet.ends_at is None:
         return (
             f"Cả ngày là giờ yên tĩnh nên không ra được lệnh {KINDS[kind]}; hãy nhờ người quản "
-            "trị xem lại cài đặt quiet_hours."
+            "trị xem lại cài đặt quiet_hours và Quy chế của địa bàn."
         )
     begins, ends = quiet.begins_at.astimezone(LOCAL), quiet.ends_at.astimezone(LOCAL)
     return (

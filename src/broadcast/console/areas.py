@@ -15,9 +15,11 @@ from broadcast.auth.permissions import Permission
 from broadcast.boundaries.drawing import Frame
 from broadcast.boundaries.outlines import show_map
 from broadcast.boundaries.schemas import MapOut
+from broadcast.console.admin.calendars import units_of
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.shared import SharedDep
 from broadcast.kit import clock
+from broadcast.schedules.regulations_in_force import in_force
 from broadcast.situation import texts
 from broadcast.situation.condition import Condition, tally
 from broadcast.situation.overview import situation
@@ -94,10 +96,19 @@ async def _states(
 
 @router.get("/areas/{code}")
 async def show_area(
-    request: Request, session: Session, caller: Reader, recent: RecentDep, code: str
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Reader,
+    recent: RecentDep,
+    code: str,
 ) -> Response:
-    """A unit: what is down there and what to do, the units below it, its clusters."""
-    return await _area(request, session, caller, recent, code, "map/area.html")
+    """A unit: what is down there and what to do, the units below it, its clusters, its Quy chế."""
+    today = clock.today()
+    found = await situation(session, caller, code, clock.now(), recent)
+    rules = await in_force(session, code, today, settings.rules)
+    names = dict(await units_of(session, today))
+    return await _area(request, session, caller, found, "map/area.html", rules=rules, names=names)
 
 
 @router.get("/areas/{code}/state")
@@ -113,7 +124,8 @@ async def show_area_state(
 
     async def make(anybody: Caller) -> Response:
         kept = Recent() if shared.is_told(request) else recent  # none from before the change
-        return await _area(request, session, anybody, kept, code, "map/_area.html")
+        found = await situation(session, anybody, code, clock.now(), kept)
+        return await _area(request, session, anybody, found, "map/_area.html")
 
     return await shared.answer(request, session, caller, make)
 
@@ -122,14 +134,13 @@ async def _area(
     request: Request,
     session: AsyncSession,
     caller: Caller,
-    recent: Recent,
-    code: str,
+    found: SituationOut,
     template: str,
+    **more: Any,
 ) -> Response:
-    found = await situation(session, caller, code, clock.now(), recent)
     drawn = None
     if found.level is not Level.VILLAGE:
-        drawn = await show_map(session, code, clock.today())
+        drawn = await show_map(session, found.code, clock.today())
     return page(
         request,
         caller,
@@ -144,6 +155,7 @@ async def _area(
         words=texts.CONDITIONS,
         reasons=texts.REASONS,
         advice=texts.ADVICE,
+        **more,
     )
 
 

@@ -26,6 +26,7 @@ from broadcast.devices.places import require_at_device
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.plays.texts import FAULTS
+from broadcast.regulations.devices import hours_at_device
 from broadcast.telemetry import queries
 from broadcast.telemetry.charts import ChartSpan
 from broadcast.telemetry.presence import Presence
@@ -256,10 +257,11 @@ async def _commands(session: AsyncSession, settings: Settings, code: str) -> dic
     found = await status.list_commands(
         session, Paging(None, ROWS), now - COMMANDS_BACK, now, device=code, kind=None
     )
+    hours = await hours_at_device(session, code, settings.rules, now)
     return {
         "code": code,
         "commands": found.items[::-1],
-        "hushed": order.hushed_now(CommandKind.SELF_TEST, settings.rules.quiet_hours, now),
+        "hushed": order.hushed_now(CommandKind.SELF_TEST, hours, now),
     }
 
 
@@ -287,9 +289,10 @@ async def order_command(
     if volume and not (volume.isdecimal() and int(volume) <= 100):
         raise InvalidInput("volume", "ghi một số từ 0 đến 100")
     await require_at_device(session, caller, Permission.COMMAND_SEND, code)
+    now = clock.now()
+    hours = await hours_at_device(session, code, settings.rules, now)
     await order.order(
-        session, code, kind, int(volume) if volume else None, caller.account_id,
-        settings.rules.quiet_hours, clock.now(),
+        session, code, kind, int(volume) if volume else None, caller.account_id, hours, now
     )  # fmt: skip
     found = await _commands(session, settings, code)
     return page(request, caller, "devices/_commands.html", **found, **WORDS)

@@ -47,6 +47,7 @@ from broadcast.console.admin import mergers as admin_mergers
 from broadcast.console.admin import plants as admin_plants
 from broadcast.console.admin import refused as admin_refused
 from broadcast.console.admin import register as admin_register
+from broadcast.console.admin import regulations as admin_regulations
 from broadcast.console.admin import restore as admin_restore
 from broadcast.console.admin import stations as admin_stations
 from broadcast.console.live import Hub
@@ -57,6 +58,7 @@ from broadcast.console.shared import Shared
 ROUTERS = (
     admin_clusters.router,
     admin_calendars.router,
+    admin_regulations.router,
     admin_enrolment.router,
     admin_imports.router,
     admin_index.router,

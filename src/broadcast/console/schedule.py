@@ -76,6 +76,7 @@ class Block(NamedTuple):
 SILENT = {
     Silence.MOURNING: N_("im: ngày tang"),
     Silence.EXAM: N_("im: ngày thi"),
+    Silence.REGULATION: N_("im: theo Quy chế"),
     Silence.HOLIDAY: N_("im: nghỉ lễ"),
     Silence.OWN_CALENDAR: N_("im: theo lịch riêng"),
     Silence.OTHER_DAY: N_("im: không phải ngày đã chọn"),

@@ -70,7 +70,7 @@ async def show_one(request: Request, session: Session, caller: Reader, source_id
 
 async def _choices(request: Request, session: AsyncSession, caller: Caller) -> dict[str, Any]:
     """What the form offers: units, and approved bulletins as a fallback."""
-    places = await places_of(session, caller, clock.today())
+    places = await places_of(session, caller, Permission.SCHEDULE_WRITE, clock.today())
     bulletins: list[tuple[str, str]] = []
     if places and Permission.CONTENT_READ in caller.permissions:
         approved = Wanted(state=RevisionState.APPROVED)

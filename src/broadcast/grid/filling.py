@@ -22,8 +22,9 @@ from broadcast.config import Rules
 from broadcast.grid.model import AirDrop, AirItem, AirSession
 from broadcast.grid.planner import Bounds, Entry, Reason, fill
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import next_quiet_interval
+from broadcast.kit.quiet import OFFSET
 from broadcast.schedules import capacity, planning, recurrence, rrule
+from broadcast.schedules.allowed_hours import hours_at
 from broadcast.schedules.cancellation import CHANGED
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
@@ -31,6 +32,9 @@ from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, Sch
 from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.starts import Exceptions, exceptions_of, of_revision
+from broadcast.schedules.targets import target_resolver
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import next_silence
 
 log = structlog.get_logger()
 
@@ -84,7 +88,7 @@ def days_of(
     air: AirSession,
     parts: Sequence[Part],
     exceptions: dict[UUID, Exceptions],
-    rules: Rules,
+    hours: Sequence[Hours],
     now: datetime,
     until: datetime,
 ) -> list[Day]:
@@ -94,7 +98,7 @@ def days_of(
         air: The session.
         parts: Its items, in order.
         exceptions: By schedule.
-        rules: Quiet hours.
+        hours: Windows of its places (`hours_of`).
         now: Present.
         until: Days that begin before.
     """
@@ -121,13 +125,21 @@ def days_of(
             else:
                 entries.append(Entry(item.id, item.kind, revision.seconds, schedule.priority))
         ends_at = planned.starts_at + timedelta(seconds=air.seconds)
-        quiet = next_quiet_interval(planned.starts_at, rules.quiet_hours, LOCAL)
+        quiet = next_silence(hours, OFFSET, planned.starts_at)
         bounds = Bounds(
             planned.starts_at, ends_at, air.may_overrun, None if quiet is None else quiet.begins_at
         )
         filled = fill(entries, bounds)
         found.append(Day(on, planned.starts_at, ends_at, *filled, by_hand))
     return found
+
+
+async def hours_of(
+    session: AsyncSession, air: AirSession, rules: Rules, first: date, last: date
+) -> list[Hours]:
+    """Windows at the loudspeakers of a session, of the days to come: all that hold at one."""
+    resolver = await target_resolver(session)
+    return await hours_at(resolver, air.targets, air.targets_on, first, last, rules)
 
 
 async def fill_session(
@@ -152,7 +164,8 @@ async def fill_session(
     parts = (await parts_of(session, [air.id])).get(air.id, [])
     exceptions = await exceptions_of(session, [each.schedule.id for each in parts])
     until = datetime.combine(_day(now), time(), LOCAL) + AHEAD
-    days = days_of(air, parts, exceptions, rules, now, until)
+    hours = await hours_of(session, air, rules, _day(now), _day(until))
+    days = days_of(air, parts, exceptions, hours, now, until)
     filled = {each.on for each in days}
     changed = []
     for each in parts:

@@ -14,7 +14,7 @@ from broadcast.auth.people import people
 from broadcast.auth.routing import Router
 from broadcast.config import Rules
 from broadcast.grid import play_now, sessions
-from broadcast.grid.filling import AHEAD, days_of, parts_of
+from broadcast.grid.filling import AHEAD, days_of, hours_of, parts_of
 from broadcast.grid.model import AirSession
 from broadcast.grid.schemas import (
     AirDayOut,
@@ -54,7 +54,9 @@ async def coming_days(
     parts = (await parts_of(session, [air.id])).get(air.id, [])
     exceptions = await exceptions_of(session, [each.schedule.id for each in parts])
     until = datetime.combine(now.astimezone(LOCAL).date(), time(), LOCAL) + timedelta(days=days)
-    found = days_of(air, parts, exceptions, rules, now, until)
+    on = now.astimezone(LOCAL).date()
+    hours = await hours_of(session, air, rules, on, until.astimezone(LOCAL).date())
+    found = days_of(air, parts, exceptions, hours, now, until)
     return [AirDayOut.of(each, parts) for each in found]
 
 

@@ -18,7 +18,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.revisions import get_bulletin
 from broadcast.config import Rules
-from broadcast.grid.filling import fill_session
+from broadcast.grid.filling import fill_session, hours_of
 from broadcast.grid.model import AirItem, AirSession
 from broadcast.grid.planner import Kind
 from broadcast.kit.clock import LOCAL
@@ -259,13 +259,15 @@ async def _write(
     first = recurrence.first_after(rule, air.starts_at, now, LOCAL)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    grid.check_quiet([first], air.seconds, rules.quiet_hours, LOCAL)
     if "targets" in columns or air.targets_on is None:
         air.targets_on = now.astimezone(LOCAL).date()
         await targets.check(session, air.targets, air.targets_on)
         inside = (await scope.territory_of(session)).inside(air.area_code)
         if not await units_of(session, air.targets, air.targets_on, is_stored=False) <= inside:
             raise InvalidInput("targets", "phải nằm trong địa bàn của buổi phát")
+    on = first.astimezone(LOCAL).date()
+    hours = await hours_of(session, air, rules, on, on)
+    grid.check_quiet([first], air.seconds, hours, LOCAL)
 
 
 async def _set_items(

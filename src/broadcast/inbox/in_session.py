@@ -17,7 +17,7 @@ from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.config import Rules
 from broadcast.grid import sessions
-from broadcast.grid.filling import Day, Part, days_of, fill_session, parts_of
+from broadcast.grid.filling import Day, Part, days_of, fill_session, hours_of, parts_of
 from broadcast.grid.model import AirItem, AirSession
 from broadcast.grid.planner import Kind
 from broadcast.grid.sessions import ItemChange
@@ -125,11 +125,13 @@ async def both(
     air = await session.get_one(AirSession, made.session_id)
     parts = (await parts_of(session, [air.id]))[air.id]
     exceptions = await exceptions_of(session, [each.schedule.id for each in parts])
+    on = begins_at.astimezone(LOCAL).date()
+    hours = await hours_of(session, air, rules, on, on)
     found = []
     for source_first in (True, False):
         order = await _ordered(session, air, parts, made, source_first=source_first)
         days = days_of(
-            air, order, exceptions, rules, min(now, begins_at - SECOND), begins_at + SECOND
+            air, order, exceptions, hours, min(now, begins_at - SECOND), begins_at + SECOND
         )
         day = _of(days, on_begin=begins_at)
         found.append([

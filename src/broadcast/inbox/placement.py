@@ -26,14 +26,18 @@ from broadcast.inbox import answers, in_session
 from broadcast.inbox.model import Answer, InboxItem, OrderChoice
 from broadcast.inbox.placing import Arrangement, Own, arrange, collides, sessions
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import BroadcastError, Conflict
-from broadcast.kit.quiet import quiet_window
+from broadcast.kit.errors import BroadcastError, Conflict, InvalidInput
+from broadcast.kit.quiet import OFFSET
 from broadcast.schedules import edits, occurrence_edits
+from broadcast.schedules.allowed_hours import hours_at
 from broadcast.schedules.authority import ABOVE
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Slot
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.targets import target_resolver
+from broadcast.wire.documents import Hours
 from broadcast.wire.fields import BulletinClass
+from broadcast.wire.hours import silent_window
 
 log = structlog.get_logger()
 
@@ -124,7 +128,7 @@ def place_in_session(
     inside: Container[str],
     seconds: float,
     useful_until: datetime,
-    rules: Rules,
+    hours: Sequence[Hours],
     now: datetime,
 ) -> Place | None:
     """The next session of a commune that can take a source item, whichever order it chooses.
@@ -135,7 +139,7 @@ def place_in_session(
         inside: Codes of units in it: their stations' items are its own.
         seconds: Length of the source item.
         useful_until: It does not start later.
-        rules: Quiet hours.
+        hours: Silent ones.
         now: Present.
     """
     heard = [each for each in planned if each.slot.cluster_ids & clusters]
@@ -156,7 +160,7 @@ def place_in_session(
         following = found[index + 1][0].starts_at if index + 1 < len(found) else None
         orders = [arrange(session, seconds, source_first=each) for each in (True, False)]
         if all(
-            _fits(each, session, seconds, fixed, following, useful_until, rules) for each in orders
+            _fits(each, session, seconds, fixed, following, useful_until, hours) for each in orders
         ):
             return Place(session, orders[0], collides(session, seconds))
     return None
@@ -169,7 +173,7 @@ def _fits(
     fixed: Sequence[Slot],
     following: datetime | None,
     useful_until: datetime,
-    rules: Rules,
+    hours: Sequence[Hours],
 ) -> bool:
     spans = [(found.source_at, seconds)]
     spans += [
@@ -181,7 +185,7 @@ def _fits(
         return False
     for starts_at, length in spans:
         ends_at = starts_at + timedelta(seconds=length)
-        if quiet_window(starts_at, length, rules.quiet_hours, LOCAL) is not None:
+        if silent_window(hours, OFFSET, starts_at, length) is not None:
             return False
         if following is not None and ends_at > following:
             return False
@@ -212,14 +216,15 @@ async def place(
         on = now.astimezone(LOCAL).date()
         targets = [{"area": item.commune_code}]
         reached = await resolver.resolve(targets, on, on)
+        hours = await hours_at(resolver, targets, on, on, on + DAY, rules)
         place_ = place_in_session(
             planned, reached.cluster_ids, territory.inside(item.commune_code),
-            revision.air_seconds, item.useful_until, rules, now,
+            revision.air_seconds, item.useful_until, hours, now,
         )  # fmt: skip
         try:
             async with session.begin_nested():
                 await _put(session, item, place_, targets, caller, rules, now)
-        except Conflict as error:
+        except (Conflict, InvalidInput) as error:
             log.warning("inbox.item.not_placed", item_id=str(item.id), error=error.detail)
             await session.refresh(item)
 

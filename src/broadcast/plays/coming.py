@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import next_quiet_interval
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.plays import forecast_texts
 from broadcast.plays.forecast import Ahead, Cause, Forecast, Outlook, Planned, forecast, outranked
 from broadcast.plays.forecast_schemas import ClusterForecastOut, ForecastOut
@@ -22,11 +22,14 @@ from broadcast.plays.ledger import month_of
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.silence import DECLARED_OUTAGE
 from broadcast.programmes.compile import PROGRAMME_VALID
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleException
 from broadcast.schedules.queries import get_occurrence
+from broadcast.schedules.targets import target_resolver
 from broadcast.stations.model import Cluster
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import OnPreempt
+from broadcast.wire.hours import silent_until
 
 LONGEST_SOUND = timedelta(hours=3)
 """How long before a start others may have begun that still sound; no bulletin is longer."""
@@ -125,10 +128,12 @@ async def _listed(
         documents = await _documents(session, occurrence)
         known = await _known(session, occurrence, documents, named)
         lost = await _outranked(session, occurrence, named)
-    quiet = _is_quiet(occurrence, rules)
+        quiet = await _quiet(session, occurrence, named, rules)
     found = []
     for each in known:
-        judged = forecast(_ahead(each, occurrence, documents, lost, quiet=quiet), now)
+        judged = forecast(
+            _ahead(each, occurrence, documents, lost, quiet=each.cluster_id in quiet), now
+        )
         found.append(_shown(each, *named[each.cluster_id], judged))
     return found
 
@@ -204,14 +209,22 @@ def _latest(starts_at: datetime, late_limit_seconds: int, ends_by: datetime) -> 
     return min(ends_by, starts_at + max(ON_TIME, timedelta(seconds=late_limit_seconds)))
 
 
-def _is_quiet(occurrence: Occurrence, rules: Rules) -> bool:
-    """Whether quiet hours last from the start until the latest start."""
+async def _quiet(
+    session: AsyncSession, occurrence: Occurrence, clusters: Collection[int], rules: Rules
+) -> set[int]:
+    """Clusters whose silent hours last from the start until the latest start."""
     starts_at = occurrence.starts_at
-    interval = next_quiet_interval(starts_at, rules.quiet_hours, LOCAL)
-    if interval is None or interval.begins_at > starts_at:
-        return False
+    on = starts_at.astimezone(LOCAL).date()
+    resolver = await target_resolver(session)
+    default = daily(rules.quiet_hours)
+    hours = await resolver.rules.hours(clusters, on - DAY, on + DAY, default)
     latest = _latest(starts_at, occurrence.late_limit_seconds, occurrence.ends_by)
-    return interval.ends_at is None or interval.ends_at > latest
+    ends = {each: silent_until(each, OFFSET, starts_at) for each in set(hours.values())}
+    return {
+        cluster
+        for cluster, windows in hours.items()
+        if (until := ends[windows]) is not None and until > latest
+    }
 
 
 _DOCUMENTS = sa.text("""

@@ -258,7 +258,8 @@ class OccurrenceCountsOut(BaseModel):
     state: OccurrenceState
     cancel_reason: str | None = Field(
         None,
-        description="vì sao bỏ; do lịch ngày: mourning, exam, holiday, own_calendar, other_day",
+        description="vì sao bỏ; do lịch ngày: mourning, exam, holiday, own_calendar, other_day;"
+        " do Quy chế: regulation",
     )
     clusters_count: int = Field(description="số cụm loa trong phạm vi phát")
     counts: dict[Sounding, int] = Field(description="số cụm loa theo kết quả")

@@ -90,9 +90,10 @@ class Reason(StrEnum):
     NO_END = "no_end"
     # Cancelled: its targets were changed. A person who cancels it gives a text of their own.
     NOT_TARGETED = "not_targeted"
-    # Cancelled by a calendar (`calendars.days.Silence`).
+    # Cancelled by a calendar or a Quy chế (`calendars.days.Silence`).
     MOURNING = "mourning"
     EXAM = "exam"
+    REGULATION = "regulation"
     HOLIDAY = "holiday"
     OWN_CALENDAR = "own_calendar"
     OTHER_DAY = "other_day"

@@ -49,6 +49,7 @@ REASONS = {
     Reason.NOT_TARGETED: "cụm loa không còn trong phạm vi phát",
     Reason.MOURNING: "ngày tang, chỉ phát lời nói, không phát nhạc",
     Reason.EXAM: "ngày thi, loa gần trường im lặng",
+    Reason.REGULATION: "giờ hoặc ngày mà Quy chế không cho phát",
     Reason.HOLIDAY: "ngày nghỉ lễ, lịch này không phát ngày lễ",
     Reason.OWN_CALENDAR: "ngày trong lịch riêng mà lịch phát này tránh",
     Reason.OTHER_DAY: "lịch này chỉ phát vào các ngày đã đánh dấu",
@@ -96,6 +97,8 @@ REMEDIES = {
     Reason.NOT_TARGETED: "Nếu cụm loa này vẫn cần phát, hãy thêm nó vào lịch.",
     Reason.MOURNING: "Nếu bản tin chỉ có lời nói, hãy đánh dấu như vậy trong lịch phát.",
     Reason.EXAM: "Nếu cụm loa này không gần trường, hãy sửa ngày thi trong trang Lịch ngày.",
+    Reason.REGULATION: "Dời buổi phát sang giờ Quy chế cho phép; cuối tuần có văn bản thì đánh dấu"
+    " ngày đó trong trang Lịch ngày.",
     Reason.HOLIDAY: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",
     Reason.OWN_CALENDAR: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",
     Reason.OTHER_DAY: "Nếu vẫn cần phát ngày này, hãy thêm ngày đó vào lịch phát.",

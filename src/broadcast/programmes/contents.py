@@ -22,16 +22,29 @@ from broadcast.bulletins.versions import current_versions
 from broadcast.devices.model import Device, Installation
 from broadcast.keys.keyring import Keys
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.quiet import daily
 from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
+from broadcast.regulations.places import Windows
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
+from broadcast.schedules.targets import target_resolver
 from broadcast.stations.clusters import followed_areas
 from broadcast.stations.languages import languages_of_clusters
 from broadcast.streams.model import StreamSource
 from broadcast.wire import WireError
-from broadcast.wire.documents import Alerts, Audio, Config, Programme, QuietHours, Stream
-from broadcast.wire.limits import INLINE_BYTES, MOST_PREFETCHED
+from broadcast.wire.documents import (
+    Alerts,
+    Audio,
+    Config,
+    Hours,
+    Programme,
+    QuietHours,
+    Stream,
+)
+from broadcast.wire.hours import opens_on
+from broadcast.wire.limits import INLINE_BYTES, MOST_PREFETCHED, MOST_QUIET_HOURS
 
 MINUTE = timedelta(minutes=1)
 
@@ -229,10 +242,8 @@ async def configs(
     areas = await followed_areas(session, today, places)
     languages = await languages_of_clusters(session, today, places)
     ready = await kept_ready(session)
-    quiet = [
-        QuietHours(from_=f"{begin:%H:%M}", until=f"{until:%H:%M}")
-        for begin, until in settings.rules.quiet_hours
-    ]
+    hours = await _hours(session, places, settings, now)
+    quiet = daily(settings.rules.quiet_hours)
     return [
         Config(
             scope=f"device/{device.code}",
@@ -241,7 +252,7 @@ async def configs(
             not_after=now,
             areas=areas.get(cluster_id, []),
             keys=keys.named_to(f"device/{device.code}"),
-            quiet_hours=quiet,
+            quiet_hours=_every_night(hours.get(cluster_id, quiet), now),
             utc_offset_minutes=int((now.astimezone(LOCAL).utcoffset() or timedelta()) / MINUTE),
             volume=device.volume,
             alert_volume=device.alert_volume,
@@ -249,9 +260,37 @@ async def configs(
             not_before=installed_at,
             prefetch=_prefetched(ready, areas.get(cluster_id, []), device.codecs),
             languages=languages.get(cluster_id, []),
+            hours=list(hours[cluster_id]) if cluster_id in hours else None,
         )
         for device, cluster_id, installed_at in devices
     ]
+
+
+async def _hours(
+    session: AsyncSession, cluster_ids: Collection[int], settings: config.Settings, now: datetime
+) -> dict[int, Windows]:
+    """Windows of clusters for as long as a config holds; none where no Quy chế was entered.
+
+    From yesterday on: the windows of a night belong to the evening on which they opened.
+    """
+    resolver = await target_resolver(session)
+    if not resolver.rules.regulations:
+        return {}
+    today = now.astimezone(LOCAL).date()
+    return await resolver.rules.hours(
+        cluster_ids, today - DAY, today + rule.CONFIG_VALID, daily(settings.rules.quiet_hours)
+    )
+
+
+def _every_night(hours: Iterable[Hours], now: datetime) -> list[QuietHours]:
+    """What a device keeps that knows no `hours`: silent windows of today that open every day."""
+    today = now.astimezone(LOCAL).date()
+    found = [
+        QuietHours(from_=each.from_, until=each.until)
+        for each in hours
+        if each.volume is None and not each.days and opens_on(each, today)
+    ]
+    return found[:MOST_QUIET_HOURS]
 
 
 class _Ready(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,15 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.auth.caller import Caller
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
-from broadcast.schedules import edits, free_times, targets
+from broadcast.schedules import allowed_hours, edits, free_times, targets
 from broadcast.schedules.edits import Columns
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.free_times import Occupied
 from broadcast.schedules.grid import Slot
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import Neighbours, neighbours
-from broadcast.schedules.slots import slots_of
-from broadcast.schedules.starts import LONGEST, rule_of, starts_of
+from broadcast.schedules.slots import slots_between
+from broadcast.schedules.starts import rule_of
 
 
 class FreeDay(NamedTuple):
@@ -80,13 +80,18 @@ async def free_days(
     if not days:
         return []
     begin, end = _midnight(days[0]), _midnight(days[-1] + DAY)
-    taken = await _slots(session, schedule, others or await neighbours(session), begin, end)
+    others = others or await neighbours(session)
+    resolver = await targets.target_resolver(session)
+    taken = await slots_between(resolver, schedule, others.readable, begin, end)
+    hours = await allowed_hours.hours_at(
+        resolver, schedule.targets, schedule.targets_on, days[0], days[-1], rules
+    )
     spans = [Occupied(slot.starts_at, slot.ends_at) for slot in taken]
     found = []
     for day in days:
         first, last = _midnight(day), _midnight(day + DAY)
         of_day = [each for each in spans if each.begins_at < last and each.ends_at > first]
-        free = free_times.free_starts(day, seconds, of_day, rules.quiet_hours, now, LOCAL)
+        free = free_times.free_starts(day, seconds, of_day, hours, now, LOCAL)
         mine = [slot for slot in taken if slot.starts_at < last and slot.ends_at > first]
         found.append(FreeDay(day, free, mine))
     return found
@@ -134,31 +139,6 @@ async def other_starts(
     times = free_times.free_on_all(free, LOCAL)
     first = [datetime.combine(wanted.date(), at, LOCAL) for at in times]
     return free_times.nearest([at for at in first if at > now], wanted, count)
-
-
-async def _slots(
-    session: AsyncSession,
-    schedule: Schedule,
-    others: Neighbours,
-    begin: datetime,
-    end: datetime,
-) -> list[Slot]:
-    resolver = await targets.target_resolver(session)
-    on = begin.astimezone(LOCAL).date()
-    mine = (await resolver.reach(schedule, on)).cluster_ids
-    found: list[Slot] = []
-    for other, _, seconds, exceptions in others.readable:
-        if other.id == schedule.id:
-            continue
-        if mine.isdisjoint((await resolver.reach(other, on)).cluster_ids):
-            continue
-        starts = starts_of(other, exceptions, begin - LONGEST, end)
-        sounding = [at for at in starts if at.starts_at + timedelta(seconds=seconds) > begin]
-        found += await slots_of(
-            resolver, other, seconds, (at for at in sounding if at.starts_at < end)
-        )
-    found = [slot for slot in found if not mine.isdisjoint(slot.cluster_ids)]
-    return sorted(found, key=lambda slot: (slot.starts_at, slot.title))
 
 
 def _midnight(day: date) -> datetime:

@@ -62,7 +62,7 @@ async def of_marking(
     if id_ is not None:
         was = await marking.show_day(session, id_)
         spans.append((was.first_on, was.last_on))
-    return await _compare(session, spans, marking.put(session, body, id_, caller, now), now)
+    return await compare(session, spans, marking.put(session, body, id_, caller, now), now)
 
 
 async def of_removal(session: AsyncSession, id_: int, caller: Caller, now: datetime) -> Effect:
@@ -74,15 +74,23 @@ async def of_removal(session: AsyncSession, id_: int, caller: Caller, now: datet
     was = await marking.show_day(session, id_)
     spans = [(was.first_on, was.last_on)]
     async with scope.whole(session):  # as for a change, which this is: `remove` asks for its place
-        return await _compare(session, spans, marking.remove(session, id_, caller), now)
+        return await compare(session, spans, marking.remove(session, id_, caller), now)
 
 
-async def _compare(
+async def compare(
     session: AsyncSession,
     spans: Sequence[tuple[date, date]],
     change: Awaitable[object],
     now: datetime,
 ) -> Effect:
+    """What a change would silence, or let sound, on days to come; it is rolled back.
+
+    Args:
+        session: Open transaction.
+        spans: Days that are looked at, the first `MOST_DAYS` of them.
+        change: The change.
+        now: Present.
+    """
     days = _coming(spans, now)
     others = (await neighbours(session)).readable
     resolver = await targets.target_resolver(session)
@@ -126,7 +134,7 @@ async def _starts(
     end = datetime.combine(days[-1] + DAY, time(), LOCAL)
     wanted = set(days)
     return {
-        planned: await resolver.reach_at(each.schedule, planned)
+        planned: await resolver.reach_at(each.schedule, planned, each.seconds)
         for planned in starts_of(each.schedule, each.exceptions, max(begin, now), end)
         if planned.starts_at.astimezone(LOCAL).date() in wanted
     }

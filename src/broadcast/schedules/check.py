@@ -12,16 +12,18 @@ from datetime import date, datetime, time
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.revisions import get_bulletin
+from broadcast.calendars.days import Silence
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
-from broadcast.kit.quiet import quiet_window
 from broadcast.schedules import (
+    allowed_hours,
     availability,
     capacity,
     consequences,
@@ -31,19 +33,26 @@ from broadcast.schedules import (
     free_times,
     occurrence_edits,
     planning,
+    quota_check,
     recurrence,
     targets,
 )
+from broadcast.schedules.allowed_hours import Forbidden
 from broadcast.schedules.consequences import Consequence
 from broadcast.schedules.edits import Columns
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.findings import Finding, Kind, Place, Remedy, RemedyKind
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.neighbours import Neighbours, neighbours
 from broadcast.schedules.places_heard import out_of_contact, places_of
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.silent_days import sentences
-from broadcast.schedules.starts import Exceptions, rule_of
+from broadcast.schedules.quota_check import Exceeded
+from broadcast.schedules.quotas import Quota
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.silent_days import Skipped, sentences
+from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
 from broadcast.schedules.warnings import warnings_of_reach
+from broadcast.wire.documents import Hours
 
 MOST_REMEDIES = 3
 """Other times that a finding offers."""
@@ -148,12 +157,24 @@ async def of_move(
             found.append(Finding(Kind.PASSED, f"{findings.moment(to)} đã qua."))
         else:
             overlaps = await planning.collisions(
-                session, schedule, revision, moved, _all_day(rules), now
+                session, schedule, revision, moved, rules, now, heeds_rules=False
             )
             await exceptions.put(session, schedule.id, row.recurrence_at, to, caller, now)
             others = await neighbours(session)  # the moved start among them
+            resolver = await targets.target_resolver(session)
+            start = Planned(row.recurrence_at, to)
+            excepted = (await exceptions_of(session, [schedule.id]))[schedule.id]
+            midnight = datetime.combine(on, time(), LOCAL)
+            of_day = starts_of(schedule, excepted, max(midnight, now), midnight + DAY)
+            of_day = [each for each in of_day if each.starts_at < midnight + DAY]
+            counted = await quota_check.look(
+                resolver, schedule, schedule.seconds_of(revision), of_day, others
+            )
             found += [
-                *_quiet([(to, schedule.seconds_of(revision))], rules),
+                *await _forbidden(
+                    resolver, schedule, schedule.seconds_of(revision), [start], places, rules
+                ),
+                *_exceeded(counted.exceeded, places),
                 *findings.of_overlaps(overlaps, places),
                 *await _overfull(session, schedule, places, on, rules, now, others),
                 *await not_ready(session, places, on),
@@ -184,11 +205,6 @@ async def of_cancellation(
         schedule = await occurrence_edits.open_for_change(session, row, caller, now)
         consequence = await consequences.of_starts(session, schedule, [was], [], now)
     return Check([], consequence=consequence)
-
-
-def _all_day(rules: Rules) -> Rules:
-    """Rules without quiet hours: the first start in them would hide everything else."""
-    return rules.model_copy(update={"quiet_hours": ()})
 
 
 async def _check(
@@ -227,33 +243,38 @@ async def _check(
         text = f"{findings.moment(schedule.starts_at)} đã qua."
         remedies = await other_times([first or now])
         return Check([*found, Finding(Kind.PASSED, text, remedies=tuple(remedies))], None)
-    plan = await planning.plan(session, schedule, revision, _all_day(rules), now, excepted, others)
+    plan = await planning.plan(
+        session, schedule, revision, rules, now, excepted, others, heeds_rules=False
+    )
     starts = [slot.starts_at for slot in plan.slots]
+    resolver = await targets.target_resolver(session)
+    asked = starts_of(schedule, excepted, now, max(first, now) + planning.LOOK_AHEAD)
     on = (starts[0] if starts else now).astimezone(LOCAL).date()
     places = await places_of(session, schedule.targets, schedule.targets_on, on)
     found += [
-        *_quiet(
-            ((s.starts_at, (s.ends_at - s.starts_at).total_seconds()) for s in plan.slots), rules
-        ),
+        *await _forbidden(resolver, schedule, schedule.seconds_of(revision), asked, places, rules),
+        *_exceeded(plan.exceeded, places),
         *findings.of_overlaps(plan.overlaps, places),
         *await _overfull(session, schedule, places, on, rules, now, others),
         *_unheard(places),
         *await not_ready(session, places, on),
-        *(Finding(Kind.NOTICE, said) for said in sentences(plan.skipped)),
+        *(Finding(Kind.NOTICE, said) for said in sentences(_by_calendar(plan.skipped))),
     ]
     known = warnings_of_reach(plan.reached)
     found += [Finding(Kind.NOTICE, _sentence(each)) for each in plan.warnings if each not in known]
-    times = await other_times(starts) if any(each.kind in _BY_TIME for each in found) else []
+    needed = starts or [each.starts_at for each in asked]
+    times = await other_times(needed) if any(each.kind in _BY_TIME for each in found) else []
     bulletin = await get_bulletin(session, schedule.bulletin_id)
 
     def remedied(each: Finding) -> Finding:
-        remedies: list[Remedy] = [*times] if each.kind in _BY_TIME else []
+        remedies: list[Remedy] = [*each.remedies]
+        remedies += times if each.kind in _BY_TIME else []
         if each.kind in _BY_PLACE:
             gone = [place for place in places if _concerns(each, place)]
             remedies += findings.fewer_villages(schedule.targets, places, gone)
         if each.kind is Kind.CLASH:
             remedies += findings.other_priorities(bulletin.class_, schedule.priority)
-        if each.kind is Kind.OVERFULL and schedule.rrule is not None:
+        if each.kind in {Kind.OVERFULL, Kind.EXCEEDED} and schedule.rrule is not None:
             remedies.append(Remedy(RemedyKind.ONCE, "Chỉ phát một lần", {"rrule": None}))
         return each._replace(remedies=tuple(remedies))
 
@@ -261,7 +282,12 @@ async def _check(
 
 
 _BY_TIME = {Kind.PASSED, Kind.QUIET, Kind.CLASH, Kind.PREEMPTED, Kind.PREEMPTS}
-_BY_PLACE = {Kind.CLASH, Kind.OVERFULL, Kind.UNHEARD}
+_BY_PLACE = {Kind.CLASH, Kind.OVERFULL, Kind.UNHEARD, Kind.QUIET, Kind.EXCEEDED}
+
+
+def _by_calendar(skipped: Iterable[Skipped]) -> list[Skipped]:
+    """What calendars keep silent; what a Quy chế does is refused."""
+    return [each for each in skipped if each.reason is not Silence.REGULATION]
 
 
 def _concerns(finding: Finding, place: Place) -> bool:
@@ -270,22 +296,58 @@ def _concerns(finding: Finding, place: Place) -> bool:
     return not place.cluster_ids.isdisjoint(finding.cluster_ids)
 
 
-def _quiet(sounds: Iterable[tuple[datetime, float]], rules: Rules) -> list[Finding]:
-    silenced: dict[tuple[time, time, time], list[datetime]] = {}
-    for starts_at, seconds in sounds:
-        window = quiet_window(starts_at, seconds, rules.quiet_hours, LOCAL)
-        if window is not None:
-            at = starts_at.astimezone(LOCAL).time()
-            silenced.setdefault((at, *window), []).append(starts_at)
-    return [
-        Finding(
-            Kind.QUIET,
-            f"{at:%H:%M} rơi vào giờ yên tĩnh {opens:%H:%M}–{closes:%H:%M}"
-            f"{f' ({len(starts)} buổi)' if len(starts) > 1 else ''}: loa sẽ không phát.",
-            starts_at=starts[0],
-            starts_count=len(starts),
+async def _forbidden(
+    resolver: targets.TargetResolver,
+    schedule: Schedule,
+    seconds: float,
+    starts: Iterable[Planned],
+    places: Sequence[Place],
+    rules: Rules,
+) -> list[Finding]:
+    """One finding for each time of day and window that forbids it."""
+    groups: dict[tuple[time, Hours], list[Forbidden]] = {}
+    for each in await allowed_hours.forbidden(resolver, schedule, seconds, starts, rules):
+        at = each.starts_at.astimezone(LOCAL).time()
+        alike = structs.replace(each.hours, first_on=None, last_on=None, except_on=())
+        groups.setdefault((at, alike), []).append(each)
+    found = []
+    for (at, hours), some in sorted(groups.items(), key=lambda each: each[0][0]):
+        there = frozenset[int]().union(*(each.cluster_ids for each in some))
+        where = []
+        if not all(each.is_everywhere for each in some):
+            where = findings.at(places, there)
+        more = f" ({len(some)} buổi)" if len(some) > 1 else ""
+        more += " ở {names}" if where else ""
+        text = (
+            f"{at:%H:%M} là cuối tuần, Quy chế không cho phát{more}: loa sẽ không phát."
+            if hours.days
+            else f"{at:%H:%M} rơi vào giờ yên tĩnh {hours.from_}–{hours.until}{more}: loa sẽ"
+            " không phát."
         )
-        for (at, opens, closes), starts in sorted(silenced.items())
+        finding = findings.of_places(Kind.QUIET, text, where, there if where else ())
+        found.append(
+            finding._replace(
+                starts_at=some[0].starts_at,
+                starts_count=len({each.starts_at for each in some}),
+                remedies=tuple(findings.no_weekends(schedule.rrule)) if hours.days else (),
+            )
+        )
+    return found
+
+
+def _exceeded(exceeded: Iterable[Exceeded], places: Sequence[Place]) -> list[Finding]:
+    """The first day of each quota that is exceeded."""
+    first: dict[Quota, Exceeded] = {}
+    for each in exceeded:
+        first.setdefault(each.excess.quota, each)
+    return [
+        findings.of_places(
+            Kind.EXCEEDED,
+            each.text.format(where="ở {names}"),
+            findings.at(places, each.cluster_ids),
+            each.cluster_ids,
+        )
+        for each in first.values()
     ]
 
 

@@ -49,7 +49,7 @@ class Series(NamedTuple):
                 each.starts_at,
                 each.starts_at + timedelta(seconds=self.seconds),
                 self.schedule.priority,
-                (await resolver.reach_at(self.schedule, each)).cluster_ids,
+                (await resolver.reach_at(self.schedule, each, self.seconds)).cluster_ids,
             )
             for each in starts
         ]

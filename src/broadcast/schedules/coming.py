@@ -52,6 +52,7 @@ async def between(
         raise InvalidInput("to", f"phải sau lúc đầu, nhiều nhất {LONGEST_VIEW.days} ngày")
     known = (await exceptions_of(session, [schedule.id]))[schedule.id]
     resolver = await target_resolver(session)
+    revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
     found = []
     rule = rule_of(schedule)
     for at, _ in recurrence.occurrences_between(rule, schedule.starts_at, {}, begin, end, LOCAL):
@@ -59,7 +60,9 @@ async def between(
         if moved_to is None:
             found.append(Start(at, None, None, 0, 0))
             continue
-        reached = await resolver.reach_at(schedule, Planned(at, moved_to))
+        reached = await resolver.reach_at(
+            schedule, Planned(at, moved_to), schedule.seconds_of(revision)
+        )
         if reached.is_off:
             continue
         why = min(reached.silent.values(), key=[*Silence].index) if reached.silent else None

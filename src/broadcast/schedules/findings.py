@@ -28,6 +28,8 @@ class Kind(StrEnum):
     QUIET = "quiet"
     CLASH = "clash"
     OVERFULL = "overfull"
+    EXCEEDED = "exceeded"
+    """More sessions or minutes than a Quy chế allows."""
     UNHEARD = "unheard"
     """No cluster serves a village."""
     NOT_READY = "not_ready"
@@ -37,7 +39,7 @@ class Kind(StrEnum):
     """Anything else that the author should know."""
 
 
-REFUSES = frozenset({Kind.PASSED, Kind.QUIET, Kind.CLASH, Kind.OVERFULL})
+REFUSES = frozenset({Kind.PASSED, Kind.QUIET, Kind.CLASH, Kind.OVERFULL, Kind.EXCEEDED})
 """With one of these a schedule is not saved."""
 
 
@@ -49,6 +51,7 @@ class RemedyKind(StrEnum):
     LOWER_PRIORITY = "lower_priority"
     HIGHER_PRIORITY = "higher_priority"
     ONCE = "once"
+    WEEKDAYS = "weekdays"
 
 
 class Remedy(NamedTuple):
@@ -226,6 +229,25 @@ def other_priorities(class_: BulletinClass, priority: int) -> list[Remedy]:
             )
         )
     return remedies
+
+
+def no_weekends(rrule: str | None) -> list[Remedy]:
+    """Sound from Monday to Friday only, where a rule names weekdays or is daily.
+
+    >>> [each.change for each in no_weekends("FREQ=DAILY;COUNT=9")]
+    [{'rrule': 'FREQ=DAILY;COUNT=9;BYDAY=MO,TU,WE,TH,FR'}]
+    >>> [each.change for each in no_weekends("FREQ=WEEKLY;BYDAY=FR,SA")]
+    [{'rrule': 'FREQ=WEEKLY;BYDAY=FR'}]
+    """
+    parts = dict(part.split("=", 1) for part in (rrule or "").split(";") if "=" in part)
+    named = parts.get("BYDAY", "MO,TU,WE,TH,FR,SA,SU" if parts.get("FREQ") == "DAILY" else "")
+    kept = [day for day in named.split(",") if day in {"MO", "TU", "WE", "TH", "FR"}]
+    if not kept:
+        return []
+    changed = ";".join(
+        f"{name}={value}" for name, value in {**parts, "BYDAY": ",".join(kept)}.items()
+    )
+    return [Remedy(RemedyKind.WEEKDAYS, "Không phát thứ Bảy, Chủ nhật", {"rrule": changed})]
 
 
 def other_times(starts: Iterable[datetime], wanted: datetime) -> list[Remedy]:

@@ -11,7 +11,9 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from broadcast.kit.quiet import QuietHours, quiet_window
+from broadcast.kit.quiet import OFFSET
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import silent_window
 
 FIRST, LAST = time(4, 30), time(22)
 """Of a day of broadcasting: nothing is offered that begins earlier or ends later."""
@@ -31,7 +33,7 @@ def free_starts(
     day: date,
     seconds: float,
     occupied: Iterable[Occupied],
-    quiet_hours: QuietHours,
+    hours: Sequence[Hours],
     now: datetime,
     zone: ZoneInfo,
 ) -> list[datetime]:
@@ -41,9 +43,9 @@ def free_starts(
         day: Local day.
         seconds: How long it sounds.
         occupied: What else sounds there, in any order.
-        quiet_hours: When nothing may.
+        hours: When nothing may.
         now: What has passed is not offered.
-        zone: Of the day and the quiet hours.
+        zone: Of the day.
     """
     length = timedelta(seconds=seconds)
     taken = iter(_joined(occupied))
@@ -53,7 +55,7 @@ def free_starts(
         while next_ is not None and next_.ends_at <= at:
             next_ = next(taken, None)
         is_free = next_ is None or next_.begins_at >= at + length
-        if at > now and is_free and quiet_window(at, seconds, quiet_hours, zone) is None:
+        if at > now and is_free and silent_window(hours, OFFSET, at, seconds) is None:
             found.append(at)
     return found
 

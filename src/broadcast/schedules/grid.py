@@ -7,15 +7,16 @@ is known before anything is saved.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from broadcast.kit.errors import InvalidInput
-from broadcast.kit.quiet import QuietHours, quiet_window
 from broadcast.wire import order
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import silent_window
 
 
 class Slot(NamedTuple):
@@ -103,19 +104,29 @@ def outcome(new: Slot, other: Slot) -> Outcome:
 
 
 def check_quiet(
-    starts: Iterable[datetime], seconds: float, quiet_hours: QuietHours, zone: ZoneInfo
+    starts: Iterable[datetime], seconds: float, hours: Sequence[Hours], zone: ZoneInfo
 ) -> None:
-    """Refuse starts that would sound in quiet hours (R-CUR-01).
+    """Refuse starts that would sound in silent hours (R-CUR-01).
 
     Raises:
-        InvalidInput: One does; says which, and which hours are quiet.
+        InvalidInput: One does; says which, and which hours are silent.
     """
     for starts_at in starts:
-        window = quiet_window(starts_at, seconds, quiet_hours, zone)
+        offset = starts_at.astimezone(zone).utcoffset() or timedelta()
+        window = silent_window(hours, offset, starts_at, seconds)
         if window is not None:
-            local = starts_at.astimezone(zone)
-            raise InvalidInput(
-                "starts_at",
-                f"{local:%H:%M ngày %d/%m/%Y} rơi vào giờ yên tĩnh {window[0]:%H:%M}–"
-                f"{window[1]:%H:%M}; hãy chọn giờ khác. Chỉ cảnh báo khẩn cấp được phát lúc này",
-            )
+            raise InvalidInput("starts_at", forbidden_text(starts_at, window, zone))
+
+
+def forbidden_text(starts_at: datetime, window: Hours, zone: ZoneInfo, where: str = "") -> str:
+    """Why a start is refused, and what to do; `where`: at which of its clusters."""
+    local = starts_at.astimezone(zone)
+    if window.days:
+        return (
+            f"{local:%H:%M ngày %d/%m/%Y} là cuối tuần, Quy chế không cho phát{where}; hãy chọn"
+            " ngày khác, hoặc đánh dấu ngày được phát trong Lịch ngày nếu có văn bản cho phép"
+        )
+    return (
+        f"{local:%H:%M ngày %d/%m/%Y} rơi vào giờ yên tĩnh {window.from_}–{window.until}{where};"
+        " hãy chọn giờ khác. Chỉ cảnh báo khẩn cấp được phát lúc này"
+    )

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from broadcast.kit.quiet import QuietHours, next_quiet_interval
+from broadcast.kit.quiet import OFFSET
 from broadcast.wire import order
+from broadcast.wire.documents import Hours
 from broadcast.wire.fields import OnPreempt
+from broadcast.wire.hours import next_silence
 
 
 class Outcome(StrEnum):
@@ -84,13 +85,12 @@ class _Item:
         return order.first(self.wanted.priority, self.wanted.starts_at, self.wanted.id)
 
 
-def hear(wanted: Iterable[Wanted], quiet_hours: QuietHours, zone: ZoneInfo) -> list[Heard]:
+def hear(wanted: Iterable[Wanted], hours: Sequence[Hours]) -> list[Heard]:
     """What a loudspeaker that lacks nothing sounds, by planned start.
 
     Args:
         wanted: Everything that reaches it, in any order.
-        quiet_hours: Local windows.
-        zone: Of the windows.
+        hours: Windows there.
     """
     items = [
         _Item(each, timedelta(seconds=each.seconds))
@@ -99,7 +99,7 @@ def hear(wanted: Iterable[Wanted], quiet_hours: QuietHours, zone: ZoneInfo) -> l
     starts = sorted({each.wanted.starts_at for each in items})
     at = starts[0] if starts else None
     while at is not None:
-        at = _step(items, starts, at, quiet_hours, zone)
+        at = _step(items, starts, at, hours)
     return [_told(each) for each in items]
 
 
@@ -107,13 +107,12 @@ def _step(
     items: Sequence[_Item],
     starts: Sequence[datetime],
     at: datetime,
-    quiet_hours: QuietHours,
-    zone: ZoneInfo,
+    hours: Sequence[Hours],
 ) -> datetime | None:
     """Let sound what may until something changes; returns when that is."""
     due = sorted((each for each in items if each.may_sound(at)), key=lambda each: each.key)
     later = next((start for start in starts if start > at), None)
-    quiet = next_quiet_interval(at, quiet_hours, zone)
+    quiet = next_silence(hours, OFFSET, at)
     if quiet is not None and quiet.begins_at <= at:
         for each in due:
             each.is_quiet = True

@@ -18,6 +18,8 @@ from broadcast.calendars.days import Silence
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.kit.quiet import daily
+from broadcast.regulations.places import Windows
 from broadcast.schedules import hearing, queries, targets
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.hearing import Heard, Outcome, Wanted
@@ -62,6 +64,10 @@ class _Sound(NamedTuple):
     occurrence: Occurrence
     area_code: str
     seconds: float
+
+
+_Alike = tuple[frozenset[tuple[UUID, Silence | None]], Windows]
+"""What reaches a loudspeaker, and its hours."""
 
 
 async def heard(
@@ -110,11 +116,13 @@ async def heard(
     reached = await targets.resolve_targets(
         session, resolver, (each.occurrence for each in sounds)
     )
-    known: dict[frozenset[tuple[UUID, Silence | None]], list[Item]] = {}
+    everywhere = frozenset[int]().union(*villages.values())
+    hours = await resolver.rules.hours(everywhere, on - DAY, on + DAY, daily(rules.quiet_hours))
+    known: dict[_Alike, list[Item]] = {}
     return [
         Village(
             code, resolver.name(code, on), len(clusters),
-            _ears(sounds, reached, clusters, rules, known),
+            _ears(sounds, reached, clusters, hours, known),
         )
         for code, clusters in villages.items()
     ]  # fmt: skip
@@ -124,10 +132,10 @@ def _ears(
     sounds: Sequence[_Sound],
     reached: Mapping[UUID, Resolved],
     clusters: frozenset[int],
-    rules: Rules,
-    known: dict[frozenset[tuple[UUID, Silence | None]], list[Item]],
+    hours: Mapping[int, Windows],
+    known: dict[_Alike, list[Item]],
 ) -> list[Ear]:
-    alike: dict[frozenset[tuple[UUID, Silence | None]], int] = {}
+    alike: dict[_Alike, int] = {}
     for cluster in clusters:
         found: set[tuple[UUID, Silence | None]] = set()
         for sound in sounds:
@@ -136,16 +144,16 @@ def _ears(
                 found.add((sound.occurrence.id, None))
             elif cluster in at.silent:
                 found.add((sound.occurrence.id, at.silent[cluster]))
-        key = frozenset(found)
+        key = frozenset(found), hours[cluster]
         alike[key] = alike.get(key, 0) + 1
     for key in alike.keys() - known.keys():
-        known[key] = _items(sounds, dict(key), rules)
+        known[key] = _items(sounds, dict(key[0]), key[1])
     by_count = sorted(alike.items(), key=lambda pair: (-pair[1], sorted(map(str, pair[0]))))
     return [Ear(count, known[key]) for key, count in by_count]
 
 
 def _items(
-    sounds: Sequence[_Sound], here: Mapping[UUID, Silence | None], rules: Rules
+    sounds: Sequence[_Sound], here: Mapping[UUID, Silence | None], hours: Windows
 ) -> list[Item]:
     wanted = [
         Wanted(
@@ -155,7 +163,7 @@ def _items(
         for row, _, seconds in sounds
         if row.id in here and here[row.id] is None
     ]  # fmt: skip
-    told = {each.id: each for each in hearing.hear(wanted, rules.quiet_hours, LOCAL)}
+    told = {each.id: each for each in hearing.hear(wanted, hours)}
     titles = {each.occurrence.id: each.occurrence.title for each in sounds}
     found = []
     for row, area_code, seconds in sounds:

@@ -122,6 +122,10 @@ async def reinstate(
             "Ngày này loa im vì là ngày tang hoặc ngày thi, nên không phát lại riêng được; hãy dời"
             " sang ngày khác, hoặc sửa ngày đó trong Lịch ngày."
         )
+    if row.cancel_reason == Silence.REGULATION:
+        raise Conflict(
+            "Quy chế không cho phát lúc này, nên không phát lại riêng được; hãy dời sang giờ khác."
+        )
     if row.cancel_reason in SILENCES:  # a person names the day all the same
         schedule.dates = sorted({*schedule.dates, at})
     back = ScheduleException(schedule_id=schedule.id, recurrence_at=at, moved_to=at)

@@ -186,7 +186,7 @@ async def _expected(
         begin = now if since >= now else min(max(since, schedule.changed_at), now)
         for planned in starts_of(schedule, exceptions[schedule.id], begin, until):
             id_ = occurrence_id(schedule.id, planned.recurrence_at)
-            reached = await resolver.reach_at(schedule, planned)
+            reached = await resolver.reach_at(schedule, planned, schedule.seconds_of(revision))
             if reached.is_off:
                 off.add(id_)
             else:

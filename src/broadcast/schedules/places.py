@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
+from broadcast.areas.standing import resolve_area
 from broadcast.areas.units import require_unit
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.kit.errors import Conflict, NotFound
 from broadcast.schedules.model import Schedule, ScheduleState
-from broadcast.schedules.targets import Targets, resolve_area
+from broadcast.schedules.targets import Targets
 from broadcast.stations.model import Cluster
 from broadcast.stations.places import villages_of
 from broadcast.wire.fields import BulletinClass

@@ -18,14 +18,22 @@ from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_app
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
-from broadcast.schedules import clashes, grid, recurrence, relays, targets
+from broadcast.schedules import (
+    allowed_hours,
+    clashes,
+    grid,
+    quota_check,
+    recurrence,
+    relays,
+    targets,
+)
 from broadcast.schedules.clashes import LONGEST
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException
 from broadcast.schedules.neighbours import Neighbours, neighbours
+from broadcast.schedules.quota_check import Exceeded
 from broadcast.schedules.recurrence import Planned
-from broadcast.schedules.rrule import Rule
 from broadcast.schedules.silent_days import Skipped, heed_calendars
 from broadcast.schedules.slots import slots_around, slots_of
 from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
@@ -34,6 +42,7 @@ from broadcast.schedules.warnings import (
     reach_targets,
     warnings_of,
     warnings_of_reach,
+    warnings_of_repeats,
     warnings_of_revision,
 )
 from broadcast.wire.fields import BulletinClass
@@ -61,6 +70,8 @@ class Plan(NamedTuple):
     warnings: list[str]
     skipped: list[Skipped]
     """Coming starts that a calendar keeps silent somewhere, by time."""
+    exceeded: list[Exceeded]
+    """Quotas of Quy chế that it exceeds."""
 
 
 async def require_approved_revision(
@@ -146,6 +157,8 @@ async def plan(
     now: datetime,
     exceptions: Exceptions | None = None,
     others: Neighbours | None = None,
+    *,
+    heeds_rules: bool = True,
 ) -> Plan:
     """Check a schedule and work out what it comes to; nothing is saved.
 
@@ -157,9 +170,11 @@ async def plan(
         now: Present.
         exceptions: Of the schedule.
         others: What `neighbours` gives, where it has been read.
+        heeds_rules: Refuse what quiet hours, the hours or the quotas of a Quy chế forbid.
 
     Raises:
-        InvalidInput: The rule, the start, or quiet hours; `field` says which.
+        InvalidInput: The rule, the start, or silent hours; `field` says which.
+        Conflict: A quota is exceeded.
     """
     rule, seconds = rule_of(schedule), schedule.seconds_of(revision)
     if rule is not None:
@@ -167,15 +182,19 @@ async def plan(
     first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
-    _check_quiet(rule, schedule.starts_at, first, seconds, rules)
-    _check_moved(schedule, exceptions or {}, seconds, rules, now)
+    _check_moved(schedule, exceptions or {}, now)
     until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
-    sounding, skipped = await heed_calendars(
-        resolver, schedule, starts_of(schedule, exceptions or {}, now, until)
-    )
+    starts = starts_of(schedule, exceptions or {}, now, until)
+    if heeds_rules:
+        found = await allowed_hours.forbidden(resolver, schedule, seconds, starts, rules)
+        allowed_hours.refuse(found)
+    sounding, skipped = await heed_calendars(resolver, schedule, seconds, starts)
     slots = await slots_of(resolver, schedule, seconds, sounding[:MOST_SLOTS])
     others = others or await neighbours(session)
+    counted = await quota_check.look(resolver, schedule, seconds, sounding, others)
+    if heeds_rules:
+        quota_check.refuse(counted.exceeded)
     there = await slots_around(resolver, slots, schedule, others.readable)
     met = grid.overlaps(slots, [*slots, *there])
     mine = clashes.series(schedule, seconds, exceptions or {})
@@ -196,9 +215,11 @@ async def plan(
             *warnings_of_reach(reached),
             *await warnings_of_revision(session, revision),
             *await relays.warnings(session, schedule),
+            *warnings_of_repeats(counted.repeats),
             *others.warnings(),
         ],
         skipped=skipped,
+        exceeded=counted.exceeded,
     )
 
 
@@ -219,21 +240,9 @@ def refuse_clashes(overlaps: Iterable[Overlap]) -> None:
         )
 
 
-def _check_quiet(
-    rule: Rule | None, starts_at: datetime, first: datetime, seconds: float, rules: Rules
-) -> None:
-    day = first.astimezone(LOCAL).date()
-    times = recurrence.times_of_day(rule, starts_at, LOCAL)
-    starts = (datetime.combine(day, each, LOCAL) for each in times)
-    grid.check_quiet(starts, seconds, rules.quiet_hours, LOCAL)
-
-
-def _check_moved(
-    schedule: Schedule, exceptions: Exceptions, seconds: float, rules: Rules, now: datetime
-) -> None:
-    """Check moved starts: they last as long as the revision, and count on their new day."""
+def _check_moved(schedule: Schedule, exceptions: Exceptions, now: datetime) -> None:
+    """Check moved starts: they count on their new day."""
     moved = sorted(at for at in exceptions.values() if at is not None and at >= now)
-    grid.check_quiet(moved, seconds, rules.quiet_hours, LOCAL)
     for day in sorted({at.astimezone(LOCAL).date() for at in moved}):
         begin = datetime.combine(day, time(), LOCAL)
         starts = recurrence.occurrences_between(
@@ -254,11 +263,14 @@ async def collisions(
     moved: ScheduleException,
     rules: Rules,
     now: datetime,
+    *,
+    heeds_rules: bool = True,
 ) -> list[Overlap]:
     """Return what one start overlaps at its new time, its own schedule included.
 
     Raises:
-        InvalidInput: That time has passed, or lies in quiet hours.
+        InvalidInput: That time has passed, or lies in silent hours.
+        Conflict: A quota is exceeded (with `heeds_rules`).
     """
     assert moved.moved_to is not None
     if moved.moved_to <= now:
@@ -266,7 +278,7 @@ async def collisions(
     seconds = schedule.seconds_of(revision)
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
     changed = exceptions | {moved.recurrence_at: moved.moved_to}
-    _check_moved(schedule, changed, seconds, rules, now)
+    _check_moved(schedule, changed, now)
     siblings = starts_of(
         schedule,
         exceptions | {moved.recurrence_at: None},
@@ -275,9 +287,15 @@ async def collisions(
     )
     resolver = await targets.target_resolver(session)
     new = [Planned(moved.recurrence_at, moved.moved_to)]
+    others = await neighbours(session)
+    if heeds_rules:
+        found = await allowed_hours.forbidden(resolver, schedule, seconds, new, rules)
+        allowed_hours.refuse(found)
+        day = moved.moved_to.astimezone(LOCAL).date()
+        of_day = [each for each in siblings if each.starts_at.astimezone(LOCAL).date() == day]
+        counted = await quota_check.look(resolver, schedule, seconds, [*of_day, *new], others)
+        quota_check.refuse(counted.exceeded)
     slots = await slots_of(resolver, schedule, seconds, new)
-    others = await slots_of(resolver, schedule, seconds, siblings)
-    readable = (await neighbours(session)).readable
-    return grid.overlaps(
-        slots, [*others, *await slots_around(resolver, slots, schedule, readable)]
-    )
+    own = await slots_of(resolver, schedule, seconds, siblings)
+    around = await slots_around(resolver, slots, schedule, others.readable)
+    return grid.overlaps(slots, [*own, *around])

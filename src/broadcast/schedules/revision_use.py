@@ -19,14 +19,16 @@ from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict
-from broadcast.schedules import capacity, grid, planning, recurrence
+from broadcast.schedules import allowed_hours, capacity, planning, recurrence
 from broadcast.schedules.cancellation import cancel_revision, coming_of_revision
 from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import require_at_schedule
 from broadcast.schedules.planning import Plan
+from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
+from broadcast.schedules.targets import target_resolver
 
 log = structlog.get_logger()
 
@@ -165,8 +167,13 @@ async def _check(
     rules: Rules,
     now: datetime,
 ) -> Plan | None:
-    moved = [at for at in exceptions.values() if at is not None and at > now]
-    grid.check_quiet(moved, schedule.seconds_of(revision), rules.quiet_hours, LOCAL)
+    moved = [Planned(was, at) for was, at in exceptions.items() if at is not None and at > now]
+    resolver = await target_resolver(session)
+    allowed_hours.refuse(
+        await allowed_hours.forbidden(
+            resolver, schedule, schedule.seconds_of(revision), moved, rules
+        )
+    )
     if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
         return None
     plan = await planning.plan(session, schedule, revision, rules, now, exceptions)

@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Revision
-from broadcast.kit.clock import LOCAL
-from broadcast.kit.quiet import quiet_window
+from broadcast.kit.quiet import OFFSET, daily
 from broadcast.kit.times import Moment
 from broadcast.schedules import queries
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.schemas import OccurrenceOut
 from broadcast.web.fields import example
+from broadcast.wire.hours import silent_window
 
 AHEAD = timedelta(days=7)
 """As far as devices hold programmes."""
@@ -54,7 +54,7 @@ async def silenced(
     Raises:
         InvalidInput: There is no such unit.
     """
-    until = now + AHEAD
+    until, hours = now + AHEAD, daily([(opens, closes)])
     coming = await queries.select_occurrences(
         session, now, until, schedule_id=None, area=area, cluster=None,
         state=OccurrenceState.PLANNED,
@@ -73,7 +73,7 @@ async def silenced(
     found = [
         row
         for row, seconds in rows
-        if quiet_window(row.starts_at, seconds or 0, ((opens, closes),), LOCAL) is not None
+        if silent_window(hours, OFFSET, row.starts_at, seconds or 0) is not None
     ]
     return SilencedOut(
         opens=f"{opens:%H:%M}",

@@ -21,6 +21,7 @@ from broadcast.schedules.targets import TargetResolver
 SILENT = {
     Silence.MOURNING: "không phát vì là ngày tang, chỉ lời nói được phát",
     Silence.EXAM: "không phát vì là ngày thi",
+    Silence.REGULATION: "không phát vì Quy chế không cho phát lúc này",
     Silence.HOLIDAY: "không phát vì là ngày nghỉ lễ",
     Silence.OWN_CALENDAR: "không phát vì là ngày trong lịch riêng",
     Silence.OTHER_DAY: "không phát vì không phải ngày đã chọn",
@@ -46,12 +47,12 @@ class Skipped(NamedTuple):
 
 
 async def heed_calendars(
-    resolver: TargetResolver, schedule: Schedule, starts: Iterable[Planned]
+    resolver: TargetResolver, schedule: Schedule, seconds: float, starts: Iterable[Planned]
 ) -> tuple[list[Planned], list[Skipped]]:
     """Starts that sound, and those that a calendar keeps silent somewhere."""
     sounding, skipped = [], []
     for each in starts:
-        reached = await resolver.reach_at(schedule, each)
+        reached = await resolver.reach_at(schedule, each, seconds)
         if reached.silenced is None:
             sounding.append(each)
         if reached.silent:

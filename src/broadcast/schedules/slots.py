@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules import grid, recurrence
@@ -11,7 +11,7 @@ from broadcast.schedules.grid import Slot
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.neighbours import Neighbour
 from broadcast.schedules.recurrence import Planned
-from broadcast.schedules.starts import occurrence_id, starts_of
+from broadcast.schedules.starts import LONGEST, occurrence_id, starts_of
 from broadcast.schedules.targets import TargetResolver
 
 
@@ -27,7 +27,7 @@ async def slots_of(
             planned.starts_at,
             planned.starts_at + length,
             schedule.priority,
-            (await resolver.reach_at(schedule, planned)).cluster_ids,
+            (await resolver.reach_at(schedule, planned, seconds)).cluster_ids,
         )
         for planned in starts
     ]
@@ -61,3 +61,28 @@ async def slots_around(
             starts = starts_of(other, exceptions, begin, slots[-1].ends_at)
             found += await slots_of(resolver, other, seconds, starts)
     return found
+
+
+async def slots_between(
+    resolver: TargetResolver,
+    schedule: Schedule,
+    neighbours: Iterable[Neighbour],
+    begin: datetime,
+    end: datetime,
+) -> list[Slot]:
+    """Return what else sounds in a span where a schedule reaches on the first day of it."""
+    on = begin.astimezone(LOCAL).date()
+    mine = (await resolver.reach(schedule, on)).cluster_ids
+    found: list[Slot] = []
+    for other, _, seconds, exceptions in neighbours:
+        if other.id == schedule.id:
+            continue
+        if mine.isdisjoint((await resolver.reach(other, on)).cluster_ids):
+            continue
+        starts = starts_of(other, exceptions, begin - LONGEST, end)
+        sounding = [at for at in starts if at.starts_at + timedelta(seconds=seconds) > begin]
+        found += await slots_of(
+            resolver, other, seconds, (at for at in sounding if at.starts_at < end)
+        )
+    found = [slot for slot in found if not mine.isdisjoint(slot.cluster_ids)]
+    return sorted(found, key=lambda slot: (slot.starts_at, slot.title))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +21,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.model import Area, AreaLineage, Level, Topology
+from broadcast.areas.model import Area, AreaLineage, Topology
+from broadcast.areas.standing import resolve_area
 from broadcast.areas.topology import TOUCHED
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage, require_unit
@@ -30,9 +31,13 @@ from broadcast.calendars.days import Mark, Marks, Silence, silences
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
+from broadcast.regulations import entering
+from broadcast.regulations.model import RegulationRow
+from broadcast.regulations.places import PlaceRules
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.recurrence import Planned
-from broadcast.stations.clusters import clusters_serving, stands_on
+from broadcast.schedules.starts import SLACK
+from broadcast.stations.clusters import clusters_serving, followed_areas, stands_on
 from broadcast.stations.model import Cluster, ClusterVillage, Evidence
 from broadcast.web.rest import LIMITED
 
@@ -110,12 +115,11 @@ async def target_resolver(
     revision = await session.scalar(sa.select(Topology.revision))
     known: TargetResolver | None = session.info.get(TargetResolver, kept)
     if known is None or known.revision != revision:
-        known = TargetResolver(
-            session,
-            revision,
-            await load_lineage(session),
-            await _days_of_change(session),
-            await marking.load(session),
+        lineage, changes = await load_lineage(session), await _days_of_change(session)
+        marks = await marking.load(session)
+        known = TargetResolver(session, revision, lineage, changes, marks)
+        known.rules = await entering.place_rules(
+            session, lineage, marks, marks.clusters, changes, known.followed
         )
     known.session = session
     session.info[TargetResolver] = known
@@ -145,47 +149,24 @@ async def resolve_targets(
     schedules = {each.id: each for each in await session.scalars(fresh)}
     return {
         each.id: await resolver.reach_at(
-            schedules[each.schedule_id], Planned(each.recurrence_at, each.starts_at)
+            schedules[each.schedule_id],
+            Planned(each.recurrence_at, each.starts_at),
+            _seconds_of(each),
         )
         for each in due
     }
 
 
+def _seconds_of(row: Occurrence) -> float | None:
+    """Length of an occurrence's sound; None of an alert."""
+    if row.alert_mode is not None:
+        return None
+    late = timedelta(seconds=row.late_limit_seconds)
+    return max((row.ends_by - row.starts_at - late - SLACK).total_seconds(), 0.0)
+
+
 SILENCES = frozenset(Silence)
-"""Reasons of occurrences that a calendar has cancelled."""
-
-
-def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[str]:
-    """Return the areas that a target named on one day stands for on another.
-
-    1. A unit that goes on and took nothing in stands for itself.
-    2. Any other stands for the villages it had, as they are called now, wherever they lie.
-    3. A province or district that ended or grew stands for those communes that hold nothing but
-       its villages, so that it does not come to a thousand documents.
-
-    A unit that ended without villages on record stands for nothing.
-    """
-    meant, present = lineage.tree_on(meant_on), lineage.tree_on(on)
-    if code not in meant:
-        return []
-    villages = set(meant.villages(code))
-    heirs = {heir.code for each in villages for heir in lineage.successors(each, meant_on, on)}
-    if lineage.is_same(code, meant_on, on) and not any(
-        origin.code not in villages
-        for village in set(present.villages(code)) - heirs
-        for origin in lineage.origins(village, on, meant_on)
-    ):
-        return [code]
-    if meant[code].level in {Level.COMMUNE, Level.VILLAGE}:
-        return sorted(heirs)
-    whole = {
-        parent
-        for parent in {present[each].parent_code for each in heirs}
-        if parent is not None
-        and present[parent].level is Level.COMMUNE
-        and heirs.issuperset(present.villages(parent))
-    }
-    return sorted(whole | {each for each in heirs if present[each].parent_code not in whole})
+"""Reasons of occurrences that a calendar or a Quy chế has cancelled."""
 
 
 class _Day(NamedTuple):
@@ -231,6 +212,7 @@ class TargetResolver:
     Attributes:
         revision: Of the topology it was read from.
         session: For days that have not been read yet.
+        rules: Of Quy chế, at its clusters.
     """
 
     def __init__(
@@ -246,8 +228,10 @@ class TargetResolver:
         self._lineage = lineage
         self._changes = changes
         self._marks = marks or Marks([])
+        self.rules = PlaceRules(lineage, [], self._marks, {}, changes, self.followed)
         self._days: dict[date, _Day] = {}
         self._covers: dict[tuple[Mark, date], frozenset[int]] = {}
+        self._follows: dict[date, Mapping[int, Sequence[str]]] = {}
         self._known: dict[tuple[str, date, date], Resolved] = {}
 
     async def resolve(self, targets: Targets, targets_on: date, on: date) -> Resolved:
@@ -267,23 +251,46 @@ class TargetResolver:
         """Return what a schedule can reach on a local day, whatever the calendars say."""
         return await self.resolve(schedule.targets, schedule.targets_on, on)
 
-    async def reach_at(self, schedule: Schedule, planned: Planned) -> Resolved:
-        """Return what one start of a schedule reaches, and where a calendar keeps it silent."""
+    async def followed(self, on: date) -> Mapping[int, Sequence[str]]:
+        """Return the areas that each cluster follows on a day, the nearest first."""
+        on = self._as_of(on)
+        if on not in self._follows:
+            self._follows[on] = await followed_areas(self.session, on)
+        return self._follows[on]
+
+    async def reach_at(
+        self, schedule: Schedule, planned: Planned, seconds: float | None
+    ) -> Resolved:
+        """Return what one start reaches, and where a calendar or a Quy chế keeps it silent.
+
+        Args:
+            schedule: What starts.
+            planned: When.
+            seconds: How long it sounds; None of an alert, which no Quy chế silences.
+        """
         on = planned.starts_at.astimezone(LOCAL).date()
         reached = await self.reach(schedule, on)
         marks, policy = self._marks.on(on), schedule.policy()
-        if not marks and not policy.only_on:
+        ruled = frozenset[int]()
+        if seconds is not None and self.rules.regulations:
+            found = await self.rules.silencing(planned.starts_at, seconds, reached.cluster_ids, ())
+            ruled = ruled.union(*(there for _, there in found))
+        if not marks and not policy.only_on and not ruled:
             return reached
         day = await self._day(on)
         is_moved = planned.starts_at != planned.recurrence_at
-        silent = silences(
-            policy,
-            marks,
-            lambda mark: self._covered(mark, on, day),
-            reached.cluster_ids,
-            by_hand=is_moved
-            or (not schedule.of_session and planned.recurrence_at in schedule.dates),
+        silent = dict(
+            silences(
+                policy,
+                marks,
+                lambda mark: self._covered(mark, on, day),
+                reached.cluster_ids,
+                by_hand=is_moved
+                or (not schedule.of_session and planned.recurrence_at in schedule.dates),
+            )
         )
+        for each in ruled:
+            silent.setdefault(each, Silence.REGULATION)
         if not silent:
             return reached
         told = {each: why for each, why in silent.items() if why is not Silence.OTHER_DAY}
@@ -456,6 +463,7 @@ async def _days_of_change(session: AsyncSession) -> list[date]:
         ClusterVillage.valid_to + 1,
         local(Installation.installed_at),
         local(Installation.removed_at),
+        RegulationRow.valid_from.expression,
     ]
     found = await session.scalars(sa.union(*(sa.select(column) for column in columns)))
     return sorted(day for day in found if day is not None)

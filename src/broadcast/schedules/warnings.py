@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,6 +69,17 @@ def warnings_of_reach(reached: Sequence[Reached]) -> list[str]:
                 f"{missing} cụm loa của “{name}” chưa lắp thiết bị nên không phát được"
             )
     return warnings
+
+
+def warnings_of_repeats(repeats: Sequence[tuple[date, frozenset[int]]]) -> list[str]:
+    """Return the warning about one audio twice on a day, where a Quy chế asks for it."""
+    if not repeats:
+        return []
+    day, clusters = repeats[0]
+    more = f" và {len(repeats) - 1} ngày khác" if len(repeats) > 1 else ""
+    return [
+        f"ngày {day:%d/%m/%Y}{more} cùng một âm thanh phát hơn một lần ở {len(clusters)} cụm loa"
+    ]
 
 
 async def warnings_of_revision(session: AsyncSession, revision: Revision) -> list[str]:

@@ -50,6 +50,7 @@ from broadcast.indicators.model import (
 )
 from broadcast.kit.db import Base
 from broadcast.plays.model import Correction, Journal, JournalRecord, Play, PlayChange
+from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleException, ScheduleState
 from broadcast.stations.model import (
     Attestation,
@@ -312,6 +313,7 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     StreamCheck: lambda places: StreamCheck.source_id.in_(
         sa.select(places.sources.subquery().c.id)
     ),
+    RegulationRow: lambda places: places.heard(RegulationRow.area_code),
     # what devices report, and what they are told
     DevicePresence: _by_device(DevicePresence),
     PresenceChange: _by_device(PresenceChange),

@@ -99,6 +99,7 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         list(dict.fromkeys(messages)), ref_template="#/components/schemas/{name}"
     )
+    schemas = msgspec.json.decode(msgspec.json.encode(schemas))  # tuples are lists in JSON
     _describe(schemas)
     return {
         "asyncapi": "3.0.0",

@@ -5,7 +5,7 @@ A retained verb plays again at every reboot; a retained state is merely read aga
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from msgspec import Meta, field
@@ -33,11 +33,14 @@ from broadcast.wire.fields import (
 from broadcast.wire.limits import (
     INLINE_BYTES,
     MOST_ALERTS,
+    MOST_DAYS,
     MOST_FURTHER_URLS,
+    MOST_HOURS,
     MOST_ITEMS,
     MOST_LANGUAGES,
     MOST_LIVE,
     MOST_PREFETCHED,
+    MOST_QUIET_HOURS,
     MOST_VERSIONS,
 )
 
@@ -159,6 +162,26 @@ class QuietHours(Wire, frozen=True):
     until: LocalTime
 
 
+class Hours(Wire, frozen=True):
+    """A local window in which no programme item sounds, or none louder than `volume`.
+
+    It belongs to the day on which it opens; `until` ≤ `from` passes midnight.
+    """
+
+    from_: LocalTime = field(name="from")
+    until: LocalTime
+    days: Annotated[tuple[Annotated[int, Meta(ge=1, le=7)], ...], Meta(max_length=7)] = ()
+    """Weekdays on which it opens, 1 is Monday (ISO 8601); none: all."""
+    first_on: date | None = None
+    """First day on which it opens."""
+    last_on: date | None = None
+    """Last day on which it opens."""
+    except_on: Annotated[tuple[date, ...], Meta(max_length=MOST_DAYS)] = ()
+    """Days on which it does not open."""
+    volume: Volume | None = None
+    """Nothing is louder; absent: nothing sounds."""
+
+
 class PublicKey(Wire, frozen=True):
     """An Ed25519 public key (RFC 8037) and what it may sign."""
 
@@ -180,7 +203,7 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     not_after: Instant
     areas: Annotated[list[Code], Meta(max_length=64)]
     keys: Annotated[list[PublicKey], Meta(max_length=16)]
-    quiet_hours: Annotated[list[QuietHours], Meta(max_length=8)] = []
+    quiet_hours: Annotated[list[QuietHours], Meta(max_length=MOST_QUIET_HOURS)] = []
     utc_offset_minutes: Annotated[int, Meta(ge=-720, le=840)] = 420
     volume: Volume = 70
     alert_volume: Volume = 100
@@ -197,6 +220,9 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     device that does not know this field fetches it at the alert."""
     languages: Annotated[list[LanguageTag], Meta(max_length=MOST_LANGUAGES)] = []
     """Of the people who hear the device, in the order in which they are to be spoken to."""
+    hours: Annotated[list[Hours], Meta(max_length=MOST_HOURS)] | None = None
+    """Silent hours and limits of volume of this place. Where present they hold in place of
+    `quiet_hours`, which a device that does not know this field keeps."""
 
 
 class LiveSession(Wire, frozen=True):

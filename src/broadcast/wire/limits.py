@@ -31,6 +31,15 @@ MOST_VERSIONS = 32
 MOST_LANGUAGES = 8
 """Languages of one place."""
 
+MOST_QUIET_HOURS = 8
+"""Windows of every night that a config names."""
+
+MOST_HOURS = 64
+"""Windows of silence or of limited volume that a config names."""
+
+MOST_DAYS = 64
+"""Days on which one of these does not open."""
+
 DOCUMENT_BYTES = 8 * 2**20
 """A document as published, in JWS compact."""
 

@@ -90,6 +90,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/admin/calendars", Role.PROVINCE_ADMIN),
     ("/earshot", Role.PROVINCE_MONITOR),
     ("/earshot", Role.PROVINCE_ADMIN, "tbody a[href^='/earshot/']"),
+    ("/admin/regulations", Role.PROVINCE_ADMIN),
     ("/admin/quiet-hours?opens=05:00&closes=06:00", Role.PROVINCE_ADMIN),
     ("/emergency/received", Role.DUTY_OFFICER),
     ("/admin/refused", Role.PROVINCE_ADMIN),

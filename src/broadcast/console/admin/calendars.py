@@ -36,6 +36,7 @@ KINDS = {
     Kind.WORKING: N_("Đi làm bù, hoặc không nghỉ ngày theo luật"),
     Kind.MOURNING: N_("Ngày tang: chỉ phát lời nói, không phát nhạc"),
     Kind.EXAM: N_("Ngày thi: loa im"),
+    Kind.OPEN: N_("Được phát cuối tuần (ngoại lệ của Quy chế, có văn bản)"),
     Kind.OWN: N_("Lịch riêng để lịch phát theo hoặc tránh"),
 }
 NAMES = {
@@ -43,6 +44,7 @@ NAMES = {
     Kind.WORKING: N_("Đi làm bù"),
     Kind.MOURNING: N_("Ngày tang"),
     Kind.EXAM: N_("Ngày thi"),
+    Kind.OPEN: N_("Được phát cuối tuần"),
     Kind.OWN: N_("Lịch riêng"),
 }
 
@@ -55,7 +57,7 @@ async def show(request: Request, session: Session, caller: Reader) -> Response:
     """What is marked from today on, the holidays of two years, and the form to mark more."""
     today = clock.today()
     marked = await marking.list_days(session, Paging(None, SHOWN), today)
-    places = await places_of(session, caller, today)
+    places = await places_of(session, caller, Permission.SCHEDULE_WRITE, today)
     years = (today.year, today.year + 1)
     return page(
         request, caller, "admin/calendars.html",
@@ -83,14 +85,16 @@ async def units_of(session: AsyncSession, on: date) -> list[tuple[str, str]]:
     return [(each.code, each.name) for each in found]
 
 
-async def places_of(session: AsyncSession, caller: Caller, on: date) -> list[tuple[str, str]]:
-    """Units in whose calendar the caller may mark days."""
-    if Permission.SCHEDULE_WRITE not in caller.permissions:
+async def places_of(
+    session: AsyncSession, caller: Caller, permission: Permission, on: date
+) -> list[tuple[str, str]]:
+    """Provinces and communes in which the caller may do something."""
+    if permission not in caller.permissions:
         return []
-    if scope.is_whole(caller, Permission.SCHEDULE_WRITE):
+    if scope.is_whole(caller, permission):
         return await units_of(session, on)
     territory = await scope.territory_of(session)
-    may = scope.changeable(caller, Permission.SCHEDULE_WRITE, territory)
+    may = scope.changeable(caller, permission, territory)
     return [each for each in await units_of(session, on) if each[0] in may]
 
 

@@ -81,6 +81,10 @@ TASKS = (
         N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
     ),
     Task(
+        "/admin/regulations", N_("Quy chế phát thanh"),
+        N_("Giờ im, cuối tuần, âm lượng và số buổi của từng xã."), Permission.READ,
+    ),
+    Task(
         "/admin/quiet-hours", N_("Giờ yên tĩnh"),
         N_("Những giờ loa không phát, trừ tin khẩn cấp."), Permission.READ,
     ),

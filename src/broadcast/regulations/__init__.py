@@ -1,0 +1,1 @@
+"""The Quy chế of communes and provinces: hours, weekends, volume and quotas of loudspeakers."""

@@ -1,0 +1,147 @@
+"""What a schedule would exceed of the quotas of Quy chế, with all that sounds there already.
+
+Relays and what comes from above count as any other sound; alerts do not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict
+from broadcast.regulations.rules import Limits
+from broadcast.schedules import quotas
+from broadcast.schedules.model import Schedule
+from broadcast.schedules.neighbours import Neighbours
+from broadcast.schedules.quotas import Excess, Quota, Sound
+from broadcast.schedules.recurrence import Planned
+from broadcast.schedules.slots import slots_between, slots_of
+from broadcast.schedules.targets import TargetResolver
+
+DAY = timedelta(days=1)
+
+MOST_DAYS = 14
+"""Days of a schedule that are looked at, from its first start: two weeks of any rule."""
+
+
+class Exceeded(NamedTuple):
+    """A quota that is exceeded on a day."""
+
+    on: date
+    excess: Excess
+    cluster_ids: frozenset[int]
+
+    @property
+    def text(self) -> str:
+        """For people; `{where}` stands for the places."""
+        said = _TEXTS[self.excess.quota]
+        return said.format(
+            day=f"{self.on:%d/%m/%Y}",
+            found=f"{self.excess.found:.3g}".replace(".", ","),
+            allowed=self.excess.allowed,
+            where="{where}",
+        )
+
+
+_TEXTS = {
+    Quota.SESSIONS: "Ngày {day} sẽ có {found} buổi phát {where}, Quy chế cho phép {allowed} buổi.",
+    Quota.SESSION: "Ngày {day} có buổi phát dài {found} phút {where}, Quy chế cho phép {allowed}"
+    " phút mỗi buổi.",
+    Quota.DAY: "Ngày {day} sẽ phát {found} phút {where}, Quy chế cho phép {allowed} phút mỗi"
+    " ngày.",
+}
+
+
+class Found(NamedTuple):
+    """What is too much, and days on which one audio would sound twice where that is said."""
+
+    exceeded: list[Exceeded]
+    repeats: list[tuple[date, frozenset[int]]]
+
+
+async def look(
+    resolver: TargetResolver,
+    schedule: Schedule,
+    seconds: float,
+    starts: Sequence[Planned],
+    others: Neighbours,
+) -> Found:
+    """What starts of a schedule would exceed, on the first days on which it sounds.
+
+    Args:
+        resolver: Of the transaction.
+        schedule: Need not be stored.
+        seconds: Length of its sound.
+        starts: Those that are to sound, by time.
+        others: What else sounds.
+    """
+    by_day: defaultdict[date, list[Planned]] = defaultdict(list)
+    for each in starts:
+        by_day[each.starts_at.astimezone(LOCAL).date()].append(each)
+    days = sorted(by_day)[:MOST_DAYS]
+    limits = {day: await resolver.rules.limits(day) for day in days}
+    found = Found([], [])
+    if not any(limits.values()):
+        return found
+    begin = datetime.combine(days[0], time(), LOCAL)
+    end = datetime.combine(days[-1] + DAY, time(), LOCAL)
+    there = await slots_between(resolver, schedule, others.readable, begin, end)
+    same = {each.schedule.id for each in others.readable if _is_same(each.schedule, schedule)}
+    repeated = await slots_between(
+        resolver, schedule, (n for n in others.readable if n.schedule.id in same), begin, end
+    )
+    for day in days:
+        mine = await slots_of(resolver, schedule, seconds, by_day[day])
+        sounding = frozenset[int]().union(*(slot.cluster_ids for slot in mine))
+        concerned = {c: limits[day][c] for c in sounding & limits[day].keys()}
+        of_day = [*mine, *(s for s in there if s.starts_at.astimezone(LOCAL).date() == day)]
+        sounds: defaultdict[int, list[Sound]] = defaultdict(list)
+        for slot in of_day:
+            for cluster in slot.cluster_ids & concerned.keys():
+                sounds[cluster].append(Sound(slot.starts_at, slot.ends_at))
+        found.exceeded.extend(_exceeded(day, concerned, sounds))
+        warned = frozenset(c for c, limit in concerned.items() if limit.warns_repeats)
+        alike = [s for s in repeated if s.starts_at.astimezone(LOCAL).date() == day]
+        twice = frozenset(
+            c for c in warned if sum(c in slot.cluster_ids for slot in [*mine, *alike]) > 1
+        )
+        if twice:
+            found.repeats.append((day, twice))
+    return found
+
+
+def refuse(exceeded: Iterable[Exceeded]) -> None:
+    """Refuse what exceeds a quota.
+
+    Raises:
+        Conflict: With `quota` and `on`.
+    """
+    for each in exceeded:
+        where = f"ở {len(each.cluster_ids)} cụm loa"
+        raise Conflict(
+            f"{each.text.format(where=where)} Hãy đổi ngày, rút ngắn, hoặc bỏ bớt nơi phát.",
+            quota=each.excess.quota,
+            on=each.on,
+        )
+
+
+def _is_same(other: Schedule, schedule: Schedule) -> bool:
+    return (other.bulletin_id, other.bulletin_revision) == (
+        schedule.bulletin_id, schedule.bulletin_revision,
+    )  # fmt: skip
+
+
+def _exceeded(
+    day: date, limits: dict[int, Limits], sounds: dict[int, list[Sound]]
+) -> list[Exceeded]:
+    alike: defaultdict[tuple[Limits, tuple[Sound, ...]], set[int]] = defaultdict(set)
+    for cluster, heard in sounds.items():
+        alike[limits[cluster], tuple(sorted(heard))].add(cluster)
+    found: defaultdict[Excess, set[int]] = defaultdict(set)
+    for (limit, together), clusters in alike.items():
+        for excess in quotas.excesses(limit, together):
+            found[excess] |= clusters
+    return [Exceeded(day, excess, frozenset(clusters)) for excess, clusters in found.items()]
