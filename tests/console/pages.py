@@ -147,6 +147,35 @@ PAGES: dict[tuple[str, str], Rule] = {
             ("pick", {}),
         )
     },
+    ("GET", "/languages"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/languages/phrases"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("GET", "/languages/served"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("GET", "/bulletins/{bulletin_id}/versions"): Rule(
+        Kind.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
+    ("POST", "/bulletins/{bulletin_id}/versions"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_WRITE,
+        path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"language": "hre", "due_on": "2026-12-30", "reader_id": 1},
+        is_content=True,
+        is_page=True,
+    ),
+    ("POST", "/bulletins/{bulletin_id}/confirmation"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_APPROVE,
+        path=lambda p: {"bulletin_id": p.bulletin},
+        is_content=True,
+        is_page=True,
+    ),
+    ("GET", "/admin/village-languages"): Rule(Kind.ANYWHERE, P.AREA_WRITE),
+    ("POST", "/admin/village-languages/{code}"): Rule(
+        Kind.MAKE,
+        P.AREA_WRITE,
+        path=lambda p: {"code": p.village},
+        body=lambda p, n: {"languages": "hre:80"},
+        is_page=True,
+    ),
     ("GET", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in"): Rule(Kind.OPEN),
     ("POST", "/sign-in/demo"): Rule(Kind.OPEN),
@@ -231,7 +260,7 @@ PAGES: dict[tuple[str, str], Rule] = {
         for method, part in (
             *(("GET", "sound"), ("POST", "reading"), ("POST", "trim"), ("POST", "whole")),
             *(("POST", "sound/discard"), ("POST", "words"), ("POST", "correction")),
-            *(("POST", "finish"), ("POST", "discard")),
+            *(("POST", "finish"), ("POST", "discard"), ("POST", "composition")),
         )
     },
     # the map: of the province for who reads it whole, else one's own unit
@@ -258,6 +287,7 @@ PAGES: dict[tuple[str, str], Rule] = {
         )
         for step in (
             "name",
+            "languages",
             "state",
             "invitation",
             "sessions/end",

@@ -768,8 +768,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/occurrences/{{occurrence_id}}/languages"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"occurrence_id": p.occurrence}, is_content=True
     ),
-    ("GET", f"{R}/languages-served"): Rule(K.LIST, P.CONTENT_READ),
-    ("GET", f"{R}/languages-served.csv"): Rule(K.LIST, P.CONTENT_READ),
+    ("GET", f"{R}/languages-served"): Rule(K.PUBLIC, P.CONTENT_READ),
+    ("GET", f"{R}/languages-served.csv"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/inbox-compliance"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/inbox-compliance.csv"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/authority-orders"): Rule(K.PUBLIC, P.CONTENT_READ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broadcast.bulletins.model import RevisionState, SourceKind, Subject
+from broadcast.bulletins.model import PhraseKind, RevisionState, SourceKind, Subject
 from broadcast.console.words import N_
 from broadcast.plays.forecast import Outlook
 from broadcast.plays.soundings import Sounding
@@ -43,6 +43,15 @@ LANGUAGES = {
     "bdq": N_("Tiếng Ba Na"),
     "jra": N_("Tiếng Gia Rai"),
     "jeh": N_("Tiếng Giẻ Triêng"),
+}
+
+PHRASES = {
+    PhraseKind.OPENING: N_("câu mở đầu"),
+    PhraseKind.CLOSING: N_("câu kết"),
+    PhraseKind.NUMBER: N_("con số"),
+    PhraseKind.PLACE: N_("tên nơi chốn"),
+    PhraseKind.HAZARD: N_("thiên tai, nguy hiểm"),
+    PhraseKind.OTHER: N_("câu khác"),
 }
 
 SUBJECTS = {

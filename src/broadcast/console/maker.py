@@ -6,33 +6,38 @@ seconds; the sound and the words that will be said are parts with addresses of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Form, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Area
 from broadcast.auth.caller import Author, Caller
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import changes_nothing
-from broadcast.bulletins import drafts, places, revisions, station_lexicon, words
+from broadcast.bulletins import drafts, library, places, revisions, station_lexicon, words
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.content import MEDIA_TYPES
 from broadcast.bulletins.draft_schemas import DraftIn, DraftOut, PagePath, SoundOut, TrimIn
-from broadcast.bulletins.model import Bulletin
+from broadcast.bulletins.model import Bulletin, Revision
+from broadcast.bulletins.queries import Wanted
 from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
-from broadcast.console.bulletin_words import CLASSES, LANGUAGES, SUBJECTS
+from broadcast.console.bulletin_words import CLASSES, LANGUAGES, PHRASES, SUBJECTS
 from broadcast.console.page import PageRouter, language_of, page, redirect
 from broadcast.console.waveform import BARS, wave
 from broadcast.console.words import translate
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.revision_steps import take_step
-from broadcast.web.rest import AppSettings, Session
+from broadcast.web.rest import AppSettings, Paging, Session
 
 router = PageRouter()
+
+MOST_OFFERED = 200
+"""Phrases that a form offers."""
 
 
 @router.get("/bulletins/new")
@@ -55,17 +60,37 @@ async def show_edit(
     name = str(bulletin_id)
     draft = await drafts.find(session, caller, name)
     found = None if draft is None else await drafts.get(session, caller, name)
-    newest = (await revisions.of_bulletin(session, bulletin_id))[0]
+    made = await revisions.of_bulletin(session, bulletin_id)
+    original = None
+    if bulletin.version_of is not None:
+        original = await revisions.newest_approved(session, bulletin.version_of)
     form = DraftIn.model_validate(
         {
             "title": bulletin.title,
             "area_code": bulletin.area_code,
             "class": bulletin.class_.value,
             "language": bulletin.language,
-            "text": newest.text or "",
+            "text": (made[0].text if made else "") or "",
         }
     )
-    return _form(request, caller, name, form, found, [], bulletin)
+    return _form(
+        request,
+        caller,
+        name,
+        form,
+        found,
+        [],
+        bulletin,
+        original=original,
+        phrases=await offered(session, bulletin.language),
+    )
+
+
+async def offered(session: AsyncSession, language: str) -> list[tuple[str, str]]:
+    """Approved phrases of a language, as the form offers them: id and title."""
+    wanted = Wanted(language=language, is_approved=True, is_phrase=True)
+    found = await library.page_of(session, wanted, Paging(None, MOST_OFFERED), newest_first=False)
+    return [(str(each.id), each.title) for each in found.items]
 
 
 def _form(
@@ -76,6 +101,9 @@ def _form(
     found: drafts.DraftDetails | None,
     stations: list[Area],
     bulletin: Bulletin | None,
+    *,
+    original: Revision | None = None,
+    phrases: Sequence[tuple[str, str]] = (),
 ) -> Response:
     shown = None if found is None else DraftOut.of(found)
     return page(
@@ -89,6 +117,10 @@ def _form(
         classes=_choices(request, CLASSES),
         subjects=_choices(request, SUBJECTS),
         languages=_choices(request, LANGUAGES),
+        phrase_kinds=_choices(request, PHRASES),
+        original=original,
+        phrases=phrases,
+        composed=shown,
         **sound_of(name, None if shown is None else shown.sound),
     )
 

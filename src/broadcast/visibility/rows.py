@@ -207,14 +207,11 @@ class Places:
     @cached_property
     def translated(self) -> Ids:
         """Originals of versions that stations of the scope read, and versions of its own."""
-        t = Bulletin.__table__.c
-        originals = sa.select(t.version_of.label("id")).where(
-            self.own(t.area_code), t.version_of.is_not(None)
+        version = Bulletin.__table__.alias("version")
+        originals = sa.select(version.c.version_of.label("id")).where(
+            self.own(version.c.area_code), version.c.version_of.is_not(None)
         )
-        original = Bulletin.__table__.alias("original")
-        versions = sa.select(t.id).where(
-            t.version_of == original.c.id, self.own(original.c.area_code)
-        )
+        versions = sa.select(version.c.id).where(version.c.version_of.in_(self.own_bulletins))
         return sa.select(sa.union(originals, versions).subquery())
 
     @cached_property

@@ -15,6 +15,7 @@ from broadcast.areas.units import units_on
 from broadcast.auth.caller import AccountEditor
 from broadcast.auth.model import Account, AccountKind, AccountState
 from broadcast.auth.permissions import ROLE_NAMES, Role
+from broadcast.console.bulletin_words import LANGUAGES
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.people.forms import (
     Choice,
@@ -28,6 +29,7 @@ from broadcast.console.people.forms import (
 from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
+from broadcast.kit.languages import Language
 from broadcast.web.rest import AppSettings, Id, PageQuery, Session
 
 router = PageRouter()
@@ -172,6 +174,7 @@ async def show(
         states=STATES,
         kinds=KINDS,
         role_options=options(request, ROLE_NAMES),
+        language_options=[each for each in options(request, LANGUAGES) if each[0] != "vi"],
         today=clock.today(),
     )
 
@@ -187,6 +190,20 @@ async def rename(
     """Call somebody otherwise from now on."""
     account = await people.get_account(session, account_id, lock=True)
     await people.change(session, account, name, account.state, clock.now())
+    return redirect(request, _address(account_id))
+
+
+@router.post("/admin/people/{account_id}/languages", summary="Ghi tiếng mà người này biết")
+async def put_languages(
+    request: Request,
+    session: Session,
+    caller: AccountEditor,
+    account_id: Id,
+    languages: Annotated[list[Language] | None, Form()] = None,
+) -> Response:
+    """As `PUT …/languages` of REST."""
+    account = await people.get_account(session, account_id, lock=True)
+    await people.put_languages(session, account, languages or [])
     return redirect(request, _address(account_id))
 
 
