@@ -21,14 +21,17 @@ async def test_items_are_ordered_by_keyboard_and_by_mouse(sign_in: SignIn) -> No
     await expect(items).to_have_text([TUNE, NOTICE, TUNE])
     down = page.get_by_role("button", name=f"Chuyển “{TUNE}” ra sau").first
     await down.focus()
-    await page.keyboard.press("Enter")
+    async with page.expect_response("**/order") as saved:  # a reload would give it up
+        await page.keyboard.press("Enter")
+    assert (await saved.value).ok, await (await saved.value).text()
     await expect(items).to_have_text([NOTICE, TUNE, TUNE])
     await expect(page.get_by_role("button", name=f"Chuyển “{TUNE}” ra sau").first).to_be_focused()
     await page.reload()
     await expect(items).to_have_text([NOTICE, TUNE, TUNE])
     row = page.locator("[data-order] > li")
-    async with page.expect_response("**/order"):
+    async with page.expect_response("**/order") as saved:
         await row.nth(1).drag_to(row.first, target_position={"x": 20, "y": 3})
+    assert (await saved.value).ok, await (await saved.value).text()
     await expect(items).to_have_text([TUNE, NOTICE, TUNE])
     await page.reload()
     await expect(items).to_have_text([TUNE, NOTICE, TUNE])
