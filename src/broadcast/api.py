@@ -37,6 +37,7 @@ import broadcast.incidents.routes
 import broadcast.indicators.routes
 import broadcast.keys.routes
 import broadcast.languages.routes
+import broadcast.live.routes
 import broadcast.mergers.routes
 import broadcast.plays.routes
 import broadcast.restore.routes
@@ -95,6 +96,7 @@ ROUTERS = (
     broadcast.alerts.routes.router,
     broadcast.alerts.template_routes.router,
     broadcast.alerts.drill_routes.router,
+    broadcast.live.routes.router,
     broadcast.indicators.routes.router,
     broadcast.situation.routes.router,
     broadcast.auditing.routes.router,

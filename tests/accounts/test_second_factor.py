@@ -196,7 +196,7 @@ def test_the_policy_names_what_sounds_everywhere_and_who_may_do_so() -> None:
     for permission in Permission:
         needs = permission in {
             Permission.BULLETIN_APPROVE, Permission.ACCOUNT_WRITE, Permission.EMERGENCY_WRITE,
-            Permission.EMERGENCY_PROPOSE, Permission.EMERGENCY_ALONE,
+            Permission.EMERGENCY_PROPOSE, Permission.EMERGENCY_ALONE, Permission.LIVE_SPEAK,
         }  # fmt: skip
         for until, is_shown in ((None, False), (NOW, False), (NOW + timedelta(seconds=1), True)):
             if needs and not is_shown:

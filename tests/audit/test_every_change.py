@@ -389,6 +389,10 @@ async def alerts(walk: Walk) -> None:
     await walk.do(f"{step}/authorise-alone", f"{two}/authorise-alone", json=why)
     await walk.do(f"{step}/debrief", f"{two}/debrief", "Hùng", json=why)
     await walk.do(f"{step}/cancel", f"{two}/cancel", "Hùng", json=why)
+    spoken = {"title": "Bão", "targets": [{"area": "21253"}]}
+    live = await walk.do("POST /live-sessions", who="Hùng", json=spoken)
+    there = f"/live-sessions/{live['id']}/end"
+    await walk.do("POST /live-sessions/{live_id}/end", there, "Hùng")
     head = {"name": "Đinh Văn Thôn", "phone": "0905 123 456"}
     await walk.do("PUT /areas/{code}/contact", "/areas/T-1/contact", json=head)
 

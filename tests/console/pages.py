@@ -521,6 +521,29 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/mergers"): Rule(
         Kind.WHOLE, P.AREA_WRITE, body=lambda p, n: {"on": "2019-03-03"}, is_page=True
     ),
+    # live speech
+    ("GET", "/live"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("GET", "/live/now"): Rule(Kind.LIST, P.CONTENT_READ),
+    ("POST", "/live"): Rule(
+        Kind.MAKE,
+        P.LIVE_SPEAK,
+        is_page=True,
+        body=lambda p, n: {"title": "x", "place": p.commune},
+    ),
+    **{
+        ("GET", f"/live/{{live_id}}{part}"): Rule(
+            Kind.READ, P.CONTENT_READ, path=lambda p: {"live_id": p.live}, is_content=True
+        )
+        for part in ("", "/now")
+    },
+    ("POST", "/live/{live_id}/end"): Rule(
+        Kind.CHANGE,
+        P.LIVE_SPEAK,
+        path=lambda p: {"live_id": p.live},
+        is_content=True,
+        is_page=True,
+        body=_nothing,
+    ),
     # emergencies
     ("GET", "/emergency/templates"): Rule(Kind.LIST, P.CONTENT_READ),
     ("GET", "/emergency/templates/new"): Rule(Kind.LIST, P.EMERGENCY_PROPOSE),

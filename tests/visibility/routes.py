@@ -180,6 +180,10 @@ def _alert_of(place: Place) -> dict[str, Any]:
     return {"alert_id": place.alert}
 
 
+def _live_of(place: Place) -> dict[str, Any]:
+    return {"live_id": place.live}
+
+
 def _moved(place: Place, now: datetime) -> dict[str, Any]:
     return {"starts_at": (now + timedelta(days=4)).isoformat()}
 
@@ -522,6 +526,18 @@ ROUTES: dict[tuple[str, str], Rule] = {
             ("replacements", P.EMERGENCY_PROPOSE, lambda p, n: {"headline": "x", "text": "x"}),
         )
     },
+    ("GET", f"{R}/live-sessions"): Rule(K.LIST, P.CONTENT_READ),
+    ("POST", f"{R}/live-sessions"): Rule(
+        K.MAKE,
+        P.LIVE_SPEAK,
+        body=lambda p, n: {"title": "x", "targets": [{"area": p.commune}]},
+    ),
+    ("GET", f"{R}/live-sessions/{{live_id}}"): Rule(
+        K.READ, P.CONTENT_READ, path=_live_of, is_content=True
+    ),
+    ("POST", f"{R}/live-sessions/{{live_id}}/end"): Rule(
+        K.CHANGE, P.LIVE_SPEAK, path=_live_of, is_content=True
+    ),
     ("GET", f"{R}/alert-templates"): Rule(K.LIST, P.CONTENT_READ),
     ("POST", f"{R}/alert-templates"): Rule(K.MAKE, P.EMERGENCY_PROPOSE, body=_template),
     ("GET", f"{R}/alert-templates/{{template_id}}"): Rule(

@@ -43,6 +43,7 @@ from broadcast.incidents.model import Incident, IncidentLoss, IncidentStep, Step
 from broadcast.indicators.model import VillageExclusion
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
+from broadcast.live.model import LiveSession
 from broadcast.plays.model import Play, PlayState
 from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.starts import occurrence_id
@@ -103,6 +104,7 @@ class Place:
     alert: UUID = NONE
     template: UUID = NONE
     drill: UUID = NONE
+    live: UUID = NONE
     item: UUID = NONE
     """In the inbox."""
     version_request: UUID = NONE
@@ -398,6 +400,17 @@ async def _content(
             id=place.air_session, area_code=place.commune, name=marker, starts_at=now,
             rrule="FREQ=DAILY", seconds=600, may_overrun=False, targets=[target],
             targets_on=LONG_AGO, created_by=LAN, created_at=now, changed_at=now, ended_at=None,
+        )
+    )  # fmt: skip
+    place.live = uuid4()
+    session.add(
+        LiveSession(
+            id=place.live, title=marker, class_=BulletinClass.PRIORITY, area_code=place.commune,
+            targets=[target],
+            targets_on=now.astimezone(LOCAL).date() if place.marker != "zzc" else LONG_AGO,
+            volume=None, most_minutes=15, created_by=LAN, created_at=now, begun_at=None,
+            ends_by=None, heard_at=None, ended_at=None, ended_by=None, end_reason=None,
+            kept_at=None, occurrence_id=None,
         )
     )  # fmt: skip
     if place.commune != PROVINCE:

@@ -58,7 +58,7 @@ PLACES = {
     ),
     "{regulation_id}": "7",
     **dict.fromkeys(("{token_id}", "{session_id}", "{passkey_id}", "{identity_id}"), "7"),
-    **dict.fromkeys(("{alert_id}", "{template_id}", "{drill_id}"), UUID),
+    **dict.fromkeys(("{alert_id}", "{template_id}", "{drill_id}", "{live_id}"), UUID),
     "{message_id}": "7",
     "{number}": "7",
     "{page}": "new",

@@ -45,6 +45,8 @@ class Permission(StrEnum):
     """Schedule what interrupts everything else; authorise an alert that somebody else proposed."""
     EMERGENCY_ALONE = "emergency_alone"
     """Issue an alert without a second person, for a short time."""
+    LIVE_SPEAK = "live_speak"
+    """Speak live: heard at once, and approved by nobody else."""
     ALERT_SUBMIT = "alert_submit"
     """Hand in warnings of other authorities (CAP); a second person here decides on them."""
     AREA_WRITE = "area_write"
@@ -84,13 +86,15 @@ _APPROVES = _SEES | {
     _P.SCHEDULE_WRITE,
     _P.EMERGENCY_PROPOSE,
     _P.EMERGENCY_WRITE,
+    _P.LIVE_SPEAK,
 }
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.PROVINCE_ADMIN: frozenset(Permission),
     Role.PROVINCE_EDITOR: _WRITES,
     Role.PROVINCE_APPROVER: _APPROVES,
-    Role.DUTY_OFFICER: _TENDS | {_P.EMERGENCY_WRITE, _P.EMERGENCY_ALONE, _P.COMMAND_SEND},
+    Role.DUTY_OFFICER: _TENDS
+    | {_P.EMERGENCY_WRITE, _P.EMERGENCY_ALONE, _P.LIVE_SPEAK, _P.COMMAND_SEND},
     Role.PROVINCE_MONITOR: _SEES,
     Role.COMMUNE_BROADCASTER: _TENDS,
     Role.COMMUNE_APPROVER: _APPROVES,

@@ -17,10 +17,11 @@ REQUIRED = frozenset(
         Permission.EMERGENCY_PROPOSE,
         Permission.EMERGENCY_WRITE,
         Permission.EMERGENCY_ALONE,
+        Permission.LIVE_SPEAK,
         Permission.ACCOUNT_WRITE,
     }
 )
-"""Permissions whose use needs one: approving, emergencies, and changing who may do so."""
+"""Permissions whose use needs one: approving, what sounds at once, changing who may do so."""
 
 
 class SecondFactorRequired(Forbidden):
@@ -43,9 +44,9 @@ def check(until: datetime | None, permission: Permission, now: datetime) -> None
     """
     if permission in REQUIRED and not is_shown(until, now):
         raise SecondFactorRequired(
-            "Duyệt tin, phát khẩn cấp và sửa tài khoản cần xác thực lần hai; hãy nhập mã của ứng"
-            " dụng xác thực hoặc dùng khóa truy cập, rồi làm lại. Mã truy cập của chương trình chỉ"
-            " làm được nếu được cấp riêng cho việc này."
+            "Duyệt tin, phát khẩn cấp, phát trực tiếp và sửa tài khoản cần xác thực lần hai; hãy"
+            " nhập mã của ứng dụng xác thực hoặc dùng khóa truy cập, rồi làm lại. Mã truy cập của"
+            " chương trình chỉ làm được nếu được cấp riêng cho việc này."
         )
 
 

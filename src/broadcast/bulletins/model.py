@@ -30,6 +30,8 @@ class SourceKind(StrEnum):
 
     UPLOAD = "upload"
     TEXT = "text"
+    LIVE = "live"
+    """What was spoken live, recorded by the server."""
 
 
 class Subject(StrEnum):

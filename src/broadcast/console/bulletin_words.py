@@ -33,7 +33,11 @@ CLASSES = {
     BulletinClass.EMERGENCY: N_("khẩn cấp"),
 }
 
-SOURCES = {SourceKind.TEXT: N_("đọc từ văn bản"), SourceKind.UPLOAD: N_("bản thu")}
+SOURCES = {
+    SourceKind.TEXT: N_("đọc từ văn bản"),
+    SourceKind.UPLOAD: N_("bản thu"),
+    SourceKind.LIVE: N_("phát trực tiếp"),
+}
 
 LANGUAGES = {
     "vi": N_("Tiếng Việt"),

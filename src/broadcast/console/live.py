@@ -51,6 +51,7 @@ class Topic(StrEnum):
     REGISTRY = "registry"
     ALERTS = "alerts"
     INBOX = "inbox"
+    LIVE = "live"
 
 
 SLOW = frozenset({Topic.PLAYS, Topic.PRESENCE})

@@ -63,6 +63,7 @@ MENU = (
     Entry("/inbox", N_("Hộp tin đến"), Permission.CONTENT_READ),
     Entry("/languages", N_("Tiếng dân tộc"), Permission.CONTENT_READ),
     Entry("/schedule", N_("Lịch phát"), Permission.CONTENT_READ),
+    Entry("/live", N_("Phát trực tiếp"), Permission.CONTENT_READ),
     Entry("/emergency", N_("Khẩn cấp"), Permission.CONTENT_READ),
     Entry("/map", N_("Bản đồ"), Permission.READ),
     Entry("/indicators", N_("Chỉ tiêu"), Permission.READ),

@@ -35,6 +35,7 @@ from broadcast.console import (
     schedule_new,
     sign_in,
     sources,
+    speech,
     today,
     wall,
 )
@@ -93,6 +94,7 @@ ROUTERS = (
     schedule_moves.router,
     schedule.router,
     sign_in.router,
+    speech.router,
     today.router,
     wall.router,
     library.router,  # `/bulletins/{bulletin_id}` after `/bulletins/new`

@@ -96,6 +96,7 @@ STATES = {
     ScheduleState.PROPOSED: ("unknown", N_("Chờ duyệt")),
     ScheduleState.ACTIVE: ("ok", N_("Đang hiệu lực")),
     ScheduleState.ALERT: ("bad", N_("Khẩn cấp")),
+    ScheduleState.LIVE: ("waiting", N_("Phát trực tiếp")),
     ScheduleState.ENDED: ("unknown", N_("Đã phát xong")),
     ScheduleState.WITHDRAWN: ("bad", N_("Đã thu hồi")),
 }

@@ -57,7 +57,7 @@ class Changes:
         await ledger.plan(session, dirty, reached, now)
         names = sorted(
             {
-                issue.Name(scope, "programme" if row.alert_mode is None else "alerts")
+                issue.Name(scope, row.document_kind)
                 for row in dirty
                 for scope in (*row.scopes, *row.carried_scopes)
             }
@@ -79,7 +79,8 @@ _DONE = sa.text("""
         UPDATE occurrences
         SET dirty = false,
             carried_scopes = CASE
-                WHEN state = 'planned' AND (alert_mode IS NULL OR ends_by > :now) THEN scopes
+                WHEN state = 'planned'
+                     AND (alert_mode IS NULL AND live_key IS NULL OR ends_by > :now) THEN scopes
                 ELSE '{}'
             END
         WHERE id = ANY (CAST(:ids AS uuid[]))

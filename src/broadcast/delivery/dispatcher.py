@@ -77,6 +77,8 @@ from broadcast.kit.notify import Channel
 from broadcast.kit.periodic import Guarded, Job, Kind, Runner
 from broadcast.kit.tasks import until_one_ends
 from broadcast.languages import mixing
+from broadcast.live.ending import end_due
+from broadcast.live.recording import keep_due
 from broadcast.mqtt.link import Link
 from broadcast.programmes import issue
 from broadcast.restore import mark
@@ -107,6 +109,7 @@ SIGNING = {"documents", "mirror", "commands", "audit", "audit_retention"}
 WHEN_BELIEVED = {
     "roll",
     "alerts",
+    "live",
     "prefetch",
     "documents",
     "commands",
@@ -237,6 +240,10 @@ class Dispatcher:
             ),
             self._step("roll", hour, self._issuing.renew),
             self._step("alerts", turn, self._issuing.end_alerts),
+            self._step("live", turn, lambda now: end_due(engine, now)),
+            self._step(
+                "recordings", often, lambda now: keep_due(engine, settings.content_dir, now)
+            ),
             self._step("prefetch", turn, self._issuing.prefetch),
             self._step("occurrences", turn, self._issuing.occurrences),
             self._step("documents", turn, self._issuing.documents),

@@ -23,7 +23,15 @@ from broadcast.programmes.model import Document
 from broadcast.restore import state
 from broadcast.restore.model import Cause
 from broadcast.wire.envelope import Verifier
-from broadcast.wire.topics import AREA_STATE, CONTENT, DEVICE_STATE, scope_topic
+from broadcast.wire.topics import (
+    AREA_LIVE,
+    AREA_STATE,
+    CONTENT,
+    DEVICE_LIVE,
+    DEVICE_STATE,
+    scope_of,
+    scope_topic,
+)
 
 
 class RetainedMessage(Protocol):
@@ -69,7 +77,13 @@ def mirrored(prefix: str) -> list[tuple[str, int]]:
     """
     return [
         (f"{prefix}/{topic}", 0)
-        for topic in (AREA_STATE.filter(), DEVICE_STATE.filter(), CONTENT.filter(index="0"))
+        for topic in (
+            AREA_STATE.filter(),
+            DEVICE_STATE.filter(),
+            AREA_LIVE.filter(),
+            DEVICE_LIVE.filter(),
+            CONTENT.filter(index="0"),
+        )
     ]
 
 
@@ -169,9 +183,9 @@ class BrokerMirror:
         accepted = await state.accepted(session) if newer else {}
         unknown: dict[state.Name, tuple[int, bytes]] = {}
         for topic, revision in newer.items():
-            scope, _, kind = topic.partition("/state/")
-            if accepted.get((scope, kind), 0) < revision:
-                unknown[scope, kind] = revision, self._documents[topic]
+            name = scope_of(topic)
+            if name is not None and accepted.get(name, 0) < revision:
+                unknown[name] = revision, self._documents[topic]
         if unknown:
             await state.begin(session, Cause.BROKER, now)
         if not await state.is_open(session):

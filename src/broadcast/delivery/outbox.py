@@ -40,8 +40,8 @@ CONTENT_MISSING = Gauge(
     "broadcast_content_unreadable", "Audio files that are wanted and cannot be read"
 )
 
-STATE = "/state/"
-"""In the topic of every document."""
+DOCUMENTS = ("/state/", "/live/sessions")
+"""One of these is in the topic of every document."""
 
 AT_ONCE = 500
 BLOCKS_AT_ONCE = 64
@@ -218,7 +218,7 @@ class Outbox:
 
     async def _attempt(self, topic: str, payload: bytes) -> Unavailable | None:
         """Publish, and tell what came in the way: one lost message stops no other."""
-        if STATE in topic:
+        if any(each in topic for each in DOCUMENTS):
             name = f"{self._prefix}/{topic}"
             self._said[name] = (*self._said.get(name, ())[-1:], _digest(payload))
         try:

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.delivery.mirror import Broker, BrokerMirror, RetainedMessage
-from broadcast.delivery.outbox import STATE, Outbox
+from broadcast.delivery.outbox import DOCUMENTS, Outbox
 from broadcast.delivery.restored import RestoreWatch
 from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db
@@ -60,7 +60,7 @@ class BrokerRepair:
         """Note a message under one of our own topics; devices receive it, too."""
         if (
             not message.retain
-            and STATE in message.topic
+            and any(each in message.topic for each in DOCUMENTS)
             and not self._outbox.is_own(message.topic, message.payload)
         ):
             self._overwritten = True

@@ -152,6 +152,11 @@ class World:
         command = [sys.executable, "-m", "broadcast", "serve"]
         self._server.start(command, self.ready, timeout=START_SECONDS)
 
+    @property
+    def server_pid(self) -> int:
+        """Process of the server, once it runs."""
+        return self._server.pid
+
     def servers(self) -> list[Server]:
         """Processes to be kept running, those that others need first; the server once it runs."""
         return [self.postgres, self.broker, _Serve(self, self._server)]

@@ -61,7 +61,10 @@ SERVER_ACL = "user {user}\ntopic readwrite {prefix}/#\n"
 
 DEVICES_ACL = """\
 pattern read {prefix}/area/+/state/+
+pattern read {prefix}/area/+/live/+
 pattern read {prefix}/content/+/+
+pattern read {prefix}/live/+/+
+pattern read {prefix}/device/%u/live/+
 pattern read {prefix}/device/%u/state/+
 pattern read {prefix}/device/%u/command/+
 pattern write {prefix}/device/%u/event/+

@@ -15,10 +15,6 @@ GROUP = 3
 """New frames in a packet: 120 ms. A signature and the headers of MQTT, TLS and TCP for each frame
 would be as long as the frame."""
 
-REPEATED = 3
-"""Frames of the packet before that come once more. One lost packet of twenty would be five per
-cent of silence; this way two in a row have to be lost. It costs 17 kbit/s a loudspeaker."""
-
 MOST_LATE_MS = 1000
 """A frame that is so much later than the fastest is left out: devices would not wait for it."""
 LATE_FOR_MS = 1000
@@ -79,7 +75,11 @@ class Pace:
 
 
 class Packer:
-    """Puts frames into packets."""
+    """Puts frames into packets, each with those of the packet before it.
+
+    One lost packet of twenty would be five per cent of silence; this way two in a row have to be
+    lost. It costs 17 kbit/s a loudspeaker.
+    """
 
     def __init__(self) -> None:
         self._seq = 0
@@ -108,9 +108,8 @@ class Packer:
         return self._pack(is_last=True)
 
     def _pack(self, *, is_last: bool = False) -> Packet:
-        repeated = self._before[-REPEATED:]
-        first = self._first - len(repeated)
-        packet = Packet(self._seq, first, (*repeated, *self._new), is_last)
+        first = self._first - len(self._before)
+        packet = Packet(self._seq, first, (*self._before, *self._new), is_last)
         self._seq += 1
         self._first += len(self._new)
         self._before, self._new = self._new or self._before, []

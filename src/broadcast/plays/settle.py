@@ -88,6 +88,9 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     DECODE_ERROR = "decode_error"
     NO_END = "no_end"
+    STALLED = "stalled"
+    GAPS = "gaps"
+    """Of live speech: it was there at the end, and too much of it was not heard."""
     # Cancelled: its targets were changed. A person who cancels it gives a text of their own.
     NOT_TARGETED = "not_targeted"
     # Cancelled by a calendar or a Quy chế (`calendars.days.Silence`).
@@ -164,6 +167,8 @@ class Facts:
     on_preempt: OnPreempt
     audio_seconds: float | None = None
     """Length of the sound; of a relay what was planned. None: not known."""
+    is_live: bool = False
+    """Live speech: who was there at its end need not have heard its beginning."""
     cancelled: str | None = None
     """Reason for which the occurrence, or this cluster of it, was cancelled."""
     reports: Sequence[Report] = ()
@@ -296,7 +301,10 @@ def _sound_state(
     facts: Facts, ends: Sequence[Report], last: Report, seconds: float, *, waiting: bool
 ) -> tuple[PlayState, str]:
     enough = facts.audio_seconds is not None and seconds >= ENOUGH_RATIO * facts.audio_seconds
-    if any(end.reason == EndReason.COMPLETED for end in ends) or (ends and enough):
+    completed = any(end.reason == EndReason.COMPLETED for end in ends)
+    if completed and facts.is_live and facts.audio_seconds is not None and not enough:
+        return PlayState.PARTIAL, Reason.GAPS.value
+    if completed or (ends and enough):
         return PlayState.PLAYED, ""
     if last.event == "started":
         if waiting:
@@ -309,7 +317,8 @@ def _sound_state(
     else:
         reason = last.reason
         dropped = facts.on_preempt is OnPreempt.DROP and reason == EndReason.PREEMPTED
-        resumes = reason in {EndReason.PREEMPTED, EndReason.POWER_CUT} and not dropped
+        interrupted = {EndReason.PREEMPTED, EndReason.POWER_CUT, EndReason.STALLED}
+        resumes = reason in interrupted and not dropped
         if resumes and waiting:
             return PlayState.PLAYING, ""
     state = PlayState.PREEMPTED if reason == EndReason.PREEMPTED else PlayState.PARTIAL

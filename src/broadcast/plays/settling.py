@@ -47,6 +47,7 @@ class _Row:
     """As stored."""
     heard_languages: str | None
     """As the sound tells that began last; None: that of the bulletin itself."""
+    is_live: bool
     cancelled: str | None
     proof_lost: bool
 
@@ -101,6 +102,7 @@ def _facts(
         ends_by=row.ends_by,
         on_preempt=row.on_preempt,
         audio_seconds=row.audio_seconds,
+        is_live=row.is_live,
         cancelled=row.cancelled,
         reports=reports,
         self_tests=tests,
@@ -117,6 +119,7 @@ _LOCK = sa.text("""
            o.on_preempt,
            COALESCE(o.relay_seconds, heard.seconds, NULLIF(r.seconds, 0)) AS audio_seconds,
            p.languages, heard.languages AS heard_languages,
+           o.live_key IS NOT NULL AS is_live,
            CASE WHEN o.state = 'cancelled' THEN COALESCE(o.cancel_reason, '')
                 WHEN p.state = 'cancelled' THEN p.reason END AS cancelled,
            EXISTS (
@@ -179,6 +182,7 @@ async def _lock(
             audio_seconds=row.audio_seconds,
             languages=row.languages,
             heard_languages=row.heard_languages,
+            is_live=row.is_live,
             cancelled=row.cancelled,
             proof_lost=row.proof_lost,
         )

@@ -66,7 +66,9 @@ _CIRCUMSTANCES = sa.text(f"""
     ),
     carried AS MATERIALIZED (
         SELECT o.occurrence_id, p.scope || '/' || p.kind AS document,
-               p.scope || '/state/' || p.kind AS topic, p.revision, p.published_at
+               p.scope || CASE p.kind WHEN 'live' THEN '/live/sessions'
+                                      ELSE '/state/' || p.kind END AS topic,
+               p.revision, p.published_at
         FROM (SELECT DISTINCT occurrence_id FROM n) AS o
         JOIN programme_revisions AS p ON p.occurrence_ids @> ARRAY[o.occurrence_id]
         WHERE p.published_at IS NOT NULL

@@ -46,6 +46,8 @@ REASONS = {
     Reason.WITHDRAWN: "thiết bị dừng khi nhận được tin nội dung đã bị rút",
     Reason.DECODE_ERROR: "lỗi giải mã âm thanh",
     Reason.NO_END: "thiết bị báo bắt đầu nhưng không báo kết thúc",
+    Reason.STALLED: "mất tiếng giữa chừng: không nhận được lời nói trực tiếp",
+    Reason.GAPS: "không nghe đủ lời nói trực tiếp: vào nghe muộn hoặc đường truyền mất gói",
     Reason.NOT_TARGETED: "cụm loa không còn trong phạm vi phát",
     Reason.MOURNING: "ngày tang, chỉ phát lời nói, không phát nhạc",
     Reason.EXAM: "ngày thi, loa gần trường im lặng",
@@ -94,6 +96,10 @@ REMEDIES = {
     " kỹ thuật viên.",
     Reason.NO_END: "Thiết bị mất điện hoặc mất mạng giữa chừng: kiểm tra nguồn điện; nhật ký gửi"
     " thêm thì kết quả tự cập nhật.",
+    Reason.STALLED: "Kiểm tra sóng 4G hoặc cáp mạng của cụm loa; nội dung quan trọng thì xếp phát"
+    " lại bản thu.",
+    Reason.GAPS: "Kiểm tra sóng 4G hoặc cáp mạng của cụm loa; nội dung quan trọng thì xếp phát lại"
+    " bản thu.",
     Reason.NOT_TARGETED: "Nếu cụm loa này vẫn cần phát, hãy thêm nó vào lịch.",
     Reason.MOURNING: "Nếu bản tin chỉ có lời nói, hãy đánh dấu như vậy trong lịch phát.",
     Reason.EXAM: "Nếu cụm loa này không gần trường, hãy sửa ngày thi trong trang Lịch ngày.",

@@ -159,7 +159,7 @@ SOURCES = (
     _source("refused", _refused, """
         SELECT f.received_at AS at, d.code AS device, f.topic, f.reason, f.detail
         FROM refusals AS f JOIN devices AS d ON d.id = f.device_id
-        WHERE f.device_id = ANY(:devices) AND f.topic LIKE '%/state/%'
+        WHERE f.device_id = ANY(:devices) AND f.topic ~ '/state/|/live/sessions$'
           AND f.received_at >= :scheduled_at AND f.received_at <= :until
         ORDER BY f.received_at DESC LIMIT 20
     """),

@@ -24,12 +24,14 @@ from broadcast.wire.documents import (
     Config,
     Document,
     Item,
+    Live,
+    LiveSession,
     Programme,
     Stream,
     Version,
 )
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
-from broadcast.wire.limits import INLINE_BYTES, ITEMS_BYTES, MOST_ALERTS, MOST_ITEMS
+from broadcast.wire.limits import INLINE_BYTES, ITEMS_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_LIVE
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
@@ -41,7 +43,7 @@ CONFIG_REISSUE = timedelta(days=7)
 INLINE_BYTES_OF_ALL = 8 * INLINE_BYTES
 """Of a document of alerts, so that a flood of them does not delay the first."""
 
-D = TypeVar("D", Programme, Alerts, Config, Document)
+D = TypeVar("D", Programme, Alerts, Config, Live, Document)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,12 @@ def alerts(carried: Iterable[Carried], inline: Mapping[str, bytes], now: datetim
             alert = msgspec.structs.replace(alert, inline=sound)  # noqa: PLW2901
         found.append(alert)
     return found
+
+
+def sessions(spoken: Iterable[LiveSession]) -> list[LiveSession]:
+    """Live sessions of a scope, the highest priority first, then the earliest."""
+    ordered = sorted(spoken, key=lambda one: (-one.priority, one.starts_at, one.session_id))
+    return ordered[:MOST_LIVE]
 
 
 def _alert(each: Carried) -> Alert:
@@ -229,4 +237,6 @@ def is_stale(held: Document, now: datetime, zone: ZoneInfo) -> bool:
         return bool(held.items) and held.issued_at < stale_before("programme", now, zone)
     if isinstance(held, Alerts):
         return bool(held.alerts) and held.issued_at < stale_before("alerts", now, zone)
+    if isinstance(held, Live):
+        return False  # no session lasts so long
     return held.issued_at < stale_before("config", now, zone)

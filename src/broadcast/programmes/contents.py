@@ -39,6 +39,8 @@ from broadcast.wire.documents import (
     Audio,
     Config,
     Hours,
+    Live,
+    LiveSession,
     Programme,
     QuietHours,
     Stream,
@@ -72,7 +74,11 @@ async def programmes(
 ) -> Compiled[Programme]:
     """Compile the programmes of these scopes."""
     until = rule.held_until(now, settings.rules.programme_span, LOCAL)
-    in_programmes = sa.and_(Occurrence.alert_mode.is_(None), Occurrence.starts_at < until)
+    in_programmes = sa.and_(
+        Occurrence.alert_mode.is_(None),
+        Occurrence.live_key.is_(None),
+        Occurrence.starts_at < until,
+    )
     read = await _read(session, scopes, in_programmes, now)
     found = {scope: rule.items(read.carried[scope], now, until) for scope in scopes}
     documents = [rule.programme(scope, items, 1, now) for scope, items in found.items()]
@@ -102,6 +108,45 @@ async def alerts(
         for scope in scopes
     ]
     return _compiled(documents, read, {each.scope: len(each.alerts) for each in documents})
+
+
+async def live(session: AsyncSession, scopes: Collection[str], now: datetime) -> list[Live]:
+    """Compile the live sessions of these scopes."""
+    if not scopes:
+        return []
+    rows = await session.scalars(
+        sa.select(Occurrence).where(
+            Occurrence.live_key.is_not(None),
+            Occurrence.scopes.overlap(list(scopes)),
+            Occurrence.state == OccurrenceState.PLANNED,
+            Occurrence.ends_by > now,
+        )
+    )
+    found: defaultdict[str, list[LiveSession]] = defaultdict(list)
+    for row in rows:
+        assert row.live_key is not None
+        spoken = LiveSession(
+            session_id=str(row.id),
+            starts_at=row.starts_at,
+            ends_by=row.ends_by,
+            key=row.live_key,
+            priority=row.priority,
+            class_=row.class_,
+            title=row.title,
+            volume=row.volume,
+        )
+        for scope in row.scopes:
+            found[scope].append(spoken)
+    return [
+        Live(
+            scope=scope,
+            revision=1,
+            issued_at=now,
+            not_after=now,
+            sessions=rule.sessions(found[scope]),
+        )
+        for scope in scopes
+    ]
 
 
 def _inline(folder: Path, audio: Iterable[Audio]) -> dict[str, bytes]:

@@ -29,7 +29,16 @@ from broadcast.programmes.model import Document as Stored
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire import WireError
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import DOCUMENT_KINDS, Alerts, Audio, Config, Document, Programme
+from broadcast.wire.documents import (
+    DOCUMENT_KINDS,
+    LIVE_KIND,
+    Alerts,
+    Audio,
+    Config,
+    Document,
+    Live,
+    Programme,
+)
 from broadcast.wire.envelope import kid_of, read_own
 
 log = structlog.get_logger()
@@ -84,7 +93,7 @@ async def mark_configs_dirty(session: AsyncSession, now: datetime) -> None:
 async def mark_all(session: AsyncSession, now: datetime) -> None:
     """Have everything compiled again: settings or keys may be others than the last leader had."""
     await mark_configs_dirty(session, now)
-    for kind in ("programme", "alerts"):
+    for kind in ("programme", "alerts", LIVE_KIND):
         stored = sa.select(Stored.scope).where(Stored.kind == kind)
         await mark_dirty(session, await session.scalars(stored), kind, now)
 
@@ -190,7 +199,9 @@ async def issue(
     scopes = [scope for scope, kind in stored if kind == "programme"]
     alerted = [scope for scope, kind in stored if kind == "alerts"]
     devices = [scope for scope, kind in stored if kind == "config"]
+    spoken = [scope for scope, kind in stored if kind == LIVE_KIND]
     compiled: list[Document] = [
+        *await contents.live(session, spoken, now),
         *await _alerts(session, alerted, settings, now),
         *await _programmes(session, scopes, settings, now),
         *await contents.configs(session, devices, keys, settings, now),
@@ -236,6 +247,8 @@ def _kind(document: Document) -> str:
             return "programme"
         case Alerts():
             return "alerts"
+        case Live():
+            return LIVE_KIND
         case _:
             return "config"
 
@@ -304,7 +317,7 @@ def _is_new(document: Document, stored: _Held, keys: Keys, now: datetime) -> boo
 
 def _is_empty(document: Document) -> bool:
     match document:
-        case Programme(items=carried) | Alerts(alerts=carried):
+        case Programme(items=carried) | Alerts(alerts=carried) | Live(sessions=carried):
             return not carried
         case _:
             return False
@@ -410,6 +423,8 @@ def _occurrences(document: Document) -> str:
             ids = [item.occurrence_id for item in items]
         case Alerts(alerts=alerts):
             ids = [alert.alert_id for alert in alerts]
+        case Live(sessions=sessions):
+            ids = [spoken.session_id for spoken in sessions]
         case _:
             ids = []
     return f"{{{','.join(str(UUID(id_)) for id_ in ids)}}}"

@@ -69,7 +69,7 @@ class ProgrammeRevision(Base):
     kind: Mapped[str] = mapped_column(
         primary_key=True, default="programme", server_default="programme"
     )
-    """`programme` or `alerts`."""
+    """`programme`, `alerts` or `live`."""
     revision: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     issued_at: Mapped[datetime] = mapped_column(index=True)
     published_at: Mapped[datetime | None]

@@ -114,6 +114,7 @@ async def _planned(session: AsyncSession, now: datetime) -> list[Planned]:
         sa.select(Occurrence).where(
             Occurrence.state == OccurrenceState.PLANNED,
             Occurrence.alert_mode.is_(None),
+            Occurrence.live_key.is_(None),
             Occurrence.ends_by > now,
             Occurrence.starts_at > now - LONGEST,
         )

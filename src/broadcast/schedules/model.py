@@ -25,6 +25,7 @@ class ScheduleState(StrEnum):
     PROPOSED = "proposed"  # its revision is not approved yet: it holds no time, and sounds nowhere
     ACTIVE = "active"
     ALERT = "alert"  # of an alert, which alone changes it: sounds once, and is in no programme
+    LIVE = "live"  # of live speech, as of an alert
     ENDED = "ended"  # every start lies in the past; a change can make it active again
     WITHDRAWN = "withdrawn"
 
@@ -142,6 +143,10 @@ class Occurrence(Base):
             "ix_occurrences_alerts", "ends_by",
             postgresql_where=sa.text("alert_mode IS NOT NULL AND carried_scopes <> '{}'"),
         ),
+        sa.Index(
+            "ix_occurrences_live", "ends_by",
+            postgresql_where=sa.text("live_key IS NOT NULL AND carried_scopes <> '{}'"),
+        ),
         sa.Index("ix_occurrences_schedule", "schedule_id", "starts_at"),
         sa.Index("ix_occurrences_starts_at", "starts_at"),
         sa.Index(
@@ -177,5 +182,15 @@ class Occurrence(Base):
     """Digest of scopes and clusters: a change of topology that leaves it equal is none."""
     alert_mode: Mapped[AlertMode | None] = mapped_column(enum_type(AlertMode, "alert_mode"))
     """Of an alert, which documents `alerts` carry; None: it is an item of programmes."""
+    live_key: Mapped[str | None]
+    """Of live speech, which documents `live` carry: the key of its packets, 32 bytes in base64url;
+    None of everything else."""
     dirty: Mapped[bool] = mapped_column(default=True)
     """Changed since its plays and documents were derived: the hand-off to the dispatcher."""
+
+    @property
+    def document_kind(self) -> str:
+        """Kind of the documents that carry it."""
+        if self.live_key is not None:
+            return "live"
+        return "programme" if self.alert_mode is None else "alerts"

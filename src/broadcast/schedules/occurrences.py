@@ -117,11 +117,11 @@ async def dirty(session: AsyncSession, limit: int, but: Iterable[UUID]) -> list[
 
 
 async def end_alerts(session: AsyncSession, now: datetime) -> None:
-    """Have the documents of alerts whose time is over issued without them."""
+    """Have the documents of alerts and live speech whose time is over issued without them."""
     await session.execute(
         sa.update(Occurrence)
         .where(
-            Occurrence.alert_mode.is_not(None),
+            sa.or_(Occurrence.alert_mode.is_not(None), Occurrence.live_key.is_not(None)),
             Occurrence.carried_scopes != [],
             Occurrence.ends_by <= now,
             ~Occurrence.dirty,

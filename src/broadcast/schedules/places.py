@@ -33,7 +33,7 @@ async def require_at_schedule(
 
     Raises:
         NotFound: The caller cannot see it.
-        Conflict: It is that of an alert.
+        Conflict: It is that of an alert, or of live speech.
         Forbidden: The caller may not schedule in each of these places.
         Unknown: A target of a new schedule is no unit.
     """
@@ -41,6 +41,8 @@ async def require_at_schedule(
         raise Conflict(
             "Đây là cảnh báo khẩn cấp; hãy hủy, cập nhật hoặc báo yên ở trang Khẩn cấp."
         )
+    if schedule.state is ScheduleState.LIVE:
+        raise Conflict("Đây là buổi phát trực tiếp; hãy dừng nó ở trang Phát trực tiếp.")
     needed = needed or (Permission.SCHEDULE_WRITE,)
     is_stored = not sa.inspect(schedule).transient
     everywhere = all(scope.is_whole(caller, each) for each in needed)

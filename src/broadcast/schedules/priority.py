@@ -29,6 +29,12 @@ HIGHEST = {
 }
 """A lower class never gets above the lowest of the next one, and nothing above an alert (255)."""
 
+LIVE = {
+    BulletinClass.PRIORITY: HIGHEST[BulletinClass.PRIORITY],
+    BulletinClass.EMERGENCY: LOWEST[BulletinClass.EMERGENCY],
+}
+"""Of live speech: above every programme but what was scheduled as an emergency, below alerts."""
+
 STEP = 8
 """From one authority to the one before it: room for what a person names in between."""
 

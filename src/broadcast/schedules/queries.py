@@ -52,7 +52,9 @@ async def select_schedules(
     """
     statement = sa.select(Schedule)
     if state is None:
-        statement = statement.where(Schedule.state != ScheduleState.ALERT)
+        statement = statement.where(
+            Schedule.state.not_in([ScheduleState.ALERT, ScheduleState.LIVE])
+        )
     else:
         statement = statement.where(Schedule.state == state)
     if bulletin_id is not None:

@@ -49,6 +49,7 @@ from broadcast.indicators.model import (
     VillageExclusion,
 )
 from broadcast.kit.db import Base
+from broadcast.live.model import LiveSession
 from broadcast.plays.model import Correction, Journal, JournalRecord, Play, PlayChange
 from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleException, ScheduleState
@@ -371,6 +372,7 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     Alert: lambda places: places.heard(Alert.area_code),
     AlertTemplate: lambda places: places.heard(AlertTemplate.area_code),
     Drill: lambda places: places.heard(Drill.area_code),
+    LiveSession: lambda places: places.heard(LiveSession.area_code),
     VillageContact: lambda places: places.own(VillageContact.village_code),
     Occurrence: lambda places: places.occurrences(Occurrence.scopes, Occurrence.bulletin_id),
     AirSession: lambda places: places.heard(AirSession.area_code),

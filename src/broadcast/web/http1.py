@@ -33,6 +33,9 @@ HEAD_SECONDS = 10.0
 IDLE_SECONDS = 30
 """Between two requests on a connection."""
 
+WEBSOCKETS = re.compile(r"/api/v1/live-sessions/[^/]+/speech")
+"""Paths that are WebSockets; how many are open at once is limited there."""
+
 LINGER_SECONDS = 2.0
 """For which the rest of a body that nobody wants is thrown away, so that the answer is read."""
 
@@ -325,6 +328,17 @@ class Protocol(H11Protocol):
             self._unread.cancel()
             self._unread = None
         super().resume_writing()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Speak WebSocket where there is one; elsewhere the request is one like every other."""
+        return bool(WEBSOCKETS.fullmatch(self.scope["path"])) and super()._should_upgrade_to_ws()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection on: another protocol waits and limits from here."""
+        self._stop_waiting()
+        self._all.open.discard(self)
+        self._all.idle.pop(self, None)
+        super().handle_websocket_upgrade(event)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer nothing: a client that asks for an upgrade may send requests all the same."""

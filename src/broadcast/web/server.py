@@ -23,6 +23,11 @@ BACKLOG = 2048
 AT_ONCE = 64
 """Connections accepted before anything else of the process has its turn."""
 
+WS_BYTES, WS_QUEUE = 8192, 64
+"""Of a message of a WebSocket, and how many may wait: two seconds of a microphone."""
+WS_PING_SECONDS = 10.0
+"""Between two pings, and for an answer: who has gone is noticed."""
+
 RETRY_SECONDS = 1.0
 """After which accepting is tried again when the machine had no room."""
 
@@ -86,7 +91,11 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI, listener: socket.socket, connections: Connections) -> None:
         config = uvicorn.Config(
             app,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=WS_BYTES,
+            ws_max_queue=WS_QUEUE,
+            ws_ping_interval=WS_PING_SECONDS,
+            ws_ping_timeout=WS_PING_SECONDS,
             proxy_headers=False,
             log_config=None,
             access_log=False,

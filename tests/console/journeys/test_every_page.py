@@ -67,6 +67,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/admin/tokens", Role.PROVINCE_ADMIN),
     ("/admin/audit", Role.PROVINCE_ADMIN),
     ("/me", Role.COMMUNE_BROADCASTER),
+    ("/live", Role.DUTY_OFFICER),
     ("/emergency", Role.DUTY_OFFICER),
     ("/emergency/new", Role.DUTY_OFFICER),
     ("/emergency", Role.PROVINCE_MONITOR, "article.alert a"),
