@@ -347,17 +347,24 @@ async def _content(
         await session.flush()
         session.add(
             StreamCheck(
-                source_id=source.id, checked_at=now, answers=False, since=now, answered_at=None,
-                url=None, codec=None, detail=marker,
+                source_id=source.id, checked_at=now, answers=False, since=now - timedelta(hours=2),
+                answered_at=None, url=None, codec=None, detail=marker,
             )
         )  # fmt: skip
         place.source = source.id
     starts_at = (now + timedelta(days=2)).replace(second=0, microsecond=0)
     for copy in (0, 1):
-        schedule = rows.schedule(place.bulletin, starts_at, now, title=marker, targets=[target])
+        relayed = {"relay_source_id": place.source, "relay_seconds": 600} if copy else {}
+        schedule = rows.schedule(
+            place.bulletin, starts_at, now, title=marker, targets=[target],
+            **relayed if place.source else {},
+        )  # fmt: skip
         session.add(schedule)
         await session.flush()
-        occurrence = rows.occurrence(schedule, starts_at, id=occurrence_id(schedule.id, starts_at))
+        occurrence = rows.occurrence(
+            schedule, starts_at, id=occurrence_id(schedule.id, starts_at),
+            **relayed if place.source else {},
+        )  # fmt: skip
         session.add(occurrence)
         await session.flush()
         if "cluster_id" in place.__dict__:
