@@ -45,8 +45,8 @@ document.addEventListener("dragend", () => {
   if (list()) send(item);
 });
 
-document.addEventListener("htmx:afterSwap", () => {
-  if (!back) return;
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (!back || event.detail.target.id !== "session") return; // other parts are fetched again meanwhile
   const item = document.getElementById(back.id);
   const wanted = item?.querySelector(`button[data-shift="${back.shift ?? -1}"]:enabled`);
   (wanted ?? item?.querySelector("button:enabled"))?.focus();
