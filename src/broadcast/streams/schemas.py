@@ -24,7 +24,15 @@ def _url(value: str) -> str:
     return outbound.target(value).url
 
 
-StreamUrl = Annotated[str, Field(min_length=8, max_length=LONGEST_URL), AfterValidator(_url)]
+StreamUrl = Annotated[
+    str,
+    Field(
+        min_length=8,
+        max_length=LONGEST_URL,
+        json_schema_extra={"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"},
+    ),
+    AfterValidator(_url),
+]
 
 
 class SourceIn(Body):
