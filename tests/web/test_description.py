@@ -49,6 +49,8 @@ ROLES: dict[Role, str | None] = {
 
 
 DUMMIES = 20
+SPEECH = "/api/v1/live-sessions/{live_id}/speech"
+"""A WebSocket, which asks who speaks by itself: tests/live/test_microphone.py."""
 
 
 class Served(NamedTuple):
@@ -159,4 +161,4 @@ def test_every_route_is_of_the_strict_kind() -> None:
         for route in iter_route_contexts(application().routes)
         if not isinstance(route.original_route, Route)
     }
-    assert plain == {"/openapi.json", "/assets/{name}", *docs.FILES}
+    assert plain == {"/openapi.json", "/assets/{name}", SPEECH, *docs.FILES}
