@@ -222,6 +222,7 @@ HARMLESS = {
     "codec": "opus or mp3",
     "codecs": "likewise",
     "key_since": "a revision",
+    "live_key": "the public key of a live session",
 }
 """Names of columns that look like secrets, and why they are none."""
 

@@ -124,7 +124,9 @@ def test_every_change_of_what_can_be_read_is_held_to_its_preconditions() -> None
         if "if_match(" in path.read_text()
     }
     # The forms of pages are held to what REST answers, under its address (`editing.hold`).
-    assert again == {"web/rest.py", "schedules/routes.py", "console/admin/editing.py"}
+    assert again == {
+        "web/rest.py", "schedules/routes.py", "grid/routes.py", "console/admin/editing.py"
+    }  # fmt: skip
 
 
 def _asked(dependant: Dependant) -> Iterator[object]:

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
-import numpy as np
 import sqlalchemy as sa
 import structlog
 from fastapi import Request, WebSocket, WebSocketDisconnect
@@ -67,6 +66,7 @@ class Encoder:
     def encode(self, samples: bytes) -> bytes:
         """The packet of 40 ms; empty while the encoder has none yet."""
         import av  # noqa: PLC0415 — most browsers encode by themselves
+        import numpy as np  # noqa: PLC0415
 
         values = np.frombuffer(samples, "<i2")[:SAMPLES].reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), "s16", "mono")

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -23,9 +24,11 @@ from broadcast import config
 from broadcast.kit.errors import Conflict, Unavailable
 from broadcast.live import recording
 from broadcast.live.packing import FRAME_MS, Pace, Packer
-from broadcast.mqtt.link import Link
 from broadcast.wire.live import FRAME_BYTES, Packet, key_text, seal
 from broadcast.wire.topics import LIVE_SOUND
+
+if TYPE_CHECKING:
+    from broadcast.mqtt.link import Link
 
 log = structlog.get_logger()
 
@@ -163,6 +166,8 @@ class Studio:
         async with self._opening:
             self._users += 1
             if self._link is None:
+                from broadcast.mqtt.link import Link  # noqa: PLC0415 — few processes speak
+
                 link = Link(mqtt, client_id=mqtt.session("live"))
                 self._link = await link.__aenter__()
         try:
