@@ -61,7 +61,6 @@ MENU = (
     Entry("/bulletins", N_("Bản tin"), Permission.CONTENT_READ),
     Entry("/approvals", N_("Duyệt"), Permission.BULLETIN_APPROVE),
     Entry("/inbox", N_("Hộp tin đến"), Permission.CONTENT_READ),
-    Entry("/languages", N_("Tiếng dân tộc"), Permission.CONTENT_READ),
     Entry("/schedule", N_("Lịch phát"), Permission.CONTENT_READ),
     Entry("/live", N_("Phát trực tiếp"), Permission.CONTENT_READ),
     Entry("/emergency", N_("Khẩn cấp"), Permission.CONTENT_READ),
