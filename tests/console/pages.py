@@ -546,7 +546,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     # emergencies
     ("GET", "/emergency/templates"): Rule(Kind.LIST, P.CONTENT_READ),
-    ("GET", "/emergency/templates/new"): Rule(Kind.LIST, P.EMERGENCY_PROPOSE),
+    ("GET", "/emergency/templates/new"): Rule(Kind.PUBLIC, P.EMERGENCY_PROPOSE),
     ("POST", "/emergency/templates/new"): Rule(
         Kind.MAKE,
         P.EMERGENCY_PROPOSE,

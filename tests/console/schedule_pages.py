@@ -7,7 +7,7 @@ from typing import Any
 
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
-from tests.visibility.routes import Kind, Rule
+from tests.visibility.routes import Kind, Rule, standing
 from tests.visibility.world import Place
 
 P = Permission
@@ -38,7 +38,7 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ("GET", "/schedule/heard"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
     ("GET", "/schedule/feed"): Rule(Kind.PUBLIC, P.CONTENT_READ),
     ("POST", "/schedule/feed"): Rule(
-        Kind.MAKE, P.CONTENT_READ, body=lambda p, n: {"area": p.commune}, is_page=True
+        Kind.MAKE, P.CONTENT_READ, body=lambda p, n: {"area": standing(p)}, is_page=True
     ),
     ("GET", "/schedule/new"): Rule(
         Kind.READ,

@@ -108,6 +108,11 @@ def _marked(place: Place, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def standing(place: Place) -> str:
+    """The commune, or the one into which it was dissolved."""
+    return "20004" if place.marker == "zzc" else place.commune
+
+
 def _source(place: Place, now: datetime) -> dict[str, Any]:
     return {
         "name": place.marker, "area_code": place.commune, "urls": ["https://radio.example/x"],
@@ -252,7 +257,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.OPEN, path=lambda p: {"secret": "x", "area_code": p.commune}
     ),
     ("POST", f"{R}/calendar-feeds"): Rule(
-        K.MAKE, P.CONTENT_READ, body=lambda p, n: {"area_code": p.commune}
+        K.MAKE, P.CONTENT_READ, body=lambda p, n: {"area_code": standing(p)}
     ),
     ("GET", "/cap/{identifier}.xml"): Rule(K.OPEN, path=lambda p: {"identifier": "none"}),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),

@@ -72,7 +72,7 @@ from broadcast.telemetry.model import (
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import AlertMode, BulletinClass, Codec
 from tests import province as rows
-from tests.callers import LAN
+from tests.callers import LAN, TAM
 
 PROVINCE = rows.PROVINCE
 LONG_AGO = rows.SINCE
@@ -328,7 +328,8 @@ async def _content(
             Revision(
                 bulletin_id=id_, number=1, state=state, source_kind=SourceKind.TEXT, text=title,
                 spoken=title, preparation_id=None, seconds=60.0, loudness_lufs=-16.0,
-                true_peak_dbtp=-1.0, facts={}, created_by=LAN, created_at=now,
+                true_peak_dbtp=-1.0, facts={}, created_at=now,
+                created_by=TAM if state is RevisionState.APPROVED else LAN,
             )
         )  # fmt: skip
         await session.flush()
@@ -415,9 +416,9 @@ async def _content(
             id=place.live, title=marker, class_=BulletinClass.PRIORITY, area_code=place.commune,
             targets=[target],
             targets_on=now.astimezone(LOCAL).date() if place.marker != "zzc" else LONG_AGO,
-            volume=None, most_minutes=15, created_by=LAN, created_at=now, begun_at=None,
-            ends_by=None, heard_at=None, ended_at=None, ended_by=None, end_reason=None,
-            kept_at=None, occurrence_id=None,
+            volume=None, most_minutes=15, created_by=LAN, created_at=now, begun_at=now,
+            ends_by=now + timedelta(minutes=15), heard_at=now, ended_at=None, ended_by=None,
+            end_reason=None, kept_at=None, occurrence_id=place.occurrence,
         )
     )  # fmt: skip
     if place.commune != PROVINCE:

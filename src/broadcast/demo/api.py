@@ -143,6 +143,11 @@ class Api:
         )
         return alert
 
+    async def alert_template(self, title: str, text: str, area_code: str) -> None:
+        """A template of alerts, whose sound is being made."""
+        body = {"title": title, "event": "flood", "text": text, "area_code": area_code}
+        await self._post("/alert-templates", body, self._broadcaster)
+
     async def exercise(
         self, headline: str, text: str, area_code: str, starts_at: datetime
     ) -> None:

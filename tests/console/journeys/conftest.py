@@ -157,6 +157,7 @@ async def _broadcast(world: World, seeded: Seeded) -> None:
     """Have something to look at: on air now, every morning, and waiting for an approval."""
     people = seeded.broadcaster, seeded.approver
     async with Api(world.url, *people, patience=HANG_SECONDS) as api:
+        await api.alert_template("Xả lũ", "Hồ chứa đang xả lũ.", seeded.commune)
         await api.proposed_alert("Báo lũ", "Lũ đang lên.", seeded.commune)
         news = await api.approved_bulletin(
             "Thông báo của UBND tỉnh", NEWS, seeded.province, "priority"
