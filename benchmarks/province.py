@@ -150,7 +150,7 @@ async def fill(
     now: datetime,
     days: int = DAYS,
     plays_a_day: Sequence[time] = PLAYS_A_DAY,
-    clusters: int = CLUSTERS,
+    clusters: int | None = None,
 ) -> None:
     """Fill an empty, migrated database with a province that has run for so many days."""
     today = now.astimezone(LOCAL).date()
@@ -160,7 +160,7 @@ async def fill(
         await import_areas(session, *official_files())
         await add_people(session)
         parameters = {
-            "villages": VILLAGES_PER_COMMUNE, "clusters": clusters, "now": now,
+            "villages": VILLAGES_PER_COMMUNE, "clusters": clusters or CLUSTERS, "now": now,
             "begins_at": datetime.combine(first_on, time(6, 30), LOCAL),
         }  # fmt: skip
         for statement in _REGISTER:
