@@ -58,6 +58,7 @@ CHANGE_NOTHING = {
     "POST /api/v1/schedules/check",
     "POST /api/v1/calendar-days/check",
     "POST /api/v1/regulations/check",
+    "POST /api/v1/regulations/{regulation_id}/withdrawal",
     "POST /api/v1/schedules/free-times",
     "POST /api/v1/schedules/{schedule_id}/check",
     "POST /api/v1/occurrences/{occurrence_id}/check",

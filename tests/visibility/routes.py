@@ -427,7 +427,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{R}/regulations/{{regulation_id}}"): Rule(
         K.READ, P.READ, path=lambda p: {"regulation_id": p.regulation}, heard=True
     ),
-    ("GET", f"{R}/regulations/{{regulation_id}}/withdrawal"): Rule(
+    ("POST", f"{R}/regulations/{{regulation_id}}/withdrawal"): Rule(
         K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"regulation_id": p.regulation}, heard=True
     ),
     **{

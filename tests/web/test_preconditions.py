@@ -53,6 +53,7 @@ PLACES = {
     "{air_session_id}": UUID,
     "{request_id}": UUID,
     "{incident_id}": "7",
+    "{source_id}": "7",
     **dict.fromkeys(
         ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"
     ),

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from broadcast.areas import scope
+from broadcast.areas.model import Area
 from broadcast.areas.topology import touch
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_tree, require_unit
@@ -35,7 +36,7 @@ from broadcast.regulations.schemas import (
     provisions_of,
 )
 from broadcast.stations.model import Cluster, ClusterVillage
-from broadcast.web.rest import Page, Paging, paged
+from broadcast.web.rest import Page, Paging, paged, require_known
 
 NEEDED = Permission.BULLETIN_APPROVE
 """Who decides what a place hears decides when it does."""
@@ -48,9 +49,13 @@ async def list_all(session: AsyncSession, paging: Paging, area: str | None) -> P
         session: Transaction.
         paging: Page.
         area: Only those of this unit itself.
+
+    Raises:
+        Unknown: There is no such unit.
     """
     statement = _rows()
     if area is not None:
+        await require_known(session, "area", Area.code, area)
         statement = statement.where(RegulationRow.area_code == area)
     return (await paged(session, statement, [RegulationRow.id], paging)).page(RegulationOut.of_row)
 

@@ -73,9 +73,10 @@ async def check(session: Session, caller: Ruler, body: RegulationIn) -> EffectOu
     return EffectOut.model_validate(found)
 
 
-@router.get("/regulations/{regulation_id}/withdrawal", summary="Rút Quy chế thì buổi nào đổi")
+@router.post("/regulations/{regulation_id}/withdrawal", summary="Rút Quy chế thì buổi nào đổi")
+@changes_nothing
 async def check_withdrawal(session: Session, caller: Ruler, regulation_id: Id) -> EffectOut:
-    """Changes nothing."""
+    """Starts of two months that would be silent, or sound again; saves nothing."""
     row = await entering.held(session, regulation_id, caller)
     found = await regulation_effects.of_withdrawal(session, row, caller, clock.now())
     return EffectOut.model_validate(found)
