@@ -127,7 +127,8 @@ CUT_OFF = """() => [...document.body.querySelectorAll("*")].filter((each) => {
   const style = getComputedStyle(each);
   const isCut = /hidden|clip/.test(style.overflowX) && each.scrollWidth > each.clientWidth + 1
     || /hidden|clip/.test(style.overflowY) && each.scrollHeight > each.clientHeight + 1;
-  return isCut && each.clientWidth > 1 && !each.closest("svg, input, select");
+  return isCut && each.clientWidth > 1 && !each.closest("svg, input")
+    && !each.closest("details:not([open]) > :not(summary)");
 }).map((each) => each.outerHTML.slice(0, 120))"""
 """What is not shown whole, and cannot be scrolled to."""
 
