@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from broadcast import config
 from broadcast.kit import db
 from broadcast.programmes import contents
-from broadcast.schedules.model import Occurrence
+from broadcast.schedules import relays
+from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.streams import register
 from broadcast.streams.model import StreamCodec, StreamSource
 from broadcast.streams.probing import Found, Look
@@ -155,3 +157,42 @@ async def test_a_bulletin_does_not_become_a_relay(world: World) -> None:
     changed = {"relay_source_id": made["relay_source_id"], "relay_seconds": 900}
     refused = await world.ask("An", "PATCH", f"/schedules/{plain['id']}", changed)
     assert refused.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("at", "is_told"),
+    [("2025-11-30T23:59", False), ("2025-12-01T00:00", True), ("2026-01-05T08:00", True)],
+)
+async def test_case_14_schedules_tell_thirty_days_before_that_their_source_ends(
+    world: World, at: str, is_told: bool
+) -> None:
+    """The address of a district's relay ends with 31/12/2025."""
+    id_ = await source(world, last_day="2025-12-31")
+    over = relay(id_, rrule="FREQ=DAILY;UNTIL=20251231")
+    await world.ok("An", "POST", "/schedules", over | {"starts_at": "2024-12-28T19:00:00+07:00"})
+    checked = await world.ok("An", "POST", "/schedules/check", relay(id_))
+    assert any("đến hết ngày 31/12/2025; 31" in each["text"] for each in checked["findings"])
+    goes_on = await world.ok("An", "POST", "/schedules", relay(id_))
+    world.now = datetime.fromisoformat(f"{at}:00+07:00")
+    told = await world.ok("Lan", "GET", "/stream-warnings")
+    async with db.transaction(world.engine) as session:
+        pages = {
+            str(each.id): await relays.ending(session, each, world.now)
+            for each in await session.scalars(sa.select(Schedule))
+        }
+    assert [each["last_day"] for each in told] == (["2025-12-31"] if is_told else [])
+    assert [each for each in pages if pages[each]] == ([goes_on["id"]] if is_told else [])
+    for each in told:
+        first = "2026-01-01T17:00" if world.now.year == 2025 else "2026-01-05T17:00"
+        assert (each["starts_count"], each["first_starts_at"][:16]) == (31, first)
+        assert [each["text"]] == pages[goes_on["id"]]
+
+
+async def test_no_new_schedule_relies_on_a_source_after_its_last_day(world: World) -> None:
+    id_ = await source(world, last_day="2025-01-05")
+    late = relay(id_, starts_at="2025-01-06T05:00:00+07:00")
+    refused = await world.ask("An", "POST", "/schedules", late)
+    assert (refused.status_code, refused.json()["field"]) == (422, "relay_source_id")
+    last = relay(id_, starts_at="2025-01-05T17:00:00+07:00", rrule=None)
+    checked = await world.ok("An", "POST", "/schedules/check", last)
+    assert not [each for each in checked["findings"] if "VOV1" in each["text"]]

@@ -342,7 +342,8 @@ async def _content(
     if "cluster_id" in place.__dict__:
         source = StreamSource(
             name=marker, area_code=place.commune, urls=["http://127.0.0.1/none"], codec=None,
-            fallback_bulletin_id=place.bulletin, ended_at=None, entered_by=LAN, entered_at=now,
+            fallback_bulletin_id=place.bulletin, last_day=None, ended_at=None,
+            entered_by=LAN, entered_at=now,
         )  # fmt: skip
         session.add(source)
         await session.flush()

@@ -48,6 +48,7 @@ from broadcast.schedules import (
     listening,
     places_heard,
     queries,
+    relays,
 )
 from broadcast.schedules.model import OccurrenceState, ScheduleState
 from broadcast.schedules.schemas import ConsequenceOut, ScheduleOut
@@ -319,6 +320,7 @@ async def show_schedule(
         recurrence=recurrence_of(rule_of(schedule), schedule.starts_at),
         weekday_names=WEEKDAY_NAMES,
         places=places,
+        warnings=await relays.ending(session, schedule, now),
         blocks=[_block(each, caller, now) for each in mine],
         withdrawal=ConsequenceOut.model_validate(consequence),
         can_change=may_write and schedule.state is not ScheduleState.WITHDRAWN,

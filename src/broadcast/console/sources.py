@@ -61,6 +61,11 @@ async def show_one(request: Request, session: Session, caller: Reader, source_id
         request, caller, "sources/show.html",
         source=source,
         checked=(await register.checks(session, [source_id]))[source_id],
+        ending=[
+            each
+            for each in await relays.troubles(session, clock.now())
+            if each.source_id == source_id and each.last_day is not None
+        ],
         relying=(await relays.reliance(session, [source_id], clock.now()))[source_id],
         units=dict(await units_of(session, today)),
         may_change=source.area_code in dict(choices["places"]),
@@ -85,6 +90,7 @@ def _given(
     name: Annotated[str, Form(max_length=200)] = "",
     urls: Annotated[str, Form(max_length=2000)] = "",
     codec: Annotated[str, Form(max_length=10)] = "",
+    last_day: Annotated[str, Form(max_length=10)] = "",
 ) -> SourceIn:
     try:
         called = clean_filled_line(name)
@@ -100,6 +106,7 @@ def _given(
             urls=addresses,
             codec=StreamCodec(codec) if codec else None,
             fallback_bulletin_id=fallback,
+            last_day=forms.day("last_day", last_day),
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -214,7 +214,7 @@ async def plan(
             *warnings_of(rule, schedule.starts_at, first),
             *warnings_of_reach(reached),
             *await warnings_of_revision(session, revision),
-            *await relays.warnings(session, schedule),
+            *await relays.warnings(session, schedule, exceptions or {}, now),
             *warnings_of_repeats(counted.repeats),
             *others.warnings(),
         ],

@@ -8,7 +8,7 @@ from broadcast.auth.caller import Reader, Scheduler
 from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.english import Said
-from broadcast.kit.times import Moment
+from broadcast.kit.times import Day, Moment
 from broadcast.schedules import relays
 from broadcast.schedules.relays import AHEAD, Trouble
 from broadcast.streams import register
@@ -27,13 +27,14 @@ class SourceStateOut(SourceCheckOut):
 
 
 class TroubleOut(BaseModel):
-    """A source without sound that coming broadcasts rely on."""
+    """A source without sound, or with a known end, that coming broadcasts rely on."""
 
     source_id: int
     name: str
-    since: Moment
+    since: Moment | None = Field(description="không có tiếng từ lúc nào; null: nguồn sắp hết hạn")
     answered_at: Moment | None = Field(description="lần cuối có âm thanh")
     detail: Said
+    last_day: Day | None = Field(description="ngày cuối còn dùng được; null: nguồn mất tiếng")
     starts_count: int
     first_starts_at: Moment
     text: Said = Field(description="cho người")
@@ -70,7 +71,7 @@ async def show_state(session: Session, caller: Reader, source_id: Id) -> SourceS
     )
 
 
-@router.get("/stream-warnings", summary="Nguồn mất tiếng mà các buổi phát sắp tới dựa vào")
+@router.get("/stream-warnings", summary="Nguồn mất tiếng hoặc sắp hết hạn mà lịch phát dựa vào")
 async def list_troubles(session: Session, caller: Reader) -> list[TroubleOut]:
     """What sounds soonest first."""
     return [TroubleOut.of(each) for each in await relays.troubles(session, clock.now())]

@@ -7,8 +7,8 @@ would have to pick: whoever entered the source for an area lets those in it rela
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from broadcast.kit.notify import Channel, notify
 from broadcast.schedules.findings import moment
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.places import units_of
-from broadcast.schedules.starts import exceptions_of, starts_of
+from broadcast.schedules.starts import Exceptions, exceptions_of, starts_of
 from broadcast.streams import register
 from broadcast.streams.model import StreamCheck, StreamSource
 
@@ -34,6 +34,12 @@ AHEAD = timedelta(days=14)
 
 SILENT_FOR = timedelta(minutes=30)
 """A source that does not answer for less is no matter for a warning: they are restarted."""
+
+ENDING = timedelta(days=30)
+"""So long before the last day of a source is told which schedules need another one."""
+
+BEYOND = timedelta(days=31)
+"""Whose starts are counted after the last day: those of a monthly schedule, too."""
 
 
 async def fallback_of(session: AsyncSession, source_id: int | None) -> UUID:
@@ -81,6 +87,12 @@ async def check(session: AsyncSession, schedule: Schedule, now: datetime, *, is_
     source = await _source(session, schedule.relay_source_id)
     if is_new and source.ended_at is not None:
         raise InvalidInput("relay_source_id", f"nguồn “{source.name}” đã ngừng; chọn nguồn khác")
+    if is_new and source.last_day is not None and schedule.starts_at >= _over(source.last_day):
+        raise InvalidInput(
+            "relay_source_id",
+            f"nguồn “{source.name}” chỉ dùng được đến hết ngày {source.last_day:%d/%m/%Y}; chọn"
+            " nguồn khác",
+        )
     on = now.astimezone(LOCAL).date()
     tree = await load_tree(session, on)
     inside = {source.area_code, *(unit.code for unit in tree.under(source.area_code))}
@@ -130,22 +142,25 @@ async def reliance(
     session: AsyncSession, source_ids: Sequence[int], now: datetime
 ) -> dict[int, Reliance]:
     """What relies on each of these sources, by id."""
-    found = {id_: Reliance(0, None, []) for id_ in source_ids}
+    spans = dict.fromkeys(source_ids, (now, now + AHEAD))
+    return await _relying(session, spans)
+
+
+async def _relying(
+    session: AsyncSession, spans: Mapping[int, tuple[datetime, datetime]]
+) -> dict[int, Reliance]:
+    """What relies on sources in a span of time each; their active schedules, in any case."""
+    found = {id_: Reliance(0, None, []) for id_ in spans}
     rows = await session.scalars(
         sa.select(Schedule)
-        .where(Schedule.relay_source_id.in_(source_ids), Schedule.state == ScheduleState.ACTIVE)
+        .where(Schedule.relay_source_id.in_(spans), Schedule.state == ScheduleState.ACTIVE)
         .order_by(Schedule.starts_at, Schedule.id)
     )
     schedules = list(rows)
     exceptions = await exceptions_of(session, [each.id for each in schedules])
     for schedule in schedules:
-        until = now + AHEAD
-        starts = [
-            planned.starts_at
-            for planned in starts_of(schedule, exceptions[schedule.id], now, until)
-            if planned.starts_at < until
-        ]
         assert schedule.relay_source_id is not None
+        starts = _starts(schedule, exceptions[schedule.id], *spans[schedule.relay_source_id])
         known = found[schedule.relay_source_id]
         first = min([*starts, *([known.first] if known.first else [])], default=None)
         found[schedule.relay_source_id] = Reliance(
@@ -154,20 +169,45 @@ async def reliance(
     return found
 
 
+def _starts(
+    schedule: Schedule, exceptions: Exceptions, begin: datetime, until: datetime
+) -> list[datetime]:
+    planned = starts_of(schedule, exceptions, begin, until)
+    return [each.starts_at for each in planned if each.starts_at < until]
+
+
+def _over(last_day: date) -> datetime:
+    """The moment from which a source is not to be had any more."""
+    return datetime.combine(last_day + timedelta(days=1), time(), LOCAL)
+
+
+def _beyond(last_day: date, now: datetime) -> tuple[datetime, datetime]:
+    """The span after the last day of a source whose coming starts need another one."""
+    begin = max(now, _over(last_day))
+    return begin, begin + BEYOND
+
+
 class Trouble(NamedTuple):
-    """A source that does not answer though something relies on it."""
+    """A source that something relies on and that does not answer, or ends before it."""
 
     source_id: int
     name: str
-    since: datetime
+    since: datetime | None
+    """From when on it has not answered; None: it ends."""
     answered_at: datetime | None
     detail: str
+    last_day: date | None
+    """Of a source that ends."""
     starts_count: int
+    """Starts that rely on it: within `AHEAD`, or within `BEYOND` after its last day."""
     first: datetime
 
     @property
     def text(self) -> str:
         """For people: what, and what to do."""
+        if self.last_day is not None:
+            return _ends(self.name, self.last_day, self.starts_count, self.first)
+        assert self.since is not None
         return (
             f"Nguồn tiếp âm “{self.name}” không có âm thanh từ {moment(self.since)};"
             f" {self.starts_count} buổi phát trong {AHEAD.days} ngày tới dựa vào nguồn này, buổi"
@@ -176,30 +216,56 @@ class Trouble(NamedTuple):
         )
 
 
+def _ends(name: str, last_day: date, count: int, first: datetime) -> str:
+    return (
+        f"Nguồn tiếp âm “{name}” chỉ dùng được đến hết ngày {last_day:%d/%m/%Y}; {count} buổi phát"
+        f" sau ngày đó vẫn dựa vào nguồn này, buổi đầu lúc {moment(first)}. Hãy ghi địa chỉ mới ở"
+        " trang Nguồn tiếp âm, hoặc đổi nguồn."
+    )
+
+
 async def troubles(session: AsyncSession, now: datetime) -> list[Trouble]:
     """Sources in trouble where the transaction reads, what sounds soonest first."""
+    found = [*await _silent(session, now), *await _ending(session, now)]
+    return sorted(found, key=lambda each: (each.first, each.source_id))
+
+
+async def _silent(session: AsyncSession, now: datetime) -> list[Trouble]:
     rows = (
         await session.execute(
             sa.select(StreamSource, StreamCheck)
             .join(StreamCheck, StreamCheck.source_id == StreamSource.id)
             .where(~StreamCheck.answers, StreamCheck.since <= now - SILENT_FOR)
-            .order_by(StreamSource.id)
         )
     ).all()
     relying = await reliance(session, [source.id for source, _ in rows], now) if rows else {}
-    found = [
+    return [
         Trouble(
-            source.id, source.name, seen.since, seen.answered_at, seen.detail,
+            source.id, source.name, seen.since, seen.answered_at, seen.detail, None,
             relying[source.id].starts_count, first,
         )
         for source, seen in rows
         if (first := relying[source.id].first) is not None
     ]  # fmt: skip
-    return sorted(found, key=lambda each: (each.first, each.source_id))
 
 
-async def warnings(session: AsyncSession, schedule: Schedule) -> list[str]:
-    """What the author of a relay should know of its source."""
+async def _ending(session: AsyncSession, now: datetime) -> list[Trouble]:
+    told_by = now.astimezone(LOCAL).date() + ENDING
+    rows = await session.scalars(sa.select(StreamSource).where(StreamSource.last_day <= told_by))
+    ends = {source.id: (source, source.last_day) for source in rows if source.last_day is not None}
+    spans = {id_: _beyond(last_day, now) for id_, (_, last_day) in ends.items()}
+    relying = await _relying(session, spans) if spans else {}
+    return [
+        Trouble(id_, source.name, None, None, "", last_day, relying[id_].starts_count, first)
+        for id_, (source, last_day) in ends.items()
+        if (first := relying[id_].first) is not None
+    ]
+
+
+async def warnings(
+    session: AsyncSession, schedule: Schedule, exceptions: Exceptions, now: datetime
+) -> list[str]:
+    """What the author of a relay should know of its source; of its end, however far away."""
     if schedule.relay_source_id is None:
         return []
     source = await _source(session, schedule.relay_source_id)
@@ -212,4 +278,24 @@ async def warnings(session: AsyncSession, schedule: Schedule) -> list[str]:
         )
     if source.ended_at is not None:
         found.append(f"nguồn tiếp âm “{source.name}” đã ngừng; hãy đổi sang nguồn khác")
-    return found
+    return found + _ending_of(source, schedule, exceptions, now)
+
+
+async def ending(session: AsyncSession, schedule: Schedule, now: datetime) -> list[str]:
+    """What a stored relay comes to after the last day of its source, from `ENDING` before on."""
+    if schedule.relay_source_id is None or schedule.state is not ScheduleState.ACTIVE:
+        return []
+    source = await _source(session, schedule.relay_source_id)
+    if source.last_day is None or now.astimezone(LOCAL).date() < source.last_day - ENDING:
+        return []
+    exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
+    return _ending_of(source, schedule, exceptions, now)
+
+
+def _ending_of(
+    source: StreamSource, schedule: Schedule, exceptions: Exceptions, now: datetime
+) -> list[str]:
+    if source.last_day is None:
+        return []
+    starts = _starts(schedule, exceptions, *_beyond(source.last_day, now))
+    return [_ends(source.name, source.last_day, len(starts), starts[0])] if starts else []

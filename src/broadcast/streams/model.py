@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -38,6 +38,8 @@ class StreamSource(Base):
     """As far as a person knows; None: devices find out."""
     fallback_bulletin_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Bulletin.id))
     """What sounds while it is away, unless a schedule says otherwise."""
+    last_day: Mapped[date | None]
+    """Of which is known that its addresses end with it; None: no end is known."""
     ended_at: Mapped[datetime | None]
     """No new schedule relays it since."""
     entered_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from broadcast.auth.people import PersonOut
 from broadcast.kit import outbound
 from broadcast.kit.english import Said
-from broadcast.kit.times import Moment
+from broadcast.kit.times import Day, Moment
 from broadcast.streams.model import StreamCodec
 from broadcast.web.fields import Code, Name, example
 from broadcast.web.rest import Body
@@ -55,6 +55,9 @@ class SourceIn(Body):
     fallback_bulletin_id: UUID = Field(
         description="bản tin đã duyệt, phát thay khi nguồn không có tiếng"
     )
+    last_day: Day | None = Field(
+        None, description="ngày cuối còn dùng được, nếu biết trước là địa chỉ sẽ ngừng"
+    )
 
 
 class SourceOut(BaseModel):
@@ -66,6 +69,7 @@ class SourceOut(BaseModel):
     urls: list[str]
     codec: StreamCodec | None
     fallback_bulletin_id: UUID
+    last_day: Day | None
     ended_at: Moment | None = Field(description="từ lúc này không lập lịch tiếp âm mới")
     entered_by: PersonOut
     entered_at: Moment
