@@ -585,6 +585,12 @@ PAGES: dict[tuple[str, str], Rule] = {
         )
         for part in ("", "/now", "/calls")
     },
+    ("GET", "/emergency/{alert_id}/replace"): Rule(
+        Kind.READ,
+        P.EMERGENCY_PROPOSE,
+        path=lambda p: {"alert_id": p.alert},
+        is_content=True,
+    ),
     **{
         ("POST", f"/emergency/{{alert_id}}/{step}"): Rule(
             Kind.CHANGE,

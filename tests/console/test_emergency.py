@@ -225,6 +225,47 @@ async def test_what_is_said_into_the_microphone_is_the_alert_and_is_used_once(
     assert [each.body for each in await framings(pages)] == [framing.body, None]
 
 
+async def test_an_update_is_said_into_the_microphone_like_the_alert_before_it(
+    pages: Pages,
+) -> None:
+    path = await issued(pages)
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    assert f'href="{path}/replace"' in (await pages.load(path)).text
+    empty = (await pages.load(f"{path}/replace")).text
+    assert 'data-way="record"' in empty
+    update = {"kind": "update", "headline": "Nước rút", "minutes": "30"}
+    assert field(await pages.submit(f"{path}/replace", **update)) == "text"
+    await recorded(pages, b"said")
+    form = (await pages.load(f"{path}/replace")).text
+    assert 'src="/api/v1/bulletin-drafts/alert/sound/audio?codec=opus' in form
+    answer = await pages.submit(f"{path}/replace", **update, text="Nước rút dần.")
+    [of_alert, of_update] = await framings(pages)
+    assert of_alert.body is None
+    assert of_update.body == hashlib.sha256(b"said").hexdigest()
+    assert (of_update.tone, of_update.repeats) == (False, 2)
+    here = answer.headers["HX-Redirect"]
+    shown = (await pages.load(here)).text
+    assert "Nước rút dần." in shown
+    assert "Hiệu lực 30 phút" in shown
+    assert "bulletin-drafts/alert/sound/audio" not in (await pages.load(f"{path}/replace")).text
+    # It is framed as every other; once its sound is there it takes the place of the first.
+    async with db.transaction(pages.app.state.engine) as session:
+        alert = await session.get_one(Alert, UUID(here.rsplit("/", 1)[1]))
+        revision = await session.get_one(Revision, (alert.bulletin_id, alert.bulletin_revision))
+        attach_audio(session, revision, make.prepared(pages.settings.content_dir))
+    await pages.submit(f"{here}/propose")
+    pages.called_by(Role.PROVINCE_APPROVER, name="Hùng")
+    assert "Đang hiệu lực" in (await pages.submit(f"{here}/authorise")).text
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    assert "Tin này không còn thay được nữa." in (await pages.load(f"{path}/replace")).text
+
+
+async def test_who_may_not_alert_there_is_told_so_instead_of_a_form(pages: Pages) -> None:
+    path = await issued(pages)
+    pages.called_by(Role.COMMUNE_APPROVER, "21002", name="Lan")
+    assert "<form hx-post" not in (await pages.load(f"{path}/replace")).text.split("<main", 1)[1]
+
+
 async def test_a_template_is_prepared_heard_submitted_approved_and_used_in_three_actions(
     pages: Pages,
 ) -> None:

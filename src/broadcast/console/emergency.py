@@ -134,8 +134,10 @@ async def prepare(
 
 async def _said(session: AsyncSession, caller: Caller, wish: Wish) -> dict[str, Any]:
     if not wish.template:
-        said = {"headline": wish.headline, "event": wish.event}
-        return {**said, **await spoken_or_written(session, caller, wish.text)}
+        spoken = await spoken_or_written(session, caller, wish.text)
+        if not spoken.get("recording") and not wish.text.strip():
+            raise InvalidInput("text", "hãy gõ lời sẽ đọc, ghi âm hoặc tải tệp lên")
+        return {"headline": wish.headline, "event": wish.event, **spoken}
     template = await templates.get_template(session, _id(wish.template))
     headline = wish.headline.strip() or template.title
     return {"headline": headline, "event": template.event, "template_id": template.id}
@@ -321,6 +323,21 @@ async def debrief(
     return await _alert(request, session, caller, alert_id, "_alert.html")
 
 
+@router.get("/emergency/{alert_id}/replace")
+async def ask_replacement(
+    request: Request, session: Session, caller: Proposer, alert_id: UUID
+) -> Response:
+    """The form of what takes its place; a page of its own, since that of the alert changes."""
+    alert = await queries.get_alert(session, alert_id)
+    found = await queries.detail(session, alert, clock.now())
+    return page(
+        request, caller, "emergency/replacement.html", alert=found,
+        places=await _places(session, alert), may=await _may(session, caller, alert),
+        minutes=MINUTES, templates=[each for each in await _templates(session) if each.is_ready],
+        **await recorder(session, caller), **WORDS,
+    )  # fmt: skip
+
+
 @router.post("/emergency/{alert_id}/replace", summary="Soạn tin cập nhật hoặc báo yên")
 async def replace(
     request: Request,
@@ -328,12 +345,16 @@ async def replace(
     settings: AppSettings,
     caller: Proposer,
     alert_id: UUID,
+    wish: Given,
     kind: Annotated[AlertKind, Form()],
-    headline: Annotated[str, Form(max_length=500)] = "",
-    text: Annotated[str, Form(max_length=30_000)] = "",
+    tone: Annotated[bool, Form()] = False,
 ) -> Response:
     """What takes its place once it is proposed and authorised itself."""
-    body = checked(ReplacementIn, {"kind": kind, "headline": headline, "text": text or None})
+    said = await _said(session, caller, wish)
+    del said["event"]  # of the alert whose place it takes
+    body = checked(
+        ReplacementIn, {**said, "kind": kind, "tone": tone, "valid_minutes": wish.minutes}
+    )
     alert = await queries.get_alert(session, alert_id, lock=True)
     new = await steps.replace(session, alert, body, caller, settings, clock.now())
     return redirect(request, f"/emergency/{new.id}")
