@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from broadcast.auth.permissions import Role
 from tests.console.journeys.conftest import DESKTOP, PHONE, SignIn
+from tests.console.journeys.test_every_page import VIEWS, wrong_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,6 +37,12 @@ async def test_the_second_person_sees_a_proposal_by_itself_and_authorises_it(
     await _hold(second, "Nhấn giữ để cho phép phát")
     await expect(second.locator("#alert")).to_contain_text("Bảng theo dõi", timeout=WAIT)
     await expect(first.locator("#alert")).to_contain_text("Bảng theo dõi", timeout=WAIT)
+    there = first.url
+    await first.get_by_role("link", name="Cập nhật hoặc báo yên").click()
+    await expect(first.get_by_role("button", name="Ghi âm")).to_be_visible(timeout=WAIT)
+    for view in VIEWS:
+        assert [each async for each in wrong_with(first, view)] == [], view
+    await first.goto(there)
     await first.locator("summary", has_text="Hủy").click()
     await first.get_by_label("Vì sao hủy").fill("thử xong")
     await first.get_by_role("button", name="Hủy, loa dừng ngay").click()

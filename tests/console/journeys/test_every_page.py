@@ -71,7 +71,6 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/emergency", Role.DUTY_OFFICER),
     ("/emergency/new", Role.DUTY_OFFICER),
     ("/emergency", Role.PROVINCE_MONITOR, "article.alert a"),
-    ("/emergency", Role.DUTY_OFFICER, "article.alert a", "a[href$='/replace']"),
     ("/emergency/templates", Role.DUTY_OFFICER),
     ("/emergency/templates/new", Role.DUTY_OFFICER),
     ("/emergency/templates", Role.DUTY_OFFICER, "tbody a"),
