@@ -2,6 +2,10 @@
 
 Once over a good link, once with one packet in twenty lost and up to 300 ms of jitter in the link
 of every horn. "Mouth" is the first sample of a frame, "ear" the moment at which it sounds.
+
+All horns are one process. `…_stood_still` is the longest for which it got no processor: above half
+a second, the buffer of a horn, frames are lost there that were sent and brought in time, and the
+figures say more of this machine than of us. On a busy one: `nice -n -5 make bench ONLY=live`.
 """
 
 from __future__ import annotations
@@ -29,7 +33,8 @@ from broadcast.keys.keyring import first_keys
 from broadcast.kit import clock, db
 
 HORNS = 300
-SECONDS = 40.0
+SECONDS = 60.0
+"""The buffer settles in 25; then ten seconds are held against the last ten."""
 FRAME = 0.04
 FRAME_BYTES = 80
 """Of 16 kbit/s."""
@@ -54,11 +59,13 @@ def run() -> list[Result]:
         Result("live_mouth_to_ear_p50", good["p50"], 1.0, "s"),
         Result("live_mouth_to_ear_p99", good["p99"], 1.0, "s", "≤ 1"),
         Result("live_loss", good["gaps"], 1.0, "of frames", "≤ 0"),
+        Result("live_harness_stood_still", good["stood_still"], 1.0, "s"),
         Result("live_server_cpu", good["server"], 1.0, "cores", "≤ 0.15"),
         Result("live_broker_cpu", good["broker"], 1.0, "cores"),
         Result("live_bad_mouth_to_ear_p99", bad["p99"], 1.0, "s", "≤ 1"),
         Result("live_bad_gaps", bad["gaps_worst"], 1.0, "of frames", "≤ 0.05"),
         Result("live_bad_drift", bad["drift"], 1.0, "s", "≤ 0.1"),
+        Result("live_bad_harness_stood_still", bad["stood_still"], 1.0, "s"),
         Result("live_bad_server_cpu", bad["server"], 1.0, "cores", "≤ 0.15"),
     ]
 
