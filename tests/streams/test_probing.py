@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.streams import playlists, signs
+from broadcast.streams import level, playlists, signs
 from broadcast.streams.fetching import Unreachable
 from broadcast.streams.model import StreamCodec
-from broadcast.streams.probing import look, sample
+from broadcast.streams.probing import hear, look, sample
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 
@@ -22,7 +26,26 @@ MP3 = (b"\xff\xfb\x90\x00" + bytes(413)) * 20
 """Frames of MPEG-1 layer III, 128 kbit/s at 44,100 Hz: 417 bytes each."""
 ADTS = (b"\xff\xf1\x50\x40\x0d\x3f\xfc" + bytes(98)) * 20
 """Frames of 105 bytes."""
+
+
+def encoded(form: str, codec: str, gain: float, seconds: float = 3.0, quiet: float = 0.0) -> bytes:
+    """A tone of 440 Hz after some seconds of nothing, as an encoder makes it."""
+    file = io.BytesIO()
+    times = np.arange(round(seconds * 48_000)) / 48_000
+    tone = gain * np.sin(2 * np.pi * 440 * times) * (times >= quiet)
+    with av.open(file, "w", format=form) as container:
+        stream = cast("Any", container.add_stream(codec, rate=48_000, layout="mono"))
+        frame = av.AudioFrame.from_ndarray(tone.astype("f4")[None, :], "fltp", "mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        for each in (frame, None):
+            container.mux(stream.encode(each))
+    return file.getvalue()
+
+
 OPUS = b"OggS" + bytes(24) + b"OpusHead" + bytes(50) + b"OggS" + bytes(200)
+
+
+TONE = encoded("mp3", "libmp3lame", 0.5)
 
 
 def transport_stream(sound: bytes) -> bytes:
@@ -49,6 +72,7 @@ ANSWERS = {
     "/inside": b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/mp3\r\n\r\n",
     "/loop": b"HTTP/1.1 302 Found\r\nLocation: /loop\r\n\r\n",
     "/long": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+    "/tone": b"HTTP/1.0 200 OK\r\n\r\n" + TONE,
     "/smtp": b"220 mail ready\r\n\r\n",
 }  # fmt: skip
 
@@ -80,10 +104,43 @@ async def test_what_is_sound_and_what_is_not() -> None:
         for path in ("/page", "/none", "/inside", "/loop", "/long", "/smtp"):
             with pytest.raises(Unreachable):
                 await sample(there + path, 5000, 5, LOOPBACK)
-        found = await look([there + "/none", there + "/mp3"], LOOPBACK)
+        found = await look([there + "/none", there + "/tone"], LOOPBACK)
         assert found.found is not None
-        assert found.found.url == there + "/mp3"
-        assert len(found.found.sound) == len(MP3)
+        assert found.found.url == there + "/tone"
+        assert len(found.found.sound) == len(TONE)
+
+
+async def test_a_source_that_answers_with_silence_has_no_sound() -> None:
+    """`MP3` are whole frames with nothing in them, as of a studio whose line is cut."""
+    async with server() as there:
+        silent = await look([there + "/mp3"], LOOPBACK)
+        assert silent.found is None
+        assert "im lặng" in silent.detail
+        found = await look([there + "/mp3", there + "/tone"], LOOPBACK)
+        assert found.found is not None
+        assert found.found.url == there + "/tone"
+        with pytest.raises(Unreachable, match="im lặng"):
+            await hear([there + "/mp3"], LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "of"),
+    [("mp3", "libmp3lame", "mp3"), ("adts", "aac", "aac"), ("ogg", "libopus", "opus")],
+)
+async def test_the_loudest_tenth_of_a_second_decides(form: str, codec: str, of: str) -> None:
+    kind = StreamCodec(of)
+    loud = await level.loudest(encoded(form, codec, 0.5), kind)
+    assert loud == pytest.approx(-9, abs=2)
+    late = await level.loudest(encoded(form, codec, 0.5, quiet=2.5), kind)
+    assert late == pytest.approx(-9, abs=2)
+    assert not level.is_silent(late)
+    assert level.is_silent(await level.loudest(encoded(form, codec, 0.0), kind))
+    assert level.is_silent(await level.loudest(encoded(form, codec, 0.0005), kind))
+
+
+async def test_what_cannot_be_decoded_is_not_called_silent() -> None:
+    assert await level.loudest(b"<html>" * 100, StreamCodec.OPUS) is None
+    assert not level.is_silent(None)
 
 
 async def test_nothing_inside_is_asked_unless_it_is_allowed() -> None:

@@ -1,4 +1,4 @@
-"""Whether a stream answers with sound, and some seconds of it to listen to."""
+"""Whether a stream answers with sound that is heard, and some seconds of it to listen to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from broadcast.kit.outbound import Network
-from broadcast.streams import playlists, signs
+from broadcast.streams import level, playlists, signs
 from broadcast.streams.fetching import Answer, Unreachable, fetch
 from broadcast.streams.model import StreamCodec
 
@@ -44,14 +44,29 @@ class Look(NamedTuple):
 
 
 async def look(urls: Sequence[str], allowed: Sequence[Network]) -> Look:
-    """The first address under which there is sound."""
+    """The first address under which there is sound, and not only silence."""
     reasons = []
     for url in urls:
         try:
-            return Look(await sample(url, SAMPLE_BYTES, 4.0, allowed), "")
+            return Look(await _audible(url, allowed), "")
         except Unreachable as error:
             reasons.append(str(error))
     return Look(None, "; ".join(dict.fromkeys(reasons)))
+
+
+async def _audible(url: str, allowed: Sequence[Network]) -> Found:
+    """Sound of one address that would be heard.
+
+    Raises:
+        Unreachable: There is none. A pause of a few seconds is none yet: then more is read.
+    """
+    found = await sample(url, SAMPLE_BYTES, 4.0, allowed)
+    if not level.is_silent(await level.loudest(found.sound, found.codec)):
+        return found
+    found = await sample(url, HEARD_BYTES, HEARD_SECONDS, allowed)
+    if level.is_silent(await level.loudest(found.sound, found.codec)):
+        raise Unreachable("máy phát luồng có trả lời nhưng im lặng; hãy báo đài phát")
+    return found
 
 
 async def hear(urls: Sequence[str], allowed: Sequence[Network]) -> Found:
