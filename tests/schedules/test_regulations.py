@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from broadcast.config import Rules, Settings
 from broadcast.keys.keyring import Keys
 from broadcast.kit import db
+from broadcast.kit.quiet import OFFSET
 from broadcast.programmes.contents import configs
-from broadcast.wire.documents import Hours
+from broadcast.streams.model import StreamSource
+from broadcast.wire.documents import Config, Hours
 from broadcast.wire.envelope import SigningKey
+from broadcast.wire.hours import silent_window
+from tests.callers import LAN
 from tests.schedules.test_calendars import mark, occurrences, replan
 from tests.schedules.web import DAILY, Web
 
@@ -28,6 +33,15 @@ async def enter(web: Web, **changes: Any) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made
+
+
+async def configured(web: Web) -> list[Config]:
+    """Configs of a device in the commune and of one elsewhere."""
+    programme, alert = SigningKey.generate("programme"), SigningKey.generate("alert")
+    keys = Keys(programme, alert, (programme.public(), alert.public()))
+    settings = Settings(rules=Rules(quiet_hours=((time(22), time(5)),)))
+    async with db.transaction(web.engine) as session:
+        return await configs(session, ["device/D-1", "device/D-4"], keys, settings, web.now)
 
 
 async def test_hours_and_weekends_are_refused_with_the_reason_and_a_remedy(web: Web) -> None:
@@ -67,12 +81,7 @@ async def test_devices_are_told_with_the_days_on_which_it_changes(web: Web) -> N
     )  # fmt: skip
     await mark(web, kind="open", name="Bầu cử", first_on="2025-01-04", last_on="2025-01-05",
                document="Công văn 7/UBND")  # fmt: skip
-    programme, alert = SigningKey.generate("programme"), SigningKey.generate("alert")
-    keys = Keys(programme, alert, (programme.public(), alert.public()))
-    settings = Settings(rules=Rules(quiet_hours=((time(22), time(5)),)))
-    async with db.transaction(web.engine) as session:
-        scopes = ["device/D-1", "device/D-4"]
-        told, other = await configs(session, scopes, keys, settings, web.now)
+    told, other = await configured(web)
     old, new = date(2024, 12, 30), date(2024, 12, 31)
     opened = (date(2025, 1, 4), date(2025, 1, 5))
     assert told.hours == [
@@ -177,3 +186,35 @@ async def test_what_is_wrong_is_said_at_its_field(
     answer = await web.call("POST", "/regulations", RULE | changes, WHO)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
     assert (await web.call("POST", "/regulations", RULE)).status_code == 403
+
+
+async def test_case_16_before_five_a_relay_sounds_only_where_a_document_excepts_the_hours(
+    web: Web,
+) -> None:
+    """A relay in a minority's language at 04:45, against the hours of the whole province."""
+    async with db.transaction(web.engine) as session:
+        source = StreamSource(
+            name="VOV4 tiếng Hrê", area_code="51", urls=["https://radio.example/vov4.mp3"],
+            codec=None, fallback_bulletin_id=UUID(web.bulletin), last_day=None, ended_at=None,
+            entered_by=LAN, entered_at=web.now,
+        )  # fmt: skip
+        session.add(source)
+        await session.flush()
+        relay = {"relay_source_id": source.id, "relay_seconds": 900}
+    early = {"starts_at": "2024-12-30T04:45:00+07:00", "targets": [{"cluster": "C-1"}], **relay}
+    await web.refused_with(422, "giờ yên tĩnh 22:00–05:00", **early)
+    body = RULE | {"clusters": ["C-1"], "silent": [{"from": "22:00", "until": "04:45"}]}
+    for lacking in ("number", "signed_on"):
+        refused = await web.call("POST", "/regulations", body | {lacking: ""}, WHO)
+        assert refused.status_code == 422, "no exception without its document"
+    await enter(web, **body | {"number": "07/QĐ-UBND", "signed_on": "2024-12-27"})
+    await web.schedule(**early)
+    elsewhere = early | {"targets": [{"cluster": "C-4"}]}
+    await web.refused_with(422, "giờ yên tĩnh 22:00–05:00", **elsewhere)
+    told, other = await configured(web)
+    starts_at = datetime.fromisoformat(early["starts_at"])
+    assert told.hours is not None
+    assert other.hours is not None
+    assert silent_window(told.hours, OFFSET, starts_at, 900) is None, "by its signed config"
+    assert silent_window(told.hours, OFFSET, starts_at - timedelta(seconds=1), 900) is not None
+    assert silent_window(other.hours, OFFSET, starts_at, 900) is not None

@@ -196,7 +196,7 @@ async def place_rules(
     ids: Mapping[str, int] = {}
     if named:
         pairs = sa.select(Cluster.code, Cluster.id).where(Cluster.code.in_(named))
-        ids = dict((await session.execute(pairs)).tuples().all())
+        ids = dict((await session.execute(pairs)).all())
     return PlaceRules(lineage, found, marks, ids, changes, followed)
 
 
