@@ -771,6 +771,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"account_id": TAM},
         body=lambda p, n: {"languages": ["hre"]},
     ),
+    ("GET", f"{R}/bulletins/{{bulletin_id}}/withdrawn-starts"): Rule(
+        K.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
     ("GET", f"{R}/bulletins/{{bulletin_id}}/versions"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
     ),

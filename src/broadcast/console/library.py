@@ -29,10 +29,12 @@ from broadcast.bulletins.schemas import (
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.page import PageRouter, given, page, redirect
 from broadcast.console.waveform import wave_of
+from broadcast.console.words import N_
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.kit.text import Line
 from broadcast.plays.coming import next_of
+from broadcast.plays.withdrawn import Proof, withdrawn_starts
 from broadcast.schedules import authority, queries, revision_steps
 from broadcast.schedules.model import Schedule
 from broadcast.schedules.revision_steps import Withdrawal
@@ -46,6 +48,15 @@ router = PageRouter()
 PER_PAGE = 50
 MOST_SCHEDULES = 50
 """Schedules that the page of a bulletin shows; the newest of them."""
+
+PROOFS = {
+    Proof.SOUNDED: ("bad", N_("đã phát")),
+    Proof.OPEN: ("unknown", N_("chưa rõ")),
+    Proof.DROPPED: ("waiting", N_("loa đã bỏ bản tin")),
+    Proof.SILENT: ("ok", N_("chắc chắn không phát")),
+    Proof.NO_DEVICE: ("unknown", N_("không có thiết bị")),
+}
+"""Look and word of what is known of a withdrawn start (`ui.state`)."""
 
 Blank = BeforeValidator(lambda value: value or None)
 """The first choice of a select, which is empty, is all."""
@@ -132,6 +143,8 @@ async def show_bulletin(
         "bulletins/show.html",
         bulletin=bulletin,
         forecast=await next_of(session, settings.rules, clock.now(), bulletin_id=bulletin_id),
+        withdrawn=await withdrawn_starts(session, bulletin_id),
+        proofs=PROOFS,
         waves={each.revision.number: wave_of(each) for each in found.revisions},
         areas=await area_names(
             session,

@@ -9,6 +9,7 @@ from fastapi import Query, Response
 
 from broadcast.auth.caller import ContentReader, Reader
 from broadcast.auth.routing import Router, exports
+from broadcast.bulletins.revisions import get_bulletin
 from broadcast.kit import clock
 from broadcast.kit.times import Moment
 from broadcast.plays.certificate import certificate
@@ -30,6 +31,7 @@ from broadcast.plays.schemas import (
 )
 from broadcast.plays.settle import Grade, Reason
 from broadcast.plays.summary import summary
+from broadcast.plays.withdrawn import WithdrawnOut, withdrawn_starts
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, paged
 
 router = Router(prefix="/api/v1", tags=["plays"])
@@ -126,6 +128,18 @@ async def show_forecast(
 ) -> ForecastOut:
     """By what devices reported: what happens if nothing changes until then. Empty afterwards."""
     return await forecast_of(session, occurrence_id, settings.rules, clock.now())
+
+
+@router.get(
+    "/bulletins/{bulletin_id}/withdrawn-starts",
+    summary="Buổi phát đã rút: ở cụm loa nào chắc chắn không phát, bằng chứng gì",
+)
+async def list_withdrawn_starts(
+    session: Session, caller: ContentReader, bulletin_id: UUID
+) -> list[WithdrawnOut]:
+    """The latest ten starts that were withdrawn with the bulletin or its schedule."""
+    await get_bulletin(session, bulletin_id)
+    return await withdrawn_starts(session, bulletin_id)
 
 
 PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
