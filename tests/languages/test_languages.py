@@ -9,8 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from broadcast.bulletins.audio.prepared import content_path
+from broadcast.bulletins.version_model import Mix, MixSound
 from broadcast.keys.keyring import Keys
 from broadcast.kit import db
+from broadcast.languages import mixing
 from broadcast.plays import ledger, reports
 from broadcast.plays.model import Play
 from broadcast.programmes import contents
@@ -186,6 +189,30 @@ async def test_a_withdrawn_version_is_heard_no_more(world: World) -> None:
     assert (await world.take("Phạm", version, number, "withdraw")).is_success
     assert await world.mix() == 1
     assert await state_of(world, bulletin) == "waiting"
+
+
+async def test_a_joined_sound_that_the_disk_has_lost_is_made_anew(world: World) -> None:
+    """As after a restore of the database beside an older store of sound."""
+    bulletin = await world.bulletin()
+    await world.read((await world.asked(bulletin))["version_id"], b"hre 1")
+    assert await world.mix() == 1
+    async with db.transaction(world.engine) as session:
+        sounds = list(await session.scalars(sa.select(MixSound.sha256)))
+    lost, kept = (content_path(world.content_dir, each) for each in sounds)
+    lost.unlink()
+    assert await world.mix() == 0, "nobody looks at every step"
+    async with db.transaction(world.engine) as session:
+        assert await mixing.step(session, world.settings, world.now, again=True) == 1
+    async with db.transaction(world.engine) as session:
+        assert await session.scalar(sa.select(sa.func.count()).where(Mix.is_current)) == 0
+        assert await session.scalar(sa.select(sa.func.count(MixSound.sha256))) == 0
+    assert await world.mix() == 1
+    assert lost.is_file()
+    assert kept.is_file()
+    async with db.transaction(world.engine) as session:
+        assert sorted(await session.scalars(sa.select(MixSound.sha256))) == sorted(sounds)
+        (mix,) = await session.scalars(sa.select(Mix))
+    assert (mix.is_current, mix.seconds) == (True, 140)
 
 
 async def test_languages_of_villages_come_from_a_file(world: World) -> None:

@@ -157,6 +157,17 @@ async def enqueue(
     return row
 
 
+async def make_anew(session: AsyncSession, row: Preparation, now: datetime) -> None:
+    """Have a preparation done once more, whose result the disk has lost."""
+    if row.state in UNFINISHED:
+        return
+    row.state, row.percent, row.detail, row.attempts_count = PreparationState.WAITING, 0, "", 0
+    row.due_at, row.locked_by, row.locked_until = now, None, None
+    row.finished_at = row.result = None
+    await session.flush()
+    await notify(session, Channel.PREPARE)
+
+
 def _is_ready(row: Preparation, content_dir: Path) -> bool:
     if row.state is not PreparationState.DONE:
         return False

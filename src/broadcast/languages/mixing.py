@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast import config
 from broadcast.areas.languages import sounding
 from broadcast.bulletins import preparations, revisions
-from broadcast.bulletins.audio.prepared import Framing
+from broadcast.bulletins.audio.prepared import Framing, content_path
 from broadcast.bulletins.model import (
     Bulletin,
     Preparation,
@@ -85,6 +85,8 @@ async def step(
     known = set(await session.scalars(sa.select(Mix.bulletin_id).where(Mix.is_current).distinct()))
     if not parts and not known:
         return 0
+    if again:
+        await _make_lost_anew(session, settings, now)
     on = now.astimezone(LOCAL).date()
     orders = list((await languages_of_clusters(session, on)).values())
     keys = await _in_use(session, parts, known, now)
@@ -119,7 +121,9 @@ async def _unsettled(
             for each in wanted(orders, of_key, languages[key[0]])
         }
         settled = {
-            name for name, mix in there.items() if mix.is_current or (mix.trouble and not again)
+            name
+            for name, mix in there.items()
+            if (mix.is_current and mix.seconds is not None) or (mix.trouble and not again)
         }
         current = {name for name, mix in there.items() if mix.is_current}
         if not (needed <= settled and current <= needed):
@@ -194,6 +198,25 @@ async def _bring_up(
     if [mix for mix in mixes if mix.is_current] == ready:
         return 0
     return int(await _put_on_air(session, bulletin, revision, mixes, ready, settings.rules, now))
+
+
+async def _make_lost_anew(session: AsyncSession, settings: config.Settings, now: datetime) -> None:
+    """Have joined sounds made again whose files the disk has lost; until then they are off air."""
+    rows = await session.execute(
+        sa.select(Mix, MixSound.sha256)
+        .join(MixSound, MixSound.mix_id == Mix.id)
+        .where(Mix.preparation_id.is_not(None))
+        .order_by(Mix.id)
+    )
+    joined = [(mix, content_path(settings.content_dir, sha256)) for mix, sha256 in rows]
+    lost = {mix.id: mix for mix, path in joined if not path.is_file()}
+    for mix in lost.values():
+        made = await session.get_one(Preparation, mix.preparation_id)
+        await preparations.make_anew(session, made, now)
+        await session.execute(sa.delete(MixSound).where(MixSound.mix_id == mix.id))
+        mix.seconds, mix.trouble = None, ""
+        log.warning("languages.mix.lost", bulletin_id=str(mix.bulletin_id), mix_id=mix.id)
+    await session.flush()
 
 
 def _name(parts: Iterable[Part]) -> str:
