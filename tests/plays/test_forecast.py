@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broadcast.areas.topology import touch
 from broadcast.config import Rules
 from broadcast.plays import forecast_texts
 from broadcast.plays.coming import forecast_of, next_of
@@ -25,6 +26,7 @@ from broadcast.plays.forecast import (
 )
 from broadcast.plays.forecast_schemas import ForecastOut
 from broadcast.programmes.model import Document, ProgrammeRevision
+from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.stations.model import Outage, OutageKind
 from broadcast.telemetry.model import DevicePresence, Fault, Readiness
@@ -54,6 +56,8 @@ def test_every_cause_and_outlook_has_its_words() -> None:
         ({}, Forecast(Outlook.READY)),
         ({"has_device": False, "holds": False}, Forecast(Outlook.MISSES, Cause.NO_DEVICE)),
         ({"quiet": True}, Forecast(Outlook.MISSES, Cause.QUIET_HOURS)),
+        ({"volume": 0}, Forecast(Outlook.MISSES, Cause.MUTED)),
+        ({"volume": 1}, Forecast(Outlook.READY)),
         ({"outage": "power_cut"}, Forecast(Outlook.MISSES, Cause.POWER_CUT)),
         ({"outage": "maintenance"}, Forecast(Outlook.UNSURE, Cause.MAINTENANCE)),
         ({"published": False, "holds": False}, Forecast(Outlook.ON_THE_WAY, Cause.NOT_PUBLISHED)),
@@ -286,6 +290,66 @@ async def test_a_higher_item_that_lasts_too_long_is_told(world: World) -> None:
     occurrence.late_limit_seconds = 30
     await world.session.flush()
     assert {each.cause for each in (await told(world, occurrence)).clusters} == {Cause.OUTRANKED}
+
+
+async def regulate(world: World, **provisions: Any) -> None:
+    """A Quy chế of the commune, or of some of its clusters."""
+    await world.session.execute(sa.delete(RegulationRow))
+    world.session.add(
+        RegulationRow(
+            area_code=COMMUNE, number="12/QC-UBND", signed_on=BEFORE.date(),
+            valid_from=BEFORE.date(), entered_by=LAN, entered_at=BEFORE, **provisions,
+        )
+    )  # fmt: skip
+    await touch(world.session)
+    await world.session.flush()
+
+
+SEVEN_TO_NINE = {"from": "07:00", "until": "09:00"}
+
+
+async def test_the_hours_of_a_commune_are_known(world: World) -> None:
+    occurrence = await ready_world(world)
+    await regulate(world, silent=[SEVEN_TO_NINE], clusters=["C-2"])
+    assert causes(await told(world, occurrence)) == {
+        "C-2": (Outlook.MISSES, Cause.QUIET_HOURS), "C-1": (Outlook.READY, None)
+    }  # fmt: skip
+    # What ends before it may begin at the latest keeps nothing silent.
+    occurrence.late_limit_seconds = 300
+    await regulate(world, silent=[{"from": "07:00", "until": "08:04"}])
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
+
+
+async def test_a_volume_of_nothing_is_not_heard(world: World) -> None:
+    occurrence = await ready_world(world)
+    await regulate(world, limited=[SEVEN_TO_NINE | {"volume": 40}])
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
+    # It begins before the window and sounds into it: the lowest limit holds for all of it.
+    await regulate(world, limited=[{"from": "08:01", "until": "09:00", "volume": 0}])
+    muted = {"C-1": (Outlook.MISSES, Cause.MUTED), "C-2": (Outlook.MISSES, Cause.MUTED)}
+    assert causes(await told(world, occurrence)) == muted
+    await regulate(world, limited=[{"from": "08:03", "until": "09:00", "volume": 0}])
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
+    world.devices["D-1"].volume = 0
+    await world.session.flush()
+    assert causes(await told(world, occurrence)) == muted | {"C-2": (Outlook.READY, None)}
+    occurrence.volume = 70
+    await world.session.flush()
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
+
+
+async def test_quotas_that_a_day_exceeds_are_said_and_silence_nothing(world: World) -> None:
+    occurrence = await ready_world(world)
+    await world.plan([await world.occurrence(EIGHT + timedelta(hours=2))], BEFORE)
+    await regulate(world, sessions_per_day=2, minutes_per_day=4)
+    assert (await told(world, occurrence)).exceeded == []
+    await regulate(world, sessions_per_day=1, minutes_per_day=3)
+    found = await told(world, occurrence)
+    assert found.exceeded == [
+        "Ngày 01/07/2025 sẽ có 2 buổi phát ở 2 cụm loa, Quy chế cho phép 1 buổi.",
+        "Ngày 01/07/2025 sẽ phát 4 phút ở 2 cụm loa, Quy chế cho phép 3 phút mỗi ngày.",
+    ]
+    assert found.counts == {Outlook.READY: 2}
 
 
 async def test_after_the_start_nothing_is_foretold(world: World) -> None:

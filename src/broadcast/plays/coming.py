@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
+from broadcast.bulletins.model import Revision
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import OFFSET, daily
@@ -22,14 +23,17 @@ from broadcast.plays.ledger import month_of
 from broadcast.plays.model import Play, PlayState
 from broadcast.plays.silence import DECLARED_OUTAGE
 from broadcast.programmes.compile import PROGRAMME_VALID
+from broadcast.regulations.places import Windows
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleException
 from broadcast.schedules.queries import get_occurrence
-from broadcast.schedules.targets import target_resolver
+from broadcast.schedules.quota_check import Exceeded, exceeded
+from broadcast.schedules.quotas import Sound
+from broadcast.schedules.targets import TargetResolver, target_resolver
 from broadcast.stations.model import Cluster
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import OnPreempt
-from broadcast.wire.hours import silent_until
+from broadcast.wire.hours import loudest, silent_until
 
 LONGEST_SOUND = timedelta(hours=3)
 """How long before a start others may have begun that still sound; no bulletin is longer."""
@@ -82,7 +86,7 @@ async def _forecast(
     is_alert = occurrence.alert_mode is not None  # it sounds at once: see its board
     is_planned = occurrence.state is OccurrenceState.PLANNED and not is_alert
     is_over = occurrence.starts_at <= now or not is_planned
-    listed = [] if is_over else await _listed(session, occurrence, rules, now)
+    listed, exceeded = ([], []) if is_over else await _listed(session, occurrence, rules, now)
     listed.sort(
         key=lambda each: (
             _ORDER.index(each.outlook), _CAUSES.index(each.cause) if each.cause else -1, each.code
@@ -104,14 +108,15 @@ async def _forecast(
         answer=forecast_texts.answer(counts, others, occurrence.starts_at, is_over=is_over),
         clusters_count=len(listed),
         counts=dict(counts),
+        exceeded=exceeded,
         clusters=listed,
     )
 
 
 async def _listed(
     session: AsyncSession, occurrence: Occurrence, rules: Rules, now: datetime
-) -> list[ClusterForecastOut]:
-    """Every cluster of the plan that the caller finds, judged."""
+) -> tuple[list[ClusterForecastOut], list[str]]:
+    """Every cluster of the plan that the caller finds, judged; the quotas exceeded at them."""
     rows = await session.execute(
         sa.select(Cluster.id, Cluster.code, Cluster.name)
         .join(Play, Play.cluster_id == Cluster.id)
@@ -123,19 +128,26 @@ async def _listed(
     )
     named = {id_: (code, name) for id_, code, name in rows}
     if not named:
-        return []
+        return [], []
     async with scope.whole(session):
         documents = await _documents(session, occurrence)
         known = await _known(session, occurrence, documents, named)
         lost = await _outranked(session, occurrence, named)
-        quiet = await _quiet(session, occurrence, named, rules)
+        resolver = await target_resolver(session)
+        hours = await _hours(resolver, occurrence, named, rules)
+        exceeded = await _exceeded(session, resolver, occurrence, named)
+        seconds = await _seconds(session, occurrence)
     found = []
     for each in known:
         judged = forecast(
-            _ahead(each, occurrence, documents, lost, quiet=each.cluster_id in quiet), now
+            _ahead(each, occurrence, documents, lost, hours[each.cluster_id], seconds), now
         )
         found.append(_shown(each, *named[each.cluster_id], judged))
-    return found
+    return found, [each.text.format(where=_where(each)) for each in exceeded]
+
+
+def _where(exceeded: Exceeded) -> str:
+    return f"ở {len(exceeded.cluster_ids)} cụm loa"
 
 
 class _Carrier(NamedTuple):
@@ -150,6 +162,7 @@ class _Known(NamedTuple):
 
     cluster_id: int
     device: str | None
+    volume: int | None
     presence: str | None
     last_seen_at: datetime | None
     mains: bool | None
@@ -166,9 +179,13 @@ def _ahead(
     occurrence: Occurrence,
     documents: Mapping[str, Collection[_Carrier]],
     lost: Collection[int],
-    *,
-    quiet: bool,
+    hours: Windows,
+    seconds: float,
 ) -> Ahead:
+    starts_at = occurrence.starts_at
+    latest = _latest(starts_at, occurrence.late_limit_seconds, occurrence.ends_by)
+    silent = silent_until(hours, OFFSET, starts_at)
+    wished = known.volume if occurrence.volume is None else occurrence.volume
     held = known.held or {}
     return Ahead(
         starts_at=occurrence.starts_at,
@@ -182,7 +199,8 @@ def _ahead(
         ),
         refused=known.refused,
         readiness=known.readiness,
-        quiet=quiet,
+        quiet=silent is not None and silent > latest,
+        volume=min(100 if wished is None else wished, loudest(hours, OFFSET, starts_at, seconds)),
         outage=known.outage,
         faults=frozenset(known.faults),
         clock_wrong=known.clock_wrong,
@@ -209,22 +227,54 @@ def _latest(starts_at: datetime, late_limit_seconds: int, ends_by: datetime) -> 
     return min(ends_by, starts_at + max(ON_TIME, timedelta(seconds=late_limit_seconds)))
 
 
-async def _quiet(
-    session: AsyncSession, occurrence: Occurrence, clusters: Collection[int], rules: Rules
-) -> set[int]:
-    """Clusters whose silent hours last from the start until the latest start."""
-    starts_at = occurrence.starts_at
-    on = starts_at.astimezone(LOCAL).date()
-    resolver = await target_resolver(session)
-    default = daily(rules.quiet_hours)
-    hours = await resolver.rules.hours(clusters, on - DAY, on + DAY, default)
-    latest = _latest(starts_at, occurrence.late_limit_seconds, occurrence.ends_by)
-    ends = {each: silent_until(each, OFFSET, starts_at) for each in set(hours.values())}
-    return {
-        cluster
-        for cluster, windows in hours.items()
-        if (until := ends[windows]) is not None and until > latest
-    }
+async def _hours(
+    resolver: TargetResolver, occurrence: Occurrence, clusters: Collection[int], rules: Rules
+) -> dict[int, Windows]:
+    """Windows of silence and of less volume around the start, by Quy chế and settings."""
+    on = occurrence.starts_at.astimezone(LOCAL).date()
+    return await resolver.rules.hours(clusters, on - DAY, on + DAY, daily(rules.quiet_hours))
+
+
+async def _seconds(session: AsyncSession, occurrence: Occurrence) -> float:
+    """How long it lasts from its start on, at the longest."""
+    if occurrence.relay_seconds is not None:
+        return occurrence.relay_seconds
+    key = (occurrence.bulletin_id, occurrence.bulletin_revision)
+    return (await session.get_one(Revision, key)).air_seconds
+
+
+_OF_DAY = sa.text("""
+    SELECT p.cluster_id, o.starts_at,
+           COALESCE(o.relay_seconds, GREATEST(r.seconds, r.longest_seconds), 0) AS seconds
+    FROM plays AS p
+    JOIN occurrences AS o ON o.id = p.occurrence_id
+        AND o.state = 'planned' AND o.alert_mode IS NULL
+    JOIN bulletin_revisions AS r
+        ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
+    WHERE p.starts_at >= :since AND p.starts_at < :until AND p.state <> 'cancelled'
+      AND p.cluster_id = ANY(CAST(:clusters AS integer[]))
+""")
+
+
+async def _exceeded(
+    session: AsyncSession,
+    resolver: TargetResolver,
+    occurrence: Occurrence,
+    clusters: Collection[int],
+) -> list[Exceeded]:
+    """Quotas of Quy chế that the day of a start exceeds at some of these clusters."""
+    on = occurrence.starts_at.astimezone(LOCAL).date()
+    limits = await resolver.rules.limits(on)
+    concerned = {cluster: limits[cluster] for cluster in clusters if cluster in limits}
+    if not concerned:
+        return []
+    begin = datetime.combine(on, time(), LOCAL)
+    span = {"since": begin, "until": begin + DAY, "clusters": sorted(concerned)}
+    sounds: defaultdict[int, list[Sound]] = defaultdict(list)
+    for row in await session.execute(_OF_DAY, span):
+        ends_at = row.starts_at + timedelta(seconds=row.seconds)
+        sounds[row.cluster_id].append(Sound(row.starts_at, ends_at))
+    return exceeded(on, concerned, sounds)
 
 
 _DOCUMENTS = sa.text("""
@@ -267,7 +317,7 @@ _KNOWN = sa.text(f"""
                CAST(:latest_at AS timestamptz) AS latest_at
         FROM unnest(CAST(:clusters AS integer[])) AS c (cluster_id)
     )
-    SELECT n.cluster_id, d.code AS device, p.presence, p.last_seen_at, p.mains,
+    SELECT n.cluster_id, d.code AS device, d.volume, p.presence, p.last_seen_at, p.mains,
         COALESCE(p.clock_wrong, false) AS clock_wrong, p.held, r.state AS readiness,
         ARRAY(
             SELECT f.kind FROM faults AS f
@@ -328,7 +378,8 @@ def _topic(document: str) -> str:
 
 _PLANNED = sa.text("""
     SELECT p.cluster_id, o.id AS occurrence_id, o.priority, o.starts_at, o.late_limit_seconds,
-           o.ends_by, o.on_preempt, COALESCE(r.seconds, 0) AS seconds
+           o.ends_by, o.on_preempt,
+           COALESCE(o.relay_seconds, GREATEST(r.seconds, r.longest_seconds), 0) AS seconds
     FROM plays AS p
     JOIN occurrences AS o ON o.id = p.occurrence_id AND o.state = 'planned'
     JOIN bulletin_revisions AS r

@@ -40,6 +40,8 @@ class Cause(StrEnum):
 
     NO_DEVICE = "no_device"
     QUIET_HOURS = "quiet_hours"
+    MUTED = "muted"
+    """A Quy chế, the schedule or the device has its volume at 0 then."""
     POWER_CUT = "power_cut"
     """A power cut was declared for that time."""
     NOT_PUBLISHED = "not_published"
@@ -83,7 +85,9 @@ class Ahead:
     readiness: str | None = "ready"
     """As it last reported on this revision of the bulletin; None: it has not reported."""
     quiet: bool = False
-    """The start lies in quiet hours."""
+    """The start lies in silent hours of its place, until the latest start."""
+    volume: int = 100
+    """Per cent that it would have: of its schedule or device, at most what its place allows."""
     outage: str | None = None
     """Declared over the start: `power_cut` or `maintenance`."""
     faults: frozenset[str] = frozenset()
@@ -116,6 +120,7 @@ def forecast(ahead: Ahead, now: datetime) -> Forecast:
     found = (
         (not ahead.has_device, misses, Cause.NO_DEVICE),
         (ahead.quiet, misses, Cause.QUIET_HOURS),
+        (ahead.volume == 0, misses, Cause.MUTED),
         (ahead.outage == "power_cut", misses, Cause.POWER_CUT),
         (not ahead.published, Outlook.ON_THE_WAY if early else misses, Cause.NOT_PUBLISHED),
         (not ahead.holds and ahead.refused, misses, Cause.REFUSED),

@@ -59,6 +59,7 @@ class ForecastOut(BaseModel):
                 " nhận chương trình mới nhất.",
                 "clusters_count": 9,
                 "counts": {"misses": 1, "ready": 8},
+                "exceeded": [],
                 "clusters": [],
             }
         }
@@ -73,4 +74,7 @@ class ForecastOut(BaseModel):
     answer: Said
     clusters_count: int
     counts: dict[Outlook, int]
+    exceeded: list[Said] = Field(
+        description="hạn mức của Quy chế mà ngày đó vượt quá; loa vẫn phát, người xếp lịch nên bớt"
+    )
     clusters: list[ClusterForecastOut] = Field(description="nơi sẽ không phát trước")

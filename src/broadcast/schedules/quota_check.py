@@ -6,7 +6,7 @@ Relays and what comes from above count as any other sound; alerts do not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ async def look(
         for slot in of_day:
             for cluster in slot.cluster_ids & concerned.keys():
                 sounds[cluster].append(Sound(slot.starts_at, slot.ends_at))
-        found.exceeded.extend(_exceeded(day, concerned, sounds))
+        found.exceeded.extend(exceeded(day, concerned, sounds))
         warned = frozenset(c for c, limit in concerned.items() if limit.warns_repeats)
         alike = [s for s in repeated if s.starts_at.astimezone(LOCAL).date() == day]
         twice = frozenset(
@@ -113,13 +113,13 @@ async def look(
     return found
 
 
-def refuse(exceeded: Iterable[Exceeded]) -> None:
+def refuse(found: Iterable[Exceeded]) -> None:
     """Refuse what exceeds a quota.
 
     Raises:
         Conflict: With `quota` and `on`.
     """
-    for each in exceeded:
+    for each in found:
         where = f"ở {len(each.cluster_ids)} cụm loa"
         raise Conflict(
             f"{each.text.format(where=where)} Hãy đổi ngày, rút ngắn, hoặc bỏ bớt nơi phát.",
@@ -134,9 +134,10 @@ def _is_same(other: Schedule, schedule: Schedule) -> bool:
     )  # fmt: skip
 
 
-def _exceeded(
-    day: date, limits: dict[int, Limits], sounds: dict[int, list[Sound]]
+def exceeded(
+    day: date, limits: Mapping[int, Limits], sounds: Mapping[int, Sequence[Sound]]
 ) -> list[Exceeded]:
+    """Quotas that what sounds on a day exceeds, by cluster."""
     alike: defaultdict[tuple[Limits, tuple[Sound, ...]], set[int]] = defaultdict(set)
     for cluster, heard in sounds.items():
         alike[limits[cluster], tuple(sorted(heard))].add(cluster)
