@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,7 @@ from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Rendition, Revision
 from broadcast.kit import db
 from broadcast.kit.errors import BroadcastError, Conflict, Forbidden, InvalidInput
-from broadcast.live import queries, recording, steps
+from broadcast.live import mp3, queries, recording, steps
 from broadcast.live.ending import end_due
 from broadcast.live.state import LiveEnd, LiveState
 from broadcast.live.studio import Speech
@@ -145,7 +146,9 @@ async def test_what_was_stopped_cannot_be_spoken_again(world: LiveWorld) -> None
         await world.begin(live_id, speech)
 
 
-def test_a_recording_is_as_long_as_the_session_whatever_lacks_in_it(tmp_path: Path) -> None:
+async def test_a_recording_is_as_long_as_the_session_whatever_lacks_in_it(
+    tmp_path: Path,
+) -> None:
     live_id = uuid4()
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "s16"  # type: ignore[attr-defined]
@@ -168,3 +171,15 @@ def test_a_recording_is_as_long_as_the_session_whatever_lacks_in_it(tmp_path: Pa
     with av.open(str(content_path(tmp_path, kept.sha256))) as container:
         samples = sum(each.samples for each in container.decode(audio=0))
     assert samples / 48_000 == pytest.approx(kept.seconds, abs=0.1)
+    made = await recording.keep_mp3(tmp_path, live_id, kept)
+    assert made is not None
+    with av.open(str(content_path(tmp_path, made.sha256))) as container:
+        assert container.format.name == "mp3"
+        samples = sum(each.samples for each in container.decode(audio=0))
+    assert samples / 32_000 == pytest.approx(kept.seconds, abs=0.2)
+
+
+async def test_what_is_no_sound_has_no_mp3_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.ogg").write_bytes(b"<html>" * 1000)
+    assert not await mp3.make(tmp_path / "a.ogg", tmp_path / "a.mp3")
+    assert not await asyncio.to_thread((tmp_path / "a.mp3").exists)

@@ -1,4 +1,4 @@
-"""The recording of a live session: frames in a file as they come, and Ogg Opus once it is over.
+"""The recording of a live session: frames in a file as they come, Opus and MP3 once it is over.
 
 The file is written by whoever has the microphone, and read by the leader, which finds it also when
 that process has died. What breaks off at its end is left out.
@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Rendition
 from broadcast.kit import db
+from broadcast.live import mp3
 from broadcast.live.model import LiveSession
 from broadcast.live.packing import FRAME_MS
 from broadcast.live.steps import REVISION
@@ -114,6 +115,11 @@ def keep_recording(content_dir: Path, live_id: UUID) -> Recorded | None:
     if count == 0:
         made.unlink()
         return None
+    return _kept(content_dir, made, round(count * FRAME_MS / 1000, 3))
+
+
+def _kept(content_dir: Path, made: Path, seconds: float) -> Recorded:
+    """Put a file among the audio, by its SHA-256."""
     with made.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size_bytes = file.tell()
@@ -121,7 +127,15 @@ def keep_recording(content_dir: Path, live_id: UUID) -> Recorded | None:
     target = content_path(content_dir, sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
     made.rename(target)
-    return Recorded(sha256, size_bytes, round(count * FRAME_MS / 1000, 3))
+    return Recorded(sha256, size_bytes, seconds)
+
+
+async def keep_mp3(content_dir: Path, live_id: UUID, opus: Recorded) -> Recorded | None:
+    """Make the MP3 of a recording; None where it cannot be decoded."""
+    made = frames_path(content_dir, live_id).with_suffix(".mp3")
+    if not await mp3.make(content_path(content_dir, opus.sha256), made):
+        return None
+    return await asyncio.to_thread(_kept, content_dir, made, opus.seconds)
 
 
 def _mux(container: object, stream: object, frame: bytes, number: int) -> None:
@@ -151,22 +165,19 @@ async def keep_due(engine: AsyncEngine, content_dir: Path, now: datetime) -> Non
         ids = list(due)
     for live_id in ids:
         recorded = await asyncio.to_thread(keep_recording, content_dir, live_id)
+        found = {Codec.OPUS: recorded}
+        if recorded is not None:
+            found[Codec.MP3] = await keep_mp3(content_dir, live_id, recorded)
         async with db.transaction(engine) as session:
             live = await session.get_one(LiveSession, live_id, with_for_update=True)
             if live.kept_at is not None:
                 continue
             live.kept_at = now
-            if recorded is not None:
-                session.add(
-                    Rendition(
-                        bulletin_id=live_id,
-                        revision=REVISION,
-                        codec=Codec.OPUS,
-                        sha256=recorded.sha256,
-                        size_bytes=recorded.size_bytes,
-                        seconds=recorded.seconds,
-                    )
-                )
+            session.add_all(
+                Rendition(bulletin_id=live_id, revision=REVISION, codec=codec, **each._asdict())
+                for codec, each in found.items()
+                if each is not None
+            )
         await asyncio.to_thread(frames_path(content_dir, live_id).unlink, missing_ok=True)
         log.info(
             "live.recording.kept", live_id=str(live_id), seconds=recorded and recorded.seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import av
 import pytest
 from playwright.async_api import expect
 
@@ -37,3 +38,11 @@ async def test_who_speaks_into_a_phone_is_heard_by_loudspeakers(
         told = (await client.get(f"/live-sessions/{live_id}")).json()
     assert told["end_reason"] == "stopped"
     assert told["seconds"] > 1
+    await expect(page.locator("#live audio")).to_be_visible(timeout=WAIT)
+    async with page.expect_download() as begun:
+        await page.get_by_role("link", name="Tải bản thu (MP3)").click()
+    download = await begun.value
+    with av.open(str(await download.path())) as recording:
+        assert recording.format.name == "mp3"
+        assert recording.duration is not None
+        assert recording.duration / 1e6 == pytest.approx(told["seconds"], abs=0.5)
