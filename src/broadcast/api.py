@@ -43,6 +43,7 @@ import broadcast.plays.routes
 import broadcast.restore.routes
 import broadcast.schedules.calendar_routes
 import broadcast.schedules.feed_routes
+import broadcast.schedules.ics_routes
 import broadcast.schedules.regulation_routes
 import broadcast.schedules.relay_routes
 import broadcast.schedules.revision_routes
@@ -86,6 +87,7 @@ ROUTERS = (
     broadcast.streams.routes.router,
     broadcast.schedules.relay_routes.router,
     broadcast.schedules.feed_routes.router,
+    broadcast.schedules.ics_routes.router,
     broadcast.schedules.regulation_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,

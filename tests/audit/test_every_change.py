@@ -87,6 +87,10 @@ SERVES = [{"village_code": "T-1"}]
 PLANT = {"station_code": "S-1", "technologies": ["fm"]}
 INSTALLED = {"device": "D-9", "installed_at": "2024-12-27T08:00:00+07:00"}
 NEW_UNIT = "21000,commune,xã,Xã Thử,522,2020-03-01,2024-12-31\n"
+DAY_OFF = (
+    "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Nghỉ lễ\r\n"
+    "DTSTART;VALUE=DATE:20241229\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+).encode()
 OUTLINE = ("xa.geojson", geojson([feature("21262", square(0))]))
 VILLAGE = {"kind": "thôn", "name": "Thôn Mới", "commune_code": "21253"}
 TEXT = {
@@ -311,6 +315,10 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     await walk.do("DELETE /stream-sources/{source_id}", there, "Hùng")
     daily = world.schedule(rrule="FREQ=DAILY")
     await walk.do("POST /calendar-feeds", who="Hùng", json={"area_code": "21253"})
+    await walk.do(
+        "POST /schedules/import", who="Hùng", files={"calendar": DAY_OFF},
+        data={"area": "21253"},
+    )  # fmt: skip
     made = await walk.do("POST /schedules", who="Hùng", json=daily)
     there = f"/schedules/{made['id']}"
     await walk.do("PATCH /schedules/{schedule_id}", there, "Hùng", json={"volume": 40})
@@ -635,6 +643,10 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
         ("/stations/follow", {"data": {"on": "2025-01-01", "dry_run": "true"}}),
         ("/mergers", {"data": {"on": "2025-07-01", "dry_run": "true"}}),
         ("/villages/import", csv("villages", sample.VILLAGES) | {"data": {"dry_run": "true"}}),
+        (
+            "/schedules/import",
+            {"files": {"calendar": DAY_OFF}, "data": {"area": "21253", "dry_run": "true"}},
+        ),
         ("/stations/import", csv("files", sample.BASELINE) | {"data": {"dry_run": "true"}}),
     ]
     for path, more in requests:

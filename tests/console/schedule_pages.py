@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
-from tests.visibility.routes import Kind, Rule, standing
+from tests.visibility.routes import Kind, Rule, calendar_file, standing
 from tests.visibility.world import Place
 
 P = Permission
@@ -32,6 +33,9 @@ def _wish(place: Place, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+NO_ROWS = hashlib.sha256(b"").hexdigest()
+"""What the preview of a calendar without events says."""
+
 SCHEDULE: dict[tuple[str, str], Rule] = {
     ("GET", "/schedule"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
     ("GET", "/schedule/sheet"): Rule(Kind.PUBLIC, P.CONTENT_READ, query=_soon),
@@ -39,6 +43,16 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ("GET", "/schedule/feed"): Rule(Kind.PUBLIC, P.CONTENT_READ),
     ("POST", "/schedule/feed"): Rule(
         Kind.MAKE, P.CONTENT_READ, body=lambda p, n: {"area": standing(p)}, is_page=True
+    ),
+    ("GET", "/schedule/import"): Rule(Kind.SELF, P.SCHEDULE_WRITE),
+    ("POST", "/schedule/import/preview"): Rule(
+        Kind.MAKE, P.SCHEDULE_WRITE, body=lambda p, n: calendar_file(p), is_form=True
+    ),
+    ("POST", "/schedule/import"): Rule(
+        Kind.MAKE,
+        P.SCHEDULE_WRITE,
+        body=lambda p, n: calendar_file(p) | {"digest": (None, NO_ROWS)},
+        is_form=True,
     ),
     ("GET", "/schedule/new"): Rule(
         Kind.READ,

@@ -22,6 +22,7 @@ from broadcast.situation.schemas import ClusterConditionOut, SituationOut
 from tests.console.conftest import Pages
 from tests.schedules import province
 from tests.schedules.province import NOW
+from tests.schedules.test_ics_reading import file
 
 MONDAY = "2024-12-30"
 
@@ -372,3 +373,30 @@ def test_clusters_that_a_finger_covers_are_one_mark() -> None:
         (0, ["T-1", "T-2"]), (APART, ["T-3"]),
     ]  # fmt: skip
     assert spots([at(0, "beyond")], names) == []
+
+
+async def test_a_calendar_file_is_shown_before_it_is_stored(world: World) -> None:
+    asked = await world.pages.client.get("/schedule/import")
+    assert 'accept=".ics,text/calendar"' in asked.text
+    data = file(
+        f"UID:a\nSUMMARY:Tiêm phòng gia súc đợt 2\nDTSTART:{MONDAY.replace('-', '')}T030000Z",
+        "UID:b\nSUMMARY:Sinh nhật\nDTSTART:20241231T030000Z",
+    )
+    sent: dict[str, Any] = {
+        "files": {"calendar": ("lich.ics", data)}, "data": {"area": "21253"},
+        "headers": {"HX-Request": "true"},
+    }  # fmt: skip
+    before = len((await world.rest("/schedules"))["items"])
+    shown = (await world.pages.client.post("/schedule/import/preview", **sent)).text
+    assert "Nhập được 1 mục, bỏ qua 1." in shown
+    assert "Không có bản tin nào tên “Sinh nhật”" in shown
+    assert len((await world.rest("/schedules"))["items"]) == before
+    refused = await world.pages.client.post("/schedule/import", **sent)
+    assert refused.status_code == 409
+    assert len((await world.rest("/schedules"))["items"]) == before
+    found = re.search(r'name="digest" value="(\w+)"', shown)
+    assert found is not None
+    sent["data"] |= {"digest": found[1]}
+    stored = await world.pages.client.post("/schedule/import", **sent)
+    assert "Đã ghi: thêm 1, sửa 0, giữ nguyên 0, bỏ qua 1." in stored.text
+    assert len((await world.rest("/schedules"))["items"]) == before + 1

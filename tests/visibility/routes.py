@@ -249,6 +249,13 @@ A = "/api/v1/accounts/{account_id}"
 B = "/api/v1/bulletins/{bulletin_id}/revisions/{number}"
 K = Kind
 
+
+def calendar_file(place: Place) -> dict[str, Any]:
+    """A calendar without events for a place, as a form sends it."""
+    text = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
+    return {"area": (None, standing(place)), "calendar": ("lich.ics", text)}
+
+
 ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule(K.OPEN),
     ("GET", "/readyz"): Rule(K.OPEN),
@@ -258,6 +265,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", f"{R}/calendar-feeds"): Rule(
         K.MAKE, P.CONTENT_READ, body=lambda p, n: {"area_code": standing(p)}
+    ),
+    ("POST", f"{R}/schedules/import"): Rule(
+        K.MAKE, P.SCHEDULE_WRITE, body=lambda p, n: calendar_file(p), is_form=True
     ),
     ("GET", "/cap/{identifier}.xml"): Rule(K.OPEN, path=lambda p: {"identifier": "none"}),
     ("GET", "/content/{sha256}"): Rule(K.OPEN, path=lambda p: {"sha256": p.bulletin.hex * 2}),

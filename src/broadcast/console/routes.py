@@ -31,6 +31,7 @@ from broadcast.console import (
     plays,
     received,
     schedule,
+    schedule_import,
     schedule_moves,
     schedule_new,
     sign_in,
@@ -91,6 +92,7 @@ ROUTERS = (
     plays.router,
     sources.router,
     schedule_new.router,
+    schedule_import.router,  # `/schedule/import` before `/schedule/{schedule_id}`
     schedule_moves.router,
     schedule.router,
     sign_in.router,

@@ -63,6 +63,7 @@ async def draft(
     *,
     approved: bool = True,
     picked: bool = False,
+    id_: UUID | None = None,
 ) -> tuple[Schedule, Revision]:
     """A schedule that is not stored, and the revision that it puts on air.
 
@@ -74,6 +75,7 @@ async def draft(
         now: Present.
         approved: Whether the revision has to be approved already.
         picked: A commune has picked it from its inbox.
+        id_: Of the schedule; None: a new one.
 
     Raises:
         NotFound: There is no such bulletin or revision.
@@ -89,7 +91,7 @@ async def draft(
     if not picked and columns.get("relay_source_id") is None:
         await authority.refuse_unpicked(session, bulletin)
     schedule = Schedule(
-        id=uuid4(),
+        id=id_ or uuid4(),
         bulletin_id=bulletin.id,
         title=bulletin.title,
         rrule=None,
@@ -129,6 +131,8 @@ async def preview(
     *,
     approved: bool = True,
     picked: bool = False,
+    id_: UUID | None = None,
+    excepted: Exceptions | None = None,
 ) -> tuple[Schedule, Plan]:
     """A schedule that is not stored, and what it would come to, clashes included.
 
@@ -139,9 +143,9 @@ async def preview(
     if columns["starts_at"] <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     schedule, revision = await draft(
-        session, bulletin_id, columns, caller, now, approved=approved, picked=picked
+        session, bulletin_id, columns, caller, now, approved=approved, picked=picked, id_=id_
     )
-    return schedule, await planning.plan(session, schedule, revision, rules, now)
+    return schedule, await planning.plan(session, schedule, revision, rules, now, excepted)
 
 
 async def create(
@@ -154,6 +158,8 @@ async def create(
     *,
     when_approved: bool = False,
     picked: bool = False,
+    id_: UUID | None = None,
+    excepted: Exceptions | None = None,
 ) -> tuple[Schedule, Plan]:
     """A new schedule and its coming occurrences.
 
@@ -167,6 +173,9 @@ async def create(
         when_approved: Where the revision is not approved yet, propose the schedule: it is checked
             like any other, holds no time, and begins once that is approved (`proposals`).
         picked: As `draft`.
+        id_: As `draft`.
+        excepted: Starts that it is without from the beginning (None), or that sound at another
+            time.
 
     Raises:
         Conflict: It is not approved, or clashes with another schedule.
@@ -175,11 +184,13 @@ async def create(
     await lock_schedule_grid(session)
     schedule, plan = await preview(
         session, bulletin_id, columns, caller, rules, now,
-        approved=not when_approved, picked=picked,
+        approved=not when_approved, picked=picked, id_=id_, excepted=excepted,
     )  # fmt: skip
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
+    for at, moved_to in (excepted or {}).items():
+        await exceptions.put(session, schedule.id, at, moved_to, caller, now)
     await capacity.refuse_overfull(session, schedule, rules, now)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.account_id)

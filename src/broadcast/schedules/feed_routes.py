@@ -195,6 +195,9 @@ async def _events(
             seconds=seconds or 0,
             is_cancelled=row.state is OccurrenceState.CANCELLED,
             note=row.cancel_reason or "",
+            bulletin=None
+            if row.relay_source_id is not None
+            else (row.bulletin_id, row.bulletin_revision),
         )
         for row, seconds in rows
     ]

@@ -18,12 +18,20 @@ REFRESH = timedelta(hours=1)
 """How often a calendar is to ask again (RFC 7986, 5.7)."""
 
 
+OF_OURS = "@broadcast"
+"""What a UID of ours ends with, after the id of the occurrence."""
+
+BULLETIN = "X-BROADCAST-BULLETIN"
+"""Property of our own: bulletin and revision, by which an import knows what is to sound."""
+
+
 class Event(NamedTuple):
     """One start.
 
     Attributes:
         id: Of the occurrence; the same when it is moved.
         note: For people; may be empty.
+        bulletin: What sounds: bulletin and revision.
     """
 
     id: UUID
@@ -32,6 +40,7 @@ class Event(NamedTuple):
     seconds: float
     is_cancelled: bool
     note: str = ""
+    bulletin: tuple[UUID, int] | None = None
 
 
 def calendar(name: str, events: Iterable[Event], now: datetime) -> bytes:
@@ -56,7 +65,7 @@ def calendar(name: str, events: Iterable[Event], now: datetime) -> bytes:
 
 def _event(event: Event, now: datetime) -> Iterator[str]:
     yield "BEGIN:VEVENT"
-    yield f"UID:{event.id}@broadcast"
+    yield f"UID:{event.id}{OF_OURS}"
     yield f"DTSTAMP:{_moment(now)}"
     yield f"DTSTART:{_moment(event.starts_at)}"
     yield f"DURATION:{_duration(event.seconds)}"
@@ -64,6 +73,8 @@ def _event(event: Event, now: datetime) -> Iterator[str]:
     yield f"STATUS:{'CANCELLED' if event.is_cancelled else 'CONFIRMED'}"
     if event.note:
         yield f"DESCRIPTION:{text(event.note)}"
+    if event.bulletin is not None:
+        yield f"{BULLETIN}:{event.bulletin[0]}/{event.bulletin[1]}"
     yield "TRANSP:TRANSPARENT"
     yield "END:VEVENT"
 

@@ -45,6 +45,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/grid", Role.COMMUNE_BROADCASTER, "#grid h2 a"),
     ("/grid/new", Role.COMMUNE_BROADCASTER),
     ("/schedule/feed", Role.COMMUNE_BROADCASTER),
+    ("/schedule/import", Role.COMMUNE_BROADCASTER),
     ("/components", Role.PROVINCE_ADMIN),
     ("/map", Role.PROVINCE_MONITOR),
     ("/areas/51", Role.PROVINCE_MONITOR),
