@@ -7,6 +7,7 @@ each day and each mark by itself.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from broadcast.calendars.days import HOLIDAY, Kind, Mark, Marks, Policy, silence
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules.recurrence import Planned, occurrences_between
 from broadcast.schedules.rrule import Rule, parse
-from broadcast.schedules.rule_edits import carry_over, split
+from broadcast.schedules.rule_edits import carry_bounds, carry_over, split
 from tests.examples import examples
 
 DAY = timedelta(days=1)
@@ -66,6 +67,8 @@ class Series:
     exceptions: dict[datetime, datetime | None] = field(default_factory=dict)
     deleted: set[datetime] = field(default_factory=set)
     """Starts that a person has cancelled; those that go on at another time of the day, there."""
+    left_out: Counter[date] = field(default_factory=Counter)
+    """How many of a day a person has cancelled."""
 
     @property
     def rule(self) -> Rule:
@@ -74,18 +77,21 @@ class Series:
 
     def naively(self) -> set[tuple[datetime, datetime]]:
         """Starts by the rule and the dates with what became of them, day by day."""
+        return {(at, to) for at in self.fires() if (to := self.exceptions.get(at, at)) is not None}
+
+    def fires(self) -> set[datetime]:
+        """Starts by the rule and the dates, whatever became of them."""
         parts = dict(part.split("=") for part in self.text.split(";"))
         wanted = parts.pop("BYLUNARDAY", None)
         text = ";".join(f"{name}={value}" for name, value in parts.items())
         wall = self.starts_at.replace(tzinfo=None)
-        found = {
+        return {
             at.replace(tzinfo=LOCAL)
             for at in rrulestr(text, dtstart=wall).between(
                 wall - DAY, END.replace(tzinfo=None), inc=True
             )
             if wanted is None or LUNAR[at.date()] in map(int, wanted.split(","))
         } | set(self.dates)
-        return {(at, to) for at in found if (to := self.exceptions.get(at, at)) is not None}
 
 
 def heard_naively(marks: list[Mark], policy: Policy, day: date, *, by_hand: bool) -> set[int]:
@@ -172,28 +178,68 @@ def edit(data: st.DataObject, every: list[Series]) -> None:
     """One thing that a person does to one of the schedules."""
     each = data.draw(st.sampled_from(every))
     coming = starts(each)
-    what = data.draw(st.sampled_from(["cancel", "move", "date", "undate", "all", "split"]))
+    what = data.draw(
+        st.sampled_from(["cancel", "move", "date", "undate", "all", "split", "following"])
+    )
     if what == "date":
         each.dates = sorted({*each.dates, data.draw(moments)})
     elif what == "undate" and each.dates:
         gone = data.draw(st.sampled_from(each.dates))
         each.dates.remove(gone)
     elif what == "all":
-        old = each.rule, each.starts_at
-        each.text = data.draw(st.sampled_from(RULES))
-        before = {at for at, to in each.exceptions.items() if to is None}
-        each.exceptions = carry_over(each.exceptions, old, (each.rule, each.starts_at), LOCAL)
-        after = {at for at, to in each.exceptions.items() if to is None}
-        each.deleted = each.deleted - before | after
-    elif coming and what in {"cancel", "move", "split"}:
+        change(data, each)
+    elif coming and what in {"cancel", "move", "split", "following"}:
         chosen = data.draw(st.sampled_from(coming))
         if what == "cancel":
             each.exceptions[chosen.recurrence_at] = None
             each.deleted.add(chosen.recurrence_at)
+            each.left_out[day_of(chosen.recurrence_at)] += 1
         elif what == "move":
             each.exceptions[chosen.recurrence_at] = data.draw(moments)
         else:
-            every += _split(each, chosen.recurrence_at)
+            parts = _split(each, chosen.recurrence_at)
+            every += parts
+            if what == "following":
+                change(data, *parts or [each])
+
+
+def change(data: st.DataObject, each: Series) -> None:
+    """Another rule, another first start, or both, as `edits.rewrite` carries it out."""
+    old, fired = (each.rule, each.starts_at), each.fires()
+    silent, sounding = left_out_of(each, fired), sounding_of(each, fired)
+    text = data.draw(st.sampled_from((each.text, *RULES)))
+    starts_at = data.draw(st.just(each.starts_at) | moments)
+    wanted = Series(text, starts_at, each.dates).rule
+    rule, begins = carry_bounds(old, (wanted, starts_at), LOCAL)
+    assert rule is not None
+    each.text, each.starts_at = str(rule), begins.astimezone(LOCAL)
+    before = each.exceptions
+    each.exceptions = carry_over(before, old, (each.rule, each.starts_at), LOCAL)
+    fires = each.fires()
+    for at in fired & fires & before.keys():
+        assert each.exceptions[at] == before[at], "an exception that still applies is kept"
+    assert silent <= each.left_out
+    left_out = left_out_of(each, fires)
+    assert left_out <= each.left_out, "no more of a day are silent than people have cancelled"
+    kept = Counter(day_of(at) for at, to in before.items() if to is None)
+    for day, count in Counter(map(day_of, fires)).items():
+        if not sounding[day] and count <= kept[day]:
+            assert left_out[day] == count, "what was cancelled does not sound again"
+    gone = {at for at, to in before.items() if to is None}
+    goes_on = {at for at, to in each.exceptions.items() if to is None}
+    each.deleted = each.deleted - gone | goes_on
+
+
+def day_of(at: datetime) -> date:
+    return at.astimezone(LOCAL).date()
+
+
+def left_out_of(each: Series, fires: set[datetime]) -> Counter[date]:
+    return Counter(day_of(at) for at in fires if each.exceptions.get(at, at) is None)
+
+
+def sounding_of(each: Series, fires: set[datetime]) -> Counter[date]:
+    return Counter(day_of(at) for at in fires if each.exceptions.get(at, at) is not None)
 
 
 def _split(each: Series, at: datetime) -> list[Series]:
@@ -214,6 +260,7 @@ def _split(each: Series, at: datetime) -> list[Series]:
         [when for when in dates if when >= at],
         {when: to for when, to in each.exceptions.items() if when >= at or to is None},
         set(each.deleted),
+        Counter(each.left_out),
     )
     each.text, each.dates = str(head), [when for when in dates if when < at]
     parts = [*starts(each), *starts(following)]
