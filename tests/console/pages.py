@@ -450,6 +450,16 @@ PAGES: dict[tuple[str, str], Rule] = {
         body=lambda p, n: {"one": p.cluster, "other": p.quiet, "heard": "true"},
         is_page=True,
     ),
+    ("GET", "/admin/authorities"): Rule(Kind.PUBLIC, P.CONTENT_READ),
+    ("POST", "/admin/authorities"): Rule(
+        Kind.WHOLE,
+        P.EMERGENCY_WRITE,
+        body=lambda p, n: {
+            "order": "commune,district,province",
+            "valid_from": str((n + timedelta(days=3)).date()),
+        },
+        is_page=True,
+    ),
     ("GET", "/admin/calendars"): Rule(Kind.PUBLIC, P.READ),
     ("POST", "/admin/calendars"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_marked, is_page=True),
     ("POST", "/admin/calendars/check"): Rule(

@@ -40,6 +40,7 @@ from broadcast.console import (
     today,
     wall,
 )
+from broadcast.console.admin import authorities as admin_authorities
 from broadcast.console.admin import calendars as admin_calendars
 from broadcast.console.admin import clusters as admin_clusters
 from broadcast.console.admin import enrolment as admin_enrolment
@@ -60,6 +61,7 @@ from broadcast.console.shared import Shared
 
 ROUTERS = (
     admin_clusters.router,
+    admin_authorities.router,
     admin_calendars.router,
     admin_regulations.router,
     admin_enrolment.router,

@@ -94,6 +94,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/admin/mergers", Role.PROVINCE_ADMIN),
     ("/admin/quiet-hours", Role.PROVINCE_ADMIN),
     ("/admin/calendars", Role.PROVINCE_ADMIN),
+    ("/admin/authorities", Role.PROVINCE_APPROVER),
     ("/earshot", Role.PROVINCE_MONITOR),
     ("/earshot", Role.PROVINCE_ADMIN, "tbody a[href^='/earshot/']"),
     ("/admin/regulations", Role.PROVINCE_ADMIN),

@@ -85,6 +85,10 @@ TASKS = (
         N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
     ),
     Task(
+        "/admin/authorities", N_("Thứ tự giữa các cấp"),
+        N_("Cùng mức mà trùng giờ: bản tin của cấp nào phát trước."), Permission.CONTENT_READ,
+    ),
+    Task(
         "/admin/regulations", N_("Quy chế phát thanh"),
         N_("Giờ im, cuối tuần, âm lượng và số buổi của từng xã."), Permission.READ,
     ),
