@@ -15,13 +15,14 @@ from broadcast.wire.documents import (
     Item,
     Live,
     LiveSession,
+    Passed,
     Programme,
     Stream,
     expired,
 )
 from broadcast.wire.envelope import BadSignature
 from broadcast.wire.fields import BulletinClass
-from broadcast.wire.merge import merge_alerts, merge_items, merge_sessions
+from broadcast.wire.merge import merge_alerts, merge_counted, merge_items, merge_sessions
 from broadcast.wire.topics import scope_topic
 from device_sim.box import Box
 from device_sim.sealed import Keys, Sealed, stored, verified
@@ -47,6 +48,8 @@ class Merged:
     """When the next document lapses."""
     not_before: datetime | None
     """What was to start before is another device's, and not among the items."""
+    counted: dict[str, Item | Passed]
+    """All that the documents name for quotas, also what is another device's or has ended."""
 
 
 class Refused(Exception):
@@ -177,6 +180,7 @@ class Shelf:
             lapsed,
             min(ends, default=None),
             since,
+            merge_counted(d for d in documents if isinstance(d, Programme)),
         )
 
     def _scopes(self) -> set[str]:

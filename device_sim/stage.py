@@ -30,7 +30,7 @@ from device_sim.effects import LiveSound, StartSound, StartStream, StopSound
 from device_sim.feeds import LEAD, Feeds
 from device_sim.journal import Airtime, Change, Progress
 from device_sim.listening import Listening
-from device_sim.quiet import loudest, quiet_from, quiet_until
+from device_sim.quiet import loudest, over_quota, quiet_from, quiet_until
 from device_sim.reception import Reception
 from device_sim.shelf import Merged
 from device_sim.timekeeping import Now
@@ -68,6 +68,7 @@ class Stage:
         self._alerts: frozenset[str] = frozenset()
         self._lapsed: frozenset[str] = frozenset()
         self._live: frozenset[str] = frozenset()
+        self._over_quota: frozenset[str] = frozenset()
         self._coming: list[Item] = []
         self._waiting: dict[str, Item] = {}
         self._reasons: dict[str, SkipReason] = {}
@@ -119,6 +120,7 @@ class Stage:
                 self._reasons.pop(item.occurrence_id, None)
         self.items, self._alerts, self._lapsed = items, merged.alerts, merged.lapsed
         self._live = frozenset(merged.live)
+        self._over_quota = over_quota(self._box.config, merged.counted)
         self._listening.follow(
             {name: each for name, each in merged.live.items() if name not in memory.settled}
         )
@@ -387,7 +389,10 @@ class Stage:
             return SkipReason.LATE
         if self._box.memory.full:
             return SkipReason.STORAGE_FULL
-        return SkipReason.QUIET_HOURS if quiet else None
+        if quiet:
+            return SkipReason.QUIET_HOURS
+        begins = item.occurrence_id not in self._box.memory.started
+        return SkipReason.QUOTA if begins and item.occurrence_id in self._over_quota else None
 
     def _live_obstacle(self, item: Item, now: Now) -> SkipReason | None:
         reception = self._reception(item)

@@ -440,7 +440,6 @@ PAGES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/admin/clusters/{code}/delete"): _register_step("cluster", lambda p: {}),
     ("GET", "/admin/areas"): Rule(Kind.PUBLIC, P.READ),
-    ("GET", "/admin/quiet-hours"): Rule(Kind.PUBLIC, P.READ),
     ("GET", "/earshot"): Rule(Kind.LIST, P.READ),
     ("GET", "/earshot/{cluster}"): Rule(Kind.READ, P.READ, path=lambda p: {"cluster": p.cluster}),
     ("POST", "/earshot/{cluster}/pairs"): Rule(

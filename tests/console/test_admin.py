@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ async def test_the_index_shows_what_the_caller_may_administer(pages: Pages) -> N
         assert f'href="{path}"' in html
     pages.called_by(Role.PROVINCE_MONITOR)
     html = (await pages.load("/admin")).text
-    assert 'href="/admin/quiet-hours"' in html
+    assert 'href="/admin/regulations"' in html
     assert 'href="/admin/refused"' not in html
 
 
@@ -155,15 +154,6 @@ async def test_the_register_is_listed_as_rest_lists_it(
         assert named
     empty = (await pages.load("/admin/stations", status="trial")).text
     assert "Không có đài nào như vậy." in empty
-
-
-async def test_quiet_hours_are_those_of_the_server(pages: Pages) -> None:
-    rules = pages.settings.rules.model_copy(update={"quiet_hours": ((time(22), time(4, 30)),)})
-    pages.app.state.settings = pages.settings.model_copy(update={"rules": rules})
-    assert "22:00 – 04:30" in (await pages.load("/admin/quiet-hours")).text
-    assert (await pages.load("/admin/quiet-hours", opens="9:00", closes="x")).status_code == 422
-    none = (await pages.load("/admin/quiet-hours", opens="09:00", closes="10:00")).text
-    assert "Không buổi phát nào của bảy ngày tới bị im." in none
 
 
 async def test_labels_have_a_code_each_and_what_is_wrong_is_said_at_the_field(

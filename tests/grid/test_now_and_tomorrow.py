@@ -58,6 +58,54 @@ async def test_it_waits_for_what_is_higher_and_keeps_quiet_hours_and_places(worl
     assert (refused.status_code, refused.json()["field"]) == (422, "starts_at")
 
 
+async def rule(world: World, **provisions: Any) -> dict[str, Any]:
+    body = {
+        "area_code": AN, "number": "1/QC-UBND", "signed_on": "2024-12-20",
+        "valid_from": "2024-12-28", "silences": True,
+    }  # fmt: skip
+    made: dict[str, Any] = await world.ok("Ân", "POST", "/regulations", body | provisions)
+    return made
+
+
+async def test_play_now_keeps_the_hours_and_the_quotas_of_the_commune(world: World) -> None:
+    mine = await world.bulletin(AN, N, "Lạc trẻ")
+    await world.own("2024-12-28T17:00:00+07:00", N, "Mùa vụ")
+    made = await rule(world, silent=[{"from": "07:00", "until": "09:00"}])
+    for when in ("at_once", "after"):
+        refused = await now(world, mine, when)
+        assert (refused.status_code, refused.json()["field"]) == (422, "starts_at")
+        assert "07:00" in refused.json()["detail"]
+    made = await rule(world, replaces=made["id"], sessions_per_day=1)
+    for when in ("at_once", "after"):
+        refused = await now(world, mine, when)
+        assert (refused.status_code, refused.json()["quota"]) == (409, "sessions_per_day")
+    made = await rule(world, replaces=made["id"], sessions_per_day=2, minutes_per_day=1)
+    assert (await now(world, mine, "at_once")).json()["quota"] == "minutes_per_day"
+    await rule(world, replaces=made["id"], sessions_per_day=2)
+    assert (await now(world, mine, "at_once")).status_code == 201
+    world.now += timedelta(minutes=30)
+    # what has begun today counts, and the evening's session is still to come
+    other = await world.bulletin(AN, N, "Mất ví")
+    assert (await now(world, other, "at_once")).json()["quota"] == "sessions_per_day"
+
+
+async def test_tomorrow_is_silent_where_the_commune_allows_no_more(world: World) -> None:
+    await world.own("2024-12-29T06:00:00+07:00", N, "Bản tin sáng")
+    await world.own("2024-12-29T12:00:00+07:00", N, "Bản tin trưa")
+    await world.own("2024-12-29T17:00:00+07:00", N, "Bản tin chiều")
+
+    async def heard() -> list[tuple[str, str]]:
+        (village,) = await world.ok("An", "GET", "/heard?area=T-2&on=2024-12-29")
+        (ear,) = village["ears"]
+        return [(each["outcome"], each["text"]) for each in ear["items"]]
+
+    assert await heard() == [("whole", "")] * 3
+    quiet = [{"from": "16:30", "until": "18:00"}]
+    await rule(world, valid_from="2024-12-29", sessions_per_day=1, silent=quiet)
+    silent = ("none", "không phát vì Quy chế không cho phát lúc này")
+    assert await heard() == [("whole", ""), silent, silent]
+
+
 async def test_a_calendar_keeps_silent_what_it_names(world: World) -> None:
     await world.own("2024-12-29T05:00:00+07:00", N, "Ca nhạc")
     (village,) = await world.ok("An", "GET", "/heard?area=T-2")

@@ -24,7 +24,7 @@ from broadcast.calendars import routes as calendars
 from broadcast.grid import routes as grid
 from broadcast.inbox import routes as inbox
 from broadcast.kit import clock, db
-from broadcast.schedules import revision_routes
+from broadcast.schedules import regulation_routes, revision_routes
 from broadcast.schedules import routes as schedules
 from broadcast.stations.model import Plant
 from broadcast.visibility.sessions import limit
@@ -38,7 +38,7 @@ NOW = datetime(2024, 12, 28, 1, tzinfo=UTC)
 
 ROUTERS = (
     bulletins.router, calendars.router, grid.router, inbox.router, schedules.router,
-    revision_routes.router,
+    revision_routes.router, regulation_routes.router,
 )  # fmt: skip
 
 AN, PHU = "21262", "21253"

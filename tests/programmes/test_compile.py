@@ -27,10 +27,10 @@ from broadcast.programmes.compile import (
     programme,
 )
 from broadcast.wire.codec import decode, encode
-from broadcast.wire.documents import Audio, Config, Programme
+from broadcast.wire.documents import Audio, Config, Passed, Programme
 from broadcast.wire.envelope import SigningKey, Verifier
 from broadcast.wire.fields import BulletinClass, Codec, OnPreempt
-from broadcast.wire.limits import DOCUMENT_BYTES, ITEM_BYTES, MOST_ITEMS
+from broadcast.wire.limits import DOCUMENT_BYTES, ITEM_BYTES, MOST_ITEMS, MOST_PASSED, PASSED_BYTES
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SPAN = timedelta(days=7)
@@ -46,6 +46,7 @@ WORST: dict[str, Any] = {
         Audio(sha256="a" * 64, bytes=512 * 2**20, seconds=3599.1234567890123, codec=codec)
         for codec in Codec
     ),
+    "seconds": 86399.123456,
 }  # fmt: skip
 """Every field of an item as long as it can be, but for the title."""
 OPUS = Audio(sha256="b" * 64, bytes=10, seconds=60, codec=Codec.OPUS)
@@ -130,9 +131,13 @@ def test_no_item_is_longer_than_the_schedules_reckon_with() -> None:
 def test_items_that_are_longer_than_that_are_left_out_until_the_document_is_read() -> None:
     """Titles of characters of four bytes: as many items as fit, and not one less."""
     huge = [replace(carried(n), **WORST, title="\U0001f4e2" * 200) for n in range(MOST_ITEMS)]
-    document = programme("area/51", items(huge, NOW, UNTIL), 7, NOW)
+    longest = Passed("o" * 36, NOW.replace(microsecond=123456), 86399.123456)
+    passed = [longest] * (MOST_PASSED + 1)
+    document = programme("area/51", items(huge, NOW, UNTIL), 7, NOW, passed)
     key = SigningKey.generate("programme")
     token = key.sign(document)
+    assert len(encode(longest)) + 1 <= PASSED_BYTES
+    assert len(document.passed) == MOST_PASSED
     assert DOCUMENT_BYTES - 5000 < len(token) <= DOCUMENT_BYTES
     assert Verifier([key.public()]).document(token) == document
 

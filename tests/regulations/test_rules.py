@@ -59,7 +59,7 @@ def test_of_places_side_by_side_the_strictest_quota_holds(some: list[Provisions]
     for each in some:
         for name in ("sessions_per_day", "minutes_per_day"):
             said = getattr(each, name)
-            assert said is None or getattr(found, name) <= said
+            assert said is None or getattr(found.quotas, name) <= said
     assert found.warns_repeats == any(each.warns_repeats for each in some)
     assert rules.limits([Provisions()]) == Limits()
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.regulations.rules import Limits
-from broadcast.schedules.quotas import APART, Excess, Quota, Sound, excesses, sessions
+from broadcast.schedules.quotas import Excess, Quota, excesses
+from broadcast.wire.quotas import APART, Limits, Sound, sessions
 
 FIVE = datetime(2026, 3, 1, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +12,11 @@ from broadcast.config import Rules, Settings
 from broadcast.keys.keyring import Keys
 from broadcast.kit import db
 from broadcast.kit.quiet import OFFSET
-from broadcast.programmes.contents import configs
+from broadcast.programmes.contents import configs, programmes
+from broadcast.schedules.quota_check import over_quota, stored
+from broadcast.schedules.targets import target_resolver
 from broadcast.streams.model import StreamSource
-from broadcast.wire.documents import Config, Hours
+from broadcast.wire.documents import Config, Hours, Quotas
 from broadcast.wire.envelope import SigningKey
 from broadcast.wire.hours import silent_window
 from tests.callers import LAN
@@ -150,6 +152,77 @@ async def test_quotas_count_what_sounds_there_already(web: Web) -> None:
     await enter(web, replaces=entered["id"], sessions_per_day=3, warns_repeats=True)
     made = await web.schedule(**third)
     assert any("hơn một lần" in each for each in made["plan"]["warnings"])
+
+
+async def test_a_new_quota_silences_what_comes_last_on_the_day_only_when_somebody_agrees(
+    web: Web,
+) -> None:
+    await web.schedule(starts_at="2024-12-30T06:00:00+07:00", **DAILY)
+    late = await web.schedule(starts_at="2024-12-30T19:00:00+07:00")
+    body = RULE | {"valid_from": "2024-12-30", "sessions_per_day": 1}
+    told = (await web.call("POST", "/regulations/check", body, WHO)).json()
+    [affected] = told["schedules"]
+    assert affected["schedule_id"] == late["id"]
+    assert [each[:16] for each in affected["silenced"]] == ["2024-12-30T19:00"]
+    assert told["summary"].startswith("1 buổi phát ở 1 thôn")
+    refused = await web.call("POST", "/regulations", body, WHO)
+    assert (refused.status_code, refused.json()["schedules"]) == (409, [late["id"]])
+    entered = await enter(web, **body, silences=True)
+    await replan(web)
+    async with db.transaction(web.engine) as session:
+        resolver = await target_resolver(session)
+        slots = await stored(resolver, date(2024, 12, 30))
+        over = await over_quota(resolver, slots)
+    assert [slot.starts_at.hour for slot in slots] == [23, 12]  # in UTC
+    assert over.keys() == {slots[1].occurrence_id}
+    later = body | {"replaces": entered["id"], "sessions_per_day": 2}
+    told = (await web.call("POST", "/regulations/check", later, WHO)).json()
+    assert [each[:16] for each in told["schedules"][0]["sounding"]] == ["2024-12-30T19:00"]
+
+
+async def test_devices_are_told_of_quotas_and_of_what_of_today_has_ended(web: Web) -> None:
+    made = await enter(web, sessions_per_day=2, valid_from="2024-12-28")
+    await enter(web, replaces=made["id"], sessions_per_day=3, valid_from="2024-12-31")
+    programme, alert = SigningKey.generate("programme"), SigningKey.generate("alert")
+    keys = Keys(programme, alert, (programme.public(), alert.public()))
+    async with db.transaction(web.engine) as session:
+        told, other = await configs(
+            session, ["device/D-1", "device/D-4"], keys, Settings(), web.now
+        )
+    old, new = date(2024, 12, 30), date(2024, 12, 31)
+    assert told.quotas == [
+        Quotas(last_on=old, sessions_per_day=2), Quotas(first_on=new, sessions_per_day=3)
+    ]  # fmt: skip
+    assert other.quotas == []
+    await web.schedule(starts_at="2024-12-28T17:00:00+07:00", targets=[{"area": "21253"}])
+    await web.schedule(starts_at="2024-12-28T19:00:00+07:00", targets=[{"area": "21253"}])
+    await replan(web)
+    evening = datetime(2024, 12, 28, 11, 0, tzinfo=UTC)  # 18:00 in the province
+    async with db.transaction(web.engine) as session:
+        compiled = await programmes(session, ["area/21253"], Settings(), evening)
+    [document] = compiled.documents
+    [passed], [item] = document.passed, document.items
+    assert passed.starts_at == datetime(2024, 12, 28, 10, tzinfo=UTC)
+    assert passed.seconds == item.seconds
+    assert item.starts_at == datetime(2024, 12, 28, 12, tzinfo=UTC)
+    async with db.transaction(web.engine) as session:
+        tomorrow = evening + timedelta(days=1)
+        [document] = (await programmes(session, ["area/21253"], Settings(), tomorrow)).documents
+    assert (document.passed, document.items) == ([], [])
+
+
+async def test_what_has_begun_today_counts_although_its_schedule_was_moved_since(
+    web: Web,
+) -> None:
+    await enter(web, sessions_per_day=1)
+    made = await web.schedule(starts_at="2024-12-28T17:00:00+07:00", rrule="FREQ=DAILY")
+    await replan(web)
+    web.now = datetime(2024, 12, 28, 11, tzinfo=UTC)
+    tag = (await web.call("GET", f"/schedules/{made['id']}")).headers["etag"]
+    moved = {"starts_at": "2024-12-28T19:00:00+07:00"}
+    answer = await web.call("PATCH", f"/schedules/{made['id']}", moved, if_match=tag)
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["quota"] == "sessions_per_day"
 
 
 async def test_a_provision_is_inherited_and_the_newest_is_entered_in_place_of_the_last(

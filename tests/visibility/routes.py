@@ -897,7 +897,6 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", f"{R}/schedules/{{schedule_id}}/withdraw"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"schedule_id": p.schedule}, is_content=True
     ),
-    ("GET", f"{R}/quiet-hours/silenced"): Rule(K.PUBLIC, P.CONTENT_READ),
     ("GET", f"{R}/occurrences"): Rule(K.LIST, P.CONTENT_READ),
     ("GET", f"{R}/occurrences/{{occurrence_id}}"): Rule(
         K.READ, P.CONTENT_READ, path=lambda p: {"occurrence_id": p.occurrence}, is_content=True

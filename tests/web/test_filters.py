@@ -30,7 +30,6 @@ NOT_OF_OURS = {
         for path in ("/api/v1/fleet", "/api/v1/fleet/summary")
         for name in ("text", "firmware")
     },
-    **{("/api/v1/quiet-hours/silenced", name): "a time of day" for name in ("opens", "closes")},
     ("/api/v1/bulletins", "q"): "words that somebody looks for",
     ("/api/v1/bulletins", "tag"): "a word that somebody looks for",
     ("/api/v1/audit", "name"): "who did it, as they were called then",

@@ -28,12 +28,12 @@ from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleException
 from broadcast.schedules.queries import get_occurrence
 from broadcast.schedules.quota_check import Exceeded, exceeded
-from broadcast.schedules.quotas import Sound
 from broadcast.schedules.targets import TargetResolver, target_resolver
 from broadcast.stations.model import Cluster
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import OnPreempt
 from broadcast.wire.hours import loudest, silent_until
+from broadcast.wire.quotas import Sound
 
 LONGEST_SOUND = timedelta(hours=3)
 """How long before a start others may have begun that still sound; no bulletin is longer."""

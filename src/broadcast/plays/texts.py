@@ -27,6 +27,7 @@ REASONS = {
     Reason.STORAGE_FULL: "bộ nhớ thiết bị đầy hoặc lỗi",
     Reason.CLOCK_UNTRUSTED: "đồng hồ thiết bị không tin cậy",
     Reason.QUIET_HOURS: "rơi vào giờ yên tĩnh",
+    Reason.QUOTA: "vượt số buổi hoặc số phút Quy chế cho phép",
     Reason.PREEMPTED: "nội dung ưu tiên hơn chiếm loa",
     Reason.LOCAL_OVERRIDE: "loa đang được dùng hoặc tắt tại chỗ",
     Reason.POWERED_OFF: "thiết bị mất điện",
@@ -69,6 +70,7 @@ REMEDIES = {
     Reason.CLOCK_UNTRUSTED: "Cho thiết bị nối mạng để tự chỉnh giờ; nếu lặp lại, báo kỹ thuật viên"
     " thay pin đồng hồ.",
     Reason.QUIET_HOURS: "Xếp phát lại ngoài giờ yên tĩnh.",
+    Reason.QUOTA: "Xếp phát lại vào ngày khác, hoặc bỏ bớt buổi phát của ngày đó.",
     Reason.PREEMPTED: "Xếp phát lại vào giờ khác.",
     Reason.LOCAL_OVERRIDE: "Nhờ trưởng thôn bật lại loa hoặc trả loa về chế độ tự động.",
     Reason.POWERED_OFF: "Kiểm tra nguồn điện và cầu dao của cụm loa; có điện thì xếp phát lại.",

@@ -26,12 +26,20 @@ from broadcast.wire.documents import (
     Item,
     Live,
     LiveSession,
+    Passed,
     Programme,
     Stream,
     Version,
 )
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
-from broadcast.wire.limits import INLINE_BYTES, ITEMS_BYTES, MOST_ALERTS, MOST_ITEMS, MOST_LIVE
+from broadcast.wire.limits import (
+    INLINE_BYTES,
+    ITEMS_BYTES,
+    MOST_ALERTS,
+    MOST_ITEMS,
+    MOST_LIVE,
+    MOST_PASSED,
+)
 
 PROGRAMME_VALID = timedelta(days=8)
 """A day more than the seven it holds: the daily issue may be a day late and the promise stands."""
@@ -66,6 +74,8 @@ class Carried:
     versions: tuple[Version, ...] = ()
     stream: Stream | None = None
     """What it relays; the renditions are the fallback then."""
+    seconds: float | None = None
+    """How long it counts for quotas."""
 
 
 def held_until(now: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
@@ -178,6 +188,7 @@ def _item(each: Carried) -> Item:
             for version in each.versions
         ],
         stream=each.stream,
+        seconds=each.seconds,
     )
 
 
@@ -193,9 +204,14 @@ def next_revision(previous: int, now: datetime) -> int:
     return max(previous + 1, int(now.timestamp() * 1000))
 
 
-def programme(scope: str, due: Sequence[Item], revision: int, now: datetime) -> Programme:
+def programme(
+    scope: str, due: Sequence[Item], revision: int, now: datetime, passed: Sequence[Passed] = ()
+) -> Programme:
     """The document of a scope."""
-    empty = Programme(scope=scope, revision=1, issued_at=now, not_after=now, items=list(due))
+    empty = Programme(
+        scope=scope, revision=1, issued_at=now, not_after=now, items=list(due),
+        passed=list(passed[-MOST_PASSED:]),
+    )  # fmt: skip
     return issued(empty, revision, now)
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Set
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -29,7 +29,7 @@ from broadcast.regulations.places import Windows
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.starts import LONGEST
-from broadcast.schedules.targets import target_resolver
+from broadcast.schedules.targets import seconds_of, target_resolver
 from broadcast.stations.clusters import followed_areas
 from broadcast.stations.languages import languages_of_clusters
 from broadcast.streams.model import StreamSource
@@ -41,6 +41,7 @@ from broadcast.wire.documents import (
     Hours,
     Live,
     LiveSession,
+    Passed,
     Programme,
     QuietHours,
     Stream,
@@ -81,8 +82,35 @@ async def programmes(
     )
     read = await _read(session, scopes, in_programmes, now)
     found = {scope: rule.items(read.carried[scope], now, until) for scope in scopes}
-    documents = [rule.programme(scope, items, 1, now) for scope, items in found.items()]
+    passed = await _passed(session, scopes, now)
+    documents = [
+        rule.programme(scope, items, 1, now, passed[scope]) for scope, items in found.items()
+    ]
     return _compiled(documents, read, {scope: len(items) for scope, items in found.items()})
+
+
+async def _passed(
+    session: AsyncSession, scopes: Collection[str], now: datetime
+) -> defaultdict[str, list[Passed]]:
+    """What of today has ended, by scope and start: it counts for quotas still."""
+    midnight = datetime.combine(now.astimezone(LOCAL).date(), time(), LOCAL)
+    rows = await session.scalars(
+        sa.select(Occurrence)
+        .where(
+            Occurrence.alert_mode.is_(None),
+            Occurrence.live_key.is_(None),
+            Occurrence.scopes.overlap(list(scopes)),
+            Occurrence.state == OccurrenceState.PLANNED,
+            Occurrence.starts_at >= midnight,
+            Occurrence.ends_by <= now,
+        )
+        .order_by(Occurrence.starts_at, Occurrence.id)
+    )
+    found: defaultdict[str, list[Passed]] = defaultdict(list)
+    for row in rows:
+        for scope in row.scopes:
+            found[scope].append(Passed(str(row.id), row.starts_at, seconds_of(row)))
+    return found
 
 
 async def alerts(
@@ -233,6 +261,7 @@ async def _read(
             alert_mode=row.alert_mode,
             versions=() if row.alert_mode else tuple(versions.get(key, ())),
             stream=streams.get(row.relay_source_id),
+            seconds=None if row.alert_mode else seconds_of(row),
         )
         try:
             rule.check(occurrence)
@@ -288,6 +317,9 @@ async def configs(
     languages = await languages_of_clusters(session, today, places)
     ready = await kept_ready(session)
     hours = await _hours(session, places, settings, now)
+    quotas = await (await target_resolver(session)).rules.quotas(
+        places, today, today + rule.CONFIG_VALID
+    )
     quiet = daily(settings.rules.quiet_hours)
     return [
         Config(
@@ -306,6 +338,7 @@ async def configs(
             prefetch=_prefetched(ready, areas.get(cluster_id, []), device.codecs),
             languages=languages.get(cluster_id, []),
             hours=list(hours[cluster_id]) if cluster_id in hours else None,
+            quotas=list(quotas.get(cluster_id, ())),
         )
         for device, cluster_id, installed_at in devices
     ]

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 from broadcast.areas.standing import resolve_area
 from broadcast.areas.tree import Lineage
@@ -18,10 +19,15 @@ from broadcast.kit.quiet import OFFSET
 from broadcast.regulations import rules
 from broadcast.regulations.rules import Limits, Provisions, Regulation, Weekend
 from broadcast.wire import hours as rule
-from broadcast.wire.documents import Hours
-from broadcast.wire.limits import MOST_DAYS, MOST_HOURS
+from broadcast.wire.documents import Hours, Quotas
+from broadcast.wire.limits import MOST_DAYS, MOST_HOURS, MOST_QUOTAS
+from broadcast.wire.quotas import Limits as QuotaLimits
 
 DAY = timedelta(days=1)
+
+NO_QUOTAS = QuotaLimits()
+
+T = TypeVar("T")
 
 OPENING = (Kind.WORKING, Kind.OPEN)
 """Marks by which a silent weekend sounds."""
@@ -116,6 +122,29 @@ class PlaceRules:
         if self.regulations:
             for windows, there in await self._grouped(first, last, default):
                 found.update((each, windows[:MOST_HOURS]) for each in there & found.keys())
+        return found
+
+    async def quotas(
+        self, clusters: Collection[int], first: date, last: date
+    ) -> dict[int, tuple[Quotas, ...]]:
+        """Quotas of those clusters that have some on some days, with the days of each.
+
+        As many as a device takes. The first ones hold from ever, the last ones for ever.
+        """
+        if not self.regulations:
+            return {}
+        begins = [first, *(day for day in self._changes if first < day <= last)]
+        course = [await self.limits(day) for day in begins]
+        found = {}
+        for cluster in clusters:
+            of_days = [limits.get(cluster, Limits()).quotas for limits in course]
+            spans = [
+                Quotas(first_on=first_on, last_on=last_on, **quotas._asdict())
+                for quotas, first_on, last_on in _runs(begins, of_days)
+                if quotas != NO_QUOTAS
+            ]
+            if spans:
+                found[cluster] = tuple(spans[:MOST_QUOTAS])
         return found
 
     async def limits(self, on: date) -> dict[int, Limits]:
@@ -241,6 +270,19 @@ def _merged(regulations: Iterable[Regulation]) -> Provisions:
     return rules.merged(each.provisions for each in rules.in_force(regulations))
 
 
+def _runs(begins: Sequence[date], course: Sequence[T]) -> list[tuple[T, date | None, date | None]]:
+    """What holds of a course of values, each with its first and its last day.
+
+    The first one holds from ever, the last one for ever.
+    """
+    runs: list[tuple[T, date | None]] = []
+    for day, value in zip(begins, course, strict=True):
+        if not runs or runs[-1][0] != value:
+            runs.append((value, day if runs else None))
+    ends = [day - DAY for _, day in runs[1:] if day is not None]
+    return [(*run, last_on) for run, last_on in zip(runs, [*ends, None], strict=True)]
+
+
 def _course(
     begins: Sequence[date],
     course: Sequence[frozenset[Provisions]],
@@ -251,13 +293,8 @@ def _course(
 
     The first ones hold from ever, the last ones for ever.
     """
-    runs: list[tuple[date | None, frozenset[Provisions]]] = []
-    for day, provisions in zip(begins, course, strict=True):
-        if not runs or runs[-1][1] != provisions:
-            runs.append((day if runs else None, provisions))
-    ends = [day - DAY for day, _ in runs[1:] if day is not None]
     found: list[Hours] = []
-    for (first_on, provisions), last_on in zip(runs, [*ends, None], strict=True):
+    for provisions, first_on, last_on in _runs(begins, course):
         held = sorted(provisions or {Provisions()}, key=repr)
         found += rules.hours(held, default, first_on, last_on, excepted)
     return sorted(found, key=lambda window: window.volume is not None)

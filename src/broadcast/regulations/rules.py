@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from broadcast.areas.model import Level
+from broadcast.wire import quotas
 from broadcast.wire.documents import Hours
 
 WEEKEND = (6, 7)
@@ -50,11 +51,9 @@ class Provisions(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Quotas of a place, with relays and what comes from above; None: there is none."""
+    """What a place allows on a day, with relays and what comes from above."""
 
-    sessions_per_day: int | None = None
-    minutes_per_session: int | None = None
-    minutes_per_day: int | None = None
+    quotas: quotas.Limits = quotas.Limits()
     warns_repeats: bool = False
 
 
@@ -103,9 +102,11 @@ def limits(side_by_side: Collection[Provisions]) -> Limits:
         return min((each for each in values if each is not None), default=None)
 
     return Limits(
-        least(each.sessions_per_day for each in side_by_side),
-        least(each.minutes_per_session for each in side_by_side),
-        least(each.minutes_per_day for each in side_by_side),
+        quotas.Limits(
+            least(each.sessions_per_day for each in side_by_side),
+            least(each.minutes_per_session for each in side_by_side),
+            least(each.minutes_per_day for each in side_by_side),
+        ),
         any(each.warns_repeats for each in side_by_side),
     )
 

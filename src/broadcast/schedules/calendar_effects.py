@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,10 +19,12 @@ from broadcast.schedules import targets
 from broadcast.schedules.check import dry_run
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.findings import moment
+from broadcast.schedules.grid import Slot
 from broadcast.schedules.neighbours import Neighbour, neighbours
+from broadcast.schedules.quota_check import begun_today, over_quota
 from broadcast.schedules.recurrence import Planned
-from broadcast.schedules.starts import starts_of
-from broadcast.schedules.targets import Resolved, TargetResolver
+from broadcast.schedules.starts import occurrence_id, starts_of
+from broadcast.schedules.targets import TargetResolver
 
 MOST_DAYS = 62
 """Days that are looked at, from the first to come."""
@@ -94,25 +96,25 @@ async def compare(
     days = _coming(spans, now)
     others = (await neighbours(session)).readable
     resolver = await targets.target_resolver(session)
-    before = [await _starts(resolver, each, days, now) for each in others]
+    before = await _heard(resolver, others, days, now)
     async with dry_run(session):
         await change
         changed = await targets.target_resolver(session)
-        after = [await _starts(changed, each, days, now) for each in others]
+        after = await _heard(changed, others, days, now)
     session.info.pop(TargetResolver, None)  # it has read what was rolled back
     found: list[Affected] = []
     clusters: set[int] = set()
     villages: set[str] = set()
     for each, had, has in zip(others, before, after, strict=True):
-        silenced = [p for p in had if had[p].cluster_ids - has[p].cluster_ids]
-        sounding = [p for p in had if has[p].cluster_ids - had[p].cluster_ids]
+        silenced = [p for p in had if had[p] - has[p]]
+        sounding = [p for p in had if has[p] - had[p]]
         if not silenced and not sounding:
             continue
         schedule = each.schedule
         title = schedule.title
         named = ([planned.starts_at for planned in some] for some in (silenced, sounding))
         found.append(Affected(schedule.id, title, *named))
-        other = set().union(*(had[p].cluster_ids ^ has[p].cluster_ids for p in had))
+        other = set().union(*(had[p] ^ has[p] for p in had))
         clusters |= other
         on = min(silenced + sounding).starts_at.astimezone(LOCAL).date()
         served = await resolver.villages(schedule.targets, schedule.targets_on, on)
@@ -123,10 +125,39 @@ async def compare(
     )
 
 
+async def _heard(
+    resolver: TargetResolver, others: Sequence[Neighbour], days: Sequence[date], now: datetime
+) -> list[dict[Planned, frozenset[int]]]:
+    """Starts of each schedule on some days, with the clusters at which they sound.
+
+    Where they are over quota they do not.
+    """
+    found = [await _starts(resolver, each, days, now) for each in others]
+    if not any([await resolver.rules.limits(day) for day in days]):
+        return found
+    ids = [
+        {occurrence_id(each.schedule.id, planned.recurrence_at): planned for planned in starts}
+        for each, starts in zip(others, found, strict=True)
+    ]
+    slots = [
+        Slot(
+            id_, "", planned.starts_at, planned.starts_at + timedelta(seconds=each.seconds), 0,
+            starts[planned],
+        )
+        for each, starts, named in zip(others, found, ids, strict=True)
+        for id_, planned in named.items()
+    ]  # fmt: skip
+    over = await over_quota(resolver, [*await begun_today(resolver, now), *slots])
+    for starts, named in zip(found, ids, strict=True):
+        for id_ in named.keys() & over.keys():
+            starts[named[id_]] -= over[id_]
+    return found
+
+
 async def _starts(
     resolver: TargetResolver, each: Neighbour, days: Sequence[date], now: datetime
-) -> dict[Planned, Resolved]:
-    """Starts of a schedule on some days, with what each reaches."""
+) -> dict[Planned, frozenset[int]]:
+    """Starts of a schedule on some days, with the clusters that each reaches."""
     await asyncio.sleep(0)  # thousands of schedules: others have their turn
     if not days:
         return {}
@@ -134,7 +165,7 @@ async def _starts(
     end = datetime.combine(days[-1] + DAY, time(), LOCAL)
     wanted = set(days)
     return {
-        planned: await resolver.reach_at(each.schedule, planned, each.seconds)
+        planned: (await resolver.reach_at(each.schedule, planned, each.seconds)).cluster_ids
         for planned in starts_of(each.schedule, each.exceptions, max(begin, now), end)
         if planned.starts_at.astimezone(LOCAL).date() in wanted
     }

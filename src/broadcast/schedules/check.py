@@ -168,7 +168,7 @@ async def of_move(
             of_day = starts_of(schedule, excepted, max(midnight, now), midnight + DAY)
             of_day = [each for each in of_day if each.starts_at < midnight + DAY]
             counted = await quota_check.look(
-                resolver, schedule, schedule.seconds_of(revision), of_day, others
+                resolver, schedule, schedule.seconds_of(revision), of_day, others, now
             )
             found += [
                 *await _forbidden(

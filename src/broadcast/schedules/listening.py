@@ -24,6 +24,7 @@ from broadcast.schedules import hearing, queries, targets
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.hearing import Heard, Outcome, Wanted
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.schedules.quota_check import over_quota, stored
 from broadcast.schedules.targets import SILENCES, Resolved
 
 MOST_VILLAGES = 200
@@ -38,7 +39,7 @@ class Item(NamedTuple):
     seconds: float
     heard: Heard
     silent: Silence | None
-    """The calendar that keeps it silent."""
+    """The calendar, or the Quy chế by its hours or quotas, that keeps it silent."""
     kept_by: str
     """Title of what keeps it waiting, or interrupts it."""
 
@@ -75,7 +76,7 @@ async def heard(
 ) -> list[Village]:
     """Villages of a unit with all that is planned there on a local day.
 
-    By priority, calendars and quiet hours; loudspeakers that lack nothing.
+    By priority, calendars, and the hours and quotas of Quy chế; loudspeakers that lack nothing.
 
     Raises:
         NotFound: The unit is none of the caller's places.
@@ -116,13 +117,14 @@ async def heard(
     reached = await targets.resolve_targets(
         session, resolver, (each.occurrence for each in sounds)
     )
+    over = await over_quota(resolver, await stored(resolver, on))
     everywhere = frozenset[int]().union(*villages.values())
     hours = await resolver.rules.hours(everywhere, on - DAY, on + DAY, daily(rules.quiet_hours))
     known: dict[_Alike, list[Item]] = {}
     return [
         Village(
             code, resolver.name(code, on), len(clusters),
-            _ears(sounds, reached, clusters, hours, known),
+            _ears(sounds, reached, over, clusters, hours, known),
         )
         for code, clusters in villages.items()
     ]  # fmt: skip
@@ -131,6 +133,7 @@ async def heard(
 def _ears(
     sounds: Sequence[_Sound],
     reached: Mapping[UUID, Resolved],
+    over: Mapping[UUID, frozenset[int]],
     clusters: frozenset[int],
     hours: Mapping[int, Windows],
     known: dict[_Alike, list[Item]],
@@ -141,7 +144,8 @@ def _ears(
         for sound in sounds:
             at = reached[sound.occurrence.id]
             if cluster in at.cluster_ids:
-                found.add((sound.occurrence.id, None))
+                is_over = cluster in over.get(sound.occurrence.id, ())
+                found.add((sound.occurrence.id, Silence.REGULATION if is_over else None))
             elif cluster in at.silent:
                 found.add((sound.occurrence.id, at.silent[cluster]))
         key = frozenset(found), hours[cluster]

@@ -192,7 +192,7 @@ async def plan(
     sounding, skipped = await heed_calendars(resolver, schedule, seconds, starts)
     slots = await slots_of(resolver, schedule, seconds, sounding[:MOST_SLOTS])
     others = others or await neighbours(session)
-    counted = await quota_check.look(resolver, schedule, seconds, sounding, others)
+    counted = await quota_check.look(resolver, schedule, seconds, sounding, others, now)
     if heeds_rules:
         quota_check.refuse(counted.exceeded)
     there = await slots_around(resolver, slots, schedule, others.readable)
@@ -293,7 +293,8 @@ async def collisions(
         allowed_hours.refuse(found)
         day = moved.moved_to.astimezone(LOCAL).date()
         of_day = [each for each in siblings if each.starts_at.astimezone(LOCAL).date() == day]
-        counted = await quota_check.look(resolver, schedule, seconds, [*of_day, *new], others)
+        starts = [*(each for each in of_day if each.starts_at >= now), *new]
+        counted = await quota_check.look(resolver, schedule, seconds, starts, others, now)
         quota_check.refuse(counted.exceeded)
     slots = await slots_of(resolver, schedule, seconds, new)
     own = await slots_of(resolver, schedule, seconds, siblings)

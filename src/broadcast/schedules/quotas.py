@@ -1,25 +1,13 @@
-"""Quotas of a Quy chế: sessions a day, minutes of a session and of a day. Pure."""
+"""What the sounds of a day are too many or too long for, told for people. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from broadcast.regulations.rules import Limits
-
-APART = timedelta(minutes=5)
-"""Sounds that follow one another within this are one session."""
-
-MINUTE = timedelta(minutes=1)
-
-
-class Sound(NamedTuple):
-    """A stretch of sound at a place."""
-
-    begins_at: datetime
-    ends_at: datetime
+from broadcast.wire.quotas import MINUTE, Limits, Sound, sessions
 
 
 class Quota(StrEnum):
@@ -39,33 +27,18 @@ class Excess(NamedTuple):
     """Sessions, or minutes."""
 
 
-def sessions(sounds: Iterable[Sound]) -> list[list[Sound]]:
-    """Sounds by sessions; those that overlap are one sound: there is one voice at a time."""
-    found: list[list[Sound]] = []
-    for each in sorted(sounds):
-        last = found[-1][-1] if found else None
-        if last is None or each.begins_at > last.ends_at + APART:
-            found.append([each])
-        elif each.begins_at <= last.ends_at:
-            found[-1][-1] = Sound(last.begins_at, max(last.ends_at, each.ends_at))
-        else:
-            found[-1].append(each)
-    return found
-
-
 def excesses(limits: Limits, sounds: Iterable[Sound]) -> list[Excess]:
     """What the sounds of one day at one place are too many or too long for.
 
-    Pauses within a session do not count as its minutes.
+    Pauses within a session do not count as its minutes. There is none exactly where
+    `wire.quotas.over` leaves nothing out.
     """
     found = sessions(sounds)
-    minutes = [
-        sum((s.ends_at - s.begins_at for s in each), timedelta()) / MINUTE for each in found
-    ]
+    lasting = [sum((s.ends_at - s.begins_at for s in each), timedelta()) for each in found]
     told = (
         (Quota.SESSIONS, limits.sessions_per_day, float(len(found))),
-        (Quota.SESSION, limits.minutes_per_session, max(minutes, default=0.0)),
-        (Quota.DAY, limits.minutes_per_day, sum(minutes)),
+        (Quota.SESSION, limits.minutes_per_session, max(lasting, default=timedelta()) / MINUTE),
+        (Quota.DAY, limits.minutes_per_day, sum(lasting, timedelta()) / MINUTE),
     )
     return [
         Excess(quota, allowed, count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,7 +23,6 @@ from broadcast.schedules import (
     occurrence_edits,
     queries,
     relays,
-    silenced,
 )
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
@@ -46,9 +44,8 @@ from broadcast.schedules.schemas import (
     StartChangeIn,
     StartOut,
 )
-from broadcast.schedules.silenced import SilencedOut
 from broadcast.web import rest
-from broadcast.web.fields import Code, LocalTime
+from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session
 
@@ -318,20 +315,6 @@ async def reinstate(
 
 
 # --- occurrences --------------------------------------------------------------------------------
-
-
-@router.get("/quiet-hours/silenced", summary="Giờ yên tĩnh như vậy sẽ làm im những buổi nào")
-async def list_silenced(
-    session: Session,
-    caller: ContentReader,
-    opens: Annotated[LocalTime, Query(examples=["21:30"])] = "22:00",
-    closes: Annotated[LocalTime, Query(examples=["05:15"])] = "05:00",
-    area: Annotated[Code | None, Query(description="nghe được ở địa bàn này")] = None,
-) -> SilencedOut:
-    """Starts of the coming week that reach into these hours; nothing is set by asking."""
-    return await silenced.silenced(
-        session, time.fromisoformat(opens), time.fromisoformat(closes), area, clock.now()
-    )
 
 
 @router.get("/occurrences", summary="Các buổi phát trong một khoảng thời gian")

@@ -151,16 +151,16 @@ async def resolve_targets(
         each.id: await resolver.reach_at(
             schedules[each.schedule_id],
             Planned(each.recurrence_at, each.starts_at),
-            _seconds_of(each),
+            None if each.alert_mode is not None else seconds_of(each),
         )
         for each in due
     }
 
 
-def _seconds_of(row: Occurrence) -> float | None:
-    """Length of an occurrence's sound; None of an alert."""
-    if row.alert_mode is not None:
-        return None
+def seconds_of(row: Occurrence) -> float:
+    """Length of an occurrence's sound, as planned."""
+    if row.relay_seconds is not None:
+        return float(row.relay_seconds)
     late = timedelta(seconds=row.late_limit_seconds)
     return max((row.ends_by - row.starts_at - late - SLACK).total_seconds(), 0.0)
 
@@ -361,6 +361,19 @@ class TargetResolver:
             for village in tree.villages(area) or [area]
         }
         return {code: frozenset(day.serving.get(code, ())) for code in sorted(codes)}
+
+    async def clusters_of(self, scopes: Iterable[str], on: date) -> frozenset[int]:
+        """Return the clusters that documents of these scopes reach on a day."""
+        day = await self._day(on)
+        at = {device: cluster for cluster, device in day.devices.items()}
+        found: set[int] = set()
+        for scope in scopes:
+            family, _, name = scope.partition("/")
+            if family == "area":
+                found |= day.serving.get(name, set())
+            elif name in at:
+                found.add(at[name])
+        return frozenset(found)
 
     def name(self, code: str, on: date) -> str:
         """Return a unit as people call it."""

@@ -39,8 +39,10 @@ from broadcast.wire.limits import (
     MOST_ITEMS,
     MOST_LANGUAGES,
     MOST_LIVE,
+    MOST_PASSED,
     MOST_PREFETCHED,
     MOST_QUIET_HOURS,
+    MOST_QUOTAS,
     MOST_VERSIONS,
 )
 
@@ -107,6 +109,17 @@ class Item(Wire, frozen=True):
     versions: Annotated[list[Version], Meta(max_length=MOST_VERSIONS)] = []
     """In place of `audio` where the config names `languages` (`wire.languages`). A device that
     does not know this field plays `audio`."""
+    seconds: Seconds | None = None
+    """How long it counts for `quotas` of the config, whichever of its sounds is played. Absent:
+    as long as the longest of `audio`, of a stream to `ends_by`."""
+
+
+class Passed(Wire, frozen=True):
+    """An item of a day that has ended and is no item any more: it counts for `quotas` still."""
+
+    occurrence_id: Id
+    starts_at: Instant
+    seconds: Seconds
 
 
 class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):
@@ -120,6 +133,8 @@ class Programme(Wire, frozen=True, tag_field="kind", tag="programme"):
     issued_at: Instant
     not_after: Instant
     items: Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
+    passed: Annotated[list[Passed], Meta(max_length=MOST_PASSED)] = []
+    """Of the local day of `issued_at`, what had ended by then, whether it sounded or not."""
 
 
 class Alert(Wire, frozen=True):
@@ -182,6 +197,18 @@ class Hours(Wire, frozen=True):
     """Nothing is louder; absent: nothing sounds."""
 
 
+class Quotas(Wire, frozen=True):
+    """What may be planned on a local day, with relays and what comes from above; not alerts."""
+
+    first_on: date | None = None
+    """First day on which they hold."""
+    last_on: date | None = None
+    """Last day on which they do."""
+    sessions_per_day: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    minutes_per_session: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    minutes_per_day: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+
+
 class PublicKey(Wire, frozen=True):
     """An Ed25519 public key (RFC 8037) and what it may sign."""
 
@@ -223,6 +250,8 @@ class Config(Wire, frozen=True, tag_field="kind", tag="config"):
     hours: Annotated[list[Hours], Meta(max_length=MOST_HOURS)] | None = None
     """Silent hours and limits of volume of this place. Where present they hold in place of
     `quiet_hours`, which a device that does not know this field keeps."""
+    quotas: Annotated[list[Quotas], Meta(max_length=MOST_QUOTAS)] = []
+    """Of this place (`wire.quotas`); where several hold on a day, the least of each."""
 
 
 class LiveSession(Wire, frozen=True):

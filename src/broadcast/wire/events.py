@@ -213,6 +213,7 @@ class SkipReason(StrEnum):
     STORAGE_FULL = "storage_full"
     CLOCK_UNTRUSTED = "clock_untrusted"
     QUIET_HOURS = "quiet_hours"
+    QUOTA = "quota"
     PREEMPTED = "preempted"
     LOCAL_OVERRIDE = "local_override"
     POWERED_OFF = "powered_off"

@@ -40,6 +40,12 @@ MOST_HOURS = 64
 MOST_DAYS = 64
 """Days on which one of these does not open."""
 
+MOST_QUOTAS = 64
+"""Spans of days with quotas of their own that a config names."""
+
+MOST_PASSED = 500
+"""Items of today that a programme still names for the quotas alone."""
+
 DOCUMENT_BYTES = 8 * 2**20
 """A document as published, in JWS compact."""
 
@@ -69,5 +75,8 @@ def payload_bytes(token_bytes: int) -> int:
 HEADER_AND_SIGNATURE = 1024
 """Room for what a token has beside its payload: 200 bytes, if the header names no more."""
 
-ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512
+PASSED_BYTES = 124
+"""Bytes of an item that has passed, in JSON, at most, by the ids that the server gives."""
+
+ITEMS_BYTES = payload_bytes(DOCUMENT_BYTES) - 512 - MOST_PASSED * PASSED_BYTES
 """Bytes of all items of a programme, in JSON; the rest is for its other fields."""

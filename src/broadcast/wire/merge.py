@@ -6,7 +6,8 @@ documents ends in the programme that the newest documents say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from broadcast.wire.documents import (
     Alert,
@@ -15,8 +16,12 @@ from broadcast.wire.documents import (
     Item,
     Live,
     LiveSession,
+    Passed,
     Programme,
 )
+
+D = TypeVar("D", Programme, Alerts, Live)
+T = TypeVar("T")
 
 
 def newer(held: Document | None, offered: Document) -> bool:
@@ -26,35 +31,31 @@ def newer(held: Document | None, offered: Document) -> bool:
 
 def merge_items(programmes: Iterable[Programme]) -> dict[str, Item]:
     """Items by occurrence; where several documents name one, the highest revision speaks."""
-    merged: dict[str, tuple[int, str, Item]] = {}
-    for programme in programmes:
-        for item in programme.items:
-            candidate = (programme.revision, programme.scope, item)
-            held = merged.get(item.occurrence_id)
-            if held is None or candidate[:2] > held[:2]:
-                merged[item.occurrence_id] = candidate
-    return {occurrence_id: item for occurrence_id, (_, _, item) in merged.items()}
+    return _merged(programmes, lambda each: {item.occurrence_id: item for item in each.items})
+
+
+def merge_counted(programmes: Iterable[Programme]) -> dict[str, Item | Passed]:
+    """What counts for quotas, by occurrence, the highest revision speaking."""
+
+    def named(each: Programme) -> dict[str, Item | Passed]:
+        passed: dict[str, Item | Passed] = {one.occurrence_id: one for one in each.passed}
+        return passed | {one.occurrence_id: one for one in each.items}
+
+    return _merged(programmes, named)
 
 
 def merge_alerts(documents: Iterable[Alerts]) -> dict[str, Alert]:
     """Alerts by id, the highest revision speaking."""
-    merged: dict[str, tuple[int, str, Alert]] = {}
-    for document in documents:
-        for alert in document.alerts:
-            candidate = (document.revision, document.scope, alert)
-            held = merged.get(alert.alert_id)
-            if held is None or candidate[:2] > held[:2]:
-                merged[alert.alert_id] = candidate
-    return {alert_id: alert for alert_id, (_, _, alert) in merged.items()}
+    return _merged(documents, lambda each: {alert.alert_id: alert for alert in each.alerts})
 
 
 def merge_sessions(documents: Iterable[Live]) -> dict[str, LiveSession]:
     """Live sessions by id, the highest revision speaking."""
-    merged: dict[str, tuple[int, str, LiveSession]] = {}
-    for document in documents:
-        for session in document.sessions:
-            candidate = (document.revision, document.scope, session)
-            held = merged.get(session.session_id)
-            if held is None or candidate[:2] > held[:2]:
-                merged[session.session_id] = candidate
-    return {session_id: session for session_id, (_, _, session) in merged.items()}
+    return _merged(documents, lambda each: {one.session_id: one for one in each.sessions})
+
+
+def _merged(documents: Iterable[D], named: Callable[[D], dict[str, T]]) -> dict[str, T]:
+    merged: dict[str, T] = {}
+    for document in sorted(documents, key=lambda each: (each.revision, each.scope)):
+        merged |= named(document)
+    return merged

@@ -93,10 +93,6 @@ TASKS = (
         N_("Giờ im, cuối tuần, âm lượng và số buổi của từng xã."), Permission.READ,
     ),
     Task(
-        "/admin/quiet-hours", N_("Giờ yên tĩnh"),
-        N_("Những giờ loa không phát, trừ tin khẩn cấp."), Permission.READ,
-    ),
-    Task(
         "/admin/refused", N_("Điều không nhận được"),
         N_("Thông điệp hỏng của thiết bị, và điều thiết bị từ chối."), Permission.UPKEEP_READ,
     ),

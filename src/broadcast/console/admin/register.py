@@ -1,8 +1,7 @@
-"""The register as lists: stations, clusters, units, quiet hours."""
+"""The register as lists: stations, clusters, units."""
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Annotated, Literal
 
 from fastapi import Query, Request, Response
@@ -10,17 +9,14 @@ from fastapi import Query, Request, Response
 from broadcast.areas import lookup
 from broadcast.areas.model import Level
 from broadcast.auth.caller import Reader
-from broadcast.auth.permissions import Permission
 from broadcast.clusters import register
 from broadcast.clusters.schemas import ClusterState
 from broadcast.console.admin.words import LEVELS, STATES, STATUSES
 from broadcast.console.page import PageRouter, given, page
 from broadcast.kit import clock
-from broadcast.schedules import silenced
 from broadcast.stations import stations
 from broadcast.stations.model import StationStatus
-from broadcast.web.fields import LocalTime
-from broadcast.web.rest import AppSettings, Paging, Session
+from broadcast.web.rest import Paging, Session
 
 router = PageRouter()
 
@@ -84,28 +80,4 @@ async def show_areas(
     return page(
         request, caller, "admin/areas.html", found=found, levels=LEVELS, under=under, level=level,
         query={"level": level, **given(under=under)},
-    )  # fmt: skip
-
-
-@router.get("/admin/quiet-hours")
-async def show_quiet_hours(
-    request: Request,
-    session: Session,
-    settings: AppSettings,
-    caller: Reader,
-    opens: LocalTime | Literal[""] = "",
-    closes: LocalTime | Literal[""] = "",
-    area: Code = "",
-) -> Response:
-    """Windows in which nothing sounds but emergencies, and what others would silence."""
-    found = None
-    if opens and closes and Permission.CONTENT_READ in caller.permissions:
-        found = await silenced.silenced(
-            session, time.fromisoformat(opens), time.fromisoformat(closes), area or None,
-            clock.now(),
-        )  # fmt: skip
-    asked = {"opens": opens, "closes": closes, **given(area=area)}
-    return page(
-        request, caller, "admin/quiet_hours.html", windows=settings.rules.quiet_hours,
-        opens=opens, closes=closes, area=area, found=found, asked=asked,
     )  # fmt: skip
