@@ -186,6 +186,12 @@ async def test_the_audit_says_in_words_what_was_changed(pages: Pages, engine: As
     by_object = (await pages.load("/admin/audit", object=f"accounts/{HUNG}")).text
     assert "Đổi tên tài khoản" in by_object
     rest = (await pages.client.get("/api/v1/audit")).json()["items"]
+    pages.client.cookies.set("language", "en")
+    english = (await pages.load("/admin/audit")).text
+    (title,) = {each["title"] for each in (await pages.client.get("/api/v1/audit")).json()["items"]}
+    assert title in english
+    assert title == "Rename an account"
+    pages.client.cookies.delete("language")
     assert len(rest) == text.count('<li class="card">')
     for query in ({"name": "Không ai"}, {"until": "2020-01-01", "from": "2019-01-01"}):
         assert "Không có dòng nào như vậy" in (await pages.load("/admin/audit", **query)).text

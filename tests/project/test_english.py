@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 
-from broadcast.kit.english import LOCALE, catalogue, in_english, key, missing
+from broadcast import api
+from broadcast.auth.routing import Route
+from broadcast.console import routes as console
+from broadcast.kit.english import LOCALE, catalogue, fill, in_english, key, missing
 from tests.project.messages import MESSAGES, VIETNAMESE
 
 ELSEWHERE = {
@@ -32,6 +36,19 @@ NO_MESSAGES = {
 }
 """Texts that nobody is told."""
 
+
+
+def titles() -> Iterator[tuple[str, str]]:
+    """Summaries of the routes that the audit has entries of, with their modules."""
+    routers: list[object] = [*api.ROUTERS, *console.ROUTERS]
+    for router in routers:
+        for route in getattr(router, "routes", ()):
+            if isinstance(route, Route) and route.is_recorded():
+                yield route.endpoint.__module__, route.summary or ""
+            else:
+                routers.append(getattr(route, "original_router", route))
+
+
 SAID = [
     each
     for each in MESSAGES
@@ -41,8 +58,12 @@ SAID = [
 ]
 
 
+TITLES = sorted(titles())
+"""What entries of the audit are called."""
+
+
 def test_every_message_has_its_english() -> None:
-    lacking = [*missing((each.place, each.text) for each in SAID)]
+    lacking = [*missing([*((each.place, each.text) for each in SAID), *TITLES])]
     assert not lacking, (
         f"translate these {len(lacking)} into src/broadcast/kit/locale/en/<package>.po (without"
         " spaces, commas and semicolons at either end):\n\n" + "\n".join(lacking)
@@ -50,7 +71,8 @@ def test_every_message_has_its_english() -> None:
 
 
 def test_no_english_is_left_over() -> None:
-    assert catalogue().keys() - {key(each.text) for each in SAID} == set()
+    said = {key(text) for text in [*(each.text for each in SAID), *(title for _, title in TITLES)]}
+    assert catalogue().keys() - said == set()
 
 
 @pytest.mark.parametrize("path", sorted(LOCALE.glob("*.po")), ids=lambda path: path.name)
@@ -69,7 +91,7 @@ def test_every_message_is_found_again_with_its_values() -> None:
     for message, english in catalogue().items():
         count = len(set(re.findall(r"\{\d+\}", message)))
         values = [str(11 + number) for number in range(count)]
-        if in_english(message.format(*values)) != english.format(*values):
+        if in_english(message.format(*values)) != fill(english, values):
             wrong.append((message, in_english(message.format(*values))))
     assert wrong == []
 
@@ -108,6 +130,12 @@ def test_every_message_is_found_again_with_its_values() -> None:
             "Buổi phát 5:00 Chủ nhật 1/12 ở 2 thôn (9 cụm loa) chuyển sang 5:00 thứ Sáu 4/12.",
             "The broadcast 5:00 Sunday 1/12 in 2 villages (9 clusters) moves to 5:00 Friday 4/12.",
         ),
+        (
+            "Đã phát ở 1 trong 1 thôn, tổ dân phố; Thôn 1 không phát (thiết bị mất điện).",
+            "Sounded in 1 of 1 village; Thôn 1 not played (the device had no power).",
+        ),
+        ("Còn 1 cụm mất liên lạc", "1 cluster is still away"),
+        ("Còn 1.200 cụm mất liên lạc", "1.200 clusters are still away"),
         ("Đinh Thị Hoa", "Đinh Thị Hoa"),
         ("", ""),
     ],
@@ -124,3 +152,14 @@ def test_english_has_no_vietnamese_but_names() -> None:
         if VIETNAMESE.search(re.sub(names, "", english))
     ]
     assert vietnamese == []
+
+
+COUNTED = (
+    r"(bulletin|broadcast|character|cluster|commune|day|device|entrie|file|hour|item|line|message"
+    r"|minute|point|refusal|role|row|schedule|second|session|time|token|unit|village)s"
+)
+
+
+def test_one_thing_is_not_many() -> None:
+    filled = [fill(each, ["1"] * 9) for each in catalogue().values()]
+    assert [each for each in filled if re.search(rf"(?<!/)\b1 ((more|other|earlier|new|valid) )?{COUNTED}\b", each)] == []

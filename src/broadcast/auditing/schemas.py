@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from broadcast.audit.entry import Outcome, decode
 from broadcast.audit.model import AuditEntry
+from broadcast.kit.english import Said
 from broadcast.kit.times import Moment
 
 
@@ -34,7 +35,7 @@ class AuditEntryOut(BaseModel):
     agent: str
     outcome: Outcome
     action: str
-    title: str
+    title: Said
     object: str
     areas: list[str]
     changes: list[AuditChangeOut]

@@ -128,6 +128,27 @@ def in_english(text: str) -> str:
     return _found(text) or text
 
 
+class _Value(str):
+    """What a message is filled in with; a number chooses a form, `{0} {0:village|villages}`."""
+
+    __slots__ = ()
+
+    def __format__(self, forms: str) -> str:
+        if not forms:
+            return str(self)
+        one, many = forms.split("|")
+        return one if self == "1" else many
+
+
+def fill(english: str, values: Iterable[str]) -> str:
+    """The English of a message with its values, and nouns and verbs as their numbers have them.
+
+    >>> fill("in {0} {0:village|villages}", ["1"]), fill("in {0} {0:village|villages}", ["1.200"])
+    ('in 1 village', 'in 1.200 villages')
+    """
+    return english.format(*map(_Value, values))
+
+
 def as_asked(text: str) -> str:
     """A message in the language of who sent the request at hand."""
     return in_english(text) if is_asked_for.get() else text
@@ -190,7 +211,7 @@ def _formed(core: str, taken: _Taken) -> str | None:
             each if number in form.quoted else in_english(each)
             for number, each in sorted(found.items())
         )
-        return form.english.format(*values)
+        return fill(form.english, values)
     return None
 
 
