@@ -106,8 +106,9 @@ migration: setup ## a revision from the difference of models and schema; m="clus
 	$(BIN)/python -m migrations.new "$(m)"
 
 screens: setup ## pictures of every page, in both languages, themes and sizes, into docs/screens
-	rm -rf docs/screens
-	$(BIN)/pytest --quiet --numprocesses 0 --screens docs/screens tests/console/journeys/test_screens.py
+	rm -rf .screens
+	$(BIN)/pytest --quiet --numprocesses 0 --screens .screens tests/console/journeys/test_screens.py
+	rm -rf docs/screens && mv .screens docs/screens
 
 ASSETS := src/broadcast/console/assets
 
