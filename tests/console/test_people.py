@@ -188,7 +188,9 @@ async def test_the_audit_says_in_words_what_was_changed(pages: Pages, engine: As
     rest = (await pages.client.get("/api/v1/audit")).json()["items"]
     pages.client.cookies.set("language", "en")
     english = (await pages.load("/admin/audit")).text
-    (title,) = {each["title"] for each in (await pages.client.get("/api/v1/audit")).json()["items"]}
+    (title,) = {
+        each["title"] for each in (await pages.client.get("/api/v1/audit")).json()["items"]
+    }
     assert title in english
     assert title == "Rename an account"
     pages.client.cookies.delete("language")

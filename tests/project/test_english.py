@@ -37,7 +37,6 @@ NO_MESSAGES = {
 """Texts that nobody is told."""
 
 
-
 def titles() -> Iterator[tuple[str, str]]:
     """Summaries of the routes that the audit has entries of, with their modules."""
     routers: list[object] = [*api.ROUTERS, *console.ROUTERS]
@@ -162,4 +161,8 @@ COUNTED = (
 
 def test_one_thing_is_not_many() -> None:
     filled = [fill(each, ["1"] * 9) for each in catalogue().values()]
-    assert [each for each in filled if re.search(rf"(?<!/)\b1 ((more|other|earlier|new|valid) )?{COUNTED}\b", each)] == []
+    assert [
+        each
+        for each in filled
+        if re.search(rf"(?<!/)\b1 ((more|other|earlier|new|valid) )?{COUNTED}\b", each)
+    ] == []
