@@ -46,6 +46,12 @@ async def webp(page: Page) -> bytes:
     return base64.b64decode(shot["data"])
 
 
+def keep(path: Path, picture: bytes) -> None:
+    """Write a picture into a folder that may not be there yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture)
+
+
 @pytest.mark.parametrize("role", BY_ROLE, ids=lambda role: role.value)
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 async def test_pictures_of_every_page(
@@ -54,8 +60,6 @@ async def test_pictures_of_every_page(
     wanted = request.config.getoption("--screens")
     if wanted is None:
         pytest.skip("makes pictures for docs/screens: make screens")
-    folder = Path(wanted)
-    folder.mkdir(parents=True, exist_ok=True)
     page = await sign_in(role, view.size, color_scheme=view.theme, reduced_motion="reduce")
     await page.context.add_cookies(
         [{"name": "language", "value": view.language, "url": system.url}]
@@ -64,4 +68,4 @@ async def test_pictures_of_every_page(
         assert await visit(page, *place), place
         await page.evaluate("document.fonts.ready")
         name = re.sub(r"[^a-z0-9]+", "-", " ".join(place).lower()).strip("-") or "today"
-        (folder / f"{name}.{view.name}.webp").write_bytes(await webp(page))
+        keep(Path(wanted, f"{name}.{view.name}.webp"), await webp(page))
