@@ -132,6 +132,21 @@ CUT_OFF = """() => [...document.body.querySelectorAll("*")].filter((each) => {
 }).map((each) => each.outerHTML.slice(0, 120))"""
 """What is not shown whole, and cannot be scrolled to."""
 
+UNFORESEEN = """() => {
+  const walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walk.nextNode()) texts.push(walk.currentNode);
+  for (const each of texts) {
+    if (!each.data.trim() || each.parentElement.closest("svg, script, style")) continue;
+    each.data = each.data.trim().replace(/[0-9]+([.,:][0-9]+)*/g, "1.234.567.890,5")
+      .replaceAll(" ", "\u00a0");
+  }
+  for (const each of document.querySelectorAll("main option")) {
+    each.text += " Đài truyền thanh xã Nguyễn Nghiêm và các thôn miền núi phía tây";
+  }
+}"""
+"""Numbers as long as they get, nowhere to break a line, and long names to choose from."""
+
 NORMAL_PIXELS, DOUBLE_PIXELS = 16, 32
 
 
@@ -220,4 +235,7 @@ async def test_every_page_is_accessible_and_fits(sign_in: SignIn, role: Role) ->
         for size in (DESKTOP, PHONE):
             await page.set_viewport_size({"width": size[0], "height": size[1]})
             wrong += [f"{place} {size}: {each}" for each in await types.all()]
+        await page.evaluate(UNFORESEEN)
+        if over := await page.evaluate(WIDTH):
+            wrong.append(f"{place} whatever it shows: {over} px wider than a phone")
     assert wrong == []
