@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from broadcast.areas.model import VillageLanguages
 from broadcast.auth.permissions import Role
 from broadcast.console.admin import imports
 from broadcast.enrolment.codes import code_digest
@@ -102,6 +103,30 @@ async def test_units_and_lineage_are_told_apart_by_their_header(pages: Pages, ar
     shown = await send(pages, "/admin/import/villages/preview", ("v.csv", villages))
     assert figures(shown.text)["added"] == "1"
     assert (await pages.load("/admin/import/nothing")).status_code == 404
+
+
+async def test_languages_of_villages_are_previewed_row_by_row_and_then_stored(
+    pages: Pages, engine: AsyncEngine, areas: None
+) -> None:
+    path, head = "/admin/import/village-languages", "code,languages,valid_from\n"
+    assert "village_languages.csv" in (await pages.load(path)).text
+    good = ("l.csv", f"{head}T-1,hre:85; vi:15,2024-12-01\nT-4,vi,2024-12-01\n")
+    wrong = ("l.csv", f"{head}T-1,hre:85,2024-12-01\nT-99,vi,2024-12-01\nT-4,xx,2024-12-01\n")
+    shown = await send(pages, f"{path}/preview", wrong)
+    assert figures(shown.text)["refused"] == "2"
+    assert "không có thôn này" in shown.text
+    assert "không có tiếng “xx”" in shown.text
+    assert 'name="digest"' not in shown.text
+    shown = await send(pages, f"{path}/preview", good)
+    assert figures(shown.text)["added"] == "2"
+    assert "hre:85; vi:15" in shown.text
+    assert await count(engine, VillageLanguages) == 0
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', shown.text)
+    stored = await send(pages, path, good, digest=digest)
+    assert "Đã ghi: thêm 2" in stored.text
+    assert await count(engine, VillageLanguages) == 2
+    twice = await send(pages, f"{path}/preview", good, ("m.csv", good[1]))
+    assert (twice.status_code, twice.json()["field"]) == (422, "files")
 
 
 async def test_an_import_needs_its_permission_in_the_whole_province(pages: Pages) -> None:

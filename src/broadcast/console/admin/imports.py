@@ -14,8 +14,8 @@ from fastapi import File, Form, Request, Response, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import imports as area_imports
-from broadcast.areas import scope, villages
-from broadcast.auth.caller import Reader
+from broadcast.areas import scope, village_languages, villages
+from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.console.admin.under_way import ImportsDep, StoringDep
 from broadcast.console.page import PageRouter, page
@@ -41,7 +41,7 @@ FATES = {
     Fate.REFUSED: ("bad", N_("từ chối")),
 }
 
-Importer = Callable[[AsyncSession, Sequence[sheets.File], bool], Awaitable[Report]]
+Importer = Callable[[AsyncSession, Sequence[sheets.File], Caller, bool], Awaitable[Report]]
 
 
 class Kind(NamedTuple):
@@ -53,16 +53,22 @@ class Kind(NamedTuple):
     run: Importer
 
 
-async def _register(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+async def _register(
+    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
+) -> Report:
     return await import_files(session, files, KINDS, dry_run=dry_run)
 
 
-async def _devices(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+async def _devices(
+    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
+) -> Report:
     kinds = [*KINDS, devices_kind(clock.now())]
     return await import_files(session, files, kinds, dry_run=dry_run)
 
 
-async def _areas(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+async def _areas(
+    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
+) -> Report:
     units, steps = sorted_areas(files)
     return await area_imports.import_areas(session, units, steps, dry_run=dry_run)
 
@@ -90,10 +96,22 @@ def sorted_areas(
     return found.get("areas"), found.get("lineage")
 
 
-async def _villages(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+async def _villages(
+    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
+) -> Report:
     if len(files) != 1:
         raise InvalidInput("files", "gửi một tệp sổ thôn")
     return await villages.import_villages(session, files[0], dry_run=dry_run)
+
+
+async def _languages(
+    session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
+) -> Report:
+    if len(files) != 1:
+        raise InvalidInput("files", "gửi một tệp tiếng của các thôn")
+    return await village_languages.import_rows(
+        session, files[0], caller, clock.now(), dry_run=dry_run
+    )
 
 
 IMPORTS = {
@@ -108,6 +126,10 @@ IMPORTS = {
     ),
     "villages": Kind(
         N_("Nhập sổ thôn"), Permission.AREA_WRITE, (villages.VILLAGES,), _villages
+    ),
+    "village-languages": Kind(
+        N_("Nhập tiếng của các thôn"), Permission.AREA_WRITE,
+        (village_languages.SHEET,), _languages,
     ),
 }  # fmt: skip
 """By the last part of the address."""
@@ -155,7 +177,7 @@ async def preview(
     scope.require_whole(session, caller, wanted.permission)
     given = await _required(files)
     with imports.reading(caller.account_id, kind, rows_of(given)):
-        report = await wanted.run(session, given, True)
+        report = await wanted.run(session, given, caller, True)
     return page(
         request,
         caller,
@@ -186,7 +208,7 @@ async def store(
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
     this = storing.begin(caller.account_id, kind, rows_of(given), clock.now())
     with counted(this.progress):
-        this.report = await wanted.run(session, given, False)
+        this.report = await wanted.run(session, given, caller, False)
     return page(request, caller, "admin/_import_done.html", kind=kind, report=this.report)
 
 

@@ -81,6 +81,10 @@ TASKS = (
         N_("Mỗi thôn nói những tiếng gì, phát theo thứ tự nào."), Permission.AREA_WRITE,
     ),
     Task(
+        "/admin/import/village-languages", N_("Nhập tiếng của các thôn"),
+        N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.AREA_WRITE, _IMPORT,
+    ),
+    Task(
         "/admin/calendars", N_("Lịch ngày"),
         N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
     ),
