@@ -56,10 +56,10 @@ async def _measure(dsn: str) -> list[Result]:
     try:
         await province.fill(engine, now, days=1)
         async with db.transaction(engine) as session:
-            bulletin = await _bulletin(session, now)
+            bulletin = await make_bulletin(session, now)
         bare = [await _save(engine, bulletin, now) for _ in range(RUNS)]
         async with db.transaction(engine) as session:
-            await _schedules(session, bulletin, now)
+            await make_schedules(session, bulletin, now)
         await province.analyze(engine)
         first = []
         for _ in range(3):
@@ -74,7 +74,8 @@ async def _measure(dsn: str) -> list[Result]:
     ]
 
 
-async def _bulletin(session: AsyncSession, now: datetime) -> Bulletin:
+async def make_bulletin(session: AsyncSession, now: datetime) -> Bulletin:
+    """An approved bulletin of the province, of class priority."""
     bulletin = Bulletin(
         id=uuid4(), title="Tiêm phòng gia súc đợt 2", class_=BulletinClass.PRIORITY, language="vi",
         area_code="51", created_by=CALLER.account_id, created_at=now,
@@ -91,7 +92,8 @@ async def _bulletin(session: AsyncSession, now: datetime) -> Bulletin:
     return bulletin
 
 
-async def _schedules(session: AsyncSession, bulletin: Bulletin, now: datetime) -> None:
+async def make_schedules(session: AsyncSession, bulletin: Bulletin, now: datetime) -> None:
+    """Those of a programme that is nearly full."""
     today = now.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
     communes = list(
         await session.scalars(
