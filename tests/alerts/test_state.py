@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broadcast.alerts import state
@@ -152,6 +152,7 @@ def at(seconds: float) -> Now:
     changes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=8),
     deliveries=st.lists(st.integers(0, 99), max_size=20),
 )
+@example(changes=[(1, False), (0, False), (0, True), (1, True)], deliveries=[2, 1])
 @settings(max_examples=examples(150))
 def test_documents_in_any_order_end_in_what_the_server_says(
     changes: list[tuple[int, bool]], deliveries: list[int]
@@ -164,9 +165,9 @@ def test_documents_in_any_order_end_in_what_the_server_says(
     for index in deliveries:
         topic, token = server.sent[index % len(server.sent)]
         started += device.received(topic, token, at(seconds))
-    last = []
     for scope, token in server.newest.items():
-        last += device.received(f"{scope}/state/alerts", token, at(seconds))
+        started += device.received(f"{scope}/state/alerts", token, at(seconds))
+    last = []
     for _ in range(40):
         seconds += 1
         last += device.tick(at(seconds))
@@ -175,10 +176,7 @@ def test_documents_in_any_order_end_in_what_the_server_says(
     assert held == names
     assert device.sounding is None or device.sounding in names
     begun = {effect.occurrence_id for effect in last if isinstance(effect, StartSound)}
-    assert begun <= names | {
-        each.occurrence_id for each in started if isinstance(each, StartSound)
-    }
-    assert begun.isdisjoint(alert(number).occurrence_id for number in server.cancelled)
+    assert begun <= names
     modes = {alert(number).occurrence_id: alert(number).alert_mode for number in range(5)}
     for effect in [*started, *last]:
         if isinstance(effect, StartSound):
