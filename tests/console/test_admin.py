@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.areas.model import VillageLanguages
+from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Role
 from broadcast.console.admin import imports
 from broadcast.enrolment.codes import code_digest
@@ -278,8 +279,16 @@ class Waiting:
     def __init__(self) -> None:
         self.begun, self.may_go_on = asyncio.Event(), asyncio.Event()
 
+    async def until_begun(self, work: asyncio.Task[httpx.Response]) -> None:
+        """Wait until it stands in the middle; fails where the work ends before that."""
+        begun = asyncio.create_task(self.begun.wait())
+        await asyncio.wait({begun, work}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            begun.cancel()
+            raise AssertionError(f"it did not stop in the middle: {work.result()}")
+
     async def __call__(
-        self, session: AsyncSession, files: Sequence[sheets.File], dry_run: bool
+        self, session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
     ) -> Report:
         for _ in range(250):
             await progress.step()
@@ -298,7 +307,7 @@ async def test_an_import_says_how_many_rows_are_done_and_how_it_ended_to_who_com
     digest = imports.digest_of([sheets.File("stations.csv", file[1].encode())])
     assert "progress max" not in (await pages.load(path)).text
     storing = asyncio.create_task(send(pages, path, file, digest=digest))
-    await waiting.begun.wait()
+    await waiting.until_begun(storing)
     for place in (f"{path}/progress", path):
         html = (await pages.load(place)).text
         assert "Đang ghi: 250 trên khoảng 300 dòng" in html
@@ -321,7 +330,7 @@ async def test_a_preview_says_how_many_rows_are_read_and_leaves_nothing_behind(
     monkeypatch.setitem(imports.IMPORTS, "stations", kind._replace(run=waiting))
     path, file = "/admin/import/stations", ("stations.csv", "code\n" * 300)
     preview = asyncio.create_task(send(pages, f"{path}/preview", file))
-    await waiting.begun.wait()
+    await waiting.until_begun(preview)
     for place in (f"{path}/progress", path):
         html = (await pages.load(place)).text
         assert "Đang xem trước: 250 trên khoảng 300 dòng" in html
@@ -336,7 +345,9 @@ async def test_a_preview_says_how_many_rows_are_read_and_leaves_nothing_behind(
 async def test_an_import_that_fails_is_told_to_who_comes_back(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(session: AsyncSession, files: Sequence[sheets.File], dry_run: bool) -> Report:
+    async def refuse(
+        session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
+    ) -> Report:
         raise InvalidInput("stations.csv", "dòng 2: hỏng")
 
     kind = imports.IMPORTS["stations"]
