@@ -40,6 +40,7 @@ from tests.audit.world import World
 from tests.boundaries.maps import feature, geojson, square
 from tests.bulletins import make
 from tests.enrolment.fleet import csr, p256
+from tests.inbox.conftest import place_all
 from tests.schedules import province
 from tests.stations import sample
 from tests.web.routes import application
@@ -465,6 +466,7 @@ async def inbox(walk: Walk, engine: AsyncEngine) -> None:
     for id_ in ids:
         body = {"bulletin_id": id_, "areas": ["21262"], "useful_until": "2025-01-20"}
         items += await walk.do("POST /inbox-items", who="Hùng", json=body)
+    await place_all(engine, province.NOW)
     there = [f"/inbox-items/{each['id']}" for each in items]
     await walk.do("POST /inbox-items/{item_id}/pick", f"{there[0]}/pick", "An", json={})
     await walk.do(

@@ -206,6 +206,9 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/bulletins/{bulletin_id}/send"): Rule(
         Kind.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
     ),
+    ("GET", "/bulletins/{bulletin_id}/sent"): Rule(
+        Kind.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+    ),
     ("POST", "/bulletins/{bulletin_id}/send"): Rule(
         Kind.MAKE,
         P.SCHEDULE_WRITE,

@@ -14,7 +14,7 @@ from broadcast.wire.fields import BulletinClass
 from tests.bulletins import make
 from tests.console.conftest import Pages
 from tests.console.figures import compare
-from tests.inbox.conftest import AN, NOW, PHU, build
+from tests.inbox.conftest import AN, NOW, PHU, build, place_all
 
 P, N = BulletinClass.PRIORITY, BulletinClass.NORMAL
 
@@ -36,6 +36,7 @@ async def sent(pages: Pages, engine: AsyncEngine, class_: BulletinClass, title: 
     }  # fmt: skip
     answer = await pages.client.post("/api/v1/inbox-items", json=body)
     assert answer.status_code == 200, answer.text
+    await place_all(engine, NOW)
     pages.called_by(Role.COMMUNE_BROADCASTER, AN)
     return next(str(each["id"]) for each in answer.json() if each["commune_code"] == AN)
 
@@ -112,6 +113,31 @@ async def test_both_orders_are_shown_and_one_is_chosen(pages: Pages, engine: Asy
     assert answer.headers["HX-Redirect"] == f"/inbox/{item}", answer.text
     page = await pages.load(f"/inbox/{item}")
     assert "đã chọn lúc" in page.text
+
+
+async def test_how_far_a_priority_bulletin_is_placed_is_seen_on_its_page(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    bulletin = await approved(pages, engine, "51", P, "Sốt xuất huyết")
+    pages.called_by(Role.PROVINCE_EDITOR)
+    path = f"/bulletins/{bulletin}"
+    today = f"{NOW:%Y-%m-%d}"
+    await pages.submit(f"{path}/send", useful_until=today, areas=[AN, PHU])
+    assert "Đã xếp giờ ở 0/2 xã" in (await pages.load(f"{path}/send")).text
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    item = (await pages.client.get("/api/v1/inbox-items")).json()["items"][0]["id"]
+    shown = (await pages.load(f"/inbox/{item}")).text
+    assert "Hệ thống đang xếp giờ phát" in shown
+    assert f"/inbox/{item}/pick" in shown
+    late = NOW.replace(hour=14, minute=50)  # 21:50: what lasts a minute finds no time any more
+    await place_all(engine, late)
+    pages.called_by(Role.PROVINCE_EDITOR)
+    shown = (await pages.load(f"{path}/sent")).text
+    assert "Đã xếp giờ ở" not in shown
+    assert "Xã phải tự chọn giờ" in shown
+    assert shown.count("không còn giờ trống nào") == 2
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    assert "Hệ thống không xếp được giờ" in (await pages.load(f"/inbox/{item}")).text
 
 
 async def test_a_bulletin_is_sent_from_its_page(pages: Pages, engine: AsyncEngine) -> None:

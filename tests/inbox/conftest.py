@@ -23,6 +23,7 @@ from broadcast.bulletins.model import RevisionState
 from broadcast.calendars import routes as calendars
 from broadcast.grid import routes as grid
 from broadcast.inbox import routes as inbox
+from broadcast.inbox.placement import Placer
 from broadcast.kit import clock, db
 from broadcast.schedules import regulation_routes, revision_routes
 from broadcast.schedules import routes as schedules
@@ -97,6 +98,13 @@ class World:
             return str(made.id)
 
     async def send(self, bulletin: str, *areas: str, until: str = "2025-01-20") -> list[Any]:
+        """Send a bulletin and have it placed, where it is; the items afterwards."""
+        sent = await self.send_only(bulletin, *areas, until=until)
+        await place_all(self.engine, self.now)
+        return [await self.ok("Lan", "GET", f"/inbox-items/{each['id']}") for each in sent]
+
+    async def send_only(self, bulletin: str, *areas: str, until: str = "2025-01-20") -> list[Any]:
+        """The items as they are before the leader has come to them."""
         body = {"bulletin_id": bulletin, "areas": areas or ["51"], "useful_until": until}
         found: list[Any] = await self.ok("Lan", "POST", "/inbox-items", body)
         return found
@@ -129,6 +137,11 @@ class World:
             (as_local(each["starts_at"]), each["title"], tuple(each["scopes"]))
             for each in page["items"]
         ]
+
+
+async def place_all(engine: AsyncEngine, now: datetime) -> None:
+    """What the leader does once it is woken."""
+    assert not await Placer(engine, config.Rules()).step(now, lambda: False)
 
 
 def as_local(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Form, Query, Request, Response
@@ -50,6 +50,7 @@ USEFUL = timedelta(days=7)
 """For which the form proposes that a bulletin is of use."""
 
 STATES = {
+    State.PLACING: ("partial", N_("chờ xếp giờ")),
     State.WAITING: ("partial", N_("chờ xã chọn")),
     State.PICKED: ("ok", N_("đã nhận phát")),
     State.DECLINED: ("plain", N_("đã từ chối")),
@@ -128,7 +129,7 @@ async def show_compliance(
 async def show_sending(
     request: Request, session: Session, caller: Scheduler, bulletin_id: UUID
 ) -> Response:
-    """To which communes an approved bulletin goes, and until when it is of use."""
+    """To which communes an approved bulletin goes, until when, and what came of it."""
     await require_at_bulletin(session, caller, Permission.SCHEDULE_WRITE, bulletin_id)
     now = clock.now()
     bulletin = await revisions.get_bulletin(session, bulletin_id)
@@ -144,18 +145,38 @@ async def show_sending(
         bulletin=bulletin,
         communes=communes,
         until=(now.astimezone(LOCAL) + USEFUL).date(),
-        sent=await items.counts_of(session, bulletin_id, now),
         areas=await area_names(session, [bulletin.area_code]),
-        states=STATES,
+        **await _sent(session, bulletin_id, now),
         **WORDS,
     )  # fmt: skip
+
+
+@router.get("/bulletins/{bulletin_id}/sent")
+async def show_sent(
+    request: Request, session: Session, caller: Scheduler, bulletin_id: UUID
+) -> Response:
+    """How far a bulletin is placed, for the open page of its sending."""
+    await require_at_bulletin(session, caller, Permission.SCHEDULE_WRITE, bulletin_id)
+    bulletin = await revisions.get_bulletin(session, bulletin_id)
+    found = await _sent(session, bulletin_id, clock.now())
+    return page(request, caller, "inbox/_sent.html", bulletin=bulletin, **found)
+
+
+async def _sent(session: AsyncSession, bulletin_id: UUID, now: datetime) -> dict[str, Any]:
+    """How the items of a bulletin stand, and at which communes no time was found."""
+    unplaced = await items.not_placed(session, bulletin_id, now)
+    return {
+        "sent": await items.counts_of(session, bulletin_id, now),
+        "unplaced": unplaced,
+        "names": await area_names(session, (each.commune_code for each in unplaced)),
+        "states": STATES,
+    }
 
 
 @router.post("/bulletins/{bulletin_id}/send", summary="Gửi đến hộp tin của các xã")
 async def send(
     request: Request,
     session: Session,
-    settings: AppSettings,
     caller: Scheduler,
     bulletin_id: UUID,
     useful_until: Annotated[Day, Form()],
@@ -165,9 +186,8 @@ async def send(
     bulletin = await revisions.get_bulletin(session, bulletin_id)
     until = datetime.combine(useful_until, LAST_MINUTE, LOCAL)
     await sending.send(
-        session, bulletin_id, areas or [bulletin.area_code], until, caller, settings.rules,
-        clock.now(),
-    )  # fmt: skip
+        session, bulletin_id, areas or [bulletin.area_code], until, caller, clock.now()
+    )
     return redirect(request, f"/bulletins/{bulletin_id}/send")
 
 
@@ -188,7 +208,7 @@ async def show_item(
     revision = await newest_approved(session, item.bulletin_id)
     commune = await items.commune_of(session, item)
     proposed = None
-    if state is State.WAITING and commune is not None:
+    if state in {State.PLACING, State.WAITING} and commune is not None:
         targets = [{"area": commune}]
         proposed = await answers.propose(session, item, targets, settings.rules, now)
     return page(

@@ -24,8 +24,9 @@ Each turn, in this order, every step in transactions of its own:
 8. devices that ask are given their next certificate (`renewals`), and the broker's files say who
    may connect (`enrolment.revocation`).
 
-A turn is one job of the leader; the removal of what devices left at the broker (`retained`) and
-maintenance (`upkeep`) are others: what takes minutes must not hold up an alert.
+A turn is one job of the leader; placing priority bulletins in communes (`inbox.placement`), the
+removal of what devices left at the broker (`retained`) and maintenance (`upkeep`) are others: what
+takes minutes must not hold up an alert.
 
 A step that fails is tried again and never stops the others; a row that cannot be processed is set
 aside and reported (`failures`), and the others of its step go on. NOTIFY wakes the leader, polling
@@ -66,9 +67,10 @@ from broadcast.delivery.restored import RestoreWatch
 from broadcast.delivery.retained import RetainedCleanup, followed
 from broadcast.delivery.rollups import Rollups
 from broadcast.delivery.settlement import settle_corrected, settle_due
-from broadcast.delivery.steps import SetAside
+from broadcast.delivery.steps import Budget, SetAside
 from broadcast.enrolment import revocation
 from broadcast.grid import filling
+from broadcast.inbox.placement import Placer
 from broadcast.incidents.watch import Watch
 from broadcast.keys import changes as key_changes
 from broadcast.keys.keyring import Keyring, Keys
@@ -103,6 +105,10 @@ ROLE = "dispatch"
 POLL_SECONDS = 1.0
 
 TURN_JOB = "turn"
+
+INBOX_JOB = "inbox"
+INBOX_EVERY = timedelta(seconds=5)
+"""How often is looked which bulletins are to be placed, where no notification has come."""
 
 SIGNING = {"documents", "mirror", "commands", "audit", "audit_retention"}
 """Steps that are left out while nothing can be signed."""
@@ -176,9 +182,11 @@ async def _lead(
                 Job("mark", mark.EVERY, dispatcher.mark),
                 Job("pins", PINS_EVERY, dispatcher.pins.run),
                 Job("cap_feeds", feeds.LOOK_EVERY, dispatcher.cap_feeds.run),
+                Job(INBOX_JOB, INBOX_EVERY, dispatcher.inbox.run),
                 *jobs,
             ])  # fmt: skip
             await claim.listen(Channel.DISPATCH, lambda: runner.wake(TURN_JOB))
+            await claim.listen(Channel.INBOX, lambda: runner.wake(INBOX_JOB))
             await until_one_ends(
                 claim.until_lost(),
                 roles.report(engine, ROLE, lambda: keyring.trouble or link.trouble),
@@ -204,6 +212,7 @@ class Dispatcher:
         restores: Whether the database may be believed.
         pins: Which keys devices have pinned; a job of its own, since it looks at all of them.
         cap_feeds: Reads warnings of other authorities; a job of its own, since others may be slow.
+        inbox: Places priority bulletins from above; a job of its own, since there may be hundreds.
     """
 
     def __init__(
@@ -226,6 +235,8 @@ class Dispatcher:
         self._heeded: Keys | None = None
         self.cap_feeds = self._step("cap_feeds", timedelta(0), FeedReader(engine, settings).run)
         self.pins = self._step("pins", timedelta(0), self._judge_pins)
+        self._placer = Placer(engine, settings.rules)
+        self.inbox = self._step("inbox", timedelta(0), self._place_bulletins)
         turn, often, hour = timedelta(0), timedelta(seconds=5), issue.ROLL_EVERY
         self.steps = [
             self._step("restore", turn, self.restores.look),
@@ -348,6 +359,9 @@ class Dispatcher:
         for begin in range(0, len(ids), SESSIONS_AT_ONCE):
             few = ids[begin : begin + SESSIONS_AT_ONCE]
             await failures.one_by_one(self._engine, "grid", few, str, work, now)
+
+    async def _place_bulletins(self, now: datetime) -> bool:
+        return await self._placer.step(now, Budget().spent)
 
     async def _mix_languages(self, now: datetime, *, again: bool = False) -> None:
         async with self._transaction() as session:

@@ -7,6 +7,7 @@ who answer at once the second hears what the first has done.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ from broadcast.schedules import availability, edits, planning, rrule
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.free_times import nearest
 from broadcast.schedules.model import Schedule, ScheduleState
+from broadcast.schedules.neighbours import Neighbours
 from broadcast.schedules.places import units_of
 from broadcast.schedules.planning import Plan
 from broadcast.wire.fields import OnPreempt
@@ -51,6 +53,8 @@ MOST_DAYS = 7
 """Ahead, in which a time is sought."""
 
 LATE_LIMIT_SECONDS = 300
+
+NOTHING_FREE = "Từ nay đến hạn không còn giờ trống nào; hãy tự chọn giờ phát."
 
 
 async def pick(
@@ -80,7 +84,7 @@ async def pick(
     """
     alike, bulletin, commune = await items.lock_alike(session, item_id, caller, now)
     item = alike[0]
-    await _refuse_answered(session, alike, item, now)
+    await refuse_answered(session, alike, item, now)
     columns = {
         "targets": [{"area": commune}], "late_limit_seconds": LATE_LIMIT_SECONDS, **columns,
     }  # fmt: skip
@@ -92,7 +96,7 @@ async def pick(
     if "starts_at" not in columns:
         at = await propose(session, item, columns["targets"], rules, now)
         if at is None:
-            raise Conflict("Từ nay đến hạn không còn giờ trống nào; hãy tự chọn giờ phát.")
+            raise Conflict(NOTHING_FREE)
         columns["starts_at"] = at
     if columns["starts_at"] > item.useful_until:
         raise InvalidInput(
@@ -122,7 +126,7 @@ async def _picked(
     now: datetime,
 ) -> tuple[InboxItem, Schedule, Plan]:
     for each in alike:
-        _answer(each, Answer.PICKED, caller, now)
+        answer(each, Answer.PICKED, caller, now)
         each.schedule_id = schedule.id
     await session.flush()
     log.info("inbox.item.picked", item_id=str(alike[0].id), by=caller.account_id)
@@ -183,20 +187,22 @@ async def decline(
         raise InvalidInput("reason", "hãy ghi lý do, để nơi gửi biết")
     alike, _, _ = await items.lock_alike(session, item_id, caller, now)
     item = alike[0]
-    await _refuse_answered(session, alike, item, now)
+    await refuse_answered(session, alike, item, now)
     for each in alike:
-        _answer(each, Answer.DECLINED, caller, now)
+        answer(each, Answer.DECLINED, caller, now)
         each.reason, each.schedule_id = reason, None
     await session.flush()
     log.info("inbox.item.declined", item_id=str(item.id), by=caller.account_id)
     return item
 
 
-def _answer(item: InboxItem, answer: Answer, caller: Caller, now: datetime) -> None:
-    item.answer, item.answered_by, item.answered_at = answer, caller.account_id, now
+def answer(item: InboxItem, given: Answer, caller: Caller, now: datetime) -> None:
+    """Note what came of an item, and by whom: nothing else is to be done with it."""
+    item.answer, item.answered_by, item.answered_at = given, caller.account_id, now
+    item.to_place = False
 
 
-async def _refuse_answered(
+async def refuse_answered(
     session: AsyncSession, alike: Sequence[InboxItem], item: InboxItem, now: datetime
 ) -> None:
     """Refuse a second answer; what was picked and whose schedule was withdrawn waits again.
@@ -239,8 +245,17 @@ async def propose(
     targets: list[dict[str, str]],
     rules: Rules,
     now: datetime,
+    others: Neighbours | None = None,
 ) -> datetime | None:
     """A free time for an item: the first near a customary time, or else the first of all.
+
+    Args:
+        session: Open transaction.
+        item: What is to be heard.
+        targets: Where.
+        rules: Quiet hours.
+        now: Present.
+        others: What `neighbours` gives, where it has been read.
 
     Returns:
         None where nothing is free until it is of no use any more, or it has no approved sound.
@@ -252,18 +267,20 @@ async def propose(
     today = now.astimezone(LOCAL).date()
     last = min(item.useful_until.astimezone(LOCAL).date(), today + MOST_DAYS * DAY)
     days = [today + step * DAY for step in range((last - today).days + 1)]
-    others: list[datetime] = []
-    for day in await availability.free_days(
-        session, schedule, revision.air_seconds, days, rules, now + SOONEST
-    ):
-        starts = [at for at in day.starts if at <= item.useful_until]
-        for customary in CUSTOMARY:
-            wanted = datetime.combine(day.day, customary, LOCAL)
-            for at in nearest(starts, wanted, 1):
-                if abs(at - wanted) <= NEAR:
-                    return at
-        others += starts
-    return others[0] if others else None
+    free: list[datetime] = []
+    found = availability.free_by_day(
+        session, schedule, revision.air_seconds, days, rules, now + SOONEST, others
+    )
+    async with aclosing(found):
+        async for day in found:
+            starts = [at for at in day.starts if at <= item.useful_until]
+            for customary in CUSTOMARY:
+                wanted = datetime.combine(day.day, customary, LOCAL)
+                for at in nearest(starts, wanted, 1):
+                    if abs(at - wanted) <= NEAR:
+                        return at
+            free += starts
+    return free[0] if free else None
 
 
 def transient(

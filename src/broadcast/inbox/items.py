@@ -22,10 +22,14 @@ from broadcast.kit.errors import Forbidden, NotFound
 from broadcast.web.rest import require_known
 from broadcast.wire.fields import BulletinClass
 
+DIVIDED = "Xã này đã chia cho nhiều xã nên không còn hộp tin chung; hãy nhờ tỉnh gửi lại."
+"""Why nothing of an item is done any more in a commune that was divided."""
+
 
 class State(StrEnum):
     """How an item stands."""
 
+    PLACING = "placing"  # of class priority: the leader is to place it
     WAITING = "waiting"
     PICKED = "picked"
     DECLINED = "declined"
@@ -45,6 +49,7 @@ def state(now: datetime) -> sa.ColumnElement[str]:
         (InboxItem.answer == Answer.PICKED, State.PICKED.value),
         (InboxItem.answer == Answer.PLACED, State.PLACED.value),
         (InboxItem.useful_until <= now, State.EXPIRED.value),
+        (InboxItem.to_place, State.PLACING.value),
         else_=State.WAITING.value,
     )
 
@@ -59,6 +64,18 @@ async def counts_of(session: AsyncSession, bulletin_id: UUID, now: datetime) -> 
     )
     found = {State(name): count for name, count in rows}
     return {each: found[each] for each in State if each in found}
+
+
+async def not_placed(
+    session: AsyncSession, bulletin_id: UUID, now: datetime
+) -> Sequence[InboxItem]:
+    """Items of a bulletin that wait for their communes because no time was found for them."""
+    found = sa.select(InboxItem).where(
+        InboxItem.bulletin_id == bulletin_id,
+        InboxItem.not_placed != "",
+        state(now) == State.WAITING.value,
+    )
+    return (await session.scalars(found.order_by(InboxItem.commune_code))).all()
 
 
 async def select_items(
@@ -139,19 +156,8 @@ async def lock_alike(
     territory = await scope.territory_of(session)
     commune = present(territory, item.commune_code)
     if commune is None:
-        raise Forbidden(
-            "Xã này đã chia cho nhiều xã nên không còn hộp tin chung; hãy nhờ tỉnh gửi lại."
-        )
-    found = await session.scalars(
-        sa.select(InboxItem)
-        .where(
-            InboxItem.bulletin_id == bulletin.id,
-            InboxItem.commune_code.in_(territory.inside(commune)),
-        )
-        .order_by(InboxItem.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+        raise Forbidden(DIVIDED)
+    found = await of_bulletin(session, bulletin.id, territory.inside(commune))
     items = sorted(found, key=lambda each: each.id != item_id)
     return items, bulletin, commune
 
@@ -220,8 +226,9 @@ async def waiting_count(session: AsyncSession, now: datetime) -> int:
 async def of_bulletin(
     session: AsyncSession, bulletin_id: UUID, communes: Collection[str]
 ) -> Sequence[InboxItem]:
-    """Items of a bulletin at some communes, locked."""
+    """Items of a bulletin at some communes, locked, and as they are then."""
     found = sa.select(InboxItem).where(
         InboxItem.bulletin_id == bulletin_id, InboxItem.commune_code.in_(communes)
     )
-    return (await session.scalars(found.order_by(InboxItem.id).with_for_update())).all()
+    found = found.order_by(InboxItem.id).with_for_update()
+    return (await session.scalars(found.execution_options(populate_existing=True))).all()

@@ -33,6 +33,8 @@ class InboxItem(Base):
         sa.CheckConstraint(
             "(answer IS NOT DISTINCT FROM 'declined') = (reason <> '')", name="reasoned"
         ),
+        sa.CheckConstraint("NOT to_place OR answer IS NULL", name="to_place"),
+        sa.Index("ix_inbox_items_to_place", "sent_at", postgresql_where=sa.text("to_place")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -51,6 +53,10 @@ class InboxItem(Base):
     """Why it was declined."""
     schedule_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("schedules.id"), index=True)
     """What sounds of it, once it was picked or placed."""
+    to_place: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Of class priority: the leader is to place it, unless it is answered before."""
+    not_placed: Mapped[str] = mapped_column(default="", server_default="")
+    """Why no time was found for it, so that the commune is to pick one."""
 
 
 class OrderChoice(Base):

@@ -3,28 +3,34 @@
 It is an item of the next session of the commune's programme grid (`in_session`), or begins the
 next session that is none of a grid (`placing`); where there is none within a day, or something
 from above sounds there, it gets a free time. Where no time is left, the item waits in the inbox
-and the commune picks a time itself.
+and the commune picks a time itself. The leader does so, after the bulletin was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from broadcast.areas import scope
 from broadcast.areas.model import Area
-from broadcast.auth.caller import Caller
+from broadcast.audit.recording import Record
+from broadcast.auth.caller import Caller, HeldRole
+from broadcast.auth.model import Account
+from broadcast.auth.permissions import Permission, Role
 from broadcast.bulletins.model import Bulletin, Revision
+from broadcast.bulletins.revisions import newest_approved
 from broadcast.config import Rules
-from broadcast.inbox import answers, in_session
+from broadcast.inbox import answers, in_session, items
 from broadcast.inbox.model import Answer, InboxItem, OrderChoice
 from broadcast.inbox.placing import Arrangement, Own, arrange, collides, sessions
+from broadcast.kit import db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict, InvalidInput
 from broadcast.kit.quiet import OFFSET
@@ -33,13 +39,18 @@ from broadcast.schedules.allowed_hours import hours_at
 from broadcast.schedules.authority import ABOVE
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Slot
+from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.targets import target_resolver
+from broadcast.schedules.neighbours import neighbours
+from broadcast.schedules.targets import TargetResolver, target_resolver
 from broadcast.wire.documents import Hours
 from broadcast.wire.fields import BulletinClass
 from broadcast.wire.hours import silent_window
 
 log = structlog.get_logger()
+
+STEP = "inbox"
+"""Name under which failures are recorded."""
 
 DECIDED_BEFORE = timedelta(minutes=5)
 """Until so long before a session the commune may change the order."""
@@ -194,53 +205,129 @@ def _fits(
     return True
 
 
-async def place(
-    session: AsyncSession,
-    items: Sequence[InboxItem],
-    revision: Revision,
-    caller: Caller,
-    rules: Rules,
-    now: datetime,
-) -> None:
-    """Give each item its time; one for which there is none stays without an answer.
+async def waiting(session: AsyncSession) -> list[UUID]:
+    """Items that are to be placed, what was sent first before the rest."""
+    found = sa.select(InboxItem.id).where(InboxItem.to_place)
+    return list(await session.scalars(found.order_by(InboxItem.sent_at, InboxItem.commune_code)))
 
-    Raises:
-        BroadcastError: The caller may not schedule there.
+
+class Placer:
+    """Places what waits, each item in a transaction of its own.
+
+    Everything is read anew in it, once the item is locked: what its commune has answered, or its
+    sender withdrawn, holds. A process that dies in between has placed an item or has not, and what
+    two do at once is done once.
     """
-    resolver = await target_resolver(session)
+
+    def __init__(self, engine: AsyncEngine, rules: Rules) -> None:
+        self._engine = engine
+        self._rules = rules
+        self._resolver: TargetResolver | None = None
+        self._territories = scope.Territories()
+        """As the topology was when the last one was placed."""
+
+    async def step(self, now: datetime, spent: Callable[[], bool]) -> bool:
+        """Place what waits; returns whether more is left.
+
+        Args:
+            now: Present.
+            spent: Tells whether others are to have their turn.
+        """
+        async with db.transaction(self._engine) as session:
+            later = await failures.waiting(session, STEP, now)
+            ids = [each for each in await waiting(session) if str(each) not in later]
+        for id_ in ids:
+            if spent():
+                return True
+            await failures.one_by_one(
+                self._engine, STEP, [id_], str, partial(self._place, now=now), now
+            )
+        return False
+
+    async def _place(self, session: AsyncSession, ids: Sequence[UUID], now: datetime) -> None:
+        session.info[scope.KEPT] = self._territories
+        self._resolver = await target_resolver(session, self._resolver)
+        for id_ in ids:
+            await place(session, id_, self._rules, now)
+
+
+async def place(session: AsyncSession, item_id: UUID, rules: Rules, now: datetime) -> None:
+    """Give an item its time; one for which there is none is left to the commune, with the reason.
+
+    It is done in the name of who has sent it, whose rights were checked then. What was answered,
+    withdrawn or is of no use any more stays as it is.
+
+    Args:
+        session: Open transaction, and all of it.
+        item_id: What is to be placed.
+        rules: Quiet hours and the horizon.
+        now: Present.
+    """
+    found = await session.get(InboxItem, item_id)
+    if found is None:
+        return
     territory = await scope.territory_of(session)
-    for item in items:
-        if await _put_in_session(session, item, caller, rules, now):
-            continue
-        planned = await coming(session, now, now + NEXT + timedelta(hours=2))
-        on = now.astimezone(LOCAL).date()
-        targets = [{"area": item.commune_code}]
-        reached = await resolver.resolve(targets, on, on)
-        hours = await hours_at(resolver, targets, on, on, on + DAY, rules)
-        place_ = place_in_session(
-            planned, reached.cluster_ids, territory.inside(item.commune_code),
-            revision.air_seconds, item.useful_until, hours, now,
-        )  # fmt: skip
-        try:
-            async with session.begin_nested():
-                await _put(session, item, place_, targets, caller, rules, now)
-        except (Conflict, InvalidInput) as error:
-            log.warning("inbox.item.not_placed", item_id=str(item.id), error=error.detail)
-            await session.refresh(item)
+    commune = items.present(territory, found.commune_code)
+    inside = territory.inside(commune or found.commune_code)
+    alike = await items.of_bulletin(session, found.bulletin_id, inside)
+    item = next(each for each in alike if each.id == item_id)
+    if not item.to_place:
+        return
+    _, _, state = await items.get(session, item_id, now)
+    revision = await newest_approved(session, item.bulletin_id)
+    if state is not items.State.PLACING or revision is None:
+        item.to_place = False
+        return
+    caller = await _sender(session, item)
+    record = Record("inbox placed", "Xếp giờ cho bản tin ưu tiên đã gửi", f"inbox/{item_id}")
+    record.who = caller.who
+    record.begin(session)
+    item.to_place = False
+    await session.flush()
+    if commune is None:
+        item.not_placed = items.DIVIDED
+        await record.write(session, now)
+        return
+    try:
+        # In a commune that this one has merged with.
+        await answers.refuse_answered(session, alike, item, now)
+        if not await _put_in_session(session, item, commune, caller, rules, now):
+            await _put(session, item, commune, inside, revision, caller, rules, now)
+        for each in alike:
+            answers.answer(each, Answer.PLACED, caller, now)
+            each.schedule_id = item.schedule_id
+    except (Conflict, InvalidInput) as error:
+        log.warning("inbox.item.not_placed", item_id=str(item_id), error=error.detail)
+        item.not_placed = error.reason if isinstance(error, InvalidInput) else error.detail
+    await record.write(session, now)
+
+
+async def _sender(session: AsyncSession, item: InboxItem) -> Caller:
+    """Who has sent an item, with what they may do with it: it was checked when they did."""
+    name = await session.scalar(sa.select(Account.name).where(Account.id == item.sent_by))
+    assert name is not None
+    return Caller(
+        item.sent_by, name, "inbox", (HeldRole(Role.PROVINCE_EDITOR, None),),
+        frozenset({Permission.CONTENT_READ, Permission.SCHEDULE_WRITE}),
+    )  # fmt: skip
 
 
 async def _put_in_session(
-    session: AsyncSession, item: InboxItem, caller: Caller, rules: Rules, now: datetime
+    session: AsyncSession,
+    item: InboxItem,
+    commune: str,
+    caller: Caller,
+    rules: Rules,
+    now: datetime,
 ) -> bool:
     """Put an item into the next session of the commune's grid; tells whether it has room there."""
     until = min(item.useful_until, now + NEXT)
-    found = await in_session.next_begin(session, item.commune_code, now + SOONEST, until)
+    found = await in_session.next_begin(session, commune, now + SOONEST, until)
     if found is None:
         return False
     try:
         async with session.begin_nested():
             put = await in_session.put(session, item, *found, caller, rules, now)
-            _placed(item, caller, now)
             if put.own:
                 session.add(_choice(item, put.begins_at, put.own))
             await session.flush()
@@ -249,10 +336,6 @@ async def _put_in_session(
         await session.refresh(item)
         return False
     return True
-
-
-def _placed(item: InboxItem, caller: Caller, now: datetime) -> None:
-    item.answer, item.answered_by, item.answered_at = Answer.PLACED, caller.account_id, now
 
 
 def _choice(item: InboxItem, begins_at: datetime, own: Sequence[Own]) -> OrderChoice:
@@ -268,33 +351,76 @@ def _choice(item: InboxItem, begins_at: datetime, own: Sequence[Own]) -> OrderCh
 async def _put(
     session: AsyncSession,
     item: InboxItem,
-    place_: Place | None,
-    targets: list[dict[str, str]],
+    commune: str,
+    inside: Collection[str],
+    revision: Revision,
     caller: Caller,
     rules: Rules,
     now: datetime,
 ) -> None:
-    at = (
-        place_.arrangement.source_at
-        if place_ is not None
-        else await answers.propose(session, item, targets, rules, now)
+    """Make a schedule of an item, in a session that is none of a grid or at a free time.
+
+    Raises:
+        Conflict: No time is free, or it would clash.
+        InvalidInput: A field of the schedule, or silent hours.
+    """
+    until = now + NEXT + timedelta(hours=2)
+    await _lock_movable(session, inside, now, until)
+    await lock_schedule_grid(session)
+    others = await neighbours(session)
+    resolver = await target_resolver(session)
+    on = now.astimezone(LOCAL).date()
+    targets = [{"area": commune}]
+    place_ = place_in_session(
+        await coming(session, now, until),
+        (await resolver.resolve(targets, on, on)).cluster_ids,
+        inside,
+        revision.air_seconds,
+        item.useful_until,
+        await hours_at(resolver, targets, on, on, on + DAY, rules),
+        now,
     )
+    if place_ is not None:
+        at: datetime | None = place_.arrangement.source_at
+    else:
+        at = await answers.propose(session, item, targets, rules, now, others)
     if at is None:
-        raise Conflict("Từ nay đến hạn không còn giờ trống nào; hãy để xã tự chọn giờ phát.")
+        raise Conflict(answers.NOTHING_FREE)
     columns = {
         "targets": targets, "starts_at": at,
         "late_limit_seconds": answers.LATE_LIMIT_SECONDS,
     }  # fmt: skip
-    schedule, _ = await edits.create(session, item.bulletin_id, columns, caller, rules, now)
-    _placed(item, caller, now)
-    item.schedule_id = schedule.id
-    if place_ is None:
-        await session.flush()
-        return
-    await move_all(session, place_.arrangement.starts, caller, rules, now)
-    if place_.is_contested:
-        session.add(_choice(item, place_.session[0].starts_at, place_.session))
-    await session.flush()
+    try:
+        async with session.begin_nested():
+            schedule, _ = await edits.create(
+                session, item.bulletin_id, columns, caller, rules, now, others=others
+            )
+            item.schedule_id = schedule.id
+            if place_ is not None:
+                await move_all(session, place_.arrangement.starts, caller, rules, now)
+                if place_.is_contested:
+                    session.add(_choice(item, place_.session[0].starts_at, place_.session))
+            await session.flush()
+    except (Conflict, InvalidInput):
+        await session.refresh(item)
+        raise
+
+
+async def _lock_movable(
+    session: AsyncSession, inside: Collection[str], begin: datetime, end: datetime
+) -> None:
+    """Lock the schedules of a commune's stations that sound in a span, which may be moved."""
+    ids = (
+        sa.select(Occurrence.schedule_id)
+        .join(Bulletin, Bulletin.id == Occurrence.bulletin_id)
+        .where(
+            Occurrence.starts_at < end,
+            Occurrence.ends_by > begin,
+            Occurrence.state == OccurrenceState.PLANNED,
+            Bulletin.area_code.in_(inside),
+        )
+    )
+    await lock_schedules(session, Schedule.id.in_(ids))
 
 
 def _stored(each: Own) -> dict[str, object]:

@@ -59,17 +59,15 @@ async def shown(session: AsyncSession, item_id: UUID) -> ItemOut:
 
 
 @router.post("/inbox-items", summary="Gửi một bản tin vào hộp tin đến của các xã")
-async def send(
-    session: Session, settings: AppSettings, caller: Scheduler, body: SendIn
-) -> list[ItemOut]:
+async def send(session: Session, caller: Scheduler, body: SendIn) -> list[ItemOut]:
     """Normal: each commune picks it or declines. Priority: it is placed in each commune's day.
 
-    Repeating it sends nothing twice.
+    Placing is done afterwards, one commune after the other: `state` of an item tells how far it
+    is. Repeating it sends nothing twice.
     """
     sent = await sending.send(
-        session, body.bulletin_id, body.areas, body.useful_until, caller, settings.rules,
-        clock.now(),
-    )  # fmt: skip
+        session, body.bulletin_id, body.areas, body.useful_until, caller, clock.now()
+    )
     return [await shown(session, each.id) for each in sent]
 
 

@@ -14,6 +14,7 @@ from broadcast.inbox.compliance import Counts
 from broadcast.inbox.items import State
 from broadcast.inbox.model import InboxItem
 from broadcast.inbox.orders import Orders, Settled
+from broadcast.kit.english import Said
 from broadcast.kit.text import Note
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules.model import AuthorityOrder
@@ -106,6 +107,7 @@ class ItemOut(BaseModel):
     answered_at: Moment | None
     reason: str = Field(description="vì sao từ chối")
     schedule_id: UUID | None
+    not_placed: Said = Field(description="vì sao hệ thống không xếp được giờ, để xã tự chọn")
 
     @classmethod
     def of(cls, item: InboxItem, bulletin: Bulletin, state: str, *, people: People) -> ItemOut:
@@ -126,6 +128,7 @@ class ItemOut(BaseModel):
             answered_at=item.answered_at,
             reason=item.reason,
             schedule_id=item.schedule_id,
+            not_placed=item.not_placed,
         )
 
 

@@ -1,4 +1,8 @@
-"""Sending a bulletin from above to communes: to be picked, or with priority to be placed."""
+"""Sending a bulletin from above to communes: to be picked, or with priority to be placed.
+
+What is to be placed is only marked here: the leader places it (`placement`), one commune after the
+other, since each placement asks all checks of a schedule.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ from broadcast.areas.tree import Tree
 from broadcast.areas.units import load_tree, require_unit
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
-from broadcast.config import Rules
-from broadcast.inbox import items, placement
+from broadcast.inbox import items
 from broadcast.inbox.model import InboxItem
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
+from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import authority, planning
 from broadcast.wire.fields import BulletinClass
 
@@ -33,13 +37,12 @@ async def send(
     areas: Sequence[str],
     useful_until: datetime,
     caller: Caller,
-    rules: Rules,
     now: datetime,
 ) -> list[InboxItem]:
     """Send an approved bulletin to every commune of some areas.
 
-    A normal one waits in each inbox; one of class priority is placed at once. A commune that has
-    it already keeps it, without an answer yet with the later of the two ends of use.
+    A normal one waits in each inbox; one of class priority to be placed. A commune that has it
+    already keeps it, without an answer yet with the later of the two ends of use.
 
     Args:
         session: Open transaction.
@@ -47,7 +50,6 @@ async def send(
         areas: The province, districts or communes.
         useful_until: Nothing of it starts later.
         caller: Who sends it.
-        rules: Quiet hours and the horizon.
         now: Present.
 
     Returns:
@@ -59,9 +61,7 @@ async def send(
         Forbidden: The caller may not schedule at its station, or in one of these communes.
         InvalidInput: It is of a commune or an emergency; or an area; or the end of its use.
     """
-    bulletin, revision = await planning.require_approved_revision(
-        session, bulletin_id, None, caller, now
-    )
+    bulletin, _ = await planning.require_approved_revision(session, bulletin_id, None, caller, now)
     on = now.astimezone(LOCAL).date()
     communes = await _communes(session, areas, on)
     await scope.require(
@@ -83,15 +83,15 @@ async def send(
         InboxItem(
             id=uuid4(), bulletin_id=bulletin_id, commune_code=code, meant_on=on,
             useful_until=useful_until, sent_by=caller.account_id, sent_at=now, answer=None,
-            reason="", schedule_id=None,
+            reason="", schedule_id=None, to_place=bulletin.class_ is BulletinClass.PRIORITY,
         )
         for code in communes
         if code not in {each.commune_code for each in known}
     ]  # fmt: skip
     session.add_all(sent)
     await session.flush()
-    if bulletin.class_ is BulletinClass.PRIORITY:
-        await placement.place(session, sent, revision, caller, rules, now)
+    if any(each.to_place for each in sent):
+        await notify(session, Channel.INBOX)
     log.info(
         "inbox.bulletin.sent", bulletin_id=str(bulletin_id), communes=len(sent),
         by=caller.account_id,

@@ -15,6 +15,8 @@ class Channel(StrEnum):
 
     DISPATCH = "broadcast_outbox"
     PREPARE = "broadcast_preparations"
+    INBOX = "broadcast_inbox"
+    """Bulletins are to be placed (`inbox.placement`)."""
     LIVE = "broadcast_live"
     """Its payload is the topic that changed (`console.live`)."""
 

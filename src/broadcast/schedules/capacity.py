@@ -252,17 +252,16 @@ async def _sharing(
     spans: Sequence[tuple[date, date]],
 ) -> list[_Sharing]:
     """Schedules of which some programme of these scopes may hold items."""
-    found = [
-        _Sharing(
-            each, [scopes & reached for reached in await _reached(resolver, each.schedule, spans)]
-        )
-        for each in others.readable
-    ]
-    return [each for each in found if any(each.scopes)]
+    found = []
+    for each in others.readable:
+        reached = await _reached(resolver, each.schedule, spans)
+        if not all(map(scopes.isdisjoint, reached)):
+            found.append(_Sharing(each, [scopes.intersection(some) for some in reached]))
+    return found
 
 
 async def _reached(
     resolver: TargetResolver, schedule: Schedule, spans: Iterable[tuple[date, date]]
-) -> list[set[str]]:
+) -> list[list[str]]:
     """Documents that carry a schedule, by span of days that are alike."""
-    return [set((await resolver.reach(schedule, first)).scopes) for first, _ in spans]
+    return [(await resolver.reach(schedule, first)).scopes for first, _ in spans]

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas.model import Level
 from broadcast.auth.caller import Caller
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
+from broadcast.bulletins.revisions import get_revision
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
@@ -38,6 +39,7 @@ from broadcast.schedules.model import (
     Schedule,
     ScheduleState,
 )
+from broadcast.schedules.neighbours import Neighbours, neighbours, read
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import needed_for, require_at_schedule
 from broadcast.schedules.planning import Plan
@@ -133,6 +135,7 @@ async def preview(
     picked: bool = False,
     id_: UUID | None = None,
     excepted: Exceptions | None = None,
+    others: Neighbours | None = None,
 ) -> tuple[Schedule, Plan]:
     """A schedule that is not stored, and what it would come to, clashes included.
 
@@ -145,7 +148,7 @@ async def preview(
     schedule, revision = await draft(
         session, bulletin_id, columns, caller, now, approved=approved, picked=picked, id_=id_
     )
-    return schedule, await planning.plan(session, schedule, revision, rules, now, excepted)
+    return schedule, await planning.plan(session, schedule, revision, rules, now, excepted, others)
 
 
 async def create(
@@ -160,6 +163,7 @@ async def create(
     picked: bool = False,
     id_: UUID | None = None,
     excepted: Exceptions | None = None,
+    others: Neighbours | None = None,
 ) -> tuple[Schedule, Plan]:
     """A new schedule and its coming occurrences.
 
@@ -176,22 +180,28 @@ async def create(
         id_: As `draft`.
         excepted: Starts that it is without from the beginning (None), or that sound at another
             time.
+        others: What `neighbours` gives, where it has been read since the grid was locked.
 
     Raises:
         Conflict: It is not approved, or clashes with another schedule.
         BroadcastError: As `preview`.
     """
     await lock_schedule_grid(session)
+    others = others or await neighbours(session)
     schedule, plan = await preview(
         session, bulletin_id, columns, caller, rules, now,
-        approved=not when_approved, picked=picked, id_=id_, excepted=excepted,
+        approved=not when_approved, picked=picked, id_=id_, excepted=excepted, others=others,
     )  # fmt: skip
     planning.refuse_clashes(plan.overlaps)
     session.add(schedule)
     await session.flush()
     for at, moved_to in (excepted or {}).items():
         await exceptions.put(session, schedule.id, at, moved_to, caller, now)
-    await capacity.refuse_overfull(session, schedule, rules, now)
+    if schedule.state is ScheduleState.ACTIVE:
+        revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
+        mine = read(schedule, schedule.seconds_of(revision), excepted or {})
+        others = others._replace(readable=[*others.readable, mine])
+    await capacity.refuse_overfull(session, schedule, rules, now, others)
     await materialise(session, now, rules.horizon, [schedule.id])
     log.info("schedules.schedule.created", schedule_id=str(schedule.id), by=caller.account_id)
     return schedule, plan

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from broadcast.kit.quiet import OFFSET
 from broadcast.wire.documents import Hours
-from broadcast.wire.hours import silent_window
+from broadcast.wire.hours import MOMENT, silent_spans
 
 FIRST, LAST = time(4, 30), time(22)
 """Of a day of broadcasting: nothing is offered that begins earlier or ends later."""
@@ -48,14 +48,18 @@ def free_starts(
         zone: Of the day.
     """
     length = timedelta(seconds=seconds)
+    sound = max(length, MOMENT)
+    begin, end = (datetime.combine(day, each, zone) for each in (FIRST, LAST))
+    silent = silent_spans(hours, OFFSET, begin, end)
     taken = iter(_joined(occupied))
     next_ = next(taken, None)
     found = []
-    for at in _grid(day, length, zone):
+    for at in _grid(begin, end, length):
         while next_ is not None and next_.ends_at <= at:
             next_ = next(taken, None)
         is_free = next_ is None or next_.begins_at >= at + length
-        if at > now and is_free and silent_window(hours, OFFSET, at, seconds) is None:
+        is_silent = any(at < each.ends_at and at + sound > each.begins_at for each in silent)
+        if at > now and is_free and not is_silent:
             found.append(at)
     return found
 
@@ -85,8 +89,7 @@ def nearest(free: Iterable[datetime], wanted: datetime, count: int) -> list[date
     return sorted(sorted(free, key=lambda at: (abs(at - wanted), at))[:count])
 
 
-def _grid(day: date, length: timedelta, zone: ZoneInfo) -> Iterator[datetime]:
-    at, end = (datetime.combine(day, each, zone) for each in (FIRST, LAST))
+def _grid(at: datetime, end: datetime, length: timedelta) -> Iterator[datetime]:
     while at + length <= end:
         yield at
         at += STEP

@@ -113,6 +113,13 @@ def silent_window(
     )
 
 
+def silent_spans(
+    hours: Iterable[Hours], offset: timedelta, begin: datetime, end: datetime
+) -> list[Span]:
+    """Silent windows that whatever sounds between two moments may reach into."""
+    return [*_silent(hours, offset, _day(begin, offset) - DAY, _day(end, offset))]
+
+
 def loudest(hours: Sequence[Hours], offset: timedelta, starts_at: datetime, seconds: float) -> int:
     """Volume that a sound may have, per cent: the lowest limit that holds while it sounds."""
     met = _met(hours, offset, starts_at, seconds, silent=False)
