@@ -20,6 +20,7 @@ from broadcast.inbox.placement import Placer
 from broadcast.kit import db, failures
 from broadcast.kit.notify import Channel, listen
 from broadcast.wire.fields import BulletinClass
+from tests.delivery.world import World as Leader
 from tests.inbox.conftest import AN, PHU, World, place_all
 
 P = BulletinClass.PRIORITY
@@ -47,7 +48,8 @@ async def test_sending_only_marks_it_and_wakes_the_leader(world: World) -> None:
             await woken.wait()
     assert set((await world.inbox("Lan")).values()) == {"placing"}
     assert await world.sounds() == []
-    await place_all(world.engine, world.now)
+    leader = Leader(world.engine, world.content_dir).dispatcher
+    assert not await leader.inbox.run(world.now)
     assert set((await world.inbox("Lan")).values()) == {"placed"}
     placed = await item(world, items[AN])
     assert placed["answered_by"]["name"] == "Lan"  # who has sent it

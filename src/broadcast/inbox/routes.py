@@ -68,7 +68,17 @@ async def send(session: Session, caller: Scheduler, body: SendIn) -> list[ItemOu
     sent = await sending.send(
         session, body.bulletin_id, body.areas, body.useful_until, caller, clock.now()
     )
-    return [await shown(session, each.id) for each in sent]
+    statement = await items.select_items(session, clock.now(), bulletin=body.bulletin_id)
+    rows = await session.execute(
+        statement.where(InboxItem.id.in_([each.id for each in sent])).order_by(
+            InboxItem.commune_code
+        )
+    )
+    found = rows.all()
+    known = await people(
+        session, (id_ for row in found for id_ in (row[0].sent_by, row[0].answered_by))
+    )
+    return [ItemOut.of(*row, people=known) for row in found]
 
 
 # --- the inbox ----------------------------------------------------------------------------------

@@ -332,6 +332,7 @@ def _restore(facts: Facts, now: datetime) -> Check:
 
 _STEPS = {
     "horizon": "tính được các buổi phát của lịch",
+    "inbox": "xếp được giờ cho tin ưu tiên gửi các xã",
     "occurrences": "lập được sổ phát của buổi phát",
     "items": "đưa được vào chương trình buổi phát",
     "documents": "ký được chương trình",
