@@ -26,7 +26,7 @@ from broadcast.ingest import worker
 from broadcast.kit import clock, db
 from broadcast.plays.model import Play
 from broadcast.plays.settle import Grade, PlayState
-from broadcast.telemetry.model import Boot
+from broadcast.telemetry.model import Boot, ListeningSpan
 from device_sim.commons import Commons
 from device_sim.faults import NONE, Faults
 from device_sim.fleet import Enrolled, Fleet
@@ -96,6 +96,8 @@ async def test_a_self_test_proves_what_the_same_loudspeaker_played(
     fleet.add(tuple(PINNED), Enrolled(device_id=DEVICE))
     ours = await keyring(*KEYS)
     async with running(worker.run(engine, settings, ours)):
+        # What is sent before the first subscription at a new broker reaches nobody.
+        await until(engine, lambda session: session.scalar(sa.select(ListeningSpan.started_at)))
         async with running(fleet.run(asyncio.Event())):
             await until(engine, lambda session: session.scalar(sa.select(Boot.device_id)))
             async with client_of(engine, Role.TECHNICIAN, settings) as client:
