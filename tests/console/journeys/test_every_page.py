@@ -145,8 +145,13 @@ UNFORESEEN = """() => {
   for (const each of document.querySelectorAll("main option")) {
     each.text += " Đài truyền thanh xã Nguyễn Nghiêm và các thôn miền núi phía tây";
   }
+  for (const each of document.querySelectorAll("[data-chart]")) {
+    const chart = each.appendChild(document.createElement("div"));
+    chart.appendChild(document.createElement("canvas")).width = 2000;
+  }
 }"""
-"""Numbers as long as they get, nowhere to break a line, and long names to choose from."""
+"""Numbers as long as they get, nowhere to break a line, long names to choose from, and charts that
+were drawn for a wider window."""
 
 NORMAL_PIXELS, DOUBLE_PIXELS = 16, 32
 
