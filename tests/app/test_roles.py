@@ -30,6 +30,7 @@ from broadcast.keys.keyring import Keyring
 from broadcast.kit import clock, db, roles
 from broadcast.mqtt import link
 from tests.keys.memory import MemoryStore, keyring
+from tests.web.routes import worked_out
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +140,7 @@ async def ask(
     )
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.today())
-    transport = httpx.ASGITransport(create_app(settings, engine))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, engine)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
 
         async def asking() -> tuple[int, str]:
@@ -343,7 +344,7 @@ async def test_a_server_without_connections_says_so_and_what_to_do(
         postgres=config.Postgres(dsn=SecretStr(postgres_dsn)), content_dir=tmp_path
     )
     fresh = db.create_engine(settings.postgres)
-    transport = httpx.ASGITransport(create_app(settings, fresh))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, fresh)))
     async with (
         no_connection_left(postgres_dsn),
         httpx.AsyncClient(transport=transport, base_url="http://test") as client,

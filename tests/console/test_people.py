@@ -23,6 +23,7 @@ from broadcast.kit import clock, db
 from tests import province as rows
 from tests.callers import HUNG, LAN
 from tests.console.conftest import BROWSER, Pages
+from tests.web.routes import worked_out
 
 PASSWORD = "mot cau ngan de nho"
 
@@ -224,7 +225,7 @@ async def mine(pages: Pages, engine: AsyncEngine) -> AsyncIterator[httpx.AsyncCl
         await grants.grant(session, account.id, Role.COMMUNE_BROADCASTER, "20001", now)
         await setup.set_password(session, account.id, await passwords.hashed(PASSWORD), now)
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(pages.settings, engine)),
+        transport=httpx.ASGITransport(worked_out(create_app(pages.settings, engine))),
         base_url="https://127.0.0.1",
         headers=BROWSER,
     ) as client:

@@ -29,7 +29,7 @@ from broadcast.upkeep.checks import Name
 from tests.callers import caller
 from tests.delivery.world import NOW, World
 from tests.web.calling import called_by
-from tests.web.routes import operations
+from tests.web.routes import operations, worked_out
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ NO_LIST = {
 
 async def lists(world: World) -> dict[str, tuple[int, Any]]:
     """Status and body of every list over REST."""
-    app = create_app(world.settings, world.engine)
+    app = worked_out(create_app(world.settings, world.engine))
     called_by(app, caller("Lan", Role.PROVINCE_ADMIN))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

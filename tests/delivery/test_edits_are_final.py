@@ -179,7 +179,7 @@ async def test_an_edit_stands_wherever_in_a_turn_it_falls(
         async with db.transaction(world.engine) as session:
             await session.execute(sa.update(Revision).values(state=RevisionState.APPROVED))
         schedule_id = await world.schedule(bulletin_id, {"area": "21001"}, rrule=DAILY)
-        await world.turn()
+        await deciding(world)
         async with db.transaction(world.engine) as session:
             await touch(session)
         after: Rows = {}

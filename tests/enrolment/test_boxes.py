@@ -28,6 +28,7 @@ from tests.deploy.broker import Deployed, accepts, deployed, free_ports, needs_m
 from tests.devices import fleet
 from tests.keys.memory import MemoryStore
 from tests.mqtt.links import connected
+from tests.web.routes import worked_out
 
 pytestmark = [needs_mosquitto, pytest.mark.servers]
 
@@ -59,7 +60,7 @@ def settings(broker: Deployed, tmp_path: Path) -> config.Settings:
 
 @asynccontextmanager
 async def serving(engine: AsyncEngine, settings: config.Settings) -> AsyncIterator[None]:
-    app = create_app(settings, engine)
+    app = worked_out(create_app(settings, engine))
     listener = server.bind("127.0.0.1", settings.web.port, "BROADCAST_WEB__PORT")
     task = asyncio.create_task(server.serve(app, listener, 64))
     async with asyncio.timeout(60):

@@ -25,6 +25,7 @@ from broadcast.live.studio import Speech, Studio
 from broadcast.schedules.model import Occurrence
 from broadcast.wire.live import public_key, unseal
 from tests.live.world import BODY, HUNG, LiveWorld
+from tests.web.routes import worked_out
 
 
 class Quiet(Studio):
@@ -94,7 +95,7 @@ class Stage:
             content_dir=world.content_dir,
             rules=rules,
         )
-        self.app = create_app(settings, world.engine)
+        self.app = worked_out(create_app(settings, world.engine))
         self.studio = self.app.state.studio = Quiet(settings)
 
     async def token(self, role: Role = Role.PROVINCE_APPROVER) -> str:

@@ -30,6 +30,7 @@ from broadcast.upkeep.maintenance import MaintenanceRunner
 from tests.callers import caller
 from tests.devices.fleet import EIGHT, beat, enrol, record_all
 from tests.web.calling import MONITOR, called_by
+from tests.web.routes import worked_out
 
 HOUR = timedelta(hours=1)
 
@@ -132,7 +133,7 @@ async def test_an_alarm_is_raised_and_cleared_once(
 
 
 async def report_over_rest(engine: AsyncEngine, settings: config.Settings, who: Caller) -> Any:
-    application = create_app(settings, engine)
+    application = worked_out(create_app(settings, engine))
     called_by(application, who)
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

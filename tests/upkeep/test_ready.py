@@ -28,6 +28,7 @@ from broadcast.telemetry.presence import Presence
 from broadcast.wire.fields import BulletinClass
 from tests.devices.fleet import enrol
 from tests.waiting import HANG_SECONDS
+from tests.web.routes import worked_out
 
 HOUR = timedelta(hours=1)
 
@@ -47,7 +48,7 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.today())
-    transport = httpx.ASGITransport(create_app(settings, engine))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, engine)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -175,7 +176,7 @@ async def test_a_full_disk_is_told(engine: AsyncEngine, settings: config.Setting
     full = settings.model_copy(update={"upkeep": config.Upkeep(disk_free_bytes=2**60)})
     async with db.transaction(engine) as session:
         await db.ensure_partitions(session, clock.today())
-    transport = httpx.ASGITransport(create_app(full, engine))
+    transport = httpx.ASGITransport(worked_out(create_app(full, engine)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         status, failed = await ask(client)
     assert (status, list(failed)) == (503, ["disk"])
@@ -209,7 +210,7 @@ async def test_a_database_that_hangs_is_one_that_is_away(
 
 async def test_a_database_that_is_away_is_told_at_once(settings: config.Settings) -> None:
     away = db.create_engine(config.Postgres(dsn=SecretStr("postgresql://x@127.0.0.1:1/x")))
-    transport = httpx.ASGITransport(create_app(settings, away))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, away)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await ask(client))[1].keys() == {"database"}
     await away.dispose()

@@ -42,7 +42,7 @@ from tests.visibility.in_english import ASKING, CHOSEN, left
 from tests.visibility.routes import OF_THE_CALLER, ROUTES, Kind, Rule
 from tests.visibility.world import PROVINCE, Place, World, build
 from tests.web.calling import Known
-from tests.web.routes import application
+from tests.web.routes import application, worked_out
 
 PROVINCIAL = (
     Role.PROVINCE_ADMIN,
@@ -131,6 +131,10 @@ class Walk:
         return answer, f"{url} {query} {given}"
 
 
+ANY_PLACE = {Kind.OPEN, Kind.SELF, Kind.LIST, Kind.PUBLIC, Kind.WHOLE, Kind.ANYWHERE}
+"""What is answered alike wherever; so is everything that the role has no permission for."""
+
+
 def said_shortly(error: Exception) -> BroadcastError:
     """A bug, without its log: the walk says where it was."""
     return BroadcastError(f"{type(error).__name__}: {error}")
@@ -164,7 +168,7 @@ async def walk(
     settings = config.Settings(
         postgres=config.Postgres(dsn=SecretStr(dsn)), content_dir=folder, province=PROVINCE
     )
-    app = create_app(settings, engine)
+    app = worked_out(create_app(settings, engine))
     callers = [caller("Tâm", Role.PROVINCE_ADMIN)]
     app.add_middleware(Known, callers=callers)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -288,7 +292,7 @@ async def mistakes(walk: Walk, holder: Holder, *, only_reading: bool = False) ->
         # To who sees the whole province, the second commune is one more like the first.
         foreign = [world.b] if holder.place is not None else []
         places = [world.a, *foreign, world.c, world.n, *([world.top] * rule.is_content)]
-        if rule.kind in {Kind.OPEN, Kind.SELF, Kind.LIST, Kind.PUBLIC, Kind.WHOLE, Kind.ANYWHERE}:
+        if rule.kind in ANY_PLACE or not may(holder, rule):
             places = [world.a]
         for place in places:
             answer, said = await walk.ask(method, path, rule, place)

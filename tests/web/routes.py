@@ -71,4 +71,4 @@ def application() -> FastAPI:
     settings = config.Settings(
         postgres=config.Postgres(dsn=SecretStr(NOWHERE)), content_dir=Path("/nowhere")
     )
-    return create_app(settings, create_async_engine(NOWHERE))
+    return worked_out(create_app(settings, create_async_engine(NOWHERE)))

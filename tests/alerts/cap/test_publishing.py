@@ -26,6 +26,7 @@ from broadcast.api import create_app
 from broadcast.wire.fields import AlertMode
 from tests.alerts.cap.messages import NOW, Authority, here
 from tests.examples import examples
+from tests.web.routes import worked_out
 
 SENDER = "canhbao@quangngai.gov.vn"
 POLICY = Policy((Issuer(SENDER, "Tỉnh"),), languages=("vi", "hre"))
@@ -118,7 +119,7 @@ def test_a_drill_is_an_exercise_and_never_actual() -> None:
 
 
 async def ask(engine: AsyncEngine, settings: config.Settings, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(create_app(settings, engine))
+    transport = httpx.ASGITransport(worked_out(create_app(settings, engine)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
 

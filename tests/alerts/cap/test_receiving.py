@@ -29,6 +29,7 @@ from tests.alerts.cap.messages import NOW, alert, area, info, references
 from tests.callers import HUNG, caller
 from tests.province import area as unit
 from tests.web.calling import called_by
+from tests.web.routes import worked_out
 
 SERVICE = caller("Hùng", Role.SERVICE)
 
@@ -211,7 +212,7 @@ async def client(
     monkeypatch.setattr(clock, "now", lambda: NOW)
     async with AsyncSession(engine) as session, session.begin():
         await units(session)
-    app = create_app(settings, engine)
+    app = worked_out(create_app(settings, engine))
     called_by(app, SERVICE)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
