@@ -38,7 +38,7 @@ async def replan(web: Web) -> None:
     """What the dispatcher does once the topology was touched."""
     async with db.transaction(web.engine) as session:
         await materialise(session, web.now, HORIZON)
-        await Changes().hand_on(session, await dirty(session, 1000, []), web.now)
+        await Changes(web.settings.rules).hand_on(session, await dirty(session, 1000, []), web.now)
 
 
 async def occurrences(web: Web) -> dict[str, tuple[str, str | None, list[str]]]:

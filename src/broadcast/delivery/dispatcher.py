@@ -1,8 +1,8 @@
 """The whole outbound path: what changed → ledger and documents → broker. One leader does it.
 
 A change that people wait for, of a few occurrences whose audio the broker has, takes the fast
-path: plays, dirty scopes and signed documents in one transaction, and at once to the broker. All
-else, and whatever fails there, is done by the steps.
+path: plays, dirty scopes and signed documents in one transaction, and at once to the broker; of an
+alert the plays come last. All else, and whatever fails there, is done by the steps.
 
 After a restore nothing is published, issued or settled before a person has decided about it; to
 notice one, the broker is compared before all else (`restored`, docs/decisions/0049).
@@ -226,7 +226,7 @@ class Dispatcher:
         self._outbox = Outbox(engine, link, prefix, settings.content_dir)
         self._set_aside = SetAside(engine)
         self.restores = RestoreWatch(engine, settings)
-        changes = Changes()
+        changes = Changes(settings.rules)
         self._fast_path = FastPath(engine, self._outbox, changes, keyring, settings)
         self._horizon = Horizon(engine, changes, self._set_aside, settings.rules)
         self._issuing = Issuing(engine, changes, self._set_aside, keyring, settings)

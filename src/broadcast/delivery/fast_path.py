@@ -4,10 +4,14 @@ A change of a few occurrences whose audio the broker has goes this way (docs/dec
 does not, because it is more, or fails, is left to the steps of the dispatcher as it was. They do
 all of it just as well, only later; so that nobody has to notice by the clock that nothing goes
 this way any more, each attempt is counted by its outcome.
+
+An alert is published before its plays are derived, thousands for a province; they follow in a
+transaction of their own, and if not here, in the steps (docs/decisions/0080).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -69,19 +73,37 @@ class FastPath:
                 dirty = await _changed(session, now)
                 if not dirty:
                     return False
-                names = await self._changes.hand_on_held(session, dirty, now)
-                issued = await issue.issue(session, names, self._keyring.keys, self._settings, now)
-                audio = [one for each in issued for one in each.audio()]
-                ready = await content.are_there(session, audio, now)
+                ids = [each.id for each in dirty]
+                alerts = [each for each in dirty if each.alert_mode is not None]
+                if alerts:
+                    names = await self._changes.announce(session, alerts, now)
+                else:
+                    names = await self._changes.hand_on_held(session, dirty, now)
+                issued, ready = await self._issue(session, names, now)
             stored = True
             if ready:
                 await self._outbox.publish_issued(issued, now)
+            if alerts:
+                async with db.transaction(self._engine) as session:
+                    names = await self._changes.hand_on(session, ids, now, wait=True)
+                    issued, others_ready = await self._issue(session, names, now)
+                if others_ready:
+                    await self._outbox.publish_issued(issued, now)
+                ready = ready and others_ready
         except Exception as error:  # noqa: BLE001 — the steps find out what it is
             CHANGES.labels("failed").inc()
             log.info("dispatch.change.left", error=db.brief(error))
         else:
             CHANGES.labels("published" if ready else "audio").inc()
         return stored
+
+    async def _issue(
+        self, session: AsyncSession, names: Collection[issue.Name], now: datetime
+    ) -> tuple[list[issue.Issued], bool]:
+        """Issue documents; also, whether the broker has their audio."""
+        issued = await issue.issue(session, names, self._keyring.keys, self._settings, now)
+        audio = [one for each in issued for one in each.audio()]
+        return issued, await content.are_there(session, audio, now)
 
 
 async def _changed(session: AsyncSession, now: datetime) -> list[Occurrence]:

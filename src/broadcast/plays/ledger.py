@@ -5,7 +5,7 @@ Targets are resolved again until the occurrence starts; what has started keeps i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,17 +25,22 @@ async def plan(
     occurrences: Sequence[Occurrence],
     reached: Mapping[UUID, Resolved],
     now: datetime,
-) -> None:
+) -> set[UUID]:
     """Write the ledger rows of these occurrences.
 
     Args:
         session: Transaction of the caller.
         occurrences: New or changed, or all of them after a change of targets; locked.
         reached: By occurrence (`schedules.targets.resolve_targets`). Where a calendar keeps it
-            silent it has a row as well, cancelled, with that reason.
+            silent it has a row as well, cancelled, with that reason; so has what is cancelled
+            and reaches something all the same, because devices were told of it before.
         now: Decides what has started.
+
+    Returns:
+        Those that had no rows until now.
     """
     months: set[date] = set()
+    new: set[UUID] = set()
     for occurrence in occurrences:
         month = month_of(occurrence.recurrence_at)
         if month not in months:
@@ -50,11 +55,15 @@ async def plan(
         }
         there = reached.get(occurrence.id, NOTHING)
         if occurrence.state is OccurrenceState.CANCELLED and not there.silent:
+            if there.cluster_ids and not await _insert(session, there, parameters, missing=False):
+                new.add(occurrence.id)
             cancelled = {"reason": occurrence.cancel_reason or "", "cause": "cancelled"}
             await session.execute(_CANCEL, {**parameters, **cancelled, "clusters": []})
             continue
         latest_at = occurrence.starts_at + timedelta(seconds=occurrence.late_limit_seconds)
-        await _plan(session, there, {**parameters, "latest_at": latest_at})
+        if not await _plan(session, there, {**parameters, "latest_at": latest_at}):
+            new.add(occurrence.id)
+    return new
 
 
 NOTHING = Resolved([], frozenset())
@@ -77,7 +86,7 @@ _INSERT = sa.text("""
         SELECT :occurrence_id, cluster_id, :month, :starts_at, :ends_by, 'planned', '',
                0, 0, 'none', 0
         FROM had, unnest(CAST(:clusters AS integer[])) AS n (cluster_id)
-        WHERE :starts_at > :now OR NOT had.plays
+        WHERE :missing OR NOT had.plays
         ON CONFLICT DO NOTHING
     )
     SELECT plays FROM had
@@ -86,7 +95,7 @@ _INSERT = sa.text("""
     sa.bindparam("month", type_=sa.Date()),
     sa.bindparam("starts_at", type_=sa.DateTime(timezone=True)),
     sa.bindparam("ends_by", type_=sa.DateTime(timezone=True)),
-    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("missing", type_=sa.Boolean()),
 )
 """Once it has started its clusters stay as they are, unless it comes to have rows only now."""
 
@@ -133,10 +142,34 @@ _REVIVE = sa.text("""
 """)
 
 
-async def _plan(session: AsyncSession, there: Resolved, parameters: Mapping[str, Any]) -> None:
+async def reported(session: AsyncSession, ids: Collection[UUID]) -> list[tuple[UUID, int]]:
+    """Plays of these occurrences of which devices have told already."""
+    if not ids:
+        return []
+    rows = await session.execute(_REPORTED, {"occurrences": [str(id_) for id_ in ids]})
+    return [(UUID(occurrence_id), cluster_id) for occurrence_id, cluster_id in rows]
+
+
+_REPORTED = sa.text("""
+    SELECT DISTINCT occurrence_id, cluster_id FROM journal_records
+    WHERE occurrence_id = ANY (CAST(:occurrences AS text[])) AND cluster_id IS NOT NULL
+""")
+
+
+async def _insert(
+    session: AsyncSession, there: Resolved, parameters: Mapping[str, Any], *, missing: bool
+) -> bool:
+    """Insert rows, only the `missing` ones where there are some; returns whether there were."""
+    clusters = sorted(there.cluster_ids | there.silent.keys())
+    had = await session.scalar(_INSERT, {**parameters, "missing": missing, "clusters": clusters})
+    return bool(had)
+
+
+async def _plan(session: AsyncSession, there: Resolved, parameters: Mapping[str, Any]) -> bool:
+    """Write the rows of what is planned; returns whether there were some before."""
     everywhere = there.cluster_ids | there.silent.keys()
     is_coming = parameters["starts_at"] > parameters["now"]
-    had_plays = await session.scalar(_INSERT, {**parameters, "clusters": sorted(everywhere)})
+    had_plays = await _insert(session, there, parameters, missing=is_coming)
     if had_plays:  # else all of them are new
         await session.execute(_MOVE, parameters)
         if is_coming:
@@ -152,3 +185,4 @@ async def _plan(session: AsyncSession, there: Resolved, parameters: Mapping[str,
     if had_plays and parameters["latest_at"] > parameters["now"]:
         sounding = sorted(there.cluster_ids)
         await session.execute(_REVIVE, {**parameters, "clusters": sounding})
+    return had_plays

@@ -211,6 +211,9 @@ async def _settle(
             plays.add((occurrence_id, cluster_id))
     found: set[Key] = set()
     if plays:
+        await session.execute(
+            _HOLD, {"ids": sorted({occurrence_id for occurrence_id, _ in plays})}
+        )
         found = await settle_plays(session, plays, now, settle_after, "report")
     planned = [
         key
@@ -222,6 +225,15 @@ async def _settle(
         UNPLANNED.inc(unplanned)
         log.warning("plays.records.unplanned", count=unplanned)
     return planned
+
+
+_HOLD = sa.text("""
+    SELECT FROM occurrences
+    WHERE id = ANY (CAST(:ids AS uuid[])) AND alert_mode IS NOT NULL AND dirty
+    ORDER BY starts_at, id FOR SHARE
+""")
+"""Devices are told of an alert before its plays are derived. So who derives them finds these
+records, or has been waited for, and these records find the plays."""
 
 
 def _is_mistimed(record: Record, received_at: datetime) -> bool:

@@ -136,12 +136,14 @@ async def resolve_targets(
             that was read together with them may be older than they.
         resolver: Of this transaction.
         occurrences: Each resolved on its local day; those that are cancelled reach nothing, and
-            tell only where a calendar did it.
+            tell only where a calendar did it; alerts still reach where devices were told of them.
     """
     due = [
         each
         for each in occurrences
-        if each.state is OccurrenceState.PLANNED or each.cancel_reason in SILENCES
+        if each.state is OccurrenceState.PLANNED
+        or each.cancel_reason in SILENCES
+        or (each.alert_mode is not None and each.carried_scopes)
     ]
     ids = {each.schedule_id for each in due}
     statement = sa.select(Schedule).where(Schedule.id.in_(ids))
