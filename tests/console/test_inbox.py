@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast.areas.model import Level
+from broadcast.areas.topology import touch
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.model import RevisionState
 from broadcast.kit import clock, db
@@ -15,6 +17,7 @@ from tests.bulletins import make
 from tests.console.conftest import Pages
 from tests.console.figures import compare
 from tests.inbox.conftest import AN, NOW, PHU, build, place_all
+from tests.province import area
 
 P, N = BulletinClass.PRIORITY, BulletinClass.NORMAL
 
@@ -122,7 +125,7 @@ async def test_how_far_a_priority_bulletin_is_placed_is_seen_on_its_page(
     pages.called_by(Role.PROVINCE_EDITOR)
     path = f"/bulletins/{bulletin}"
     today = f"{NOW:%Y-%m-%d}"
-    await pages.submit(f"{path}/send", useful_until=today, areas=[AN, PHU])
+    await pages.submit(f"{path}/send", useful_until=today, place=[AN, PHU])
     assert "Đã xếp giờ ở 0/2 xã" in (await pages.load(f"{path}/send")).text
     pages.called_by(Role.COMMUNE_BROADCASTER, AN)
     item = (await pages.client.get("/api/v1/inbox-items")).json()["items"][0]["id"]
@@ -150,10 +153,37 @@ async def test_a_bulletin_is_sent_from_its_page(pages: Pages, engine: AsyncEngin
     past = await pages.submit(f"/bulletins/{bulletin}/send", useful_until="2020-01-01")
     assert past.status_code == 422
     until = f"{NOW + timedelta(days=3):%Y-%m-%d}"
-    sent = await pages.submit(f"/bulletins/{bulletin}/send", useful_until=until, areas=[AN])
+    sent = await pages.submit(f"/bulletins/{bulletin}/send", useful_until=until, place=[AN])
     assert sent.headers["HX-Redirect"] == f"/bulletins/{bulletin}/send"
     assert "1 xã" in (await pages.load(f"/bulletins/{bulletin}/send")).text
     pages.called_by(Role.COMMUNE_BROADCASTER, AN)
     assert "Tiêm chủng" in (await pages.load("/inbox")).text
     pages.called_by(Role.COMMUNE_BROADCASTER, PHU)
     assert "Tiêm chủng" not in (await pages.load("/inbox")).text
+
+
+async def test_villages_are_chosen_by_list_or_map_and_told_to_their_commune(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    bulletin = await approved(pages, engine, "51", N, "Tiêm chủng")
+    pages.called_by(Role.PROVINCE_ADMIN)
+    form = (await pages.load(f"/bulletins/{bulletin}/send")).text
+    assert 'name="place"' in form
+    assert 'value="T-2"' in form
+    assert "/schedule/new/map" in form
+    until = str((NOW + timedelta(days=3)).date())
+    # T-2 is all of Nghĩa An today: the whole commune was chosen.
+    await pages.submit(f"/bulletins/{bulletin}/send", useful_until=until, place=["T-2"])
+    (item,) = (await pages.client.get("/api/v1/inbox-items")).json()["items"]
+    assert (item["commune_code"], item["villages"]) == (AN, [])
+    async with db.transaction(engine) as session:
+        session.add(area("T-3", Level.VILLAGE, AN))
+        await touch(session)
+    other = await approved(pages, engine, "51", N, "Phun thuốc")
+    await pages.submit(f"/bulletins/{other}/send", useful_until=until, place=["T-3"])
+    found = (await pages.client.get("/api/v1/inbox-items")).json()["items"]
+    (item,) = [each for each in found if each["bulletin_id"] == other]
+    assert (item["commune_code"], item["villages"]) == (AN, ["T-3"])
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    assert "chỉ 1 thôn" in (await pages.load("/inbox")).text
+    assert "Chỉ phát ở 1 thôn:" in (await pages.load(f"/inbox/{item['id']}")).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from broadcast.config import Rules
 from broadcast.console.bulletin_words import WORDS
 from broadcast.console.library import Blank, area_names
 from broadcast.console.page import PageRouter, page, redirect
-from broadcast.console.places import communes_of
+from broadcast.console.places import areas_of, communes_of
 from broadcast.console.timetable import moment_of
 from broadcast.console.words import N_
 from broadcast.grid.model import AirSession
@@ -34,10 +35,11 @@ from broadcast.inbox.routes import counted
 from broadcast.inbox.schemas import ItemOut, OrdersOut
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.kit.text import Note
 from broadcast.kit.times import Day
 from broadcast.schedules.rrule import parse
+from broadcast.schedules.schemas import MOST_TARGETS
 from broadcast.web.fields import Code
 from broadcast.web.rest import AppSettings, Paging, Session, paged
 
@@ -144,6 +146,7 @@ async def show_sending(
         request, caller, "inbox/send.html",
         bulletin=bulletin,
         communes=communes,
+        chosen=(),
         until=(now.astimezone(LOCAL) + USEFUL).date(),
         areas=await area_names(session, [bulletin.area_code]),
         **await _sent(session, bulletin_id, now),
@@ -180,11 +183,14 @@ async def send(
     caller: Scheduler,
     bulletin_id: UUID,
     useful_until: Annotated[Day, Form()],
-    areas: Annotated[list[Code] | None, Form()] = None,
+    place: Annotated[list[Code] | None, Form(max_length=5000)] = None,
 ) -> Response:
-    """As `POST /inbox-items` of REST; to all communes of the station where none is chosen."""
+    """As `POST /inbox-items` of REST; to all of the station's area where no village is chosen."""
     bulletin = await revisions.get_bulletin(session, bulletin_id)
     until = datetime.combine(useful_until, LAST_MINUTE, LOCAL)
+    areas = areas_of(await load_tree(session, clock.today()), place or ())
+    if len(areas) > MOST_TARGETS:
+        raise InvalidInput("areas", f"nhiều nhất {MOST_TARGETS} nơi; hãy chọn cả xã")
     await sending.send(
         session, bulletin_id, areas or [bulletin.area_code], until, caller, clock.now()
     )
@@ -209,19 +215,24 @@ async def show_item(
     commune = await items.commune_of(session, item)
     proposed = None
     if state in {State.PLACING, State.WAITING} and commune is not None:
-        targets = [{"area": commune}]
-        proposed = await answers.propose(session, item, targets, settings.rules, now)
+        with suppress(Conflict):  # its villages are gone: whoever picks it is told
+            targets = await items.targets_of(session, [item], commune)
+            proposed = await answers.propose(session, item, targets, settings.rules, now)
     return page(
         request, caller, "inbox/show.html",
         item=shown,
         revision=None if revision is None
         else RevisionOut.of(await details.of_revision(session, revision)),
         proposed=None if proposed is None else proposed.astimezone(LOCAL),
-        sessions=await _sessions(session, commune) if proposed is not None else [],
+        sessions=await _sessions(session, commune)
+        if proposed is not None and not item.villages
+        else [],
         order=await _order(session, item_id, settings.rules, now),
         may_answer=await items.is_of_commune(session, caller, item),
         Settled=Settled,
-        areas=await area_names(session, [shown.from_area, shown.commune_code]),
+        areas=await area_names(
+            session, [shown.from_area, shown.commune_code, *shown.villages]
+        ),
         states=STATES,
         **WORDS,
     )  # fmt: skip
@@ -258,7 +269,7 @@ async def pick(
     daily: Annotated[bool, Form()] = False,
     air_session: Annotated[UUID | None, Form()] = None,
 ) -> Response:
-    """As `POST …/pick` of REST, in the whole commune."""
+    """As `POST …/pick` of REST, wherever it was sent to."""
     columns: dict[str, object] = {}
     if air_session is not None:
         columns["air_session"] = air_session

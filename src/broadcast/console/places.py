@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,3 +42,16 @@ async def communes_of(
             mine.sort(key=lambda each: collated(each[1]))
             found.append(Commune(unit.code, unit.name, mine))
     return sorted(found, key=lambda each: collated(each.name))
+
+
+def areas_of(tree: Tree, chosen: Collection[str]) -> list[str]:
+    """Villages that were chosen; a commune of which every one was is named as a whole."""
+    whole = [
+        unit.code
+        for unit in tree
+        if unit.level is Level.COMMUNE
+        and (villages := tree.villages(unit.code))
+        and set(chosen).issuperset(villages)
+    ]
+    inside = {village for code in whole for village in tree.villages(code)}
+    return sorted({*whole, *(set(chosen) - inside)})

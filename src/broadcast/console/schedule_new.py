@@ -11,7 +11,6 @@ from uuid import UUID
 from fastapi import Depends, Form, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.areas.model import Level
 from broadcast.areas.tree import Tree
 from broadcast.areas.units import load_tree
 from broadcast.auth.caller import Caller, Scheduler
@@ -26,7 +25,7 @@ from broadcast.calendars import marking
 from broadcast.calendars.days import HOLIDAY
 from broadcast.console.areas import Point, points_of
 from broadcast.console.page import PageRouter, page, redirect
-from broadcast.console.places import communes_of
+from broadcast.console.places import areas_of, communes_of
 from broadcast.console.schedule import WEEKDAY_NAMES
 from broadcast.console.timetable import (
     DAY,
@@ -186,17 +185,8 @@ class Wish(NamedTuple):
         Raises:
             InvalidInput: There are none, or too many.
         """
-        chosen = set(self.place)
-        whole = [
-            unit.code
-            for unit in tree
-            if unit.level is Level.COMMUNE
-            and (villages := tree.villages(unit.code))
-            and chosen.issuperset(villages)
-        ]
-        inside = {village for code in whole for village in tree.villages(code)}
-        areas = sorted({*whole, *(chosen - inside)})
-        found = [{"area": code} for code in areas] + [{"cluster": code} for code in self.cluster]
+        found = [{"area": code} for code in areas_of(tree, self.place)]
+        found += [{"cluster": code} for code in self.cluster]
         if not found:
             raise InvalidInput("place", "hãy chọn ít nhất một thôn")
         if len(found) > MOST_TARGETS:

@@ -70,8 +70,8 @@ async def pick(
     Args:
         session: Open transaction.
         item_id: What is picked.
-        columns: Of the schedule; without `starts_at` at the proposed time, without `targets` in
-            the whole commune. Or `air_session`: the session that it becomes an item of.
+        columns: Of the schedule; without `starts_at` at the proposed time, without `targets`
+            wherever it was sent to. Or `air_session`: the session that it becomes an item of.
         caller: Of the commune.
         rules: Quiet hours and the horizon.
         now: Present.
@@ -79,16 +79,20 @@ async def pick(
     Raises:
         Conflict: It was answered before, is of no use any more, or was withdrawn; or no time is
             free; or as `edits.create`.
-        InvalidInput: It would begin after its use, or sound outside of the commune.
+        InvalidInput: It would begin after its use, or sound where it was not sent to.
         BroadcastError: As `items.lock_alike` and `edits.create`.
     """
     alike, bulletin, commune = await items.lock_alike(session, item_id, caller, now)
     item = alike[0]
     await refuse_answered(session, alike, item, now)
-    columns = {
-        "targets": [{"area": commune}], "late_limit_seconds": LATE_LIMIT_SECONDS, **columns,
-    }  # fmt: skip
+    sent_to = await items.targets_of(session, alike, commune)
+    is_whole = sent_to == [{"area": commune}]
+    columns = {"targets": sent_to, "late_limit_seconds": LATE_LIMIT_SECONDS, **columns}
     if "air_session" in columns:
+        if not is_whole:
+            raise InvalidInput(
+                "air_session", "phát ở cả xã, còn tin này chỉ gửi đến một số thôn; hãy chọn giờ"
+            )
         made, plan = await _into_session(
             session, item, columns["air_session"], commune, caller, rules, now
         )
@@ -110,10 +114,12 @@ async def pick(
     )
     if any(slot.starts_at > item.useful_until for slot in plan.slots):
         raise InvalidInput("rrule", "có buổi phát sau hạn của bản tin; hãy giảm số lần")
-    inside = (await scope.territory_of(session)).inside(commune)
+    territory = await scope.territory_of(session)
     reached = await units_of(session, schedule.targets, schedule.targets_on, is_stored=True)
-    if not reached <= inside:
+    if not reached <= territory.inside(commune):
         raise InvalidInput("targets", "phải nằm trong xã; xã khác tự nhận ở hộp tin của mình")
+    if not is_whole and not reached <= {each["area"] for each in sent_to}:
+        raise InvalidInput("targets", "phải nằm trong các thôn mà tin này gửi đến")
     return await _picked(session, alike, schedule, plan, caller, now)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope
 from broadcast.areas.model import Area, Level
 from broadcast.areas.scope import Territory
+from broadcast.areas.standing import resolve_area
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
 from broadcast.inbox.model import Answer, InboxItem
-from broadcast.kit.errors import Forbidden, NotFound
+from broadcast.kit.errors import Conflict, Forbidden, NotFound
 from broadcast.web.rest import require_known
 from broadcast.wire.fields import BulletinClass
 
@@ -208,6 +209,31 @@ async def is_of_commune(session: AsyncSession, caller: Caller, item: InboxItem) 
     return item.commune_code in scope.changeable(
         in_communes(caller), Permission.SCHEDULE_WRITE, territory
     )
+
+
+async def targets_of(
+    session: AsyncSession, alike: Iterable[InboxItem], commune: str
+) -> list[dict[str, str]]:
+    """Where items of a bulletin are to be heard in the commune of today in whose inbox they are.
+
+    Raises:
+        Conflict: They are for villages only, and none of those is there any more.
+    """
+    some = list(alike)
+    if any(not each.villages for each in some):
+        return [{"area": commune}]
+    territory = await scope.territory_of(session)
+    found = {
+        code
+        for each in some
+        for village in each.villages
+        for code in resolve_area(territory.lineage, village, each.meant_on, territory.on)
+    }
+    if not found:
+        raise Conflict(
+            "Các thôn mà bản tin này gửi đến không còn trong danh mục; hãy nhờ nơi gửi gửi lại."
+        )
+    return [{"area": code} for code in sorted(found)]
 
 
 async def to_answer(session: AsyncSession, caller: Caller, now: datetime) -> int:

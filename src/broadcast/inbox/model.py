@@ -42,6 +42,8 @@ class InboxItem(Base):
     commune_code: Mapped[str]
     meant_on: Mapped[date]
     """Day under whose units the commune was meant; what became of it follows the lineage."""
+    villages: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """Those of the commune that it is for, as they were on that day; none: all of the commune."""
     useful_until: Mapped[datetime]
     """Afterwards it is of no use: nothing of it starts later."""
     sent_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))

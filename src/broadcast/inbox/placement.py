@@ -146,7 +146,7 @@ def place_in_session(
 
     Args:
         planned: What is to sound, of anybody.
-        clusters: Of the commune.
+        clusters: Where it is to be heard: those of the commune, or of some of its villages.
         inside: Codes of units in it: their stations' items are its own.
         seconds: Length of the source item.
         useful_until: It does not start later.
@@ -291,8 +291,11 @@ async def place(session: AsyncSession, item_id: UUID, rules: Rules, now: datetim
     try:
         # In a commune that this one has merged with.
         await answers.refuse_answered(session, alike, item, now)
-        if not await _put_in_session(session, item, commune, caller, rules, now):
-            await _put(session, item, commune, inside, revision, caller, rules, now)
+        targets = await items.targets_of(session, alike, commune)
+        # A session of the commune sounds everywhere in it.
+        is_whole = targets == [{"area": commune}]
+        if not is_whole or not await _put_in_session(session, item, commune, caller, rules, now):
+            await _put(session, item, targets, inside, revision, caller, rules, now)
         for each in alike:
             answers.answer(each, Answer.PLACED, caller, now)
             each.schedule_id = item.schedule_id
@@ -351,7 +354,7 @@ def _choice(item: InboxItem, begins_at: datetime, own: Sequence[Own]) -> OrderCh
 async def _put(
     session: AsyncSession,
     item: InboxItem,
-    commune: str,
+    targets: list[dict[str, str]],
     inside: Collection[str],
     revision: Revision,
     caller: Caller,
@@ -370,7 +373,6 @@ async def _put(
     others = await neighbours(session)
     resolver = await target_resolver(session)
     on = now.astimezone(LOCAL).date()
-    targets = [{"area": commune}]
     place_ = place_in_session(
         await coming(session, now, until),
         (await resolver.resolve(targets, on, on)).cluster_ids,

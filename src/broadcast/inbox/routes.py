@@ -63,7 +63,7 @@ async def send(session: Session, caller: Scheduler, body: SendIn) -> list[ItemOu
     """Normal: each commune picks it or declines. Priority: it is placed in each commune's day.
 
     Placing is done afterwards, one commune after the other: `state` of an item tells how far it
-    is. Repeating it sends nothing twice.
+    is. Repeating it sends nothing twice; other villages of a commune join those it is for already.
     """
     sent = await sending.send(
         session, body.bulletin_id, body.areas, body.useful_until, caller, clock.now()

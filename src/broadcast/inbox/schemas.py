@@ -19,12 +19,10 @@ from broadcast.kit.text import Note
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules.model import AuthorityOrder
 from broadcast.schedules.rrule import MOST_CHARACTERS
-from broadcast.schedules.schemas import PlannedScheduleOut, Start, Targets
+from broadcast.schedules.schemas import MOST_TARGETS, PlannedScheduleOut, Start, Targets
 from broadcast.web.fields import Code, example
 from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass
-
-MOST_AREAS = 200
 
 
 class SendIn(Body):
@@ -37,8 +35,9 @@ class SendIn(Body):
     )
 
     bulletin_id: UUID = Field(description="của tỉnh hoặc huyện, đã duyệt")
-    areas: Annotated[list[Code], Field(min_length=1, max_length=MOST_AREAS)] = Field(
-        description="mã tỉnh, huyện hoặc xã; mỗi xã trong đó nhận một tin"
+    areas: Annotated[list[Code], Field(min_length=1, max_length=MOST_TARGETS)] = Field(
+        description="mã tỉnh, huyện, xã hoặc thôn; mỗi xã trong đó nhận một tin, chỉ cho các thôn"
+        " được ghi nếu không ghi cả xã"
     )
     useful_until: Moment = Field(description="sau lúc này không phát nữa")
 
@@ -52,7 +51,9 @@ class PickIn(Body):
     rrule: Annotated[str, Field(max_length=MOST_CHARACTERS)] | None = Field(
         None, description="RFC 5545 không có DTSTART; tự kết thúc khi tin hết hạn"
     )
-    targets: Targets | None = Field(None, description="trong xã; bỏ trống: cả xã")
+    targets: Targets | None = Field(
+        None, description="trong nơi được gửi đến; bỏ trống: mọi nơi được gửi đến"
+    )
     volume: int | None = Field(None, ge=0, le=100, description="mặc định theo thiết bị")
     air_session: UUID | None = Field(
         None,
@@ -99,6 +100,7 @@ class ItemOut(BaseModel):
     language: str
     from_area: str = Field(description="mã đơn vị gửi")
     commune_code: str = Field(description="xã nhận, theo ngày gửi")
+    villages: list[str] = Field(description="chỉ cho các thôn này, theo ngày gửi; trống: cả xã")
     state: State
     useful_until: Moment
     sent_by: PersonOut
@@ -120,6 +122,7 @@ class ItemOut(BaseModel):
             language=bulletin.language,
             from_area=bulletin.area_code,
             commune_code=item.commune_code,
+            villages=item.villages,
             state=State(state),
             useful_until=item.useful_until,
             sent_by=people[item.sent_by],

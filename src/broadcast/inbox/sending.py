@@ -1,4 +1,6 @@
-"""Sending a bulletin from above to communes: to be picked, or with priority to be placed.
+"""Sending a bulletin from above to communes, or to single villages of theirs.
+
+It is there to be picked, or with priority to be placed.
 
 What is to be placed is only marked here: the leader places it (`placement`), one commune after the
 other, since each placement asks all checks of a schedule.
@@ -6,6 +8,7 @@ other, since each placement asks all checks of a schedule.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -14,6 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
+from broadcast.areas.model import Level
 from broadcast.areas.tree import Tree
 from broadcast.areas.units import load_tree, require_unit
 from broadcast.auth.caller import Caller
@@ -21,7 +25,7 @@ from broadcast.auth.permissions import Permission
 from broadcast.inbox import items
 from broadcast.inbox.model import InboxItem
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import InvalidInput
+from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.kit.notify import Channel, notify
 from broadcast.schedules import authority, planning
 from broadcast.wire.fields import BulletinClass
@@ -39,15 +43,16 @@ async def send(
     caller: Caller,
     now: datetime,
 ) -> list[InboxItem]:
-    """Send an approved bulletin to every commune of some areas.
+    """Send an approved bulletin to every commune of some areas, or to some villages only.
 
     A normal one waits in each inbox; one of class priority to be placed. A commune that has it
-    already keeps it, without an answer yet with the later of the two ends of use.
+    already keeps it, without an answer yet with the later of the two ends of use, and for the
+    villages of both.
 
     Args:
         session: Open transaction.
         bulletin_id: What is sent; of a station above the communes.
-        areas: The province, districts or communes.
+        areas: The province, districts, communes or villages.
         useful_until: Nothing of it starts later.
         caller: Who sends it.
         now: Present.
@@ -57,13 +62,14 @@ async def send(
 
     Raises:
         NotFound: There is no such bulletin.
-        Conflict: It is not approved.
+        Conflict: It is not approved; or a commune has answered for other villages already.
         Forbidden: The caller may not schedule at its station, or in one of these communes.
         InvalidInput: It is of a commune or an emergency; or an area; or the end of its use.
     """
     bulletin, _ = await planning.require_approved_revision(session, bulletin_id, None, caller, now)
     on = now.astimezone(LOCAL).date()
-    communes = await _communes(session, areas, on)
+    tree = await load_tree(session, on)
+    communes = await _communes(session, tree, areas, on)
     await scope.require(
         session, caller, Permission.SCHEDULE_WRITE, [bulletin.area_code, *communes]
     )
@@ -77,15 +83,23 @@ async def send(
         raise InvalidInput("useful_until", "phải ở tương lai, trong vòng một năm")
     known = await items.of_bulletin(session, bulletin_id, communes)
     for each in known:
+        wanted = communes[each.commune_code]
         if each.answer is None:
             each.useful_until = max(each.useful_until, useful_until)
+            each.villages = sorted({*each.villages, *wanted}) if each.villages and wanted else []
+        elif each.villages and not (wanted and wanted <= {*each.villages}):
+            raise Conflict(
+                f"{tree[each.commune_code].name} đã trả lời bản tin này cho một số thôn; muốn phát"
+                " ở thôn khác, hãy tạo bản tin mới."
+            )
     sent = [
         InboxItem(
             id=uuid4(), bulletin_id=bulletin_id, commune_code=code, meant_on=on,
             useful_until=useful_until, sent_by=caller.account_id, sent_at=now, answer=None,
             reason="", schedule_id=None, to_place=bulletin.class_ is BulletinClass.PRIORITY,
+            villages=sorted(villages),
         )
-        for code in communes
+        for code, villages in communes.items()
         if code not in {each.commune_code for each in known}
     ]  # fmt: skip
     session.add_all(sent)
@@ -99,16 +113,25 @@ async def send(
     return sorted([*known, *sent], key=lambda each: each.commune_code)
 
 
-async def _communes(session: AsyncSession, areas: Iterable[str], on: date) -> list[str]:
-    tree = await load_tree(session, on)
-    found: set[str] = set()
+async def _communes(
+    session: AsyncSession, tree: Tree, areas: Iterable[str], on: date
+) -> dict[str, frozenset[str]]:
+    """Communes of some areas, each with the villages that are named; none: all of it."""
+    whole: set[str] = set()
+    some: defaultdict[str, set[str]] = defaultdict(set)
     for index, code in enumerate(areas):
         await require_unit(session, f"areas.{index}", code, on)
         inside = communes_of(tree, code)
+        whole |= inside
+        if tree[code].level is Level.VILLAGE:
+            inside = {each.code for each in tree.chain(code) if tree.takes_villages(each.code)}
+            for commune in inside:
+                some[commune].add(code)
         if not inside:
-            raise InvalidInput(f"areas.{index}", "không phải xã hay đơn vị có xã; hãy ghi mã xã")
-        found |= inside
-    return sorted(found)
+            raise InvalidInput(f"areas.{index}", "không phải thôn, xã hay đơn vị có xã")
+    return {
+        code: frozenset(() if code in whole else some[code]) for code in sorted(whole | {*some})
+    }
 
 
 def communes_of(tree: Tree, code: str) -> set[str]:
