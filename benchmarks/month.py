@@ -1,8 +1,10 @@
 """A month of a whole province in memory: 96 communes, 3,072 clusters, and everything going wrong.
 
 The rules of the server and the reference player, as in tests/scenarios, in a process for each half
-of the communes. A broken promise (something that sounds in quiet hours, two voices at once, a play
-that sounds twice or is not explained, a device whose plan is not the server's) ends the benchmark.
+of the communes: random programmes, edits, alerts, live speech, outages, and a Quy chế with silent
+hours and quotas in every fourth commune. A broken promise (something that sounds in quiet hours or
+over a quota, two voices at once, a play that sounds twice or is not explained, a device whose plan
+is not the server's) ends the benchmark.
 It takes a quarter of an hour.
 """
 
@@ -19,7 +21,7 @@ DAYS, CLUSTERS, PARTS = 30, 32, 2
 
 
 def run() -> list[Result]:
-    """Plays that are settled and those among them that sounded, and CPU seconds of the whole."""
+    """Plays that are settled and what became of them, and CPU seconds of the whole."""
     with get_context("spawn").Pool(PARTS) as pool:
         parts = pool.map(simulate, range(PARTS))
     states: Counter[str] = sum((told.states for told, _ in parts), Counter())
@@ -28,6 +30,9 @@ def run() -> list[Result]:
     seconds = sum(each for _, each in parts)
     return [
         Result("month_played", states["played"], plays, "plays"),
+        Result("month_kept_silent", sum(told.kept_silent for told, _ in parts), plays, "plays"),
+        Result("month_over_quota", sum(told.over_quota for told, _ in parts), plays, "plays"),
+        Result("month_spoken", sum(told.spoken for told, _ in parts), plays, "plays"),
         Result("month_milliseconds_of_cpu", seconds * 1000, devices * DAYS, "ms, device-days"),
     ]
 

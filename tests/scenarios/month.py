@@ -1,5 +1,7 @@
 """A month of a province in memory: every commune with programmes of its own, edited by people.
 
+There are alerts and live speech, and Quy chế with silent hours and quotas in every fourth commune.
+
 What the province plans, and what befalls the server, follow from the seed alone; nothing that a
 device says changes it. So a part of the communes can be simulated apart from the others and hears
 the same as in the whole, which is how a benchmark uses two processes.
@@ -14,12 +16,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
+from broadcast.kit.quiet import daily
+from broadcast.live.packing import FRAME_MS, Packer
+from broadcast.plays.settle import Reason
+from broadcast.regulations import rules
+from broadcast.regulations.rules import Provisions, Weekend, Window
+from broadcast.wire.documents import Hours, Quotas
 from broadcast.wire.fields import BulletinClass, OnPreempt
+from broadcast.wire.live import Packet, key_text, seal
 from device_sim.box import Identity
 from device_sim.harness import Device
 from tests.device_sim.province import KEYS, START
+from tests.scenarios.server import RULES as SETTINGS
 from tests.scenarios.server import Schedule
 from tests.scenarios.test_back_to_back import (
     DAY,
@@ -37,12 +49,36 @@ COMMUNES = 96
 FIRST_DAY: date = START.astimezone(LOCAL).date()
 
 
+REGULATED = 4
+"""Every so manieth commune has a Quy chế of its own."""
+
+REGULATION = Provisions(
+    silent=(Window("20:00", "05:30"), Window("12:00", "13:30")),
+    limited=(Window("05:30", "06:30", volume=60),),
+    weekend=Weekend.SILENT,
+    sessions_per_day=2,
+    minutes_per_day=4,
+)
+"""Its mornings begin later than those of the province, whose news at 5:00 are silent there."""
+
+SPEECH_SECONDS = 9
+
+
 class Told(NamedTuple):
-    """What a month came to."""
+    """What a month came to.
+
+    Attributes:
+        spoken: Sounds of live speech.
+        over_quota: Plays that were left out because of a quota.
+        kept_silent: Plays that were left out because of silent hours.
+    """
 
     devices: int
     plays: int
     sounds: int
+    spoken: int
+    over_quota: int
+    kept_silent: int
     states: Counter[str]
 
 
@@ -91,7 +127,11 @@ class Month(World):
         commune = self.size.communes[number // self.size.clusters]
         scopes = area(commune), area(commune, number % 2)
         device_id = f"{21000 + commune}-{number % self.size.clusters}"
-        self.server.enrol(device_id, ["51", *(each.removeprefix("area/") for each in scopes)])
+        codes = ["51", *(each.removeprefix("area/") for each in scopes)]
+        if commune % REGULATED:
+            self.server.enrol(device_id, codes)
+        else:
+            self.server.enrol(device_id, codes, *regulated())
         return self.harness.add(
             Device(
                 Identity(device_id=device_id, keys=KEYS),
@@ -116,6 +156,30 @@ class Month(World):
         if self.server.away_since is None:
             valid = timedelta(minutes=10 + amount)
             self.server.alert(f"alert {now:%m%dT%H%M%S}", scope, 20 + amount % 30, valid)
+
+    def speak(self, _device: Device, amount: int) -> None:
+        """Somebody speaks live to a commune, while the link loses what it loses."""
+        now, commune = self.harness.now, amount % COMMUNES
+        if self.server.away_since is not None or not 8 <= now.astimezone(LOCAL).hour < 19:
+            return
+        key = Ed25519PrivateKey.generate()
+        name = f"speech {commune} {now:%m%dT%H%M%S}"
+        session = self.server.speak(name, area(commune), SPEECH_SECONDS, key_text(key))
+        if commune not in self.size.communes:
+            return  # nobody here hears it
+        name, packer = session.carried.occurrence_id, Packer()
+
+        def say(packet: Packet | None) -> None:
+            if packet is not None:
+                self.harness.publish(f"live/{name}/sound", seal(packet, name, key), retain=False)
+
+        count = SPEECH_SECONDS * 1000 // FRAME_MS
+        for number in range(count):
+            self.harness.at(
+                (number + 1) * FRAME_MS / 1000,
+                lambda number=number: say(packer.add(number, number.to_bytes(4, "big"))),
+            )
+        self.harness.at(SPEECH_SECONDS + 0.001, lambda: say(packer.last()))
 
     def change(self, _device: Device, amount: int) -> None:
         """This and following: a commune's series ends, another takes its place."""
@@ -164,8 +228,23 @@ class Month(World):
         """
         ledger = assert_promises(self)
         states = Counter(settlement.state.value for settlement in ledger.values())
-        sounds = sum(len(device.sounds) for device in self.devices)
-        return Told(len(self.devices), len(ledger), sounds, states)
+        reasons = Counter(settlement.reason for settlement in ledger.values())
+        sounds = [each.sha256 for device in self.devices for each in device.sounds]
+        return Told(
+            devices=len(self.devices),
+            plays=len(ledger),
+            sounds=len(sounds),
+            spoken=sounds.count(None),
+            over_quota=reasons[Reason.QUOTA],
+            kept_silent=reasons[Reason.QUIET_HOURS],
+            states=states,
+        )
+
+
+def regulated() -> tuple[list[Hours], Quotas]:
+    """Hours and quotas of the communes that have a Quy chế."""
+    found = rules.limits([REGULATION]).quotas
+    return rules.hours([REGULATION], daily(SETTINGS.quiet_hours)), Quotas(**found._asdict())
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -213,7 +292,7 @@ def programme_of(commune: int, seed: int) -> list[Schedule]:
 
 SERVER_TROUBLES = {
     "away": 3, "forget": 4, "storm": 4, "warn": 20, "leave_out": 40, "move": 60, "change": 40,
-    "once": 120,
+    "once": 120, "speak": 40,
 }  # fmt: skip
 """How often each happens in thirty days."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID, uuid5
 
 from broadcast.areas.model import Level
@@ -27,7 +27,18 @@ from broadcast.schedules import grid, priority, recurrence, rrule
 from broadcast.telemetry.presence import Presence
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
-from broadcast.wire.documents import Alerts, Config, Document, Programme, QuietHours
+from broadcast.wire.documents import (
+    Alerts,
+    Config,
+    Document,
+    Hours,
+    Live,
+    LiveSession,
+    Passed,
+    Programme,
+    QuietHours,
+    Quotas,
+)
 from broadcast.wire.envelope import Verifier, read_own
 from broadcast.wire.events import (
     Boot,
@@ -84,10 +95,21 @@ class Occurrence:
     versions: list[Carried]
     changed_at: datetime
     cancelled: str | None = None
+    key: str | None = None
+    """Of live speech: that of its packets."""
 
     @property
     def is_alert(self) -> bool:
         return self.carried.alert_mode is not None
+
+    @property
+    def is_live(self) -> bool:
+        return self.key is not None
+
+    @property
+    def is_item(self) -> bool:
+        """Programmes carry it."""
+        return not (self.is_alert or self.is_live)
 
     @property
     def latest_at(self) -> datetime:
@@ -152,6 +174,9 @@ class Server:
         self.horizon = span + timedelta(days=1)
         self.follows: dict[str, tuple[str, ...]] = {}
         """Device → scopes."""
+        self.hours: dict[str, Sequence[Hours]] = {}
+        """Device → windows of its Quy chế, where there is one."""
+        self.quotas: dict[str, Quotas] = {}
         self.schedules: list[Schedule] = []
         self.occurrences: dict[str, Occurrence] = {}
         self.tokens: dict[str, tuple[int, bytes, datetime]] = {}
@@ -175,8 +200,18 @@ class Server:
 
     # Plans ---------------------------------------------------------------------------------------
 
-    def enrol(self, device_id: str, areas: Iterable[str]) -> None:
-        """Let a device follow these areas and itself."""
+    def enrol(
+        self,
+        device_id: str,
+        areas: Iterable[str],
+        hours: Sequence[Hours] | None = None,
+        quotas: Quotas | None = None,
+    ) -> None:
+        """Let a device follow these areas and itself, and keep to the Quy chế of its place."""
+        if hours is not None:
+            self.hours[device_id] = hours
+        if quotas is not None:
+            self.quotas[device_id] = quotas
         codes = list(areas)
         scope = f"device/{device_id}"
         self.follows[device_id] = (scope, *(f"area/{code}" for code in codes))
@@ -191,6 +226,8 @@ class Server:
             keys=list(KEYS),
             quiet_hours=quiet,
             heartbeat_seconds=int(self.heartbeat.total_seconds()),
+            hours=None if hours is None else list(hours),
+            quotas=[] if quotas is None else [quotas],
         )
         self._keep(config)
 
@@ -228,13 +265,35 @@ class Server:
         self.occurrences[carried.occurrence_id] = alert
         self.roll()
 
+    def speak(self, name: str, scope: str, seconds: float, key: str) -> Occurrence:
+        """Let somebody speak at once, whose packets this key signs."""
+        now = self.harness.now
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        schedule = Schedule(
+            name,
+            scope,
+            at,
+            seconds=seconds,
+            class_=BulletinClass.PRIORITY,
+            late_limit_seconds=int(seconds),
+        )
+        carried = replace(
+            self._carried(schedule, at, at),
+            ends_by=at + timedelta(seconds=seconds) + SLACK,
+            priority=priority.LIVE[schedule.class_],
+        )
+        spoken = Occurrence(schedule, at, carried, [carried], at, key=key)
+        self.occurrences[carried.occurrence_id] = spoken
+        self.roll()
+        return spoken
+
     def move(self, occurrence: Occurrence, by: timedelta) -> None:
         """Move an occurrence that has not started."""
         to = occurrence.carried.starts_at + by
         seconds = occurrence.schedule.seconds
         now = self.harness.now
         if (
-            not occurrence.is_alert
+            occurrence.is_item
             and occurrence.carried.starts_at > now < to
             and silent_window(daily(RULES.quiet_hours), OFFSET, to, seconds) is None
         ):
@@ -285,20 +344,49 @@ class Server:
                 self._materialise(schedule)
         carried: defaultdict[str, list[Carried]] = defaultdict(list)
         alerts: defaultdict[str, list[Carried]] = defaultdict(list)
+        spoken: defaultdict[str, list[LiveSession]] = defaultdict(list)
         for occurrence in self.coming():
-            to = alerts if occurrence.is_alert else carried
-            to[occurrence.schedule.scope].append(occurrence.carried)
+            scope = occurrence.schedule.scope
+            if occurrence.key is not None:
+                spoken[scope].append(_session(occurrence.carried, occurrence.key))
+            else:
+                to = alerts if occurrence.is_alert else carried
+                to[scope].append(occurrence.carried)
         now = self.harness.now
+        passed = self._passed()
         for scope in sorted({scope for scopes in self.follows.values() for scope in scopes}):
             items = rule.items(carried[scope], now, rule.held_until(now, self.span, LOCAL))
             if items or f"{scope}/programme" in self.tokens:
-                self._keep(rule.programme(scope, items, 1, now))
+                self._keep(rule.programme(scope, items, 1, now, passed[scope]))
             if alerts[scope] or f"{scope}/alerts" in self.tokens:
                 due = rule.alerts(alerts[scope], {}, now)
                 self._keep(
                     Alerts(scope=scope, revision=1, issued_at=now, not_after=now, alerts=due)
                 )
+            if spoken[scope] or f"{scope}/live" in self.tokens:
+                sessions = rule.sessions(spoken[scope])
+                self._keep(
+                    Live(scope=scope, revision=1, issued_at=now, not_after=now, sessions=sessions)
+                )
         self.audit()
+
+    def _passed(self) -> defaultdict[str, list[Passed]]:
+        """What of today has ended, by scope and start."""
+        now = self.harness.now
+        midnight = datetime.combine(now.astimezone(LOCAL).date(), time(), LOCAL)
+        found: defaultdict[str, list[Passed]] = defaultdict(list)
+        over = (
+            each
+            for each in self.occurrences.values()
+            if each.is_item and each.cancelled is None and each.carried.ends_by <= now
+        )
+        for each in sorted(over, key=lambda each: each.carried.starts_at):
+            if each.carried.starts_at >= midnight:
+                carried, seconds = each.carried, each.schedule.seconds
+                found[each.schedule.scope].append(
+                    Passed(carried.occurrence_id, carried.starts_at, seconds)
+                )
+        return found
 
     def audit(self) -> None:
         """Let the broker retain again what it has lost."""
@@ -312,7 +400,11 @@ class Server:
             for key, (revision, token, _) in self.tokens.items()
         }
         kept = {topic: Kept(revision, token) for topic, (revision, token) in ours.items()}
-        states = {topic: token for topic, token in retained.items() if "/state/" in topic}
+        states = {
+            topic: token
+            for topic, token in retained.items()
+            if "/state/" in topic or topic.endswith("/live/sessions")
+        }
         missing, newer, spoilt = compare(kept, states, self._verifier)
         assert not newer
         assert not spoilt
@@ -390,7 +482,7 @@ class Server:
             if rule.is_equivalent(held, document, now) and not rule.is_stale(held, now, LOCAL):
                 return
         issued = rule.issued(document, rule.next_revision(previous, now), now)
-        token = (ALERT_KEY if isinstance(issued, Alerts) else PROGRAMME_KEY).sign(issued)
+        token = (ALERT_KEY if isinstance(issued, Alerts | Live) else PROGRAMME_KEY).sign(issued)
         self.tokens[key] = (issued.revision, token, now)
         if isinstance(issued, Programme):
             for item in issued.items:
@@ -398,6 +490,9 @@ class Server:
         if isinstance(issued, Alerts):
             for alert in issued.alerts:
                 self._carriers[alert.alert_id].append((key, issued.revision, now))
+        if isinstance(issued, Live):
+            for session in issued.sessions:
+                self._carriers[session.session_id].append((key, issued.revision, now))
         self.harness.publish(scope_topic(*key.rsplit("/", 1)), token, retain=True)
 
     # What it hears -------------------------------------------------------------------------------
@@ -460,7 +555,7 @@ class Server:
         """Documents a device should hold, with their revisions."""
         keys = [f"device/{device_id}/config"]
         for scope in self.follows[device_id]:
-            keys += [f"{scope}/programme", f"{scope}/alerts"]
+            keys += [f"{scope}/programme", f"{scope}/alerts", f"{scope}/live"]
         return {key: self.tokens[key][0] for key in keys if key in self.tokens}
 
     def _receive(self, device_id: str, held: dict[str, int], now: datetime) -> None:
@@ -518,6 +613,7 @@ class Server:
             ends_by=occurrence.carried.ends_by,
             on_preempt=occurrence.schedule.on_preempt,
             audio_seconds=occurrence.schedule.seconds,
+            is_live=occurrence.is_live,
             cancelled=occurrence.cancelled,
             reports=reports,
             circumstances=circumstances,
@@ -617,3 +713,15 @@ class Server:
         place = bisect_right(heard_at, end)
         silence = RULES.silent_after_intervals * self.heartbeat
         return place > 0 and heard_at[place - 1] >= begin - silence
+
+
+def _session(carried: Carried, key: str) -> LiveSession:
+    return LiveSession(
+        session_id=carried.occurrence_id,
+        starts_at=carried.starts_at,
+        ends_by=carried.ends_by,
+        key=key,
+        priority=carried.priority,
+        class_=carried.class_,
+        title=carried.title,
+    )

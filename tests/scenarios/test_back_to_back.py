@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
 from uuid import UUID
@@ -22,8 +23,10 @@ from broadcast.kit.errors import InvalidInput
 from broadcast.kit.quiet import OFFSET, daily
 from broadcast.plays.settle import OPEN, PlayState, Reason, Settlement
 from broadcast.schedules import grid
-from broadcast.wire.documents import Alerts, Programme
+from broadcast.wire import quotas
+from broadcast.wire.documents import Alerts, Hours, Live, Programme
 from broadcast.wire.envelope import read_own
+from broadcast.wire.events import Skipped, SkipReason
 from broadcast.wire.fields import BulletinClass, OnPreempt
 from broadcast.wire.hours import silent_window
 from broadcast.wire.merge import merge_items
@@ -72,6 +75,8 @@ def named_in(token: bytes) -> frozenset[str]:
     document = read_own(token)
     if isinstance(document, Alerts):
         return frozenset(alert.alert_id for alert in document.alerts)
+    if isinstance(document, Live):
+        return frozenset(session.session_id for session in document.sessions)
     items = document.items if isinstance(document, Programme) else []
     return frozenset(item.occurrence_id for item in items)
 
@@ -245,6 +250,7 @@ def assert_promises(world: World) -> dict[Play, Settlement]:
             assert_in_time(world, device, occurrence_id, heard)
         assert_holds_the_newest(world, device)
         assert not device.flash.load().records, "unconfirmed"
+        assert_quotas(world, device)
     ledger = world.server.ledger()
     assert_explained(world, ledger)
     assert_independent_of_delivery(world, ledger)
@@ -252,8 +258,9 @@ def assert_promises(world: World) -> dict[Play, Settlement]:
 
 
 def assert_once(world: World, occurrence_id: str, sounds: list[Sound]) -> None:
-    if world.server.occurrences[occurrence_id].schedule.on_preempt is OnPreempt.RESTART:
-        return
+    occurrence = world.server.occurrences[occurrence_id]
+    if occurrence.schedule.on_preempt is OnPreempt.RESTART or occurrence.is_live:
+        return  # live speech goes on where it is by then
     heard = sorted(sound.heard for sound in sounds)
     assert all(b[0] >= a[1] - 0.001 for a, b in pairwise(heard)), "words are heard twice"
     assert sum(began == 0 < ended for began, ended in heard) <= 1, "begins twice"
@@ -265,10 +272,12 @@ def assert_in_time(world: World, device: Device, occurrence_id: str, sounds: lis
     if occurrence.is_alert:
         return  # it passes quiet hours, and a clock that nobody trusts: wire.md §8, rule 11
     versions = occurrence.versions
+    hours = world.server.hours.get(device.identity.device_id, daily(RULES.quiet_hours))
     for sound in sounds:
         assert sound.ended_at is not None
         assert sound.ended_at <= max(each.ends_by for each in versions) + slack, "after ends_by"
-        assert not is_quiet(sound.started_at + slack, sound.ended_at - slack), "in quiet hours"
+        heard = sound.started_at + slack, sound.ended_at - slack
+        assert not is_quiet(hours, *heard), "in quiet hours"
         if sound.offset == 0:
             assert any(
                 each.starts_at - slack
@@ -280,10 +289,48 @@ def assert_in_time(world: World, device: Device, occurrence_id: str, sounds: lis
             ), "starts outside of its window"
 
 
-def is_quiet(begin: datetime, end: datetime) -> bool:
+def is_quiet(hours: Sequence[Hours], begin: datetime, end: datetime) -> bool:
     seconds = (end - begin).total_seconds()
-    hours = daily(RULES.quiet_hours)
     return seconds > 0 and silent_window(hours, OFFSET, begin, seconds) is not None
+
+
+def assert_quotas(world: World, device: Device) -> None:
+    """Where nobody changed a day that the device knew whole, its plan alone decides."""
+    held = world.server.quotas.get(device.identity.device_id)
+    if held is None:
+        return
+    assert isinstance(device.flash, NotingFlash)
+    sounded = {sound.occurrence_id for sound in device.sounds}
+    kept_back = {
+        record.occurrence_id
+        for (name, *_), record in world.server.journals.records.items()
+        if name == device.identity.device_id
+        and isinstance(record, Skipped)
+        and record.reason is SkipReason.QUOTA
+    }
+    scopes = world.server.follows[device.identity.device_id]
+    days: defaultdict[date, dict[str, Occurrence]] = defaultdict(dict)
+    for name, each in world.server.occurrences.items():
+        if each.is_item and each.schedule.scope in scopes:
+            for version in each.versions:
+                days[version.starts_at.astimezone(LOCAL).date()][name] = each
+    for day, items in days.items():
+        if items.keys() <= device.flash.ever_held and not any(
+            each.cancelled
+            or len(each.versions) > 1
+            or each.changed_at.astimezone(LOCAL).date() >= day
+            for each in items.values()
+        ):
+            over = quotas.over(
+                quotas.on_day([held], day),
+                {
+                    name: quotas.Sound(at, at + timedelta(seconds=each.schedule.seconds))
+                    for name, each in items.items()
+                    for at in (each.carried.starts_at,)
+                },
+            )
+            assert not over & sounded, "over quota"
+            assert not (kept_back & items.keys()) - over, "kept back for a quota that holds it"
 
 
 def assert_holds_the_newest(world: World, device: Device) -> None:
@@ -308,7 +355,7 @@ def assert_explained(world: World, ledger: dict[Play, Settlement]) -> None:
         assert settlement.state not in OPEN, settlement
         assert settlement.reason != Reason.UNEXPLAINED, settlement
         assert (settlement.state is PlayState.PLAYED) == (settlement.reason == ""), settlement
-        if occurrence.schedule.on_preempt is not OnPreempt.RESTART:
+        if occurrence.schedule.on_preempt is not OnPreempt.RESTART and not occurrence.is_live:
             assert settlement.fresh_starts <= 1, settlement
         if occurrence.cancelled is None:
             assert (play in told) == (play in held), settlement

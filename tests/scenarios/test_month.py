@@ -15,4 +15,7 @@ def test_every_promise_holds_in_a_province_that_people_change_all_the_time() -> 
     assert told.devices == COMMUNES
     assert told.plays == sum(told.states.values())
     assert {"played", "missed", "cancelled"} <= told.states.keys()
+    assert told.spoken > 0
+    assert told.over_quota > 0
+    assert told.kept_silent > 0
     assert told.states["played"] > 0.5 * told.plays  # what is planned in quiet hours never is
