@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
+from broadcast.streams.model import StreamCodec, StreamSource
 from broadcast.wire.fields import BulletinClass
 from tests.console.conftest import Pages
 from tests.console.test_inbox import approved
@@ -78,6 +81,39 @@ async def test_a_session_is_made_filled_ordered_and_ended(
     assert "Nghe thử cả ngày" in heard.text
     await pages.submit(f"{here}/end")
     assert "Chưa có buổi phát thanh nào" in (await pages.load("/grid")).text
+
+
+async def test_a_relay_is_put_into_a_session_at_its_hour(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    fallback, own = [await approved(pages, engine, AN, N, each) for each in ("Xin lỗi", "Mùa vụ")]
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    answer = await pages.submit("/grid/new", **SESSION)
+    here = answer.headers["HX-Redirect"]
+    assert "Chưa có nguồn tiếp âm nào" in (await pages.load(here)).text
+    async with db.transaction(engine) as session:
+        by = await session.scalar(sa.text("SELECT min(id) FROM accounts"))
+        row = StreamSource(
+            name="VOV1", area_code="51", urls=["https://radio.example/vov1.mp3"],
+            codec=StreamCodec.MP3, fallback_bulletin_id=UUID(fallback), entered_by=by,
+            entered_at=NOW,
+        )  # fmt: skip
+        session.add(row)
+        await session.flush()
+        source = row.id
+    await pages.submit(f"{here}/items", bulletin_id=own)
+    assert "VOV1" in (await pages.load(here)).text
+    new = {"relay_source_id": str(source), "kind": "relay", "relay_at": "17:02"}
+    late = await pages.submit(f"{here}/items", **new, relay_minutes="4")
+    assert (late.status_code, late.json()["field"]) == (422, "relay_at")
+    empty = await pages.submit(f"{here}/items", **new, relay_minutes="")
+    assert (empty.status_code, empty.json()["field"]) == (422, "relay_seconds")
+    answer = await pages.submit(f"{here}/items", **new, relay_minutes="3")
+    assert answer.status_code == 204, answer.text
+    text = (await pages.load(here)).text
+    assert order(text) == ["Mùa vụ", "Tiếp âm VOV1"]
+    assert "tiếp âm lúc 17:02, cố định" in text
+    assert "17:02:00" in text
 
 
 async def test_a_bulletin_is_played_now_from_its_page(pages: Pages, engine: AsyncEngine) -> None:

@@ -29,6 +29,7 @@ from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import (
     Alerts,
+    Audio,
     Config,
     Document,
     Hours,
@@ -38,6 +39,7 @@ from broadcast.wire.documents import (
     Programme,
     QuietHours,
     Quotas,
+    Stream,
 )
 from broadcast.wire.envelope import Verifier, read_own
 from broadcast.wire.events import (
@@ -83,6 +85,13 @@ class Schedule:
     on_preempt: OnPreempt = OnPreempt.RESUME
     exceptions: dict[datetime, datetime | None] = field(default_factory=dict)
     withdrawn: bool = False
+    stream: Stream | None = None
+    """It is a relay of this for `seconds`, and its audio, a minute, the fallback."""
+
+    @property
+    def audio(self) -> Audio:
+        seconds = self.seconds if self.stream is None else 60
+        return audio(self.name, seconds, size=AUDIO_BYTES)
 
 
 @dataclass(eq=False)
@@ -464,12 +473,14 @@ class Server:
             volume=None,
             starts_at=starts_at,
             late_limit_seconds=schedule.late_limit_seconds,
-            ends_by=latest + timedelta(seconds=schedule.seconds) + SLACK,
-            audio=(audio(schedule.name, schedule.seconds, size=AUDIO_BYTES),),
+            ends_by=(latest + SLACK if schedule.stream is None else starts_at)
+            + timedelta(seconds=schedule.seconds),
+            audio=(schedule.audio,),
+            stream=schedule.stream,
         )
 
     def _offer_audio(self, schedule: Schedule) -> None:
-        digest = audio(schedule.name, schedule.seconds, size=AUDIO_BYTES).sha256
+        digest = schedule.audio.sha256
         self._blocks[f"content/{digest}/0"] = audio_bytes(schedule.name, AUDIO_BYTES)
 
     def _keep(self, document: Document) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,7 +41,9 @@ from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Day
 from broadcast.schedules import rrule
 from broadcast.schedules.starts import occurrence_id
-from broadcast.web.fields import Code
+from broadcast.streams import register
+from broadcast.streams.model import StreamSource
+from broadcast.web.fields import Code, LocalTime
 from broadcast.web.rest import AppSettings, Session
 from broadcast.wire.fields import BulletinClass
 
@@ -211,6 +213,7 @@ async def _editor(
         local=out.starts_at.astimezone(LOCAL),
         may_write=may,
         bulletins=await _choosable(session, air.area_code) if may else [],
+        sources=await _relayable(session, air.area_code, now) if may else [],
         kind_options=forms.options(request, KINDS),
         kinds=KINDS, weekday_names=WEEKDAY_NAMES, today=today, HOLIDAY=HOLIDAY,
         areas=await area_names(session, [air.area_code]),
@@ -254,6 +257,20 @@ def _kept(each: AirItemOut) -> ItemChange:
     return ItemChange(each.id, None, each.kind, each.first_on, each.last_on, each.is_speech)
 
 
+async def _relayable(
+    session: AsyncSession, area_code: str, now: datetime
+) -> list[tuple[str, str]]:
+    """The sources that may be relayed at the station."""
+    above = await register.units_above(session, [area_code], now)
+    rows = await session.execute(
+        sa.select(StreamSource.id, StreamSource.name)
+        .where(StreamSource.area_code.in_(above), StreamSource.ended_at.is_(None))
+        .order_by(StreamSource.name, StreamSource.id)
+        .limit(SHOWN)
+    )
+    return [(str(id_), name) for id_, name in rows]
+
+
 @router.post("/grid/{air_session_id}/order", summary="Đổi thứ tự các mục")
 async def reorder(
     request: Request,
@@ -282,17 +299,24 @@ async def add(
     settings: AppSettings,
     caller: Scheduler,
     air_session_id: UUID,
-    bulletin_id: Annotated[UUID, Form()],
+    bulletin_id: Annotated[UUID | None, Form()] = None,
     kind: Annotated[Kind, Form()] = Kind.OWN,
     first_on: Annotated[str, Form(max_length=10)] = "",
     last_on: Annotated[str, Form(max_length=10)] = "",
     is_speech: Annotated[bool, Form()] = False,
+    relay_source_id: Annotated[int | None, Form(ge=1, le=2**31 - 1)] = None,
+    relay_at: Annotated[LocalTime | None, Blank, Form()] = None,
+    relay_minutes: Annotated[int | None, Blank, Form(ge=1, le=120)] = None,
     seen: Seen = "",
 ) -> Response:
-    """A bulletin of the station, before the closing words."""
+    """A bulletin of the station, or a relay, before the closing words."""
     air, items = await _held(session, air_session_id, caller, seen)
     first, last = forms.day("first_on", first_on), forms.day("last_on", last_on)
-    new = ItemChange(None, bulletin_id, kind, first, last, is_speech)
+    new = ItemChange(
+        None, bulletin_id, kind, first, last, is_speech, relay_source_id,
+        None if relay_at is None else time.fromisoformat(relay_at),
+        None if relay_minutes is None else 60 * relay_minutes,
+    )  # fmt: skip
     at = len(items)
     if kind is Kind.SIGNATURE:
         at = 0

@@ -54,6 +54,11 @@ class Part(NamedTuple):
     bulletin: Bulletin
     revision: Revision
 
+    @property
+    def seconds(self) -> float:
+        """How long it sounds."""
+        return self.schedule.seconds_of(self.revision)
+
 
 class Day(NamedTuple):
     """A session of one day."""
@@ -112,7 +117,8 @@ def days_of(
             continue
         by_hand: dict[UUID, datetime | None] = {}
         entries = []
-        for item, schedule, _, revision in parts:
+        for part in parts:
+            item, schedule = part.item, part.schedule
             if item.first_on > on or (item.last_on is not None and item.last_on < on):
                 continue
             if schedule.state is ScheduleState.WITHDRAWN:
@@ -123,7 +129,10 @@ def days_of(
             if touched:
                 by_hand[item.id] = next(iter(touched.values()))
             else:
-                entries.append(Entry(item.id, item.kind, revision.seconds, schedule.priority))
+                at = None
+                if item.relay_at is not None:
+                    at = relayed_at(planned.starts_at, item.relay_at)
+                entries.append(Entry(item.id, item.kind, part.seconds, schedule.priority, at))
         ends_at = planned.starts_at + timedelta(seconds=air.seconds)
         quiet = next_silence(hours, OFFSET, planned.starts_at)
         bounds = Bounds(
@@ -132,6 +141,12 @@ def days_of(
         filled = fill(entries, bounds)
         found.append(Day(on, planned.starts_at, ends_at, *filled, by_hand))
     return found
+
+
+def relayed_at(begins_at: datetime, relay_at: time) -> datetime:
+    """The moment of a wall time in a session: the first that is not before its begin."""
+    at = datetime.combine(_day(begins_at), relay_at, LOCAL)
+    return at if at >= begins_at else at + DAY
 
 
 async def hours_of(
@@ -170,7 +185,10 @@ async def fill_session(
     changed = []
     for each in parts:
         dates = _dates(each, days, filled, exceptions[each.schedule.id], now)
-        if each.schedule.state is not ScheduleState.WITHDRAWN and _put(each.schedule, dates, now):
+        if each.schedule.state is ScheduleState.WITHDRAWN:
+            continue
+        is_edited = each.schedule.changed_at == now
+        if _put(each.schedule, dates, now) or is_edited:
             changed.append(each)
     await session.flush()
     if changed and by_hand:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +54,10 @@ class AirItem(Base):
     """An item of a session; its schedule, which the session owns, says what sounds."""
 
     __tablename__ = "air_items"
-    __table_args__ = (sa.CheckConstraint("last_on IS NULL OR last_on >= first_on", name="span"),)
+    __table_args__ = (
+        sa.CheckConstraint("last_on IS NULL OR last_on >= first_on", name="span"),
+        sa.CheckConstraint("relay_at IS NULL OR kind = 'relay'", name="relay"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     session_id: Mapped[UUID] = mapped_column(sa.ForeignKey(AirSession.id), index=True)
@@ -65,6 +68,9 @@ class AirItem(Base):
     first_on: Mapped[date]
     last_on: Mapped[date | None]
     """Last day, inclusive; None: every day of the session."""
+    relay_at: Mapped[time | None]
+    """Local wall time at which a stream is relayed, for `Schedule.relay_seconds`; None: it is a
+    bulletin."""
 
 
 class AirDrop(Base):

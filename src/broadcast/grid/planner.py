@@ -1,7 +1,8 @@
 """When the items of a session start on one day, and which find no room. Pure.
 
-A session (*buổi phát thanh*) begins at its hour; its items follow one another in their order. What
-does not fit is left out, the lowest rank first (docs/decisions/0069).
+A session (*buổi phát thanh*) begins at its hour; its items follow one another in their order,
+around the relays whose hour is fixed. What does not fit is left out, the lowest rank first
+(docs/decisions/0069, 0077).
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Reason(StrEnum):
 
     NO_TIME = "no_time"
     QUIET_HOURS = "quiet_hours"
+    RELAY = "relay"
+    """It would sound into a relay whose hour is fixed, and finds no room behind it."""
 
 
 class Entry(NamedTuple):
@@ -50,11 +53,13 @@ class Entry(NamedTuple):
     seconds: float
     priority: int
     """Of its schedule: by class and authority (`schedules.priority`)."""
+    at: datetime | None = None
+    """Of a relay: its fixed start, whatever stands before it; a relay ends `seconds` later."""
 
     @property
-    def rank(self) -> tuple[bool, int]:
+    def rank(self) -> tuple[bool, bool, int]:
         """The higher one keeps its place."""
-        return self.kind in FRAME, self.priority
+        return self.at is not None, self.kind in FRAME, self.priority
 
 
 class Bounds(NamedTuple):
@@ -81,15 +86,14 @@ def fill(entries: Sequence[Entry], bounds: Bounds) -> Filled:
 
     Items get room by rank, of equals the earlier one in the session; each that fits beside those
     before it stays. So what is left out would not fit beside what goes before it, and nothing of
-    a lower rank keeps it out.
+    a lower rank keeps it out. What would sound into a relay with a fixed start comes after it; a
+    signature tune never does.
 
     Args:
         entries: In the order of the session.
         bounds: Of the day.
     """
-    by_rank = sorted(
-        range(len(entries)), key=lambda i: (-entries[i].rank[0], -entries[i].rank[1], i)
-    )
+    by_rank = sorted(range(len(entries)), key=lambda i: entries[i].rank, reverse=True)
     kept: set[int] = set()
     dropped: dict[UUID, Reason] = {}
     for index in by_rank:
@@ -97,28 +101,46 @@ def fill(entries: Sequence[Entry], bounds: Bounds) -> Filled:
         if _fits(entries, wanted, bounds):
             kept = wanted
         else:
-            is_quiet = _fits(entries, wanted, bounds._replace(silent_from=None))
-            dropped[entries[index].id] = Reason.QUIET_HOURS if is_quiet else Reason.NO_TIME
-    starts = {entries[i].id: at for i, at in _starts(entries, kept, bounds.begins_at).items()}
-    return Filled(starts, dropped)
+            dropped[entries[index].id] = _why_not(entries, kept, index, bounds)
+    starts = _starts(entries, kept, bounds.begins_at)
+    in_order = sorted(starts.items(), key=lambda pair: pair[1])
+    return Filled({entries[i].id: at for i, at in in_order}, dropped)
 
 
 def _starts(
     entries: Sequence[Entry], kept: Collection[int], begins_at: datetime
 ) -> dict[int, datetime]:
-    """Starts of some entries, one after the other, in full seconds."""
+    """Starts of some entries, one after the other, in full seconds, around what is fixed."""
+    fixed = sorted(
+        (at, at + _takes(entries[i])) for i in kept if (at := entries[i].at) is not None
+    )
     found: dict[int, datetime] = {}
-    at = begins_at
-    for index, each in enumerate(entries):
-        if index in kept:
-            found[index] = at
-            at += timedelta(seconds=ceil(each.seconds)) + PAUSE
+    cursor = begins_at
+    for index in sorted(kept):
+        each = entries[index]
+        at = each.at
+        if at is None:
+            at = cursor
+            for begin, end in fixed if each.kind is not Kind.SIGNATURE else ():
+                if begin < at + _takes(each) and at < end:
+                    at = end
+        found[index] = at
+        cursor = max(cursor, at + _takes(each))
     return found
 
 
+def _takes(entry: Entry) -> timedelta:
+    return timedelta(seconds=ceil(entry.seconds)) + PAUSE
+
+
 def _fits(entries: Sequence[Entry], kept: Collection[int], bounds: Bounds) -> bool:
-    for index, at in _starts(entries, kept, bounds.begins_at).items():
+    starts = _starts(entries, kept, bounds.begins_at)
+    free_from = bounds.begins_at
+    for index, at in sorted(starts.items(), key=lambda pair: pair[1]):
         each = entries[index]
+        if at < free_from:
+            return False
+        free_from = at + _takes(each)
         ends_at = at + timedelta(seconds=each.seconds)
         if bounds.silent_from is not None and ends_at > bounds.silent_from:
             return False
@@ -126,6 +148,14 @@ def _fits(entries: Sequence[Entry], kept: Collection[int], bounds: Bounds) -> bo
         if at >= bounds.ends_at if overruns else ends_at > bounds.ends_at:
             return False
     return True
+
+
+def _why_not(entries: Sequence[Entry], kept: set[int], index: int, bounds: Bounds) -> Reason:
+    wanted = kept | {index}
+    if _fits(entries, wanted, bounds._replace(silent_from=None)):
+        return Reason.QUIET_HOURS
+    flowing = {i for i in wanted if i == index or entries[i].at is None}
+    return Reason.RELAY if _fits(entries, flowing, bounds) else Reason.NO_TIME
 
 
 def first_gap(

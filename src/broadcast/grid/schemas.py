@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,16 +20,18 @@ from broadcast.kit.times import Day, Moment
 from broadcast.schedules import listening
 from broadcast.schedules.hearing import Outcome
 from broadcast.schedules.model import ScheduleState
+from broadcast.schedules.relays import LONGEST_SECONDS, SHORTEST_SECONDS
 from broadcast.schedules.rrule import MOST_CHARACTERS
 from broadcast.schedules.schemas import Followed, Start, TargetOut, Targets
 from broadcast.schedules.silent_days import SILENT
-from broadcast.web.fields import Code, Name, example
+from broadcast.web.fields import Code, LocalTime, Name, example
 from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass
 
 REASONS = {
     Reason.NO_TIME: "không đủ giờ trong buổi phát nên bị bỏ",
     Reason.QUIET_HOURS: "sẽ kéo vào giờ yên tĩnh nên bị bỏ",
+    Reason.RELAY: "vướng giờ tiếp âm cố định nên bị bỏ",
 }
 """Why an item does not sound, for people."""
 
@@ -40,7 +43,10 @@ class AirItemIn(Body):
     """An item of a session; its place in the list is its place in the session."""
 
     id: UUID | None = Field(None, description="mục đã có; bỏ trống là mục mới")
-    bulletin_id: UUID | None = Field(None, description="của mục mới: bản tin đã duyệt")
+    bulletin_id: UUID | None = Field(
+        None,
+        description="của mục mới: bản tin đã duyệt; tiếp âm thì mặc định bản dự phòng của nguồn",
+    )
     kind: Kind = Field(
         Kind.OWN,
         description="signature: nhạc hiệu; relay: tiếp âm; above: tin cấp trên; own: tin của xã;"
@@ -49,12 +55,27 @@ class AirItemIn(Body):
     first_on: Day | None = Field(None, description="phát từ ngày; mặc định hôm nay")
     last_on: Day | None = Field(None, description="đến hết ngày; null: mọi buổi")
     is_speech: bool = Field(False, description="chỉ có lời nói: vẫn phát trong ngày tang")
+    relay_source_id: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="của mục tiếp âm mới (kind: relay): nguồn tiếp âm"
+    )
+    relay_at: LocalTime | None = Field(
+        None, description="giờ bắt đầu tiếp âm, cố định trong buổi; bỏ trống là giữ nguyên"
+    )
+    relay_seconds: int | None = Field(
+        None,
+        ge=SHORTEST_SECONDS,
+        le=LONGEST_SECONDS,
+        description="tiếp âm bao lâu thì dừng hẳn; bỏ trống là giữ nguyên",
+    )
 
     def change(self) -> ItemChange:
         """As the use case takes it."""
         return ItemChange(
-            self.id, self.bulletin_id, self.kind, self.first_on, self.last_on, self.is_speech
-        )
+            self.id, self.bulletin_id, self.kind, self.first_on, self.last_on, self.is_speech,
+            self.relay_source_id,
+            None if self.relay_at is None else time.fromisoformat(self.relay_at),
+            self.relay_seconds,
+        )  # fmt: skip
 
 
 Items = Annotated[list[AirItemIn], Field(max_length=MOST_ITEMS)]
@@ -134,6 +155,9 @@ class AirItemOut(BaseModel):
     first_on: Day
     last_on: Day | None
     is_speech: bool
+    relay_source_id: int | None = Field(description="null: không tiếp âm")
+    relay_at: LocalTime | None = Field(description="giờ tiếp âm, cố định trong buổi")
+    relay_seconds: int | None
 
     @classmethod
     def of(cls, part: Part) -> AirItemOut:
@@ -144,13 +168,16 @@ class AirItemOut(BaseModel):
             bulletin_id=part.bulletin.id,
             bulletin_revision=part.schedule.bulletin_revision,
             title=part.schedule.title,
-            seconds=part.revision.seconds,
+            seconds=part.seconds,
             priority=part.schedule.priority,
             schedule_id=part.schedule.id,
             schedule_state=part.schedule.state,
             first_on=part.item.first_on,
             last_on=part.item.last_on,
             is_speech=part.schedule.is_speech,
+            relay_source_id=part.schedule.relay_source_id,
+            relay_at=None if part.item.relay_at is None else f"{part.item.relay_at:%H:%M}",
+            relay_seconds=part.schedule.relay_seconds,
         )
 
 
@@ -207,7 +234,7 @@ class AirDayOut(BaseModel):
     day: Day
     begins_at: Moment
     ends_at: Moment
-    items: list[PlacedOut]
+    items: list[PlacedOut] = Field(description="theo giờ phát; mục không phát ở cuối")
 
     @classmethod
     def of(cls, day: FilledDay, parts: list[Part]) -> AirDayOut:
@@ -225,10 +252,11 @@ class AirDayOut(BaseModel):
             items.append(
                 PlacedOut(
                     item_id=id_, title=part.schedule.title, kind=part.item.kind,
-                    seconds=part.revision.seconds, starts_at=at, dropped=dropped,
+                    seconds=part.seconds, starts_at=at, dropped=dropped,
                     by_hand=by_hand, text=text,
                 )
             )  # fmt: skip
+        items.sort(key=lambda each: (each.starts_at is None, each.starts_at or day.begins_at))
         return cls(day=day.on, begins_at=day.begins_at, ends_at=day.ends_at, items=items)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -18,12 +18,12 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.revisions import get_bulletin
 from broadcast.config import Rules
-from broadcast.grid.filling import fill_session, hours_of
+from broadcast.grid.filling import fill_session, hours_of, relayed_at
 from broadcast.grid.model import AirItem, AirSession
 from broadcast.grid.planner import Kind
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
-from broadcast.schedules import edits, grid, recurrence, rrule, targets
+from broadcast.schedules import edits, grid, recurrence, relays, rrule, targets
 from broadcast.schedules.locking import lock_schedules
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.schedules.places import units_of
@@ -53,6 +53,12 @@ class ItemChange(NamedTuple):
     """None: as it was; of a new one today."""
     last_on: date | None
     is_speech: bool
+    relay_source_id: int | None = None
+    """Of a new relay; of one that there is it stays."""
+    relay_at: time | None = None
+    """Local time of a relay; None: as it was."""
+    relay_seconds: int | None = None
+    """None: as it was."""
 
 
 def missing(session_id: UUID) -> NotFound:
@@ -131,6 +137,7 @@ async def create(
         await _write(session, air, columns, rules, now)
     await session.flush()
     await _set_items(session, air, items, caller, now)
+    await _check_relays(session, air, now)
     await fill_session(session, air, rules, now, by_hand=True)
     log.info("grid.session.created", session_id=str(air.id), by=caller.account_id)
     return air
@@ -169,6 +176,7 @@ async def change(
             schedule.except_on, schedule.changed_at = air.except_on, now
     if items is not None:
         await _set_items(session, air, items, caller, now)
+    await _check_relays(session, air, now)
     await session.flush()
     await fill_session(session, air, rules, now, by_hand=True)
     log.info("grid.session.changed", session_id=str(air.id), by=caller.account_id)
@@ -289,7 +297,7 @@ async def _set_items(
                     f"items.{index}.id", "không phải mục của buổi này, hoặc ghi hai lần"
                 )
             row = known[wanted.id]
-            await _rewrite(session, row, wanted)
+            await _rewrite(session, row, wanted, now)
             kept.add(wanted.id)
         row.position = index
         if row.last_on is not None and row.last_on < row.first_on:
@@ -301,11 +309,47 @@ async def _set_items(
     await session.flush()
 
 
-async def _rewrite(session: AsyncSession, row: AirItem, wanted: ItemChange) -> None:
-    row.kind, row.last_on = wanted.kind, wanted.last_on
-    row.first_on = wanted.first_on or row.first_on
+def _check_kind(wanted: ItemChange, source_id: int | None) -> None:
+    if source_id is None:
+        if wanted.relay_at is not None or wanted.relay_seconds is not None:
+            raise InvalidInput(
+                "relay_source_id", "chỉ mục tiếp âm mới có giờ cố định; hãy chọn nguồn tiếp âm"
+            )
+    elif wanted.kind is not Kind.RELAY:
+        raise InvalidInput("kind", "mục có nguồn tiếp âm phải có loại “relay” (tiếp âm)")
+
+
+async def _check_relays(session: AsyncSession, air: AirSession, now: datetime) -> None:
+    """Refuse relays that begin or end outside of their session, or may not be where it sounds."""
+    ends_at = air.starts_at + timedelta(seconds=air.seconds)
+    for row in await _items(session, air):
+        schedule = await session.get_one(Schedule, row.schedule_id)
+        if schedule.relay_source_id is None or schedule.state is ScheduleState.WITHDRAWN:
+            continue
+        assert row.relay_at is not None
+        assert schedule.relay_seconds is not None
+        at = relayed_at(air.starts_at, row.relay_at)
+        if at + timedelta(seconds=schedule.relay_seconds) > ends_at:
+            raise InvalidInput(
+                "relay_at",
+                f"tiếp âm lúc {row.relay_at:%H:%M} phải nằm trọn trong buổi phát, hết lúc"
+                f" {ends_at.astimezone(LOCAL):%H:%M}; hãy đổi giờ tiếp âm hoặc thời lượng buổi",
+            )
+        await relays.check(session, schedule, now, is_new=False)
+
+
+async def _rewrite(session: AsyncSession, row: AirItem, wanted: ItemChange, now: datetime) -> None:
     schedule = await session.get_one(Schedule, row.schedule_id)
-    schedule.is_speech = wanted.is_speech
+    row.first_on, row.last_on = wanted.first_on or row.first_on, wanted.last_on
+    if schedule.is_speech is not wanted.is_speech:
+        schedule.is_speech, schedule.changed_at = wanted.is_speech, now
+    _check_kind(wanted, schedule.relay_source_id)
+    if schedule.relay_source_id is not None:
+        row.relay_at = wanted.relay_at or row.relay_at
+        seconds = wanted.relay_seconds or schedule.relay_seconds
+        if schedule.relay_seconds != seconds:
+            schedule.relay_seconds, schedule.changed_at = seconds, now
+    row.kind = wanted.kind
 
 
 async def _make(
@@ -317,9 +361,19 @@ async def _make(
     *,
     picked: bool = False,
 ) -> AirItem:
-    if wanted.bulletin_id is None:
-        raise InvalidInput("items", "mục mới cần bản tin (bulletin_id)")
-    bulletin = await get_bulletin(session, wanted.bulletin_id)
+    source = wanted.relay_source_id
+    _check_kind(wanted, source)
+    if source is not None and (wanted.relay_at is None or wanted.relay_seconds is None):
+        field = "relay_at" if wanted.relay_at is None else "relay_seconds"
+        raise InvalidInput(field, "mục tiếp âm cần giờ bắt đầu và số giây tiếp âm")
+    bulletin_id = wanted.bulletin_id
+    if bulletin_id is None:
+        if source is None:
+            raise InvalidInput(
+                "items", "mục mới cần bản tin (bulletin_id) hoặc nguồn tiếp âm (relay_source_id)"
+            )
+        bulletin_id = await relays.fallback_of(session, source)
+    bulletin = await get_bulletin(session, bulletin_id)
     if bulletin.class_ is BulletinClass.EMERGENCY:
         raise InvalidInput(
             "items", "bản tin khẩn cấp phát ngay, không xếp vào buổi; hãy dùng trang Khẩn cấp"
@@ -327,11 +381,10 @@ async def _make(
     columns = {
         "targets": air.targets, "starts_at": air.starts_at, "except_on": air.except_on,
         "is_speech": wanted.is_speech, "late_limit_seconds": LATE_LIMIT_SECONDS,
+        "relay_source_id": source, "relay_seconds": wanted.relay_seconds,
     }  # fmt: skip
     with session.no_autoflush:
-        schedule, _ = await edits.draft(
-            session, wanted.bulletin_id, columns, caller, now, picked=picked
-        )
+        schedule, _ = await edits.draft(session, bulletin_id, columns, caller, now, picked=picked)
     schedule.of_session = True
     schedule.state = ScheduleState.ENDED  # until the days are filled
     schedule.targets_on = air.targets_on
@@ -340,4 +393,5 @@ async def _make(
     return AirItem(
         id=uuid4(), session_id=air.id, position=0, kind=wanted.kind, schedule_id=schedule.id,
         first_on=wanted.first_on or now.astimezone(LOCAL).date(), last_on=wanted.last_on,
+        relay_at=None if source is None else wanted.relay_at,
     )  # fmt: skip

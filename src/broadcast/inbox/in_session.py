@@ -100,7 +100,7 @@ async def put(
     own = [
         Own(
             occurrence_id(each.schedule.id, day.starts[each.item.id]), each.schedule.title,
-            day.starts[each.item.id], each.revision.seconds, is_priority=True,
+            day.starts[each.item.id], each.seconds, is_priority=True,
         )
         for each in parts
         if each.item.id in day.starts and await _is_own_priority(session, air, each)
@@ -133,14 +133,12 @@ async def both(
         days = days_of(
             air, order, exceptions, hours, min(now, begins_at - SECOND), begins_at + SECOND
         )
-        day = _of(days, on_begin=begins_at)
+        by_id = {each.item.id: each for each in parts}
         found.append([
             Sounding(
-                each.schedule.title, day.starts[each.item.id], each.revision.seconds,
-                is_source=each.item.id == made.id,
+                by_id[id_].schedule.title, at, by_id[id_].seconds, is_source=id_ == made.id
             )
-            for each in order
-            if each.item.id in day.starts
+            for id_, at in _of(days, on_begin=begins_at).starts.items()
         ])  # fmt: skip
     return found
 

@@ -49,7 +49,9 @@ from broadcast.wire.fields import BulletinClass, OnPreempt
 
 log = structlog.get_logger()
 
-OF_SESSION = frozenset({"starts_at", "rrule", "dates", "targets", "except_on", "only_on"})
+OF_SESSION = frozenset({
+    "starts_at", "rrule", "dates", "targets", "except_on", "only_on", "relay_seconds",
+})  # fmt: skip
 """Columns that a session alone sets of the schedules of its items."""
 
 Columns = Mapping[str, Any]
