@@ -10,10 +10,8 @@ the server dies.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
-import resource
 import signal
 import sys
 import time
@@ -30,6 +28,7 @@ from broadcast import config
 from broadcast.bulletins import scratch
 from broadcast.bulletins.audio.pcm import RATE
 from broadcast.bulletins.audio.prepared import Framing, Prepared, Trim
+from broadcast.kit import child
 from broadcast.kit.errors import (
     CONTENT_DISK_FULL,
     DISK_FULL,
@@ -53,14 +52,8 @@ SECONDS = Histogram(
     buckets=(1, 3, 10, 30, 100, 300, 1000),
 )
 
-NICENESS = 10
-"""Of work that nobody's life hangs on: web, ingest and dispatch come first."""
-
 SPEECH_SHARE = 0.4
 """Part of the work that reading aloud is, for progress."""
-
-LONGEST_LINE = 2**20
-"""Bytes of an outcome with all its warnings."""
 
 Field = Literal["file", "text"]
 
@@ -75,7 +68,7 @@ class _Job(BaseModel):
     content_dir: Path
     scratch: Path
     settings: config.Audio
-    niceness: int = NICENESS
+    niceness: int = child.NICENESS
 
 
 class _Refusal(BaseModel):
@@ -194,7 +187,7 @@ class Child:
                 content_dir=content_dir,
                 scratch=folder,
                 settings=settings,
-                niceness=0 if self.urgent else NICENESS,
+                niceness=0 if self.urgent else child.NICENESS,
             )
             prepared = await self._run(field, job)
             outcome = "prepared"
@@ -210,24 +203,9 @@ class Child:
         return prepared
 
     async def _run(self, field: Field, job: _Job) -> Prepared:
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "broadcast.bulletins.sandbox",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=LONGEST_LINE,
-            start_new_session=True,
-            env={
-                "LANG": "C.UTF-8",
-                "PATH": os.defpath,
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "TMPDIR": str(job.scratch),
-                # Threads that only wait for each other cost what they were to save.
-                "OPENBLAS_NUM_THREADS": "1",
-            },
+        environment = {"TMPDIR": str(job.scratch)}
+        process = self._process = await child.start(
+            "broadcast.bulletins.sandbox", environment=environment
         )
         try:
             async with asyncio.timeout(2 * job.settings.work_seconds) as self._timeout:
@@ -317,14 +295,17 @@ _CRASHED = "Nội dung này làm hỏng bộ giải mã. Hãy xuất lại thàn
 
 
 def _main() -> None:
-    # Killed when the server dies, also while standing still.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    child.die_with_parent()
     # The outcome keeps the real standard output; libraries that print write to standard error.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     job = _Job.model_validate_json(sys.stdin.buffer.read())
-    _limit(job.settings)
-    os.nice(job.niceness)
+    child.limit(
+        cpu_seconds=job.settings.work_seconds,
+        memory_bytes=job.settings.work_bytes,
+        file_bytes=job.settings.longest_seconds * RATE * 4 + 64 * 2**20,
+        niceness=job.niceness,
+    )
 
     def report(share: float) -> None:
         answer.write(_Outcome(percent=int(99 * share)).model_dump_json(exclude_none=True) + "\n")
@@ -332,22 +313,6 @@ def _main() -> None:
     report(0.0)
     answer.write(_work(job, report).model_dump_json() + "\n")
     answer.close()
-
-
-_PR_SET_PDEATHSIG = 1
-
-
-def _limit(settings: config.Audio) -> None:
-    sound_bytes = settings.longest_seconds * RATE * 4
-    for limit, allowed in (
-        (resource.RLIMIT_CPU, settings.work_seconds),
-        # Not RLIMIT_AS: the scratch file is mapped, and libav and onnxruntime reserve
-        # address space that they never touch.
-        (resource.RLIMIT_DATA, settings.work_bytes),
-        (resource.RLIMIT_FSIZE, sound_bytes + 64 * 2**20),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (allowed, allowed))
 
 
 def _say(

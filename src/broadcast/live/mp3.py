@@ -1,20 +1,18 @@
 """The MP3 of a recording, made in a child process: for boxes and browsers without Opus.
 
-What a browser has sent is decoded here for the first time, so it is done by the module itself, run
-as a program with limits on time, memory and files, and nothing of the server's environment.
+What a browser has sent is decoded here for the first time, so the module runs itself as a program
+with limits (`kit.child`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
-import resource
-import signal
 import sys
 from pathlib import Path
 
 import structlog
+
+from broadcast.kit import child
 
 log = structlog.get_logger()
 
@@ -26,38 +24,17 @@ CPU_SECONDS = 600
 WAIT_SECONDS = 1200.0
 MEMORY_BYTES = 512 * 2**20
 MOST_BYTES = 128 * 2**20
-_PR_SET_PDEATHSIG = 1
 
 
 async def make(recording: Path, target: Path) -> bool:
     """Write the MP3 of an Ogg Opus file; false where that cannot be decoded, and none is left."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "broadcast.live.mp3", str(recording), str(target)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={
-            "LANG": "C.UTF-8",
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "OPENBLAS_NUM_THREADS": "1",
-        },
+    ended = await child.run(
+        "broadcast.live.mp3", str(recording), str(target), seconds=WAIT_SECONDS
     )
-    complaint = b"too slow"
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            _, complaint = await process.communicate()
-    except TimeoutError:
-        pass
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == 0:
+    if ended.returncode == 0:
         return True
     await asyncio.to_thread(target.unlink, missing_ok=True)
-    log.warning("live.mp3.failed", complaint=complaint[-500:].decode(errors="replace"))
+    log.warning("live.mp3.failed", complaint=ended.complaint[-500:].decode(errors="replace"))
     return False
 
 
@@ -94,15 +71,8 @@ def encode(recording: Path, target: Path) -> None:
 
 
 def _main() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    for limit, allowed in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_DATA, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, MOST_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (allowed, allowed))
-    os.nice(10)
+    child.die_with_parent()
+    child.limit(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES, file_bytes=MOST_BYTES)
     encode(Path(sys.argv[1]), Path(sys.argv[2]))
 
 

@@ -1,22 +1,17 @@
 """How loud some seconds of a stream are: decoded in a child process that may crash without harm.
 
 A source may answer, and send frames as it should, and say nothing: a studio whose line is cut
-sends silence for days. Bytes of strangers are decoded by the module itself, run as a program with
-limits on time, memory and files, and nothing of the server's environment; it says one number.
+sends silence for days. The module runs itself as a program with limits (`kit.child`), which says
+one number.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
 import io
 import math
-import os
-import resource
-import signal
 import sys
-from pathlib import Path
 
+from broadcast.kit import child
 from broadcast.streams.model import StreamCodec
 
 SILENT_DBFS = -60.0
@@ -33,7 +28,6 @@ MEMORY_BYTES = 512 * 2**20
 RATE = 16_000
 
 _FORMATS = {StreamCodec.MP3: "mp3", StreamCodec.AAC: "aac", StreamCodec.OPUS: "ogg"}
-_PR_SET_PDEATHSIG = 1
 
 
 def is_silent(dbfs: float | None) -> bool:
@@ -55,29 +49,9 @@ async def loudest(sound: bytes, codec: StreamCodec) -> float | None:
     Returns:
         dB below full scale (RMS; a sine of full scale has -3), minus infinity for nothing at all.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "broadcast.streams.level", _FORMATS[codec]),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        env={
-            "LANG": "C.UTF-8",
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-    )
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            told, _ = await process.communicate(sound)
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return float(told) if process.returncode == 0 else None
+    form = _FORMATS[codec]
+    ended = await child.run("broadcast.streams.level", form, given=sound, seconds=WAIT_SECONDS)
+    return float(ended.told) if ended.returncode == 0 else None
 
 
 # The child.
@@ -116,16 +90,9 @@ def measure(sound: bytes, form: str) -> float:
 
 
 def _main() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    child.die_with_parent()
     sound = sys.stdin.buffer.read()
-    for limit, allowed in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_DATA, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (allowed, allowed))
-    os.nice(10)
+    child.limit(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES, file_bytes=0)
     sys.stdout.write(str(measure(sound, sys.argv[1])))
 
 
