@@ -19,6 +19,7 @@ from broadcast.inbox import placement
 from broadcast.inbox.placement import Placer
 from broadcast.kit import db, failures
 from broadcast.kit.notify import Channel, listen
+from broadcast.schedules.neighbours import Kept
 from broadcast.wire.fields import BulletinClass
 from tests.delivery.world import World as Leader
 from tests.inbox.conftest import AN, PHU, World, place_all
@@ -155,9 +156,9 @@ async def test_an_item_that_cannot_be_processed_holds_up_no_other(
     place = placement.place
 
     async def broken(
-        session: AsyncSession, item_id: UUID, rules: config.Rules, now: datetime
+        session: AsyncSession, item_id: UUID, kept: Kept, rules: config.Rules, now: datetime
     ) -> None:
-        await place(session, item_id, rules, now)
+        await place(session, item_id, kept, rules, now)
         if str(item_id) == items[AN]:
             raise ValueError("broken")
 

@@ -34,14 +34,13 @@ from broadcast.kit import db, failures
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict, InvalidInput
 from broadcast.kit.quiet import OFFSET
-from broadcast.schedules import edits, occurrence_edits
+from broadcast.schedules import edits, neighbours, occurrence_edits
 from broadcast.schedules.allowed_hours import hours_at
 from broadcast.schedules.authority import ABOVE
 from broadcast.schedules.expansion import DAY
 from broadcast.schedules.grid import Slot
 from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
-from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.targets import TargetResolver, target_resolver
 from broadcast.wire.documents import Hours
 from broadcast.wire.fields import BulletinClass
@@ -225,6 +224,7 @@ class Placer:
         self._resolver: TargetResolver | None = None
         self._territories = scope.Territories()
         """As the topology was when the last one was placed."""
+        self._others = neighbours.Kept()
 
     async def step(self, now: datetime, spent: Callable[[], bool]) -> bool:
         """Place what waits; returns whether more is left.
@@ -248,10 +248,12 @@ class Placer:
         session.info[scope.KEPT] = self._territories
         self._resolver = await target_resolver(session, self._resolver)
         for id_ in ids:
-            await place(session, id_, self._rules, now)
+            await place(session, id_, self._others, self._rules, now)
 
 
-async def place(session: AsyncSession, item_id: UUID, rules: Rules, now: datetime) -> None:
+async def place(
+    session: AsyncSession, item_id: UUID, kept: neighbours.Kept, rules: Rules, now: datetime
+) -> None:
     """Give an item its time; one for which there is none is left to the commune, with the reason.
 
     It is done in the name of who has sent it, whose rights were checked then. What was answered,
@@ -260,6 +262,7 @@ async def place(session: AsyncSession, item_id: UUID, rules: Rules, now: datetim
     Args:
         session: Open transaction, and all of it.
         item_id: What is to be placed.
+        kept: The other schedules, as far as they were read before.
         rules: Quiet hours and the horizon.
         now: Present.
     """
@@ -295,7 +298,7 @@ async def place(session: AsyncSession, item_id: UUID, rules: Rules, now: datetim
         # A session of the commune sounds everywhere in it.
         is_whole = targets == [{"area": commune}]
         if not is_whole or not await _put_in_session(session, item, commune, caller, rules, now):
-            await _put(session, item, targets, inside, revision, caller, rules, now)
+            await _put(session, item, targets, inside, revision, kept, caller, rules, now)
         for each in alike:
             answers.answer(each, Answer.PLACED, caller, now)
             each.schedule_id = item.schedule_id
@@ -357,6 +360,7 @@ async def _put(
     targets: list[dict[str, str]],
     inside: Collection[str],
     revision: Revision,
+    kept: neighbours.Kept,
     caller: Caller,
     rules: Rules,
     now: datetime,
@@ -370,7 +374,7 @@ async def _put(
     until = now + NEXT + timedelta(hours=2)
     await _lock_movable(session, inside, now, until)
     await lock_schedule_grid(session)
-    others = await neighbours(session)
+    others = await kept.read(session)
     resolver = await target_resolver(session)
     on = now.astimezone(LOCAL).date()
     place_ = place_in_session(

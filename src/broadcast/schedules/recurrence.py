@@ -63,10 +63,15 @@ def check(rule: Rule, starts_at: datetime, seconds: float, zone: ZoneInfo) -> No
 
 def times_of_day(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> list[time]:
     """Local times at which it may fire, ascending: by the rule every day, by its dates on some."""
+    return [*_times_of_day(rule, starts_at, zone)]
+
+
+@lru_cache(maxsize=4096)
+def _times_of_day(rule: Rule | None, starts_at: datetime, zone: ZoneInfo) -> tuple[time, ...]:
     start = wall_time(starts_at, zone).time()
     if rule is None:
-        return [start]
-    return sorted({*times_of(rule, start), *(at.time() for at in rule.dates)})
+        return (start,)
+    return tuple(sorted({*times_of(rule, start), *(at.time() for at in rule.dates)}))
 
 
 def occurrences_between(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ room for a change of either."""
 Exceptions = dict[datetime, datetime | None]
 
 
+@lru_cache(maxsize=8192)
 def occurrence_id(schedule_id: UUID, recurrence_at: datetime) -> UUID:
     """Return the permanent id of an occurrence, the same in every copy of the database."""
     return uuid5(schedule_id, f"{recurrence_at.timestamp():.0f}")
