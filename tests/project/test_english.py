@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 from broadcast import api
 from broadcast.auth.routing import Route
 from broadcast.console import routes as console
-from broadcast.kit.english import LOCALE, catalogue, fill, in_english, key, missing
+from broadcast.kit.english import LOCALE, _part, catalogue, fill, in_english, key, missing
 from tests.project.messages import MESSAGES, VIETNAMESE
 
 ELSEWHERE = {
@@ -166,3 +166,11 @@ def test_one_thing_is_not_many() -> None:
         for each in filled
         if re.search(rf"(?<!/)\b1 ((more|other|earlier|new|valid) )?{COUNTED}\b", each)
     ] == []
+
+
+def test_text_that_is_no_message_is_tried_piece_by_piece_once() -> None:
+    text = "; ".join(f"name{each}: value {each} of x, y" for each in range(12))
+    before = _part.cache_info().misses
+    assert in_english(text) == text
+    spaces = text.count(" ")
+    assert _part.cache_info().misses - before < spaces**2 / 2

@@ -47,6 +47,9 @@ _LOWER = "".join(chr(each) for each in range(ord("a"), 0x1EFA) if chr(each).islo
 _SEPARATORS = (_SENTENCES, "; ", ": ", r" (?=\()", ", ", " – ")
 """Where a message may be composed of several, from the widest to the closest."""
 
+_MOST_JOINED = 24
+"""Words of what may be two messages with nothing but a space between: each place is tried."""
+
 _EDGES = " ,;"
 """What stands around a message that is a part of another."""
 
@@ -175,6 +178,7 @@ def _found(text: str) -> str | None:
     return text[:begins] + english + text[begins + len(core) :]
 
 
+@lru_cache(20_000)
 def _whole(core: str) -> str | None:
     """What is one message, or sentences each of which is one."""
     if english := catalogue().get(core) or _formed(core, _Taken.ONE):
@@ -237,9 +241,12 @@ def _composed(core: str) -> str | None:
     return None
 
 
+@lru_cache(20_000)
 def _joined(core: str) -> str | None:
     """Two messages, or one and what it is said of, with nothing but a space between."""
     spaces = [each.start() for each in re.finditer(" ", core)]
+    if len(spaces) >= _MOST_JOINED:
+        return None
     for place in reversed(spaces):
         first, rest = _part(core[:place]), core[place + 1 :]
         last = first and (_part(rest) or _joined(rest))
@@ -251,6 +258,7 @@ def _joined(core: str) -> str | None:
     return None
 
 
+@lru_cache(20_000)
 def _part(core: str) -> str | None:
     """A message, or what a message may be said of: a number, a moment."""
     if (moment := _MOMENT.fullmatch(core)) and moment[2] in catalogue():
