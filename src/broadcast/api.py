@@ -48,6 +48,7 @@ import broadcast.schedules.regulation_routes
 import broadcast.schedules.relay_routes
 import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
+import broadcast.schedules.start_routes
 import broadcast.situation.routes
 import broadcast.stations.routes
 import broadcast.streams.routes
@@ -91,6 +92,7 @@ ROUTERS = (
     broadcast.schedules.regulation_routes.router,
     broadcast.schedules.routes.router,
     broadcast.schedules.revision_routes.router,
+    broadcast.schedules.start_routes.router,
     broadcast.grid.routes.router,
     broadcast.inbox.routes.router,
     broadcast.languages.routes.router,

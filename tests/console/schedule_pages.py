@@ -8,7 +8,7 @@ from typing import Any
 
 from broadcast.auth.permissions import Permission
 from broadcast.kit import clock
-from tests.visibility.routes import Kind, Rule, calendar_file, standing
+from tests.visibility.routes import Kind, Rule, _start, calendar_file, standing
 from tests.visibility.world import Place
 
 P = Permission
@@ -72,6 +72,15 @@ SCHEDULE: dict[tuple[str, str], Rule] = {
     ("POST", "/schedule/new/discard"): Rule(Kind.SELF, P.SCHEDULE_WRITE, body=_wish, is_page=True),
     ("GET", "/schedule/new/map"): Rule(Kind.SELF, P.SCHEDULE_WRITE),
     ("POST", "/schedule/new/week"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/new/months"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_wish, is_page=True),
+    ("POST", "/schedule/{schedule_id}/days/{change}"): Rule(
+        Kind.CHANGE,
+        P.SCHEDULE_WRITE,
+        path=lambda p: {"schedule_id": p.schedule, "change": "leave-out"},
+        body=lambda place, now: {"at": _start(now).isoformat()},
+        is_content=True,
+        is_page=True,
+    ),
     ("POST", "/schedule/{schedule_id}/withdraw"): Rule(
         Kind.CHANGE, P.SCHEDULE_WRITE, path=_schedule, is_content=True
     ),

@@ -120,6 +120,85 @@ async def test_a_day_is_heard_village_by_village(world: World) -> None:
     assert "không có cụm loa" in silent
 
 
+# --- single days, months ahead ---------------------------------------------------------------
+
+IN_MARCH = "from=2025-03-01T00:00:00%2B07:00&to=2025-04-01T00:00:00%2B07:00"
+TENTH = "2025-03-10T17:00:00+07:00"
+
+
+async def of_day(world: World, day: str = "2025-03-10") -> str:
+    page = await world.pages.load(f"/schedule/{world.schedule}", **{"from": day, "day": day})
+    return str(page.text[page.text.index('id="day"') :])
+
+
+async def in_march(world: World) -> dict[str, str | None]:
+    found = await world.rest(f"/schedules/{world.schedule}/starts?{IN_MARCH}")
+    return {each["recurrence_at"]: each["starts_at"] for each in found}
+
+
+async def change_day(world: World, what: str, **fields: str) -> Any:
+    return await world.pages.submit(f"/schedule/{world.schedule}/days/{what}", **fields)
+
+
+async def test_a_day_months_ahead_is_left_out_and_the_button_undoes_it(world: World) -> None:
+    before = await in_march(world)
+    assert "days/leave-out" in await of_day(world)
+    done = await change_day(world, "leave-out", at=TENTH)
+    shown = (await world.pages.load(done.headers["HX-Redirect"].partition("#")[0])).text
+    assert "Đã bỏ buổi 17:00 thứ Hai 10/3." in shown
+    assert "Đã bỏ: 10/3." in shown
+    assert await in_march(world) == before | {TENTH: None}
+    notice = shown[shown.index("Đã bỏ buổi 17:00") :]
+    (undo,) = re.findall(r'hx-post="(/schedule/[^"]+/days/restore)"', notice[:400])
+    await world.pages.submit(undo, at=TENTH)
+    assert await in_march(world) == before
+
+
+async def test_a_day_months_ahead_is_added_and_dropped(world: World) -> None:
+    before = await in_march(world)
+    done = await change_day(world, "add", day="2025-03-10", time="09:30")
+    extra = "2025-03-10T09:30:00+07:00"
+    assert await in_march(world) == before | {extra: extra}
+    shown = (await world.pages.load(done.headers["HX-Redirect"].partition("#")[0])).text
+    assert "Đã thêm buổi 09:30" in shown
+    assert "Phát thêm: 10/3." in shown
+    assert "days/drop" in await of_day(world)
+    await change_day(world, "drop", at=extra)
+    assert await in_march(world) == before
+
+
+async def test_what_was_changed_meanwhile_is_said(world: World) -> None:
+    await change_day(world, "leave-out", at=TENTH)
+    again = await world.pages.client.post(
+        f"/schedule/{world.schedule}/days/leave-out", data={"at": TENTH}
+    )
+    assert again.status_code == 409
+    assert "đã bỏ rồi" in again.text
+
+
+async def test_who_may_not_schedule_reads_the_months(world: World) -> None:
+    world.pages.called_by(Role.PROVINCE_MONITOR)
+    shown = await of_day(world)
+    assert "17:00" in shown
+    assert "/days/" not in shown
+
+
+async def test_the_form_shows_the_months_before_anything_is_saved(world: World) -> None:
+    wish = world.wish(repeat="daily", follows="except:holiday")
+    shown = (await world.pages.submit("/schedule/new/months", **wish)).text
+    assert "Tháng 12/2024" in shown
+    assert "Tháng 2/2025" in shown
+    assert "2 buổi phát." in shown
+    assert re.search(r"Im: nghỉ lễ: 1/1, 2[5-9]/1", shown)
+    assert len((await world.rest("/schedules"))["items"]) == 1
+    changed = {"schedule": str(world.schedule), "bulletin": str(world.bulletin)}
+    await change_day(world, "leave-out", at="2025-01-10T17:00:00+07:00")
+    wish = world.wish(repeat="daily", day="2024-12-28", time="18:00") | changed
+    shown = (await world.pages.submit("/schedule/new/months", **wish)).text
+    assert "Đã bỏ: 10/1." in shown
+    assert "18:00" in shown
+
+
 # --- moving --------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,13 @@ from broadcast.accounts import routes as accounts
 from broadcast.accounts.people import create_with_token
 from broadcast.calendars import routes as calendars
 from broadcast.kit import clock, db
-from broadcast.schedules import calendar_routes, feed_routes, ics_routes, regulation_routes
+from broadcast.schedules import (
+    calendar_routes,
+    feed_routes,
+    ics_routes,
+    regulation_routes,
+    start_routes,
+)
 from broadcast.schedules.routes import router
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
@@ -37,6 +43,7 @@ async def web(
     app.include_router(ics_routes.router)
     app.include_router(accounts.router)
     app.include_router(regulation_routes.router)
+    app.include_router(start_routes.router)
     app.state.engine = engine
     app.state.limit = limit
     app.state.settings = config.Settings(content_dir=tmp_path)

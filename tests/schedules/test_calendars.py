@@ -251,6 +251,115 @@ async def test_the_calendar_shows_lunar_days_holidays_and_what_is_marked(web: We
     assert days["2025-01-14"]["lunar"] == "15/12"
 
 
+FAR = "2025-03-10T17:00:00+07:00"
+EXTRA = "2025-03-10T09:30:00+07:00"
+IN_MARCH = "?from=2025-03-01T00:00:00%2B07:00&to=2025-03-31T00:00:00%2B07:00"
+
+
+async def far(web: Web, schedule: str, **body: Any) -> int:
+    answer = await web.call("POST", f"/schedules/{schedule}/starts", body)
+    return answer.status_code
+
+
+async def in_march(web: Web, schedule: str) -> dict[str, Any]:
+    found = await web.get(f"/schedules/{schedule}/starts{IN_MARCH}")
+    return {each["recurrence_at"]: each for each in found}
+
+
+async def test_a_start_far_ahead_is_left_out_and_put_back(web: Web) -> None:
+    id_ = (await web.schedule(**DAILY))["id"]
+    before = await in_march(web, id_)
+    assert await far(web, id_, recurrence_at=FAR, cancelled=True) == 200
+    assert await far(web, id_, recurrence_at=FAR, cancelled=True) == 409
+    assert (await in_march(web, id_))[FAR]["starts_at"] is None
+    assert await far(web, id_, recurrence_at=FAR, restored=True) == 200
+    assert await far(web, id_, recurrence_at=FAR, restored=True) == 200
+    assert await in_march(web, id_) == before
+
+
+async def test_a_single_start_far_ahead_is_added_and_dropped(web: Web) -> None:
+    id_ = (await web.schedule(**DAILY))["id"]
+    before = await in_march(web, id_)
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 200
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 409
+    assert (await in_march(web, id_))[EXTRA]["is_added"] is True
+    web.now = web.now.replace(year=2025, month=3, day=8)
+    await replan(web)
+    assert len([day for day in await occurrences(web) if day == "03-10"]) == 1
+    items = (await web.get(f"/occurrences?schedule={id_}&limit=100"))["items"]
+    assert EXTRA in {each["starts_at"] for each in items}
+    assert await far(web, id_, recurrence_at=EXTRA, dropped=True) == 200
+    assert await far(web, id_, recurrence_at=EXTRA, dropped=True) == 409
+    assert await in_march(web, id_) == {at: each for at, each in before.items() if at >= "2025-03"}
+    items = (await web.get(f"/occurrences?schedule={id_}&state=planned&limit=100"))["items"]
+    assert EXTRA not in {each["starts_at"] for each in items}
+
+
+async def test_a_start_that_was_left_out_sounds_again_only_when_it_is_asked_for(web: Web) -> None:
+    id_ = (await web.schedule(**DAILY))["id"]
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 200
+    assert await far(web, id_, recurrence_at=EXTRA, cancelled=True) == 200
+    assert await far(web, id_, recurrence_at=EXTRA, dropped=True) == 200
+    other = "2025-03-10T10:30:00+07:00"
+    assert await far(web, id_, recurrence_at=other, added=True) == 200
+    assert (await in_march(web, id_))[other]["starts_at"] == other
+    kept = {"dates": [EXTRA, other]}
+    assert (await web.call("PATCH", f"/schedules/{id_}", kept)).status_code == 200
+    assert (await in_march(web, id_))[EXTRA]["starts_at"] is None
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 200
+    assert (await in_march(web, id_))[EXTRA]["starts_at"] == EXTRA
+
+
+async def test_a_holiday_is_named_all_the_same_and_a_day_of_mourning_is_not(web: Web) -> None:
+    id_ = (await web.schedule(**DAILY, except_on=["holiday"]))["id"]
+    new_year = "2025-01-29T17:00:00+07:00"
+    span = "?from=2025-01-29T00:00:00%2B07:00&to=2025-01-30T00:00:00%2B07:00"
+
+    async def silent() -> Any:
+        [start] = await web.get(f"/schedules/{id_}/starts{span}")
+        return start["silent"]
+
+    assert await silent() == "holiday"
+    assert await far(web, id_, recurrence_at=new_year, added=True) == 200
+    assert await silent() is None
+    assert await far(web, id_, recurrence_at=new_year, dropped=True) == 200
+    assert await silent() == "holiday"
+    await mark(web, first_on="2025-03-10", last_on="2025-03-10")
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 409
+
+
+async def test_the_last_start_that_is_dropped_ends_a_schedule_and_adding_one_goes_on(
+    web: Web,
+) -> None:
+    id_ = (await web.schedule(starts_at="2024-12-28T17:00:00+07:00", rrule=None))["id"]
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 200
+    web.now = web.now.replace(year=2025, month=1, day=10)
+    await replan(web)
+    assert await far(web, id_, recurrence_at=EXTRA, dropped=True) == 200
+    assert (await web.get(f"/schedules/{id_}"))["state"] == "ended"
+    assert await far(web, id_, recurrence_at=EXTRA, added=True) == 200
+    assert (await web.get(f"/schedules/{id_}"))["state"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"recurrence_at": "2025-03-10T23:00:00+07:00", "added": True}, 422),
+        ({"recurrence_at": "2024-12-01T09:00:00+07:00", "added": True}, 422),
+        ({"recurrence_at": FAR, "added": True}, 409),
+        ({"recurrence_at": FAR, "dropped": True}, 409),
+        ({"recurrence_at": EXTRA, "restored": True}, 422),
+        ({"recurrence_at": FAR, "restored": True, "cancelled": True}, 422),
+        ({"recurrence_at": FAR, "starts_at": EXTRA, "added": True}, 422),
+    ],
+)
+async def test_what_cannot_be_added_or_put_back(
+    web: Web, body: dict[str, Any], status: int
+) -> None:
+    id_ = (await web.schedule(**DAILY))["id"]
+    assert await far(web, id_, **body) == status
+
+
 async def test_a_start_far_ahead_is_cancelled_or_moved_before_it_is_an_occurrence(
     web: Web,
 ) -> None:

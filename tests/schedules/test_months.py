@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import tests.calendars
 from broadcast.calendars.days import HOLIDAY, Kind, Mark, Marks, Policy, silences
 from broadcast.kit.clock import LOCAL
+from broadcast.schedules import single_starts
 from broadcast.schedules.recurrence import Planned, occurrences_between
 from broadcast.schedules.rrule import Rule, parse
 from broadcast.schedules.rule_edits import carry_bounds, carry_over, split
@@ -179,19 +180,30 @@ def edit(data: st.DataObject, every: list[Series]) -> None:
     each = data.draw(st.sampled_from(every))
     coming = starts(each)
     what = data.draw(
-        st.sampled_from(["cancel", "move", "date", "undate", "all", "split", "following"])
+        st.sampled_from(
+            ["cancel", "move", "put_back", "add", "date", "undate", "all", "split", "following"]
+        )
     )
     if what == "date":
         each.dates = sorted({*each.dates, data.draw(moments)})
     elif what == "undate" and each.dates:
-        gone = data.draw(st.sampled_from(each.dates))
-        each.dates.remove(gone)
+        take(each, single_starts.drop(said(each), data.draw(st.sampled_from(each.dates))))
+    elif what == "add":
+        known = st.sampled_from(sorted(each.exceptions) or [each.starts_at])
+        at = data.draw(moments | known).astimezone(LOCAL)
+        take(each, single_starts.add(said(each), at))
+        sounds_again(each, at)
+        assert at in {p.recurrence_at for p in starts(each)}, "what is asked for sounds"
+    elif what == "put_back" and each.exceptions:
+        at = data.draw(st.sampled_from(sorted(each.exceptions)))
+        take(each, single_starts.put_back(said(each), at))
+        sounds_again(each, at)
     elif what == "all":
         change(data, each)
     elif coming and what in {"cancel", "move", "split", "following"}:
         chosen = data.draw(st.sampled_from(coming))
         if what == "cancel":
-            each.exceptions[chosen.recurrence_at] = None
+            take(each, single_starts.leave_out(said(each), chosen.recurrence_at))
             each.deleted.add(chosen.recurrence_at)
             each.left_out[day_of(chosen.recurrence_at)] += 1
         elif what == "move":
@@ -201,6 +213,22 @@ def edit(data: st.DataObject, every: list[Series]) -> None:
             every += parts
             if what == "following":
                 change(data, *parts or [each])
+
+
+def said(each: Series) -> single_starts.Said:
+    return single_starts.Said(tuple(each.dates), each.exceptions)
+
+
+def take(each: Series, after: single_starts.Said) -> None:
+    """Only what a person has named is different afterwards."""
+    each.dates, each.exceptions = list(after.dates), dict(after.exceptions)
+
+
+def sounds_again(each: Series, at: datetime) -> None:
+    """A person has asked for a start, whether it was cancelled or not."""
+    if at in each.deleted:
+        each.deleted.remove(at)
+        each.left_out[day_of(at)] -= 1
 
 
 def change(data: st.DataObject, each: Series) -> None:

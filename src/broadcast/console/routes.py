@@ -31,6 +31,7 @@ from broadcast.console import (
     plays,
     received,
     schedule,
+    schedule_days,
     schedule_import,
     schedule_moves,
     schedule_new,
@@ -96,6 +97,7 @@ ROUTERS = (
     schedule_new.router,
     schedule_import.router,  # `/schedule/import` before `/schedule/{schedule_id}`
     schedule_moves.router,
+    schedule_days.router,
     schedule.router,
     sign_in.router,
     speech.router,

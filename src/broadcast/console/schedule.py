@@ -22,7 +22,9 @@ from broadcast.calendars.days import Silence
 from broadcast.console.bulletin_words import OUTLOOKS
 from broadcast.console.formats import collated
 from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.schedule_days import DONE, UNDONE_BY, AtQuery, DayQuery, DoneQuery, shown
 from broadcast.console.schedule_moves import ByQuery, MovedQuery, moved_of
+from broadcast.console.schedule_words import SILENT
 from broadcast.console.timetable import (
     DAY,
     Proof,
@@ -72,16 +74,6 @@ class Block(NamedTuple):
     can_move: bool
     silent: str = ""
     """Why a calendar keeps it silent, if one does."""
-
-
-SILENT = {
-    Silence.MOURNING: N_("im: ngày tang"),
-    Silence.EXAM: N_("im: ngày thi"),
-    Silence.REGULATION: N_("im: theo Quy chế"),
-    Silence.HOLIDAY: N_("im: nghỉ lễ"),
-    Silence.OWN_CALENDAR: N_("im: theo lịch riêng"),
-    Silence.OTHER_DAY: N_("im: không phải ngày đã chọn"),
-}
 
 
 def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
@@ -297,6 +289,10 @@ async def show_schedule(
     undo: UUID | None = None,
     moved: MovedQuery = None,
     by: ByQuery = 0,
+    begin: Annotated[Day | None, Query(alias="from")] = None,
+    day: DayQuery = None,
+    done: DoneQuery = None,
+    at: AtQuery = None,
 ) -> Response:
     """What it is, where and when it sounds, and what its withdrawal would cancel."""
     now = clock.now()
@@ -328,6 +324,10 @@ async def show_schedule(
         undo=None if undo is None else await queries.get_occurrence(session, undo),
         moved=await moved_of(session, moved, by),
         back=f"/schedule/{schedule_id}",
+        done=None if done is None or at is None else DONE[done],
+        undo_by=None if done is None else UNDONE_BY[done],
+        at=at,
+        **await shown(session, schedule, begin, day),
     )
 
 

@@ -23,7 +23,9 @@ from broadcast.bulletins.places import require_at_bulletin, require_readable_bul
 from broadcast.bulletins.revisions import get_bulletin, get_revision, newest_approved
 from broadcast.calendars import marking
 from broadcast.calendars.days import HOLIDAY
+from broadcast.console import schedule_days
 from broadcast.console.areas import Point, points_of
+from broadcast.console.months import span
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.console.places import areas_of, communes_of
 from broadcast.console.schedule import WEEKDAY_NAMES
@@ -45,6 +47,7 @@ from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.schedules import (
     availability,
     check,
+    coming,
     edits,
     form_drafts,
     queries,
@@ -472,6 +475,30 @@ async def show_map_of(
         request, caller, "schedule/_map.html", map=drawn, spots=spots(points, names),
         communes={each.code: each.name for each in communes},
     )  # fmt: skip
+
+
+@router.post("/schedule/new/months")
+@changes_nothing
+async def show_months(
+    request: Request, session: Session, caller: Scheduler, wish: Given
+) -> Response:
+    """Three months from the first start: on which days it would sound."""
+    now = clock.now()
+    columns = wish.columns(await load_tree(session, clock.today()))
+    since, until = span(max(columns["starts_at"], now).astimezone(LOCAL).date())
+    since = max(since, now)
+    if wish.schedule:
+        schedule = await queries.get_schedule(session, wish.schedule)
+        starts = await coming.of_change(session, schedule, columns, caller, since, until, now)
+    else:
+        named = columns | {
+            "late_limit_seconds": LATE_LIMIT_SECONDS, "bulletin_revision": wish.revision
+        }  # fmt: skip
+        starts = await coming.of_new(session, wish.bulletin, named, caller, since, until, now)
+    first = since.astimezone(LOCAL).date()
+    return page(
+        request, caller, "schedule/_form_months.html", **schedule_days.sheet(first, starts)
+    )
 
 
 @router.post("/schedule/new/week")

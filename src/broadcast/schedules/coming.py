@@ -1,27 +1,24 @@
-"""The starts of one schedule months ahead, and changes of those that have no row yet."""
+"""The starts of one schedule months ahead."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.audit import recording
 from broadcast.auth.caller import Caller
-from broadcast.bulletins.revisions import get_bulletin, get_revision
+from broadcast.bulletins.revisions import get_revision
 from broadcast.calendars.days import Silence
-from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import Conflict, InvalidInput
-from broadcast.schedules import capacity, exceptions, occurrence_edits, planning, recurrence
-from broadcast.schedules.edits import require_active
-from broadcast.schedules.locking import lock_schedule_grid
-from broadcast.schedules.model import Occurrence, Schedule, ScheduleException
-from broadcast.schedules.occurrences import materialise
-from broadcast.schedules.places import needed_for, require_at_schedule
+from broadcast.kit.errors import InvalidInput
+from broadcast.schedules import edits, recurrence
+from broadcast.schedules.check import dry_run
+from broadcast.schedules.edits import Columns
+from broadcast.schedules.model import Schedule
 from broadcast.schedules.recurrence import Planned
-from broadcast.schedules.starts import exceptions_of, occurrence_id, rule_of
+from broadcast.schedules.starts import exceptions_of, rule_of
 from broadcast.schedules.targets import target_resolver
 
 LONGEST_VIEW = timedelta(days=400)
@@ -38,6 +35,8 @@ class Start(NamedTuple):
     silent_count: int
     cluster_count: int
     """Clusters at which it sounds."""
+    is_added: bool
+    """A person has named it, beside the rule or in spite of a calendar."""
 
 
 async def between(
@@ -56,9 +55,9 @@ async def between(
     found = []
     rule = rule_of(schedule)
     for at, _ in recurrence.occurrences_between(rule, schedule.starts_at, {}, begin, end, LOCAL):
-        moved_to = known.get(at, at)
+        moved_to, is_added = known.get(at, at), at in schedule.dates
         if moved_to is None:
-            found.append(Start(at, None, None, 0, 0))
+            found.append(Start(at, None, None, 0, 0, is_added))
             continue
         reached = await resolver.reach_at(
             schedule, Planned(at, moved_to), schedule.seconds_of(revision)
@@ -66,64 +65,44 @@ async def between(
         if reached.is_off:
             continue
         why = min(reached.silent.values(), key=[*Silence].index) if reached.silent else None
-        found.append(Start(at, moved_to, why, len(reached.silent), len(reached.cluster_ids)))
+        silent, sounding = len(reached.silent), len(reached.cluster_ids)
+        found.append(Start(at, moved_to, why, silent, sounding, is_added))
     return found
 
 
-async def change(
+async def of_new(
     session: AsyncSession,
-    schedule: Schedule,
-    at: datetime,
-    to: datetime | None,
+    bulletin_id: UUID,
+    columns: Columns,
     caller: Caller,
-    rules: Rules,
+    begin: datetime,
+    end: datetime,
     now: datetime,
-) -> None:
-    """Move a start, or (None) cancel it, however far ahead it is.
-
-    Args:
-        session: Open transaction.
-        schedule: Locked.
-        at: The start by the rule.
-        to: When it is to sound instead.
-        caller: Who changes it.
-        rules: Quiet hours and the horizon.
-        now: Present.
+) -> list[Start]:
+    """Starts of a schedule that is not stored.
 
     Raises:
-        InvalidInput: The schedule has no such start.
-        BroadcastError: As `occurrence_edits.move` and `occurrence_edits.cancel_occurrence`.
+        BroadcastError: As `between` and `edits.draft`.
     """
-    row = await session.get(Occurrence, occurrence_id(schedule.id, at))
-    if row is not None and to is not None:
-        await occurrence_edits.move(session, row, to, caller, rules, now)
-        return
-    if row is not None:
-        await occurrence_edits.cancel_occurrence(session, row, caller, now)
-        return
-    await require_at_schedule(session, caller, schedule)
-    require_active(schedule)
-    if not recurrence.fires(rule_of(schedule), schedule.starts_at, at, LOCAL):
-        raise InvalidInput(
-            "recurrence_at", "lịch phát không có buổi phát vào giờ này; kiểm tra lại ngày giờ"
-        )
-    if at <= now:
-        raise Conflict("Giờ này đã qua nên không đổi được nữa; hãy chọn một giờ sắp tới.")
-    if to is not None:
-        bulletin = await get_bulletin(session, schedule.bulletin_id)
-        planning.require_emergency_permission(bulletin.class_, caller, now)
-        await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
-        await lock_schedule_grid(session)
-        revision = await get_revision(session, schedule.bulletin_id, schedule.bulletin_revision)
-        moved = ScheduleException(schedule_id=schedule.id, recurrence_at=at, moved_to=to)
-        planning.refuse_clashes(
-            await planning.collisions(session, schedule, revision, moved, rules, now)
-        )
-    before = (await exceptions_of(session, [schedule.id]))[schedule.id].get(at, at)
-    recording.change(
-        session, ScheduleException.__tablename__, schedule.id, {str(at): before}, {str(at): to}
-    )
-    await exceptions.put(session, schedule.id, at, to, caller, now)
-    if to is not None:
-        await capacity.refuse_overfull(session, schedule, rules, now)
-    await materialise(session, now, rules.horizon, [schedule.id])
+    async with dry_run(session):
+        schedule, _ = await edits.draft(session, bulletin_id, columns, caller, now, approved=False)
+        return await between(session, schedule, begin, end)
+
+
+async def of_change(
+    session: AsyncSession,
+    schedule: Schedule,
+    columns: Columns,
+    caller: Caller,
+    begin: datetime,
+    end: datetime,
+    now: datetime,
+) -> list[Start]:
+    """Starts that a stored schedule would have after a change, its exceptions carried over.
+
+    Raises:
+        BroadcastError: As `between` and `edits.rewrite`.
+    """
+    async with dry_run(session):
+        await edits.rewrite(session, schedule, columns, caller, now)
+        return await between(session, schedule, begin, end)

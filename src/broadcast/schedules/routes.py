@@ -17,14 +17,12 @@ from broadcast.kit.times import Moment
 from broadcast.schedules import (
     availability,
     check,
-    coming,
     consequences,
     edits,
     occurrence_edits,
     queries,
     relays,
 )
-from broadcast.schedules.expansion import DAY
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.schemas import (
     LATE_LIMIT_SECONDS,
@@ -41,8 +39,6 @@ from broadcast.schedules.schemas import (
     ScheduleIn,
     ScheduleOut,
     SplitIn,
-    StartChangeIn,
-    StartOut,
 )
 from broadcast.web import rest
 from broadcast.web.fields import Code
@@ -253,37 +249,6 @@ async def split(
         )
 
     return await once.run(session, caller.account_id, make, now=now)
-
-
-@router.get("/schedules/{schedule_id}/starts", summary="Các buổi phát nhiều tháng tới")
-async def list_starts(
-    session: Session,
-    caller: ContentReader,
-    schedule_id: UUID,
-    since: Annotated[Moment | None, Query(alias="from", description="mặc định: bây giờ")] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="mặc định: 90 ngày")] = None,
-) -> list[StartOut]:
-    """By the rule and its dates: what was moved or cancelled, and what calendars keep silent."""
-    schedule = await queries.get_schedule(session, schedule_id)
-    begin = since or clock.now()
-    found = await coming.between(session, schedule, begin, until or begin + 90 * DAY)
-    return [StartOut.model_validate(each) for each in found]
-
-
-@router.post("/schedules/{schedule_id}/starts", summary="Dời hoặc bỏ một buổi phát dù còn xa")
-async def change_start(
-    session: Session,
-    settings: AppSettings,
-    caller: Scheduler,
-    schedule_id: UUID,
-    body: StartChangeIn,
-) -> ScheduleOut:
-    """As `PATCH /occurrences/{occurrence_id}`, for starts that are no occurrence yet, too."""
-    schedule = await queries.get_schedule(session, schedule_id, lock=True)
-    await coming.change(
-        session, schedule, body.recurrence_at, body.starts_at, caller, settings.rules, clock.now()
-    )
-    return ScheduleOut.of(schedule, await people(session, [schedule.created_by]))
 
 
 @router.post("/schedules/{schedule_id}/withdraw", summary="Thu hồi lịch phát")

@@ -29,6 +29,7 @@ from broadcast.schedules.planning import Plan
 from broadcast.schedules.relays import LONGEST_SECONDS, SHORTEST_SECONDS
 from broadcast.schedules.revision_use import Use
 from broadcast.schedules.rrule import MOST_CHARACTERS
+from broadcast.schedules.start_edits import MOST_DATES
 from broadcast.web.fields import GIVEN, NULL, Code, one_of_two
 from broadcast.web.rest import Body
 from broadcast.wire.fields import BulletinClass, OnPreempt
@@ -39,8 +40,6 @@ LATE_LIMIT_SECONDS = 300
 link or a higher item held up for a moment."""
 
 MOST_STARTS = 200
-
-MOST_DATES = 366
 
 MOST_FREE_DAYS = 14
 
@@ -202,10 +201,47 @@ class OccurrenceChangeIn(Body):
         return self
 
 
-class StartChangeIn(OccurrenceChangeIn):
-    """Move one start of a schedule, or cancel it, however far ahead it is."""
+def _one_of(*names: str) -> dict[str, Any]:
+    """Schema of a body in which exactly one of these says what becomes of a start."""
+    other = {name: {"const": False} for name in names} | {"starts_at": NULL}
+    given = {name: {"const": True} for name in names} | {"starts_at": GIVEN}
+    return {
+        "oneOf": [
+            {"required": [name], "properties": other | {name: given[name]}} for name in given
+        ]
+    }
 
-    recurrence_at: Start = Field(description="giờ theo quy tắc của buổi phát cần đổi")
+
+class StartChangeIn(Body):
+    """What is to become of one start of a schedule, however far ahead it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"recurrence_at": "2027-02-06T17:00:00+07:00", "cancelled": True}],
+            **_one_of("cancelled", "restored", "added", "dropped"),
+        }
+    )
+
+    recurrence_at: Start = Field(description="giờ theo quy tắc của buổi phát, hoặc giờ thêm")
+    starts_at: Start | None = Field(None, description="dời sang giờ này")
+    cancelled: bool = Field(False, description="bỏ buổi này")
+    restored: bool = Field(False, description="đưa buổi đã dời hoặc đã bỏ về giờ theo lịch")
+    added: bool = Field(
+        False, description="phát thêm vào giờ này, kể cả vào ngày mà lịch ngày làm im"
+    )
+    dropped: bool = Field(False, description="không phát thêm vào giờ này nữa")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        said = (
+            self.starts_at is not None, self.cancelled, self.restored, self.added, self.dropped
+        )  # fmt: skip
+        if said.count(True) != 1:
+            raise ValueError(
+                "cần đúng một trong: starts_at (dời giờ), cancelled (bỏ), restored (phát lại),"
+                " added (thêm), dropped (bỏ buổi thêm)"
+            )
+        return self
 
 
 class RowOut(BaseModel):
@@ -279,6 +315,7 @@ class StartOut(RowOut):
     silent: Silence | None = Field(description="lịch ngày làm im ở tất cả hoặc một số cụm loa")
     silent_count: int = Field(description="số cụm loa im")
     cluster_count: int = Field(description="số cụm loa phát")
+    is_added: bool = Field(description="thêm bằng tay, ngoài quy tắc hoặc bất chấp lịch ngày")
 
 
 class SkippedOut(RowOut):

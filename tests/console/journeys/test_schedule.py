@@ -115,6 +115,50 @@ async def test_an_occurrence_is_moved_by_keyboard_and_put_back(sign_in: SignIn) 
     assert (await rest(page, path))["items"][0]["starts_at"][11:16] == "10:00"
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_day_months_ahead_is_left_out_and_put_back_by_keyboard(
+    sign_in: SignIn, size: tuple[int, int]
+) -> None:
+    page = await sign_in(Role.COMMUNE_BROADCASTER, size)
+    time = "14:00" if size == DESKTOP else "15:00"
+    await form(page)
+    await page.locator("#field-day").fill(in_days(6))
+    await page.locator("#field-time").fill(time)
+    await page.locator("#repeat-daily").check()
+    await expect(page.locator("#months .start").last).to_contain_text(time)
+    await accessible(page)
+    await expect(page.locator("#check [data-refused=false]")).to_be_attached()
+    await page.locator("[data-save]").last.click()
+    await page.wait_for_url(SAVED)
+    schedule = page.url.rpartition("/")[2]
+    later = page.get_by_role("link", name="Ba tháng sau")
+    await later.focus()
+    await page.keyboard.press("Enter")
+    day = page.locator("#coming .month a").last
+    await expect(day).to_contain_text(time)
+    await day.focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("day="))
+    await accessible(page)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.locator("#day form[hx-post$=leave-out] button").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#day .notice.ok")).to_contain_text("Đã bỏ buổi")
+    await accessible(page)
+    span = f"from={in_days(90)}&to={in_days(200)}"
+
+    async def left_out() -> int:
+        found = await rest(page, f"/schedules/{schedule}/starts?{span}")
+        return len([each for each in found if each["starts_at"] is None])
+
+    assert await left_out() == 1
+    undo = page.locator("#day .notice.ok button")
+    await undo.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#day .notice.ok")).to_contain_text("lại phát")
+    assert await left_out() == 0
+
+
 class Finger:
     """A finger on the screen; it rests on what it drags, as people's do."""
 
