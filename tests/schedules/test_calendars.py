@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from broadcast.areas.model import Topology
+from broadcast.config import Rules
 from broadcast.delivery.changes import Changes
 from broadcast.kit import db
 from broadcast.plays.model import Play
@@ -38,7 +39,7 @@ async def replan(web: Web) -> None:
     """What the dispatcher does once the topology was touched."""
     async with db.transaction(web.engine) as session:
         await materialise(session, web.now, HORIZON)
-        await Changes(web.settings.rules).hand_on(session, await dirty(session, 1000, []), web.now)
+        await Changes(Rules()).hand_on(session, await dirty(session, 1000, []), web.now)
 
 
 async def occurrences(web: Web) -> dict[str, tuple[str, str | None, list[str]]]:
