@@ -10,8 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast.areas.model import VillageLanguages
+from broadcast.areas.topology import touch
 from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
+from broadcast.regulations.model import RegulationRow
 from broadcast.streams.model import StreamCodec, StreamSource
 from broadcast.wire.fields import BulletinClass
 from tests.console.conftest import Pages
@@ -106,14 +109,46 @@ async def test_a_relay_is_put_into_a_session_at_its_hour(
     new = {"relay_source_id": str(source), "kind": "relay", "relay_at": "17:02"}
     late = await pages.submit(f"{here}/items", **new, relay_minutes="4")
     assert (late.status_code, late.json()["field"]) == (422, "relay_at")
-    empty = await pages.submit(f"{here}/items", **new, relay_minutes="")
-    assert (empty.status_code, empty.json()["field"]) == (422, "relay_seconds")
     answer = await pages.submit(f"{here}/items", **new, relay_minutes="3")
     assert answer.status_code == 204, answer.text
     text = (await pages.load(here)).text
     assert order(text) == ["Mùa vụ", "Tiếp âm VOV1"]
     assert "tiếp âm lúc 17:02, cố định" in text
     assert "17:02:00" in text
+
+
+async def test_what_a_village_hears_is_said_with_its_languages_and_quotas(
+    pages: Pages, engine: AsyncEngine
+) -> None:
+    made = [await approved(pages, engine, AN, N, each) for each in ("Họp dân", "Mùa vụ")]
+    pages.called_by(Role.COMMUNE_BROADCASTER, AN)
+    for bulletin, at in zip(made, ("11:00", "17:00"), strict=True):
+        answer = await pages.submit("/grid/new", **(SESSION | {"time": at}))
+        await pages.submit(f"{answer.headers['HX-Redirect']}/items", bulletin_id=bulletin)
+    plain = (await pages.load("/schedule/heard", on="2024-12-28")).text
+    assert plain.count("<audio") == 2
+    assert "Người dân ở đây nói" not in plain
+    async with db.transaction(engine) as session:
+        by = await session.scalar(sa.text("SELECT min(id) FROM accounts"))
+        session.add(
+            VillageLanguages(
+                village_code="T-2", valid_from=NOW.date(), changed_by=by, changed_at=NOW,
+                languages=[{"language": "hre", "share": None}, {"language": "vi", "share": None}],
+            )
+        )  # fmt: skip
+        session.add(
+            RegulationRow(
+                area_code=AN, number="1/QC-UBND", signed_on=NOW.date(), valid_from=NOW.date(),
+                entered_by=by, entered_at=NOW, sessions_per_day=1,
+            )
+        )  # fmt: skip
+        await touch(session)
+    text = " ".join((await pages.load("/schedule/heard", on="2024-12-28")).text.split())
+    assert "Người dân ở đây nói tiếng Hrê, tiếng Việt." in text
+    assert "1 bản tin bằng tiếng Việt." in text
+    assert "nghe bằng tiếng Việt; chưa có tiếng Hrê" in text
+    assert "1 bản tin không phát vì vượt hạn mức của Quy chế." in text
+    assert text.count("<audio") == 1
 
 
 async def test_a_bulletin_is_played_now_from_its_page(pages: Pages, engine: AsyncEngine) -> None:

@@ -23,6 +23,7 @@ from broadcast.bulletins import routes as bulletins
 from broadcast.bulletins.audio.prepared import Prepared
 from broadcast.bulletins.model import Preparation, PreparationState, Revision
 from broadcast.bulletins.revision_audio import attach_audio
+from broadcast.grid import routes as grid
 from broadcast.kit import clock, db
 from broadcast.languages import mixing
 from broadcast.languages import routes as languages
@@ -34,8 +35,8 @@ from tests.bulletins import make
 from tests.inbox import conftest as inbox
 
 ROUTERS = (
-    accounts.router, areas.router, bulletins.router, languages.router, schedules.router,
-    revision_routes.router,
+    accounts.router, areas.router, bulletins.router, grid.router, languages.router,
+    schedules.router, revision_routes.router,
 )  # fmt: skip
 
 AN, PHU = inbox.AN, inbox.PHU

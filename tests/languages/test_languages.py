@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import datetime, timedelta
+from hashlib import sha256
 from io import StringIO
 from typing import Any
 
@@ -115,6 +116,21 @@ async def test_villages_hear_their_languages_and_the_ledger_tells_it(world: Worl
         "T-1": ["hre", "vi"], "T-2": ["vi"],
     }  # fmt: skip
 
+    villages = await world.ok("Quản", "GET", "/heard?area=51&on=2024-12-29")
+    heard = {each["code"]: each["ears"][0] for each in villages}
+    assert [heard[code]["languages"] for code in ("T-1", "T-2")] == [["hre", "vi"], []]
+    (joint,), (plain,) = heard["T-1"]["items"], heard["T-2"]["items"]
+    assert (joint["languages"], joint["seconds"]) == (["hre", "vi"], 140)
+    assert (plain["languages"], plain["seconds"]) == (["vi"], 60)
+    sounds = [
+        (await world.ask("Quản", "GET", each["audio"].removeprefix("/api/v1"))).content
+        for each in (joint, plain)
+    ]
+    assert sounds[0].startswith(b"mp3 ")
+    assert sounds[0] != sounds[1]
+    unknown = plain["audio"] + "&languages=cua,vi"
+    assert (await world.ask("Quản", "GET", unknown.removeprefix("/api/v1"))).status_code == 404
+
     async with db.transaction(world.engine) as session:
         made = await contents.programmes(session, ["area/51"], world.settings, world.now)
         orders = await languages_of_clusters(session, world.now.date())
@@ -125,6 +141,8 @@ async def test_villages_hear_their_languages_and_the_ledger_tells_it(world: Worl
     (item,) = made.documents[0].items
     (joined,) = item.versions
     assert joined.languages == ["hre", "vi"]
+    mp3 = next(each for each in joined.audio if each.codec == "mp3")
+    assert sha256(sounds[0]).hexdigest() == mp3.sha256
     assert orders == {clusters[0]: ["hre", "vi"]}
     assert [each.languages for each in configs] == [["hre", "vi"], []]
     assert renditions_for(item, configs[0].languages) == joined.audio

@@ -58,6 +58,8 @@ def test_every_cause_and_outlook_has_its_words() -> None:
         ({"quiet": True}, Forecast(Outlook.MISSES, Cause.QUIET_HOURS)),
         ({"volume": 0}, Forecast(Outlook.MISSES, Cause.MUTED)),
         ({"volume": 1}, Forecast(Outlook.READY)),
+        ({"over_quota": True}, Forecast(Outlook.MISSES, Cause.QUOTA)),
+        ({"over_quota": True, "quiet": True}, Forecast(Outlook.MISSES, Cause.QUIET_HOURS)),
         ({"outage": "power_cut"}, Forecast(Outlook.MISSES, Cause.POWER_CUT)),
         ({"outage": "maintenance"}, Forecast(Outlook.UNSURE, Cause.MAINTENANCE)),
         ({"published": False, "holds": False}, Forecast(Outlook.ON_THE_WAY, Cause.NOT_PUBLISHED)),
@@ -350,6 +352,32 @@ async def test_quotas_that_a_day_exceeds_are_said_and_silence_nothing(world: Wor
         "Ngày 01/07/2025 sẽ phát 4 phút ở 2 cụm loa, Quy chế cho phép 3 phút mỗi ngày.",
     ]
     assert found.counts == {Outlook.READY: 2}
+
+
+async def test_what_the_day_has_no_quota_left_for_is_missed_where_it_is_so(world: World) -> None:
+    occurrence = await ready_world(world)
+    await world.plan([await world.occurrence(EIGHT - timedelta(hours=2))], BEFORE)
+    await regulate(world, sessions_per_day=2, minutes_per_day=4)
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
+    await regulate(world, minutes_per_day=3)
+    found = await told(world, occurrence)
+    assert causes(found) == dict.fromkeys(["C-1", "C-2"], (Outlook.MISSES, Cause.QUOTA))
+    assert "hạn mức của Quy chế trong ngày đã dùng hết" in found.answer
+    assert "dời buổi phát sang ngày khác" in found.clusters[0].remedy
+
+
+async def test_what_is_over_quota_keeps_nothing_waiting(world: World) -> None:
+    occurrence = await ready_world(world)
+    before = await world.occurrence(EIGHT - timedelta(minutes=1))
+    before.priority, before.relay_seconds = occurrence.priority + 1, 1200
+    before.ends_by = EIGHT + timedelta(minutes=30)
+    occurrence.late_limit_seconds = 0
+    await world.session.flush()
+    await world.plan([before], BEFORE)
+    outranked = dict.fromkeys(["C-1", "C-2"], (Outlook.MISSES, Cause.OUTRANKED))
+    assert causes(await told(world, occurrence)) == outranked
+    await regulate(world, minutes_per_day=10)
+    assert (await told(world, occurrence)).counts == {Outlook.READY: 2}
 
 
 async def test_after_the_start_nothing_is_foretold(world: World) -> None:

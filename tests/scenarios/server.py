@@ -25,6 +25,7 @@ from broadcast.programmes import compile as rule
 from broadcast.programmes.compile import Carried
 from broadcast.schedules import grid, priority, recurrence, rrule
 from broadcast.telemetry.presence import Presence
+from broadcast.wire import quotas
 from broadcast.wire.codec import decode_event
 from broadcast.wire.commands import JournalAck, Resend, TimeReply
 from broadcast.wire.documents import (
@@ -57,6 +58,7 @@ from broadcast.wire.events import (
 )
 from broadcast.wire.fields import AlertMode, BulletinClass, OnPreempt
 from broadcast.wire.hours import silent_window
+from broadcast.wire.quotas import Sound
 from broadcast.wire.topics import DEVICE_COMMAND, scope_topic
 from device_sim.harness import Harness
 from tests.device_sim.province import ALERT_KEY, KEYS, PROGRAMME_KEY, audio, audio_bytes
@@ -697,8 +699,28 @@ class Server:
             quiet=silent_window(daily(RULES.quiet_hours), OFFSET, carried.starts_at, 1)
             is not None,
             faults=frozenset(kind for kind, is_open in told.items() if is_open),
+            over_quota=occurrence_id in self._over_quota(device_id, carried.starts_at),
             outranked=occurrence_id in outranked(self._planned(device_id)),
         )
+
+    def _over_quota(self, device_id: str, at: datetime) -> frozenset[str]:
+        """What is over quota at a device on the day of a moment."""
+        held = self.quotas.get(device_id)
+        if held is None:
+            return frozenset()
+        day = at.astimezone(LOCAL).date()
+        sounds = {
+            name: Sound(
+                each.carried.starts_at,
+                each.carried.starts_at + timedelta(seconds=each.schedule.seconds),
+            )
+            for name, each in self.occurrences.items()
+            if each.schedule.scope in self.follows[device_id]
+            and each.cancelled is None
+            and each.is_item
+            and each.carried.starts_at.astimezone(LOCAL).date() == day
+        }
+        return quotas.over(quotas.on_day([held], day), sounds)
 
     def _planned(self, device_id: str) -> list[Planned]:
         """What is to sound at a device around now."""
@@ -716,6 +738,7 @@ class Server:
             for name, each in self.occurrences.items()
             if each.schedule.scope in scopes
             and each.cancelled is None
+            and name not in self._over_quota(device_id, each.carried.starts_at)
             and abs(each.carried.starts_at - self.harness.now) < near
         ]
 

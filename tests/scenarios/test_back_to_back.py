@@ -24,7 +24,7 @@ from broadcast.kit.quiet import OFFSET, daily
 from broadcast.plays.settle import OPEN, PlayState, Reason, Settlement
 from broadcast.schedules import grid
 from broadcast.wire import quotas
-from broadcast.wire.documents import Alerts, Hours, Live, Programme
+from broadcast.wire.documents import Alerts, Hours, Live, Programme, Quotas
 from broadcast.wire.envelope import read_own
 from broadcast.wire.events import Skipped, SkipReason
 from broadcast.wire.fields import BulletinClass, OnPreempt
@@ -105,6 +105,7 @@ class Plan:
     seed: int = 0
     heartbeat_seconds: int = 300
     rolls_every: int = HOUR
+    quotas: Quotas | None = None
 
 
 class World:
@@ -127,7 +128,7 @@ class World:
         """Every third has no NTP, every second hangs in the second village."""
         device_id = f"d{number}"
         village = f"{VILLAGE.removeprefix('area/')[:-1]}{1 + number % 2}"
-        self.server.enrol(device_id, ["51", "21550", village])
+        self.server.enrol(device_id, ["51", "21550", village], quotas=self.plan.quotas)
         return self.harness.add(
             Device(
                 Identity(device_id=device_id, keys=KEYS),

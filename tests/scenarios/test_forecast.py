@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from broadcast.plays.forecast import Cause, Forecast, Outlook, forecast
+from broadcast.wire.documents import Quotas
 from broadcast.wire.fields import BulletinClass
 from device_sim.journal import Flash
 from tests.device_sim.province import START
@@ -140,9 +141,11 @@ def test_a_week_knows_ready_and_quiet() -> None:
 NEWS = Schedule("news", COMMUNE, START + timedelta(hours=3), seconds=60, late_limit_seconds=60)
 
 
-def watched(lost: tuple[str, ...] = (), more: tuple[Schedule, ...] = ()) -> Watched:
+def watched(
+    lost: tuple[str, ...] = (), more: tuple[Schedule, ...] = (), quotas: Quotas | None = None
+) -> Watched:
     """Two devices without NTP whose link loses everything under topics with these words."""
-    world = Watched(Plan([], devices=2))
+    world = Watched(Plan([], devices=2, quotas=quotas))
     for device in world.devices:
         device.ntp = False
         device.skew = timedelta(hours=8)
@@ -201,6 +204,23 @@ def test_who_is_alone_plays_if_it_has_power() -> None:
     world.harness.at(3600, lambda: world.harness.disconnect(alone))
     assert foretold(world) == {Forecast(Outlook.UNSURE, Cause.ALONE)}
     assert [len(each.sounds) for each in (cut, alone)] == [0, 1]
+
+
+def test_what_is_over_quota_is_passed_over_and_keeps_nothing_waiting() -> None:
+    world = watched(quotas=Quotas(sessions_per_day=1))
+    early = Schedule("early", COMMUNE, NEWS.starts_at - timedelta(hours=2), seconds=60)
+    world.server.plan(early)
+    assert foretold(world) == {Forecast(Outlook.MISSES, Cause.QUOTA)}
+    said = {named(world, play): each.found for play, each in world.said.items()}
+    assert said["early"] == Forecast(Outlook.READY)
+    world = watched(quotas=Quotas(minutes_per_day=3))
+    world.server.plan(
+        Schedule(
+            "long", COMMUNE, NEWS.starts_at - timedelta(seconds=30), seconds=240,
+            class_=BulletinClass.PRIORITY,
+        )
+    )  # fmt: skip
+    assert foretold(world) == {Forecast(Outlook.READY)}
 
 
 def test_who_must_wait_too_long_misses_it() -> None:

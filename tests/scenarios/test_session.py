@@ -1,5 +1,7 @@
-"""A session around a relay, back to back: the planner's starts at players with everything against
-them. The relay begins and ends at its second, and one voice at a time is heard."""
+"""A session around a relay, within quotas, back to back: the planner's starts at players.
+
+Whatever happens, the relay begins and ends at its second, and one voice at a time is heard.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,13 @@ from hypothesis import strategies as st
 
 from broadcast.areas.model import Level
 from broadcast.grid.planner import Bounds, Entry, Filled, Kind, fill
+from broadcast.grid.room import Room
 from broadcast.kit.clock import LOCAL
 from broadcast.schedules.priority import priority
-from broadcast.wire.documents import Stream
+from broadcast.wire.documents import Quotas, Stream
 from broadcast.wire.fields import BulletinClass
+from broadcast.wire.quotas import Sound as Sounding
+from broadcast.wire.quotas import on_day
 from device_sim.box import Identity
 from device_sim.harness import Device, Harness, Sound
 from device_sim.journal import Flash
@@ -59,21 +64,24 @@ class Station:
     """A commune with a session, and two boxes: one that nothing befalls, and one at the end of
     the road."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Quotas | None = None) -> None:
         self.harness = Harness(START)
         self.server = Server(self.harness)
-        self.well, self.poor = [self._box(each) for each in ("d0", "d1")]
+        self.room = Room(on_day([] if limits is None else [limits], BEGIN.date()), {})
+        self.well, self.poor = [self._box(each, limits) for each in ("d0", "d1")]
         self._standing: dict[tuple[UUID, datetime], Schedule] = {}
 
-    def _box(self, device_id: str) -> Device:
-        self.server.enrol(device_id, [COMMUNE.removeprefix("area/")])
+    def _box(self, device_id: str, limits: Quotas | None) -> Device:
+        self.server.enrol(device_id, [COMMUNE.removeprefix("area/")], quotas=limits)
         flash = Flash(f"journal-{device_id}")
         return self.harness.add(Device(Identity(device_id=device_id, keys=KEYS), flash))
 
     def put(self, items: Sequence[Planned], seconds: int) -> Filled:
         """Fill the session anew: what keeps its start keeps its occurrence."""
         ends_at = BEGIN + timedelta(seconds=seconds)
-        filled = fill([each.entry for each in items], Bounds(BEGIN, ends_at, False, None))
+        filled = fill(
+            [each.entry for each in items], Bounds(BEGIN, ends_at, False, None, (self.room,))
+        )
         for key in self._standing.keys() - filled.starts.items():
             self.server.withdraw(self._standing.pop(key))
         by_id = {each.entry.id: each for each in items}
@@ -150,20 +158,29 @@ TROUBLES = st.lists(
 )
 
 
+LIMITS = st.none() | st.builds(
+    Quotas, sessions_per_day=st.none() | st.integers(1, 2),
+    minutes_per_session=st.none() | st.integers(1, 30),
+    minutes_per_day=st.none() | st.integers(1, 30),
+)  # fmt: skip
+
+
 @settings(max_examples=examples(30), deadline=None)
 @given(
     ITEMS, st.integers(0, 6), st.integers(0, 6), st.integers(0, 20), st.integers(60, 1200),
-    TROUBLES, st.integers(600, 2400),
+    TROUBLES, st.integers(600, 2400), LIMITS,
 )  # fmt: skip
 def test_whatever_stands_around_it_and_whatever_happens(
     items: list[Planned], there: int, place: int, minute: int, seconds: int,
-    troubles: list[tuple[int, str]], length: int,
+    troubles: list[tuple[int, str]], length: int, limits: Quotas | None,
 ) -> None:  # fmt: skip
-    station = Station()
+    station = Station(limits)
     for second, kind in troubles:
         station.harness.at(second, partial(befall, station, kind))
     relayed = relay(minute, seconds)
-    fits = minute * 60 + seconds <= length
+    ends_at = BEGIN + timedelta(minutes=minute, seconds=seconds)
+    alone = {RELAY: Sounding(relayed.entry.at or BEGIN, ends_at)}
+    fits = minute * 60 + seconds <= length and station.room.holds(alone)
     items.insert(place, relayed)
     station.put(items[there:], length)
     station.harness.advance(1800)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -124,6 +125,32 @@ async def get_rendition(session: AsyncSession, key: Key, codec: Codec) -> Rendit
             " nếu vừa tạo, hãy chờ chuẩn bị xong."
         )
     return rendition
+
+
+async def version_sound(
+    session: AsyncSession, key: Key, languages: Sequence[str], codec: Codec
+) -> str:
+    """Return the SHA-256 of what documents carry of a revision for a list of languages.
+
+    Raises:
+        NotFound: They carry nothing for these.
+    """
+    sha256: str | None = await session.scalar(
+        sa.select(MixSound.sha256)
+        .join(Mix, Mix.id == MixSound.mix_id)
+        .where(
+            Mix.bulletin_id == key[0], Mix.revision == key[1], Mix.is_current,
+            Mix.languages == list(languages), MixSound.codec == codec,
+        )
+        .order_by(Mix.id)
+        .limit(1)
+    )  # fmt: skip
+    if sha256 is None:
+        raise NotFound(
+            f"Phiên bản {key[1]} của bản tin {key[0]} không có bản đang phát bằng"
+            f" {','.join(languages)} dạng {codec.value}."
+        )
+    return sha256
 
 
 async def approved_codec(session: AsyncSession, sha256: str) -> Codec:

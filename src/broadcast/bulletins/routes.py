@@ -114,12 +114,22 @@ async def preview(
     bulletin_id: UUID,
     number: NumberPath,
     codec: Codec = Codec.OPUS,
+    languages: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[A-Za-z0-9-]{1,35}(,[A-Za-z0-9-]{1,35}){0,7}$",
+            description="bản đang phát cho nơi nói các tiếng này, ví dụ hre,vi; mặc định bản gốc",
+        ),
+    ] = None,
 ) -> Response:
     """The sound as loudspeakers will play it, in any state; for people."""
-    rendition = await queries.get_rendition(session, (bulletin_id, number), codec)
-    return await asyncio.to_thread(
-        content.answer, request, settings.content_dir, rendition.sha256, codec
+    key = (bulletin_id, number)
+    sha256 = (
+        (await queries.get_rendition(session, key, codec)).sha256
+        if languages is None
+        else await queries.version_sound(session, key, languages.split(","), codec)
     )
+    return await asyncio.to_thread(content.answer, request, settings.content_dir, sha256, codec)
 
 
 @api.get(

@@ -39,6 +39,7 @@ from broadcast.console.words import N_
 from broadcast.grid.schemas import VillageHeardOut
 from broadcast.kit import clock
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.languages import NAMES
 from broadcast.kit.times import Day
 from broadcast.plays.coming import next_of
 from broadcast.plays.days import MOST, occurrences_between
@@ -273,6 +274,7 @@ async def show_heard(
         request, caller, "schedule/heard.html",
         on=day, area=area, communes=communes,
         villages=[VillageHeardOut.of(each) for each in heard], before=day - DAY, after=day + DAY,
+        languages=NAMES,
     )  # fmt: skip
 
 

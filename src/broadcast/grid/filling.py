@@ -7,7 +7,7 @@ has moved or left out by hand: that item keeps its time, or its silence, on that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -21,6 +21,7 @@ from broadcast.bulletins.model import Bulletin, Revision
 from broadcast.config import Rules
 from broadcast.grid.model import AirDrop, AirItem, AirSession
 from broadcast.grid.planner import Bounds, Entry, Reason, fill
+from broadcast.grid.room import Room, rooms
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.quiet import OFFSET
 from broadcast.schedules import capacity, planning, recurrence, rrule
@@ -31,10 +32,13 @@ from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.schedules.neighbours import neighbours
 from broadcast.schedules.occurrences import materialise
+from broadcast.schedules.quota_check import begun_today
+from broadcast.schedules.slots import slots_between
 from broadcast.schedules.starts import Exceptions, exceptions_of, of_revision
 from broadcast.schedules.targets import target_resolver
 from broadcast.wire.documents import Hours
 from broadcast.wire.hours import next_silence
+from broadcast.wire.quotas import Limits, Sound
 
 log = structlog.get_logger()
 
@@ -42,7 +46,7 @@ AHEAD = timedelta(days=14)
 """For which days are filled: further than a programme reaches, so that a day is there before the
 occurrences of it are made."""
 
-NO_ROOM = "không đủ giờ trong buổi phát"
+NO_ROOM, OVER_QUOTA = "không đủ giờ trong buổi phát", "vượt hạn mức của Quy chế"
 """Why an occurrence was cancelled that found no room after an edit."""
 
 
@@ -94,6 +98,7 @@ def days_of(
     parts: Sequence[Part],
     exceptions: dict[UUID, Exceptions],
     hours: Sequence[Hours],
+    rooms: Mapping[date, tuple[Room, ...]],
     now: datetime,
     until: datetime,
 ) -> list[Day]:
@@ -104,6 +109,7 @@ def days_of(
         parts: Its items, in order.
         exceptions: By schedule.
         hours: Windows of its places (`hours_of`).
+        rooms: What Quy chế leave on the days (`rooms_of`).
         now: Present.
         until: Days that begin before.
     """
@@ -116,6 +122,7 @@ def days_of(
         if on in air.skipped_on or planned.starts_at <= now:
             continue
         by_hand: dict[UUID, datetime | None] = {}
+        moved: dict[UUID, Sound] = {}
         entries = []
         for part in parts:
             item, schedule = part.item, part.schedule
@@ -127,7 +134,9 @@ def days_of(
                 at: to for at, to in exceptions.get(schedule.id, {}).items() if _day(at) == on
             }
             if touched:
-                by_hand[item.id] = next(iter(touched.values()))
+                at = by_hand[item.id] = next(iter(touched.values()))
+                if at is not None:
+                    moved[item.id] = Sound(at, at + timedelta(seconds=part.seconds))
             else:
                 at = None
                 if item.relay_at is not None:
@@ -136,8 +145,12 @@ def days_of(
         ends_at = planned.starts_at + timedelta(seconds=air.seconds)
         quiet = next_silence(hours, OFFSET, planned.starts_at)
         bounds = Bounds(
-            planned.starts_at, ends_at, air.may_overrun, None if quiet is None else quiet.begins_at
-        )
+            planned.starts_at, ends_at, air.may_overrun,
+            None if quiet is None else quiet.begins_at,
+            tuple(
+                room._replace(others={**room.others, **moved}) for room in rooms.get(on, ())
+            ),
+        )  # fmt: skip
         filled = fill(entries, bounds)
         found.append(Day(on, planned.starts_at, ends_at, *filled, by_hand))
     return found
@@ -155,6 +168,62 @@ async def hours_of(
     """Windows at the loudspeakers of a session, of the days to come: all that hold at one."""
     resolver = await target_resolver(session)
     return await hours_at(resolver, air.targets, air.targets_on, first, last, rules)
+
+
+async def rooms_of(
+    session: AsyncSession, air: AirSession, parts: Sequence[Part], now: datetime, until: datetime
+) -> dict[date, tuple[Room, ...]]:
+    """What Quy chế leave for a session on each day, with all else that is planned there.
+
+    Of the sessions of a day the earlier goes first: those that begin later fill what it leaves.
+
+    Args:
+        session: Open transaction.
+        air: The session.
+        parts: Its items.
+        now: Present.
+        until: Days that begin before.
+    """
+    if not parts:
+        return {}
+    resolver = await target_resolver(session)
+    subject, own = parts[0].schedule, {part.schedule.id for part in parts}
+    rule = rrule.parse(air.rrule, LOCAL)
+    begins = recurrence.occurrences_between(rule, air.starts_at, {}, now, until, LOCAL)
+    limits: dict[datetime, dict[int, Limits]] = {}
+    for _, begins_at in begins:
+        here = (await resolver.reach(subject, _day(begins_at))).cluster_ids
+        found = await resolver.rules.limits(_day(begins_at))
+        held = {cluster: found[cluster].quotas for cluster in here & found.keys()}
+        if any(limit != Limits() for limit in held.values()):
+            limits[begins_at] = held
+    if not limits:
+        return {}
+    begin = datetime.combine(_day(min(limits)), time(), LOCAL)
+    end = datetime.combine(_day(max(limits)) + DAY, time(), LOCAL)
+    others = [each for each in (await neighbours(session)).readable if each.schedule.id not in own]
+    plain, of_sessions = [
+        await slots_between(
+            resolver, subject, (n for n in others if n.schedule.of_session is kind), begin, end
+        )
+        for kind in (False, True)
+    ]
+    begun = await begun_today(resolver, now)
+    return {
+        _day(begins_at): rooms(
+            held,
+            [
+                (slot.occurrence_id, Sound(slot.starts_at, slot.ends_at), slot.cluster_ids)
+                for slot in (
+                    *begun,
+                    *(each for each in plain if each.starts_at >= now),
+                    *(each for each in of_sessions if now <= each.starts_at < begins_at),
+                )
+                if _day(slot.starts_at) == _day(begins_at)
+            ],
+        )
+        for begins_at, held in limits.items()
+    }
 
 
 async def fill_session(
@@ -180,7 +249,8 @@ async def fill_session(
     exceptions = await exceptions_of(session, [each.schedule.id for each in parts])
     until = datetime.combine(_day(now), time(), LOCAL) + AHEAD
     hours = await hours_of(session, air, rules, _day(now), _day(until))
-    days = days_of(air, parts, exceptions, hours, now, until)
+    rooms = await rooms_of(session, air, parts, now, until)
+    days = days_of(air, parts, exceptions, hours, rooms, now, until)
     filled = {each.on for each in days}
     changed = []
     for each in parts:
@@ -197,7 +267,7 @@ async def fill_session(
             if each.schedule.state is ScheduleState.ACTIVE:
                 plan = await planning.plan(
                     session, each.schedule, each.revision, rules, now,
-                    exceptions[each.schedule.id], others,
+                    exceptions[each.schedule.id], others, heeds_rules=False,
                 )  # fmt: skip
                 planning.refuse_clashes(plan.overlaps)
                 await capacity.refuse_overfull(session, each.schedule, rules, now, others)
@@ -262,16 +332,18 @@ async def _note_drops(
     schedules = {each.item.id: each.schedule.id for each in parts}
     for day in days:
         midnight = datetime.combine(day.on, time(), LOCAL)
-        await session.execute(
-            sa.update(Occurrence)
-            .where(
-                Occurrence.schedule_id.in_([schedules[item] for item in day.dropped]),
-                Occurrence.recurrence_at.between(midnight, midnight + DAY),
-                Occurrence.state == OccurrenceState.CANCELLED,
-                Occurrence.cancel_reason == CHANGED,
+        over = [item for item, reason in day.dropped.items() if reason is Reason.QUOTA]
+        for items, reason in ((over, OVER_QUOTA), (day.dropped.keys() - over, NO_ROOM)):
+            await session.execute(
+                sa.update(Occurrence)
+                .where(
+                    Occurrence.schedule_id.in_([schedules[item] for item in items]),
+                    Occurrence.recurrence_at.between(midnight, midnight + DAY),
+                    Occurrence.state == OccurrenceState.CANCELLED,
+                    Occurrence.cancel_reason == CHANGED,
+                )
+                .values(cancel_reason=reason, dirty=True)
             )
-            .values(cancel_reason=NO_ROOM, dirty=True)
-        )
 
 
 async def fill_some(

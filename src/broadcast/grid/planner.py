@@ -14,6 +14,9 @@ from math import ceil
 from typing import NamedTuple
 from uuid import UUID
 
+from broadcast.grid.room import Room
+from broadcast.wire.quotas import Sound
+
 PAUSE = timedelta(seconds=2)
 """Between two items: a device may begin one a moment late, and the next must not cut it."""
 
@@ -43,6 +46,8 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     RELAY = "relay"
     """It would sound into a relay whose hour is fixed, and finds no room behind it."""
+    QUOTA = "quota"
+    """With it the day would exceed a quota of a Quy chế."""
 
 
 class Entry(NamedTuple):
@@ -71,6 +76,8 @@ class Bounds(NamedTuple):
     """The last item may sound on past the end, if it begins before."""
     silent_from: datetime | None
     """Begin of the next quiet hours, in which nothing sounds."""
+    rooms: tuple[Room, ...] = ()
+    """What Quy chế leave, where its loudspeakers have some."""
 
 
 class Filled(NamedTuple):
@@ -136,24 +143,28 @@ def _takes(entry: Entry) -> timedelta:
 def _fits(entries: Sequence[Entry], kept: Collection[int], bounds: Bounds) -> bool:
     starts = _starts(entries, kept, bounds.begins_at)
     free_from = bounds.begins_at
+    sounds: dict[UUID, Sound] = {}
     for index, at in sorted(starts.items(), key=lambda pair: pair[1]):
         each = entries[index]
         if at < free_from:
             return False
         free_from = at + _takes(each)
         ends_at = at + timedelta(seconds=each.seconds)
+        sounds[each.id] = Sound(at, ends_at)
         if bounds.silent_from is not None and ends_at > bounds.silent_from:
             return False
         overruns = bounds.may_overrun and each.kind is not Kind.RELAY
         if at >= bounds.ends_at if overruns else ends_at > bounds.ends_at:
             return False
-    return True
+    return all(room.holds(sounds) for room in bounds.rooms)
 
 
 def _why_not(entries: Sequence[Entry], kept: set[int], index: int, bounds: Bounds) -> Reason:
     wanted = kept | {index}
     if _fits(entries, wanted, bounds._replace(silent_from=None)):
         return Reason.QUIET_HOURS
+    if _fits(entries, wanted, bounds._replace(rooms=())):
+        return Reason.QUOTA
     flowing = {i for i in wanted if i == index or entries[i].at is None}
     return Reason.RELAY if _fits(entries, flowing, bounds) else Reason.NO_TIME
 

@@ -14,7 +14,7 @@ from broadcast.auth.people import people
 from broadcast.auth.routing import Router
 from broadcast.config import Rules
 from broadcast.grid import play_now, sessions
-from broadcast.grid.filling import AHEAD, days_of, hours_of, parts_of
+from broadcast.grid.filling import AHEAD, days_of, hours_of, parts_of, rooms_of
 from broadcast.grid.model import AirSession
 from broadcast.grid.schemas import (
     AirDayOut,
@@ -56,7 +56,8 @@ async def coming_days(
     until = datetime.combine(now.astimezone(LOCAL).date(), time(), LOCAL) + timedelta(days=days)
     on = now.astimezone(LOCAL).date()
     hours = await hours_of(session, air, rules, on, until.astimezone(LOCAL).date())
-    found = days_of(air, parts, exceptions, hours, now, until)
+    rooms = await rooms_of(session, air, parts, now, until)
+    found = days_of(air, parts, exceptions, hours, rooms, now, until)
     return [AirDayOut.of(each, parts) for each in found]
 
 

@@ -31,6 +31,7 @@ from broadcast.wire.fields import BulletinClass
 REASONS = {
     Reason.NO_TIME: "không đủ giờ trong buổi phát nên bị bỏ",
     Reason.QUIET_HOURS: "sẽ kéo vào giờ yên tĩnh nên bị bỏ",
+    Reason.QUOTA: "vượt hạn mức của Quy chế nên bị bỏ",
     Reason.RELAY: "vướng giờ tiếp âm cố định nên bị bỏ",
 }
 """Why an item does not sound, for people."""
@@ -299,6 +300,9 @@ class HeardOut(BaseModel):
     area_code: str = Field(description="đơn vị có đài phát bản tin này")
     starts_at: Moment = Field(description="giờ đã xếp")
     seconds: float
+    languages: list[str] = Field(description="nghe bằng tiếng nào, theo thứ tự; trống: tiếp âm")
+    audio: str = Field(description="nghe thử đúng bản mà nơi này nghe")
+    is_over_quota: bool = Field(description="hạn mức của Quy chế trong ngày đã hết nên không phát")
     outcome: Outcome = Field(description="whole: nghe trọn; part: một phần; none: không nghe")
     spans: list[SpanOut] = Field(description="khi nào nghe được")
     text: Said = Field(description="cho người: vì sao không nghe trọn, hoặc nghe muộn")
@@ -313,16 +317,26 @@ class HeardOut(BaseModel):
             occurrence_id=row.id, schedule_id=row.schedule_id, bulletin_id=row.bulletin_id,
             bulletin_revision=row.bulletin_revision, title=row.title, class_=row.class_,
             area_code=item.area_code, starts_at=row.starts_at, seconds=item.seconds,
+            languages=list(item.languages), audio=_audio(item),
+            is_over_quota=item.is_over_quota,
             outcome=heard.outcome, spans=[SpanOut.model_validate(each) for each in heard.spans],
             text=_why(item),
         )  # fmt: skip
+
+
+def _audio(item: listening.Item) -> str:
+    row = item.occurrence
+    path = f"/api/v1/bulletins/{row.bulletin_id}/revisions/{row.bulletin_revision}/audio"
+    version = f"&languages={','.join(item.languages)}" if item.is_version else ""
+    return f"{path}?codec=mp3{version}"
 
 
 def _why(item: listening.Item) -> str:
     """Why something is not heard whole, or later than planned."""
     heard, by = item.heard, item.kept_by
     if item.silent is not None:
-        return SILENT[item.silent]
+        over = "vượt hạn mức của Quy chế nên không phát"
+        return over if item.is_over_quota else SILENT[item.silent]
     if heard.outcome is Outcome.WHOLE:
         if len(heard.spans) > 1:
             return f"bị “{by}” chen, rồi phát tiếp"
@@ -339,6 +353,7 @@ class EarOut(BaseModel):
     """Loudspeakers of a village that sound alike."""
 
     cluster_count: int
+    languages: list[str] = Field(description="tiếng của người dân ở đó, theo thứ tự")
     items: list[HeardOut] = Field(description="theo giờ đã xếp")
 
 
@@ -356,7 +371,10 @@ class VillageHeardOut(BaseModel):
         return cls(
             code=village.code, name=village.name, cluster_count=village.cluster_count,
             ears=[
-                EarOut(cluster_count=ear.cluster_count, items=[HeardOut.of(i) for i in ear.items])
+                EarOut(
+                    cluster_count=ear.cluster_count, languages=list(ear.languages),
+                    items=[HeardOut.of(i) for i in ear.items],
+                )
                 for ear in village.ears
             ],
         )  # fmt: skip

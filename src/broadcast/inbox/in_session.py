@@ -17,7 +17,7 @@ from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.config import Rules
 from broadcast.grid import sessions
-from broadcast.grid.filling import Day, Part, days_of, fill_session, hours_of, parts_of
+from broadcast.grid.filling import Day, Part, days_of, fill_session, hours_of, parts_of, rooms_of
 from broadcast.grid.model import AirItem, AirSession
 from broadcast.grid.planner import Kind
 from broadcast.grid.sessions import ItemChange
@@ -127,12 +127,12 @@ async def both(
     exceptions = await exceptions_of(session, [each.schedule.id for each in parts])
     on = begins_at.astimezone(LOCAL).date()
     hours = await hours_of(session, air, rules, on, on)
+    since, until = min(now, begins_at - SECOND), begins_at + SECOND
+    rooms = await rooms_of(session, air, parts, since, until)
     found = []
     for source_first in (True, False):
         order = await _ordered(session, air, parts, made, source_first=source_first)
-        days = days_of(
-            air, order, exceptions, hours, min(now, begins_at - SECOND), begins_at + SECOND
-        )
+        days = days_of(air, order, exceptions, hours, rooms, since, until)
         by_id = {each.item.id: each for each in parts}
         found.append([
             Sounding(

@@ -31,9 +31,10 @@ from broadcast.schedules.quota_check import Exceeded, exceeded
 from broadcast.schedules.targets import TargetResolver, target_resolver
 from broadcast.stations.model import Cluster
 from broadcast.telemetry.presence import Presence
+from broadcast.wire import quotas
 from broadcast.wire.fields import OnPreempt
 from broadcast.wire.hours import loudest, silent_until
-from broadcast.wire.quotas import Sound
+from broadcast.wire.quotas import Limits, Sound
 
 LONGEST_SOUND = timedelta(hours=3)
 """How long before a start others may have begun that still sound; no bulletin is longer."""
@@ -132,16 +133,20 @@ async def _listed(
     async with scope.whole(session):
         documents = await _documents(session, occurrence)
         known = await _known(session, occurrence, documents, named)
-        lost = await _outranked(session, occurrence, named)
         resolver = await target_resolver(session)
         hours = await _hours(resolver, occurrence, named, rules)
-        exceeded = await _exceeded(session, resolver, occurrence, named)
+        exceeded, over = await _quotas(session, resolver, occurrence, named)
+        lost = await _outranked(session, occurrence, named, over)
         seconds = await _seconds(session, occurrence)
     found = []
     for each in known:
         judged = forecast(
-            _ahead(each, occurrence, documents, lost, hours[each.cluster_id], seconds), now
-        )
+            _ahead(
+                each, occurrence, documents, lost, hours[each.cluster_id], seconds,
+                over_quota=occurrence.id in over.get(each.cluster_id, ()),
+            ),
+            now,
+        )  # fmt: skip
         found.append(_shown(each, *named[each.cluster_id], judged))
     return found, [each.text.format(where=_where(each)) for each in exceeded]
 
@@ -181,6 +186,8 @@ def _ahead(
     lost: Collection[int],
     hours: Windows,
     seconds: float,
+    *,
+    over_quota: bool,
 ) -> Ahead:
     starts_at = occurrence.starts_at
     latest = _latest(starts_at, occurrence.late_limit_seconds, occurrence.ends_by)
@@ -201,6 +208,7 @@ def _ahead(
         readiness=known.readiness,
         quiet=silent is not None and silent > latest,
         volume=min(100 if wished is None else wished, loudest(hours, OFFSET, starts_at, seconds)),
+        over_quota=over_quota,
         outage=known.outage,
         faults=frozenset(known.faults),
         clock_wrong=known.clock_wrong,
@@ -244,11 +252,11 @@ async def _seconds(session: AsyncSession, occurrence: Occurrence) -> float:
 
 
 _OF_DAY = sa.text("""
-    SELECT p.cluster_id, o.starts_at,
+    SELECT p.cluster_id, o.id, o.starts_at,
            COALESCE(o.relay_seconds, GREATEST(r.seconds, r.longest_seconds), 0) AS seconds
     FROM plays AS p
     JOIN occurrences AS o ON o.id = p.occurrence_id
-        AND o.state = 'planned' AND o.alert_mode IS NULL
+        AND o.state = 'planned' AND o.alert_mode IS NULL AND o.live_key IS NULL
     JOIN bulletin_revisions AS r
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
     WHERE p.starts_at >= :since AND p.starts_at < :until AND p.state <> 'cancelled'
@@ -256,25 +264,34 @@ _OF_DAY = sa.text("""
 """)
 
 
-async def _exceeded(
+async def _quotas(
     session: AsyncSession,
     resolver: TargetResolver,
     occurrence: Occurrence,
     clusters: Collection[int],
-) -> list[Exceeded]:
-    """Quotas of Quy chế that the day of a start exceeds at some of these clusters."""
+) -> tuple[list[Exceeded], dict[int, frozenset[UUID]]]:
+    """Quotas that the day of a start exceeds at these clusters, and what is over quota at each."""
     on = occurrence.starts_at.astimezone(LOCAL).date()
     limits = await resolver.rules.limits(on)
     concerned = {cluster: limits[cluster] for cluster in clusters if cluster in limits}
     if not concerned:
-        return []
+        return [], {}
     begin = datetime.combine(on, time(), LOCAL)
     span = {"since": begin, "until": begin + DAY, "clusters": sorted(concerned)}
-    sounds: defaultdict[int, list[Sound]] = defaultdict(list)
+    sounds: defaultdict[int, dict[UUID, Sound]] = defaultdict(dict)
     for row in await session.execute(_OF_DAY, span):
         ends_at = row.starts_at + timedelta(seconds=row.seconds)
-        sounds[row.cluster_id].append(Sound(row.starts_at, ends_at))
-    return exceeded(on, concerned, sounds)
+        sounds[row.cluster_id][row.id] = Sound(row.starts_at, ends_at)
+    # Most clusters have the same items: what is over quota is reckoned once.
+    known: dict[tuple[Limits, frozenset[UUID]], frozenset[UUID]] = {}
+    over = {}
+    for cluster, heard in sounds.items():
+        key = concerned[cluster].quotas, frozenset(heard)
+        if key not in known:
+            known[key] = quotas.over(key[0], heard)
+        over[cluster] = known[key]
+    found = exceeded(on, concerned, {id_: list(each.values()) for id_, each in sounds.items()})
+    return found, over
 
 
 _DOCUMENTS = sa.text("""
@@ -390,9 +407,15 @@ _PLANNED = sa.text("""
 
 
 async def _outranked(
-    session: AsyncSession, occurrence: Occurrence, clusters: Iterable[int]
+    session: AsyncSession,
+    occurrence: Occurrence,
+    clusters: Iterable[int],
+    over: Mapping[int, Collection[UUID]],
 ) -> set[int]:
-    """Clusters at which others have the loudspeaker as long as the occurrence may begin."""
+    """Clusters at which others have the loudspeaker as long as the occurrence may begin.
+
+    What is over quota there does not sound, and keeps nothing waiting.
+    """
     latest = _latest(occurrence.starts_at, occurrence.late_limit_seconds, occurrence.ends_by)
     rows = await session.execute(
         _PLANNED,
@@ -404,7 +427,8 @@ async def _outranked(
     )
     there: defaultdict[int, set[Planned]] = defaultdict(set)
     for row in rows.mappings():
-        there[row["cluster_id"]].add(_planned(row))
+        if row["occurrence_id"] not in over.get(row["cluster_id"], ()):
+            there[row["cluster_id"]].add(_planned(row))
     # Most clusters have the same items: what they come to is reckoned once.
     lost: dict[frozenset[Planned], bool] = {}
     found = set()

@@ -42,6 +42,8 @@ class Cause(StrEnum):
     QUIET_HOURS = "quiet_hours"
     MUTED = "muted"
     """A Quy chế, the schedule or the device has its volume at 0 then."""
+    QUOTA = "quota"
+    """What is planned before it uses up a quota of the day: the device passes over it."""
     POWER_CUT = "power_cut"
     """A power cut was declared for that time."""
     NOT_PUBLISHED = "not_published"
@@ -88,6 +90,8 @@ class Ahead:
     """The start lies in silent hours of its place, until the latest start."""
     volume: int = 100
     """Per cent that it would have: of its schedule or device, at most what its place allows."""
+    over_quota: bool = False
+    """`wire.quotas.over` of what is planned there on the day names it."""
     outage: str | None = None
     """Declared over the start: `power_cut` or `maintenance`."""
     faults: frozenset[str] = frozenset()
@@ -121,6 +125,7 @@ def forecast(ahead: Ahead, now: datetime) -> Forecast:
         (not ahead.has_device, misses, Cause.NO_DEVICE),
         (ahead.quiet, misses, Cause.QUIET_HOURS),
         (ahead.volume == 0, misses, Cause.MUTED),
+        (ahead.over_quota, misses, Cause.QUOTA),
         (ahead.outage == "power_cut", misses, Cause.POWER_CUT),
         (not ahead.published, Outlook.ON_THE_WAY if early else misses, Cause.NOT_PUBLISHED),
         (not ahead.holds and ahead.refused, misses, Cause.REFUSED),

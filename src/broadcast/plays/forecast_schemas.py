@@ -75,6 +75,6 @@ class ForecastOut(BaseModel):
     clusters_count: int
     counts: dict[Outlook, int]
     exceeded: list[Said] = Field(
-        description="hạn mức của Quy chế mà ngày đó vượt quá; loa vẫn phát, người xếp lịch nên bớt"
+        description="hạn mức của Quy chế mà ngày đó vượt quá; phần vượt không phát"
     )
     clusters: list[ClusterForecastOut] = Field(description="nơi sẽ không phát trước")

@@ -20,6 +20,7 @@ CAUSES = {
     Cause.NO_DEVICE: "cụm loa chưa lắp thiết bị",
     Cause.QUIET_HOURS: "giờ phát rơi vào giờ yên tĩnh",
     Cause.MUTED: "âm lượng bằng 0 vào giờ phát",
+    Cause.QUOTA: "hạn mức của Quy chế trong ngày đã dùng hết",
     Cause.POWER_CUT: "đã khai báo mất điện vào giờ phát",
     Cause.NOT_PUBLISHED: "máy chủ chưa gửi chương trình đi",
     Cause.REFUSED: "thiết bị từ chối chương trình",
@@ -45,6 +46,8 @@ REMEDIES = {
     Cause.QUIET_HOURS: "Dời buổi phát ra ngoài giờ yên tĩnh.",
     Cause.MUTED: "Xem Quy chế của xã (giờ phát nhỏ), âm lượng của lịch phát và của thiết bị; dời"
     " buổi phát hoặc tăng âm lượng.",
+    Cause.QUOTA: "Bỏ hoặc rút ngắn bản tin phát sớm hơn trong ngày, hoặc dời buổi phát sang ngày"
+    " khác.",
     Cause.POWER_CUT: "Dời buổi phát sang giờ có điện, hoặc báo tin cách khác cho các thôn này.",
     Cause.NOT_PUBLISHED: "Chờ một phút rồi xem lại; nếu vẫn chưa gửi, báo người quản trị kiểm tra"
     " máy chủ.",

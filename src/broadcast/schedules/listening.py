@@ -14,6 +14,8 @@ from broadcast.areas import scope
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Bulletin, Revision
+from broadcast.bulletins.revisions import Key
+from broadcast.bulletins.versions import current_versions
 from broadcast.calendars.days import Silence
 from broadcast.config import Rules
 from broadcast.kit.clock import LOCAL
@@ -26,6 +28,9 @@ from broadcast.schedules.hearing import Heard, Outcome, Wanted
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.schedules.quota_check import over_quota, stored
 from broadcast.schedules.targets import SILENCES, Resolved
+from broadcast.stations.languages import languages_of_clusters
+from broadcast.wire.documents import Version
+from broadcast.wire.languages import version_for
 
 MOST_VILLAGES = 200
 
@@ -40,14 +45,22 @@ class Item(NamedTuple):
     heard: Heard
     silent: Silence | None
     """The calendar, or the Quy chế by its hours or quotas, that keeps it silent."""
+    is_over_quota: bool
+    """What is planned before it uses up a quota of the day."""
     kept_by: str
     """Title of what keeps it waiting, or interrupts it."""
+    languages: tuple[str, ...]
+    """In which it is heard, in that order; none of a relay."""
+    is_version: bool
+    """Not the original's own sound, but that for these languages."""
 
 
 class Ear(NamedTuple):
     """Loudspeakers of a village that sound alike."""
 
     cluster_count: int
+    languages: tuple[str, ...]
+    """Of the people there, in their order."""
     items: list[Item]
 
 
@@ -64,11 +77,25 @@ class Village(NamedTuple):
 class _Sound(NamedTuple):
     occurrence: Occurrence
     area_code: str
+    language: str
     seconds: float
 
 
-_Alike = tuple[frozenset[tuple[UUID, Silence | None]], Windows]
-"""What reaches a loudspeaker, and its hours."""
+class _Here(NamedTuple):
+    """What becomes of an item at a loudspeaker before it meets others."""
+
+    silent: Silence | None
+    is_over_quota: bool
+    version: tuple[str, ...] | None
+    """Languages of the sound that it plays; None: the original's own."""
+
+
+class _Alike(NamedTuple):
+    """What reaches a loudspeaker, its hours, and whom it speaks to."""
+
+    here: frozenset[tuple[UUID, _Here]]
+    hours: Windows
+    languages: tuple[str, ...]
 
 
 async def heard(
@@ -102,7 +129,9 @@ async def heard(
             ),
         )
         .add_columns(
-            Bulletin.area_code, sa.func.coalesce(Occurrence.relay_seconds, Revision.seconds)
+            Bulletin.area_code,
+            Bulletin.language,
+            sa.func.coalesce(Occurrence.relay_seconds, Revision.seconds),
         )
         .where(
             Occurrence.alert_mode.is_(None),
@@ -120,60 +149,99 @@ async def heard(
     over = await over_quota(resolver, await stored(resolver, on))
     everywhere = frozenset[int]().union(*villages.values())
     hours = await resolver.rules.hours(everywhere, on - DAY, on + DAY, daily(rules.quiet_hours))
+    spoken = await languages_of_clusters(session, on, everywhere)
+    keys = {_key(each) for each in sounds} if spoken else set()
+    async with scope.whole(session):
+        versions = await current_versions(session, keys) if keys else {}
     known: dict[_Alike, list[Item]] = {}
     return [
         Village(
             code, resolver.name(code, on), len(clusters),
-            _ears(sounds, reached, over, clusters, hours, known),
+            _ears(_Day(sounds, reached, over, hours, spoken, versions), clusters, known),
         )
         for code, clusters in villages.items()
     ]  # fmt: skip
 
 
-def _ears(
-    sounds: Sequence[_Sound],
-    reached: Mapping[UUID, Resolved],
-    over: Mapping[UUID, frozenset[int]],
-    clusters: frozenset[int],
-    hours: Mapping[int, Windows],
-    known: dict[_Alike, list[Item]],
-) -> list[Ear]:
+class _Day(NamedTuple):
+    """All that is planned, and what is known of the clusters that it reaches."""
+
+    sounds: Sequence[_Sound]
+    reached: Mapping[UUID, Resolved]
+    over: Mapping[UUID, frozenset[int]]
+    hours: Mapping[int, Windows]
+    spoken: Mapping[int, Sequence[str]]
+    versions: Mapping[Key, Sequence[Version]]
+
+    def here(self, sound: _Sound, cluster: int) -> _Here | None:
+        """What becomes of an item at a cluster; None where it does not reach it."""
+        id_ = sound.occurrence.id
+        at = self.reached[id_]
+        if cluster not in at.cluster_ids and cluster not in at.silent:
+            return None
+        is_over = cluster in at.cluster_ids and cluster in self.over.get(id_, ())
+        silent = Silence.REGULATION if is_over else at.silent.get(cluster)
+        version = None
+        if sound.occurrence.relay_source_id is None:
+            version = version_for(self.versions.get(_key(sound), ()), self.spoken.get(cluster, ()))
+        return _Here(silent, is_over, None if version is None else tuple(version.languages))
+
+
+def _key(sound: _Sound) -> Key:
+    return sound.occurrence.bulletin_id, sound.occurrence.bulletin_revision
+
+
+def _ears(day: _Day, clusters: frozenset[int], known: dict[_Alike, list[Item]]) -> list[Ear]:
     alike: dict[_Alike, int] = {}
     for cluster in clusters:
-        found: set[tuple[UUID, Silence | None]] = set()
-        for sound in sounds:
-            at = reached[sound.occurrence.id]
-            if cluster in at.cluster_ids:
-                is_over = cluster in over.get(sound.occurrence.id, ())
-                found.add((sound.occurrence.id, Silence.REGULATION if is_over else None))
-            elif cluster in at.silent:
-                found.add((sound.occurrence.id, at.silent[cluster]))
-        key = frozenset(found), hours[cluster]
+        here = {
+            (sound.occurrence.id, found)
+            for sound in day.sounds
+            if (found := day.here(sound, cluster)) is not None
+        }
+        languages = tuple(day.spoken.get(cluster, ()))
+        key = _Alike(frozenset(here), day.hours[cluster], languages)
         alike[key] = alike.get(key, 0) + 1
     for key in alike.keys() - known.keys():
-        known[key] = _items(sounds, dict(key[0]), key[1])
-    by_count = sorted(alike.items(), key=lambda pair: (-pair[1], sorted(map(str, pair[0]))))
-    return [Ear(count, known[key]) for key, count in by_count]
+        known[key] = _items(day, dict(key.here), key.hours)
+    by_count = sorted(alike.items(), key=lambda pair: (-pair[1], sorted(map(str, pair[0].here))))
+    return [Ear(count, key.languages, known[key]) for key, count in by_count]
 
 
-def _items(
-    sounds: Sequence[_Sound], here: Mapping[UUID, Silence | None], hours: Windows
-) -> list[Item]:
+def _items(day: _Day, here: Mapping[UUID, _Here], hours: Windows) -> list[Item]:
+    reaching = [each for each in day.sounds if each.occurrence.id in here]
+    lasts = {
+        each.occurrence.id: _seconds(day, each, here[each.occurrence.id].version)
+        for each in reaching
+    }
     wanted = [
         Wanted(
-            row.id, row.starts_at, seconds, row.priority, row.late_limit_seconds, row.ends_by,
-            row.on_preempt,
+            row.id, row.starts_at, lasts[row.id], row.priority, row.late_limit_seconds,
+            row.ends_by, row.on_preempt,
         )
-        for row, _, seconds in sounds
-        if row.id in here and here[row.id] is None
+        for row, *_ in reaching
+        if here[row.id].silent is None
     ]  # fmt: skip
     told = {each.id: each for each in hearing.hear(wanted, hours)}
-    titles = {each.occurrence.id: each.occurrence.title for each in sounds}
+    titles = {each.occurrence.id: each.occurrence.title for each in reaching}
     found = []
-    for row, area_code, seconds in sounds:
-        if row.id not in here:
-            continue
+    for row, area_code, language, _ in reaching:
+        silent, is_over, version = here[row.id]
         one = told.get(row.id) or Heard(row.id, [], Outcome.NONE, None, False)
         kept_by = "" if one.kept_by is None else titles[one.kept_by]
-        found.append(Item(row, area_code, seconds, one, here[row.id], kept_by))
+        own = () if row.relay_source_id is not None else (language,)
+        found.append(
+            Item(
+                row, area_code, lasts[row.id], one, silent, is_over, kept_by, version or own,
+                version is not None,
+            )
+        )  # fmt: skip
     return found
+
+
+def _seconds(day: _Day, sound: _Sound, version: tuple[str, ...] | None) -> float:
+    found = next(
+        (each for each in day.versions.get(_key(sound), ()) if tuple(each.languages) == version),
+        None,
+    )
+    return sound.seconds if found is None else found.audio[0].seconds
