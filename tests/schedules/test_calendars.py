@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,14 @@ from broadcast.areas.model import Topology
 from broadcast.config import Rules
 from broadcast.delivery.changes import Changes
 from broadcast.kit import db
+from broadcast.kit.quiet import daily
 from broadcast.plays.model import Play
+from broadcast.regulations.devices import hours_at_device
 from broadcast.schedules.model import Occurrence
 from broadcast.schedules.occurrences import dirty, materialise
+from broadcast.schedules.targets import target_resolver
 from broadcast.stations.model import Cluster
+from broadcast.wire.documents import Hours
 from broadcast.wire.fields import BulletinClass
 from tests.schedules.web import DAILY, Web
 
@@ -155,6 +159,67 @@ async def test_an_exam_keeps_the_loudspeakers_near_the_school_silent(web: Web) -
     assert {state for (_, code), (state, _) in ledger.items() if code != "C-1"} == {"planned"}
 
 
+@pytest.mark.parametrize(
+    ("hours", "silent"),
+    [
+        (("07:00", "11:30"), False),
+        (("16:00", "18:00"), True),
+        (("17:00", "17:01"), True),
+        (("16:00", "17:00"), False),
+    ],
+)
+async def test_an_exam_with_hours_is_silent_in_these_alone(
+    web: Web, hours: tuple[str, str], silent: bool
+) -> None:
+    await web.schedule(**DAILY)
+    marked = await mark(
+        web, kind="exam", name="Thi", area_code=COMMUNE, from_time=hours[0], until_time=hours[1]
+    )
+    assert (marked["from_time"], marked["until_time"]) == hours
+    await replan(web)
+    ledger = await plays(web)
+    told = ("cancelled", "exam") if silent else ("planned", "")
+    assert ledger["12-30", "C-1"] == told
+    assert ledger["12-31", "C-1"] == told
+    assert ledger["12-29", "C-1"] == ("planned", "")
+    shown = (await web.get("/calendar?from=2024-12-30&to=2024-12-30"))[0]["marks"]
+    assert [each["until_time"] for each in shown] == [hours[1]]
+
+
+async def test_devices_keep_the_hours_of_an_exam_and_times_there_are_not_free(web: Web) -> None:
+    await mark(
+        web, kind="exam", name="Thi", clusters=["C-1"], area_code=COMMUNE, from_time="07:00",
+        until_time="11:30",
+    )  # fmt: skip
+    async with db.transaction(web.engine) as session:
+        resolver = await target_resolver(session)
+        ids = dict((await session.execute(sa.select(Cluster.code, Cluster.id))).all())
+        first = date(2024, 12, 28)
+        default = daily(Rules().quiet_hours)
+        found = await resolver.rules.hours(
+            [ids["C-1"], ids["C-2"]], first, first + timedelta(days=9), default
+        )
+        later = await resolver.rules.hours(
+            [ids["C-1"]], date(2025, 1, 1), date(2025, 1, 9), default
+        )
+        ordered = await hours_at_device(session, "D-1", Rules(), web.now)
+    assert found[ids["C-2"]] == default
+    exam = Hours(
+        from_="07:00", until="11:30", first_on=date(2024, 12, 30), last_on=date(2024, 12, 31)
+    )
+    assert found[ids["C-1"]] == (exam, *default)
+    assert ordered == (exam, *default)
+    assert later[ids["C-1"]] == default
+    answer = await web.call(
+        "POST", "/schedules/free-times",
+        {"bulletin_id": web.bulletin, "targets": [{"area": COMMUNE}], "from": "2024-12-30",
+         "days": 1},
+    )  # fmt: skip
+    [day] = answer.json()
+    assert not [each for each in day["starts"] if "T07:00" <= each[10:16] < "T11:30"]
+    assert [each for each in day["starts"] if each[10:16] >= "T11:30"]
+
+
 async def test_every_day_except_holidays_and_only_on_holidays_never_meet(web: Web) -> None:
     first = await web.schedule(**DAILY, except_on=["holiday"])
     assert [each["reason"] for each in first["plan"]["skipped"]][:1] == ["holiday"]
@@ -228,6 +293,10 @@ async def test_further_dates_sound_beside_the_rule(web: Web) -> None:
         ({"area_code": "99999"}, "area_code"),
         ({"kind": "exam", "area_code": COMMUNE, "clusters": ["C-9"]}, "clusters"),
         ({"kind": "own", "name": "holiday"}, "name"),
+        ({"from_time": "07:00", "until_time": "08:00"}, "from_time"),
+        ({"kind": "exam", "from_time": "07:00"}, "until_time"),
+        ({"kind": "exam", "until_time": "07:00"}, "until_time"),
+        ({"kind": "exam", "from_time": "08:00", "until_time": "08:00"}, "until_time"),
     ],
 )
 async def test_what_cannot_be_marked(web: Web, changes: dict[str, Any], field: str) -> None:

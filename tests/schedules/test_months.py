@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from dateutil.rrule import rrulestr
@@ -27,6 +27,8 @@ from tests.examples import examples
 
 DAY = timedelta(days=1)
 BEGIN = datetime(2026, 8, 1, tzinfo=LOCAL)
+SECONDS = timedelta(minutes=10)
+"""How long everything sounds."""
 END = datetime(2027, 3, 1, tzinfo=LOCAL)
 """With National Day, Tết, and the swap of a year."""
 
@@ -95,13 +97,28 @@ class Series:
         } | set(self.dates)
 
 
-def heard_naively(marks: list[Mark], policy: Policy, day: date, *, by_hand: bool) -> set[int]:
-    heard = set()
+def meets(mark: Mark, starts_at: datetime) -> bool:
+    """Whether a mark is for a sound: of hours, whether it lies there on one of the days."""
+    local = starts_at.astimezone(LOCAL)
+    if mark.from_time is None or mark.until_time is None:
+        return mark.first_on <= local.date() <= mark.last_on
+    days = [mark.first_on + n * DAY for n in range((mark.last_on - mark.first_on).days + 1)]
+    return any(
+        local < datetime.combine(day, time.fromisoformat(mark.until_time), LOCAL)
+        and local + SECONDS > datetime.combine(day, time.fromisoformat(mark.from_time), LOCAL)
+        for day in days
+    )
+
+
+def heard_naively(
+    marks: list[Mark], policy: Policy, starts_at: datetime, *, by_hand: bool
+) -> set[int]:
+    heard, day = set(), starts_at.astimezone(LOCAL).date()
     for cluster in CLUSTERS["province"]:
         there = [
             mark
             for mark in marks
-            if mark.first_on <= day <= mark.last_on and cluster in CLUSTERS[str(mark.area_code)]
+            if meets(mark, starts_at) and cluster in CLUSTERS[str(mark.area_code)]
         ]
         kinds = {mark.kind for mark in there}
         off = (str(day) in OFF or Kind.HOLIDAY in kinds) and Kind.WORKING not in kinds
@@ -128,7 +145,7 @@ def heard(marks: Marks, policy: Policy, planned: Planned, dates: list[datetime])
     clusters = frozenset(CLUSTERS["province"])
     silent = silences(
         policy,
-        marks.on(planned.starts_at.astimezone(LOCAL).date()),
+        marks.at(planned.starts_at, SECONDS.total_seconds()),
         covered,
         clusters,
         by_hand=planned.starts_at != planned.recurrence_at or planned.recurrence_at in dates,
@@ -147,13 +164,20 @@ moments = st.datetimes(datetime(2026, 8, 2), datetime(2027, 2, 27)).map(  # noqa
     lambda at: at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0, tzinfo=LOCAL)
 )
 marks_ = st.builds(
-    lambda kind, area, first, days: Mark(
-        kind, "Chợ phiên" if kind is Kind.OWN else "x", first, first + days * DAY, area
+    lambda kind, area, first, days, hours: Mark(
+        kind,
+        "Chợ phiên" if kind is Kind.OWN else "x",
+        first,
+        first + days * DAY,
+        area,
+        from_time=hours[0] if kind is Kind.EXAM else None,
+        until_time=hours[1] if kind is Kind.EXAM else None,
     ),
     st.sampled_from(Kind),
     st.sampled_from([*CLUSTERS]),
     st.dates(date(2026, 8, 2), date(2027, 2, 20)),
     st.integers(0, 4),
+    st.sampled_from([(None, None), ("05:00", "07:10"), ("12:00", "18:00"), ("17:09", "17:11")]),
 )
 policies = st.builds(
     lambda speech, follows: Policy(is_speech=speech, **follows),
@@ -312,10 +336,9 @@ def test_random_months_are_as_the_other_expansion_says(
             assert there == {pair for pair in each.naively() if BEGIN <= pair[1] < END}
             for planned in ours:
                 assert each.exceptions.get(planned.recurrence_at, planned) is not None
-                day = planned.starts_at.astimezone(LOCAL).date()
                 is_named = planned.recurrence_at in each.dates
                 by_hand = is_named or planned.starts_at != planned.recurrence_at
                 assert heard(marks, policy, planned, each.dates) == heard_naively(
-                    entered, policy, day, by_hand=by_hand
+                    entered, policy, planned.starts_at, by_hand=by_hand
                 )
             assert each.deleted.isdisjoint(p.recurrence_at for p in ours), "deleted once for all"

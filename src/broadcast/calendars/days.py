@@ -1,14 +1,20 @@
-"""Days that are marked in a calendar, and where they keep a schedule silent. Pure."""
+"""Days that are marked in a calendar, and where they keep a schedule silent. Pure.
+
+An exam may be marked for hours of its days; all else is of whole days (docs/decisions/0078).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timezone
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 from broadcast.calendars import law
+from broadcast.kit.quiet import OFFSET
+from broadcast.wire.documents import Hours
+from broadcast.wire.hours import silent_window
 
 HOLIDAY = "holiday"
 """What a schedule follows beside the calendars of its own province or commune, named by them."""
@@ -59,6 +65,22 @@ class Mark(NamedTuple):
     """None of a day of the law."""
     is_assumed: bool = False
     """A day that the law leaves to a decision of the year."""
+    from_time: str | None = None
+    """Begin (HH:MM) of the hours that are meant of each day; None is the whole day."""
+    until_time: str | None = None
+    """Their end, later on the same day."""
+
+    @property
+    def hours(self) -> Hours | None:
+        """The window that it opens on its days; None of whole days."""
+        if self.from_time is None or self.until_time is None:
+            return None
+        return Hours(
+            from_=self.from_time,
+            until=self.until_time,
+            first_on=self.first_on,
+            last_on=self.last_on,
+        )
 
 
 class Policy(NamedTuple):
@@ -77,12 +99,38 @@ class Marks:
 
     def __init__(self, entered: Iterable[Mark]) -> None:
         self._entered = sorted(entered, key=lambda each: (each.first_on, each.id or 0))
+        self._with_hours = [each for each in self._entered if each.hours is not None]
         self._days: dict[date, tuple[Mark, ...]] = {}
 
     @property
     def clusters(self) -> set[str]:
         """Codes of the clusters that marks name."""
         return {code for each in self._entered for code in each.clusters}
+
+    @property
+    def with_hours(self) -> Sequence[Mark]:
+        """Marks that are for hours of their days."""
+        return self._with_hours
+
+    def at(self, starts_at: datetime, seconds: float | None) -> tuple[Mark, ...]:
+        """What marks the day of a sound, without hours that it does not reach into.
+
+        Args:
+            starts_at: Start.
+            seconds: How long it sounds; None of what no hours silence.
+        """
+        day = starts_at.astimezone(timezone(OFFSET)).date()
+        if not self._with_hours:
+            return self.on(day)
+        whole = tuple(each for each in self.on(day) if each.hours is None)
+        if seconds is None:
+            return whole
+        met = (
+            each
+            for each in self._with_hours
+            if each.hours and silent_window([each.hours], OFFSET, starts_at, seconds)
+        )
+        return (*whole, *met)
 
     def on(self, day: date) -> tuple[Mark, ...]:
         """What marks a day: the law first."""
@@ -113,7 +161,7 @@ def silences(
 
     Args:
         policy: Of the schedule.
-        marks: Of the day.
+        marks: Of the day; those of hours hold for whatever is planned, as quiet hours do.
         covered: Clusters that a mark is for.
         clusters: Those that the schedule reaches.
         by_hand: A person has named this day for it; that overrules what the schedule follows,
@@ -137,6 +185,8 @@ def silences(
         if not policy.is_speech:
             silence(marked(Kind.MOURNING), Silence.MOURNING)
         silence(marked(Kind.EXAM), Silence.EXAM)
+    of_hours = (covered(each) for each in marks if each.hours is not None)
+    silence(frozenset().union(*of_hours), Silence.EXAM)
     if not by_hand:
         for name in policy.except_on:
             silence(followed(name), Silence.HOLIDAY if name == HOLIDAY else Silence.OWN_CALENDAR)

@@ -133,8 +133,9 @@ async def own_calendars(session: AsyncSession) -> list[str]:
 def mark_of(row: CalendarDay) -> Mark:
     """A stored marking as the rules take it."""
     return Mark(
-        row.kind, row.name, row.first_on, row.last_on, row.area_code, tuple(row.clusters), row.id
-    )
+        row.kind, row.name, row.first_on, row.last_on, row.area_code, tuple(row.clusters), row.id,
+        from_time=row.from_time, until_time=row.until_time,
+    )  # fmt: skip
 
 
 async def show(
@@ -180,6 +181,8 @@ def date_out(day: date, marks: list[Mark]) -> DateOut:
                 name=each.name,
                 id=each.id,
                 area_code=each.area_code,
+                from_time=each.from_time,
+                until_time=each.until_time,
                 is_assumed=each.is_assumed,
             )
             for each in marks
@@ -198,6 +201,7 @@ async def _require(session: AsyncSession, body: CalendarDayIn, caller: Caller) -
         raise InvalidInput("name", "tên này dành cho ngày nghỉ lễ; hãy đặt tên khác")
     if body.kind is Kind.OPEN and not body.document:
         raise InvalidInput("document", "hãy ghi văn bản cho phép phát cuối tuần")
+    _require_hours(body)
     tree = await load_tree(session, body.first_on)
     inside = {body.area_code, *tree.villages(body.area_code)}
     known = await session.scalars(
@@ -210,6 +214,17 @@ async def _require(session: AsyncSession, body: CalendarDayIn, caller: Caller) -
         raise InvalidInput(
             "clusters", f"không có cụm loa mã “{unknown[0]}” ở địa bàn này; kiểm tra lại mã"
         )
+
+
+def _require_hours(body: CalendarDayIn) -> None:
+    if body.from_time is None and body.until_time is None:
+        return
+    if body.kind is not Kind.EXAM:
+        raise InvalidInput("from_time", "chỉ ngày thi mới ghi giờ; hãy bỏ trống giờ")
+    if body.from_time is None or body.until_time is None:
+        raise InvalidInput("until_time", "hãy ghi cả giờ bắt đầu và giờ kết thúc")
+    if body.until_time <= body.from_time:
+        raise InvalidInput("until_time", "phải sau giờ bắt đầu, trong cùng ngày")
 
 
 async def _held(session: AsyncSession, id_: int, caller: Caller) -> CalendarDay:

@@ -17,7 +17,13 @@ class CalendarDay(Base):
     """Days of one kind in a unit, by which document."""
 
     __tablename__ = "calendar_days"
-    __table_args__ = (sa.CheckConstraint("last_on >= first_on", name="span"),)
+    __table_args__ = (
+        sa.CheckConstraint("last_on >= first_on", name="span"),
+        sa.CheckConstraint(
+            "(from_time IS NULL) = (until_time IS NULL) AND from_time < until_time", name="hours"
+        ),
+        sa.CheckConstraint("from_time IS NULL OR kind = 'exam'", name="exam_hours"),
+    )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     kind: Mapped[Kind] = mapped_column(enum_type(Kind))
@@ -28,6 +34,9 @@ class CalendarDay(Base):
     first_on: Mapped[date]
     last_on: Mapped[date]
     """Last day, inclusive."""
+    from_time: Mapped[str | None]
+    """Of an exam: begin (HH:MM) of the hours that are silent each day; None is the whole day."""
+    until_time: Mapped[str | None]
     clusters: Mapped[list[str]] = mapped_column(ARRAY(sa.Text()), server_default="{}")
     """Codes of the clusters that it is for; none: all of the unit."""
     document: Mapped[str] = mapped_column(default="")

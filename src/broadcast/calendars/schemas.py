@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from broadcast.auth.people import PersonOut
 from broadcast.calendars.days import Kind
 from broadcast.kit.times import Day, Moment
-from broadcast.web.fields import Code, Name, Text, example
+from broadcast.web.fields import Code, LocalTime, Name, Text, example
 from broadcast.web.rest import Body
 
 MOST_CLUSTERS = 500
@@ -40,6 +40,10 @@ class CalendarDayIn(Body):
     area_code: Code
     first_on: Day
     last_on: Day
+    from_time: LocalTime | None = Field(
+        None, description="loại “exam”: chỉ im từ giờ này mỗi ngày; bỏ trống là cả ngày"
+    )
+    until_time: LocalTime | None = Field(None, description="đến trước giờ này, trong cùng ngày")
     clusters: Annotated[list[Code], Field(max_length=MOST_CLUSTERS)] = Field(
         [], description="chỉ các cụm loa này; bỏ trống là cả địa bàn"
     )
@@ -55,6 +59,8 @@ class CalendarDayOut(BaseModel):
     area_code: str
     first_on: Day
     last_on: Day
+    from_time: str | None = Field(description="loại “exam”: im từ giờ này; null: cả ngày")
+    until_time: str | None
     clusters: list[str]
     document: str
     entered_by: PersonOut
@@ -68,6 +74,8 @@ class MarkOut(BaseModel):
     name: str
     id: int | None = Field(description="null: ngày nghỉ theo Bộ luật Lao động")
     area_code: str | None = Field(description="null: cả nước")
+    from_time: str | None = Field(description="chỉ từ giờ này của ngày; null: cả ngày")
+    until_time: str | None
     is_assumed: bool = Field(
         description="luật để Thủ tướng quyết định từng năm; đây là theo lệ các năm trước"
     )

@@ -347,17 +347,19 @@ async def configs(
 async def _hours(
     session: AsyncSession, cluster_ids: Collection[int], settings: config.Settings, now: datetime
 ) -> dict[int, Windows]:
-    """Windows of clusters for as long as a config holds; none where no Quy chế was entered.
+    """Windows of clusters for as long as a config holds; none where only the settings have any.
 
     From yesterday on: the windows of a night belong to the evening on which they opened.
     """
     resolver = await target_resolver(session)
-    if not resolver.rules.regulations:
+    if not resolver.rules.has_hours:
         return {}
     today = now.astimezone(LOCAL).date()
-    return await resolver.rules.hours(
-        cluster_ids, today - DAY, today + rule.CONFIG_VALID, daily(settings.rules.quiet_hours)
-    )
+    quiet = daily(settings.rules.quiet_hours)
+    found = await resolver.rules.hours(cluster_ids, today - DAY, today + rule.CONFIG_VALID, quiet)
+    if resolver.rules.regulations:
+        return found
+    return {each: windows for each, windows in found.items() if windows != quiet}
 
 
 def _every_night(hours: Iterable[Hours], now: datetime) -> list[QuietHours]:
@@ -366,7 +368,10 @@ def _every_night(hours: Iterable[Hours], now: datetime) -> list[QuietHours]:
     found = [
         QuietHours(from_=each.from_, until=each.until)
         for each in hours
-        if each.volume is None and not each.days and opens_on(each, today)
+        if each.volume is None
+        and not each.days
+        and opens_on(each, today)
+        and (each.first_on is None or each.last_on is None)  # else of some days: an exam
     ]
     return found[:MOST_QUIET_HOURS]
 

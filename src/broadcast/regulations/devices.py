@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope
 from broadcast.areas.units import load_lineage
 from broadcast.calendars import marking
+from broadcast.calendars.model import CalendarDay
 from broadcast.config import Rules
 from broadcast.devices.model import Device, Installation
 from broadcast.kit.clock import LOCAL
@@ -30,7 +31,8 @@ async def hours_at_device(
     Those of the settings where there is no such device, or it is on no cluster.
     """
     default = daily(rules.quiet_hours)
-    if await session.scalar(sa.select(RegulationRow.id).limit(1)) is None:
+    marked = sa.select(CalendarDay.id).where(CalendarDay.from_time.is_not(None))
+    if await session.scalar(sa.select(RegulationRow.id).union(marked).limit(1)) is None:
         return default
     cluster_id = await session.scalar(
         sa.select(Installation.cluster_id)

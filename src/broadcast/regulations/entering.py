@@ -192,7 +192,8 @@ async def place_rules(
                     tuple(row.clusters),
                 )
             )  # fmt: skip
-    named = marked_clusters.union(*(each.clusters for each in found)) if found else set()
+    asked = found or marks.with_hours
+    named = marked_clusters.union(*(each.clusters for each in found)) if asked else set()
     ids: Mapping[str, int] = {}
     if named:
         pairs = sa.select(Cluster.code, Cluster.id).where(Cluster.code.in_(named))

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
+from msgspec import structs
+
 from broadcast.areas.standing import resolve_area
 from broadcast.areas.tree import Lineage
 from broadcast.calendars.days import Kind, Mark, Marks
@@ -111,18 +113,49 @@ class PlaceRules:
             found.append((window, elsewhere))
         return [(window, there) for window, there in found if there or not clusters]
 
+    @property
+    def has_hours(self) -> bool:
+        """Whether anything speaks of hours, beside the settings."""
+        return bool(self.regulations or self._marks.with_hours)
+
     async def hours(
         self, clusters: Collection[int], first: date, last: date, default: Windows
     ) -> dict[int, Windows]:
         """Windows of clusters that open on some days, with the days on which they do.
 
-        As many as a device takes, silent ones first.
+        As many as a device takes: hours of exams, then silent ones of every week.
         """
         found = dict.fromkeys(clusters, default)
         if self.regulations:
             for windows, there in await self._grouped(first, last, default):
                 found.update((each, windows[:MOST_HOURS]) for each in there & found.keys())
+        for each, windows in (await self._exams(first, last)).items():
+            if each in found:
+                found[each] = (*windows, *found[each])[:MOST_HOURS]
         return found
+
+    async def _exams(self, first: date, last: date) -> dict[int, Windows]:
+        """Hours of exams on some days, by cluster."""
+        found: defaultdict[int, Windows] = defaultdict(tuple)
+        for mark in self._marks.with_hours:
+            hours = mark.hours
+            if hours is None or mark.last_on < first or mark.first_on > last:
+                continue
+            days = [
+                mark.first_on,
+                *(d for d in self._changes if mark.first_on < d <= mark.last_on),
+            ]
+            of_days = [self._marked(mark, day, await self._followed(day)) for day in days]
+            for cluster in set().union(*of_days):
+                there = [cluster in some for some in of_days]
+                found[cluster] += tuple(
+                    structs.replace(
+                        hours, first_on=begin or hours.first_on, last_on=end or hours.last_on
+                    )
+                    for is_there, begin, end in _runs(days, there)
+                    if is_there
+                )
+        return dict(found)
 
     async def quotas(
         self, clusters: Collection[int], first: date, last: date

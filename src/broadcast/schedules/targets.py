@@ -268,11 +268,11 @@ class TargetResolver:
         Args:
             schedule: What starts.
             planned: When.
-            seconds: How long it sounds; None of an alert, which no Quy chế silences.
+            seconds: How long it sounds; None of an alert, which no hours silence.
         """
         on = planned.starts_at.astimezone(LOCAL).date()
         reached = await self.reach(schedule, on)
-        marks, policy = self._marks.on(on), schedule.policy()
+        marks, policy = self._marks.at(planned.starts_at, seconds), schedule.policy()
         ruled = frozenset[int]()
         if seconds is not None and self.rules.regulations:
             found = await self.rules.silencing(planned.starts_at, seconds, reached.cluster_ids, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from typing import Annotated
 
 from fastapi import Depends, Form, Request, Response
@@ -35,7 +35,7 @@ KINDS = {
     Kind.HOLIDAY: N_("Nghỉ lễ (ngoài các ngày theo luật)"),
     Kind.WORKING: N_("Đi làm bù, hoặc không nghỉ ngày theo luật"),
     Kind.MOURNING: N_("Ngày tang: chỉ phát lời nói, không phát nhạc"),
-    Kind.EXAM: N_("Ngày thi: loa im"),
+    Kind.EXAM: N_("Ngày thi: loa im cả ngày, hoặc trong các giờ thi"),
     Kind.OPEN: N_("Được phát cuối tuần (ngoại lệ của Quy chế, có văn bản)"),
     Kind.OWN: N_("Lịch riêng để lịch phát theo hoặc tránh"),
 }
@@ -104,6 +104,8 @@ def _given(
     name: Annotated[str, Form(max_length=200)] = "",
     first_on: Annotated[str, Form(max_length=10)] = "",
     last_on: Annotated[str, Form(max_length=10)] = "",
+    from_time: Annotated[str, Form(max_length=8)] = "",
+    until_time: Annotated[str, Form(max_length=8)] = "",
     clusters: Annotated[str, Form(max_length=5000)] = "",
     document: Annotated[str, Form(max_length=200)] = "",
 ) -> CalendarDayIn:
@@ -125,9 +127,21 @@ def _given(
         area_code=area_code,
         first_on=first,
         last_on=last,
+        from_time=_clock("from_time", from_time),
+        until_time=_clock("until_time", until_time),
         clusters=[code for code in clusters.replace(",", " ").split() if code],
         document=source,
     )
+
+
+def _clock(field: str, given: str) -> str | None:
+    """A time of day as a form has it; None where it was left empty."""
+    if not given:
+        return None
+    try:
+        return f"{time.fromisoformat(given):%H:%M}"
+    except ValueError:
+        raise InvalidInput(field, "hãy ghi giờ, ví dụ 05:30") from None
 
 
 Given = Annotated[CalendarDayIn, Depends(_given)]
