@@ -206,6 +206,8 @@ async def stations(walk: Walk) -> None:
     for step in ("withdraw", "reinstate"):
         operation = f"POST /regulations/{{regulation_id}}/{step}"
         await walk.do(operation, f"/regulations/{entered['id']}/{step}", json={})
+    rows = b"area_code,number,signed_on,valid_from\n21262,3/QC,2024-12-20,2025-02-01\n"
+    await walk.do("POST /regulations/import", files={"regulations": ("r.csv", rows, "text/csv")})
     attestation = {
         "cluster_code": "C-3", "attested_at": "2024-12-27T05:00:00+07:00",
         "attested_by": "Trưởng thôn", "reference": "anh/1.jpg",
@@ -650,6 +652,11 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
             {"files": {"calendar": DAY_OFF}, "data": {"area": "21253", "dry_run": "true"}},
         ),
         ("/stations/import", csv("files", sample.BASELINE) | {"data": {"dry_run": "true"}}),
+        (
+            "/regulations/import",
+            csv("regulations", "area_code,number,signed_on,valid_from\n")
+            | {"data": {"dry_run": "true"}},
+        ),
     ]
     for path, more in requests:
         answer = await world.call("POST", path, **more)

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.areas.model import VillageLanguages
-from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Role
 from broadcast.console.admin import imports
 from broadcast.enrolment.codes import code_digest
@@ -287,9 +285,7 @@ class Waiting:
             begun.cancel()
             raise AssertionError(f"it did not stop in the middle: {work.result()}")
 
-    async def __call__(
-        self, session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
-    ) -> Report:
+    async def __call__(self, attempt: imports.Attempt) -> Report:
         for _ in range(250):
             await progress.step()
         self.begun.set()
@@ -345,9 +341,7 @@ async def test_a_preview_says_how_many_rows_are_read_and_leaves_nothing_behind(
 async def test_an_import_that_fails_is_told_to_who_comes_back(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(
-        session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
-    ) -> Report:
+    async def refuse(attempt: imports.Attempt) -> Report:
         raise InvalidInput("stations.csv", "dòng 2: hỏng")
 
     kind = imports.IMPORTS["stations"]

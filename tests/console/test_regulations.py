@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,7 @@ from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from broadcast.kit.clock import LOCAL
 from tests.console.conftest import Pages
+from tests.console.test_admin import send
 from tests.stations import sample
 
 NOW = datetime(2024, 12, 1, 8, tzinfo=LOCAL)
@@ -96,3 +98,25 @@ async def test_who_does_not_approve_only_reads(pages: Pages) -> None:
     shown = await pages.client.get("/admin/regulations?area=21253")
     assert shown.status_code == 200
     assert "Nhập Quy chế mới" not in shown.text
+
+
+async def test_a_file_is_shown_row_by_row_with_what_falls_silent_and_then_stored(
+    pages: Pages,
+) -> None:
+    path = "/admin/import/regulations"
+    assert "regulations.csv" in (await pages.load(path)).text
+    assert f'href="{path}"' in (await pages.load("/admin/regulations")).text
+    assert f'href="{path}"' in (await pages.load("/admin")).text
+    head = "area_code,number,signed_on,valid_from,silent\n"
+    text = f"{head}21253,1/QC,2024-11-20,2024-12-02,21:00-5:00\n"
+    shown = await send(pages, f"{path}/preview", ("r.csv", text))
+    assert "21253" in shown.text
+    assert "1/QC (2024-12-02)" in shown.text
+    assert "Không buổi phát nào thay đổi." in shown.text
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', shown.text)
+    stored = await send(pages, path, ("r.csv", text), digest=digest)
+    assert "Đã ghi: thêm 1" in stored.text
+    pages.called_by(Role.COMMUNE_APPROVER, "21253")
+    assert (await pages.load(path)).status_code == 403
+    for told in ("/admin", "/admin/regulations"):
+        assert f'href="{path}"' not in (await pages.load(told)).text

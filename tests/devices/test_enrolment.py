@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Topology
+from broadcast.areas.row_imports import import_files
 from broadcast.devices.enrolment import change, enrol, find_device, retire
 from broadcast.devices.imports import devices_kind
 from broadcast.devices.installations import install, remove
@@ -16,7 +17,7 @@ from broadcast.devices.model import Device, Installation
 from broadcast.devices.schemas import NewDeviceIn
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.stations.clusters import find_cluster
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.stations.model import Cluster
 from broadcast.wire.fields import Codec
 from tests.stations import sample

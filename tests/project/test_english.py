@@ -32,6 +32,7 @@ NO_MESSAGES = {
     *("Thông tin nguồn", "Cảnh báo của hệ thống thông tin nguồn"),  # names of ours
     *("Đài truyền thanh {0}{1}", "đ"),  # what a station is named, a letter
     *("nghỉ lễ", "đi làm bù", "ngày tang", "quốc tang", "ngày thi"),  # titles of events
+    *("có", "không"),  # what people write in a file
     "Tiếp âm {0}",  # the title that a schedule is given
 }
 """Texts that nobody is told."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.imports import import_areas, official_files
+from broadcast.areas.row_imports import import_files
 from broadcast.areas.villages import import_villages
 from broadcast.kit.sheets import File
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 
 VILLAGES = """\
 code,kind,name,commune_code,valid_from,valid_to

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.placement import Registered
+from broadcast.areas.row_imports import import_files
 from broadcast.areas.units import load_tree
 from broadcast.areas.villages import register
 from broadcast.stations.clusters import clusters_serving, find_cluster, followed_areas
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.stations.model import Cluster, Evidence
 from tests.stations import sample
 

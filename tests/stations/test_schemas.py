@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
+from broadcast.areas import village_languages
 from broadcast.areas.imports import AREAS, LINEAGE
 from broadcast.areas.model import RegisteredVillage
 from broadcast.areas.schemas import VillageIn
@@ -20,6 +21,7 @@ from broadcast.devices.schemas import DeviceIn
 from broadcast.kit import sheets
 from broadcast.kit.db import Base
 from broadcast.kit.sheets import File, RowErrors, Sheet
+from broadcast.regulations.sheet import SHEET as REGULATIONS
 from broadcast.stations.imports import KINDS
 from broadcast.stations.model import BaselineStation, Cluster, PlantState, Station, StationState
 from broadcast.stations.schemas import (
@@ -62,7 +64,10 @@ def test_every_field_is_in_the_file_and_in_the_answer() -> None:
 def test_the_documentation_lists_the_columns_of_every_file() -> None:
     text = (Path(__file__).parents[2] / "docs" / "areas.md").read_text()
     listed = dict(re.findall(r"^\| (\w+)\.csv \| (.*?) \|", text, re.MULTILINE))
-    sheets_ = [AREAS, LINEAGE, VILLAGES, *(kind.sheet for kind in KINDS), DEVICES]
+    sheets_ = [
+        AREAS, LINEAGE, VILLAGES, *(kind.sheet for kind in KINDS), DEVICES,
+        village_languages.SHEET, REGULATIONS,
+    ]  # fmt: skip
     assert listed.keys() == {sheet.kind for sheet in sheets_}
     for sheet in sheets_:
         plain = re.sub(r" \(.*?\)", "", listed[sheet.kind])

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Topology
+from broadcast.areas.row_imports import import_files
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.sheets import Action, File
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.stations.model import (
     BaselineStation,
     Cluster,

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Part
+from broadcast.areas.row_imports import import_files
 from broadcast.areas.tree import Lineage
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.stations.model import Plant, PlantState, Station, StationState, StationStatus
 from broadcast.stations.succession import OpenStation, Plan, Succession, Undecided, follow, plan
 from tests.areas import official

@@ -433,6 +433,12 @@ ROUTES: dict[tuple[str, str], Rule] = {
         K.PUBLIC, P.READ, query=lambda p: {"area": p.commune}
     ),
     ("POST", f"{R}/regulations"): Rule(K.MAKE, P.BULLETIN_APPROVE, body=_regulation),
+    ("POST", f"{R}/regulations/import"): Rule(
+        K.WHOLE, P.BULLETIN_APPROVE, is_form=True,
+        body=lambda p, n: {
+            "regulations": ("r.csv", b"area_code,number,signed_on,valid_from\n", "text/csv")
+        },
+    ),
     ("POST", f"{R}/regulations/check"): Rule(K.MAKE, P.BULLETIN_APPROVE, body=_regulation),
     ("GET", f"{R}/regulations/{{regulation_id}}"): Rule(
         K.READ, P.READ, path=lambda p: {"regulation_id": p.regulation}, heard=True

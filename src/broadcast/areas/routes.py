@@ -9,6 +9,7 @@ from fastapi import File, Form, Query, Response, UploadFile
 from broadcast.areas import contacts, imports, lookup, scope, village_languages, villages
 from broadcast.areas.contacts import ContactIn, ContactOut
 from broadcast.areas.model import Area, Level
+from broadcast.areas.row_imports import import_files
 from broadcast.areas.schemas import (
     AreaDetailOut,
     AreaOut,
@@ -187,9 +188,8 @@ async def import_languages(
 ) -> Report:
     """Store the rows, all or nothing; `errors` of a 422 name row, column and remedy."""
     scope.require_whole(session, caller, Permission.AREA_WRITE)
-    return await village_languages.import_rows(
-        session, await received(file), caller, clock.now(), dry_run=dry_run
-    )
+    kinds = [village_languages.kind(caller, clock.now())]
+    return await import_files(session, [await received(file)], kinds, dry_run=dry_run)
 
 
 @router.get("/villages/unplaced", summary="Thôn chưa xếp được vào xã nào")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
@@ -14,16 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.areas import scope
 from broadcast.areas.languages import Spoken
 from broadcast.areas.model import Area, Level, VillageLanguages
+from broadcast.areas.row_imports import Kind
 from broadcast.areas.schemas import village_code
 from broadcast.areas.topology import touch
-from broadcast.audit import recording
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
-from broadcast.kit import sheets
 from broadcast.kit.clock import LOCAL
-from broadcast.kit.errors import NotFound
+from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.languages import LANGUAGES, Language
-from broadcast.kit.sheets import Action, File, Report, RowErrors, Sheet
+from broadcast.kit.sheets import Action, Sheet
 from broadcast.kit.times import Day
 from broadcast.web.fields import Code, example
 from broadcast.web.rest import Body
@@ -117,6 +116,9 @@ class VillageLanguagesRow(Body):
     )
     valid_from: Day
 
+
+_Known = tuple[AsyncSession, set[str]]
+"""With the villages of a file that there are."""
 
 SHEET = Sheet(kind="village_languages", model=VillageLanguagesRow, key=("code", "valid_from"))
 
@@ -214,47 +216,23 @@ async def _store(
     return action
 
 
-async def import_rows(
-    session: AsyncSession, file: File, caller: Caller, now: datetime, *, dry_run: bool = False
-) -> Report:
-    """Store the rows of `village_languages.csv`, all or nothing; other rows stay.
+def kind(caller: Caller, now: datetime) -> Kind[VillageLanguagesRow, _Known]:
+    """Kind of village_languages.csv; rows that a file does not have stay."""
 
-    Raises:
-        InvalidInput: With `errors`; nothing is changed. A dry run tells of them in its report.
-    """
-    errors = RowErrors()
-    rows = list(sheets.read(SHEET, file, errors))
-    known = set(
-        await session.scalars(
+    async def load(session: AsyncSession, rows: Sequence[VillageLanguagesRow]) -> _Known:
+        codes = await session.scalars(
             sa.select(Area.code).where(
-                Area.level == Level.VILLAGE, Area.code.in_([row.value.code for row in rows])
+                Area.level == Level.VILLAGE, Area.code.in_([row.code for row in rows])
             )
         )
-    )
-    for row in rows:
-        if row.value.code not in known:
-            errors.add(file.name, row.number, "code", "không có thôn này; nhập sổ thôn trước")
-    report = Report(dry_run=dry_run)
-    if not dry_run:
-        errors.raise_if_any()
-    async with session.begin_nested() as attempt:
-        for row in rows:
-            value = row.value
-            if value.code not in known:
-                continue
-            action = await _store(
-                session, value.code, value.valid_from, read_list(value.languages),
-                caller.account_id, now,
-            )  # fmt: skip
-            what = f"{value.code} từ {value.valid_from}"
-            report.count(action, what, value.languages)
-            report.tell(file.name, row.number, what, action, value.languages)
-        if report.changes:
-            await touch(session)
-        if dry_run:
-            await attempt.rollback()
-            recording.skip(session)
-    if dry_run:
-        report.refuse(errors)
-    recording.say(session, files=[file.facts()], **report.counts())
-    return report
+        return session, set(codes)
+
+    async def put_row(known: _Known, row: VillageLanguagesRow) -> tuple[Action, str]:
+        session, codes = known
+        if row.code not in codes:
+            raise InvalidInput("code", "không có thôn này; nhập sổ thôn trước")
+        said = read_list(row.languages)
+        action = await _store(session, row.code, row.valid_from, said, caller.account_id, now)
+        return action, row.languages
+
+    return Kind(SHEET, load, [put_row], lambda row: f"{row.code} từ {row.valid_from}")

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from broadcast.areas.row_imports import import_files
 from broadcast.audit.command import change
 from broadcast.devices.imports import devices_kind
 from broadcast.kit import clock
 from broadcast.kit.cli import DryRun, read_file, show_report
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Thiết bị (devices).")
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.row_imports import Kind
 from broadcast.devices.enrolment import device_facts, known_codes, new_device
 from broadcast.devices.installations import open_installation
 from broadcast.devices.model import Device, Installation
@@ -18,7 +19,6 @@ from broadcast.kit.codes import KnownCodes
 from broadcast.kit.errors import Conflict, InvalidInput
 from broadcast.kit.locks import Lock, lock
 from broadcast.kit.sheets import Action, Sheet
-from broadcast.stations.imports import Kind
 from broadcast.stations.model import Cluster
 from broadcast.stations.registry import changed
 

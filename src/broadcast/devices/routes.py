@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import File, Query, Request, Response, UploadFile
 
 from broadcast.areas import scope
+from broadcast.areas.row_imports import import_files
 from broadcast.auth.caller import DeviceEditor, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
@@ -17,7 +18,7 @@ from broadcast.devices.places import require_at_device
 from broadcast.devices.schemas import DeviceIn, DeviceOut, InstallationOut, NewDeviceIn
 from broadcast.kit import clock
 from broadcast.kit.sheets import Report
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.web.fields import DryRun
 from broadcast.web.files import received
 from broadcast.web.idempotency import Created, Once

@@ -202,6 +202,8 @@ async def place_rules(
 
 
 async def _require_clusters(session: AsyncSession, body: RegulationIn) -> None:
+    if not body.clusters:
+        return
     tree = await load_tree(session, body.valid_from)
     inside = {body.area_code, *tree.villages(body.area_code)}
     known = await session.scalars(

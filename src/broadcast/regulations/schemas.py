@@ -59,7 +59,16 @@ class ProvisionsIn(Body):
     )
 
 
-class RegulationIn(ProvisionsIn):
+class RegulationText(Body):
+    """A document, where it holds and from when."""
+
+    area_code: Code
+    number: Name = Field(description="số, ký hiệu văn bản")
+    signed_on: Day
+    valid_from: Day = Field(description="từ hôm nay trở đi")
+
+
+class RegulationIn(ProvisionsIn, RegulationText):
     """A Quy chế to be entered."""
 
     model_config = example(
@@ -69,13 +78,9 @@ class RegulationIn(ProvisionsIn):
         sessions_per_day=2, minutes_per_session=45,
     )  # fmt: skip
 
-    area_code: Code
     clusters: Annotated[list[Code], Field(max_length=MOST_CLUSTERS)] = Field(
         [], description="chỉ các cụm loa này; bỏ trống là cả địa bàn"
     )
-    number: Name = Field(description="số, ký hiệu văn bản")
-    signed_on: Day
-    valid_from: Day = Field(description="từ hôm nay trở đi")
     replaces: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
         None, description="Quy chế mới nhất của địa bàn này; null: chưa có"
     )

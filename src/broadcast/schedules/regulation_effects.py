@@ -64,7 +64,7 @@ async def enter(
     """
     await lock_schedule_grid(session)
     if not body.silences:
-        _refuse(await of_entry(session, body, caller, now))
+        refuse(await of_entry(session, body, caller, now))
     return await entering.enter(session, body, caller, now)
 
 
@@ -78,7 +78,7 @@ async def withdraw(
     """
     await lock_schedule_grid(session)
     if not silences:
-        _refuse(await of_withdrawal(session, row, caller, now))
+        refuse(await of_withdrawal(session, row, caller, now))
     await entering.withdraw(session, row, caller, now)
 
 
@@ -92,7 +92,7 @@ async def reinstate(
     """
     await lock_schedule_grid(session)
     if not silences:
-        _refuse(await of_reinstatement(session, row, now))
+        refuse(await of_reinstatement(session, row, now))
     await entering.reinstate(session, row)
 
 
@@ -103,7 +103,12 @@ async def _effect(
     return await compare(session, [(first, first + (MOST_DAYS - 1) * DAY)], change, now)
 
 
-def _refuse(effect: Effect) -> None:
+def refuse(effect: Effect) -> None:
+    """Refuse what silences planned starts.
+
+    Raises:
+        Conflict: It does.
+    """
     silenced = [each for each in effect.schedules if each.silenced]
     if silenced:
         raise Conflict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
 
 from broadcast.auth.caller import Caller, Reader, require
 from broadcast.auth.routing import Router, changes_nothing
@@ -16,10 +16,11 @@ from broadcast.regulations.schemas import (
     RegulationOut,
     WithdrawalIn,
 )
-from broadcast.schedules import regulation_effects
+from broadcast.schedules import regulation_effects, regulation_import
 from broadcast.schedules.regulations_in_force import in_force
-from broadcast.schedules.schemas import EffectOut
-from broadcast.web.fields import AsOf, Code
+from broadcast.schedules.schemas import EffectOut, RegulationsReport
+from broadcast.web.fields import AsOf, Code, DryRun
+from broadcast.web.files import received
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Id, Page, PageQuery, Session
 
@@ -63,6 +64,22 @@ async def enter(request: Request, session: Session, caller: Ruler, body: Regulat
         return Created(f"/api/v1/regulations/{made.id}", made)
 
     return await Once(request).run(session, caller.account_id, make)
+
+
+@router.post("/regulations/import", summary="Nhập regulations.csv")
+async def import_regulations(
+    session: Session,
+    caller: Ruler,
+    file: Annotated[UploadFile, File(alias="regulations")],
+    dry_run: DryRun = False,
+    silences: Annotated[
+        bool, Form(description="đồng ý để các buổi phát trái các Quy chế này im")
+    ] = False,
+) -> RegulationsReport:
+    """Enter the rows, all or nothing; `errors` of a 422 name row, column and remedy."""
+    return await regulation_import.import_rows(
+        session, await received(file), caller, clock.now(), silences=silences, dry_run=dry_run
+    )
 
 
 @router.post("/regulations/check", summary="Quy chế như vậy thì buổi nào im")

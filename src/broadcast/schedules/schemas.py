@@ -18,6 +18,7 @@ from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.schemas import NoteIn, RevisionNumber, RevisionOut
 from broadcast.calendars.days import Silence
 from broadcast.kit.english import Said
+from broadcast.kit.sheets import Report
 from broadcast.kit.text import FilledLine
 from broadcast.kit.times import Day, Moment
 from broadcast.schedules import grid
@@ -424,6 +425,14 @@ class EffectOut(RowOut):
     village_count: int
     cluster_count: int
     summary: Said = Field(description="cho người")
+
+
+class RegulationsReport(Report):
+    """What an import of Quy chế made, or would make, of each row and of schedules."""
+
+    effect: EffectOut | None = Field(
+        None, description="khi chỉ xem trước: các Quy chế của tệp cùng làm buổi nào im"
+    )
 
 
 class CheckOut(BaseModel):

@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from broadcast.areas.row_imports import import_files
 from broadcast.audit.command import change
 from broadcast.kit.cli import DryRun, day, read_file, show_report
 from broadcast.stations import succession
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Đài, hệ thống kỹ thuật, cụm loa (stations)."

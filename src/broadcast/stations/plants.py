@@ -7,11 +7,12 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.row_imports import merge
 from broadcast.areas.topology import touch
 from broadcast.kit.errors import Conflict, NotFound
 from broadcast.kit.sheets import Action
 from broadcast.stations.model import Plant, PlantState, Station, Technology
-from broadcast.stations.registry import Registry, changed, facts_of, merge, remove
+from broadcast.stations.registry import Registry, changed, facts_of, remove
 from broadcast.stations.schemas import NewPlantIn, PlantIn, PlantOut
 from broadcast.web.rest import Page, Paging, paged, require_known
 

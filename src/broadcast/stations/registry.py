@@ -116,14 +116,6 @@ def _text(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def merge(first: tuple[Action, str], second: tuple[Action, str]) -> tuple[Action, str]:
-    """Outcome for a thing of which two rows were stored."""
-    if first[0] is Action.ADDED or second[0] is Action.UNCHANGED:
-        return first
-    said = [text for text in (first[1], second[1]) if text]
-    return Action.CHANGED, "; ".join(said)
-
-
 async def remove(session: AsyncSession, rows: Sequence[Base], remedy: str) -> None:
     """Delete rows that nothing else needs, in this order.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import File, Form, Query, Request, Response, UploadFile
 
 from broadcast.areas import scope
+from broadcast.areas.row_imports import import_files
 from broadcast.auth.caller import Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
@@ -14,7 +15,7 @@ from broadcast.kit import clock
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
 from broadcast.stations import outage_routes, plant_routes, stations, succession
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.stations.imports import KINDS
 from broadcast.stations.model import StationStatus
 from broadcast.stations.places import require_at_station
 from broadcast.stations.schemas import (

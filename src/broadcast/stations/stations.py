@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas.row_imports import merge
 from broadcast.areas.topology import touch
 from broadcast.areas.units import codes_under, missing, require_unit
 from broadcast.kit.errors import Conflict, InvalidInput, NotFound
 from broadcast.kit.sheets import Action
 from broadcast.stations.model import Station, StationState, StationStatus
-from broadcast.stations.registry import Registry, changed, facts_of, merge, remove
+from broadcast.stations.registry import Registry, changed, facts_of, remove
 from broadcast.stations.schemas import (
     NewStationIn,
     StationIn,

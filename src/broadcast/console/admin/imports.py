@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import File, Form, Request, Response, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import imports as area_imports
-from broadcast.areas import scope, village_languages, villages
+from broadcast.areas import row_imports, scope, village_languages, villages
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.console.admin.under_way import ImportsDep, StoringDep
@@ -25,7 +25,10 @@ from broadcast.kit import clock, sheets
 from broadcast.kit.errors import InvalidInput, NotFound
 from broadcast.kit.progress import counted
 from broadcast.kit.sheets import Fate, Report, Sheet
-from broadcast.stations.imports import KINDS, import_files
+from broadcast.regulations import entering
+from broadcast.regulations import sheet as regulation_sheet
+from broadcast.schedules import regulation_import
+from broadcast.stations.imports import KINDS
 from broadcast.web.files import received
 from broadcast.web.rest import Session
 
@@ -41,7 +44,31 @@ FATES = {
     Fate.REFUSED: ("bad", N_("từ chối")),
 }
 
-Importer = Callable[[AsyncSession, Sequence[sheets.File], Caller, bool], Awaitable[Report]]
+
+class Attempt(NamedTuple):
+    """Files that somebody wants to be imported."""
+
+    session: AsyncSession
+    files: Sequence[sheets.File]
+    caller: Caller
+    dry_run: bool
+    silences: bool = False
+    """Planned starts may fall silent."""
+
+    def only(self) -> sheets.File:
+        """The file, where there is to be one.
+
+        Raises:
+            InvalidInput: There are several.
+        """
+        if len(self.files) != 1:
+            raise InvalidInput("files", "gửi một tệp; các tệp khác hãy nhập sau")
+        return self.files[0]
+
+    async def of_kinds(self, *kinds: row_imports.Kind[Any, Any]) -> Report:
+        """Files of these kinds, row by row."""
+        files = self.files if len(kinds) > 1 else [self.only()]
+        return await row_imports.import_files(self.session, files, kinds, dry_run=self.dry_run)
 
 
 class Kind(NamedTuple):
@@ -50,27 +77,12 @@ class Kind(NamedTuple):
     name: str
     permission: Permission
     sheets: tuple[Sheet, ...]  # type: ignore[type-arg]
-    run: Importer
+    run: Callable[[Attempt], Awaitable[Report]]
 
 
-async def _register(
-    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
-) -> Report:
-    return await import_files(session, files, KINDS, dry_run=dry_run)
-
-
-async def _devices(
-    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
-) -> Report:
-    kinds = [*KINDS, devices_kind(clock.now())]
-    return await import_files(session, files, kinds, dry_run=dry_run)
-
-
-async def _areas(
-    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
-) -> Report:
-    units, steps = sorted_areas(files)
-    return await area_imports.import_areas(session, units, steps, dry_run=dry_run)
+async def _areas(this: Attempt) -> Report:
+    units, steps = sorted_areas(this.files)
+    return await area_imports.import_areas(this.session, units, steps, dry_run=this.dry_run)
 
 
 def sorted_areas(
@@ -96,30 +108,26 @@ def sorted_areas(
     return found.get("areas"), found.get("lineage")
 
 
-async def _villages(
-    session: AsyncSession, files: Sequence[sheets.File], _: Caller, dry_run: bool
-) -> Report:
-    if len(files) != 1:
-        raise InvalidInput("files", "gửi một tệp sổ thôn")
-    return await villages.import_villages(session, files[0], dry_run=dry_run)
+async def _villages(this: Attempt) -> Report:
+    return await villages.import_villages(this.session, this.only(), dry_run=this.dry_run)
 
 
-async def _languages(
-    session: AsyncSession, files: Sequence[sheets.File], caller: Caller, dry_run: bool
-) -> Report:
-    if len(files) != 1:
-        raise InvalidInput("files", "gửi một tệp tiếng của các thôn")
-    return await village_languages.import_rows(
-        session, files[0], caller, clock.now(), dry_run=dry_run
-    )
+async def _regulations(this: Attempt) -> Report:
+    return await regulation_import.import_rows(
+        this.session, this.only(), this.caller, clock.now(), silences=this.silences,
+        dry_run=this.dry_run,
+    )  # fmt: skip
 
 
 IMPORTS = {
     "stations": Kind(
         N_("Nhập danh sách đài, hệ thống, cụm loa"), Permission.REGISTER_WRITE,
-        tuple(kind.sheet for kind in KINDS), _register,
+        tuple(kind.sheet for kind in KINDS), lambda this: this.of_kinds(*KINDS),
     ),
-    "devices": Kind(N_("Nhập danh sách thiết bị"), Permission.DEVICE_WRITE, (DEVICES,), _devices),
+    "devices": Kind(
+        N_("Nhập danh sách thiết bị"), Permission.DEVICE_WRITE, (DEVICES,),
+        lambda this: this.of_kinds(*KINDS, devices_kind(clock.now())),
+    ),
     "areas": Kind(
         N_("Nhập đơn vị hành chính"), Permission.AREA_WRITE,
         (area_imports.AREAS, area_imports.LINEAGE), _areas,
@@ -129,7 +137,11 @@ IMPORTS = {
     ),
     "village-languages": Kind(
         N_("Nhập tiếng của các thôn"), Permission.AREA_WRITE,
-        (village_languages.SHEET,), _languages,
+        (village_languages.SHEET,),
+        lambda this: this.of_kinds(village_languages.kind(this.caller, clock.now())),
+    ),
+    "regulations": Kind(
+        N_("Nhập Quy chế phát thanh"), entering.NEEDED, (regulation_sheet.SHEET,), _regulations
     ),
 }  # fmt: skip
 """By the last part of the address."""
@@ -177,7 +189,7 @@ async def preview(
     scope.require_whole(session, caller, wanted.permission)
     given = await _required(files)
     with imports.reading(caller.account_id, kind, rows_of(given)):
-        report = await wanted.run(session, given, caller, True)
+        report = await wanted.run(Attempt(session, given, caller, dry_run=True))
     return page(
         request,
         caller,
@@ -199,6 +211,7 @@ async def store(
     kind: str,
     files: Files,
     digest: Annotated[str, Form(max_length=64)] = "",
+    silences: Annotated[bool, Form()] = False,
 ) -> Response:
     """Store the files that were previewed, all or nothing; it goes on when the page is left."""
     wanted = _kind(kind)
@@ -208,7 +221,8 @@ async def store(
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
     this = storing.begin(caller.account_id, kind, rows_of(given), clock.now())
     with counted(this.progress):
-        this.report = await wanted.run(session, given, caller, False)
+        attempt = Attempt(session, given, caller, dry_run=False, silences=silences)
+        this.report = await wanted.run(attempt)
     return page(request, caller, "admin/_import_done.html", kind=kind, report=this.report)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fastapi import Request, Response
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Reader
 from broadcast.auth.permissions import Permission
 from broadcast.console.page import PageRouter, page
@@ -97,6 +98,10 @@ TASKS = (
         N_("Giờ im, cuối tuần, âm lượng và số buổi của từng xã."), Permission.READ,
     ),
     Task(
+        "/admin/import/regulations", N_("Nhập Quy chế phát thanh"),
+        N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.BULLETIN_APPROVE, _IMPORT,
+    ),
+    Task(
         "/admin/refused", N_("Điều không nhận được"),
         N_("Thông điệp hỏng của thiết bị, và điều thiết bị từ chối."), Permission.UPKEEP_READ,
     ),
@@ -118,6 +123,8 @@ async def show(request: Request, caller: Reader) -> Response:
     tasks = [
         task
         for task in TASKS
-        if (task.page or task.path) in pages and task.permission in caller.permissions
+        if (task.page or task.path) in pages
+        and task.permission in caller.permissions
+        and (task.page != _IMPORT or scope.is_whole(caller, task.permission))
     ]
     return page(request, caller, "admin/index.html", tasks=tasks)

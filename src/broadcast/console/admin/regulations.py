@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from fastapi import Depends, Form, Request, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.areas import scope
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.routing import changes_nothing
 from broadcast.console.admin.calendars import places_of, units_of
@@ -22,6 +22,7 @@ from broadcast.kit.text import clean_filled_line
 from broadcast.regulations import entering
 from broadcast.regulations.rules import Weekend
 from broadcast.regulations.schemas import RegulationIn, RegulationOut
+from broadcast.regulations.sheet import read_windows, write_windows
 from broadcast.schedules import regulation_effects
 from broadcast.schedules.regulation_routes import Ruler
 from broadcast.schedules.regulations_in_force import in_force
@@ -42,11 +43,6 @@ REPEATS = {"": INHERITED, "true": N_("Báo khi xếp lịch"), "false": N_("Khô
 SHOWN = 100
 """Quy chế of a unit that are listed."""
 
-NONE = "không"
-"""Typed for: no such hours."""
-
-WINDOW = re.compile(r"(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})(?:\s+(\d{1,3})\s*%)?")
-
 
 @router.get("/admin/regulations")
 async def show(
@@ -63,6 +59,7 @@ async def show(
     return page(
         request, caller, "admin/regulations.html", area=chosen, units=named, names=dict(named),
         rules=rules, entered=found.items[::-1], today=today, may_change=chosen in mine,
+        may_import=scope.is_whole(caller, entering.NEEDED),
         holding={each.id for each in rules.sources},
         last=last, given=_typed(next((e for e in found.items if last and e.id == last.id), None)),
         weekends=forms.options(request, WEEKENDS), repeats=forms.options(request, REPEATS),
@@ -75,33 +72,18 @@ def _typed(last: RegulationOut | None) -> dict[str, Any]:
         return dict.fromkeys(RegulationIn.model_fields, "")
     given = last.model_dump(by_alias=True)
     for name in ("silent", "limited"):
-        if given[name] == []:
-            given[name] = NONE
-        elif given[name]:
-            given[name] = ", ".join(
-                f"{each['from']}-{each['until']}"
-                + (f" {each['volume']}%" if "volume" in each else "")
-                for each in given[name]
-            )
+        if given[name] is not None:
+            given[name] = write_windows(given[name])
     if given["warns_repeats"] is not None:
         given["warns_repeats"] = str(given["warns_repeats"]).lower()
     return {name: "" if value is None else value for name, value in given.items()}
 
 
 def _windows(field: str, text: str, *, limited: bool) -> list[dict[str, Any]] | None:
-    if not text.strip():
-        return None
-    if text.strip().lower() == NONE:
-        return []
-    found: list[dict[str, Any]] = []
-    for part in text.split(","):
-        match = WINDOW.fullmatch(part.strip())
-        if match is None or (match[3] is not None) != limited:
-            example = "05:00-06:00 50%" if limited else "21:00-05:00"
-            raise InvalidInput(field, f"chưa đọc được “{part.strip()}”; hãy ghi như {example}")
-        window: dict[str, Any] = {"from": match[1].zfill(5), "until": match[2].zfill(5)}
-        found.append(window | ({"volume": int(match[3])} if limited else {}))
-    return found
+    try:
+        return read_windows(text, limited=limited) if text.strip() else None
+    except ValueError as error:
+        raise InvalidInput(field, str(error)) from None
 
 
 def _given(
