@@ -432,6 +432,8 @@ async def languages(walk: Walk, engine: AsyncEngine) -> None:
         "PUT /accounts/{account_id}/languages", f"/accounts/{reader}/languages",
         json={"languages": ["hre"]},
     )  # fmt: skip
+    rows = ("r.csv", "name,languages\nĐinh,hre cua\n".encode(), "text/csv")
+    await walk.do("POST /readers/import", files={"readers": rows})
     there = f"/bulletins/{original.id}/versions"
     body = {"language": "hre", "reader_id": reader, "due_at": "2025-01-05T08:00:00+07:00"}
     asked = await walk.do("POST /bulletins/{bulletin_id}/versions", there, json=body)

@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broadcast.accounts.people import create_account
 from broadcast.areas.model import VillageLanguages
+from broadcast.auth.model import Account
 from broadcast.auth.permissions import Role
 from broadcast.console.admin import imports
 from broadcast.enrolment.codes import code_digest
@@ -126,6 +128,19 @@ async def test_languages_of_villages_are_previewed_row_by_row_and_then_stored(
     assert await count(engine, VillageLanguages) == 2
     twice = await send(pages, f"{path}/preview", good, ("m.csv", good[1]))
     assert (twice.status_code, twice.json()["field"]) == (422, "files")
+
+
+async def test_readers_are_previewed_and_then_stored(pages: Pages, engine: AsyncEngine) -> None:
+    async with db.transaction(engine) as session:
+        account = await create_account(session, "Đinh Văn Hrê", clock.now())
+    path, file = "/admin/import/readers", ("r.csv", "name,languages\nĐinh Văn Hrê,hre\n")
+    assert "readers.csv" in (await pages.load(path)).text
+    shown = await send(pages, f"{path}/preview", file)
+    assert figures(shown.text)["added"] == "1"
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', shown.text)
+    assert "Đã ghi: thêm 1" in (await send(pages, path, file, digest=digest)).text
+    async with db.transaction(engine) as session:
+        assert (await session.get_one(Account, account.id)).languages == ["hre"]
 
 
 async def test_an_import_needs_its_permission_in_the_whole_province(pages: Pages) -> None:

@@ -8,8 +8,10 @@ from hashlib import sha256
 from io import StringIO
 from typing import Any
 
+import httpx2 as httpx
 import sqlalchemy as sa
 
+from broadcast.accounts.people import create_account
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.version_model import Mix, MixSound
 from broadcast.keys.keyring import Keys
@@ -298,3 +300,38 @@ async def _report(
         await reports.record(
             session, [Arrival(id_, device, message)], received, timedelta(minutes=5)
         )
+
+
+async def test_readers_come_from_a_file(world: World) -> None:
+    async def send(text: str, who: str = "Quản", dry_run: str = "false") -> httpx.Response:
+        return await world.http.post(
+            "/api/v1/readers/import",
+            files={"readers": ("r.csv", f"name,login,languages\n{text}".encode(), "text/csv")},
+            data={"dry_run": dry_run},
+            headers={"Authorization": f"Bearer {world.tokens[who]}"},
+        )
+
+    async def known(who: str) -> list[str]:
+        path = f"/accounts/{world.ids[who]}"
+        return list((await world.ok("Quản", "GET", path))["languages"])
+
+    await world.knows("Đinh")
+    await world.knows("Phạm", "hre")
+    rows = "Đinh,,hre; cua\nPhạm,,cua\n"
+    dry = (await send(rows, dry_run="true")).json()
+    assert [(each["what"], each["fate"], each["detail"]) for each in dry["rows"]] == [
+        ("Đinh", "added", "tiếng Cor, tiếng Hrê"), ("Phạm", "changed", "tiếng Hrê → tiếng Cor"),
+    ]  # fmt: skip
+    assert await known("Đinh") == []
+    assert (await send(rows)).json()["added"] == 1
+    assert (await known("Đinh"), await known("Phạm")) == (["cua", "hre"], ["cua"])
+    assert (await send(rows)).json()["unchanged"] == 2
+    async with db.transaction(world.engine) as session:
+        await create_account(session, "Phạm", world.now)
+    wrong = await send("Nobody,,hre\nĐinh,other,hre\nPhạm,,hre\nĐinh,,tay\n")
+    assert wrong.status_code == 422
+    assert [(each["row"], each["column"]) for each in wrong.json()["errors"]] == [
+        (2, "name"), (3, "login"), (4, "login"), (5, "languages"),
+    ]  # fmt: skip
+    assert await known("Đinh") == ["cua", "hre"]
+    assert (await send(rows, "Phạm")).status_code == 403

@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
+from broadcast.accounts import reader_import
 from broadcast.areas import village_languages
 from broadcast.areas.imports import AREAS, LINEAGE
 from broadcast.areas.model import RegisteredVillage
@@ -66,7 +67,7 @@ def test_the_documentation_lists_the_columns_of_every_file() -> None:
     listed = dict(re.findall(r"^\| (\w+)\.csv \| (.*?) \|", text, re.MULTILINE))
     sheets_ = [
         AREAS, LINEAGE, VILLAGES, *(kind.sheet for kind in KINDS), DEVICES,
-        village_languages.SHEET, REGULATIONS,
+        village_languages.SHEET, reader_import.SHEET, REGULATIONS,
     ]  # fmt: skip
     assert listed.keys() == {sheet.kind for sheet in sheets_}
     for sheet in sheets_:

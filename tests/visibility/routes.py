@@ -783,6 +783,10 @@ ROUTES: dict[tuple[str, str], Rule] = {
             "village_languages": ("v.csv", b"code,languages,valid_from\n", "text/csv")
         },
     ),
+    ("POST", f"{R}/readers/import"): Rule(
+        K.WHOLE, P.ACCOUNT_WRITE, is_form=True,
+        body=lambda p, n: {"readers": ("r.csv", b"name,languages\n", "text/csv")},
+    ),
     ("PUT", f"{R}/accounts/{{account_id}}/languages"): Rule(
         K.WHOLE, P.ACCOUNT_WRITE, path=lambda p: {"account_id": TAM},
         body=lambda p, n: {"languages": ["hre"]},

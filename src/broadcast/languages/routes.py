@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, File, Query, Response, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from broadcast.auth.caller import Author, Caller, ContentReader, require
+from broadcast.accounts.reader_import import READERS
+from broadcast.areas import scope
+from broadcast.areas.row_imports import import_files
+from broadcast.auth.caller import AccountEditor, Author, Caller, ContentReader, require
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
@@ -18,6 +21,7 @@ from broadcast.bulletins import revisions
 from broadcast.bulletins.version_model import VersionRequest
 from broadcast.kit import clock
 from broadcast.kit.languages import Language
+from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
 from broadcast.languages import coverage, forecast, mixing, versions
 from broadcast.languages.schemas import (
@@ -35,6 +39,8 @@ from broadcast.languages.schemas import (
 from broadcast.languages.sheet import sheet
 from broadcast.languages.versions import Standing
 from broadcast.web import rest
+from broadcast.web.fields import DryRun
+from broadcast.web.files import received
 from broadcast.web.rest import Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["languages"])
@@ -98,6 +104,18 @@ async def confirm(session: Session, caller: Approver, bulletin_id: UUID) -> Vers
     """Of a version, by an approver who knows the language and did not read it."""
     found = await versions.confirm(session, bulletin_id, caller, clock.now())
     return (await shown(session, [found]))[0]
+
+
+@router.post("/readers/import", summary="Nhập readers.csv")
+async def import_readers(
+    session: Session,
+    caller: AccountEditor,
+    file: Annotated[UploadFile, File(alias="readers")],
+    dry_run: DryRun = False,
+) -> Report:
+    """Who knows which languages, all or nothing; `errors` of a 422 name row, column and remedy."""
+    scope.require_whole(session, caller, Permission.ACCOUNT_WRITE)
+    return await import_files(session, [await received(file)], [READERS], dry_run=dry_run)
 
 
 # --- the work of readers ------------------------------------------------------------------------

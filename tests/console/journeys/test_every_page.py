@@ -105,6 +105,7 @@ PAGES: list[tuple[str, Role] | tuple[str, Role, str] | tuple[str, Role, str, str
     ("/admin/import/stations", Role.PROVINCE_ADMIN),
     ("/admin/import/village-languages", Role.PROVINCE_ADMIN),
     ("/admin/import/regulations", Role.PROVINCE_ADMIN),
+    ("/admin/import/readers", Role.PROVINCE_ADMIN),
 ]
 """Path, who looks at it, and for a page of one thing the links to follow from there (selectors).
 

@@ -13,8 +13,10 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import File, Form, Request, Response, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.accounts import reader_import
 from broadcast.areas import imports as area_imports
 from broadcast.areas import row_imports, scope, village_languages, villages
+from broadcast.auth import second_factor
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.console.admin.under_way import ImportsDep, StoringDep
@@ -140,6 +142,10 @@ IMPORTS = {
         (village_languages.SHEET,),
         lambda this: this.of_kinds(village_languages.kind(this.caller, clock.now())),
     ),
+    "readers": Kind(
+        N_("Nhập người đọc các tiếng"), Permission.ACCOUNT_WRITE, (reader_import.SHEET,),
+        lambda this: this.of_kinds(reader_import.READERS),
+    ),
     "regulations": Kind(
         N_("Nhập Quy chế phát thanh"), entering.NEEDED, (regulation_sheet.SHEET,), _regulations
     ),
@@ -185,8 +191,7 @@ async def preview(
     imports: ImportsDep,
 ) -> Response:
     """What each row would become; nothing is written."""
-    wanted = _kind(kind)
-    scope.require_whole(session, caller, wanted.permission)
+    wanted = _changeable(session, caller, kind)
     given = await _required(files)
     with imports.reading(caller.account_id, kind, rows_of(given)):
         report = await wanted.run(Attempt(session, given, caller, dry_run=True))
@@ -214,8 +219,7 @@ async def store(
     silences: Annotated[bool, Form()] = False,
 ) -> Response:
     """Store the files that were previewed, all or nothing; it goes on when the page is left."""
-    wanted = _kind(kind)
-    scope.require_whole(session, caller, wanted.permission)
+    wanted = _changeable(session, caller, kind)
     given = await _required(files)
     if digest != digest_of(given):
         raise InvalidInput("files", "tệp không còn như lúc xem trước; hãy xem trước lại")
@@ -230,6 +234,14 @@ def _kind(kind: str) -> Kind:
     if kind not in IMPORTS:
         raise NotFound("Không có loại danh sách này để nhập; hãy chọn lại ở trang quản trị.")
     return IMPORTS[kind]
+
+
+def _changeable(session: AsyncSession, caller: Caller, kind: str) -> Kind:
+    wanted = _kind(kind)
+    scope.require_whole(session, caller, wanted.permission)
+    if wanted.permission is Permission.ACCOUNT_WRITE:  # as routes ask that need it by themselves
+        second_factor.check(caller.second_factor_until, wanted.permission, clock.now())
+    return wanted
 
 
 async def _required(files: Sequence[UploadFile]) -> list[sheets.File]:

@@ -86,6 +86,10 @@ TASKS = (
         N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.AREA_WRITE, _IMPORT,
     ),
     Task(
+        "/admin/import/readers", N_("Nhập người đọc các tiếng"),
+        N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.ACCOUNT_WRITE, _IMPORT,
+    ),
+    Task(
         "/admin/calendars", N_("Lịch ngày"),
         N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
     ),
