@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from markupsafe import Markup
 
 import broadcast
 from broadcast import console
 from broadcast.auth.permissions import ROLE_NAMES
+from broadcast.console.page import _environment
 from broadcast.console.words import LOCALE, Language, catalogue, translate, translate_number
 from broadcast.kit.errors import BroadcastError
 from broadcast.situation import texts
@@ -80,3 +83,34 @@ def test_a_translation_keeps_the_values_of_its_message(path: Path) -> None:
 def test_a_message_without_a_translation_is_shown_as_it_is() -> None:
     assert translate(Language.ENGLISH, "không có trong bảng") == "không có trong bảng"
     assert translate_number(Language.VIETNAMESE, "%(n)s thôn", "%(n)s thôn", 3) == "%(n)s thôn"
+
+
+COUNTED = {
+    *("added", "all", "changed", "clusters", "count", "days", "devices", "grants", "minutes", "n"),
+    *("num", "plants", "plays", "roles", "schedules", "sessions", "tokens", "total", "villages"),
+}
+"""Names of numbers in messages."""
+
+_NOUN = re.compile(r"%\((\w+)\)s (?:new )?([a-z]{3,}s)\b")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_counted_has_its_singular_in_english(path: Path) -> None:
+    with path.open("rb") as file:
+        for message in read_po(file):
+            if isinstance(message.string, str):
+                for name, word in re.findall(
+                    r"%\((\w+)\)s (?:new )?([a-z]{3,}s)\b", message.string
+                ):
+                    assert name not in COUNTED, (word, message.string)
+
+
+def test_a_number_chooses_the_form_on_a_page() -> None:
+    said = _environment(Language.ENGLISH).from_string(
+        '{{ _("Chưa nhập được: %(count)s dòng bị từ chối. Sửa các dòng đó trong tệp rồi xem trước'
+        ' lại. Chưa ghi gì.", count=count) }}'
+    )
+    assert "1 row is refused" in said.render(count="1")
+    assert "1 row is refused" in said.render(count=1)
+    assert "<b>1</b> row is refused" in said.render(count=Markup("<b>1</b>"))
+    assert "&lt;2 rows are refused" in said.render(count="<2")

@@ -7,7 +7,7 @@ with `_`, has an address of its own and is fetched again when it has changed (`l
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +15,15 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import ROLE_NAMES, Permission
 from broadcast.auth.routing import Router
 from broadcast.console import assets, formats
-from broadcast.console.words import N_, Language, translate, translate_number
+from broadcast.console.words import N_, Language, formed, translate, translate_number
 from broadcast.kit import clock
 from broadcast.kit.errors import BroadcastError
 from broadcast.web import language as web_language
@@ -208,6 +210,7 @@ def _environment(language: Language) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         tr, partial(translate_number, language), newstyle=True
     )
+    environment.globals["gettext"] = _gettext(tr)
     environment.filters["tr"] = tr
     for name, filter_ in formats.FILTERS.items():
         environment.filters[name] = partial(filter_, language=language)
@@ -215,6 +218,17 @@ def _environment(language: Language) -> Environment:
     environment.globals["role_names"] = ROLE_NAMES
     environment.globals["ui"] = environment.get_template("components.html").module
     return environment
+
+
+def _gettext(tr: Callable[[str], str]) -> Callable[..., str]:
+    """As that of the extension, and English in the forms that its numbers need."""
+
+    @pass_context
+    def gettext(_: Context, message: str, **values: object) -> str:
+        # a message of ours; what it is filled in with is escaped
+        return Markup(formed(tr(message), values)) % values  # noqa: S704
+
+    return gettext
 
 
 # --- when something is wrong -------------------------------------------------------------------

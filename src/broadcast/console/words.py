@@ -6,6 +6,7 @@ What a use case says to people (`BroadcastError.detail`) has its English in `kit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -57,6 +58,25 @@ def translate(language: Language, message: str) -> str:
         return message
     found = catalogue(language).get(message) or in_english(message)
     return found if isinstance(found, str) else found[0]
+
+
+_FORMS = re.compile(r"\{(\w+):([^{}|]*)\|([^{}|]*)\}")
+
+_TAGS = re.compile("<[^>]*>")
+
+
+def formed(message: str, values: Mapping[str, object]) -> str:
+    """English nouns and verbs as their numbers have them; written as in `kit.english`.
+
+    >>> formed("%(n)s {n:row is|rows are} left", {"n": "1"})
+    '%(n)s row is left'
+    """
+
+    def choose(match: re.Match[str]) -> str:
+        number, one, many = match.groups()
+        return one if _TAGS.sub("", str(values[number])) == "1" else many
+
+    return _FORMS.sub(choose, message)
 
 
 def translate_number(language: Language, one: str, many: str, number: int) -> str:
