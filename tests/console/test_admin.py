@@ -191,6 +191,14 @@ async def test_the_register_is_listed_as_rest_lists_it(
         named = re.findall(r'<th scope="row">(?:<a [^>]+>)?([^<]+)<', html)
         assert named == [item[key] for item in items]
         assert named
+        cells = {cell.strip() for cell in re.findall(r"<td>(?:<a [^>]+>)?([^<]+)<", html)}
+        other = {"51", "21253", "21262", "P-1", "P-2", "T-1", "T-2", "T-1, T-2"} - {
+            item["code"] for item in items
+        }
+        assert not cells & other, "what has a name is called by it"
+        assert not re.search(r"\bT-\d", "".join(cells))
+    stations = (await pages.load("/admin/stations")).text
+    assert 'ã Nghĩa Phú <span class="muted small">21253</span>' in stations
     empty = (await pages.load("/admin/stations", status="trial")).text
     assert "Không có đài nào như vậy." in empty
 
@@ -254,7 +262,7 @@ async def test_a_merger_over_rest_says_what_the_page_says(
     assert await count(engine, Station) == before
     html = (await pages.submit("/admin/mergers/preview", on="2025-07-01")).text
     for unit in told.json()["created"]:
-        assert f"{unit['name']} ({unit['code']})" in html
+        assert f'{unit["name"]} <span class="muted small">{unit["code"]}</span>' in html
     done = await pages.client.post("/api/v1/mergers", data=asked | {"dry_run": "false"})
     assert done.json()["created"] == told.json()["created"] != []
     assert await count(engine, Station) > before

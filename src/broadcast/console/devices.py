@@ -27,6 +27,7 @@ from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.plays.texts import FAULTS
 from broadcast.regulations.devices import hours_at_device
+from broadcast.stations import clusters
 from broadcast.telemetry import queries
 from broadcast.telemetry.charts import ChartSpan
 from broadcast.telemetry.presence import Presence
@@ -167,15 +168,15 @@ async def show_device(
     """Everything about one device."""
     device = await enrolment.show_device(session, code)
     found = await enrolment.require_device(session, code)
+    history = await installations.list_installations(session, Installation.device_id == found.id)
     return page(
         request,
         caller,
         "devices/device.html",
         device=device,
         where=await _where(session, device.cluster_code),
-        installations=await installations.list_installations(
-            session, Installation.device_id == found.id
-        ),
+        installations=history,
+        cluster_names=await clusters.names(session, (each.cluster_code for each in history)),
         faults=await queries.list_faults(session, Paging(None, ROWS), code, closed=True),
         refusals=await queries.list_refusals(session, Paging(None, ROWS), code),
         **{

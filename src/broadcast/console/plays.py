@@ -25,6 +25,7 @@ from broadcast.plays.results import result_of
 from broadcast.plays.schemas import OccurrenceCountsOut, OccurrenceResultOut, VillageResultOut
 from broadcast.plays.soundings import Sounding
 from broadcast.schedules.model import OccurrenceState
+from broadcast.stations import clusters
 from broadcast.web.rest import Session
 from broadcast.wire.fields import Codec
 
@@ -107,6 +108,7 @@ async def _result(
         result=result,
         forecast=await forecast_of(session, occurrence_id, rules, now) if is_coming else None,
         proofs={each.code: each for each in result.clusters},
+        names=await clusters.names(session, (each.code for each in result.clusters)),
         villages=villages_of(result, wanted, number),
         wanted=wanted,
         is_large=len(result.villages) > VILLAGES_PER_PAGE,

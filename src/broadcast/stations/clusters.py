@@ -26,6 +26,15 @@ def stands_on(on: date) -> sa.ColumnElement[bool]:
     )
 
 
+async def names(session: AsyncSession, codes: Iterable[str]) -> dict[str, str]:
+    """Names of clusters, by code; the code itself of one that is not known."""
+    asked = set(codes)
+    rows = await session.execute(
+        sa.select(Cluster.code, Cluster.name).where(Cluster.code.in_(asked))
+    )
+    return {code: code for code in asked} | dict(rows.all())
+
+
 def serves_on(on: date) -> sa.ColumnElement[bool]:
     """Condition that a cluster serves a village on a day."""
     return sa.and_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 import sqlalchemy as sa
@@ -74,6 +75,12 @@ async def list_plants(
         statement = statement.where(PlantState.technologies.contains([technology.value]))
     found = await paged(session, statement, [Plant.code], paging)
     return found.page(_out)
+
+
+async def names(session: AsyncSession, codes: Iterable[str]) -> dict[str, str]:
+    """Names of plants, by code."""
+    rows = await session.execute(sa.select(Plant.code, Plant.name).where(Plant.code.in_([*codes])))
+    return dict(rows.all())
 
 
 async def show_plant(session: AsyncSession, code: str, on: date) -> PlantOut:

@@ -10,6 +10,7 @@ from broadcast.areas import scope
 from broadcast.auth.caller import AreaEditor
 from broadcast.auth.permissions import ROLE_NAMES, Permission
 from broadcast.console.admin.imports import digest_of, received_files, sorted_areas
+from broadcast.console.library import area_names
 from broadcast.console.page import PageRouter, page
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
@@ -76,7 +77,10 @@ async def _answer(
     merger = await carry_out(
         session, areas, lineage, on, settings.province, clock.now(), dry_run=digest is None
     )
+    units = [*merger.dissolved, *merger.created]
+    codes = {code for each in units for code in each.of} | {e.area_code for e in merger.grants}
+    names = {**await area_names(session, codes), **{each.code: each.name for each in units}}
     return page(
-        request, caller, "admin/_merger.html", merger=merger, digest=present,
+        request, caller, "admin/_merger.html", merger=merger, digest=present, names=names,
         roles=ROLE_NAMES,
     )  # fmt: skip

@@ -12,9 +12,10 @@ from broadcast.auth.caller import Reader
 from broadcast.clusters import register
 from broadcast.clusters.schemas import ClusterState
 from broadcast.console.admin.words import LEVELS, STATES, STATUSES
+from broadcast.console.library import area_names
 from broadcast.console.page import PageRouter, given, page
 from broadcast.kit import clock
-from broadcast.stations import stations
+from broadcast.stations import plants, stations
 from broadcast.stations.model import StationStatus
 from broadcast.web.rest import Paging, Session
 
@@ -40,6 +41,7 @@ async def show_stations(
     )
     return page(
         request, caller, "admin/stations.html", found=found, statuses=STATUSES, area=area,
+        names=await area_names(session, (each.commune_code for each in found.items)),
         chosen=status, query=given(area=area, status=status),
     )  # fmt: skip
 
@@ -59,8 +61,12 @@ async def show_clusters(
         state=state or None,
     )  # fmt: skip
     return page(
-        request, caller, "admin/clusters.html", found=found, states=STATES, area=area, state=state,
-        query=given(area=area, state=state),
+        request, caller, "admin/clusters.html", found=found,
+        names=await area_names(
+            session, (each.village_code for one in found.items for each in one.villages)
+        ),
+        plants=await plants.names(session, (each.plant_code for each in found.items)),
+        states=STATES, area=area, state=state, query=given(area=area, state=state),
     )  # fmt: skip
 
 
@@ -78,6 +84,7 @@ async def show_areas(
         session, Paging(cursor, ROWS), clock.today(), level=level or None, under=under or None
     )
     return page(
-        request, caller, "admin/areas.html", found=found, levels=LEVELS, under=under, level=level,
-        query={"level": level, **given(under=under)},
+        request, caller, "admin/areas.html", found=found,
+        names=await area_names(session, (each.parent_code or "" for each in found.items)),
+        levels=LEVELS, under=under, level=level, query={"level": level, **given(under=under)},
     )  # fmt: skip

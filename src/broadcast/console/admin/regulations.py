@@ -27,6 +27,7 @@ from broadcast.schedules import regulation_effects
 from broadcast.schedules.regulation_routes import Ruler
 from broadcast.schedules.regulations_in_force import in_force
 from broadcast.schedules.schemas import EffectOut
+from broadcast.stations import clusters
 from broadcast.web.fields import Code
 from broadcast.web.rest import AppSettings, Id, Paging, Session
 
@@ -60,6 +61,7 @@ async def show(
         request, caller, "admin/regulations.html", area=chosen, units=named, names=dict(named),
         rules=rules, entered=found.items[::-1], today=today, may_change=chosen in mine,
         may_import=scope.is_whole(caller, entering.NEEDED),
+        clusters=await clusters.names(session, {c for each in found.items for c in each.clusters}),
         holding={each.id for each in rules.sources},
         last=last, given=_typed(next((e for e in found.items if last and e.id == last.id), None)),
         weekends=forms.options(request, WEEKENDS), repeats=forms.options(request, REPEATS),
