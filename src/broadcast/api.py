@@ -24,8 +24,13 @@ import broadcast.alerts.template_routes
 import broadcast.areas.routes
 import broadcast.auditing.routes
 import broadcast.boundaries.routes
+import broadcast.bulletins.content
+import broadcast.bulletins.draft_routes
+import broadcast.bulletins.four_eyes_routes
+import broadcast.bulletins.lexicon_routes
 import broadcast.bulletins.routes
 import broadcast.calendars.routes
+import broadcast.clusters.installation_routes
 import broadcast.clusters.routes
 import broadcast.commands.routes
 import broadcast.devices.routes
@@ -50,6 +55,8 @@ import broadcast.schedules.revision_routes
 import broadcast.schedules.routes
 import broadcast.schedules.start_routes
 import broadcast.situation.routes
+import broadcast.stations.outage_routes
+import broadcast.stations.plant_routes
 import broadcast.stations.routes
 import broadcast.streams.routes
 import broadcast.telemetry.routes
@@ -75,13 +82,20 @@ ROUTERS = (
     broadcast.areas.routes.router,
     broadcast.boundaries.routes.router,
     broadcast.stations.routes.router,
+    broadcast.stations.plant_routes.router,
+    broadcast.stations.outage_routes.router,
     broadcast.devices.routes.router,
     broadcast.enrolment.routes.router,
     broadcast.clusters.routes.router,
+    broadcast.clusters.installation_routes.router,
     broadcast.commands.routes.router,
     broadcast.telemetry.routes.router,
     broadcast.incidents.routes.router,
     broadcast.bulletins.routes.router,
+    broadcast.bulletins.draft_routes.router,
+    broadcast.bulletins.lexicon_routes.router,
+    broadcast.bulletins.four_eyes_routes.router,
+    broadcast.bulletins.content.router,
     broadcast.calendars.routes.router,
     broadcast.earshot.routes.router,
     broadcast.schedules.calendar_routes.router,

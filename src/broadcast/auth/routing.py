@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response, Security, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
+from starlette.routing import Match
+from starlette.types import Scope
 
 from broadcast.audit.recording import Record
 from broadcast.auth import second_factor
@@ -179,3 +182,22 @@ class Router(APIRouter):
 
     def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
         super().__init__(prefix=prefix, tags=[*(tags or [])], route_class=Route)
+
+    @cached_property
+    def _any_path(self) -> re.Pattern[str]:
+        """What the path of one of its routes is like, once it has them all."""
+        patterns = (route.path_regex.pattern for route in self.routes)  # type: ignore[attr-defined]
+        return re.compile("|".join(_NAMES.sub("(", each) for each in patterns))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any router; one expression tells whether its routes have to be tried one by one.
+
+        The application has hundreds: to try them all takes longer than most of them do. So each
+        router is one of the application, and not of another router.
+        """
+        if not self._any_path.match(scope["path"].removeprefix(scope.get("root_path", ""))):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+_NAMES = re.compile(r"\(\?P<\w+>")

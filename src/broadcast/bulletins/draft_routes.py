@@ -30,32 +30,32 @@ from broadcast.wire.fields import Codec
 
 log = structlog.get_logger()
 
-api = Router(prefix="/api/v1", tags=["bulletins"])
+router = Router(prefix="/api/v1", tags=["bulletins"])
 
 _DRAFT = "/bulletin-drafts/{page}"
 
 
-@api.get(_DRAFT, summary="Bản nháp của mình ở một trang")
+@router.get(_DRAFT, summary="Bản nháp của mình ở một trang")
 async def get_draft(session: Session, caller: Author, page: PagePath) -> DraftOut:
     """The form as it was left, and its sound."""
     return DraftOut.of(await drafts.get(session, caller, page))
 
 
-@api.put(_DRAFT, summary="Lưu bản nháp, xong hay chưa")
+@router.put(_DRAFT, summary="Lưu bản nháp, xong hay chưa")
 @changes_nothing
 async def put_draft(session: Session, caller: Author, page: PagePath, body: DraftIn) -> DraftOut:
     """What was typed so far; nobody else sees it."""
     return DraftOut.of(await drafts.save(session, caller, page, body, clock.now()))
 
 
-@api.delete(_DRAFT, status_code=204, summary="Bỏ bản nháp cùng âm thanh của nó")
+@router.delete(_DRAFT, status_code=204, summary="Bỏ bản nháp cùng âm thanh của nó")
 @changes_nothing
 async def discard_draft(session: Session, caller: Author, page: PagePath) -> None:
     """No draft any more."""
     await drafts.discard(session, caller, page, clock.now())
 
 
-@api.get(f"{_DRAFT}/sound", summary="Âm thanh của bản nháp: chuẩn bị tới đâu, hình sóng, độ to")
+@router.get(f"{_DRAFT}/sound", summary="Âm thanh của bản nháp: chuẩn bị tới đâu, hình sóng, độ to")
 async def get_sound(
     session: Session, response: Response, caller: Author, page: PagePath
 ) -> SoundOut:
@@ -73,7 +73,7 @@ def _sound(found: drafts.DraftDetails) -> SoundOut:
     return shown
 
 
-@api.get(
+@router.get(
     f"{_DRAFT}/sound/audio",
     summary="Nghe thử âm thanh của bản nháp",
     response_class=content.ByteRanges,
@@ -107,14 +107,14 @@ async def preview_draft(
     return answer
 
 
-@api.delete(f"{_DRAFT}/sound", summary="Bỏ âm thanh của bản nháp, giữ phần chữ")
+@router.delete(f"{_DRAFT}/sound", summary="Bỏ âm thanh của bản nháp, giữ phần chữ")
 @changes_nothing
 async def drop_sound(session: Session, caller: Author, page: PagePath) -> DraftOut:
     """The draft without its sound."""
     return DraftOut.of(await drafts.drop_sound(session, caller, page, clock.now()))
 
 
-@api.post(
+@router.post(
     f"{_DRAFT}/recording",
     status_code=202,
     summary="Tải bản thu lên bản nháp (multipart)",
@@ -149,7 +149,9 @@ async def upload_recording(
         return _sound(found)
 
 
-@api.post(f"{_DRAFT}/reading", status_code=202, summary="Cho đọc văn bản của bản nháp để nghe thử")
+@router.post(
+    f"{_DRAFT}/reading", status_code=202, summary="Cho đọc văn bản của bản nháp để nghe thử"
+)
 @changes_nothing
 async def read_aloud(
     session: Session, settings: AppSettings, caller: Author, page: PagePath
@@ -158,7 +160,7 @@ async def read_aloud(
     return _sound(await drafts.read_aloud(session, caller, page, settings, clock.now()))
 
 
-@api.put(f"{_DRAFT}/sound/trim", summary="Chọn đoạn của bản thu được dùng")
+@router.put(f"{_DRAFT}/sound/trim", summary="Chọn đoạn của bản thu được dùng")
 @changes_nothing
 async def trim_recording(
     session: Session, settings: AppSettings, caller: Author, page: PagePath, body: TrimIn
@@ -167,7 +169,7 @@ async def trim_recording(
     return _sound(await drafts.trim(session, caller, page, body.chosen(), settings, clock.now()))
 
 
-@api.put(f"{_DRAFT}/composition", summary="Ghép câu mẫu trước và sau bản thu")
+@router.put(f"{_DRAFT}/composition", summary="Ghép câu mẫu trước và sau bản thu")
 @changes_nothing
 async def compose(
     session: Session, settings: AppSettings, caller: Author, page: PagePath, body: CompositionIn
@@ -179,7 +181,7 @@ async def compose(
     return _sound(found)
 
 
-@api.post(
+@router.post(
     f"{_DRAFT}/revision",
     status_code=202,
     response_model=BulletinOut,

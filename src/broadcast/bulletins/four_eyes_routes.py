@@ -21,7 +21,7 @@ from broadcast.kit.times import Day, Moment
 from broadcast.web.fields import Code
 from broadcast.web.rest import Body, Session, require_known
 
-api = Router(prefix="/api/v1", tags=["bulletins"])
+router = Router(prefix="/api/v1", tags=["bulletins"])
 
 Approver = Annotated[Caller, Depends(require(Permission.BULLETIN_APPROVE))]
 
@@ -52,7 +52,7 @@ class ApprovalRuleOut(BaseModel):
         )
 
 
-@api.get("/approval-rules", summary="Đài đã chọn: tin thường có cần người thứ hai duyệt không")
+@router.get("/approval-rules", summary="Đài đã chọn: tin thường có cần người thứ hai duyệt không")
 async def list_rules(
     session: Session, _: ContentReader, area: Annotated[Code, Query()]
 ) -> list[ApprovalRuleOut]:
@@ -61,7 +61,9 @@ async def list_rules(
     return [ApprovalRuleOut.of(row) for row in await four_eyes.rules(session, area)]
 
 
-@api.put("/approval-rules/{area}/{valid_from}", summary="Chọn cho tin thường, từ một ngày sau này")
+@router.put(
+    "/approval-rules/{area}/{valid_from}", summary="Chọn cho tin thường, từ một ngày sau này"
+)
 async def put_rule(
     session: Session, caller: Approver, area: Code, valid_from: Day, body: ApprovalRuleIn
 ) -> ApprovalRuleOut:

@@ -28,10 +28,10 @@ from broadcast.web.rest import Session, require_known
 
 log = structlog.get_logger()
 
-api = Router(prefix="/api/v1", tags=["bulletins"])
+router = Router(prefix="/api/v1", tags=["bulletins"])
 
 
-@api.get("/lexicon", summary="Từ điển đọc của một đơn vị, gồm cả mục của tỉnh")
+@router.get("/lexicon", summary="Từ điển đọc của một đơn vị, gồm cả mục của tỉnh")
 async def show_lexicon(
     session: Session, caller: ContentReader, area: Annotated[Code, Query()]
 ) -> LexiconOut:
@@ -43,7 +43,7 @@ async def show_lexicon(
     return LexiconOut(items=[EntryOut.of(row, known) for row in rows])
 
 
-@api.get("/lexicon/{area}/{written:path}", summary="Một mục của từ điển đọc")
+@router.get("/lexicon/{area}/{written:path}", summary="Một mục của từ điển đọc")
 async def get_entry(
     session: Session, _: ContentReader, area: Code, written: WrittenPath
 ) -> EntryOut:
@@ -52,7 +52,7 @@ async def get_entry(
     return EntryOut.of(row, await people(session, [row.changed_by]))
 
 
-@api.put("/lexicon/{area}/{written:path}", summary="Thêm hoặc sửa một mục của từ điển đọc")
+@router.put("/lexicon/{area}/{written:path}", summary="Thêm hoặc sửa một mục của từ điển đọc")
 async def put_entry(
     session: Session, caller: Author, area: Code, written: WrittenPath, entry: EntryIn
 ) -> EntryOut:
@@ -61,7 +61,7 @@ async def put_entry(
     return EntryOut.of(row, await people(session, [row.changed_by]))
 
 
-@api.delete(
+@router.delete(
     "/lexicon/{area}/{written:path}", status_code=204, summary="Xóa một mục của từ điển đọc"
 )
 async def remove_entry(session: Session, caller: Author, area: Code, written: WrittenPath) -> None:
@@ -71,7 +71,7 @@ async def remove_entry(session: Session, caller: Author, area: Code, written: Wr
     log.info("bulletins.lexicon.removed", area=area, written=written, by=caller.account_id)
 
 
-@api.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
+@router.post("/speech/words", summary="Xem trước lời sẽ đọc của một văn bản")
 @changes_nothing
 async def preview_words(session: Session, caller: ContentReader, body: TextIn) -> SpokenOut:
     """The words that the station of a unit would say; nothing is stored."""

@@ -19,9 +19,6 @@ from broadcast.bulletins import (
     content,
     creation,
     details,
-    draft_routes,
-    four_eyes_routes,
-    lexicon_routes,
     library,
     places,
     queries,
@@ -51,14 +48,16 @@ from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Page, PageQuery, Session, engine, recorded
 from broadcast.wire.fields import BulletinClass, Codec
 
-api = Router(prefix="/api/v1", tags=["bulletins"])
+router = Router(prefix="/api/v1", tags=["bulletins"])
 
 Order = Literal["oldest", "newest"]
 
 # --- reading -----------------------------------------------------------------------------------
 
 
-@api.get("/bulletins", summary="Thư viện bản tin: tìm theo chữ, lĩnh vực, nhãn, đài, trạng thái")
+@router.get(
+    "/bulletins", summary="Thư viện bản tin: tìm theo chữ, lĩnh vực, nhãn, đài, trạng thái"
+)
 async def list_bulletins(
     session: Session,
     paging: PageQuery,
@@ -93,14 +92,14 @@ async def list_bulletins(
     return await library.page_of(session, wanted, paging, newest_first=order == "newest")
 
 
-@api.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
+@router.get("/bulletins/{bulletin_id}", summary="Một bản tin và mọi phiên bản của nó")
 async def get_bulletin(session: Session, _: ContentReader, bulletin_id: UUID) -> BulletinOut:
     """One bulletin with its revisions, their renditions and approval steps."""
     bulletin = await revisions.get_bulletin(session, bulletin_id)
     return BulletinOut.of(await details.of_bulletin(session, bulletin))
 
 
-@api.get(
+@router.get(
     "/bulletins/{bulletin_id}/revisions/{number}/audio",
     summary="Nghe thử một phiên bản",
     response_class=content.ByteRanges,
@@ -132,7 +131,7 @@ async def preview(
     return await asyncio.to_thread(content.answer, request, settings.content_dir, sha256, codec)
 
 
-@api.get(
+@router.get(
     "/bulletins/{bulletin_id}/revisions/{number}/outline",
     summary="Hình sóng âm thanh của một phiên bản",
 )
@@ -147,7 +146,7 @@ async def get_outline(
 # --- making ------------------------------------------------------------------------------------
 
 
-@api.post(
+@router.post(
     "/bulletins",
     status_code=202,
     response_model=BulletinOut,
@@ -194,7 +193,7 @@ async def create_bulletin(
         return await once.run(writing, caller.account_id, make, content=whole)
 
 
-@api.post(
+@router.post(
     "/bulletins/{bulletin_id}/revisions",
     status_code=202,
     response_model=RevisionOut,
@@ -247,7 +246,7 @@ async def create_revision(
         return await once.run(writing, caller.account_id, make, content=whole)
 
 
-@api.post(
+@router.post(
     "/bulletins/{bulletin_id}/copies",
     status_code=202,
     response_model=BulletinOut,
@@ -285,7 +284,7 @@ def _status(revision: Revision) -> int:
 _PREPARATION = "/bulletins/{bulletin_id}/revisions/{number}/preparation"
 
 
-@api.get(
+@router.get(
     "/bulletins/{bulletin_id}/revisions/{number}",
     summary="Một phiên bản",
 )
@@ -297,7 +296,7 @@ async def get_revision(
     return RevisionOut.of(await details.of_revision(session, revision))
 
 
-@api.get(_PREPARATION, summary="Việc chuẩn bị âm thanh đã tới đâu")
+@router.get(_PREPARATION, summary="Việc chuẩn bị âm thanh đã tới đâu")
 async def get_preparation(
     session: Session, response: Response, _: ContentReader, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
@@ -309,7 +308,7 @@ async def get_preparation(
     return shown
 
 
-@api.delete(_PREPARATION, summary="Hủy việc chuẩn bị âm thanh; phiên bản bị rút")
+@router.delete(_PREPARATION, summary="Hủy việc chuẩn bị âm thanh; phiên bản bị rút")
 async def cancel_preparation(
     session: Session, caller: Author, bulletin_id: UUID, number: NumberPath
 ) -> PreparationOut:
@@ -319,11 +318,3 @@ async def cancel_preparation(
         session, (bulletin_id, number), caller, clock.now()
     )
     return RevisionOut.of(await details.of_revision(session, revision)).preparation
-
-
-router = Router()
-router.include_router(api)
-router.include_router(draft_routes.api)
-router.include_router(lexicon_routes.api)
-router.include_router(four_eyes_routes.api)
-router.include_router(content.router)

@@ -21,7 +21,7 @@ from broadcast.kit.times import Moment
 from broadcast.stations.places import require_at_cluster
 from broadcast.web.rest import Session
 
-router = Router()
+router = Router(prefix="/api/v1", tags=["clusters"])
 
 
 @router.get("/clusters/{code}/history", summary="Các thiết bị đã lắp trên cụm loa")

@@ -10,7 +10,7 @@ from broadcast.areas import scope
 from broadcast.auth.caller import Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.auth.routing import Router
-from broadcast.clusters import fleet, installation_routes, register
+from broadcast.clusters import fleet, register
 from broadcast.clusters.schemas import (
     ClusterItemOut,
     ClusterOut,
@@ -33,7 +33,6 @@ from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["clusters"])
-router.include_router(installation_routes.router)
 
 
 @router.get("/clusters", summary="Cụm loa theo địa bàn và trạng thái")

@@ -17,7 +17,7 @@ from broadcast.stations.schemas import AttestationIn, AttestationOut, OutageIn, 
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Id, Page, PageQuery, Session
 
-router = Router()
+router = Router(prefix="/api/v1", tags=["stations"])
 
 
 @router.get("/outages", summary="Bảo trì và cắt điện đã khai báo")

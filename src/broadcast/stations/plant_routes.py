@@ -27,7 +27,7 @@ from broadcast.web.fields import AsOf
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
 
-router = Router()
+router = Router(prefix="/api/v1", tags=["stations"])
 
 
 @router.get("/plants", summary="Hệ thống kỹ thuật của một ngày")

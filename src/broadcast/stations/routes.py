@@ -14,7 +14,7 @@ from broadcast.auth.routing import Router
 from broadcast.kit import clock
 from broadcast.kit.sheets import Report
 from broadcast.kit.times import Day
-from broadcast.stations import outage_routes, plant_routes, stations, succession
+from broadcast.stations import stations, succession
 from broadcast.stations.imports import KINDS
 from broadcast.stations.model import StationStatus
 from broadcast.stations.places import require_at_station
@@ -33,8 +33,6 @@ from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import Page, PageQuery, Session
 
 router = Router(prefix="/api/v1", tags=["stations"])
-router.include_router(plant_routes.router)
-router.include_router(outage_routes.router)
 
 
 @router.get("/stations", summary="Đài truyền thanh cấp xã của một ngày")

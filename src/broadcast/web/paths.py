@@ -19,9 +19,16 @@ class _Path(NamedTuple):
     methods: frozenset[str]
 
 
-def _paths(app: FastAPI) -> list[_Path]:
+class _Paths(NamedTuple):
+    plain: dict[str, _Path]
+    """Those without parameters, by themselves."""
+    others: list[_Path]
+    """The fewest parameters first."""
+
+
+def _paths(app: FastAPI) -> _Paths:
     """Every path with its methods, kept with the application: routes do not change."""
-    kept: list[_Path] | None = getattr(app.state, "paths", None)
+    kept: _Paths | None = getattr(app.state, "paths", None)
     if kept is None:
         found: dict[str, _Path] = {}
         for route in iter_route_contexts(app.routes):
@@ -30,7 +37,11 @@ def _paths(app: FastAPI) -> list[_Path]:
                 before = found.get(route.path)
                 methods = frozenset(route.methods or ()) | (before.methods if before else set())
                 found[route.path] = _Path(route.path, pattern, methods)
-        kept = app.state.paths = sorted(found.values(), key=lambda each: each.template.count("{"))
+        others = [each for each in found.values() if "{" in each.template]
+        kept = app.state.paths = _Paths(
+            {template: path for template, path in found.items() if "{" not in template},
+            sorted(others, key=lambda each: each.template.count("{")),
+        )
     return kept
 
 
@@ -51,7 +62,10 @@ def _methods(request: Request, path: str) -> frozenset[str]:
 
 
 def _known(request: Request, path: str) -> _Path | None:
-    return next((each for each in _paths(request.app) if each.pattern.match(path)), None)
+    paths = _paths(request.app)
+    return paths.plain.get(path) or next(
+        (each for each in paths.others if each.pattern.match(path)), None
+    )
 
 
 def readable(request: Request, *, above: bool) -> str | None:
