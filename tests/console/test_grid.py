@@ -107,6 +107,8 @@ async def test_a_relay_is_put_into_a_session_at_its_hour(
     await pages.submit(f"{here}/items", bulletin_id=own)
     assert "VOV1" in (await pages.load(here)).text
     new = {"relay_source_id": str(source), "kind": "relay", "relay_at": "17:02"}
+    unsaid = await pages.submit(f"{here}/items", **new, relay_minutes="")
+    assert (unsaid.status_code, unsaid.json()["field"]) == (422, "relay_minutes")
     late = await pages.submit(f"{here}/items", **new, relay_minutes="4")
     assert (late.status_code, late.json()["field"]) == (422, "relay_at")
     answer = await pages.submit(f"{here}/items", **new, relay_minutes="3")

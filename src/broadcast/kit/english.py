@@ -31,6 +31,9 @@ _SENTENCES = r"(?<=[.…!?]) (?=\S)"
 
 _NUMBER = re.compile(r"[\d.,:/–-]+(?: [\d.,:/%–-]+)*")
 
+_AMOUNT = re.compile(r"[−-]?\d{1,3}(?:\.\d{3})*(?:,\d+)?(?: %)?")
+_SWAPPED = str.maketrans(".,", ",.")
+
 _MOMENT = re.compile(r"([\d:]+) (\D+) ([\d/]+\.?)")
 """Time, day of the week and day."""
 
@@ -146,8 +149,8 @@ class _Value(str):
 def fill(english: str, values: Iterable[str]) -> str:
     """The English of a message with its values, and nouns and verbs as their numbers have them.
 
-    >>> fill("in {0} {0:village|villages}", ["1"]), fill("in {0} {0:village|villages}", ["1.200"])
-    ('in 1 village', 'in 1.200 villages')
+    >>> fill("in {0} {0:village|villages}", ["1"]), fill("in {0} {0:village|villages}", ["1,200"])
+    ('in 1 village', 'in 1,200 villages')
     """
     return english.format(*map(_Value, values))
 
@@ -212,11 +215,20 @@ def _formed(core: str, taken: _Taken) -> str | None:
         if taken is _Taken.ONE and any(re.search(r"; |[.…!?] ", each) for each in found.values()):
             continue
         values = (
-            each if number in form.quoted else in_english(each)
+            each if number in form.quoted else _value(each)
             for number, each in sorted(found.items())
         )
         return fill(form.english, values)
     return None
+
+
+def _value(text: str) -> str:
+    """What a message is filled in with: a number as English writes it, or what it says.
+
+    >>> _value("1.200"), _value("97,2 %"), _value("1.1"), _value("0,0")
+    ('1,200', '97.2 %', '1.1', '0.0')
+    """
+    return text.translate(_SWAPPED) if _AMOUNT.fullmatch(text) else in_english(text)
 
 
 def _composed(core: str) -> str | None:
