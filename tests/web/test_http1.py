@@ -267,12 +267,13 @@ async def test_a_body_that_drips_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asked, "JSON_SECONDS", 0.3)
-    monkeypatch.setattr(http1, "LINGER_SECONDS", 0.1)
     reader, writer = await connect(port)
     writer.write(POST + b"Content-Length: 1000\r\n\r\n")
     dripping = asyncio.create_task(drip(writer))
     async with asyncio.timeout(60):
-        answer = await reader.read(-1)
+        answer = await reader.readuntil(b"}")  # what drips on is reset in the end
+        with suppress(ConnectionError):
+            assert await reader.read(-1) == b""
     dripping.cancel()
     assert status(answer) == 408
     assert "không đến đủ" in json.loads(answer.partition(b"\r\n\r\n")[2])["detail"]
