@@ -16,8 +16,14 @@ from broadcast import config
 from broadcast.accounts.people import create_with_token
 from broadcast.areas.model import Area, Level
 from broadcast.auth.permissions import Role
-from broadcast.bulletins import prepare_worker
-from broadcast.bulletins.routes import router
+from broadcast.bulletins import (
+    content,
+    draft_routes,
+    four_eyes_routes,
+    lexicon_routes,
+    prepare_worker,
+    routes,
+)
 from broadcast.kit import db
 from broadcast.schedules import revision_routes
 from broadcast.visibility.sessions import limit
@@ -31,8 +37,10 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Web]:
     app = FastAPI()
     app.state.limit = limit
     rest.install(app)
-    app.include_router(router)
-    app.include_router(revision_routes.router)
+    for feature in (
+        routes, draft_routes, lexicon_routes, four_eyes_routes, content, revision_routes,
+    ):  # fmt: skip
+        app.include_router(feature.router)
     app.state.engine = engine
     app.state.settings = settings = config.Settings(
         content_dir=tmp_path / "content",

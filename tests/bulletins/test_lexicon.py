@@ -15,8 +15,7 @@ from broadcast import config
 from broadcast.accounts.people import create_with_token
 from broadcast.areas.model import Area, Level
 from broadcast.auth.permissions import Role
-from broadcast.bulletins import station_lexicon
-from broadcast.bulletins.routes import router
+from broadcast.bulletins import draft_routes, lexicon_routes, routes, station_lexicon
 from broadcast.kit import db
 from broadcast.kit.errors import Conflict
 from broadcast.visibility.sessions import limit
@@ -33,7 +32,8 @@ async def web(engine: AsyncEngine, tmp_path: Path) -> httpx.AsyncClient:
     app = FastAPI()
     app.state.limit = limit
     rest.install(app)
-    app.include_router(router)
+    for feature in (routes, draft_routes, lexicon_routes):
+        app.include_router(feature.router)
     app.state.engine = engine
     app.state.settings = config.Settings(
         content_dir=tmp_path / "content", audio=config.Audio(chime=False)

@@ -16,6 +16,7 @@ from broadcast.auth.permissions import Role
 from broadcast.kit import clock, db
 from broadcast.visibility.sessions import limit
 from broadcast.web import rest
+from tests.web.routes import worked_out
 
 
 @asynccontextmanager
@@ -32,7 +33,7 @@ async def client_of(
     async with db.transaction(engine) as session:
         token = await create_with_token(session, "Người thử", role, clock.now())
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
+        transport=httpx.ASGITransport(worked_out(app)),
         base_url="http://test/api/v1",
         headers={"Authorization": f"Bearer {token}"},
     ) as client:
