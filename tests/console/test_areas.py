@@ -104,5 +104,5 @@ async def test_the_wall_shows_the_province_part_by_part(pages: Pages) -> None:
 async def test_english_words_and_vietnamese_names(pages: Pages) -> None:
     pages.client.cookies.set("language", "en")
     text = (await pages.load(f"/areas/{XA}")).text
-    assert "1 of 3 loudspeakers work." in without_tags(text)
+    assert "1 of 3 loudspeakers works." in without_tags(text)
     assert "out of contact" in text

@@ -75,7 +75,7 @@ async def test_three_villages_and_a_remedy(sign_in: SignIn, size: tuple[int, int
     assert at != time
     await page.locator("[data-save]").last.click()
     await page.wait_for_url(SAVED)
-    await expect(page.locator("main table")).to_contain_text(at)
+    await expect(page.get_by_role("table", name="Các buổi phát")).to_contain_text(at)
     await accessible(page)
     schedule = page.url.rpartition("/")[2]
     rows = (await rest(page, f"/occurrences?schedule={schedule}"))["items"]
