@@ -95,5 +95,5 @@ async def test_the_page_of_what_was_heard_says_what_rest_says(
     pages.called_by(Role.PROVINCE_ADMIN)
     await pages.submit("/admin/village-languages/T-1", languages="hre", area=PHU)
     shown = await pages.load("/languages/served")
-    assert "/served\">0</span>/<span data-figure=\"/villages\">1</span> thôn" in shown.text
+    assert '/served">0</span>/<span data-figure="/villages">1</span> thôn' in shown.text
     assert await compare(pages, "/languages/served") > 3

@@ -116,7 +116,7 @@ def test_every_message_is_found_again_with_its_values() -> None:
         ("mất liên lạc từ 02:10 02/07/2025", "out of contact since 02:10 02/07/2025"),
         (
             "11,4 % (thiết bị tự báo 1,0 %, xác nhận 10,4 %, chưa chứng minh 0,0 %)",
-            "11,4 % (the device reports 1,0 %, confirmation 10,4 %, not proven 0,0 %)",
+            "11.4 % (the device reports 1.0 %, confirmation 10.4 %, not proven 0.0 %)",
         ),
         (
             "Đã phát ở 2 trong 9 thôn, tổ dân phố; Thôn 1 không phát (thiết bị mất điện).",
@@ -124,7 +124,7 @@ def test_every_message_is_found_again_with_its_values() -> None:
         ),
         (
             "Đã phát lúc 15:12:38 (muộn 0,0 giây), được 26,1/26,1 giây.",
-            "Sounded at 15:12:38 (late 0,0 seconds), 26,1/26,1 seconds of it.",
+            "Sounded at 15:12:38 (late 0.0 seconds), 26.1/26.1 seconds of it.",
         ),
         (
             "Buổi phát 5:00 Chủ nhật 1/12 ở 2 thôn (9 cụm loa) chuyển sang 5:00 thứ Sáu 4/12.",
@@ -135,7 +135,7 @@ def test_every_message_is_found_again_with_its_values() -> None:
             "Sounded in 1 of 1 village; Thôn 1 not played (the device had no power).",
         ),
         ("Còn 1 cụm mất liên lạc", "1 cluster is still away"),
-        ("Còn 1.200 cụm mất liên lạc", "1.200 clusters are still away"),
+        ("Còn 1.200 cụm mất liên lạc", "1,200 clusters are still away"),
         ("Đinh Thị Hoa", "Đinh Thị Hoa"),
         ("", ""),
     ],

@@ -31,7 +31,8 @@ _SENTENCES = r"(?<=[.…!?]) (?=\S)"
 
 _NUMBER = re.compile(r"[\d.,:/–-]+(?: [\d.,:/%–-]+)*")
 
-_AMOUNT = re.compile(r"[−-]?\d{1,3}(?:\.\d{3})*(?:,\d+)?(?: %)?")
+_AMOUNT = re.compile(r"[−-]?\d{1,3}(?:\.\d{3})*(?:,\d+)?(?:/\d{1,3}(?:\.\d{3})*(?:,\d+)?)?(?: %)?")
+"""A number as Vietnamese writes it, or one of another."""
 _SWAPPED = str.maketrans(".,", ",.")
 
 _MOMENT = re.compile(r"([\d:]+) (\D+) ([\d/]+\.?)")
@@ -225,8 +226,8 @@ def _formed(core: str, taken: _Taken) -> str | None:
 def _value(text: str) -> str:
     """What a message is filled in with: a number as English writes it, or what it says.
 
-    >>> _value("1.200"), _value("97,2 %"), _value("1.1"), _value("0,0")
-    ('1,200', '97.2 %', '1.1', '0.0')
+    >>> _value("1.200"), _value("97,2 %"), _value("1.1"), _value("26,1/30,0")
+    ('1,200', '97.2 %', '1.1', '26.1/30.0')
     """
     return text.translate(_SWAPPED) if _AMOUNT.fullmatch(text) else in_english(text)
 
@@ -276,7 +277,7 @@ def _part(core: str) -> str | None:
     if (moment := _MOMENT.fullmatch(core)) and moment[2] in catalogue():
         return f"{moment[1]} {catalogue()[moment[2]]} {moment[3]}"
     if _NUMBER.fullmatch(core):
-        return core
+        return _value(core) if _AMOUNT.fullmatch(core) else core
     return _whole(core) or _formed(core, _Taken.LOOSE)
 
 
