@@ -33,6 +33,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.preparations import Source
 from broadcast.kit import db
+from broadcast.kit.child import NICENESS
 from broadcast.kit.errors import BroadcastError, InvalidInput
 from broadcast.wire.fields import BulletinClass
 from tests import waiting
@@ -289,7 +290,7 @@ async def test_an_emergency_passes_everything_that_is_in_preparation(
     assert not {n for _, n, state in children(tmp_path) if state != "T"} - {mine}
     await until(engine, urgent, DONE)
     await eventually(lambda: not (any(state == "T" for _, _, state in children(tmp_path))))
-    assert {n for _, n, _ in children(tmp_path)} == {min(mine + sandbox.NICENESS, 19)}
+    assert {n for _, n, _ in children(tmp_path)} == {min(mine + NICENESS, 19)}
     async with db.transaction(engine) as session:
         assert (await session.get_one(Preparation, slow)).state is RUNNING
 
