@@ -120,7 +120,7 @@ async def test_a_day_months_ahead_is_left_out_and_put_back_by_keyboard(
     sign_in: SignIn, size: tuple[int, int]
 ) -> None:
     page = await sign_in(Role.COMMUNE_BROADCASTER, size)
-    time = "14:00" if size == DESKTOP else "15:00"
+    time = "14:00" if size == DESKTOP else "14:30"
     await form(page)
     await page.locator("#field-day").fill(in_days(6))
     await page.locator("#field-time").fill(time)
