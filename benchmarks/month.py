@@ -5,7 +5,7 @@ of the communes: random programmes, edits, alerts, live speech, outages, and a Q
 hours and quotas in every fourth commune. A broken promise (something that sounds in quiet hours or
 over a quota, two voices at once, a play that sounds twice or is not explained, a device whose plan
 is not the server's) ends the benchmark.
-It takes a quarter of an hour.
+It takes about an hour of processor time.
 """
 
 from __future__ import annotations
