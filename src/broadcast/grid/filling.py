@@ -251,10 +251,10 @@ async def fill_session(
     hours = await hours_of(session, air, rules, _day(now), _day(until))
     rooms = await rooms_of(session, air, parts, now, until)
     days = days_of(air, parts, exceptions, hours, rooms, now, until)
-    filled = {each.on for each in days}
+    begun = _begun(air, parts, days, now)
     changed = []
     for each in parts:
-        dates = _dates(each, days, filled, exceptions[each.schedule.id], now)
+        dates = _dates(each, days, begun, exceptions[each.schedule.id])
         if each.schedule.state is ScheduleState.WITHDRAWN:
             continue
         is_edited = each.schedule.changed_at == now
@@ -264,7 +264,8 @@ async def fill_session(
     if changed and by_hand:
         others = await neighbours(session)
         for each in changed:
-            if each.schedule.state is ScheduleState.ACTIVE:
+            comes = any(at > now for at in _own_dates(each.schedule))
+            if comes and each.schedule.state is ScheduleState.ACTIVE:
                 plan = await planning.plan(
                     session, each.schedule, each.revision, rules, now,
                     exceptions[each.schedule.id], others, heeds_rules=False,
@@ -278,14 +279,40 @@ async def fill_session(
     return days
 
 
+class Span(NamedTuple):
+    """From `begin` until before `end`."""
+
+    begin: datetime
+    end: datetime
+
+
+def _begun(
+    air: AirSession, parts: Sequence[Part], days: Sequence[Day], now: datetime
+) -> Span | None:
+    """What of today is left as it is: all once an item has begun, or the session that goes on."""
+    today = _day(now)
+    if any(each.on == today for each in days):
+        return None
+    midnight = datetime.combine(today, time(), LOCAL)
+    if any(midnight <= at <= now for part in parts for at in _own_dates(part.schedule)):
+        return Span(midnight, midnight + DAY)
+    if today in air.skipped_on:
+        return None
+    rule = rrule.parse(air.rrule, LOCAL)
+    for at, _ in recurrence.occurrences_between(
+        rule, air.starts_at, {}, midnight, midnight + DAY, LOCAL
+    ):
+        return Span(at, at + timedelta(seconds=air.seconds))
+    return None
+
+
 def _dates(
-    part: Part, days: Sequence[Day], filled: set[date], exceptions: Exceptions, now: datetime
+    part: Part, days: Sequence[Day], begun: Span | None, exceptions: Exceptions
 ) -> list[datetime]:
     """Starts of an item: as planned; as they were where a day has begun, or a person moved it."""
-    today = _day(now)
     dates = [day.starts[part.item.id] for day in days if part.item.id in day.starts]
     for at in _own_dates(part.schedule):
-        has_begun = _day(at) == today and today not in filled
+        has_begun = begun is not None and begun.begin <= at < begun.end
         touched = any(part.item.id in day.by_hand and day.on == _day(at) for day in days)
         if has_begun or (touched and at in exceptions):
             dates.append(at)
@@ -300,7 +327,9 @@ def _own_dates(schedule: Schedule) -> set[datetime]:
 
 def _put(schedule: Schedule, dates: list[datetime], now: datetime) -> bool:
     """Write the dates of an item into its schedule; tells whether that changes anything."""
-    state = ScheduleState.ACTIVE if dates else ScheduleState.ENDED
+    state = schedule.state if dates else ScheduleState.ENDED
+    if any(at > now for at in dates):
+        state = ScheduleState.ACTIVE
     coming = {at for at in _own_dates(schedule) if _day(at) >= _day(now)}
     if schedule.state is state and coming == set(dates):
         return False

@@ -337,7 +337,7 @@ async def _put_in_session(
             if put.own:
                 session.add(_choice(item, put.begins_at, put.own))
             await session.flush()
-    except Conflict as error:
+    except (Conflict, InvalidInput) as error:
         log.warning("inbox.item.not_in_session", item_id=str(item.id), error=error.detail)
         await session.refresh(item)
         return False
