@@ -92,7 +92,7 @@ async def test_declining_asks_for_a_reason_and_who_is_not_of_the_commune_only_re
     assert (await pages.load("/inbox/count")).text.strip() == ""  # the other commune is to answer
     page = await pages.load("/inbox/compliance")
     assert "Đã phát tuần trước (1)" in page.text
-    assert await compare(pages, "/inbox/compliance?from=2024-12-01&to=2024-12-28") == 18 + 4
+    assert await compare(pages, "/inbox/compliance?from=2024-12-01&to=2024-12-28") == 20 + 4
     csv = await pages.load("/api/v1/inbox-compliance.csv")
     rows = [line.split(",") for line in csv.text.splitlines()]
     assert [row[2:6] for row in rows[1:]] == [

@@ -9,10 +9,16 @@ import pytest
 
 from broadcast.wire.fields import BulletinClass
 from tests.grid.test_relay_items import relay, source
-from tests.grid.test_sessions import items, make, patch, today
+from tests.grid.test_sessions import items, make, patch
 from tests.inbox.conftest import AN, World
 
 SOUNDING = [("17:00:00", "nhạc"), ("17:01:04", "tin"), ("17:02:08", "kết")]
+
+
+async def today(world: World) -> list[tuple[str, str]]:
+    """What is planned for the whole day, also of what has begun."""
+    heard = await world.sounds(**{"from": "2024-12-28T00:00:00Z", "to": "2024-12-28T17:00:00Z"})
+    return [(at[6:], what) for at, what, _ in heard]
 
 
 @pytest.mark.parametrize(

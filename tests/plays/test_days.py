@@ -9,12 +9,14 @@ import sqlalchemy as sa
 
 from broadcast.auth.permissions import Role
 from broadcast.kit.errors import InvalidInput
+from broadcast.plays import days
 from broadcast.plays.closer import close_due
 from broadcast.plays.days import LONGEST, occurrences_between
 from broadcast.plays.model import Play
 from broadcast.plays.results import result_of
 from broadcast.plays.soundings import Sounding
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from tests import province
 from tests.callers import caller
 from tests.devices.fleet import EIGHT
 from tests.plays.world import CLOSED, WAIT, World, ended, skipped, started
@@ -65,3 +67,26 @@ async def test_who_was_taken_out_of_the_audience_counts_for_nothing(world: World
 async def test_a_span_is_not_without_end(world: World) -> None:
     with pytest.raises(InvalidInput, match="42 ngày"):
         await occurrences_between(world.session, EIGHT, EIGHT + LONGEST + DAY)
+
+
+async def test_what_is_asked_for_is_not_cut_by_what_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(days, "MOST", 1)
+    other = province.schedule(
+        world.schedule.bulletin_id, EIGHT, EIGHT - DAY, title="Nơi khác",
+        targets=[{"area": "V-2"}], targets_on=world.schedule.targets_on, priority=100,
+        late_limit_seconds=60,
+    )  # fmt: skip
+    world.session.add(other)
+    await world.session.flush()
+    elsewhere = province.occurrence(other, EIGHT - DAY / 24)
+    world.session.add(elsewhere)
+    asked = await world.planned()
+    span = EIGHT - DAY, EIGHT + DAY
+    (found,) = await occurrences_between(world.session, *span)
+    assert (found.occurrence_id, found.clusters_count) == (elsewhere.id, 0)
+    (there,) = await occurrences_between(world.session, *span, area="V-1")
+    (mine,) = await occurrences_between(world.session, *span, schedule_id=world.schedule.id)
+    for found in (there, mine):
+        assert (found.occurrence_id, found.clusters_count) == (asked.id, 2)

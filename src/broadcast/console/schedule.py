@@ -83,7 +83,8 @@ def _block(each: OccurrenceCountsOut, caller: Caller, now: datetime) -> Block:
     may = Permission.SCHEDULE_WRITE in caller.permissions
     proof = proof_of(each.counts, each.clusters_count) if has_begun and is_planned else None
     silent = SILENT.get(Silence(each.cancel_reason)) if each.cancel_reason in SILENCES else None
-    return Block(each, proof, may and is_planned and not has_begun, silent or "")
+    can_move = may and not has_begun and (is_planned or silent is not None)
+    return Block(each, proof, can_move, silent or "")
 
 
 STATES = {
@@ -152,13 +153,7 @@ async def _calendar(
     on = on or today
     days = days_of(view, on)
     begin, end = _midnight(days[0]), _midnight(days[-1] + DAY)
-    found = await occurrences_between(session, begin, end)
-    if area is not None:
-        audible = await queries.select_occurrences(
-            session, begin, end, schedule_id=None, area=area, cluster=None, state=None
-        )
-        ids = {row.id for row in await session.scalars(audible)}
-        found = [each for each in found if each.occurrence_id in ids]
+    found = await occurrences_between(session, begin, end, area=area)
     blocks = [_block(each, caller, now) for each in found]
     coming = [each for each in blocks if each.occurrence.starts_at > now]
     next_ = next(
@@ -300,8 +295,9 @@ async def show_schedule(
     now = clock.now()
     schedule = await queries.get_schedule(session, schedule_id)
     known = await people(session, [schedule.created_by])
-    found = await occurrences_between(session, now - 7 * DAY, now + settings.rules.horizon)
-    mine = [each for each in found if each.schedule_id == schedule_id]
+    mine = await occurrences_between(
+        session, now - 7 * DAY, now + settings.rules.horizon, schedule_id=schedule_id
+    )
     consequence = await consequences.of_withdrawal(session, schedule, now)
     places = await places_heard.places_of(
         session, schedule.targets, schedule.targets_on, max(_day(schedule.starts_at), _day(now))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
@@ -49,6 +50,7 @@ class Counts(NamedTuple):
     reasons: list[tuple[str, int]]
     priority: int
     placed: int
+    priority_declined: int
     aired_on_time: int
     not_aired: int
     orders_decided: int
@@ -93,13 +95,8 @@ async def compliance(
     rows = (
         await session.execute(statement.where(InboxItem.sent_at >= begin, InboxItem.sent_at < end))
     ).all()
-    aired = await _aired(session, [row[0] for row in rows], now)
-    choices = {
-        each.item_id: settled(each, now)
-        for each in await session.scalars(
-            sa.select(OrderChoice).where(OrderChoice.item_id.in_([row[0].id for row in rows]))
-        )
-    }
+    sent = [row[0] for row in rows]
+    aired, choices = await _aired(session, sent, now), await _choices(session, sent, now)
     territory = await scope.territory_of(session)
     cases: defaultdict[str, list[Case]] = defaultdict(list)
     for item, bulletin, state in rows:
@@ -151,12 +148,26 @@ def count(commune_code: str | None, name: str, cases: Iterable[Case]) -> Counts:
         pick_seconds=median(times) if times else None,
         reasons=sorted(reasons.items(), key=lambda each: (-each[1], each[0])),
         priority=len(priority),
-        placed=sum(each.answer is not None for each in priority),
+        placed=sum(each.answer in {Answer.PLACED, Answer.PICKED} for each in priority),
+        priority_declined=sum(each.answer is Answer.DECLINED for each in priority),
         aired_on_time=sum(each.is_aired is True for each in priority),
         not_aired=sum(each.is_aired is False for each in priority),
         orders_decided=sum(each.settled is Settled.DECIDED for each in priority),
         orders_by_default=sum(each.settled is Settled.BY_DEFAULT for each in priority),
     )
+
+
+def _among(column: sa.SQLColumnExpression[UUID], ids: Iterable[UUID]) -> sa.ColumnElement[bool]:
+    """One parameter, however many there are: a year of a province has more than `IN` can take."""
+    return column == sa.any_(sa.literal([*ids], ARRAY(sa.Uuid())))
+
+
+async def _choices(
+    session: AsyncSession, sent: Iterable[InboxItem], now: datetime
+) -> Mapping[UUID, Settled]:
+    """How the order came about, where there was one to choose."""
+    found = sa.select(OrderChoice).where(_among(OrderChoice.item_id, (each.id for each in sent)))
+    return {each.item_id: settled(each, now) for each in await session.scalars(found)}
 
 
 async def _aired(
@@ -173,7 +184,7 @@ async def _aired(
         .select_from(Occurrence)
         .outerjoin(Play, Play.occurrence_id == Occurrence.id)
         .where(
-            Occurrence.schedule_id.in_(list(of_schedule)),
+            _among(Occurrence.schedule_id, of_schedule),
             Occurrence.state == OccurrenceState.PLANNED,
             Occurrence.ends_by <= now,
         )

@@ -203,6 +203,7 @@ class CountsOut(BaseModel):
     reasons: list[ReasonOut]
     priority: int = Field(description="tin ưu tiên đã gửi")
     placed: int
+    priority_declined: int = Field(description="tin ưu tiên không xếp được giờ, xã từ chối")
     aired_on_time: int = Field(description="đã đến giờ và có cụm loa phát đúng giờ")
     not_aired: int = Field(description="đã qua giờ mà không cụm loa nào phát đúng giờ")
     orders_decided: int

@@ -20,6 +20,7 @@ TITLES = {
     "reasons": "Lý do từ chối",
     "priority": "Tin ưu tiên đã gửi",
     "placed": "Đã xếp giờ",
+    "priority_declined": "Từ chối tin ưu tiên",
     "aired_on_time": "Phát đúng giờ",
     "not_aired": "Không phát đúng giờ",
     "orders_decided": "Xã chọn thứ tự",

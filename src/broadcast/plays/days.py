@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
@@ -17,6 +18,7 @@ from broadcast.plays import soundings
 from broadcast.plays.model import Play
 from broadcast.plays.schemas import OccurrenceCountsOut
 from broadcast.plays.soundings import Sounding
+from broadcast.schedules import queries
 from broadcast.schedules.model import Occurrence, OccurrenceState
 
 LONGEST = timedelta(days=42)
@@ -27,38 +29,52 @@ MOST = 2000
 
 
 async def occurrences_between(
-    session: AsyncSession, since: datetime, until: datetime
+    session: AsyncSession,
+    since: datetime,
+    until: datetime,
+    *,
+    schedule_id: UUID | None = None,
+    area: str | None = None,
 ) -> list[OccurrenceCountsOut]:
     """Occurrences that start in [since, until), with their clusters counted by what was heard.
 
     In the caller's places: a commune sees of the province's bulletins its own clusters.
 
+    Args:
+        session: Open transaction.
+        since: Inclusive.
+        until: Exclusive.
+        schedule_id: Of this schedule.
+        area: Code of an area where they are audible, whoever scheduled them.
+
     Raises:
-        InvalidInput: The span is longer than `LONGEST`.
+        InvalidInput: The span is longer than `LONGEST`, or the area is a unit on no day of it.
+        Unknown: There is no such schedule.
     """
     if until - since > LONGEST:
         raise InvalidInput(
             "from", f"khoảng thời gian dài quá {LONGEST.days} ngày; hãy hỏi ngắn hơn"
         )
-    rows = (
-        await session.scalars(
-            sa.select(Occurrence)
-            .where(Occurrence.starts_at >= since, Occurrence.starts_at < until)
-            .order_by(Occurrence.starts_at, Occurrence.id)
-            .limit(MOST)
-        )
-    ).all()
-    counts = await _counts(session, since, until)
+    statement = await queries.select_occurrences(
+        session, since, until, schedule_id=schedule_id, area=area, cluster=None, state=None
+    )
+    statement = statement.order_by(Occurrence.starts_at, Occurrence.id).limit(MOST)
+    rows = (await session.scalars(statement)).all()
+    counts = await _counts(session, since, until, [row.id for row in rows])
     seconds = await _seconds(session, rows)
     return [_shown(row, counts[row.id], seconds.get(row.id)) for row in rows]
 
 
 async def _counts(
-    session: AsyncSession, since: datetime, until: datetime
+    session: AsyncSession, since: datetime, until: datetime, ids: Sequence[UUID]
 ) -> defaultdict[UUID, Counter[Sounding]]:
     found = await session.execute(
         sa.select(Play.occurrence_id, Play.state, Play.reason, sa.func.count())
-        .where(Play.starts_at >= since, Play.starts_at < until)
+        .where(
+            Play.starts_at >= since,
+            Play.starts_at < until,
+            Play.occurrence_id == sa.any_(sa.literal(ids, ARRAY(sa.Uuid()))),
+        )
         .group_by(Play.occurrence_id, Play.state, Play.reason)
     )
     counts: defaultdict[UUID, Counter[Sounding]] = defaultdict(Counter)
