@@ -17,6 +17,7 @@ from broadcast.accounts.lockout import (
     Limit,
     Networks,
     after_attempt,
+    taken_back,
     wait_until,
 )
 
@@ -83,6 +84,15 @@ def test_a_network_that_is_heard_of_again_is_not_forgotten_for_others() -> None:
 def test_who_signs_in_from_an_office_leaves_no_count() -> None:
     networks = Networks()
     for _ in range(1000):
-        networks.begin("office", NOW)
-        networks.succeeded("office")
+        before = networks.begin("office", NOW)
+        networks.take_back("office", before, NOW)
     assert (networks.wait_until("office", NOW), len(networks)) == (None, 0)
+
+
+def test_an_attempt_that_is_taken_back_leaves_what_was_counted_before() -> None:
+    later = NOW + timedelta(minutes=20)
+    before = Failures(PAIR.free + 3, NOW)
+    assert taken_back(after_attempt(before, later), before, later) == before
+    assert taken_back(after_attempt(None, NOW), None, NOW) is None
+    meanwhile = after_attempt(after_attempt(before, later), later + timedelta(seconds=1))
+    assert taken_back(meanwhile, before, later) == meanwhile._replace(attempts=PAIR.free + 4)

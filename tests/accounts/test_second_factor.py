@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from broadcast.accounts import second_factor, secret_key
-from broadcast.accounts.model import RecoveryCode, TotpSecret
+from broadcast.accounts import lockout, second_factor, secret_key
+from broadcast.accounts.model import RecoveryCode, SignInFailures, TotpSecret
 from broadcast.accounts.second_factor import counter_of
 from broadcast.accounts.secret_key import SecretKey
 from broadcast.auth import second_factor as policy
@@ -57,6 +57,40 @@ async def with_app(
     return browser, phone, confirmed.json()["recovery_codes"]
 
 
+async def test_a_password_that_wants_a_code_is_no_failure(app: FastAPI, time: Clock) -> None:
+    """An office behind one address, and somebody who has mistyped before."""
+    _, phone, _ = await with_app(app, time)
+    office = "198.51.100.1"
+    for _ in range(lockout.NETWORK.free + 5):
+        asked = await Browser(app, office).sign_in("lan")
+        assert said(asked) == (401, "second-factor-required")
+        answer = await Browser(app, office).sign_in("lan", code=phone.code)
+        assert answer.status_code == 201, answer.text
+        time.forward(seconds=60)
+    async with db.transaction(app.state.engine) as session:
+        rows = await session.scalars(sa.select(SignInFailures.attempts))
+        assert set(rows) <= {0}
+    for _ in range(lockout.PAIR.free):
+        await Browser(app, office).sign_in("lan", "sai")
+    time.forward(seconds=30)
+    assert said(await Browser(app, office).sign_in("lan")) == (401, "second-factor-required")
+    answer = await Browser(app, office).sign_in("lan", code=phone.code)
+    assert answer.status_code == 201, "the code is typed without a wait"
+
+
+async def test_codes_are_not_guessed_behind_a_right_password(app: FastAPI, time: Clock) -> None:
+    await with_app(app, time)
+    thief = Browser(app, "198.51.100.1")
+    for _ in range(lockout.PAIR.free):
+        await thief.sign_in("lan")
+        assert said(await thief.sign_in("lan", code="000000")) == (401, "unauthenticated")
+    assert said(await thief.sign_in("lan")) == (429, "too-many-requests")
+    time.forward(seconds=30)
+    await thief.sign_in("lan")
+    await thief.sign_in("lan", code="000000")
+    assert said(await thief.sign_in("lan", code="000001")) == (429, "too-many-requests")
+
+
 # --- codes -------------------------------------------------------------------------------------
 
 
@@ -83,6 +117,11 @@ def test_a_code_is_taken_once_and_none_before_it_after() -> None:
     assert counter_of(SECRET, code, NOW, taken) is None
     assert counter_of(SECRET, before, NOW, taken) is None
     assert counter_of(SECRET, before, NOW, None) is not None
+
+
+@pytest.mark.parametrize("typed", ["１２３４５６", "mã sáu", "😀"])
+def test_what_no_app_shows_is_a_wrong_code(typed: str) -> None:
+    assert counter_of(SECRET, typed, NOW, None) is None
 
 
 # --- enrolling ---------------------------------------------------------------------------------

@@ -161,6 +161,20 @@ async def test_the_index_shows_what_the_caller_may_administer(pages: Pages) -> N
     assert 'href="/admin/refused"' not in html
 
 
+@pytest.mark.parametrize("role", [Role.TECHNICIAN, Role.AUDITOR, Role.PROVINCE_ADMIN])
+async def test_the_index_offers_nothing_that_is_refused(
+    pages: Pages, engine: AsyncEngine, role: Role
+) -> None:
+    """Somebody with the role in one commune."""
+    async with db.transaction(engine) as session:
+        await sample.areas(session)
+    pages.called_by(role, "21253")
+    offered = re.findall(r'href="(/(?:admin|emergency)/[^"]*)"', (await pages.load("/admin")).text)
+    assert offered
+    answers = {path: (await pages.load(path)).status_code for path in offered}
+    assert {path: status for path, status in answers.items() if status != 200} == {}
+
+
 async def test_what_was_refused_is_told_in_words(pages: Pages, engine: AsyncEngine) -> None:
     now = clock.now()
     async with db.transaction(engine) as session:

@@ -948,3 +948,17 @@ async def test_what_we_publish_ourselves_is_no_reason_to_compare(
     for _ in range(6):
         await world.turn()
     assert len(compared) == 1
+
+
+@pytest.mark.parametrize(
+    "step", ["occurrences", "documents", "publish", "settle", "corrections", "commands", "rollup"]
+)
+async def test_a_step_that_failed_as_a_whole_works_again(world: World, step: str) -> None:
+    async with db.transaction(world.engine) as session:
+        for _ in range(3):
+            await failures.record(session, step, "", ValueError("a bug"), world.now)
+    await world.schedule(await world.bulletin(), {"area": "21001"})
+    await world.turn()
+    assert len(world.items()["area/21001"]) == 1
+    async with db.transaction(world.engine) as session:
+        assert step not in await failures.steps(session)

@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadcast import api
 from broadcast.auth.routing import Route
 from broadcast.console import routes as console
-from broadcast.kit.english import LOCALE, _part, catalogue, fill, in_english, key, missing
+from broadcast.kit.english import (
+    LOCALE,
+    _Form,
+    _forms,
+    _part,
+    catalogue,
+    fill,
+    in_english,
+    key,
+    missing,
+)
 from tests.project.messages import MESSAGES, VIETNAMESE
 
 ELSEWHERE = {
@@ -175,3 +187,29 @@ def test_text_that_is_no_message_is_tried_piece_by_piece_once() -> None:
     assert in_english(text) == text
     spaces = text.count(" ")
     assert _part.cache_info().misses - before < spaces**2 / 2
+
+
+SOUNDS = st.lists(
+    st.sampled_from(["a", ":", " ", "xã", " thôn", "1", "; ", ". "]), max_size=12
+).map("".join)
+
+
+@given(st.sampled_from(_forms()), st.data())
+def test_values_are_found_as_by_the_shortest_match(form: _Form, data: st.DataObject) -> None:
+    values = [data.draw(SOUNDS) for _ in form.names]
+    text = "".join(w + v for w, v in zip(form.words, [*values, ""], strict=True))
+    pattern = "(.*?)".join(map(re.escape, form.words))
+    match = re.fullmatch(pattern, text, re.DOTALL)
+    assert match is not None
+    fits = form.first is None or form.first.fullmatch(match[1])
+    expected = dict(zip(form.names, match.groups(), strict=True)) if fits else None
+    assert form.values(text) == expected
+
+
+def test_a_text_made_to_be_hard_is_left_as_it_is() -> None:
+    """By trying every place of every colon this would take hours."""
+    for count in (30, 150):
+        text = f"{':' * count}{' ngày ' * count}/"
+        assert in_english(text) == text
+    long = "Không có bản tin 1. " * 500
+    assert in_english(long) == long

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from broadcast.accounts import lockout
 from broadcast.accounts.lockout import LOGIN, PAIR, Failures, Networks
 from broadcast.accounts.model import SignInFailures
+from broadcast.accounts.second_factor import CodeRequired
 from broadcast.auth.caller import digest
 from broadcast.auth.model import Account
 from broadcast.auth.session import AccountSession
@@ -43,6 +44,8 @@ async def attempt(
 ) -> AsyncIterator[None]:
     """An attempt, which the block makes; it has failed if the block says 401.
 
+    Where the password is right and a code is asked for it has not: as if there had been none.
+
     Args:
         engine: For the counts of what has failed.
         session: Transaction of what the attempt is for.
@@ -55,20 +58,27 @@ async def attempt(
         TooManyRequests: There were too many; this one is not counted.
     """
     _refuse_until(networks.wait_until(network, now), now)
+    counted: _Counted = {}
     if login is not None:
         async with db.transaction(engine) as counting:
-            until = await _begin(counting, login, network, now)
+            until, counted = await _begin(counting, login, network, now)
         _refuse_until(until, now)
-    networks.begin(network, now)
+    before = networks.begin(network, now)
     try:
         yield
+    except CodeRequired:
+        networks.take_back(network, before, now)
+        if login is not None:
+            async with db.transaction(engine) as counting:
+                await _take_back(counting, login, network, counted, now)
+        raise
     except Unauthenticated:
         REFUSED.labels("failed").inc()
         raise
     except BaseException:
-        networks.succeeded(network)  # nobody has guessed anything
+        networks.take_back(network, before, now)  # nobody has guessed anything
         raise
-    networks.succeeded(network)
+    networks.take_back(network, before, now)
     if login is not None:
         await _succeeded(session, login, network)
 
@@ -85,12 +95,17 @@ def _refuse_until(until: datetime | None, now: datetime) -> None:
     )
 
 
+_Counted = dict[str, Failures]
+"""Counts by network, as in `SignInFailures`."""
+
+
 async def _begin(
     session: AsyncSession, login: str, network: str, now: datetime
-) -> datetime | None:
-    """Count an attempt, unless it has to wait: until when."""
+) -> tuple[datetime | None, _Counted]:
+    """Count an attempt, unless it has to wait: until when, and what was counted before."""
     name = digest(login)
     counted = await _counted(session, name, network, now)
+    before = {row.network: _failures(row) for row in counted.values()}
     pair, everywhere = counted[network], counted[""]
     until = lockout.wait_until(_failures(pair), PAIR, now)
     if until is None and not await _is_known(session, login, network, now):
@@ -98,7 +113,7 @@ async def _begin(
     if until is None:
         for row in (pair, everywhere):
             row.attempts, row.last_at = lockout.after_attempt(_failures(row), now)
-    return until
+    return until, before
 
 
 async def _counted(
@@ -133,6 +148,15 @@ async def _is_known(session: AsyncSession, login: str, network: str, now: dateti
         )
     )
     return bool(await session.scalar(known))
+
+
+async def _take_back(
+    session: AsyncSession, login: str, network: str, before: _Counted, at: datetime
+) -> None:
+    """Forget an attempt that began then; what others have failed at stays counted."""
+    for row in (await _counted(session, digest(login), network, at)).values():
+        left = lockout.taken_back(_failures(row), before.get(row.network), at)
+        row.attempts, row.last_at = left or (0, row.last_at)
 
 
 async def _succeeded(session: AsyncSession, login: str, network: str) -> None:

@@ -62,6 +62,21 @@ def after_attempt(failures: Failures | None, now: datetime) -> Failures:
     return Failures(failures.attempts + 1, now)
 
 
+def taken_back(failures: Failures, before: Failures | None, at: datetime) -> Failures | None:
+    """What is counted once an attempt turns out to be none of a guesser; None: nothing.
+
+    Args:
+        failures: Now, others that came meanwhile included.
+        before: When it began.
+        at: When that was.
+    """
+    if failures.attempts <= 1:
+        return None
+    is_last = before is not None and failures.last_at == at
+    last_at = before.last_at if before is not None and is_last else failures.last_at
+    return Failures(failures.attempts - 1, last_at)
+
+
 class Networks:
     """Failures by network, in the memory of one process: of those heard of last."""
 
@@ -76,17 +91,20 @@ class Networks:
         """When the next attempt from there is taken; None: now."""
         return wait_until(self._failures.get(network), NETWORK, now)
 
-    def begin(self, network: str, now: datetime) -> None:
-        """Count an attempt."""
-        self._failures[network] = after_attempt(self._failures.get(network), now)
+    def begin(self, network: str, now: datetime) -> Failures | None:
+        """Count an attempt; returns what was counted before."""
+        before = self._failures.get(network)
+        self._failures[network] = after_attempt(before, now)
         self._failures.move_to_end(network)
         if len(self._failures) > self._most:
             self._failures.popitem(last=False)
+        return before
 
-    def succeeded(self, network: str) -> None:
-        """Take back the attempt counted last: it was none of a guesser."""
+    def take_back(self, network: str, before: Failures | None, at: datetime) -> None:
+        """Take back an attempt that began then: it was none of a guesser."""
         failures = self._failures.get(network)
-        if failures is not None and failures.attempts > 1:
-            self._failures[network] = failures._replace(attempts=failures.attempts - 1)
-        else:
+        left = None if failures is None else taken_back(failures, before, at)
+        if left is None:
             self._failures.pop(network, None)
+        else:
+            self._failures[network] = left

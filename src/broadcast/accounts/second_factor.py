@@ -71,7 +71,7 @@ def counter_of(secret: str, code: str, now: datetime, last: int | None) -> int |
     app = pyotp.TOTP(secret, interval=STEP_SECONDS)
     for counter in range(present - DRIFT, present + DRIFT + 1):
         if (last is None or counter > last) and hmac.compare_digest(
-            app.generate_otp(counter), code
+            app.generate_otp(counter).encode(), code.encode()
         ):
             return counter
     return None
@@ -192,7 +192,7 @@ async def show(
         return False
     if code is None:
         raise CodeRequired("Cần thêm mã của ứng dụng xác thực (code), hoặc một mã dự phòng.")
-    if re.fullmatch(r"\d{6}", _typed(code)):
+    if re.fullmatch(r"[0-9]{6}", _typed(code)):
         _take(row, _typed(code), key, now)
     else:
         await _use_recovery_code(session, account_id, code, now)

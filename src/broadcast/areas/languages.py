@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -26,20 +26,34 @@ def majority(spoken: Sequence[Spoken]) -> str | None:
 
     >>> majority([Spoken("vi", 30), Spoken("hre", 70)])
     'hre'
-    >>> majority([Spoken("hre"), Spoken("vi")])
+    >>> majority([Spoken("hre"), Spoken("vi", 15)])
     'hre'
     """
     if not spoken:
         return None
-    return max(spoken, key=lambda each: -1 if each.share is None else each.share).language
+    return max(zip(_shares(spoken), spoken, strict=True), key=lambda each: each[0])[1].language
+
+
+def _shares(spoken: Sequence[Spoken]) -> Iterator[float]:
+    """Per cent of each.
+
+    The first that nobody has counted has what the counted ones leave, each further one half of
+    the one before it.
+    """
+    left = max(100.0 - sum(each.share or 0 for each in spoken), 0.0)
+    for each in spoken:
+        if each.share is None:
+            yield left
+            left /= 2
+        else:
+            yield float(each.share)
 
 
 def together(villages: Iterable[Sequence[Spoken]]) -> list[str]:
     """Languages of several villages that hear the same loudspeakers, in one order.
 
     The order of a single village is its own. Of several with different orders the language of the
-    larger shares together comes first; a language without a share counts half as much as the one
-    before it.
+    larger shares together comes first.
 
     >>> together([[Spoken("hre", 80), Spoken("vi", 20)], [Spoken("cua", 60), Spoken("vi", 40)]])
     ['hre', 'vi', 'cua']
@@ -49,10 +63,8 @@ def together(villages: Iterable[Sequence[Spoken]]) -> list[str]:
         return [one.language for one in orders[0]] if orders else []
     weights: dict[str, float] = {}
     for order in orders:
-        weight = 200.0
-        for one in order:
-            weight = weight / 2 if one.share is None else float(one.share)
-            weights[one.language] = weights.get(one.language, 0.0) + weight
+        for one, share in zip(order, _shares(order), strict=True):
+            weights[one.language] = weights.get(one.language, 0.0) + share
     return sorted(weights, key=lambda language: -weights[language])
 
 

@@ -50,6 +50,8 @@ async def _form(
     wanted: str,
     login: str = "",
     error: BroadcastError | None = None,
+    *,
+    asks_code: bool = False,
 ) -> Response:
     return page(
         request,
@@ -60,7 +62,8 @@ async def _form(
         next=local(wanted),
         login=login,
         error=error,
-        asks_code=isinstance(error, CodeRequired),
+        asks_code=asks_code,
+        is_refused=not isinstance(error, CodeRequired),
         has_openid=settings.openid.issuer is not None,
         demo=await _demo_accounts(request, settings),
     )
@@ -95,7 +98,9 @@ async def enter(
     except (Unauthenticated, TooManyRequests) as error:
         request.state.who = error.who if isinstance(error, WrongPassword) else None
         problems.note_refusal(request, error)
-        return await _form(request, settings, wanted, login, error)
+        # After a wrong code, too: the whole is typed again, in one go.
+        asks_code = isinstance(error, CodeRequired) or given is not None
+        return await _form(request, settings, wanted, login, error, asks_code=asks_code)
     account = await session.get_one(Account, started.row.account_id)
     response = RedirectResponse(local(wanted), 303)
     give(response, account, started, limits)

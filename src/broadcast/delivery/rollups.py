@@ -46,7 +46,7 @@ class Rollups:
         budget = Budget()
         while pending.to_roll_up and not budget.spent():
             async with db.transaction(self._engine) as session:
-                but = await failures.waiting(session, ROLLUP, now) - {""}
+                but = await failures.waiting(session, ROLLUP, now)
                 days = await rollup.ready_days(session, rule, but=map(date.fromisoformat, but))
             if not days:
                 return False

@@ -57,7 +57,7 @@ async def settle_corrected(engine: AsyncEngine, settings: config.Settings, now: 
     while not budget.spent():
         async with db.transaction(engine) as session:
             waiting = await failures.waiting(session, "corrections", now)
-            but = [int(name) for name in waiting if name]
+            but = list(map(int, waiting))
             ids = await corrections.pending(session, now, since, but, CORRECTIONS_AT_ONCE)
         if not ids:
             return False

@@ -46,9 +46,18 @@ async def list_groups(session: AsyncSession, reach: int, now: datetime) -> list[
     """Every group with its latest occurrence, who began apart first; at most `MOST_GROUPS`."""
     known = await _known(session, reach, now)
     found = groups.groups(known.within)[:MOST_GROUPS]
-    members = {each for group in found for each in group}
-    starts = await _starts(session, members, now - timedelta(days=1), now)
-    listed = [_group(known, sorted(each), min(each), starts, most=1) for each in found]
+    number_of = {each: number for number, group in enumerate(found) for each in group}
+    starts: defaultdict[int, list[_Started]] = defaultdict(list)
+    for each in await _starts(session, number_of, now - timedelta(days=1), now):
+        starts[number_of[each.start.cluster_id]].append(each)
+    pairs: defaultdict[int, list[_Pair]] = defaultdict(list)
+    for pair in _pairs(known):
+        if pair.one in number_of:
+            pairs[number_of[pair.one]].append(pair)
+    listed = [
+        _group(known, sorted(group), min(group), starts[number], pairs[number], most=1)
+        for number, group in enumerate(found)
+    ]
     return sorted(listed, key=_urgency)
 
 
@@ -65,7 +74,7 @@ async def group_of(session: AsyncSession, code: str, reach: int, now: datetime) 
     found = next((each for each in groups.groups(known.within) if of in each), frozenset({of}))
     members = groups.nearest(of, found, known.within, MOST_CLUSTERS)
     starts = await _starts(session, members, now - SHOWN, now)
-    return _group(known, sorted(members), min(found), starts, most=MOST_SPREADS)
+    return _group(known, sorted(members), min(found), starts, _pairs(known), most=MOST_SPREADS)
 
 
 async def _known(session: AsyncSession, reach: int, now: datetime) -> _Known:
@@ -147,8 +156,26 @@ async def _starts(
         ]
 
 
+class _Pair(NamedTuple):
+    """Two clusters that are heard together, or of which a person has said that they are not."""
+
+    one: int
+    other: int
+    metres: float | None
+
+
+def _pairs(known: _Known) -> list[_Pair]:
+    found = {pair: None for pair, heard in known.said.items() if not heard} | dict(known.within)
+    return [_Pair(*pair, metres) for pair, metres in sorted(found.items())]
+
+
 def _group(
-    known: _Known, members: list[int], named: int, starts: Iterable[_Started], most: int
+    known: _Known,
+    members: list[int],
+    named: int,
+    starts: Iterable[_Started],
+    pairs: Iterable[_Pair],
+    most: int,
 ) -> GroupOut:
     there = set(members)
     occurrences: defaultdict[UUID, list[_Started]] = defaultdict(list)
@@ -174,22 +201,21 @@ def _group(
             )
             for each in sorted(clusters, key=lambda each: each.code)
         ],
-        links=_links(known, there),
+        links=_links(known, there, pairs),
         spreads=spreads,
     )
 
 
-def _links(known: _Known, there: Collection[int]) -> list[LinkOut]:
-    pairs = {pair: None for pair, heard in known.said.items() if not heard} | dict(known.within)
+def _links(known: _Known, there: Collection[int], pairs: Iterable[_Pair]) -> list[LinkOut]:
     return [
         LinkOut(
             cluster=known.clusters[one].code,
             other=known.clusters[other].code,
-            metres=None if distance is None else round(distance, 1),
+            metres=None if metres is None else round(metres, 1),
             heard=(one, other) in known.within,
             said=(one, other) in known.said,
         )
-        for (one, other), distance in sorted(pairs.items())
+        for one, other, metres in pairs
         if one in there and (other in there or (one, other) in known.said)
     ]
 

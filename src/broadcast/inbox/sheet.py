@@ -6,6 +6,7 @@ import csv
 from io import StringIO
 
 from broadcast.inbox.schemas import ComplianceOut, CountsOut
+from broadcast.kit.sheets import as_text
 
 TITLES = {
     "commune_code": "Mã xã",
@@ -44,9 +45,4 @@ def _row(counts: CountsOut, name: str) -> list[str]:
     values = {field: getattr(counts, field) for field in TITLES}
     values["name"] = name
     values["reasons"] = "; ".join(f"{each.reason} ({each.count})" for each in counts.reasons)
-    return ["" if value is None else _plain(str(value)) for value in values.values()]
-
-
-def _plain(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return "'" + text if text[:1] in "=+-@\t\r" else text
+    return ["" if value is None else as_text(str(value)) for value in values.values()]

@@ -48,11 +48,16 @@ _FEW, _MANY = 8, 25
 
 _LOWER = "".join(chr(each) for each in range(ord("a"), 0x1EFA) if chr(each).islower())
 
+_NAME = re.compile(f"(?![{_LOWER}]).*", re.DOTALL)
+
 _SEPARATORS = (_SENTENCES, "; ", ": ", r" (?=\()", ", ", " – ")
 """Where a message may be composed of several, from the widest to the closest."""
 
 _MOST_JOINED = 24
 """Words of what may be two messages with nothing but a space between: each place is tried."""
+
+_LONGEST = 2000
+"""Letters of a message that is put into English; no message of ours is longer."""
 
 _EDGES = " ,;"
 """What stands around a message that is a part of another."""
@@ -75,10 +80,37 @@ class _Form(NamedTuple):
     """How many letters are its own."""
     is_loose: bool
     """It may be many things: tried only where nothing better is found."""
-    begins: str
-    pattern: re.Pattern[str]
+    words: tuple[str, ...]
+    """Before, between and after its values."""
+    names: tuple[int, ...]
+    """Numbers of its values, in the order in which they stand."""
+    first: re.Pattern[str] | None
+    """What its first value has to be; None: anything."""
     quoted: frozenset[int]
     english: str
+
+    def values(self, core: str) -> dict[int, str] | None:
+        """Its values in a text; None where the text is none of it.
+
+        Each value ends where the words after it begin for the first time. Any other way to read
+        the text would end later, so there is no going back, and the time grows with the text.
+        """
+        first, *between, last = self.words
+        if not core.startswith(first):
+            return None
+        at, found = len(first), []
+        for word in between:
+            end = core.find(word, at)
+            if end < 0:
+                return None
+            found.append(core[at:end])
+            at = end + len(word)
+        if not core.endswith(last) or len(core) - len(last) < at:
+            return None
+        found.append(core[at : len(core) - len(last)])
+        if self.first is not None and not self.first.fullmatch(found[0]):
+            return None
+        return dict(zip(self.names, found, strict=True))
 
 
 @cache
@@ -105,24 +137,20 @@ def _forms() -> list[_Form]:
         if not names:
             continue
         # “9 thôn” is a message, “loa ở thôn” is none; “thiết bị A-1”, and not “thiết bị mất điện”.
-        values = [".*?"] * len(names)
+        first = None
         if not words[0] and words[1].startswith(_COUNTED):
-            values[0] = _NUMBER.pattern
+            first = _NUMBER
         elif len(names) == 1 and not words[1] and len(words[0]) < 15:
-            values[0] = f"(?![{_LOWER}]).*?"
-        pattern = re.escape(words[0])
-        for name, value, word in zip(names, values, words[1:], strict=True):
-            pattern += f"(?P<v{name}>{value})" + re.escape(word)
+            first = _NAME
         quoted = frozenset(
             int(name)
             for place, name in enumerate(names)
             if words[place].endswith("“") and words[place + 1].startswith("”")
         )
         own = sum(map(len, words))
-        is_loose = own < _FEW and set(values) == {".*?"}
-        found.append(
-            _Form(own, is_loose, words[0], re.compile(pattern, re.DOTALL), quoted, english)
-        )
+        is_loose = own < _FEW and first is None
+        numbers = tuple(map(int, names))
+        found.append(_Form(own, is_loose, tuple(words), numbers, first, quoted, english))
     return sorted(found, key=lambda form: form.own, reverse=True)
 
 
@@ -132,7 +160,7 @@ def in_english(text: str) -> str:
     >>> in_english("Trang An")
     'Trang An'
     """
-    return _found(text) or text
+    return (_found(text) or text) if len(text) <= _LONGEST else text
 
 
 class _Value(str):
@@ -207,12 +235,11 @@ class _Taken(Enum):
 
 def _formed(core: str, taken: _Taken) -> str | None:
     for form in _forms():
-        if form.is_loose is not (taken is _Taken.LOOSE) or not core.startswith(form.begins):
+        if form.is_loose is not (taken is _Taken.LOOSE):
             continue
-        match = form.pattern.fullmatch(core)
-        if match is None:
+        found = form.values(core)
+        if found is None:
             continue
-        found = {int(name[1:]): value for name, value in match.groupdict().items()}
         if taken is _Taken.ONE and any(re.search(r"; |[.…!?] ", each) for each in found.values()):
             continue
         values = (

@@ -68,8 +68,10 @@ def is_away(error: Exception) -> bool:
 
 
 async def waiting(session: AsyncSession, step: str, now: datetime) -> set[str]:
-    """Names of what is set aside and not to be tried yet."""
-    rows = sa.select(Failure.subject).where(Failure.step == step, _waits(now))
+    """Names of what is set aside and not to be tried yet; the whole step has none."""
+    rows = sa.select(Failure.subject).where(
+        Failure.step == step, _waits(now), Failure.subject != ""
+    )
     return set(await session.scalars(rows))
 
 

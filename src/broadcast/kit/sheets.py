@@ -286,6 +286,15 @@ def _header(text: str) -> tuple[list[str], str]:
     return [clean_line(name.strip()) for name in _records(first, delimiter)[0]], delimiter
 
 
+def as_text(text: str) -> str:
+    """What a cell holds, so that a spreadsheet does not take it for a formula.
+
+    >>> as_text("=1+1"), as_text("Nghĩa Hành"), as_text("")
+    ("'=1+1", 'Nghĩa Hành', '')
+    """
+    return "'" + text if text.startswith(tuple("=+-@\t\r")) else text
+
+
 def _records(text: str, delimiter: str) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:

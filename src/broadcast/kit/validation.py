@@ -59,6 +59,9 @@ def invalid(errors: Sequence[Any], *, skip: int = 0) -> InvalidInput:
     return InvalidInput(found[0]["field"], found[0]["detail"], errors=found)
 
 
+LONGEST_FIELD = 100
+"""Letters of the name of a field, steps down to it included."""
+
 _RULES = {"value_error", "assertion_error"}
 """Error types of validators of ours: what the description of the interface cannot say."""
 
@@ -75,7 +78,13 @@ def _field(error: Any, skip: int) -> str:
     steps = () if error["type"] == "json_invalid" else error["loc"][skip:]
     if error["loc"][:1] == ("query",):
         steps = steps[:1]  # not which of several values
-    return ".".join(str(step) for step in steps) or str((*error["loc"], "body")[0])
+    named = ".".join(str(step) for step in steps) or str((*error["loc"], "body")[0])
+    return brief(named)
+
+
+def brief(name: str) -> str:
+    """The name of a field as it is said: one that a stranger has made up may have any length."""
+    return name if len(name) <= LONGEST_FIELD else f"{name[:LONGEST_FIELD]}…"
 
 
 def wording(error: Mapping[str, Any]) -> str:

@@ -128,10 +128,13 @@ async def villages(
     end = datetime.combine(last_on + timedelta(days=1), time(), LOCAL)
     day = sa.cast(sa.func.timezone(LOCAL.key, Play.starts_at), sa.Date)
     spoken = sa.func.coalesce(Play.languages, Bulletin.language)
-    rows = await session.execute(
+    each = (
         sa.select(
-            ClusterVillage.village_code, spoken, sa.func.count(Play.occurrence_id.distinct())
+            ClusterVillage.village_code,
+            sa.func.unnest(sa.func.string_to_array(spoken, ",")).label("language"),
+            Play.occurrence_id,
         )
+        .distinct()
         .select_from(Play)
         .join(Occurrence, Occurrence.id == Play.occurrence_id)
         .join(Bulletin, Bulletin.id == Occurrence.bulletin_id)
@@ -144,12 +147,16 @@ async def villages(
             ClusterVillage.valid_from <= day,
             sa.or_(ClusterVillage.valid_to.is_(None), ClusterVillage.valid_to >= day),
         )
-        .group_by(ClusterVillage.village_code, spoken)
+        .subquery()
+    ).c
+    rows = await session.execute(
+        sa.select(each.village_code, each.language, sa.func.count()).group_by(
+            each.village_code, each.language
+        )
     )
     heard: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for code, languages, count in rows:
-        for language in languages.split(","):
-            heard[code][language] += count
+    for code, language, count in rows:
+        heard[code][language] = count
     readable = await scope.readable_scope(session, caller, Permission.CONTENT_READ)
     found = []
     for area, row in await session.execute(select_villages(last_on, readable.codes)):

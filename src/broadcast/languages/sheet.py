@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from io import StringIO
 
 from broadcast.kit.languages import LANGUAGES, named
+from broadcast.kit.sheets import as_text
 from broadcast.languages.coverage import Village
 
 _ANSWERS = {True: "có", False: "không", None: "chưa ghi tiếng"}
@@ -24,10 +25,5 @@ def sheet(villages: Iterable[Village]) -> str:
         main = "" if each.majority is None else named(each.majority)
         cells = [each.code, each.name, each.commune_code, each.commune, main]
         counts = [str(each.heard.get(language, 0)) for language in LANGUAGES]
-        writer.writerow([*map(_plain, cells), _ANSWERS[each.is_served], *counts])
+        writer.writerow([*map(as_text, cells), _ANSWERS[each.is_served], *counts])
     return "\ufeff" + text.getvalue()  # by which a spreadsheet knows UTF-8
-
-
-def _plain(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return "'" + text if text.startswith(tuple("=+-@\t\r")) else text

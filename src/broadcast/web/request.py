@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from broadcast.kit.errors import Malformed, TooLarge, TooSlow, UnsupportedMediaType
+from broadcast.kit.validation import brief
 
 JSON_BYTES = 256 * 1024
 """Largest JSON body; a schedule with its exceptions takes a tenth of it."""
@@ -106,7 +107,7 @@ def check_parameters(given: QueryParams | FormData, known: Mapping[str, Paramete
         parameter = known.get(name)
         if parameter is None:
             there = f"chỉ có: {', '.join(sorted(known))}" if known else "ở đây không có gì"
-            raise Malformed(name or "query", f"không có tham số nào tên như vậy; {there}")
+            raise Malformed(brief(name) or "query", f"không có tham số nào tên như vậy; {there}")
         if name in seen and not parameter.is_list:
             raise Malformed(name, "ghi nhiều lần; hãy chỉ ghi một lần")
         if parameter.written and not (

@@ -297,7 +297,9 @@ def _cursor_values(
     return [sa.literal(v, type_) for v, type_ in zip(values, types, strict=True)]
 
 
-def _parse(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
+def _parse(text: Any, type_: sa.types.TypeEngine[Any]) -> Any:
+    if not isinstance(text, str):
+        raise TypeError(text)
     python_type = type_.python_type
     if hasattr(python_type, "fromisoformat"):
         return python_type.fromisoformat(text)

@@ -28,6 +28,12 @@ class Task(NamedTuple):
 
 _IMPORT = "/admin/import/{kind}"
 
+_OF_ALL = frozenset({
+    _IMPORT, "/admin/mergers", "/admin/refused", "/admin/keys", "/admin/restore",
+    "/emergency/received",
+})  # fmt: skip
+"""Pages of the whole province, refused to who has their permission in a part of it."""
+
 TASKS = (
     Task(
         "/admin/people", N_("Người dùng và vai trò"),
@@ -129,6 +135,6 @@ async def show(request: Request, caller: Reader) -> Response:
         for task in TASKS
         if (task.page or task.path) in pages
         and task.permission in caller.permissions
-        and (task.page != _IMPORT or scope.is_whole(caller, task.permission))
+        and ((task.page or task.path) not in _OF_ALL or scope.is_whole(caller, task.permission))
     ]
     return page(request, caller, "admin/index.html", tasks=tasks)
