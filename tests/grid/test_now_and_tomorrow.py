@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import sqlalchemy as sa
+
+from broadcast.bulletins.model import Revision
+from broadcast.kit import db
 from broadcast.wire.fields import BulletinClass
 from tests.inbox.conftest import AN, World
 
@@ -42,6 +47,26 @@ async def test_it_interrupts_its_class_or_waits_until_nothing_sounds(world: Worl
         "bị “Lạc trẻ” chen, rồi phát tiếp", "", "phát sau khi “Mùa vụ” hết",
         "phát sau khi “Họp dân” hết",
     ]  # fmt: skip
+
+
+async def test_what_is_joined_of_languages_waits_for_as_long_as_it_is_on_the_air(
+    world: World,
+) -> None:
+    await world.own("2024-12-28T08:10:00+07:00", N, "Mùa vụ")
+    await world.own("2024-12-28T08:13:20+07:00", N, "Họp dân")
+    world.now += timedelta(minutes=10, seconds=20)
+    bulletin = await world.bulletin(AN, N, "Lạc trẻ")
+    async with db.transaction(world.engine) as session:
+        await session.execute(
+            sa.update(Revision)
+            .where(Revision.bulletin_id == UUID(bulletin))
+            .values(longest_seconds=200)
+        )
+    made = await now(world, bulletin, "after")
+    assert (made.status_code, made.json()["starts_at"]) == (201, "2024-12-28T08:14:24+07:00")
+    made = await now(world, bulletin, "at_once")
+    assert (made.status_code, made.json()["priority"]) == (201, 65)
+    assert {each["outcome"] for each in made.json()["plan"]["overlaps"]} == {"preempts"}
 
 
 async def test_it_waits_for_what_is_higher_and_keeps_quiet_hours_and_places(world: World) -> None:

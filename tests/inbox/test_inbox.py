@@ -71,12 +71,14 @@ async def test_only_within_the_commune_and_within_its_use(world: World) -> None:
     item = await world.item()
     late, night = "2025-01-25T17:00:00+07:00", "2024-12-28T23:00:00+07:00"
     often = {"starts_at": "2025-01-15T17:00:00+07:00", "rrule": "FREQ=DAILY;COUNT=9"}
+    seldom = "FREQ=WEEKLY;INTERVAL=6;COUNT=2"  # beyond what a plan shows
     bodies: list[tuple[dict[str, object], str | None]] = [
         ({"targets": [{"area": PHU}]}, None),
         ({"targets": [{"area": "51"}]}, None),
         ({"starts_at": late}, "starts_at"),
         ({"starts_at": night}, "starts_at"),
         ({**often}, "rrule"),
+        ({"starts_at": "2024-12-30T17:00:00+07:00", "rrule": seldom}, "rrule"),
     ]
     for body, field in bodies:
         refused = await world.ask("An", "POST", f"/inbox-items/{item}/pick", body)

@@ -53,6 +53,15 @@ async def test_a_calendar_follows_what_is_planned_moved_and_cancelled(web: Web) 
     assert heard < set(uids)
 
 
+async def test_why_something_does_not_sound_is_said_in_words(web: Web) -> None:
+    await web.schedule(**DAILY, except_on=["holiday"])
+    made = await web.schedule(starts_at="2024-12-28T18:00:00+07:00")
+    await web.call("POST", f"/schedules/{made['id']}/withdraw")
+    path, _ = await issued(web)
+    said = [line for line in await lines(web, path) if line.startswith("DESCRIPTION:")]
+    assert said == ["DESCRIPTION:Đã thu hồi", "DESCRIPTION:không phát vì là ngày nghỉ lễ"]
+
+
 async def test_an_address_opens_a_calendar_and_nothing_else_until_it_is_revoked(web: Web) -> None:
     path, token_id = await issued(web)
     _, _, secret, _ = path.split("/")

@@ -136,6 +136,8 @@ def recurrence_of(rule: Rule | None, starts_at: datetime) -> Recurrence:
     if rule is None:
         return Recurrence(Repeat.ONCE)
     until = None if rule.until is None else rule.until.date()
+    if rule.until is not None and rule.until.time() < starts_at.astimezone(LOCAL).time():
+        until = rule.until.date() - DAY  # nothing sounds any more on the day of UNTIL
     parts = dict(rule.parts)
     if parts == {"FREQ": "DAILY", "BYLUNARDAY": LUNAR_DAYS} and rule.count is None:
         return Recurrence(Repeat.LUNAR, until=until)

@@ -81,14 +81,15 @@ async def play(
         "starts_at": at,
     }  # fmt: skip
     drafted, revision = await edits.draft(session, bulletin_id, columns, caller, now)
+    seconds = drafted.seconds_of(revision)
     today = at.astimezone(LOCAL).date()
     days = await availability.free_days(
-        session, drafted, revision.seconds, [today, today + DAY], rules, now
+        session, drafted, seconds, [today, today + DAY], rules, now
     )
     taken = {slot.occurrence_id: slot for day in days for slot in day.occupied}.values()
     if when is When.AFTER:
         spans = [(slot.starts_at, slot.ends_at) for slot in taken]
-        free = first_gap(spans, at, revision.seconds, at + LONGEST_WAIT)
+        free = first_gap(spans, at, seconds, at + LONGEST_WAIT)
         if free is None:
             raise Conflict(
                 "Trong một giờ tới nơi này không lúc nào trống đủ dài cho bản tin; hãy phát ngay"
@@ -97,7 +98,7 @@ async def play(
         columns["starts_at"] = free
     else:
         bulletin_class = (await get_bulletin(session, bulletin_id)).class_
-        ends_at = at + timedelta(seconds=revision.seconds) + PAUSE
+        ends_at = at + timedelta(seconds=seconds) + PAUSE
         met = [slot for slot in taken if slot.starts_at < ends_at and slot.ends_at > at]
         columns["priority"] = above(drafted.priority, met, at, HIGHEST[bulletin_class])
     return await edits.create(session, bulletin_id, columns, caller, rules, now)

@@ -28,7 +28,9 @@ from broadcast.kit import clock
 from broadcast.kit.errors import Forbidden, NotFound, Unauthenticated
 from broadcast.kit.times import Moment
 from broadcast.schedules import ics, queries
+from broadcast.schedules.cancellation import WITHDRAWN
 from broadcast.schedules.model import Occurrence, OccurrenceState
+from broadcast.schedules.silent_days import SILENT
 from broadcast.web.fields import Code
 from broadcast.web.idempotency import Created, Once
 from broadcast.web.rest import AppSettings, Body, Session
@@ -43,6 +45,9 @@ MOST_EVENTS = 2000
 VALID = timedelta(days=365)
 
 LABEL = "Lịch .ics"
+
+NOTES = {WITHDRAWN: "Đã thu hồi"} | {each.value: said for each, said in SILENT.items()}
+"""What a calendar says of a start that was cancelled for a reason that has a code."""
 
 
 class CalendarFeedIn(Body):
@@ -176,7 +181,9 @@ async def _events(
         session, now - BEFORE, until, schedule_id=None, area=area_code, cluster=None, state=None
     )
     rows = await session.execute(
-        statement.add_columns(Revision.seconds)
+        statement.add_columns(
+            sa.func.coalesce(Occurrence.relay_seconds, Revision.air_seconds_sql())
+        )
         .outerjoin(
             Revision,
             sa.and_(
@@ -194,7 +201,7 @@ async def _events(
             starts_at=row.starts_at,
             seconds=seconds or 0,
             is_cancelled=row.state is OccurrenceState.CANCELLED,
-            note=row.cancel_reason or "",
+            note=NOTES.get(row.cancel_reason or "", row.cancel_reason or ""),
             bulletin=None
             if row.relay_source_id is not None
             else (row.bulletin_id, row.bulletin_revision),

@@ -146,6 +146,7 @@ async def add(
     after = single_starts.add(before, at)
     if len(after.dates) > MOST_DATES:
         raise InvalidInput("dates", f"nhiều nhất {MOST_DATES} buổi thêm; hãy lập lịch riêng")
+    schedule.dates = list(after.dates)  # by hand: calendars do not silence what is to be checked
     await _require_room(session, schedule, at, at, caller, rules, now)
     await _put(session, schedule, before, after, caller, now)
     reached = await resolver.reach_at(schedule, Planned(at, at), seconds)
