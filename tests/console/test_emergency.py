@@ -60,7 +60,7 @@ async def test_two_people_need_three_actions_and_two(pages: Pages) -> None:
     """The form (1 to open, 2 to send), 3 to propose; the second person opens it and authorises."""
     path = await prepared(pages)
     shown = (await pages.load(path)).text
-    assert '<strong data-figure="/reach/clusters_count">2</strong>' in shown
+    assert '<strong><span data-figure="/reach/clusters_count">2</span> cụm loa' in shown
     assert "ngay khi được cho phép" in shown
     assert buttons(shown) == [f"{path}/propose"]
     proposed = await pages.submit(f"{path}/propose")
