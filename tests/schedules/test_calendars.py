@@ -398,6 +398,25 @@ async def test_a_holiday_is_named_all_the_same_and_a_day_of_mourning_is_not(web:
     assert await far(web, id_, recurrence_at=EXTRA, added=True) == 409
 
 
+async def test_what_mourning_silences_is_moved_to_another_day(web: Web) -> None:
+    made = await web.schedule(**DAILY)
+    await mark(web)
+    await replan(web)
+    page = await web.get(f"/occurrences?schedule={made['id']}&state=cancelled")
+    assert [each["cancel_reason"] for each in page["items"]] == ["mourning", "mourning"]
+    path = f"/occurrences/{page['items'][0]['id']}"
+    answer = await web.call("POST", f"{path}/reinstate")
+    assert "dời sang ngày khác" in answer.json()["detail"]
+    to = "2025-01-02T09:00:00+07:00"
+    answer = await web.call("PATCH", path, {"starts_at": to})
+    assert answer.status_code == 200, answer.text
+    moved = await web.get(path)
+    assert (moved["state"], moved["starts_at"]) == ("planned", to)
+    other = f"/occurrences/{page['items'][1]['id']}"
+    answer = await web.call("PATCH", other, {"cancelled": True})
+    assert answer.status_code == 409  # it does not sound already
+
+
 async def test_the_last_start_that_is_dropped_ends_a_schedule_and_adding_one_goes_on(
     web: Web,
 ) -> None:

@@ -138,6 +138,20 @@ async def test_a_moved_occurrence_keeps_its_id_also_beyond_the_horizon(
     assert len(await rows(session)) == 8
 
 
+async def test_a_move_beyond_the_horizon_that_is_undone_leaves_nothing_there(
+    session: AsyncSession, daily: Schedule
+) -> None:
+    at, to = local("2025-02-01T17:00"), local("2025-03-01T06:00")
+    await move(session, daily, at, to)
+    assert await materialise(session, NOW, HORIZON) == 1
+    await session.execute(sa.delete(ScheduleException))
+    assert await materialise(session, NOW, HORIZON) == 1
+    row = await session.get_one(Occurrence, occurrence_id(daily.id, at))
+    assert (row.state, row.cancel_reason) == (OccurrenceState.CANCELLED, CHANGED)
+    assert await materialise(session, at - HORIZON / 2, HORIZON) == 8
+    assert (row.state, row.starts_at) == (OccurrenceState.PLANNED, at)
+
+
 async def test_what_was_left_out_stays_out(session: AsyncSession, daily: Schedule) -> None:
     await leave_out(session, daily, local("2024-12-29T17:00"), local("2024-12-30T17:00"))
     assert await materialise(session, NOW, HORIZON) == 2

@@ -729,3 +729,32 @@ async def test_a_rule_that_cannot_be_read_is_mended_by_naming_it_anew(web: Web) 
     starts = await web.starts()
     assert len(starts) == 7
     assert "12-29 17:00" not in starts
+
+
+async def test_days_that_are_named_far_ahead_are_checked_like_the_next_ones(web: Web) -> None:
+    quiet = "2025-06-02T23:00:00+07:00"
+    said = await web.refused_with(422, "giờ yên tĩnh", **DAILY, dates=[quiet])
+    assert said["field"] == "starts_at"
+    checked = await web.call("POST", "/schedules/check", web.body(**DAILY, dates=[quiet]))
+    assert "quiet" in {each["kind"] for each in checked.json()["findings"]}
+    meets_itself = "2025-06-02T17:01:00+07:00"
+    await web.refused_with(409, "Trùng giờ", **DAILY, dates=[meets_itself])
+    beside = "2025-06-02T17:02:00+07:00"
+    made = await web.schedule(**DAILY, dates=[beside])
+    assert made["dates"] == [beside]
+
+
+async def test_a_schedule_of_which_a_moved_start_is_left_is_changed(web: Web) -> None:
+    made = await web.schedule()
+    page = await web.get(f"/occurrences?schedule={made['id']}")
+    to = "2025-01-20T18:00:00+07:00"
+    path = f"/occurrences/{page['items'][0]['id']}"
+    assert (await web.call("PATCH", path, {"starts_at": to})).status_code == 200
+    web.now = web.now.replace(day=30)
+    check = await web.call("POST", f"/schedules/{made['id']}/check", {"title": "Tin mới"})
+    assert (check.status_code, check.json()["refused"]) == (200, False)
+    changed = await web.call("PATCH", f"/schedules/{made['id']}", {"title": "Tin mới"})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["plan"]["starts"] == [to]
+    row = await web.get(path)
+    assert (row["title"], row["starts_at"], row["state"]) == ("Tin mới", to, "planned")

@@ -34,7 +34,6 @@ from broadcast.schedules import (
     occurrence_edits,
     planning,
     quota_check,
-    recurrence,
     targets,
 )
 from broadcast.schedules.allowed_hours import Forbidden
@@ -50,7 +49,7 @@ from broadcast.schedules.quota_check import Exceeded
 from broadcast.schedules.quotas import Quota
 from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.silent_days import Skipped, sentences
-from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of, starts_of
+from broadcast.schedules.starts import Exceptions, exceptions_of, starts_of
 from broadcast.schedules.warnings import warnings_of_reach
 from broadcast.wire.documents import Hours
 
@@ -238,7 +237,7 @@ async def _check(
         )
         return findings.other_times(free, schedule.starts_at)
 
-    first = recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL)
+    first = planning.first_start(schedule, excepted, now)
     if first is None or (is_new and schedule.starts_at <= now):
         text = f"{findings.moment(schedule.starts_at)} đã qua."
         remedies = await other_times([first or now])
@@ -248,7 +247,9 @@ async def _check(
     )
     starts = [slot.starts_at for slot in plan.slots]
     resolver = await targets.target_resolver(session)
-    asked = starts_of(schedule, excepted, now, max(first, now) + planning.LOOK_AHEAD)
+    asked = planning.starts_to_check(
+        schedule, excepted, now, max(first, now) + planning.LOOK_AHEAD
+    )
     on = (starts[0] if starts else now).astimezone(LOCAL).date()
     places = await places_of(session, schedule.targets, schedule.targets_on, on)
     found += [

@@ -25,8 +25,8 @@ DAYS = 3653
 
 A clash that is later still is reported by the daily check (`plays.clashes`)."""
 
-LONGEST = timedelta(hours=2)
-"""No audio is longer."""
+LONGEST = timedelta(hours=3)
+"""Nothing sounds longer: no audio, and no relay (`relays.LONGEST_SECONDS`)."""
 
 
 class Series(NamedTuple):

@@ -72,7 +72,7 @@ async def prepare_move(
     Raises:
         BroadcastError: As `move`.
     """
-    schedule = await open_for_change(session, row, caller, now)
+    schedule = await open_for_change(session, row, caller, now, silenced=True)
     bulletin = await get_bulletin(session, schedule.bulletin_id)
     planning.require_emergency_permission(bulletin.class_, caller, now)
     await require_at_schedule(session, caller, schedule, *needed_for(bulletin.class_))
@@ -173,9 +173,21 @@ def _record(
 
 
 async def open_for_change(
-    session: AsyncSession, row: Occurrence, caller: Caller, now: datetime
+    session: AsyncSession,
+    row: Occurrence,
+    caller: Caller,
+    now: datetime,
+    *,
+    silenced: bool = False,
 ) -> Schedule:
     """The schedule of an occurrence that can still be changed, both locked.
+
+    Args:
+        session: Open transaction.
+        row: The occurrence.
+        caller: Who changes it.
+        now: Present.
+        silenced: Accept one that a calendar or a Quy chế silences: no person has cancelled it.
 
     Raises:
         Conflict: It has ended, or is cancelled, or its schedule was withdrawn.
@@ -184,7 +196,7 @@ async def open_for_change(
     await require_at_schedule(session, caller, schedule)
     await session.refresh(row, with_for_update=True)
     require_active(schedule)
-    if row.state is OccurrenceState.CANCELLED:
+    if row.state is OccurrenceState.CANCELLED and not (silenced and row.cancel_reason in SILENCES):
         raise Conflict("Buổi phát này đã bỏ; hãy tạo lịch mới nếu cần phát.")
     if row.ends_by <= now:
         raise Conflict("Buổi phát này đã xong; hãy tạo lịch mới nếu cần phát lại.")

@@ -93,7 +93,9 @@ async def materialise(
             count += _change(known, values)
     exceptions = await exceptions_of(session, ids)
     for id_, row in rows.items():
-        near = now <= row.starts_at < now + horizon
+        near = now <= row.starts_at and (
+            row.starts_at < now + horizon or row.starts_at != row.recurrence_at
+        )
         if id_ in expected or row.state is OccurrenceState.CANCELLED or not near:
             continue
         is_single = row.recurrence_at in exceptions[row.schedule_id]

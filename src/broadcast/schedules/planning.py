@@ -179,24 +179,30 @@ async def plan(
     rule, seconds = rule_of(schedule), schedule.seconds_of(revision)
     if rule is not None:
         recurrence.check(rule, schedule.starts_at, seconds, LOCAL)
-    first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
+    first = first_start(schedule, exceptions or {}, now)
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _check_moved(schedule, exceptions or {}, now)
     until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
-    starts = starts_of(schedule, exceptions or {}, now, until)
+    starts = starts_to_check(schedule, exceptions or {}, now, until)
     if heeds_rules:
         found = await allowed_hours.forbidden(resolver, schedule, seconds, starts, rules)
         allowed_hours.refuse(found)
     sounding, skipped = await heed_calendars(resolver, schedule, seconds, starts)
-    slots = await slots_of(resolver, schedule, seconds, sounding[:MOST_SLOTS])
+    named = [each for each in sounding if _is_named(each, until)]
+    looked_at = [each for each in sounding if not _is_named(each, until)]
+    slots = await slots_of(resolver, schedule, seconds, looked_at[:MOST_SLOTS])
+    further = await slots_of(resolver, schedule, seconds, named)
+    own = await slots_of(
+        resolver, schedule, seconds, _beside(schedule, exceptions or {}, seconds, named)
+    )
     others = others or await neighbours(session)
     counted = await quota_check.look(resolver, schedule, seconds, sounding, others, now)
     if heeds_rules:
         quota_check.refuse(counted.exceeded)
     there = await slots_around(resolver, slots, schedule, others.readable)
-    met = grid.overlaps(slots, [*slots, *there])
+    met = [*grid.overlaps(slots, [*slots, *there]), *grid.overlaps(further, own)]
     mine = clashes.series(schedule, seconds, exceptions or {})
     seen = {(pair.new.occurrence_id, pair.other.occurrence_id) for pair in met}
     later = [
@@ -206,9 +212,9 @@ async def plan(
     ]
     reached = await reach_targets(resolver, schedule, first)
     return Plan(
-        slots=slots,
+        slots=sorted([*slots, *further], key=lambda slot: slot.starts_at),
         overlaps=[*met, *later],
-        checked_until=slots[-1].starts_at if len(sounding) > MOST_SLOTS else until,
+        checked_until=slots[-1].starts_at if len(looked_at) > MOST_SLOTS else until,
         reached=reached,
         warnings=[
             *warnings_of(rule, schedule.starts_at, first),
@@ -221,6 +227,48 @@ async def plan(
         skipped=skipped,
         exceeded=counted.exceeded,
     )
+
+
+def first_start(schedule: Schedule, exceptions: Exceptions, now: datetime) -> datetime | None:
+    """When a schedule sounds next: by its rule, or where only moved starts are left, by these."""
+    rule = rule_of(schedule)
+    first = recurrence.first_after(rule, schedule.starts_at, now, LOCAL)
+    if first is not None:
+        return first
+    moved = (
+        to
+        for at, to in exceptions.items()
+        if to is not None and to > now and recurrence.fires(rule, schedule.starts_at, at, LOCAL)
+    )
+    return min(moved, default=None)
+
+
+def starts_to_check(
+    schedule: Schedule, exceptions: Exceptions, now: datetime, until: datetime
+) -> list[Planned]:
+    """Starts until a moment, and those after it that a person has named or moved, by time."""
+    named = (Planned(at, at) for at in schedule.dates if at >= until and at not in exceptions)
+    found = [*starts_of(schedule, exceptions, now, until), *named]
+    return sorted(found, key=lambda each: (each.starts_at, each.recurrence_at))
+
+
+def _is_named(planned: Planned, until: datetime) -> bool:
+    return planned.starts_at >= until and planned.starts_at == planned.recurrence_at
+
+
+def _beside(
+    schedule: Schedule, exceptions: Exceptions, seconds: float, named: Iterable[Planned]
+) -> list[Planned]:
+    """Starts of the schedule itself around those that a person has named."""
+    around = timedelta(seconds=seconds)
+    found = {
+        each
+        for at, _ in named
+        for each in recurrence.occurrences_between(
+            rule_of(schedule), schedule.starts_at, exceptions, at - around, at + around, LOCAL
+        )
+    }
+    return sorted(found, key=lambda each: each.starts_at)
 
 
 def refuse_clashes(overlaps: Iterable[Overlap]) -> None:

@@ -17,18 +17,15 @@ from broadcast.bulletins.model import Revision
 from broadcast.bulletins.places import require_readable_bulletin
 from broadcast.bulletins.revisions import Key
 from broadcast.config import Rules
-from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import BroadcastError, Conflict
-from broadcast.schedules import allowed_hours, capacity, planning, recurrence
+from broadcast.schedules import capacity, planning
 from broadcast.schedules.cancellation import cancel_revision, coming_of_revision
 from broadcast.schedules.locking import lock_schedule_grid, lock_schedules
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleState
 from broadcast.schedules.occurrences import materialise
 from broadcast.schedules.places import require_at_schedule
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.recurrence import Planned
-from broadcast.schedules.starts import Exceptions, exceptions_of, rule_of
-from broadcast.schedules.targets import target_resolver
+from broadcast.schedules.starts import Exceptions, exceptions_of
 
 log = structlog.get_logger()
 
@@ -120,7 +117,7 @@ async def move_here(
         now: Present.
 
     Returns:
-        The schedules that were moved, and what each comes to; None where only moved starts remain.
+        The schedules that were moved, and what each comes to; None where its last start has begun.
 
     Raises:
         Conflict: The revision is not approved; or a schedule cannot be moved: says which and why.
@@ -167,14 +164,7 @@ async def _check(
     rules: Rules,
     now: datetime,
 ) -> Plan | None:
-    moved = [Planned(was, at) for was, at in exceptions.items() if at is not None and at > now]
-    resolver = await target_resolver(session)
-    allowed_hours.refuse(
-        await allowed_hours.forbidden(
-            resolver, schedule, schedule.seconds_of(revision), moved, rules
-        )
-    )
-    if recurrence.first_after(rule_of(schedule), schedule.starts_at, now, LOCAL) is None:
+    if planning.first_start(schedule, exceptions, now) is None:
         return None
     plan = await planning.plan(session, schedule, revision, rules, now, exceptions)
     planning.refuse_clashes(plan.overlaps)

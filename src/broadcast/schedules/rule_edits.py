@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from broadcast.schedules.expansion import (
     wall_time,
 )
 from broadcast.schedules.recurrence import times_of_day
-from broadcast.schedules.rrule import Rule
+from broadcast.schedules.rrule import WEEKDAYS, Rule
 
 T = TypeVar("T", time, datetime)
 
@@ -36,6 +36,38 @@ def lost_at_the_end(rule: Rule, starts_at: datetime, zone: ZoneInfo) -> list[dat
     )
     found = [wall for wall in walls if wall > rule.until]
     return [] if rule.until + SECOND in found else found
+
+
+OF_MONTHS = ("BYMONTH", "BYMONTHDAY", "BYSETPOS", "BYLUNARMONTH", "BYLUNARDAY")
+"""Parts that name days by their months."""
+
+
+def on_later_days(rule: Rule, at: time, days: int) -> Rule | None:
+    """The rule whose starts come so many days later, once its first start does.
+
+    Args:
+        rule: With one time of day.
+        at: That local time.
+        days: Fewer than none: earlier.
+
+    Returns:
+        None where no rule says that: its days are those of months, or weekdays of some weeks.
+    """
+    if not days:
+        return rule
+    if any(rule.get(name) for name in OF_MONTHS):
+        return None
+    parts, until = dict(rule.parts), rule.until
+    if "BYDAY" in parts:
+        if parts["FREQ"] not in {"DAILY", "WEEKLY"} or parts.get("INTERVAL", "1") != "1":
+            return None
+        chosen = {WEEKDAYS.index(each) for each in parts["BYDAY"].split(",")}
+        moved = sorted((each + days) % 7 for each in chosen)
+        parts["BYDAY"] = ",".join(WEEKDAYS[each] for each in moved)
+    if until is not None:
+        last = until.date() if at <= until.time() else until.date() - DAY
+        until = datetime.combine(last + timedelta(days=days), LAST)
+    return replace(rule, parts=tuple(parts.items()), until=until)
 
 
 def split(

@@ -632,4 +632,4 @@ class MovedScheduleOut(BaseModel):
     """A schedule that goes on with another revision, with its plan."""
 
     schedule: ScheduleOut
-    plan: PlanOut | None = Field(description="null: chỉ còn các buổi phát đã dời")
+    plan: PlanOut | None = Field(description="null: không còn buổi phát nào sắp tới")
