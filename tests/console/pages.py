@@ -101,6 +101,10 @@ PAGES: dict[tuple[str, str], Rule] = {
             ("items", lambda p, n: {"bulletin_id": str(p.bulletin)}),
             ("items/{item_id}/remove", _nothing),
             (
+                "items/{item_id}/relay",
+                lambda p, n: {"relay_at": "11:05", "relay_minutes": "3"},
+            ),
+            (
                 "settings",
                 lambda p, n: {
                     "name": "Buổi",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -117,6 +117,16 @@ async def test_a_relay_is_put_into_a_session_at_its_hour(
     assert order(text) == ["Mùa vụ", "Tiếp âm VOV1"]
     assert "tiếp âm lúc 17:02, cố định" in text
     assert "17:02:00" in text
+    relay = re.findall(r'name="item" value="([^"]+)"', text)[1]
+    moved = f"{here}/items/{relay}/relay"
+    beyond = await pages.submit(moved, relay_at="17:04", relay_minutes="3")
+    assert (beyond.status_code, beyond.json()["field"]) == (422, "relay_at")
+    gone = await pages.submit(f"{here}/items/{uuid4()}/relay", relay_at="17:01", relay_minutes="2")
+    assert gone.status_code == 409
+    part = (await pages.submit(moved, relay_at="17:01", relay_minutes="2")).text
+    assert "tiếp âm lúc 17:01, cố định, 2 phút" in part
+    assert "17:01:00" in part
+    assert order(part) == ["Mùa vụ", "Tiếp âm VOV1"]
 
 
 async def test_what_a_village_hears_is_said_with_its_languages_and_quotas(

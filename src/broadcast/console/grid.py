@@ -329,6 +329,33 @@ async def add(
     return redirect(request, f"/grid/{air_session_id}")
 
 
+@router.post("/grid/{air_session_id}/items/{item_id}/relay", summary="Đổi giờ của mục tiếp âm")
+async def change_relay(
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Scheduler,
+    air_session_id: UUID,
+    item_id: UUID,
+    relay_at: Annotated[LocalTime, Form()],
+    relay_minutes: Annotated[int, Form(ge=1, le=120)],
+    seen: Seen = "",
+) -> Response:
+    """The relay begins at another hour or lasts longer; answers the part of the page anew."""
+    air, items = await _held(session, air_session_id, caller, seen)
+    if item_id not in {each.id for each in items}:
+        raise Conflict("Mục này không còn trong buổi nên chưa lưu; hãy tải lại trang.")
+    at, seconds = time.fromisoformat(relay_at), 60 * relay_minutes
+    changes = [
+        _kept(each)._replace(relay_at=at, relay_seconds=seconds)
+        if each.id == item_id
+        else _kept(each)
+        for each in items
+    ]
+    await sessions.change(session, air, {}, changes, caller, settings.rules, clock.now())
+    return await _editor(request, session, settings.rules, caller, air, "grid/_session.html")
+
+
 @router.post("/grid/{air_session_id}/items/{item_id}/remove", summary="Bỏ mục khỏi buổi")
 async def remove(
     request: Request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -68,6 +69,14 @@ async def list_stations(
         statement = statement.where(statement.selected_columns.status == status)
     found = await paged(session, statement, [Station.code], paging)
     return found.page(_out)
+
+
+async def names(session: AsyncSession, codes: Iterable[str]) -> dict[str, str]:
+    """Names of stations that the reader may see, by code."""
+    rows = await session.execute(
+        sa.select(Station.code, Station.name).where(Station.code.in_([*codes]))
+    )
+    return dict(rows.all())
 
 
 async def show_station(session: AsyncSession, code: str, on: date) -> StationOut:

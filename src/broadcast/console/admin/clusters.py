@@ -18,6 +18,7 @@ from broadcast.boundaries.outlines import show_map
 from broadcast.boundaries.schemas import MapOut
 from broadcast.clusters import register
 from broadcast.clusters.schemas import ClusterOut, VillagesIn
+from broadcast.console.admin.choices import plant_choices
 from broadcast.console.admin.editing import CodeIn, Line, day, filled, hold, version, written
 from broadcast.console.admin.words import EVIDENCE, GRADES
 from broadcast.console.formats import collated
@@ -59,6 +60,7 @@ async def ask(
     return page(
         request, caller, "admin/cluster_new.html", plant=plant, today=today, evidence=EVIDENCE,
         grades=GRADES, villages=_villages(tree, communes),
+        plants=dict(await plant_choices(session, caller)),
         place=await _place(session, tree, communes, None),
     )  # fmt: skip
 
@@ -218,6 +220,8 @@ async def _page(
         undo=undo,
         served=served,
         named=named,
+        plants=await plant_choices(session, caller),
+        plant_names=await plants.names(session, [found.plant_code]),
         history=await register.list_services(session, found.code),
         villages=_villages(tree, communes),
         place=await _place(session, tree, communes, found),

@@ -16,6 +16,7 @@ from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.kit.times import Day
 from broadcast.mergers.carry_out import carry_out
+from broadcast.stations import stations
 from broadcast.web.rest import AppSettings, Session
 
 router = PageRouter()
@@ -78,9 +79,12 @@ async def _answer(
         session, areas, lineage, on, settings.province, clock.now(), dry_run=digest is None
     )
     units = [*merger.dissolved, *merger.created]
-    codes = {code for each in units for code in each.of} | {e.area_code for e in merger.grants}
+    codes = {code for each in units for code in each.of}
+    codes |= {each.area_code for each in merger.grants}
+    codes |= {code for each in merger.undecided for code in each.candidates}
     names = {**await area_names(session, codes), **{each.code: each.name for each in units}}
     return page(
         request, caller, "admin/_merger.html", merger=merger, digest=present, names=names,
+        stations=await stations.names(session, (each.code for each in merger.undecided)),
         roles=ROLE_NAMES,
     )  # fmt: skip

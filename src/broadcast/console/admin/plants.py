@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.auth.caller import Caller, Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.clusters import register
+from broadcast.console.admin.choices import station_choices
 from broadcast.console.admin.editing import Line, day, filled, hold, version
 from broadcast.console.admin.words import PLANT_STATUSES, STATES, TECHNOLOGIES
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.kit import clock
-from broadcast.stations import plants
+from broadcast.stations import plants, stations
 from broadcast.stations.places import require_at_named_station, require_at_plant
 from broadcast.stations.schemas import NewPlantIn, PlantIn, PlantNameIn, PlantOut
 from broadcast.web.rest import Paging, Session
@@ -30,13 +31,14 @@ Several = Annotated[list[str] | None, Form()]
 @router.get("/admin/plants/new")
 async def ask(
     request: Request,
+    session: Session,
     caller: RegisterEditor,
     station: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """Ask for a new plant of a station."""
     return page(
         request, caller, "admin/plant_new.html", station=station, today=clock.today(),
-        technologies=TECHNOLOGIES,
+        stations=await station_choices(session, caller), technologies=TECHNOLOGIES,
     )  # fmt: skip
 
 
@@ -143,6 +145,7 @@ async def _page(
 ) -> Response:
     today, paging = clock.today(), Paging(None, MOST)
     tag = version(found)
+    states = await plants.list_states(session, found.code)
     return page(
         request,
         caller,
@@ -151,7 +154,9 @@ async def _page(
         version=tag["ETag"],
         plant=found,
         undo=undo,
-        states=await plants.list_states(session, found.code),
+        states=states,
+        names=await stations.names(session, (each.station_code for each in states)),
+        stations=await station_choices(session, caller),
         clusters=await register.list_clusters(
             session, paging, today, clock.now(), plant=found.code
         ),

@@ -8,14 +8,13 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas import scope
-from broadcast.areas.model import Level
-from broadcast.areas.units import units_on
 from broadcast.auth.caller import Caller, Reader, RegisterEditor
 from broadcast.auth.permissions import Permission
 from broadcast.clusters import register
+from broadcast.console.admin.choices import commune_choices
 from broadcast.console.admin.editing import Line, day, filled, hold, version, written
 from broadcast.console.admin.words import PLANT_STATUSES, STATUSES, TECHNOLOGIES
-from broadcast.console.formats import collated
+from broadcast.console.library import area_names
 from broadcast.console.page import PageRouter, page, redirect
 from broadcast.kit import clock
 from broadcast.stations import plants, stations
@@ -34,7 +33,7 @@ async def ask(request: Request, session: Session, caller: RegisterEditor) -> Res
     """Ask for a new station."""
     return page(
         request, caller, "admin/station_new.html", statuses=STATUSES, today=clock.today(),
-        communes=await _communes(session, caller),
+        communes=await commune_choices(session, caller),
     )  # fmt: skip
 
 
@@ -164,19 +163,10 @@ async def _page(
         clusters=await register.list_clusters(
             session, paging, today, clock.now(), station=found.code
         ),
-        communes=await _communes(session, caller),
+        names=await area_names(session, [found.commune_code]),
+        communes=await commune_choices(session, caller),
         statuses=STATUSES,
         plant_statuses=PLANT_STATUSES,
         technologies=TECHNOLOGIES,
         today=today,
-    )
-
-
-async def _communes(session: AsyncSession, caller: Caller) -> list[tuple[str, str]]:
-    """Communes that the caller may see, by name."""
-    seen = await scope.readable_scope(session, caller, Permission.READ)
-    found = await units_on(session, clock.today(), level=Level.COMMUNE)
-    return sorted(
-        ((each.code, f"{each.name} ({each.code})") for each in found if each.code in seen),
-        key=lambda each: collated(each[1]),
     )
