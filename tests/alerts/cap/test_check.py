@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from broadcast.alerts.cap import cli
 from broadcast.areas import cli as area_commands
+from broadcast.kit import clock
 from tests.alerts.cap.messages import alert, area, info
 
 AT = "2026-11-29T12:00:00"
@@ -57,6 +59,17 @@ def test_each_message_is_told_in_plain_words_and_the_worst_decides(folder: Path)
     unreadable = typed(folder, "draft.xml", "page.html")
     assert unreadable.exit_code == 2
     assert "KHÔNG ĐỌC ĐƯỢC" in unreadable.output
+
+
+def test_the_units_are_those_of_the_day_here_after_midnight(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2025, 6, 30, 18, 0, tzinfo=UTC))
+    times = "<expires>2025-07-01T15:00:00+07:00</expires>"
+    data = alert(info(areas=area(geocode("21286")), times=times), sent="2025-07-01T00:55:00+07:00")
+    (folder / "night.xml").write_bytes(data)
+    result = CliRunner().invoke(cli.app, ["check", str(folder / "night.xml")])
+    assert "21286) không còn, nay là" in result.output, result.output
 
 
 def test_json_has_the_same(folder: Path) -> None:

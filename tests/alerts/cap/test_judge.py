@@ -53,11 +53,48 @@ def test_only_the_grave_part_becomes_an_emergency() -> None:
     assert (verdict.action, verdict.codes) == (Action.PROPOSE, ("0000a",))
 
 
-def test_times_are_those_of_the_message() -> None:
+def test_what_is_grave_elsewhere_does_not_hide_what_is_for_here() -> None:
+    code = area("<geocode><valueName>VN-DVHC</valueName><value>0000b</value></geocode>")
+    abroad = area("<circle>42.3,-82.9 50</circle>")
+    data = alert(info(areas=abroad) + info(grades="Expected Minor Possible", areas=code))
+    verdict = judge(data, policy(), here(), NOW).verdict
+    assert (verdict.action, verdict.codes) == (Action.BULLETIN, ("0000b",))
+
+
+@pytest.mark.parametrize(
+    ("effective", "starts_at"),
+    [("", "2026-11-29T11:55:00+07:00")]
+    + [("<effective>2026-11-29T12:10:00+07:00</effective>", "2026-11-29T12:10:00+07:00")],
+)
+def test_people_are_warned_before_the_event_begins(effective: str, starts_at: str) -> None:
     times = "<onset>2026-11-29T13:00:00+07:00</onset><expires>2026-11-29T15:00:00+07:00</expires>"
-    verdict = judge(alert(info(times=times)), policy(), here(), NOW).verdict
-    assert verdict.starts_at == datetime.fromisoformat("2026-11-29T13:00:00+07:00")
+    verdict = judge(alert(info(times=effective + times)), policy(), here(), NOW).verdict
+    assert verdict.starts_at == datetime.fromisoformat(starts_at)
     assert verdict.ends_at == datetime.fromisoformat("2026-11-29T15:00:00+07:00")
+
+
+UPDATE = {"kind": "Update", "references": references("1", "2")}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (alert(info(areas=area("<circle>42.3,-82.9 50</circle>")), **UPDATE), "không có thôn nào"),
+        (
+            alert(info(times="<expires>2026-11-29T11:00:00+07:00</expires>"), **UPDATE),
+            "đã hết hiệu lực",
+        ),
+        (alert("", **UPDATE), "không có nội dung nào"),
+    ],
+)
+def test_an_update_that_tells_nobody_here_anything_ends_what_it_replaces(
+    data: bytes, why: str
+) -> None:
+    verdict = judge(data, policy(), here(), NOW).verdict
+    assert verdict.action is Action.CANCEL
+    assert [each.identifier for each in verdict.ends] == ["1", "2"]
+    assert verdict.reasons[0] == "thay và kết thúc 2 bản tin trước của nơi phát này"
+    assert why in verdict.reasons[1]
 
 
 def test_an_update_ends_only_what_its_sender_sent() -> None:

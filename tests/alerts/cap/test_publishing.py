@@ -88,6 +88,7 @@ def test_any_alert_of_ours_is_valid_and_means_the_same_when_read(alert: Alert) -
     assert villages(verdict.codes) == villages(targets)
     assert {text.language for text in verdict.texts} == set(alert.texts)
     assert alert.starts_at is not None
+    assert {each.onset for each in message.infos} == {alert.starts_at.replace(microsecond=0)}
     assert verdict.starts_at == alert.starts_at.replace(microsecond=0)
 
 

@@ -57,10 +57,16 @@ async def session(session: AsyncSession) -> AsyncSession:
 
 
 def message(
-    number: int, kind: str = "Alert", *before: int, grades: str = "Immediate Extreme Observed"
+    number: int,
+    kind: str = "Alert",
+    *before: int,
+    grades: str = "Immediate Extreme Observed",
+    areas: str = COMMUNE,
+    status: str = "Actual",
 ) -> bytes:
     return alert(
-        info(areas=COMMUNE, grades=grades),
+        info(areas=areas, grades=grades),
+        status=status,
         identifier=f"<identifier>M{number}</identifier>",
         kind=kind,
         references=references(*(f"M{each}" for each in before)) if before else "",
@@ -169,6 +175,42 @@ async def test_an_end_counts_in_whatever_order_it_comes(
     assert late.action is Action.RECORD
     assert "M3" in late.reasons[0]
     assert late.alert_id is None
+
+
+async def test_an_update_that_leaves_the_province_gives_the_proposal_up(
+    session: AsyncSession, settings: config.Settings
+) -> None:
+    first = await take(session, settings, message(1))
+    abroad = area("<circle>42.3,-82.9 50</circle>")
+    moved = await take(session, settings, message(2, "Update", 1, areas=abroad))
+    await session.refresh(first)
+    assert (moved.action, first.ended_by_id) == (Action.CANCEL, moved.id)
+    given_up = await session.get_one(Alert, first.alert_id)
+    assert given_up.state_at(NOW) is AlertState.CANCELLED
+
+
+@pytest.mark.parametrize("kind", ["Update", "Cancel"])
+async def test_an_exercise_ends_nothing_that_is_meant(
+    session: AsyncSession, settings: config.Settings, kind: str
+) -> None:
+    meant = await take(session, settings, message(1))
+    exercise = await take(session, settings, message(3, kind, 1, 2, status="Exercise"))
+    late = await take(session, settings, message(2))
+    await session.refresh(meant)
+    assert exercise.ends == ["M1", "M2"]
+    assert (meant.ended_by_id, late.action) == (None, Action.PROPOSE)
+    for row in (meant, late):
+        found = await session.get_one(Alert, row.alert_id)
+        assert found.state_at(NOW) is AlertState.PROPOSED
+
+
+async def test_what_is_urgent_does_not_wait_for_the_event_to_begin(
+    session: AsyncSession, settings: config.Settings
+) -> None:
+    far = "<onset>2026-12-10T13:00:00+07:00</onset><expires>2026-12-11T15:00:00+07:00</expires>"
+    row = await take(session, settings, alert(info(areas=COMMUNE, times=far)))
+    found = await session.get_one(Alert, row.alert_id)
+    assert (row.action, found.starts_at, found.valid_minutes) == (Action.PROPOSE, None, 360)
 
 
 async def test_what_already_sounds_is_ended_by_people(

@@ -74,7 +74,7 @@ def check(
     now = clock.now() if at is None else at.replace(tzinfo=clock.LOCAL)
 
     async def work(session: AsyncSession) -> Here:
-        return await places_here.load(session, settings.province, now.date())
+        return await places_here.load(session, settings.province, now.astimezone(clock.LOCAL).date())
 
     places = run(work)
     checked = [_check(file, taken, places, now) for file in files]

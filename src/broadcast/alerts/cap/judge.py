@@ -76,6 +76,7 @@ class Verdict(NamedTuple):
     texts: tuple[Text, ...] = ()
     """By language, in the order in which the province wants them."""
     starts_at: datetime | None = None
+    """From when on it is to be told; not when the event begins."""
     ends_at: datetime | None = None
     ends: tuple[Reference, ...] = ()
     """Messages that it puts an end to."""
@@ -192,7 +193,15 @@ def _judge(message: Message, issuer: Issuer, policy: Policy, here: Here, now: da
             event,
             ends=_own(message),
         )
-    return _told(message, issuer, policy, here, now)
+    ends = _own(message) if message.msg_type is MsgType.UPDATE else ()
+    try:
+        return _told(message, issuer, policy, here, now)._replace(ends=ends)
+    except _Refused as refused:
+        if not ends:
+            raise
+        # What it takes the place of is over here, wherever and whenever it counts itself.
+        reason = f"thay và kết thúc {len(ends)} bản tin trước của nơi phát này"
+        return Verdict(Action.CANCEL, (reason, str(refused)), issuer.name, event, ends=ends)
 
 
 def _kept(issuer: Issuer, event: str, reason: str) -> Verdict:
@@ -211,10 +220,13 @@ def _own(message: Message) -> tuple[Reference, ...]:
 
 
 def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: datetime) -> Verdict:
-    """The verdict on a message that tells people something."""
+    """The verdict on a message that tells people something.
+
+    Raises:
+        _Refused: It tells nobody here anything.
+    """
     if not message.infos:
         raise _Refused("info", "không có nội dung nào để báo; hãy bổ sung ít nhất một <info>")
-    ends = _own(message) if message.msg_type is MsgType.UPDATE else ()
     valid = [info for info in message.infos if now < _end(message, info)]
     if not valid:
         last = max(_end(message, info) for info in message.infos)
@@ -224,10 +236,14 @@ def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: dat
     grave = [info for info in valid if policy.is_emergency(info) and not _is_over(info)]
     chosen = grave or valid
     found = find(_areas(chosen), here, policy.geocodes)
+    if grave and not found.codes:  # grave elsewhere; the rest may be for us
+        chosen, grave = valid, []
+        found = find(_areas(chosen), here, policy.geocodes)
     if not found.codes:
         raise _Refused("area", _nowhere(found, chosen))
     action, reason = _action(message, chosen, is_emergency=bool(grave))
-    starts = min(info.onset or info.effective or message.sent for info in chosen)
+    # Not from `onset`: that is when the event begins, and people are warned before it.
+    starts = min(info.effective or message.sent for info in chosen)
     return Verdict(
         action,
         (reason, *found.notes),
@@ -237,7 +253,6 @@ def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: dat
         _texts(chosen, policy),
         starts,
         max(_end(message, info) for info in chosen),
-        ends,
     )
 
 

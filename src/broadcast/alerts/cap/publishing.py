@@ -136,6 +136,7 @@ def _info(alert: Alert, known: Known, language: str, text: str) -> Info:
         urgency=Urgency.PAST if is_over else Urgency.IMMEDIATE,
         severity=Severity.SEVERE,
         certainty=Certainty.OBSERVED,
+        effective=None if starts_at is None else _whole(starts_at),
         onset=None if starts_at is None else _whole(starts_at),
         expires=None if ends_by is None else _whole(ends_by),
         sender_name=station[-1].called if station else None,

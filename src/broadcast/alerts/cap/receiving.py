@@ -173,9 +173,12 @@ async def _in_turn(session: AsyncSession, judged: Judged, now: datetime) -> Verd
         return Verdict(Action.REFUSE, (reason,), verdict.issuer, verdict.event)
     if verdict.action not in LIVE:
         return verdict
+    # An exercise changes nothing that is meant, nor the reverse.
     ended = await session.scalar(
         sa.select(CapMessage.identifier).where(
-            of_sender, CapMessage.ends.contains([message.identifier])
+            of_sender,
+            CapMessage.status == message.status,
+            CapMessage.ends.contains([message.identifier]),
         )
     )
     if ended is not None:
@@ -241,6 +244,7 @@ async def _end(session: AsyncSession, by: CapMessage, caller: Caller, now: datet
         sa.update(CapMessage)
         .where(
             CapMessage.sender == by.sender,
+            CapMessage.status == by.status,
             CapMessage.identifier.in_(by.ends),
             CapMessage.action.in_(LIVE),
             CapMessage.ended_by_id.is_(None),
