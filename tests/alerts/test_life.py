@@ -98,6 +98,35 @@ async def test_a_stale_proposal_is_not_authorised(world: AlertWorld) -> None:
         await world.authorise(alert_id)
 
 
+async def test_what_never_sounded_gets_no_all_clear(world: AlertWorld) -> None:
+    alert_id = await world.prepared()
+    await world.propose(alert_id)
+    world.now += PROPOSAL_VALID
+    assert (await world.shown(alert_id)).allowed == []
+    with pytest.raises(Conflict, match="chưa từng phát"):
+        await world.replaced(alert_id, "all_clear")
+
+
+async def test_an_all_clear_that_waits_already_of_what_never_sounded_is_not_authorised(
+    world: AlertWorld,
+) -> None:
+    first = await world.prepared()
+    await world.propose(first)
+    world.now += PROPOSAL_VALID
+    clear = await world.prepared()
+    await _set(world, clear, kind="all_clear", replaces_id=first)
+    await world.propose(clear)
+    with pytest.raises(Conflict, match="chưa từng phát"):
+        await world.authorise(clear)
+
+
+async def test_what_people_read_is_what_is_spoken(world: AlertWorld) -> None:
+    other = {"vi": "Lời khác.", "hre": "Đak"}
+    alert_id = await world.prepared(translations=other)
+    spoken = "Hồ xả lũ. Bà con ven sông lên chỗ cao."
+    assert (await world.shown(alert_id)).texts == {"vi": spoken, "hre": "Đak"}
+
+
 async def test_an_alert_whose_sound_is_not_ready_waits(world: AlertWorld) -> None:
     alert_id = await world.prepared()
     await world.propose(alert_id)

@@ -26,9 +26,9 @@ TEMPLATE: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def template(world: AlertWorld, *, approved: bool = True) -> AlertTemplate:
+async def template(world: AlertWorld, *, approved: bool = True, **changes: Any) -> AlertTemplate:
     async with db.transaction(world.engine) as session:
-        body = AlertTemplateIn.model_validate(TEMPLATE)
+        body = AlertTemplateIn.model_validate(TEMPLATE | changes)
         made = await templates.create(session, body, LAN, world.settings, world.now)
         revision = await session.get_one(Revision, (made.bulletin_id, 1))
         attach_audio(session, revision, make.prepared(world.content_dir, opus=b"template"))
@@ -67,6 +67,28 @@ async def test_an_alert_of_a_template_sounds_what_devices_hold_and_brings_no_aud
     [alert] = world.alerts().alerts
     [held] = world.broker.document("device/D-V1/state/config").prefetch
     assert (alert.audio[0].sha256, alert.inline) == (held.sha256, None)
+
+
+async def test_what_people_read_is_what_is_spoken(world: AlertWorld) -> None:
+    other = {"vi": "Lời khác.", "hre": "Đak"}
+    made = await template(world, translations=other)
+    assert made.texts == {"vi": "Hồ xả lũ.", "hre": "Đak"}
+    alert_id = await world.prepared(text=None, template_id=made.id, translations=other)
+    assert (await world.shown(alert_id)).texts == {"vi": "Hồ xả lũ.", "hre": "Đak"}
+
+
+@pytest.mark.parametrize(("given", "minutes"), [({}, 30), ({"valid_minutes": 5}, 5)])
+async def test_an_alert_is_valid_as_long_as_its_template_says_or_as_is_asked(
+    world: AlertWorld, given: dict[str, int], minutes: int
+) -> None:
+    made = await template(world)
+    said = {"text": None, "template_id": made.id}
+    alert_id = await world.issued(**said, **given)
+    assert (await world.shown(alert_id)).valid_minutes == minutes
+    update = await world.replaced(alert_id, **said, **given)
+    assert (await world.shown(update)).valid_minutes == minutes
+    other = await world.prepared(**given)
+    assert (await world.shown(other)).valid_minutes == given.get("valid_minutes", 60)
 
 
 async def test_a_drill_of_a_template_is_made_anew_and_says_so(world: AlertWorld) -> None:

@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from broadcast.alerts.model import Alert
+from broadcast.alerts.model import Alert, AlertTemplate
 from broadcast.areas.contacts import ContactIn, put_contact
 from broadcast.auth.permissions import Role
 from broadcast.bulletins import drafts, preparations
 from broadcast.bulletins.audio.prepared import Framing, Prepared
-from broadcast.bulletins.model import Draft, Preparation, PreparationState, Revision
+from broadcast.bulletins.model import Draft, Preparation, PreparationState, Revision, RevisionState
 from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.revision_audio import attach_audio
 from broadcast.kit import clock, db
@@ -223,6 +223,27 @@ async def test_what_is_said_into_the_microphone_is_the_alert_and_is_used_once(
     assert "bulletin-drafts/alert/sound/audio" not in (await pages.load("/emergency/new")).text
     await pages.submit("/emergency/new", **FORM)
     assert [each.body for each in await framings(pages)] == [framing.body, None]
+
+
+async def test_an_alert_of_a_template_is_valid_as_long_as_that_says(pages: Pages) -> None:
+    pages.called_by(Role.DUTY_OFFICER, name="Lan")
+    given = {"title": "Bão", "event": "storm", "area_code": "21001", "text": "Bão vào."}
+    made = await pages.submit("/emergency/templates/new", **given, minutes="360")
+    template = made.headers["HX-Redirect"].rsplit("/", 1)[1]
+    async with db.transaction(pages.app.state.engine) as session:
+        stored = await session.get_one(AlertTemplate, UUID(template))
+        revision = await session.get_one(Revision, (stored.bulletin_id, 1))
+        attach_audio(session, revision, make.prepared(pages.settings.content_dir))
+        revision.state = RevisionState.APPROVED
+    form = (await pages.load(f"/emergency/new?template={template}")).text
+    assert "Bão (360 phút)" in form
+    assert '<option value="">Theo mẫu; không có mẫu thì 60</option>' in form
+    for chosen, minutes in (("", 360), ("15", 15)):
+        answer = await pages.submit(
+            "/emergency/new", template=template, place="21001", minutes=chosen
+        )
+        shown = (await pages.load(answer.headers["HX-Redirect"])).text
+        assert f"Hiệu lực {minutes} phút." in shown
 
 
 async def test_an_update_is_said_into_the_microphone_like_the_alert_before_it(

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broadcast.alerts.state import AlertKind, AlertState, state_at
+from broadcast.alerts.state import AlertKind, AlertState, AlertStep, allowed, state_at
 from broadcast.auth.model import Account
 from broadcast.kit.db import Base, enum_type
 from broadcast.wire.fields import AlertMode
@@ -177,3 +177,8 @@ class Alert(Base):
             starts_at=self.starts_at,
             ends_by=self.ends_by,
         )
+
+    def allowed_at(self, now: datetime) -> list[AlertStep]:
+        """Steps that it permits at a moment, of anybody; nothing takes back what never sounded."""
+        taking_place = {AlertStep.UPDATE, AlertStep.CLEAR} if self.authorised_at is None else set()
+        return [step for step in allowed(self.state_at(now)) if step not in taking_place]

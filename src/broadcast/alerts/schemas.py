@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from broadcast.alerts.model import Alert, AlertEvent
-from broadcast.alerts.state import AlertKind, AlertState, AlertStep, allowed
+from broadcast.alerts.state import AlertKind, AlertState, AlertStep
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.model import PreparationState
 from broadcast.bulletins.schemas import Language, Script
@@ -23,7 +23,11 @@ from broadcast.wire.fields import AlertMode
 MOST_MINUTES = 360
 """No occurrence is longer; what lasts on is said again by an update."""
 
+USUAL_MINUTES = 60
+"""How long an alert is valid of which neither people nor a template say it."""
+
 Minutes = Annotated[int, Field(ge=1, le=MOST_MINUTES)]
+VALID_MINUTES = "sau bao nhiêu phút thì hết hiệu lực; mặc định của mẫu, không có mẫu thì 60"
 Repeats = Annotated[int, Field(ge=1, le=5, description="số lần đọc")]
 
 
@@ -71,7 +75,7 @@ class AlertIn(SoundIn):
     targets: Targets
     drill_id: UUID | None = Field(None, description="đợt diễn tập; loa nói rõ đây là diễn tập")
     starts_at: Moment | None = Field(None, description="mặc định: ngay khi được cho phép")
-    valid_minutes: Minutes = Field(60, description="sau bao nhiêu phút thì hết hiệu lực")
+    valid_minutes: Minutes | None = Field(None, description=VALID_MINUTES)
     tone: bool = Field(True, description="có tiếng báo động trước lời")
     repeats: Repeats = 2
     priority: int = Field(255, ge=224, le=255, description="cao hơn thì chen trước")
@@ -82,7 +86,7 @@ class ReplacementIn(SoundIn):
     """What takes the place of an alert, in the same places and of the same mode."""
 
     headline: FilledLine
-    valid_minutes: Minutes = 60
+    valid_minutes: Minutes | None = Field(None, description=VALID_MINUTES)
     tone: bool = True
     repeats: Repeats = 2
     kind: AlertKind = Field(AlertKind.UPDATE, description="update: cập nhật; all_clear: báo yên")
@@ -166,7 +170,6 @@ class AlertOut(BaseModel):
         now: datetime,
     ) -> AlertOut:
         """An alert, its sound, and who has done what for it."""
-        state = alert.state_at(now)
         columns: dict[str, Any] = {
             name: getattr(alert, name)
             for name in cls.model_fields
@@ -177,8 +180,8 @@ class AlertOut(BaseModel):
                 **columns,
                 "sound": sound,
                 "replaced_by_id": replaced_by,
-                "state": state,
-                "allowed": allowed(state),
+                "state": alert.state_at(now),
+                "allowed": alert.allowed_at(now),
                 "awaits_debrief": awaits_debrief(alert),
                 "created_by": people[alert.created_by],
                 "proposed_by": people.get(alert.proposed_by or 0),

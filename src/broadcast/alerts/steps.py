@@ -19,13 +19,12 @@ from broadcast import config
 from broadcast.alerts import drills, sound, texts
 from broadcast.alerts.model import Alert
 from broadcast.alerts.places import require_at_alert, station_of
-from broadcast.alerts.schemas import AlertIn, ReplacementIn, SoundIn
+from broadcast.alerts.schemas import USUAL_MINUTES, AlertIn, ReplacementIn
 from broadcast.alerts.state import (
     ALONE_AT_MOST,
     AlertKind,
     AlertState,
     AlertStep,
-    allowed,
     follow,
 )
 from broadcast.auth import second_factor
@@ -94,7 +93,6 @@ async def _made(
         priority=body.priority,
         volume=body.volume,
         starts_at=body.starts_at,
-        valid_minutes=body.valid_minutes,
         state=AlertState.PREPARED,
         created_by=caller.account_id,
         created_at=now,
@@ -132,7 +130,7 @@ async def withdraw_received(
 ) -> None:
     """Give up an alert that its authority has cancelled before anybody authorised it."""
     assert alert.authorised_at is None
-    if AlertStep.CANCEL in allowed(alert.state_at(now)):
+    if AlertStep.CANCEL in alert.allowed_at(now):
         alert.state = follow(alert.state_at(now), AlertStep.CANCEL)
         await _end(session, alert, caller, reason, now)
 
@@ -209,18 +207,17 @@ async def replace(
     Until then the other goes on. It reaches the same places, in the same mode.
 
     Raises:
-        Conflict: The state of the other does not permit it.
+        Conflict: The state of the other does not permit it, or it was never authorised.
         BroadcastError: As `prepare`.
     """
     await _require(session, alert, caller, Permission.EMERGENCY_PROPOSE, now, shown=False)
-    follow(alert.state_at(now), _STEPS[body.kind])
+    _replaced(alert, body.kind, now)
     new = Alert(
         id=uuid4(),
         kind=body.kind,
         replaces_id=alert.id,
         state=AlertState.PREPARED,
         headline=body.headline,
-        valid_minutes=body.valid_minutes,
         created_by=caller.account_id,
         created_at=now,
         **{name: getattr(alert, name) for name in _KEPT},
@@ -228,6 +225,18 @@ async def replace(
     framing = Framing(body.tone, body.repeats, is_drill=alert.is_drill)
     await _add(session, new, body, framing, caller, settings, now)
     return new
+
+
+def _replaced(alert: Alert, kind: AlertKind, now: datetime) -> AlertState:
+    """State of an alert whose place another takes.
+
+    Raises:
+        Conflict: Its state does not permit it, or nobody has heard it.
+    """
+    following = follow(alert.state_at(now), _STEPS[kind])
+    if alert.authorised_at is None:
+        raise Conflict("Cảnh báo này chưa từng phát; hãy soạn mới.")
+    return following
 
 
 _STEPS = {AlertKind.UPDATE: AlertStep.UPDATE, AlertKind.ALL_CLEAR: AlertStep.CLEAR}
@@ -299,7 +308,7 @@ async def _require(
 async def _add(
     session: AsyncSession,
     alert: Alert,
-    body: SoundIn,
+    body: AlertIn | ReplacementIn,
     framing: Framing,
     caller: Caller,
     settings: config.Settings,
@@ -311,12 +320,15 @@ async def _add(
     if body.template_id is not None:
         template = await sound.require_template(session, body.template_id)
         framing = Framing(template.tone, template.repeats)
-        said = template.texts
+        said, usual_minutes = template.texts, template.valid_minutes
     else:
+        usual_minutes = USUAL_MINUTES
         said = {} if revision.text is None else {"vi": revision.text}
     alert.template_id = body.template_id
+    alert.valid_minutes = body.valid_minutes or usual_minutes
     alert.tone, alert.repeats = framing.tone, framing.repeats
-    alert.texts = said | {str(key): text for key, text in body.translations.items()}
+    # What is spoken is what people read, whatever was given beside it.
+    alert.texts = {str(key): text for key, text in body.translations.items()} | said
     alert.bulletin_id, alert.bulletin_revision = revision.bulletin_id, revision.number
     alert.is_drill = alert.mode is not AlertMode.ACTUAL
     session.add(alert)
@@ -358,7 +370,7 @@ async def _take_place(
     session: AsyncSession, alert: Alert, other_id: UUID, caller: Caller, now: datetime
 ) -> None:
     other = await session.get_one(Alert, other_id, with_for_update=True, populate_existing=True)
-    other.state = follow(other.state_at(now), _STEPS[alert.kind])
+    other.state = _replaced(other, alert.kind, now)
     await _end(session, other, caller, texts.REPLACED[alert.kind], now)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from broadcast.alerts.model import AlertEvent, AlertTemplate
-from broadcast.alerts.schemas import Minutes, Repeats, SoundOut
+from broadcast.alerts.schemas import USUAL_MINUTES, Minutes, Repeats, SoundOut
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.model import RevisionState
 from broadcast.bulletins.schemas import Language, Script
@@ -50,7 +50,7 @@ class AlertTemplateIn(Body):
     )
     tone: bool = Field(True, description="có tiếng báo động trước lời")
     repeats: Repeats = 2
-    valid_minutes: Minutes = 60
+    valid_minutes: Minutes = USUAL_MINUTES
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -60,7 +60,7 @@ async def create(
         title=body.title,
         event=body.event,
         area_code=body.area_code,
-        texts={**texts, **body.translations},
+        texts={**body.translations, **texts},
         languages=languages,
         tone=body.tone,
         repeats=body.repeats,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.alerts import board, queries, steps, templates
 from broadcast.alerts.board import BoardVillageOut
 from broadcast.alerts.model import Alert, AlertEvent, AlertTemplate
-from broadcast.alerts.schemas import AlertIn, ReplacementIn
+from broadcast.alerts.schemas import MOST_MINUTES, USUAL_MINUTES, AlertIn, ReplacementIn
 from broadcast.alerts.state import AlertKind
 from broadcast.areas import scope
 from broadcast.areas.units import load_tree
@@ -37,6 +37,7 @@ from broadcast.wire.fields import AlertMode
 router = PageRouter()
 
 MINUTES = (15, 30, 60, 120, 360)
+"""To choose from; usually those of the template."""
 
 
 class Wish(NamedTuple):
@@ -48,7 +49,8 @@ class Wish(NamedTuple):
     text: str = ""
     place: tuple[str, ...] = ()
     drill: str = ""
-    minutes: int = 60
+    minutes: int | None = None
+    """None: as long as the template says."""
 
 
 def _wish(
@@ -58,7 +60,7 @@ def _wish(
     text: Annotated[str, Form(max_length=30_000)] = "",
     place: Annotated[list[str] | None, Form(max_length=500)] = None,
     drill: Annotated[str, Form(max_length=36)] = "",
-    minutes: Annotated[int, Form(ge=1, le=360)] = 60,
+    minutes: Annotated[int | None, Form(ge=1, le=MOST_MINUTES)] = None,
 ) -> Wish:
     return Wish(template, headline, event, text, tuple(place or ()), drill, minutes)
 
@@ -179,7 +181,7 @@ async def _form(
         request, caller, "emergency/form.html", wish=wish, communes=communes, templates=ready,
         province=(province, tree[province].called) if is_whole else None,
         drills=[each for each in open_drills if each.cancelled_at is None], minutes=MINUTES,
-        **await recorder(session, caller), **WORDS,
+        usual_minutes=USUAL_MINUTES, **await recorder(session, caller), **WORDS,
     )  # fmt: skip
 
 
@@ -333,7 +335,8 @@ async def ask_replacement(
     return page(
         request, caller, "emergency/replacement.html", alert=found,
         places=await _places(session, alert), may=await _may(session, caller, alert),
-        minutes=MINUTES, templates=[each for each in await _templates(session) if each.is_ready],
+        minutes=MINUTES, usual_minutes=USUAL_MINUTES,
+        templates=[each for each in await _templates(session) if each.is_ready],
         **await recorder(session, caller), **WORDS,
     )  # fmt: skip
 

@@ -46,6 +46,21 @@ def test_infos_of_one_language_are_read_one_after_the_other() -> None:
     assert text.body == "Lũ ở A\nLũ ở B"
 
 
+def test_a_headline_is_one_line_however_its_document_wraps_it() -> None:
+    data = alert(_language("vi", "Lũ quét\n      ở Trà Bồng\u2028đêm nay"))
+    (text,) = judge(data, policy(), here(), NOW).verdict.texts
+    assert text.headline == text.body == "Lũ quét ở Trà Bồng đêm nay"
+
+
+def test_one_language_with_two_tags_is_one() -> None:
+    data = alert(_language("vi", "Lũ ở A") + _language("hre-VN", "Đak") + _language("vi-VN", "B"))
+    texts = judge(data, policy(), here(), NOW).verdict.texts
+    assert [(text.language, text.body) for text in texts] == [
+        ("vi", "Lũ ở A\nB"),
+        ("hre-VN", "Đak"),
+    ]
+
+
 def test_only_the_grave_part_becomes_an_emergency() -> None:
     code = area("<geocode><valueName>VN-DVHC</valueName><value>0000b</value></geocode>")
     data = alert(info(grades="Expected Minor Possible", areas=code) + info())
@@ -63,8 +78,10 @@ def test_what_is_grave_elsewhere_does_not_hide_what_is_for_here() -> None:
 
 @pytest.mark.parametrize(
     ("effective", "starts_at"),
-    [("", "2026-11-29T11:55:00+07:00")]
-    + [("<effective>2026-11-29T12:10:00+07:00</effective>", "2026-11-29T12:10:00+07:00")],
+    [
+        ("", "2026-11-29T11:55:00+07:00"),
+        ("<effective>2026-11-29T12:10:00+07:00</effective>", "2026-11-29T12:10:00+07:00"),
+    ],
 )
 def test_people_are_warned_before_the_event_begins(effective: str, starts_at: str) -> None:
     times = "<onset>2026-11-29T13:00:00+07:00</onset><expires>2026-11-29T15:00:00+07:00</expires>"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,8 +24,10 @@ from broadcast.alerts.cap.publishing import Known
 from broadcast.alerts.model import Alert, AlertEvent
 from broadcast.alerts.state import AlertKind, AlertState
 from broadcast.api import create_app
+from broadcast.kit import db
 from broadcast.wire.fields import AlertMode
 from tests.alerts.cap.messages import NOW, Authority, here
+from tests.alerts.world import AlertWorld
 from tests.examples import examples
 from tests.web.routes import worked_out
 
@@ -137,6 +140,24 @@ async def test_the_feed_is_there_for_everybody_where_the_province_has_a_name(
     assert (await ask(engine, config.Settings(), "/cap/feed.atom")).status_code == 404
     for name in ("none", str(UUID(int=1))):
         assert (await ask(engine, named, f"/cap/{name}.xml")).status_code == 404
+
+
+async def test_what_took_the_place_of_something_that_never_sounded_is_an_alert(
+    world: AlertWorld,
+) -> None:
+    first, second = await world.prepared(), await world.issued()
+    named = world.settings.model_copy(update={"cap": config.Cap(sender=SENDER)})
+    async with db.transaction(world.engine) as session:
+        await session.execute(
+            sa.update(Alert)
+            .where(Alert.id == second)
+            .values(replaces_id=first, kind=AlertKind.ALL_CLEAR)
+        )
+        feed = await publishing.feed(session, named, "http://test", world.now)
+        document = await publishing.document(session, str(second), named, world.now)
+    assert str(second).encode() in feed
+    message = reading.read(reading.parse(document))
+    assert (message.msg_type, message.references) == (MsgType.ALERT, ())
 
 
 def test_the_entries_of_the_feed_lead_to_the_messages() -> None:

@@ -177,6 +177,31 @@ async def test_an_end_counts_in_whatever_order_it_comes(
     assert late.alert_id is None
 
 
+async def test_the_form_of_its_words_makes_no_emergency_less(
+    session: AsyncSession, settings: config.Settings
+) -> None:
+    assert settings.cap.file is not None
+    settings.cap.file.write_text(
+        'languages = ["vi", "hre", "km"]\n' + settings.cap.file.read_text()
+    )
+    words = {
+        "vi": "Lũ quét\n    đêm nay", "vi-VN": "Ở Trà Bồng", "hre-VN": "Đak", "km-KH": "ទឹកជំនន់",
+    }  # fmt: skip
+    infos = "".join(
+        info(
+            areas=COMMUNE,
+            language=f"<language>{tag}</language>",
+            text=f"<headline>{said}</headline>",
+        )
+        for tag, said in words.items()
+    )
+    row = await take(session, settings, alert(infos))
+    found = await session.get_one(Alert, row.alert_id)
+    assert row.action is Action.PROPOSE
+    assert found.headline == "Lũ quét đêm nay"
+    assert found.texts == {"vi": "Lũ quét đêm nay\nỞ Trà Bồng", "hre": "Đak"}
+
+
 async def test_an_update_that_leaves_the_province_gives_the_proposal_up(
     session: AsyncSession, settings: config.Settings
 ) -> None:

@@ -74,7 +74,8 @@ def check(
     now = clock.now() if at is None else at.replace(tzinfo=clock.LOCAL)
 
     async def work(session: AsyncSession) -> Here:
-        return await places_here.load(session, settings.province, now.astimezone(clock.LOCAL).date())
+        on = now.astimezone(clock.LOCAL).date()
+        return await places_here.load(session, settings.province, on)
 
     places = run(work)
     checked = [_check(file, taken, places, now) for file in files]

@@ -26,6 +26,7 @@ from broadcast.alerts.cap.message import (
 from broadcast.alerts.cap.places import Found, Here, find
 from broadcast.alerts.cap.policy import Issuer, Policy
 from broadcast.alerts.cap.reading import Fault
+from broadcast.kit.text import LONGEST_LINE
 from broadcast.kit.times import shown
 
 AHEAD = timedelta(minutes=10)
@@ -307,17 +308,25 @@ def _texts(infos: Sequence[Info], policy: Policy) -> tuple[Text, ...]:
     """What is told, by language; of languages that are not wanted only where there is no other."""
     ranked = sorted(infos, key=lambda info: _rank(info.language, policy))
     wanted = [info for info in ranked if _rank(info.language, policy) < len(policy.languages)]
-    bodies: dict[str, list[str]] = {}
-    headlines: dict[str, str] = {}
+    by_language: dict[int, list[Info]] = {}
     for info in wanted or ranked[:1]:
-        parts = (info.headline or info.event, info.description, info.instruction)
-        said = bodies.setdefault(info.language, [])
-        said += [part for part in parts if part and part not in said]
-        headlines.setdefault(info.language, info.headline or info.event)
-    return tuple(
-        Text(language, headlines[language][:200], "\n".join(said)[:MOST_TEXT])
-        for language, said in bodies.items()
-    )
+        by_language.setdefault(_rank(info.language, policy), []).append(info)
+    return tuple(_text(each) for each in by_language.values())
+
+
+def _text(infos: Sequence[Info]) -> Text:
+    """What infos of one language tell, one after the other."""
+    said: dict[str, None] = {}
+    for info in infos:
+        parts = (_headline(info), info.description, info.instruction)
+        said |= dict.fromkeys(part for part in parts if part)
+    body = "\n".join("\n".join(said).splitlines())  # also where Unicode alone breaks a line
+    return Text(infos[0].language, _headline(infos[0])[:LONGEST_LINE], body[:MOST_TEXT])
+
+
+def _headline(info: Info) -> str:
+    """In one line, however its document wraps it."""
+    return " ".join((info.headline or info.event).split())
 
 
 def _local(at: datetime) -> str:

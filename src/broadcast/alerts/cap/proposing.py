@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
 from broadcast.alerts import steps
-from broadcast.alerts.cap.judge import Action, Verdict
+from broadcast.alerts.cap.judge import Action, Text, Verdict
 from broadcast.alerts.model import Alert, AlertEvent, Drill
 from broadcast.alerts.schemas import MOST_MINUTES, AlertIn
 from broadcast.auth.caller import Caller
 from broadcast.kit.errors import BroadcastError, InvalidInput
+from broadcast.kit.languages import LANGUAGES, Language
 from broadcast.kit.validation import invalid
 from broadcast.schedules.schemas import TargetIn
 from broadcast.wire.fields import AlertMode
@@ -76,9 +77,7 @@ async def _body(session: AsyncSession, verdict: Verdict, now: datetime) -> Alert
             headline=spoken.headline,
             event=event_of(verdict.event),
             text=spoken.body,
-            translations={
-                text.language: text.body for text in verdict.texts if text is not spoken
-            },
+            translations=_translations(verdict.texts),
             targets=[TargetIn(area=code) for code in verdict.codes],
             drill_id=drill,
             starts_at=begins,
@@ -86,6 +85,12 @@ async def _body(session: AsyncSession, verdict: Verdict, now: datetime) -> Alert
         )
     except ValidationError as error:
         raise invalid(error.errors()) from None
+
+
+def _translations(texts: Iterable[Text]) -> dict[Language, str]:
+    """What is shown beside the Vietnamese words, in the languages that people here read."""
+    by_code = {text.language.casefold().partition("-")[0]: text.body for text in texts}
+    return {code: by_code[code] for code in LANGUAGES if code != "vi" and code in by_code}
 
 
 def _is_vietnamese(language: str) -> bool:

@@ -251,7 +251,8 @@ async def _known(session: AsyncSession, alerts: Iterable[Alert], sender: str) ->
 async def _replacing(session: AsyncSession, alert: Alert, known: Known) -> Known:
     if alert.replaces_id is None:
         return known
-    return known._replace(replaced=await session.get(Alert, alert.replaces_id))
+    replaced = await session.get_one(Alert, alert.replaces_id)
+    return known if replaced.authorised_at is None else known._replace(replaced=replaced)
 
 
 def signer_of(settings: config.Cap) -> Signer | None:
