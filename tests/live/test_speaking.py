@@ -10,6 +10,7 @@ from uuid import uuid4
 import av
 import pytest
 
+from broadcast.areas.topology import touch
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.model import Rendition, Revision
@@ -19,6 +20,8 @@ from broadcast.live import mp3, queries, recording, steps
 from broadcast.live.ending import end_due
 from broadcast.live.state import LiveEnd, LiveState
 from broadcast.live.studio import Speech
+from broadcast.regulations.model import RegulationRow
+from broadcast.schedules.model import Occurrence
 from tests.callers import caller
 from tests.live.world import CODE, HUNG, LAN, Air, LiveWorld
 
@@ -135,6 +138,57 @@ async def test_quiet_hours_refuse_it_but_for_an_emergency(world: LiveWorld) -> N
         "emergency",
         224,
     )
+
+
+async def regulate(world: LiveWorld, *windows: tuple[str, str], clusters: tuple[str, ...]) -> None:
+    """Silent hours of the commune's Quy chế, for some clusters."""
+    async with db.transaction(world.engine) as session:
+        session.add(
+            RegulationRow(
+                area_code="21001", number="12/QC-UBND", signed_on=world.now.date(),
+                valid_from=world.now.date() - timedelta(days=1), entered_by=LAN.account_id,
+                entered_at=world.now, clusters=[*clusters],
+                silent=[{"from": begins, "until": until} for begins, until in windows],
+            )
+        )  # fmt: skip
+        await touch(session)
+
+
+BOTH: tuple[str, ...] = ()
+"""No cluster named: all of the commune."""
+
+
+async def test_the_hours_of_the_places_count_not_those_of_the_settings(world: LiveWorld) -> None:
+    await regulate(world, ("22:00", "04:30"), ("11:30", "13:30"), clusters=BOTH)
+    world.now = world.now.replace(hour=21, minute=45)  # 04:45
+    live_id, _ = await world.begun(most_minutes=30)
+    assert (await world.row(live_id)).ends_by == world.now + timedelta(minutes=30)
+    world.now = world.now.replace(hour=5, minute=0) + timedelta(days=1)  # 12:00
+    with pytest.raises(Conflict, match="đến 13:30"):
+        await world.prepared()
+    await world.prepared(LAN, **{"class": "emergency"})
+
+
+async def test_it_goes_on_where_one_place_is_silent_until_all_are(world: LiveWorld) -> None:
+    await regulate(world, ("08:00", "09:00"), clusters=("C-V1",))
+    await regulate(world, ("08:15", "10:00"), clusters=("C-V2",))
+    world.now = world.now.replace(hour=1, minute=5)  # 08:05
+    live_id, _ = await world.begun(most_minutes=30)
+    assert (await world.row(live_id)).ends_by == world.now + timedelta(minutes=10)
+    async with db.transaction(world.engine) as session:
+        occurrence = await session.get_one(Occurrence, live_id)
+    assert occurrence.scopes == ["area/V2"]
+
+
+async def test_where_no_quy_che_speaks_of_hours_those_of_the_settings_hold(
+    world: LiveWorld,
+) -> None:
+    await regulate(world, ("12:00", "13:00"), clusters=("C-V1",))
+    world.now = world.now.replace(hour=21, minute=45)  # 04:45
+    live_id, _ = await world.begun()
+    async with db.transaction(world.engine) as session:
+        occurrence = await session.get_one(Occurrence, live_id)
+    assert occurrence.scopes == ["area/V1"]
 
 
 async def test_what_was_stopped_cannot_be_spoken_again(world: LiveWorld) -> None:

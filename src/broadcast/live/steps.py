@@ -34,7 +34,7 @@ from broadcast.schedules.places import units_of
 from broadcast.schedules.priority import LIVE
 from broadcast.schedules.recurrence import Planned
 from broadcast.wire.fields import BulletinClass, OnPreempt
-from broadcast.wire.hours import next_silence
+from broadcast.wire.hours import DAY, next_silence
 from broadcast.wire.limits import MOST_LIVE
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ async def prepare(
         created_at=now,
     )
     await require_at(session, live, caller, now)
-    _ends_by(live, settings, now)
+    await _ends_by(session, live, settings, now)
     session.add(live)
     await session.flush()
     log.info("live.session.prepared", live_id=str(live.id), by=caller.account_id)
@@ -129,8 +129,8 @@ async def begin(
         await notify(session, Channel.DISPATCH)
         return
     await require_at(session, live, caller, now)
-    ends_by = _ends_by(live, settings, now)
-    await _occur(session, live, key, ends_by, now)
+    ends_by = await _ends_by(session, live, settings, now)
+    await _occur(session, live, key, ends_by, settings, now)
     live.begun_at, live.ends_by, live.occurrence_id = now, ends_by, live.id
     await session.flush()
     await notify(session, Channel.DISPATCH)
@@ -222,32 +222,47 @@ async def _require_places(
     await scope.require(session, caller, permission, codes, thing, missing)
 
 
-def _ends_by(live: LiveSession, settings: config.Settings, now: datetime) -> datetime:
-    """When a session that begins now ends at the latest.
+async def _ends_by(
+    session: AsyncSession, live: LiveSession, settings: config.Settings, now: datetime
+) -> datetime:
+    """When a session that begins now ends at the latest: once all of its places are silent.
 
     Raises:
-        Conflict: It would sound in quiet hours.
+        Conflict: All are now, by their Quy chế, an exam or the quiet hours of the settings.
     """
     ends_by = now + timedelta(minutes=live.most_minutes)
     if live.class_ is BulletinClass.EMERGENCY:
         return ends_by
-    quiet = next_silence(daily(settings.rules.quiet_hours), OFFSET, now)
-    if quiet is None:
-        return ends_by
-    if quiet.begins_at <= now:
-        if quiet.ends_at is None:
+    on = now.astimezone(LOCAL).date()
+    default = daily(settings.rules.quiet_hours)
+    resolver = await targets.target_resolver(session)
+    reached = (await resolver.resolve(live.targets, live.targets_on, on)).cluster_ids
+    known = await resolver.rules.hours(reached, on - DAY, on + DAY, default)
+    silences = [
+        next_silence(hours, OFFSET, now) for hours in set(map(tuple, known.values())) or {default}
+    ]
+    to_come = [None if each is None else each.begins_at for each in silences]
+    sounding = [at for at in to_come if at is None or at > now]
+    if not sounding:
+        ends = [each.ends_at for each in silences if each is not None and each.ends_at is not None]
+        if not ends:
             raise Conflict(
                 "Cả ngày là giờ yên tĩnh: chỉ lời nói khẩn cấp được phát; hãy dùng trang Khẩn cấp."
             )
         raise Conflict(
-            f"Giờ yên tĩnh đến {quiet.ends_at.astimezone(LOCAL):%H:%M}: chỉ lời nói khẩn cấp được"
+            f"Giờ yên tĩnh đến {min(ends).astimezone(LOCAL):%H:%M}: chỉ lời nói khẩn cấp được"
             " phát. Hãy chờ đến lúc đó, hoặc dùng trang Khẩn cấp."
         )
-    return min(ends_by, quiet.begins_at)
+    return min(ends_by, max(at or ends_by for at in sounding))
 
 
 async def _occur(
-    session: AsyncSession, live: LiveSession, key: str, ends_by: datetime, now: datetime
+    session: AsyncSession,
+    live: LiveSession,
+    key: str,
+    ends_by: datetime,
+    settings: config.Settings,
+    now: datetime,
 ) -> None:
     """Make the bulletin, schedule and occurrence of a session, all of its own id."""
     starts_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -315,9 +330,10 @@ async def _occur(
     session.add(schedule)
     await session.flush()
     resolver = await targets.target_resolver(session)
-    # Where a Quy chế begins to be silent later, devices fall silent by themselves.
+    # Where it begins to be silent later, devices fall silent by themselves.
     lasting = None if schedule.is_emergency else AUDIBLE_SECONDS
-    reached = await resolver.reach_at(schedule, Planned(starts_at, starts_at), lasting)
+    default = daily(settings.rules.quiet_hours)
+    reached = await resolver.reach_at(schedule, Planned(starts_at, starts_at), lasting, default)
     if not reached.cluster_ids:
         raise Conflict(
             "Không có cụm loa nào phát được lời nói trực tiếp ở các nơi này hôm nay; hãy chọn nơi"

@@ -33,7 +33,7 @@ from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput
 from broadcast.regulations import entering
 from broadcast.regulations.model import RegulationRow
-from broadcast.regulations.places import PlaceRules
+from broadcast.regulations.places import PlaceRules, Windows
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule
 from broadcast.schedules.recurrence import Planned
 from broadcast.schedules.starts import SLACK
@@ -261,7 +261,11 @@ class TargetResolver:
         return self._follows[on]
 
     async def reach_at(
-        self, schedule: Schedule, planned: Planned, seconds: float | None
+        self,
+        schedule: Schedule,
+        planned: Planned,
+        seconds: float | None,
+        default: Windows = (),
     ) -> Resolved:
         """Return what one start reaches, and where a calendar or a Quy chế keeps it silent.
 
@@ -269,13 +273,17 @@ class TargetResolver:
             schedule: What starts.
             planned: When.
             seconds: How long it sounds; None of an alert, which no hours silence.
+            default: Silent where no Quy chế speaks of silent hours; those of a schedule were asked
+                when it was made.
         """
         on = planned.starts_at.astimezone(LOCAL).date()
         reached = await self.reach(schedule, on)
         marks, policy = self._marks.at(planned.starts_at, seconds), schedule.policy()
         ruled = frozenset[int]()
-        if seconds is not None and self.rules.regulations:
-            found = await self.rules.silencing(planned.starts_at, seconds, reached.cluster_ids, ())
+        if seconds is not None and (self.rules.regulations or default):
+            found = await self.rules.silencing(
+                planned.starts_at, seconds, reached.cluster_ids, default
+            )
             ruled = ruled.union(*(there for _, there in found))
         if not marks and not policy.only_on and not ruled:
             return reached
