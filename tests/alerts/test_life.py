@@ -20,6 +20,7 @@ from broadcast.kit import db
 from broadcast.kit.errors import Conflict, Forbidden, InvalidInput
 from broadcast.plays.model import PlayState
 from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.schedules.starts import SLACK
 from broadcast.wire.envelope import BadSignature, Verifier
 from broadcast.wire.limits import INLINE_BYTES, MOST_ALERTS
 from tests.alerts.world import HUNG, LAN, AlertWorld
@@ -125,6 +126,35 @@ async def test_what_people_read_is_what_is_spoken(world: AlertWorld) -> None:
     alert_id = await world.prepared(translations=other)
     spoken = "Hồ xả lũ. Bà con ven sông lên chỗ cao."
     assert (await world.shown(alert_id)).texts == {"vi": spoken, "hre": "Đak"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lasts"),
+    [(20, 20), (90, 60), (0.1, None)],
+    ids=["until it expires", "as long as is asked", "said once at least"],
+)
+async def test_a_received_warning_ends_when_its_authority_says(
+    world: AlertWorld, minutes: float, lasts: float | None
+) -> None:
+    alert_id = await world.received(timedelta(minutes=minutes))
+    await world.authorise(alert_id)
+    shown = await world.shown(alert_id)
+    assert shown.starts_at is not None
+    assert shown.ends_by is not None
+    if lasts is None:
+        assert shown.not_after is not None
+        assert shown.ends_by > shown.not_after
+        lasts = (SLACK.total_seconds() + 61.5) / 60
+    assert shown.ends_by - shown.starts_at == timedelta(minutes=lasts)
+
+
+async def test_a_received_warning_that_has_expired_does_not_sound(world: AlertWorld) -> None:
+    alert_id = await world.received(timedelta(minutes=20))
+    world.now += timedelta(minutes=20)
+    with pytest.raises(Conflict, match="đã hết hiệu lực lúc 08:20"):
+        await world.authorise(alert_id)
+    with pytest.raises(Conflict, match="đã hết hiệu lực lúc 08:20"):
+        await world.step(alert_id, lambda s, a: steps.authorise_alone(s, a, "gấp", LAN, world.now))
 
 
 async def test_an_alert_whose_sound_is_not_ready_waits(world: AlertWorld) -> None:

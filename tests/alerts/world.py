@@ -25,6 +25,7 @@ from tests.delivery.world import World
 
 LAN = caller("Lan", Role.DUTY_OFFICER)
 HUNG = caller("Hùng", Role.PROVINCE_APPROVER)
+SERVICE = caller("Mai", Role.SERVICE)
 
 BODY: dict[str, Any] = {
     "headline": "Xả lũ hồ Nước Trong",
@@ -45,6 +46,16 @@ class AlertWorld(World):
             body = AlertIn.model_validate(BODY | changes)
             alert = await steps.prepare(session, body, LAN, self.settings, self.now)
             await self._sound(session, alert, opus)
+            return alert.id
+
+    async def received(self, valid: timedelta, **changes: Any) -> UUID:
+        """A warning of another authority that expires so much later, proposed."""
+        async with db.transaction(self.engine) as session:
+            body = AlertIn.model_validate(BODY | changes)
+            alert = await steps.propose_received(
+                session, body, self.now + valid, SERVICE, self.settings, self.now
+            )
+            await self._sound(session, alert, b"alarm")
             return alert.id
 
     async def _sound(self, session: AsyncSession, alert: Alert, opus: bytes) -> None:

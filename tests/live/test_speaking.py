@@ -172,7 +172,7 @@ async def test_the_hours_of_the_places_count_not_those_of_the_settings(world: Li
 async def test_it_goes_on_where_one_place_is_silent_until_all_are(world: LiveWorld) -> None:
     await regulate(world, ("08:00", "09:00"), clusters=("C-V1",))
     await regulate(world, ("08:15", "10:00"), clusters=("C-V2",))
-    world.now = world.now.replace(hour=1, minute=5)  # 08:05
+    world.now = world.now.replace(hour=1, minute=5, second=0)  # 08:05
     live_id, _ = await world.begun(most_minutes=30)
     assert (await world.row(live_id)).ends_by == world.now + timedelta(minutes=10)
     async with db.transaction(world.engine) as session:

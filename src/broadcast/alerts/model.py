@@ -146,6 +146,8 @@ class Alert(Base):
     starts_at: Mapped[datetime | None]
     """When it begins; None: when it is authorised."""
     valid_minutes: Mapped[int] = mapped_column(sa.SmallInteger)
+    not_after: Mapped[datetime | None]
+    """When the warning of another authority expires of which it was made."""
     ends_by: Mapped[datetime | None]
     """When it ends by itself, once it is authorised."""
     state: Mapped[AlertState] = mapped_column(enum_type(AlertState, "state"))

@@ -27,7 +27,6 @@ USUAL_MINUTES = 60
 """How long an alert is valid of which neither people nor a template say it."""
 
 Minutes = Annotated[int, Field(ge=1, le=MOST_MINUTES)]
-VALID_MINUTES = "sau bao nhiêu phút thì hết hiệu lực; mặc định của mẫu, không có mẫu thì 60"
 Repeats = Annotated[int, Field(ge=1, le=5, description="số lần đọc")]
 
 
@@ -75,7 +74,9 @@ class AlertIn(SoundIn):
     targets: Targets
     drill_id: UUID | None = Field(None, description="đợt diễn tập; loa nói rõ đây là diễn tập")
     starts_at: Moment | None = Field(None, description="mặc định: ngay khi được cho phép")
-    valid_minutes: Minutes | None = Field(None, description=VALID_MINUTES)
+    valid_minutes: Minutes | None = Field(
+        None, description="sau bao nhiêu phút thì hết hiệu lực; mặc định của mẫu, không có thì 60"
+    )
     tone: bool = Field(True, description="có tiếng báo động trước lời")
     repeats: Repeats = 2
     priority: int = Field(255, ge=224, le=255, description="cao hơn thì chen trước")
@@ -86,7 +87,7 @@ class ReplacementIn(SoundIn):
     """What takes the place of an alert, in the same places and of the same mode."""
 
     headline: FilledLine
-    valid_minutes: Minutes | None = Field(None, description=VALID_MINUTES)
+    valid_minutes: Minutes | None = Field(None, description="mặc định của mẫu, không có thì 60")
     tone: bool = True
     repeats: Repeats = 2
     kind: AlertKind = Field(AlertKind.UPDATE, description="update: cập nhật; all_clear: báo yên")
@@ -146,6 +147,7 @@ class AlertOut(BaseModel):
     volume: int | None
     starts_at: Moment | None
     valid_minutes: int
+    not_after: Moment | None = Field(description="cảnh báo của nơi phát khác hết hiệu lực lúc này")
     ends_by: Moment | None
     state: AlertState
     allowed: list[AlertStep]

@@ -103,13 +103,19 @@ async def _made(
 
 
 async def propose_received(
-    session: AsyncSession, body: AlertIn, caller: Caller, settings: config.Settings, now: datetime
+    session: AsyncSession,
+    body: AlertIn,
+    not_after: datetime,
+    caller: Caller,
+    settings: config.Settings,
+    now: datetime,
 ) -> Alert:
     """An alert that another authority has sent, proposed at once: a person here authorises it.
 
     Args:
         session: Open transaction.
         body: As of `prepare`.
+        not_after: When it expires; nobody authorises it then any more.
         caller: Program that has handed it in, with `alert_submit` in the whole province.
         settings: Of the preparation of the sound.
         now: Present.
@@ -118,6 +124,7 @@ async def propose_received(
         InvalidInput, Conflict: As `prepare`.
     """
     alert = await _made(session, body, caller, settings, now)
+    alert.not_after = not_after
     alert.state = follow(alert.state_at(now), AlertStep.PROPOSE)
     alert.proposed_by, alert.proposed_at = caller.account_id, now
     await session.flush()
@@ -154,7 +161,8 @@ async def authorise(session: AsyncSession, alert: Alert, caller: Caller, now: da
 
     Raises:
         Forbidden: The caller proposed it, may not there, or not without a second factor.
-        Conflict: The state does not permit it, the sound is not ready, or a drill is not on.
+        Conflict: The state does not permit it, the sound is not ready, a drill is not on, or the
+            warning of which it was made has expired.
     """
     await _require(session, alert, caller, Permission.EMERGENCY_WRITE, now)
     following = follow(alert.state_at(now), AlertStep.AUTHORISE)
@@ -349,7 +357,16 @@ async def _issue(
     revision = await revisions.approve_with_alert(session, key, caller, now)
     at = now.replace(microsecond=now.microsecond // 1000 * 1000)
     starts_at = max(alert.starts_at or at, at)
-    ends_by = starts_at + max(valid, timedelta(seconds=revision.seconds) + SLACK)
+    once = timedelta(seconds=revision.seconds) + SLACK
+    ends_by = starts_at + max(valid, once)
+    if alert.not_after is not None:
+        if starts_at >= alert.not_after:
+            over = alert.not_after.astimezone(LOCAL)
+            raise Conflict(
+                f"Cảnh báo của nơi phát đã hết hiệu lực lúc {over:%H:%M}; hãy hủy và chờ bản tin"
+                " mới."
+            )
+        ends_by = min(ends_by, max(alert.not_after, starts_at + once))
     if alert.drill_id is not None:
         ends_by = await drills.require_on(session, alert.drill_id, starts_at, ends_by, revision)
     if alert.replaces_id is not None:

@@ -43,6 +43,16 @@ def _polygon(points: str) -> bytes:
     return _at(f"<polygon>{points}</polygon>")
 
 
+def _zigzag(points: int) -> str:
+    """A ring that crosses itself at every step."""
+    steps = [f"15.{9 * (n % 2)},{108 + n % (points // 2) / points:.6f}" for n in range(points)]
+    return f"<polygon>{' '.join((*steps, steps[0]))}</polygon>"
+
+
+def _circles(count: int) -> str:
+    return "".join(f"<circle>15.05,108.05 {1 + n / 10_000:.4f}</circle>" for n in range(count))
+
+
 R, P, B, K = Action.REFUSE, Action.PROPOSE, Action.BULLETIN, Action.RECORD
 
 ODD = {
@@ -274,6 +284,22 @@ ODD = {
     "brushes the neighbour": Odd(
         _polygon("15.0,108.0 15.0,108.2005 15.1,108.2005 15.1,108.0 15.0,108.0"),
         P, "khẩn cấp", "0000a 0000b",
+    ),
+    "many circles": Odd(_at(_circles(1000)), P, "khẩn cấp", "a3"),
+    "more circles than anybody draws": Odd(_at(_circles(1001)), R, "<circle>: có hơn 1000 hình"),
+    "more polygons than anybody draws": Odd(
+        _at("".join(f"<polygon>15,108 15.1,108 15.1,{108.1 + n / 10_000:.4f} 15,108</polygon>"
+                    for n in range(1001))),
+        R, "<polygon>: có hơn 1000 hình",
+    ),
+    "the same shapes in two languages": Odd(
+        alert(info(areas=area(_circles(600)))
+              + info(areas=area(_circles(600), "Commune A"), language="<language>en</language>")),
+        P, "khẩn cấp", "a3",
+    ),
+    "crosses itself at every step": Odd(_at(_zigzag(1200)), R, "<polygon>: đường ranh tự cắt"),
+    "two that cross themselves": Odd(
+        _at(_zigzag(800) + _zigzag(802)), R, "<polygon>: đường ranh tự cắt"
     ),
     "union of shape and code": Odd(
         _at(f"<polygon>{SQUARE}</polygon>{_geocode('0000c')}"), P, "khẩn", "0000a 0000c"

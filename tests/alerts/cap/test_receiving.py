@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -96,6 +96,7 @@ async def test_an_emergency_waits_for_a_second_person(
     assert found.targets == [{"area": "21001"}]
     assert found.texts["vi"].startswith("Lũ quét")
     assert (found.event, found.authorised_by) == (AlertEvent.FLOOD, None)
+    assert found.not_after == datetime.fromisoformat("2026-11-29T15:00:00+07:00")
 
 
 async def test_an_exercise_without_a_drill_and_words_of_no_one_here_are_for_the_inbox(

@@ -23,7 +23,7 @@ from broadcast.alerts.cap.message import (
     Status,
     Urgency,
 )
-from broadcast.alerts.cap.places import Found, Here, find
+from broadcast.alerts.cap.places import Found, Here, TooTangled, find
 from broadcast.alerts.cap.policy import Issuer, Policy
 from broadcast.alerts.cap.reading import Fault
 from broadcast.kit.text import LONGEST_LINE
@@ -123,6 +123,8 @@ def judge(data: bytes, policy: Policy, here: Here, now: datetime) -> Judged:
         verdict = _judge(message, issuer, policy, here, now)
     except _Refused as refused:
         verdict = _refused([str(refused)], message, issuer)
+    except TooTangled as tangled:
+        verdict = _refused([str(Fault("polygon", str(tangled)))], message, issuer)
     return Judged(message, verdict)
 
 
@@ -225,6 +227,7 @@ def _told(message: Message, issuer: Issuer, policy: Policy, here: Here, now: dat
 
     Raises:
         _Refused: It tells nobody here anything.
+        TooTangled: Where cannot be told.
     """
     if not message.infos:
         raise _Refused("info", "không có nội dung nào để báo; hãy bổ sung ít nhất một <info>")

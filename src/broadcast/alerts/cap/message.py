@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from broadcast.boundaries.formats import Point, Ring
+from broadcast.boundaries.formats import Point
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 
@@ -145,11 +145,6 @@ class Area(NamedTuple):
     geocodes: tuple[Named, ...] = ()
     altitude_ft: str | None = None
     ceiling_ft: str | None = None
-
-    @property
-    def rings(self) -> list[Ring]:
-        """Polygons as outlines have them."""
-        return [[*ring] for ring in self.polygons]
 
 
 class Resource(NamedTuple):

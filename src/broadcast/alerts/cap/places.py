@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from broadcast.alerts.cap.message import Area, Circle
 from broadcast.areas.model import Level
@@ -40,6 +40,10 @@ TOUCHED = 0.02
 LEAST_KM = 1.0
 """Radius of a circle that gives a smaller one: an epicentre is written with radius 0."""
 
+MOST_MENDED = 1_000
+"""Points of a ring that crosses itself, of several the root of the sum of their squares: what
+mending them takes grows with the square, to 5 s here."""
+
 GRID = 40
 """Points across and along a commune at which it is asked whether shapes cover it."""
 
@@ -47,6 +51,13 @@ EARTH_KM = 6371.0088
 
 OWN_CODES = "VN-DVHC"
 """Name of the codes of administrative units (statistics office, and our villages) in a geocode."""
+
+
+Shape = Circle | tuple[Point, ...]
+
+
+class TooTangled(ValueError):
+    """Rings that cross themselves too often to be mended; the text says the remedy."""
 
 
 class Here(NamedTuple):
@@ -77,15 +88,18 @@ def find(areas: Iterable[Area], here: Here, geocodes: Iterable[str]) -> Found:
         areas: Of the message.
         here: What there is.
         geocodes: Names under which a geocode has our codes; without regard to case.
+
+    Raises:
+        TooTangled: A polygon crosses itself too often.
     """
     tree = here.lineage.tree_on(here.on)
     names = {name.casefold() for name in geocodes}
     codes: set[str] = set()
     notes: list[str] = []
     foreign: set[str] = set()
-    shapes: list[Circle | Ring] = []
+    shapes: dict[Shape, None] = {}
     for area in areas:
-        shapes += [*area.circles, *area.rings]
+        shapes |= dict.fromkeys((*area.circles, *area.polygons))
         for geocode in area.geocodes:
             if geocode.name.casefold() in names:
                 codes |= _by_code(geocode.value, here, tree, notes)
@@ -141,9 +155,7 @@ def _merged(codes: set[str], tree: Tree, province: str) -> list[str]:
 # --- shapes --------------------------------------------------------------------------------------
 
 
-def _by_shape(
-    shapes: Sequence[Circle | Ring], here: Here, tree: Tree, notes: list[str]
-) -> set[str]:
+def _by_shape(shapes: Iterable[Shape], here: Here, tree: Tree, notes: list[str]) -> set[str]:
     import numpy as np  # noqa: PLC0415
 
     circles = [each for each in shapes if isinstance(each, Circle)]
@@ -173,16 +185,23 @@ def _by_shape(
     return codes
 
 
-def _polygons(rings: Iterable[Ring], notes: list[str]) -> BaseGeometry:
-    """The union of polygons around the country, mended; winding and antimeridian do not matter."""
+def _polygons(rings: Iterable[Sequence[Point]], notes: list[str]) -> list[BaseGeometry]:
+    """Polygons around the country, mended; winding and antimeridian do not matter."""
     import shapely  # noqa: PLC0415
     import shapely.affinity  # noqa: PLC0415
 
-    found: list[Any] = []
+    found: list[BaseGeometry] = []
+    mended = 0
     for ring in rings:
         flat = _unwrapped(ring)
-        shape = shapely.Polygon(flat)
+        shape: BaseGeometry = shapely.Polygon(flat)
         if not shape.is_valid:
+            mended += len(flat) ** 2
+            if mended > MOST_MENDED**2:
+                raise TooTangled(
+                    f"đường ranh tự cắt nhau có hơn {MOST_MENDED} điểm; hãy vẽ lại cho khỏi cắt"
+                    " nhau, hoặc đơn giản hóa"
+                )
             shape = shapely.make_valid(shape, method="structure", keep_collapsed=False)
             notes.append("đường ranh của vùng tự cắt nhau; đã sửa, hãy xem lại vùng")
         if shape.area == 0:
@@ -192,10 +211,10 @@ def _polygons(rings: Iterable[Ring], notes: list[str]) -> BaseGeometry:
             shapely.affinity.translate(shape, xoff=turn) if turn else shape
             for turn in (-360, 0, 360)
         ]
-    return shapely.union_all(found)
+    return found
 
 
-def _unwrapped(ring: Ring) -> Ring:
+def _unwrapped(ring: Sequence[Point]) -> Ring:
     """A ring whose longitudes go on past the antimeridian instead of jumping around the earth."""
     flat = [ring[0]]
     turn = 0
@@ -210,19 +229,26 @@ def _unwrapped(ring: Ring) -> Ring:
 class _Shapes:
     """The union of polygons and circles."""
 
-    def __init__(self, land: BaseGeometry, circles: Sequence[Circle]) -> None:
+    def __init__(self, polygons: Sequence[BaseGeometry], circles: Sequence[Circle]) -> None:
         import shapely  # noqa: PLC0415
 
-        self._land = land
+        # Apart: to unite two takes as long as they cross often, an hour for some of 2 MiB.
+        self._polygons = polygons
+        self._bounds = shapely.bounds([*polygons]).reshape(-1, 4)
         self._circles = circles
-        shapely.prepare(land)
+        shapely.prepare([*polygons])
 
     def cover(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell of each point, longitude and latitude, whether it lies inside."""
         import numpy as np  # noqa: PLC0415
         import shapely  # noqa: PLC0415
 
-        found = shapely.intersects_xy(self._land, points[:, 0], points[:, 1])
+        found = np.zeros(len(points), bool)
+        lowest, highest = points.min(axis=0), points.max(axis=0)
+        near = (self._bounds[:, :2] <= highest) & (self._bounds[:, 2:] >= lowest)
+        for polygon, is_near in zip(self._polygons, near.all(axis=1), strict=True):
+            if is_near:
+                found |= shapely.intersects_xy(polygon, points[:, 0], points[:, 1])
         x, y = np.radians(points).T
         for (longitude, latitude), radius in self._circles:
             east, north = math.radians(longitude), math.radians(latitude)

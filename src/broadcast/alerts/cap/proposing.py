@@ -49,8 +49,10 @@ async def propose(
     """
     try:
         async with session.begin_nested():
+            assert verdict.ends_at is not None
+            body = await _body(session, verdict, now)
             alert = await steps.propose_received(
-                session, await _body(session, verdict, now), caller, settings, now
+                session, body, verdict.ends_at, caller, settings, now
             )
     except BroadcastError as error:
         detail = error.reason if isinstance(error, InvalidInput) else error.detail

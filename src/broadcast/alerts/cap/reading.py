@@ -42,6 +42,9 @@ MAX_BYTES = 2 * 2**20
 MOST_POINTS = 100_000
 """Of all polygons together."""
 
+MOST_SHAPES = 1_000
+"""Circles and polygons, the same one of several languages once: each is asked of every commune."""
+
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 _OLDER = {
@@ -225,6 +228,7 @@ class _Reader:
         self._root = root
         self._faults: list[Fault] = []
         self._points = 0
+        self._shapes: set[str] = set()
 
     def message(self) -> Message:
         """The message.
@@ -354,8 +358,8 @@ class _Reader:
         )
 
     def _area(self, area: Any) -> Area:
-        polygons = [self._polygon(each) for each in _texts(area, "polygon")]
-        circles = [self._circle(each) for each in _texts(area, "circle")]
+        polygons = [self._polygon(each) for each in self._counted(area, "polygon")]
+        circles = [self._circle(each) for each in self._counted(area, "circle")]
         return Area(
             description=self._needed(area, "areaDesc"),
             polygons=tuple(each for each in polygons if each),
@@ -364,6 +368,15 @@ class _Reader:
             altitude_ft=_text(area, "altitude"),
             ceiling_ft=_text(area, "ceiling"),
         )
+
+    def _counted(self, area: Any, name: str) -> list[str]:
+        """The shapes of an area; none once there are too many."""
+        shapes = _texts(area, name)
+        self._shapes.update(shapes)
+        if len(self._shapes) > MOST_SHAPES:
+            self._add(name, f"có hơn {MOST_SHAPES} hình vẽ; hãy gộp lại hoặc ghi mã đơn vị")
+            return []
+        return shapes
 
     def _polygon(self, text: str) -> tuple[Point, ...]:
         """The points of a polygon; one that was left open is closed: it can mean nothing else."""
