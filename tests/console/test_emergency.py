@@ -237,8 +237,8 @@ async def test_an_alert_of_a_template_is_valid_as_long_as_that_says(pages: Pages
         revision.state = RevisionState.APPROVED
     form = (await pages.load(f"/emergency/new?template={template}")).text
     assert "Bão (360 phút)" in form
-    assert '<option value="">Theo mẫu; không có mẫu thì 60</option>' in form
-    for chosen, minutes in (("", 360), ("15", 15)):
+    assert '<option value="0">Theo mẫu; không có mẫu thì 60</option>' in form
+    for chosen, minutes in (("0", 360), ("15", 15)):
         answer = await pages.submit(
             "/emergency/new", template=template, place="21001", minutes=chosen
         )

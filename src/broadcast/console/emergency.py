@@ -49,8 +49,8 @@ class Wish(NamedTuple):
     text: str = ""
     place: tuple[str, ...] = ()
     drill: str = ""
-    minutes: int | None = None
-    """None: as long as the template says."""
+    minutes: int = 0
+    """0: as long as the template says."""
 
 
 def _wish(
@@ -60,7 +60,7 @@ def _wish(
     text: Annotated[str, Form(max_length=30_000)] = "",
     place: Annotated[list[str] | None, Form(max_length=500)] = None,
     drill: Annotated[str, Form(max_length=36)] = "",
-    minutes: Annotated[int | None, Form(ge=1, le=MOST_MINUTES)] = None,
+    minutes: Annotated[int, Form(ge=0, le=MOST_MINUTES)] = 0,
 ) -> Wish:
     return Wish(template, headline, event, text, tuple(place or ()), drill, minutes)
 
@@ -127,7 +127,7 @@ async def prepare(
             **await _said(session, caller, wish),
             "targets": [{"area": code} for code in wish.place],
             "drill_id": wish.drill or None,
-            "valid_minutes": wish.minutes,
+            "valid_minutes": wish.minutes or None,
         },
     )
     alert = await steps.prepare(session, body, caller, settings, clock.now())
@@ -356,7 +356,7 @@ async def replace(
     said = await _said(session, caller, wish)
     del said["event"]  # of the alert whose place it takes
     body = checked(
-        ReplacementIn, {**said, "kind": kind, "tone": tone, "valid_minutes": wish.minutes}
+        ReplacementIn, {**said, "kind": kind, "tone": tone, "valid_minutes": wish.minutes or None}
     )
     alert = await queries.get_alert(session, alert_id, lock=True)
     new = await steps.replace(session, alert, body, caller, settings, clock.now())
