@@ -244,6 +244,76 @@ async def test_this_the_following_or_all_are_moved(world: World, reach: str, mov
         assert await starts(world) == before
 
 
+async def weekly(world: World, rule: str) -> None:
+    """Have the schedule of the world sound by another rule."""
+    path = f"/api/v1/schedules/{world.schedule}"
+    found = await world.pages.client.get(path)
+    changed = await world.pages.client.patch(
+        path, json={"rrule": rule}, headers={"If-Match": found.headers["ETag"]}
+    )
+    assert changed.status_code == 200, changed.text
+
+
+@pytest.mark.parametrize(
+    ("reach", "expected"),
+    [("following", ["12-29T18:00", "12-31T18:00"]), ("all", ["12-29T18:00", "12-31T18:00"])],
+)
+async def test_weekdays_move_with_what_is_moved_to_another_day(
+    world: World, reach: str, expected: list[str]
+) -> None:
+    await weekly(world, "FREQ=WEEKLY;BYDAY=SA,MO;UNTIL=20241230")
+    assert await starts(world) == ["12-28T17:00", "12-30T17:00"]
+    answer = await move(world, day="2024-12-29", reach=reach)
+    assert answer.status_code == 204, answer.text
+    assert await starts(world) == expected
+    shown = await world.pages.client.get(answer.headers["hx-redirect"])
+    (back,) = re.findall(r'hx-post="(/schedule/[^"]+/move-back)"', shown.text)
+    (by,) = re.findall(r'name="by" value="(-?\d+)"', shown.text)
+    assert (await world.pages.submit(back, by=by, back="/schedule")).status_code == 204
+    assert await starts(world) == ["12-28T17:00", "12-30T17:00"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=MONTHLY;BYMONTHDAY=28",
+        "FREQ=DAILY;BYLUNARDAY=28",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA",
+    ],
+)
+async def test_days_of_months_are_moved_one_by_one(world: World, rule: str) -> None:
+    await weekly(world, rule)
+    before = await starts(world)
+    asked = await move(world, "/check", day="2024-12-29", reach="all")
+    assert asked.status_code == 200
+    assert re.findall(r'name="reach"[^>]*value="([a-z]+)"', asked.text) in ([], ["this"])
+    for reach in ("following", "all"):
+        assert (await move(world, day="2024-12-29", reach=reach)).status_code == 409
+    assert await starts(world) == before
+    assert (await move(world, time="18:00", reach="all")).status_code == 204  # of the same day
+    assert await starts(world) == [each.replace("T17", "T18") for each in before]
+
+
+async def test_what_a_calendar_silences_can_be_moved_on_the_page(world: World) -> None:
+    answer = await world.pages.client.post(
+        "/api/v1/calendar-days",
+        json={
+            "kind": "mourning", "name": "Quốc tang", "area_code": "51",
+            "first_on": "2024-12-28", "last_on": "2024-12-28",
+        },
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.text
+    async with db.transaction(world.engine) as session:
+        await materialise(session, NOW, timedelta(days=8))
+    row = (await world.rest("/occurrences?limit=1&state=cancelled"))["items"][0]
+    assert row["starts_at"].startswith("2024-12-28")
+    shown = (await world.pages.load(f"/schedule/{world.schedule}")).text
+    assert f'data-move="/schedule/occurrences/{row["id"]}/move/check"' in shown
+    assert f"/schedule/occurrences/{row['id']}/cancel" not in shown
+    assert (await move(world, day="2024-12-29", time="09:00")).status_code == 204
+    assert (await starts(world))[:2] == ["12-29T09:00", "12-29T17:00"]
+
+
 async def test_a_move_and_a_cancellation_can_be_undone_on_the_page(world: World) -> None:
     before = await starts(world)
     row = await world.first()
@@ -302,6 +372,27 @@ async def test_the_form_of_a_change_says_what_is_stored(world: World) -> None:
     stored = await world.rest(f"/schedules/{world.schedule}")
     assert stored["rrule"] == "FREQ=WEEKLY;BYDAY=MO,TH;UNTIL=20250131T235959"
     assert stored["starts_at"] == "2024-12-30T06:00:00+07:00"
+
+
+async def test_the_first_part_of_what_was_divided_ends_where_it_was_cut(world: World) -> None:
+    cut = "2024-12-31T00:00:00+07:00"
+    answer = await world.pages.client.post(
+        f"/api/v1/schedules/{world.schedule}/split",
+        json={"from": cut, "starts_at": "2024-12-31T18:00:00+07:00"},
+    )
+    assert answer.status_code == 201, answer.text
+    before = await starts(world)
+    assert before[2:4] == ["12-30T17:00", "12-31T18:00"]
+    form = (await world.pages.load(f"/schedule/{world.schedule}/edit")).text
+    (until,) = re.findall(r'name="until"[^>]*value="([^"]*)"', form)
+    assert until == "2024-12-30"
+    wish = world.wish(
+        bulletin=str(world.bulletin), schedule=str(world.schedule), repeat="daily",
+        day="2024-12-28", time="17:00", until=until,
+    )  # fmt: skip
+    saved = await world.pages.submit("/schedule/new", **wish)
+    assert saved.status_code == 204, saved.text
+    assert await starts(world) == before
 
 
 async def test_a_schedule_on_lunar_days_that_avoids_holidays(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
@@ -18,9 +18,12 @@ from broadcast.console.page import PageRouter, local, page, redirect
 from broadcast.console.timetable import described, moment_of
 from broadcast.console.words import N_
 from broadcast.kit import clock
-from broadcast.schedules import check, edits, occurrence_edits, queries
+from broadcast.kit.clock import LOCAL
+from broadcast.kit.errors import Conflict
+from broadcast.schedules import check, edits, occurrence_edits, queries, rule_edits
 from broadcast.schedules.check import Check
 from broadcast.schedules.model import Occurrence, Schedule
+from broadcast.schedules.rrule import Rule
 from broadcast.schedules.schemas import CheckOut
 from broadcast.schedules.starts import rule_of
 from broadcast.web.rest import AppSettings, Session
@@ -88,7 +91,9 @@ async def check_move(
     schedule = await queries.get_schedule(session, row.schedule_id)
     was, title = row.starts_at, row.title
     to = moment_of(day, at)
-    reaches = _reaches(schedule)
+    reaches = _reaches(row, schedule, to)
+    if reach not in reaches:  # chosen for another day
+        reach = Reach.THIS
     checked = await _checked(
         session, row, schedule, to, reach, caller, settings.rules, clock.now()
     )
@@ -120,13 +125,12 @@ async def move(
         return redirect(request, _with(back, undo=f"{occurrence_id}"))
     shift = to - row.starts_at
     schedule = await queries.get_schedule(session, row.schedule_id, lock=True)
+    columns = _columns(schedule, _from(row, schedule, reach), shift)
     if reach is Reach.FOLLOWING:
-        columns = {"starts_at": row.recurrence_at + shift}
         moved, _ = await edits.split(
             session, schedule, row.recurrence_at, columns, caller, settings.rules, now
         )
     else:
-        columns = {"starts_at": schedule.starts_at + shift}
         await edits.change(session, schedule, columns, caller, settings.rules, now)
         moved = schedule
     by = round(shift.total_seconds())
@@ -145,7 +149,7 @@ async def move_back(
 ) -> Response:
     """Undo the move of all of a schedule; `by` is how many seconds later it was put."""
     schedule = await queries.get_schedule(session, schedule_id, lock=True)
-    columns = {"starts_at": schedule.starts_at - timedelta(seconds=by)}
+    columns = _columns(schedule, schedule.starts_at, -timedelta(seconds=by))
     await edits.change(session, schedule, columns, caller, settings.rules, clock.now())
     return redirect(request, local(back))
 
@@ -160,24 +164,57 @@ async def _checked(
     rules: Rules,
     now: datetime,
 ) -> Check:
-    shift = to - row.starts_at
     if reach is Reach.THIS:
         return await check.of_move(session, row, to, caller, rules, now)
-    if reach is Reach.FOLLOWING:
-        columns = {"starts_at": row.recurrence_at + shift}
-        return await check.of_change(
-            session, schedule, row.recurrence_at, columns, caller, rules, now
-        )
-    columns = {"starts_at": schedule.starts_at + shift}
-    return await check.of_change(session, schedule, None, columns, caller, rules, now)
+    columns = _columns(schedule, _from(row, schedule, reach), to - row.starts_at)
+    since = row.recurrence_at if reach is Reach.FOLLOWING else None
+    return await check.of_change(session, schedule, since, columns, caller, rules, now)
 
 
-def _reaches(schedule: Schedule) -> list[Reach]:
-    """What can be moved at once: a rule with hours of its own does not follow its first start."""
+def _from(row: Occurrence, schedule: Schedule, reach: Reach) -> datetime:
+    """The first start of what is moved."""
+    return row.recurrence_at if reach is Reach.FOLLOWING else schedule.starts_at
+
+
+def _reaches(row: Occurrence, schedule: Schedule, to: datetime) -> list[Reach]:
+    """What can be moved at once: not every rule follows its first start."""
+    shift = to - row.starts_at
+    return [
+        each
+        for each in Reach
+        if each is Reach.THIS or _moved(schedule, _from(row, schedule, each), shift) is not None
+    ]
+
+
+def _moved(schedule: Schedule, first: datetime, shift: timedelta) -> Rule | None:
+    """The rule of a schedule that sounds so much later; None where no rule says that."""
     rule = rule_of(schedule)
     if rule is None or rule.get("BYHOUR") or rule.get("BYMINUTE"):
-        return [Reach.THIS]
-    return list(Reach)
+        return None  # one with hours of its own does not follow its first start
+    days = (first + shift).astimezone(LOCAL).date() - first.astimezone(LOCAL).date()
+    at = schedule.starts_at.astimezone(LOCAL).time()
+    return rule_edits.on_later_days(rule, at, days.days)
+
+
+def _columns(schedule: Schedule, first: datetime, shift: timedelta) -> dict[str, Any]:
+    """What is to change of a schedule whose starts from `first` on come so much later.
+
+    Raises:
+        Conflict: No rule says that.
+    """
+    rule = rule_of(schedule)
+    columns: dict[str, Any] = {"starts_at": first + shift}
+    if rule is None:
+        return columns
+    moved = _moved(schedule, first, shift)
+    if moved is None:
+        raise Conflict(
+            "Cách lặp của lịch này không dời cả loạt sang giờ hay ngày đó được; hãy dời riêng từng"
+            " buổi, hoặc sửa cách lặp của lịch."
+        )
+    if moved != rule:
+        columns["rrule"] = str(moved)
+    return columns
 
 
 def _with(back: str, **done: str) -> str:
