@@ -160,6 +160,30 @@ async def test_a_picked_schedule_is_changed_by_the_commune_but_never_widened(wor
     assert await world.sounds() == [("12-28 17:00:00", "Tiêm phòng", (f"area/{AN}",))]
 
 
+async def test_a_picked_schedule_stays_within_its_use_whatever_is_changed(world: World) -> None:
+    (item,) = await world.send(await world.bulletin(), AN, until="2024-12-30T18:00:00+07:00")
+    body = {"starts_at": "2024-12-28T17:00:00+07:00", "rrule": "FREQ=DAILY"}
+    made = await world.ok("An", "POST", f"/inbox-items/{item['id']}/pick", body)
+    path = f"/schedules/{made['schedule']['id']}"
+    before = await world.sounds()
+    assert [at[:5] for at, *_ in before] == ["12-28", "12-29", "12-30"]
+    page = await world.ok("Lan", "GET", f"/occurrences?schedule={made['schedule']['id']}")
+    last = f"/occurrences/{page['items'][2]['id']}"
+    changes: list[tuple[str, dict[str, object], str]] = [
+        (path, {"rrule": "FREQ=DAILY"}, "rrule"),
+        (path, {"rrule": "FREQ=WEEKLY;INTERVAL=9;COUNT=2"}, "rrule"),
+        (path, {"dates": ["2025-02-01T17:00:00+07:00"]}, "rrule"),
+        (path, {"starts_at": "2024-12-31T17:00:00+07:00", "rrule": None}, "starts_at"),
+        (last, {"starts_at": "2024-12-30T18:00:01+07:00"}, "starts_at"),
+    ]
+    for at, change, field in changes:
+        refused = await world.ask("An", "PATCH", at, change)
+        assert (refused.status_code, refused.json()["field"]) == (422, field), change
+        assert "18:00 30/12/2024" in refused.json()["detail"]
+    assert await world.sounds() == before
+    await world.ok("An", "PATCH", last, {"starts_at": "2024-12-30T18:00:00+07:00"})
+
+
 async def test_a_schedule_from_before_the_inbox_keeps_sounding_and_is_not_widened(
     world: World,
 ) -> None:

@@ -29,14 +29,13 @@ from broadcast.inbox import items
 from broadcast.inbox.model import Answer, InboxItem
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, InvalidInput
-from broadcast.schedules import availability, edits, planning, recurrence, rrule
-from broadcast.schedules.expansion import DAY, SECOND
+from broadcast.schedules import availability, edits, planning, rrule
+from broadcast.schedules.expansion import DAY
 from broadcast.schedules.free_times import nearest
 from broadcast.schedules.model import Schedule, ScheduleState
 from broadcast.schedules.neighbours import Neighbours
 from broadcast.schedules.places import units_of
 from broadcast.schedules.planning import Plan
-from broadcast.schedules.starts import rule_of
 from broadcast.wire.fields import OnPreempt
 
 log = structlog.get_logger()
@@ -103,20 +102,12 @@ async def pick(
         if at is None:
             raise Conflict(NOTHING_FREE)
         columns["starts_at"] = at
-    if columns["starts_at"] > item.useful_until:
-        raise InvalidInput(
-            "starts_at",
-            f"bản tin chỉ còn ích đến {item.useful_until.astimezone(LOCAL):%H:%M %d/%m/%Y}",
-        )
+    columns["useful_until"] = item.useful_until
     if columns.get("rrule"):
         columns["rrule"] = _until(columns["rrule"], item.useful_until)
     schedule, plan = await edits.create(
         session, bulletin.id, columns, caller, rules, now, picked=True
     )
-    too_late = item.useful_until + SECOND
-    rule = rule_of(schedule)
-    if recurrence.first_after(rule, schedule.starts_at, too_late, LOCAL) is not None:
-        raise InvalidInput("rrule", "có buổi phát sau hạn của bản tin; hãy giảm số lần")
     territory = await scope.territory_of(session)
     reached = await units_of(session, schedule.targets, schedule.targets_on, is_stored=True)
     if not reached <= territory.inside(commune):

@@ -393,7 +393,7 @@ async def _put(
     if at is None:
         raise Conflict(answers.NOTHING_FREE)
     columns = {
-        "targets": targets, "starts_at": at,
+        "targets": targets, "starts_at": at, "useful_until": item.useful_until,
         "late_limit_seconds": answers.LATE_LIMIT_SECONDS,
     }  # fmt: skip
     try:

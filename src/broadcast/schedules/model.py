@@ -87,6 +87,8 @@ class Schedule(Base):
     """Stream that sounds instead of the bulletin, which is its fallback."""
     relay_seconds: Mapped[int | None]
     """From a start to its end, which is hard."""
+    useful_until: Mapped[datetime | None]
+    """Of what was sent from above: nothing of it starts later."""
     state: Mapped[ScheduleState] = mapped_column(enum_type(ScheduleState))
     created_by: Mapped[int] = mapped_column(sa.ForeignKey(Account.id))
     created_at: Mapped[datetime] = mapped_column(index=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.bulletins.model import Bulletin, Revision, RevisionState
@@ -157,7 +158,8 @@ async def _rows(
     )
     rows = {row.id: row for row in await session.scalars(coming.with_for_update())}
     # One that is to be moved may by its old time have passed.
-    passed = sa.select(Occurrence).where(Occurrence.id.in_(expected - rows.keys()))
+    unknown = sa.literal([*expected - rows.keys()], ARRAY(sa.Uuid()))
+    passed = sa.select(Occurrence).where(Occurrence.id == sa.any_(unknown))
     return rows | {row.id: row for row in await session.scalars(passed.with_for_update())}
 
 

@@ -28,7 +28,7 @@ from broadcast.schedules import (
     targets,
 )
 from broadcast.schedules.clashes import LONGEST
-from broadcast.schedules.expansion import DAY
+from broadcast.schedules.expansion import DAY, SECOND
 from broadcast.schedules.grid import Outcome, Overlap, Slot
 from broadcast.schedules.model import Schedule, ScheduleException
 from broadcast.schedules.neighbours import Neighbours, neighbours
@@ -183,6 +183,7 @@ async def plan(
     if first is None:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
     _check_moved(schedule, exceptions or {}, now)
+    _check_use(schedule, now)
     until = max(now + rules.horizon, first + (OFTEN_OFF if schedule.only_on else LOOK_AHEAD))
     resolver = await targets.target_resolver(session)
     starts = starts_to_check(schedule, exceptions or {}, now, until)
@@ -288,6 +289,25 @@ def refuse_clashes(overlaps: Iterable[Overlap]) -> None:
         )
 
 
+def _check_use(schedule: Schedule, now: datetime) -> None:
+    """Refuse starts by the rule when it is of no use any more; a move is checked by itself."""
+    last = schedule.useful_until
+    if last is None:
+        return
+    rule, after = rule_of(schedule), max(last + SECOND, now)
+    late = recurrence.first_after(rule, schedule.starts_at, after, LOCAL)
+    if late is not None:
+        is_first = rule is None or late == schedule.starts_at
+        raise InvalidInput("starts_at" if is_first else "rrule", _of_use(last))
+
+
+def _of_use(until: datetime) -> str:
+    return (
+        f"bản tin của cấp trên chỉ còn ích đến {until.astimezone(LOCAL):%H:%M %d/%m/%Y}, không"
+        " phát sau lúc đó; hãy chọn giờ sớm hơn hoặc giảm số lần"
+    )
+
+
 def _check_moved(schedule: Schedule, exceptions: Exceptions, now: datetime) -> None:
     """Check moved starts: they count on their new day."""
     moved = sorted(at for at in exceptions.values() if at is not None and at >= now)
@@ -323,6 +343,8 @@ async def collisions(
     assert moved.moved_to is not None
     if moved.moved_to <= now:
         raise InvalidInput("starts_at", "đã qua; hãy chọn một giờ trong tương lai")
+    if schedule.useful_until is not None and moved.moved_to > schedule.useful_until:
+        raise InvalidInput("starts_at", _of_use(schedule.useful_until))
     seconds = schedule.seconds_of(revision)
     exceptions = (await exceptions_of(session, [schedule.id]))[schedule.id]
     changed = exceptions | {moved.recurrence_at: moved.moved_to}
