@@ -30,7 +30,7 @@ NOWHERE, OVER = "không có thôn nào", "hết hiệu lực"
 R = Action.REFUSE
 
 CASES = {
-    "canada.cap": Case("2012-05-02T23:30:00+00:00", R, NOWHERE),
+    "canada.cap": Case("2012-05-02T23:30:00+00:00", Action.CANCEL, NOWHERE),  # an Update
     "earthquake-iso8859-1.cap": Case("2012-10-15T00:00:00+00:00", R, NOWHERE),
     "earthquake.cap": Case("2010-08-31T06:00:00+00:00", R, "CAP 1.1"),
     "empty_weather_index.atom": Case("2010-08-31T06:00:00+00:00", R, "danh mục"),
