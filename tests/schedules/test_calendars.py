@@ -398,6 +398,24 @@ async def test_a_holiday_is_named_all_the_same_and_a_day_of_mourning_is_not(web:
     assert await far(web, id_, recurrence_at=EXTRA, added=True) == 409
 
 
+@pytest.mark.parametrize(
+    ("at", "status"), [("2025-01-29T17:00:00+07:00", 409), ("2025-01-29T23:00:00+07:00", 422)]
+)
+async def test_a_holiday_that_is_named_is_checked_like_any_other_day(
+    web: Web, at: str, status: int
+) -> None:
+    id_ = (await web.schedule(**DAILY, except_on=["holiday"]))["id"]
+    other = {"bulletin_id": await web.approved(title="Họp dân"), "targets": [{"area": "21262"}]}
+    taken = await web.schedule(starts_at="2025-01-29T17:00:00+07:00", **other)
+    answer = await web.call(
+        "POST", f"/schedules/{id_}/starts", {"recurrence_at": at, "added": True}
+    )
+    assert answer.status_code == status, answer.text
+    assert (await web.get(f"/schedules/{id_}"))["dates"] == []
+    await web.call("POST", f"/schedules/{taken['id']}/withdraw")
+    assert await far(web, id_, recurrence_at="2025-01-29T17:00:00+07:00", added=True) == 200
+
+
 async def test_what_mourning_silences_is_moved_to_another_day(web: Web) -> None:
     made = await web.schedule(**DAILY)
     await mark(web)
