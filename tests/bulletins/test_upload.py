@@ -118,6 +118,8 @@ async def test_a_bad_form_is_refused_and_leaves_no_file(
         "name=\"file\"; filename*=UTF-8''b%E1%BA%A3n%20tin.mp3",
         'name="file"; filename="x.mp3"; filename*=utf-8\'vi\'b%E1%BA%A3n%20tin.mp3',
         'name="file"; FILENAME* = "UTF-8\'\'b%E1%BA%A3n%20tin.mp3"',
+        "name=\"file\"; filename*=undefined''b%E1%BA%A3n%20tin.mp3",
+        "name=\"file\"; filename*=idna''b%E1%BA%A3n%20tin.mp3",
     ],
 )
 async def test_a_part_named_only_by_its_extended_name_is_a_file(

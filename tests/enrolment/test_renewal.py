@@ -99,6 +99,25 @@ async def test_the_next_certificate_stands_beside_the_one_before(asking: Asking)
     assert await asking.issue(LATER + timedelta(hours=1)) == [("QN-1", serial)]
 
 
+async def test_who_is_revoked_while_it_asks_gets_none(asking: Asking) -> None:
+    await asking.enrol("QN-1")
+    await asking.ask("QN-1", csr(p256()))
+    async with db.transaction(asking.engine) as session:
+        await enrolling.revoke(session, "QN-1", LATER)
+        answer = asyncio.create_task(asking.issue())
+        await held_up(asking.engine)
+    assert await answer == []
+
+
+async def held_up(engine: AsyncEngine) -> None:
+    """Somebody waits for a lock."""
+    waits = sa.text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    while True:
+        async with db.transaction(engine) as session:
+            if await session.scalar(waits):
+                return
+
+
 async def test_who_has_no_certificate_that_holds_gets_none(asking: Asking) -> None:
     await asking.enrol("QN-1", "QN-2", "QN-3", "QN-4", "QN-5")
     async with db.transaction(asking.engine) as session:

@@ -14,12 +14,14 @@ import sqlalchemy as sa
 from broadcast.accounts.people import create_account
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.version_model import Mix, MixSound
+from broadcast.delivery import content
 from broadcast.keys.keyring import Keys
 from broadcast.kit import db
 from broadcast.languages import mixing
 from broadcast.plays import ledger, reports
 from broadcast.plays.model import Play
 from broadcast.programmes import contents
+from broadcast.programmes.model import PublishedContent
 from broadcast.schedules.model import Occurrence
 from broadcast.schedules.targets import resolve_targets, target_resolver
 from broadcast.stations.languages import languages_of_clusters
@@ -149,6 +151,11 @@ async def test_villages_hear_their_languages_and_the_ledger_tells_it(world: Worl
     assert [each.languages for each in configs] == [["hre", "vi"], []]
     assert renditions_for(item, configs[0].languages) == joined.audio
     assert version_for(item.versions, configs[1].languages) is None
+
+    async with db.transaction(world.engine) as session:
+        await content.want(session, world.now, world.now + timedelta(days=7))
+        there = set(await session.scalars(sa.select(PublishedContent.sha256)))
+    assert {each.sha256 for each in (*item.audio, *joined.audio) if each.codec == "opus"} <= there
 
     await _report(world, occurrence, "D-1", joined.audio[0].sha256, 140)
     await _report(world, occurrence, "D-2", item.audio[0].sha256, 60)

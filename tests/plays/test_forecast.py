@@ -141,12 +141,19 @@ def test_what_was_interrupted_goes_on_before_who_waits_behind_it() -> None:
     assert outranked([dropped, urgent, behind]) == set()
 
 
+def test_sounds_have_the_lengths_of_real_recordings() -> None:
+    """300.1 s less a minute is 240.1 s and a rest that no clock counts."""
+    news = planned("news", 0, 300.1, 100)
+    assert outranked([news, planned("notice", 1, 60, 100)]) == set()
+    assert outranked([news, planned("notice", 1, 60, 200)]) == set()
+
+
 items = st.lists(
     st.builds(
         planned,
         st.uuids().map(str),
         st.integers(0, 10),
-        st.integers(1, 600),
+        st.integers(1, 600_000).map(lambda milliseconds: milliseconds / 1000),
         st.integers(0, 255),
         on_preempt=st.sampled_from(OnPreempt),
     ),

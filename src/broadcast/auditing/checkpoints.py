@@ -130,7 +130,11 @@ def differing(row: AuditCheckpoint, checkpoint: Checkpoint) -> bool:
     )  # fmt: skip
 
 
-async def load(session: AsyncSession, first_seq: int = 0) -> Sequence[AuditCheckpoint]:
-    """The checkpoints from an entry on, in their order."""
+async def load(
+    session: AsyncSession, first_seq: int = 0, last_seq: int | None = None
+) -> Sequence[AuditCheckpoint]:
+    """The checkpoints of some entries, by default of all, in their order."""
     rows = sa.select(AuditCheckpoint).where(AuditCheckpoint.seq >= first_seq)
+    if last_seq is not None:
+        rows = rows.where(AuditCheckpoint.seq <= last_seq)
     return (await session.scalars(rows.order_by(AuditCheckpoint.number))).all()

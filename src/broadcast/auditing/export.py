@@ -101,11 +101,9 @@ async def lines(
             ]
         yield b"".join(_written(link) for link in some)
     async with db.transaction(engine) as session:
-        stored = await checkpoints.load(session, of.first)
+        stored = await checkpoints.load(session, of.first, of.last)
     yield b"".join(
-        msgspec.json.encode(_Line(checkpoint=each.signature)) + b"\n"
-        for each in stored
-        if each.seq <= of.last
+        msgspec.json.encode(_Line(checkpoint=each.signature)) + b"\n" for each in stored
     )
 
 

@@ -117,10 +117,13 @@ def key_files(keys: config.Keys) -> Iterator[tuple[str, Path]]:
 
 def _content(folder: Path) -> Iterator[tuple[str, Path]]:
     """Audio, and uploads that wait for their preparation; not what is just being received."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-            yield inside.as_posix(), path
+    found = []
+    for root, folders, files in os.walk(folder):  # goes on where a folder vanishes meanwhile
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        found += [Path(root, each) for each in files if not each.startswith(".")]
+    for path in sorted(found):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path
 
 
 def _is_digest(name: str) -> bool:

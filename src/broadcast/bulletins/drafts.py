@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
@@ -118,18 +119,13 @@ async def _begin(session: AsyncSession, caller: Caller, page: str, now: datetime
         await scope.require_somewhere(session, caller, Permission.BULLETIN_WRITE)
     draft = await find(session, caller, page, lock=True)
     if draft is None:
-        draft = Draft(
-            account_id=caller.account_id,
-            page=page,
+        new = insert(Draft).values(
+            account_id=caller.account_id, page=page, source_name="", saved_at=now,
             form=DraftIn().model_dump(mode="json", by_alias=True),
-            source_file=None,
-            source_sha256=None,
-            source_name="",
-            preparation_id=None,
-            saved_at=now,
-        )
-        session.add(draft)
-        await session.flush()
+        )  # fmt: skip
+        await session.execute(new.on_conflict_do_nothing())  # the same person, twice at once
+        draft = await find(session, caller, page, lock=True)
+    assert draft is not None
     return draft
 
 

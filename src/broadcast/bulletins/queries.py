@@ -21,7 +21,7 @@ from broadcast.bulletins.model import (
 )
 from broadcast.bulletins.revisions import Key
 from broadcast.bulletins.version_model import Mix, MixSound
-from broadcast.kit.errors import NotFound
+from broadcast.kit.errors import NotFound, Unknown
 from broadcast.web.rest import require_known
 from broadcast.wire.fields import BulletinClass, Codec
 
@@ -133,7 +133,7 @@ async def version_sound(
     """Return the SHA-256 of what documents carry of a revision for a list of languages.
 
     Raises:
-        NotFound: They carry nothing for these.
+        Unknown: They carry nothing for these.
     """
     sha256: str | None = await session.scalar(
         sa.select(MixSound.sha256)
@@ -146,9 +146,11 @@ async def version_sound(
         .limit(1)
     )  # fmt: skip
     if sha256 is None:
-        raise NotFound(
-            f"Phiên bản {key[1]} của bản tin {key[0]} không có bản đang phát bằng"
-            f" {','.join(languages)} dạng {codec.value}."
+        named = ",".join(languages)
+        raise Unknown(
+            "languages",
+            f"phiên bản này không có bản đang phát bằng “{named}” dạng {codec.value}; bỏ trống"
+            " để nghe bản gốc",
         )
     return sha256
 

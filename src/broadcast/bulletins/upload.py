@@ -228,7 +228,7 @@ def _file_name(disposition: bytes, options: dict[bytes, bytes]) -> str | None:
     charset, encoded = extended.group(1).decode("latin-1"), extended.group(2)
     try:
         return unquote_to_bytes(encoded.strip(b' "')).decode(charset, "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # no such encoding, or none of names
         return _text(unquote_to_bytes(encoded))
 
 

@@ -1,5 +1,7 @@
 """Audio at the broker: wanted from a week before its first item until a day after its last.
 
+Of an item with versions in other languages also what villages hear in their stead.
+
 Only the codecs that some device needs are there: blocks of an MP3 nobody plays would cost every
 broker of the country its memory.
 """
@@ -11,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.devices.model import Device
@@ -31,16 +34,26 @@ class File(NamedTuple):
 
 
 _WANT = sa.text("""
-    WITH needed AS MATERIALIZED (
-        SELECT r.sha256, max(r.size_bytes) AS size_bytes, max(o.ends_by) + :keep AS until
+    WITH revisions AS MATERIALIZED (
+        SELECT v.bulletin_id, v.number, max(o.ends_by) AS ends_by
         FROM occurrences AS o
         JOIN bulletin_revisions AS v
             ON v.bulletin_id = o.bulletin_id AND v.number = o.bulletin_revision
-        JOIN renditions AS r ON r.bulletin_id = v.bulletin_id AND r.revision = v.number
         WHERE o.starts_at > :begin AND o.starts_at < :until AND o.ends_by > :now
           AND o.state = 'planned' AND v.state = 'approved'
-          AND r.codec = ANY (CAST(:codecs AS text[]))
-        GROUP BY r.sha256
+        GROUP BY v.bulletin_id, v.number
+    ),
+    needed AS MATERIALIZED (
+        SELECT r.sha256, r.size_bytes, v.ends_by + :keep AS until
+        FROM revisions AS v
+        JOIN renditions AS r ON r.bulletin_id = v.bulletin_id AND r.revision = v.number
+        WHERE r.codec = ANY (CAST(:codecs AS text[]))
+        UNION ALL
+        SELECT s.sha256, s.size_bytes, v.ends_by + :keep
+        FROM revisions AS v
+        JOIN mixes AS m ON m.bulletin_id = v.bulletin_id AND m.revision = v.number AND m.is_current
+        JOIN mix_sounds AS s ON s.mix_id = m.id
+        WHERE s.codec = ANY (CAST(:codecs AS text[]))
     ),
     ready AS MATERIALIZED (
         SELECT r.sha256, max(r.size_bytes) AS size_bytes
@@ -69,6 +82,11 @@ _WANT = sa.text("""
                     SELECT FROM renditions AS r JOIN bulletin_revisions AS v
                         ON v.bulletin_id = r.bulletin_id AND v.number = r.revision
                     WHERE r.sha256 = p.sha256 AND v.state = 'approved'
+                ) OR EXISTS (
+                    SELECT FROM mix_sounds AS s JOIN mixes AS m ON m.id = s.mix_id
+                    JOIN bulletin_revisions AS v
+                        ON v.bulletin_id = m.bulletin_id AND v.number = m.revision
+                    WHERE s.sha256 = p.sha256 AND v.state = 'approved'
                 ) THEN CAST(:now AS timestamptz) + :keep
                 ELSE :now
             END AS until
@@ -181,19 +199,20 @@ async def compare(session: AsyncSession, held: Collection[str]) -> int:
         held: Files whose first block the broker retains. It is published last and removed
             first, so it stands for the whole file.
     """
+    there = sa.literal([*held], ARRAY(sa.Text()))  # one parameter, however many they are
     lost = await session.execute(
         sa.update(PublishedContent)
         .where(
             PublishedContent.published_at.is_not(None),
             PublishedContent.removed_at.is_(None),
-            PublishedContent.sha256.not_in(held),
+            PublishedContent.sha256 != sa.all_(there),
         )
         .values(published_at=None)
         .returning(PublishedContent.sha256)
     )
     back = await session.execute(
         sa.update(PublishedContent)
-        .where(PublishedContent.removed_at.is_not(None), PublishedContent.sha256.in_(held))
+        .where(PublishedContent.removed_at.is_not(None), PublishedContent.sha256 == sa.any_(there))
         .values(removed_at=None)
         .returning(PublishedContent.sha256)
     )

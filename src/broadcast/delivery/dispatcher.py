@@ -132,6 +132,8 @@ SESSIONS_AT_ONCE = 10
 MIXES_EVERY = timedelta(seconds=2)
 """How often is looked which languages are to sound together."""
 
+RECORDINGS_EVERY = timedelta(seconds=5)
+
 PINS_EVERY = timedelta(seconds=10)
 """How often is looked which keys devices have pinned, once there is more than one."""
 
@@ -182,6 +184,7 @@ async def _lead(
                 Job("mark", mark.EVERY, dispatcher.mark),
                 Job("pins", PINS_EVERY, dispatcher.pins.run),
                 Job("cap_feeds", feeds.LOOK_EVERY, dispatcher.cap_feeds.run),
+                Job("recordings", RECORDINGS_EVERY, dispatcher.recordings.run),
                 Job(INBOX_JOB, INBOX_EVERY, dispatcher.inbox.run),
                 *jobs,
             ])  # fmt: skip
@@ -212,6 +215,7 @@ class Dispatcher:
         restores: Whether the database may be believed.
         pins: Which keys devices have pinned; a job of its own, since it looks at all of them.
         cap_feeds: Reads warnings of other authorities; a job of its own, since others may be slow.
+        recordings: Keeps live speech that is over; a job of its own, since an hour takes a minute.
         inbox: Places priority bulletins from above; a job of its own, since there may be hundreds.
     """
 
@@ -233,6 +237,9 @@ class Dispatcher:
         self._watch = Watch(settings.rules)
         self.repair = BrokerRepair(engine, link, self._outbox, keyring, prefix, self.restores)
         self._heeded: Keys | None = None
+        self.recordings = self._step(
+            "recordings", timedelta(0), lambda now: keep_due(engine, settings.content_dir, now)
+        )
         self.cap_feeds = self._step("cap_feeds", timedelta(0), FeedReader(engine, settings).run)
         self.pins = self._step("pins", timedelta(0), self._judge_pins)
         self._placer = Placer(engine, settings.rules)
@@ -252,9 +259,6 @@ class Dispatcher:
             self._step("roll", hour, self._issuing.renew),
             self._step("alerts", turn, self._issuing.end_alerts),
             self._step("live", turn, lambda now: end_due(engine, now)),
-            self._step(
-                "recordings", often, lambda now: keep_due(engine, settings.content_dir, now)
-            ),
             self._step("prefetch", turn, self._issuing.prefetch),
             self._step("occurrences", turn, self._issuing.occurrences),
             self._step("documents", turn, self._issuing.documents),

@@ -87,6 +87,14 @@ def mirrored(prefix: str) -> list[tuple[str, int]]:
     ]
 
 
+_AGAIN = sa.text("""
+    UPDATE documents AS d SET published_revision = 0
+    FROM unnest(CAST(:scopes AS text[]), CAST(:kinds AS text[])) AS lost (scope, kind)
+    WHERE d.scope = lost.scope AND d.kind = lost.kind
+""")
+"""Two parameters, however many were lost: PostgreSQL's protocol knows 65,535 at most."""
+
+
 class Repaired(NamedTuple):
     """Number of differences found at the broker, and repaired."""
 
@@ -168,9 +176,7 @@ class BrokerMirror:
         await issue.issue_above(session, spoilt, now)
         lost = [names[topic] for topic in differences.missing]
         await session.execute(
-            sa.update(Document)
-            .where(sa.tuple_(Document.scope, Document.kind).in_(lost))
-            .values(published_revision=0)
+            _AGAIN, {"scopes": [e[0] for e in lost], "kinds": [e[1] for e in lost]}
         )
         files = await content.compare(session, self._content)
         foreign = self._documents.keys() - kept.keys() - differences.newer.keys()

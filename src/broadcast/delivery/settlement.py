@@ -20,15 +20,18 @@ CORRECTIONS_AT_ONCE = 20
 """Corrections of one transaction; each may come to a thousand plays."""
 
 
-async def settle_due(engine: AsyncEngine, rules: config.Rules, now: datetime) -> None:
-    """Settle the plays whose time is over; a play that cannot be is set aside."""
+async def settle_due(engine: AsyncEngine, rules: config.Rules, now: datetime) -> bool:
+    """Settle the plays whose time is over; returns whether more are waiting.
+
+    A play that cannot be settled is set aside.
+    """
     wait = rules.settle_after
 
     async def work(session: AsyncSession, some: Sequence[Key]) -> None:
         await settle_plays(session, some, now, wait, "closer")
 
-    count = closer.BATCH
-    while count == closer.BATCH:
+    count, budget = closer.BATCH, Budget()
+    while count == closer.BATCH and not budget.spent():
         async with db.transaction(engine) as session:
             but = [_play(name) for name in await failures.waiting(session, "settle", now)]
         try:
@@ -41,6 +44,7 @@ async def settle_due(engine: AsyncEngine, rules: config.Rules, now: datetime) ->
                 keys = await closer.due(session, now, wait, but)
             await failures.one_by_one(engine, "settle", keys, _name, work, now)
             count = len(keys)
+    return count == closer.BATCH
 
 
 async def settle_corrected(engine: AsyncEngine, settings: config.Settings, now: datetime) -> bool:

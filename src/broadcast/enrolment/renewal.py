@@ -66,6 +66,8 @@ async def issue(
         .where(RenewalRequest.answered_at.is_(None))
         .order_by(RenewalRequest.received_at, RenewalRequest.device_id)
         .limit(AT_ONCE)
+        # Who revokes meanwhile waits, or is waited for: certificates are read after that.
+        .with_for_update(of=Device)
     )
     given = []
     for request, device in rows.all():

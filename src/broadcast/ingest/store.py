@@ -320,6 +320,7 @@ class Store:
                 if self._day is None:
                     # The process that counted is gone; a device that still floods is named again.
                     await faults.end(session, FLOODING, received_at)
+                    self._throttle.report_again()
             self._day = day
 
     def _conflict(self, conflict: reports.Conflict) -> DeadLetter:

@@ -90,6 +90,10 @@ class Throttle:
         self._reported = flooding
         return changed
 
+    def report_again(self) -> None:
+        """Report floods that go on as if they had just begun: what was reported was taken back."""
+        self._reported.clear()
+
     def _is_over(self, code: str, group: str, now: float) -> bool:
         burst, rate = _ALLOWED[group]
         half = BURST * burst / (PER_SECOND * rate) / 2

@@ -151,6 +151,9 @@ def forecast(ahead: Ahead, now: datetime) -> Forecast:
     return next(judged, Forecast(Outlook.READY))
 
 
+NOTHING = timedelta()
+
+
 class Planned(NamedTuple):
     """An item that is planned at a cluster."""
 
@@ -171,13 +174,14 @@ def outranked(items: Iterable[Planned]) -> set[str]:
     waits longer than it may is lost, what was interrupted goes on by its rank (docs/wire.md §8).
     """
     coming = {each.occurrence_id: each for each in items}
-    left = {id_: each.seconds for id_, each in coming.items()}
+    # Spans as the clock counts them: of seconds in floating point something is always left.
+    left = {id_: timedelta(seconds=each.seconds) for id_, each in coming.items()}
     begun: set[str] = set()
     over: set[str] = set()
     voice: Planned | None = None
     now = min((each.starts_at for each in coming.values()), default=None)
     while now is not None:
-        if voice and (left[voice.occurrence_id] <= 0 or now >= voice.ends_by):
+        if voice and (left[voice.occurrence_id] <= NOTHING or now >= voice.ends_by):
             over.add(voice.occurrence_id)
             voice = None
         able = [each for each in coming.values() if _may_sound(each, begun, over, now)]
@@ -189,11 +193,11 @@ def outranked(items: Iterable[Planned]) -> set[str]:
             begun.add(best.occurrence_id)
         moments = [each.starts_at for each in coming.values() if each.starts_at > now]
         if voice:
-            ends_at = now + timedelta(seconds=left[voice.occurrence_id])
+            ends_at = now + left[voice.occurrence_id]
             moments.append(min(ends_at, voice.ends_by))
         then = min(moments, default=None)
         if voice and then:
-            left[voice.occurrence_id] -= (then - now).total_seconds()
+            left[voice.occurrence_id] -= then - now
         now = then
     return coming.keys() - begun
 
@@ -209,7 +213,10 @@ def _may_sound(item: Planned, begun: set[str], over: set[str], now: datetime) ->
     return item.latest_at >= now or not afresh
 
 
-def _left(interrupted: Planned, seconds: float) -> float:
-    """Seconds of an interrupted item that sound when it has the loudspeaker again."""
-    whole = {OnPreempt.DROP: 0.0, OnPreempt.RESTART: interrupted.seconds}
-    return whole.get(interrupted.on_preempt, seconds)
+def _left(interrupted: Planned, rest: timedelta) -> timedelta:
+    """What of an interrupted item sounds when it has the loudspeaker again."""
+    if interrupted.on_preempt is OnPreempt.DROP:
+        return NOTHING
+    if interrupted.on_preempt is OnPreempt.RESTART:
+        return timedelta(seconds=interrupted.seconds)
+    return rest

@@ -172,6 +172,8 @@ FAULTS = {
     "storage_error": "bộ nhớ",
     "clock_untrusted": "đồng hồ không tin cậy",
     "clock_wrong": "đồng hồ lệch xa giờ máy chủ",
+    "flooding": "gửi quá nhiều thông điệp",
+    "retained": "để lại thông điệp ở máy chủ MQTT",
     "bad_content": "âm thanh hỏng",
     "local_override": "đang dùng hoặc tắt tại chỗ",
     "other": "khác",

@@ -24,8 +24,9 @@ from broadcast.telemetry.presence import Presence
 from broadcast.web.fields import example
 from broadcast.wire.events import FaultKind
 
-AnyFault = Literal[FaultKind, "clock_wrong"]
-"""Those that devices report, and one that the server opens: a clock far from its own."""
+AnyFault = Literal[FaultKind, "clock_wrong", "flooding", "retained"]
+"""Those that devices report, and those that the server opens: a clock far from its own, more
+messages than a device may send, and what it left at the broker."""
 
 
 class PresenceOut(BaseModel):

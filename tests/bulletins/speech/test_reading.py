@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from pathlib import Path
@@ -20,6 +21,7 @@ from broadcast.bulletins.speech.reading import (
     spoken,
     words_of,
 )
+from broadcast.bulletins.speech.script import script_of
 from broadcast.bulletins.speech.syllables import is_syllable
 from broadcast.bulletins.speech.units import LETTERS, RATES, SYMBOLS, UNITS
 from broadcast.kit.errors import InvalidInput
@@ -360,3 +362,24 @@ def test_each_part_tells_where_its_words_come_from() -> None:
         ("(hai)", ""),
     ]
     assert [(part.written, part.kind) for part in last] == [("Hết.", PartKind.PLAIN)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1," * 15_000, "123," * 7_000 + "123x", "<title>" * 4_000, "<!--" * 7_000,
+        "<b" * 10_000 + ">" * 10_000, "&amp;" * 6_000 + "lt;b>",
+    ],
+)  # fmt: skip
+def test_a_text_made_to_be_hard_is_read_all_the_same(text: str) -> None:
+    """By trying every end of every number or tag each would take minutes."""
+    cleaned = clean(text)
+    assert clean(cleaned) == cleaned
+    with contextlib.suppress(InvalidInput):  # too long to be read, or nothing that is read
+        assert script_of(text[:29_000])
+
+
+def test_scripts_styles_and_remarks_are_not_read() -> None:
+    long = "mso-style " * 2_000
+    text = f"<style>{long}</style>Họp dân<!-- {long} --> lúc 8 giờ<title>x</title> <title>y"
+    assert clean(text) == "Họp dân lúc 8 giờ y"

@@ -13,9 +13,13 @@ import unicodedata
 from broadcast.bulletins.speech.encodings import other_encoding
 from broadcast.kit.errors import InvalidInput
 
-_UNSEEN_ELEMENT = re.compile(
-    r"<(script|style|head|title)\b[^>]{0,500}>.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE
-)
+_FLAGS = re.DOTALL | re.IGNORECASE
+_UNSEEN = [
+    (re.compile(rf"<{name}\b[^>]{{0,500}}>.*?</{name}\s*>", _FLAGS),
+     re.compile(rf"</{name}\s*>", _FLAGS))
+    for name in ("script", "style", "head", "title")
+] + [(re.compile("<!--.*?-->", _FLAGS), re.compile("-->"))]  # fmt: skip
+"""Elements of which nothing is seen, and how they end."""
 _BLOCK = re.compile(
     r"</?(?:p|br|div|li|ul|ol|tr|td|th|table|tbody|h[1-6]|hr|blockquote|section|article)"
     r"(?:\s[^<>]{0,2000})?/?>",
@@ -48,6 +52,9 @@ _UNFINISHED = re.compile(
     re.IGNORECASE,
 )
 _LINE_END = re.compile(r"[\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_LAYERS = 20
+"""How often tags may come out of tags and entities of one text."""
+
 _DISGUISES = 5
 """How often a tag may hide in entities within wide characters within entities."""
 
@@ -89,15 +96,25 @@ def _refuse_other_encodings(text: str) -> None:
 
 def _without_markup(text: str) -> str:
     """Text without tags and entities, however often it was escaped."""
-    while True:
+    for _ in range(_LAYERS):
         bare = text
         if "&" in bare:
             bare = html.unescape(re.sub(r"&(?:amp;)+(?=#?\w)", "&", bare))
         if "<" in bare:
-            bare = _TAG.sub("", _BLOCK.sub("\n", _UNSEEN_ELEMENT.sub(" ", bare)))
+            bare = _TAG.sub("", _BLOCK.sub("\n", _without_unseen(bare)))
         if bare == text:
             return text
         text = bare
+    return re.sub("[<>&]", " ", text)  # made to have no end
+
+
+def _without_unseen(text: str) -> str:
+    """Text without scripts, styles and remarks; what has no end is looked for no further."""
+    for element, end in _UNSEEN:
+        ends = [each.end() for each in end.finditer(text)]
+        if ends:
+            text = element.sub(" ", text[: ends[-1]]) + text[ends[-1] :]
+    return text
 
 
 def _plain(line: str) -> str:

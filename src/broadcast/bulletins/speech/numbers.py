@@ -71,8 +71,8 @@ def quantity(number: str) -> str:
 
 
 NUMBER = (
-    r"\d{1,3}(?:\.\d{3})+(?:,\d+)?(?!\.?\d)|\d{1,3}(?:,\d{3})+(?:\.\d+)(?!\d)"
-    r"|\d{1,3}(?:,\d{3}){2,}(?!\d)|\d+,\d+|\d+(?:\.\d+)*"
+    r"\d{1,3}(?:\.\d{3}){1,20}(?:,\d+)?(?!\.?\d)|\d{1,3}(?:,\d{3}){1,20}(?:\.\d+)(?!\d)"
+    r"|\d{1,3}(?:,\d{3}){2,20}(?!\d)|\d+,\d+|\d+(?:\.\d+){0,20}"
 )
 """Pattern of a number as it is written here, or as a spreadsheet writes it."""
 

@@ -341,7 +341,7 @@ _AT_DIGIT: tuple[Rule, ...] = (
     ),
     _rule(r"(?P<above>1)/(?P<below>\d{1,3}\.000)(?!\w|[.,]\d)", dates.scale),
     _rule(
-        r"(?P<days>\d{1,2}(?:,\s?\d{1,2})*),\s?(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
+        r"(?P<days>\d{1,2}(?:,\s?\d{1,2}){0,30}),\s?(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\w/])",
         dates.days_of,
     ),
     _rule(r"(?P<day>\d{1,7})\s?/\s?(?P<month>\d{1,7})(?![\w/]|[.,]\d)", dates.stroke),
