@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import pyotp
-import pytest
 import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -666,19 +665,21 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
     assert await world.entries() == []
 
 
-@pytest.mark.parametrize("operation", sorted(ALL - CHANGE_NOTHING))
-async def test_what_is_rolled_back_leaves_none(
-    world: World, operation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    method, _, path = operation.partition(" ")
-    filled = path.removeprefix("/api/v1")
+async def test_what_is_rolled_back_leaves_none(world: World) -> None:
+    for operation in sorted(ALL - CHANGE_NOTHING):
+        method, _, path = operation.partition(" ")
+        answer = await world.call(method, _filled(path.removeprefix("/api/v1")))
+        assert 400 <= answer.status_code < 500, (operation, answer.text)
+        assert await world.entries() == [], operation
+
+
+def _filled(path: str) -> str:
+    """A path whose names are of nothing that there is."""
     for name in ("incident_id", "outage_id", "attestation_id", "number", "session_id",
                  "passkey_id", "regulation_id",
                  "account_id", "grant_id", "token_id", "identity_id"):  # fmt: skip
-        filled = filled.replace(f"{{{name}}}", "77")
+        path = path.replace(f"{{{name}}}", "77")
     for name in ("schedule_id", "bulletin_id", "occurrence_id", "item_id"):
-        filled = filled.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
-    filled = filled.replace("{valid_from}", "2024-01-01").replace("{action}", "approve")
-    answer = await world.call(method, filled.replace("{", "").replace("}", ""))
-    assert 400 <= answer.status_code < 500, answer.text
-    assert await world.entries() == []
+        path = path.replace(f"{{{name}}}", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+    path = path.replace("{valid_from}", "2024-01-01").replace("{action}", "approve")
+    return path.replace("{", "").replace("}", "")
