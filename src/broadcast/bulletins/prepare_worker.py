@@ -177,9 +177,9 @@ class _Worker:
         except BroadcastError as error:
             log.warning("bulletins.preparation.failed", id=row.id, detail=error.detail)
             over = await self._note(preparations.fail, row.id, error.detail)
-        except OSError as error:
+        except OSError:
             log.exception("bulletins.preparation.failed", id=row.id)
-            why = f"Đĩa của máy chủ đầy hoặc không ghi được ({error.strerror}). Hãy báo quản trị."
+            why = "Đĩa của máy chủ đầy hoặc không ghi được. Hãy báo quản trị."
             over = await self._note(preparations.fail, row.id, why)
         else:
             over = await self._note(preparations.finish, row.id, prepared)

@@ -173,7 +173,7 @@ FAULTS = {
     "clock_untrusted": "đồng hồ không tin cậy",
     "clock_wrong": "đồng hồ lệch xa giờ máy chủ",
     "flooding": "gửi quá nhiều thông điệp",
-    "retained": "để lại thông điệp ở máy chủ MQTT",
+    "retained": "để lại thông điệp cũ trên máy chủ",
     "bad_content": "âm thanh hỏng",
     "local_override": "đang dùng hoặc tắt tại chỗ",
     "other": "khác",
