@@ -438,7 +438,7 @@ async def languages(walk: Walk, engine: AsyncEngine) -> None:
     asked = await walk.do("POST /bulletins/{bulletin_id}/versions", there, json=body)
     await walk.do(
         "POST /bulletins/{bulletin_id}/confirmation", f"/bulletins/{version.id}/confirmation",
-        "Đinh",
+        "Đinh", json={"revision": 1, "original_revision": 1},
     )  # fmt: skip
     await walk.do("DELETE /version-requests/{request_id}", f"/version-requests/{asked['id']}")
 

@@ -169,6 +169,7 @@ PAGES: dict[tuple[str, str], Rule] = {
         Kind.CHANGE,
         P.BULLETIN_APPROVE,
         path=lambda p: {"bulletin_id": p.bulletin},
+        body=lambda p, n: {"revision": 1, "original_revision": 1},
         is_content=True,
         is_page=True,
     ),

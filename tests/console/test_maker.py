@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -117,6 +118,53 @@ async def test_a_reading_is_corrected_where_it_stands_and_remembered(maker: Page
         f"{DRAFT}/correction", written="x", spoken="98", text=TEXT, area_code="21034"
     )
     assert (wrong.status_code, wrong.json()["field"]) == (422, "spoken")
+
+
+async def test_words_that_changed_are_heard_again_before_they_are_submitted(maker: Pages) -> None:
+    typed = FORM | {"text": TEXT}
+
+    async def hear() -> None:
+        await maker.submit(f"{DRAFT}/reading", **typed)
+        await sound(maker)
+
+    async def correct(spoken: str) -> httpx.Response:
+        return await maker.submit(
+            f"{DRAFT}/correction", written="19h30", spoken=spoken, text=TEXT, area_code="21034"
+        )
+
+    await hear()
+    corrected = await correct("bảy giờ rưỡi tối")
+    assert '<div id="sound" hx-swap-oob="outerHTML"></div>' in corrected.text
+    assert "data-sound" not in (await maker.load(f"{DRAFT}/sound")).text
+    unheard = await maker.submit(f"{DRAFT}/finish", **typed, intent="submit")
+    assert (unheard.status_code, unheard.json()["field"]) == (422, "text")
+    await hear()
+    # The station's lexicon changes from another page: what was heard is not what will be said.
+    entry = {"spoken": "chín mươi tám phần"}
+    added = await maker.client.put("/api/v1/lexicon/21034/98%25", json=entry)
+    assert added.is_success, added.text
+    other = await maker.submit(f"{DRAFT}/finish", **typed, intent="submit")
+    assert (other.status_code, other.json()["field"]) == (422, "text")
+    assert (await rest(maker, "/bulletins"))["items"] == []
+    await hear()
+    made = await maker.submit(f"{DRAFT}/finish", **typed, intent="submit")
+    assert made.status_code == 204, made.text
+
+
+async def test_a_recording_that_becomes_a_phrase_is_prepared_without_a_chime(maker: Pages) -> None:
+    await maker.client.post(
+        f"/api/v1{DRAFT}/recording", files={"file": ("Thu.wav", recording(4), "audio/wav")}
+    )
+    await sound(maker)
+    before = await rest(maker, f"{DRAFT}/sound")
+    phrase = FORM | {"text": "", "phrase": "opening"}
+    refused = await maker.submit(f"{DRAFT}/finish", **phrase, intent="submit")
+    assert (refused.status_code, refused.json()["field"]) == (422, "file")  # not ready
+    await maker.client.put(f"/api/v1{DRAFT}", json=phrase)
+    await sound(maker)
+    assert (await rest(maker, f"{DRAFT}/sound"))["seconds"] < before["seconds"]
+    made = await maker.submit(f"{DRAFT}/finish", **phrase, intent="submit")
+    assert made.status_code == 204, made.text
 
 
 async def test_a_recording_is_seen_and_trimmed(maker: Pages) -> None:

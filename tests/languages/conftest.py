@@ -19,9 +19,10 @@ from broadcast import config
 from broadcast.accounts import routes as accounts
 from broadcast.areas import routes as areas
 from broadcast.auth.permissions import Role
+from broadcast.bulletins import revisions
 from broadcast.bulletins import routes as bulletins
 from broadcast.bulletins.audio.prepared import Prepared
-from broadcast.bulletins.model import Preparation, PreparationState, Revision
+from broadcast.bulletins.model import Bulletin, Preparation, PreparationState, Revision
 from broadcast.bulletins.revision_audio import attach_audio
 from broadcast.grid import routes as grid
 from broadcast.kit import clock, db
@@ -72,10 +73,30 @@ class World(inbox.World):
         } | changes  # fmt: skip
         return await self.ok("Quản", "POST", f"/bulletins/{bulletin}/versions", body)
 
-    async def record(self, who: str, bulletin: str, said: bytes, seconds: float = 61.5) -> int:
-        """Somebody uploads a recording as the next revision; its sound is ready."""
+    async def original_of(self, bulletin: str) -> int | None:
+        """Newest approved revision of the original, of a version; None of others."""
+        async with db.transaction(self.engine) as session:
+            row = await session.get_one(Bulletin, UUID(bulletin))
+            newest = row.version_of and await revisions.newest_approved(session, row.version_of)
+            return newest.number if newest else None
+
+    async def record(
+        self,
+        who: str,
+        bulletin: str,
+        said: bytes,
+        seconds: float = 61.5,
+        *,
+        original: int | None = None,
+    ) -> int:
+        """Somebody uploads a recording as the next revision; its sound is ready.
+
+        Of a version by default of the newest revision of its original.
+        """
+        seen = original or await self.original_of(bulletin)
         answer = await self.http.post(
             f"/api/v1/bulletins/{bulletin}/revisions",
+            data={} if seen is None else {"original_revision": str(seen)},
             files={"file": ("thu.webm", said, "audio/webm")},
             headers={"Authorization": f"Bearer {self.tokens[who]}"},
         )

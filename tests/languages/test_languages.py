@@ -80,8 +80,13 @@ async def test_a_version_is_asked_for_read_reviewed_and_renewed(world: World) ->
     assert (await world.take("Quản", bulletin, second, "approve")).is_success
     assert await state_of(world, bulletin) == "stale"
     confirm = f"/bulletins/{version}/confirmation"
-    assert (await world.ask("Đinh", "POST", confirm)).status_code == 403
-    assert (await world.ok("Phạm", "POST", confirm))["state"] == "approved"
+    seen = {"revision": number, "original_revision": second}
+    assert (await world.ask("Đinh", "POST", confirm, seen)).status_code == 403
+    # Held against the original before: nobody has looked at what is new.
+    stale = await world.ask("Phạm", "POST", confirm, seen | {"original_revision": 1})
+    assert stale.status_code == 409
+    assert await state_of(world, bulletin) == "stale"
+    assert (await world.ok("Phạm", "POST", confirm, seen))["state"] == "approved"
     # Or it is read anew.
     third = await world.record("Lan", bulletin, b"vi 3")
     await world.take("Lan", bulletin, third, "submit")
@@ -91,6 +96,29 @@ async def test_a_version_is_asked_for_read_reviewed_and_renewed(world: World) ->
     assert again["version_id"] == version
     await world.read(version, b"hre 3")
     assert await state_of(world, bulletin) == "approved"
+
+
+async def test_a_recording_says_the_original_that_its_reader_saw(world: World) -> None:
+    bulletin = await world.bulletin()
+    version = (await world.asked(bulletin))["version_id"]
+    # Đinh begins to read; meanwhile the original changes.
+    second = await world.record("Lan", bulletin, b"vi 2")
+    await world.take("Lan", bulletin, second, "submit")
+    await world.take("Quản", bulletin, second, "approve")
+    number = await world.record("Đinh", version, b"hre 1", original=1)
+    await world.take("Đinh", version, number, "submit")
+    assert (await world.take("Phạm", version, number, "approve")).is_success
+    assert await state_of(world, bulletin) == "stale"
+
+    for of, seen in ((version, None), (version, 9), (bulletin, 1)):
+        refused = await world.http.post(
+            f"/api/v1/bulletins/{of}/revisions",
+            data={} if seen is None else {"original_revision": str(seen)},
+            files={"file": ("thu.webm", b"x", "audio/webm")},
+            headers={"Authorization": f"Bearer {world.tokens['Đinh' if of == version else 'Lan']}"},
+        )
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["field"] == "original_revision"
 
 
 async def test_villages_hear_their_languages_and_the_ledger_tells_it(world: World) -> None:

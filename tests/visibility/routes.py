@@ -803,7 +803,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
                            "due_at": (n + timedelta(days=3)).isoformat()},
     ),
     ("POST", f"{R}/bulletins/{{bulletin_id}}/confirmation"): Rule(
-        K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True
+        K.CHANGE, P.BULLETIN_APPROVE, path=lambda p: {"bulletin_id": p.bulletin}, is_content=True,
+        body=lambda p, n: {"revision": 1, "original_revision": 1},
     ),
     ("GET", f"{R}/version-requests"): Rule(K.LIST, P.CONTENT_READ),
     ("DELETE", f"{R}/version-requests/{{request_id}}"): Rule(

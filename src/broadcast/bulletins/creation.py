@@ -24,7 +24,13 @@ from broadcast.bulletins import (
     station_lexicon,
     versions,
 )
-from broadcast.bulletins.model import Bulletin, PreparationState, Revision, SourceKind
+from broadcast.bulletins.model import (
+    Bulletin,
+    PreparationState,
+    Revision,
+    RevisionState,
+    SourceKind,
+)
 from broadcast.bulletins.preparations import Source
 from broadcast.bulletins.schemas import BulletinIn
 from broadcast.bulletins.source_requests import Sound
@@ -125,12 +131,28 @@ async def add_revision(
     settings: config.Settings,
     caller: Caller,
     now: datetime,
+    original_revision: int | None = None,
 ) -> Revision:
-    """Add the next revision of a bulletin, and the preparation of its sound to the queue."""
-    original = None
+    """Add the next revision of a bulletin, and the preparation of its sound to the queue.
+
+    Args:
+        session: Open transaction.
+        bulletin: Locked.
+        sound: What it says.
+        source: The same, kept.
+        settings: Of the sound.
+        caller: Who adds it.
+        now: Present.
+        original_revision: Of a version, the revision of its original that its reader saw; it may
+            be an older one by now.
+
+    Raises:
+        InvalidInput: That is missing, or was never approved; or the bulletin is no version.
+        Forbidden: The caller does not know the language of the version.
+    """
     if bulletin.version_of is not None:
         await versions.require_understanding(session, caller.account_id, bulletin.language)
-        original = await revisions.newest_approved(session, bulletin.version_of)
+    await _require_original(session, bulletin, original_revision)
     preparation = await preparations.enqueue(
         session,
         source,
@@ -155,15 +177,25 @@ async def add_revision(
         by=caller.account_id,
         now=now,
     )
-    if original is not None:
-        await versions.match(
-            session,
-            (bulletin.id, revision.number),
-            original.number,
-            caller.account_id,
-            now,
-        )
+    if original_revision is not None:
+        key = (bulletin.id, revision.number)
+        await versions.match(session, key, original_revision, caller.account_id, now)
     return revision
+
+
+async def _require_original(session: AsyncSession, bulletin: Bulletin, number: int | None) -> None:
+    if bulletin.version_of is None:
+        if number is not None:
+            raise InvalidInput("original_revision", "chỉ ghi ở bản dịch; hãy bỏ trống")
+        return
+    made = await revisions.of_bulletin(session, bulletin.version_of)
+    approved = {each.number for each in made if each.state is RevisionState.APPROVED}
+    if number not in approved and (approved or number is not None):
+        raise InvalidInput(
+            "original_revision",
+            "phải là phiên bản đã duyệt của bản gốc mà người đọc đã xem; hãy mở lại bản gốc và đọc"
+            " phiên bản mới nhất",
+        )
 
 
 def audio_for(audio: config.Audio, *, is_phrase: bool) -> config.Audio:

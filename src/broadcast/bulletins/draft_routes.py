@@ -43,9 +43,11 @@ async def get_draft(session: Session, caller: Author, page: PagePath) -> DraftOu
 
 @router.put(_DRAFT, summary="Lưu bản nháp, xong hay chưa")
 @changes_nothing
-async def put_draft(session: Session, caller: Author, page: PagePath, body: DraftIn) -> DraftOut:
+async def put_draft(
+    session: Session, settings: AppSettings, caller: Author, page: PagePath, body: DraftIn
+) -> DraftOut:
     """What was typed so far; nobody else sees it."""
-    return DraftOut.of(await drafts.save(session, caller, page, body, clock.now()))
+    return DraftOut.of(await drafts.save(session, caller, page, body, settings, clock.now()))
 
 
 @router.delete(_DRAFT, status_code=204, summary="Bỏ bản nháp cùng âm thanh của nó")

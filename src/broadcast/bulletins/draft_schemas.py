@@ -12,7 +12,7 @@ from broadcast.bulletins.audio.prepared import Trim
 from broadcast.bulletins.loudness_words import in_words
 from broadcast.bulletins.model import PreparationState, SourceKind
 from broadcast.bulletins.phrases import MOST_PHRASES
-from broadcast.bulletins.schemas import RenditionOut, WarningOut
+from broadcast.bulletins.schemas import RenditionOut, RevisionNumber, WarningOut
 from broadcast.bulletins.speech.script import LONGEST_TEXT
 from broadcast.kit.english import Said
 from broadcast.kit.text import LINE, PROSE, clean_line, clean_prose
@@ -55,6 +55,9 @@ class DraftIn(Body):
     tags: _Line = ""
     phrase: _Line = ""
     text: _Prose = ""
+    original_revision: RevisionNumber | None = Field(
+        None, description="bản dịch: phiên bản của bản gốc mà người đọc đã xem"
+    )
 
 
 class CompositionIn(Body):
@@ -173,6 +176,7 @@ class DraftOut(BaseModel):
     tags: str
     phrase: str = ""
     text: str
+    original_revision: int | None = None
     before: list[UUID] = Field(description="câu mẫu ghép trước bản thu")
     after: list[UUID]
     sound: SoundOut | None

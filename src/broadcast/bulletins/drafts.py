@@ -39,6 +39,9 @@ M = TypeVar("M", bound=RevisionIn)
 
 _OF_BULLETIN = ("title", "class", "language", "subject", "tags", "area_code", "phrase")
 
+_OF_SOUND = ("text", "area_code", "phrase")
+"""Fields that change how a text sounds."""
+
 NEW = "new"
 """Page of a bulletin that there is not yet; that of another is its id."""
 
@@ -92,9 +95,17 @@ async def _details(session: AsyncSession, draft: Draft) -> DraftDetails:
 
 
 async def save(
-    session: AsyncSession, caller: Caller, page: str, form: DraftIn, now: datetime
+    session: AsyncSession,
+    caller: Caller,
+    page: str,
+    form: DraftIn,
+    settings: config.Settings,
+    now: datetime,
 ) -> DraftDetails:
-    """Keep what was typed, finished or not; a text that was read aloud and changed is unread.
+    """Keep what was typed, finished or not.
+
+    A text that was read aloud and would be read otherwise now is unread; a recording that becomes
+    a phrase, or is none any more, is prepared anew: a phrase has no chime.
 
     Raises:
         NotFound: The page is that of a bulletin that the caller cannot read.
@@ -104,24 +115,58 @@ async def save(
     before = draft.form
     draft.form = form.model_dump(mode="json", by_alias=True)
     draft.saved_at = now
-    changed = [name for name in ("text", "area_code") if before.get(name) != draft.form[name]]
+    changed = {name for name in _OF_SOUND if before.get(name) != draft.form[name]}
     if changed and draft.source_file is None:
         await _replace(session, draft, None, now)
     await session.flush()
-    return await _details(session, draft)
+    found = await _details(session, draft)
+    if found.preparation is not None and "phrase" in changed:
+        source = await _recorded(session, draft, preparations.trim_of(found.preparation))
+        await _prepare(session, draft, source, settings, now)
+        found = await _details(session, draft)
+    return found
+
+
+async def unread(session: AsyncSession, caller: Caller, page: str, now: datetime) -> bool:
+    """Give up the reading of a text whose words were corrected; tells whether there was one."""
+    draft = await find(session, caller, page, lock=True)
+    if draft is None or draft.source_file is not None or draft.preparation_id is None:
+        return False
+    await _replace(session, draft, None, now)
+    return True
+
+
+async def next_form(session: AsyncSession, bulletin: Bulletin) -> DraftIn:
+    """The form of a bulletin's next revision before anybody changed it."""
+    made = await revisions.of_bulletin(session, bulletin.id)
+    original = None
+    if bulletin.version_of is not None:
+        original = await revisions.newest_approved(session, bulletin.version_of)
+    return DraftIn.model_validate(
+        {
+            "title": bulletin.title,
+            "area_code": bulletin.area_code,
+            "class": bulletin.class_.value,
+            "language": bulletin.language,
+            "text": (made[0].text if made else "") or "",
+            "original_revision": original and original.number,
+        }
+    )
 
 
 async def _begin(session: AsyncSession, caller: Caller, page: str, now: datetime) -> Draft:
+    bulletin = None
     if page not in _OF_NONE:
         await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, UUID(page))
-        await revisions.get_bulletin(session, UUID(page))
+        bulletin = await revisions.get_bulletin(session, UUID(page))
     else:
         await scope.require_somewhere(session, caller, Permission.BULLETIN_WRITE)
     draft = await find(session, caller, page, lock=True)
     if draft is None:
+        form = DraftIn() if bulletin is None else await next_form(session, bulletin)
         new = insert(Draft).values(
             account_id=caller.account_id, page=page, source_name="", saved_at=now,
-            form=DraftIn().model_dump(mode="json", by_alias=True),
+            form=form.model_dump(mode="json", by_alias=True),
         )  # fmt: skip
         await session.execute(new.on_conflict_do_nothing())  # the same person, twice at once
         draft = await find(session, caller, page, lock=True)
@@ -356,8 +401,9 @@ async def finish(
         await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, UUID(page))
         bulletin = await revisions.get_bulletin(session, UUID(page), lock=True)
         revision = await creation.add_revision(
-            session, bulletin, sound, source, settings, caller, now
-        )
+            session, bulletin, sound, source, settings, caller, now,
+            draft.form.get("original_revision"),
+        )  # fmt: skip
     await _end(session, draft, now)
     return bulletin, revision
 

@@ -36,7 +36,7 @@ from broadcast.bulletins.schemas import (
     NumberPath,
     OutlineOut,
     PreparationOut,
-    RevisionIn,
+    NextRevisionIn,
     RevisionOut,
 )
 from broadcast.bulletins.source_requests import fingerprint, openapi_body, received_source
@@ -199,7 +199,7 @@ async def create_bulletin(
     response_model=RevisionOut,
     responses={201: {"model": RevisionOut, "description": "âm thanh đã có sẵn"}},
     summary="Thêm phiên bản mới; phiên bản cũ không đổi",
-    openapi_extra=openapi_body(RevisionIn),
+    openapi_extra=openapi_body(NextRevisionIn),
 )
 @reads_its_body
 async def create_revision(
@@ -212,7 +212,7 @@ async def create_revision(
 ) -> Response:
     """The next revision, a draft; approval starts anew. 202 and 201 as for a bulletin."""
     await session.commit()
-    async with received_source(request, settings, RevisionIn) as (body, sound):
+    async with received_source(request, settings, NextRevisionIn) as (body, sound):
         whole = fingerprint(body, sound)
         async with db.transaction(engine(request)) as reading:
             await request.app.state.limit(request, reading)
@@ -235,8 +235,9 @@ async def create_revision(
             )
             bulletin = await revisions.get_bulletin(writing, bulletin_id, lock=True)
             revision = await creation.add_revision(
-                writing, bulletin, sound, source, settings, caller, clock.now()
-            )
+                writing, bulletin, sound, source, settings, caller, clock.now(),
+                body.original_revision,
+            )  # fmt: skip
             return Created(
                 f"/api/v1/bulletins/{bulletin_id}/revisions/{revision.number}",
                 RevisionOut.of(await details.of_revision(writing, revision)),

@@ -68,6 +68,14 @@ class RevisionIn(Body):
     )
 
 
+class NextRevisionIn(RevisionIn):
+    """The next revision of a bulletin that there is."""
+
+    original_revision: RevisionNumber | None = Field(
+        None, description="bản dịch: phiên bản của bản gốc mà người đọc đã xem, phải ghi rõ"
+    )
+
+
 class BulletinIn(RevisionIn):
     """A bulletin to be created."""
 

@@ -125,12 +125,15 @@ async def received_recording(request: Request, settings: config.Settings) -> Asy
         raise
 
 
+_FIELDS = frozenset(
+    {"file", "original_revision", *BulletinIn.model_json_schema()["properties"]}
+)
+
+
 def _reason(error: BroadcastError) -> str:
     """Label of a counter: never a name that the sender chose."""
     field = getattr(error, "field", "")
-    return (
-        field if field in {"file", *BulletinIn.model_json_schema()["properties"]} else error.slug
-    )
+    return field if field in _FIELDS else error.slug
 
 
 async def _short_body(request: Request) -> bytes:

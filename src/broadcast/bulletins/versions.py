@@ -82,6 +82,27 @@ async def match(
         await session.flush()
 
 
+async def original_of(session: AsyncSession, bulletin: Bulletin, number: int) -> Revision | None:
+    """The newest revision of the original that a revision of a version is said to match.
+
+    None of a bulletin that is no version.
+    """
+    if bulletin.version_of is None:
+        return None
+    found: Revision | None = await session.scalar(
+        sa.select(Revision)
+        .join(VersionMatch, VersionMatch.original_revision == Revision.number)
+        .where(
+            Revision.bulletin_id == bulletin.version_of,
+            VersionMatch.bulletin_id == bulletin.id,
+            VersionMatch.revision == number,
+        )
+        .order_by(Revision.number.desc())
+        .limit(1)
+    )
+    return found
+
+
 async def parts_of(
     session: AsyncSession, originals: Collection[UUID] | None = None
 ) -> dict[Key, dict[str, Part]]:

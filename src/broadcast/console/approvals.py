@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.auth.caller import Caller, require
 from broadcast.auth.people import people
 from broadcast.auth.permissions import Permission
-from broadcast.bulletins import details, library, revisions
+from broadcast.bulletins import details, library, revisions, versions
 from broadcast.bulletins.approval import Action
 from broadcast.bulletins.model import Revision, RevisionState
 from broadcast.bulletins.places import require_at_bulletin
@@ -73,6 +73,7 @@ async def show(
         "approvals/show.html",
         bulletin=bulletin,
         revision=shown,
+        original=await versions.original_of(session, row, number),
         wave=wave_of(found),
         sound=next((each for each in shown.renditions if each.codec == "mp3"), None),
         obstacle=await _obstacle(session, key, revision, caller),

@@ -37,7 +37,7 @@ from broadcast.kit.times import Day
 from broadcast.languages import forecast, versions
 from broadcast.languages.forecast import Lack
 from broadcast.languages.routes import Approver, requests_of, served, versions_of
-from broadcast.languages.schemas import ForecastOut
+from broadcast.languages.schemas import ConfirmIn, ForecastOut
 from broadcast.languages.state import VersionState
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.web.fields import Code
@@ -109,6 +109,7 @@ async def show_versions(
     return page(
         request, caller, "languages/versions.html",
         bulletin=bulletin,
+        original=await revisions.newest_approved(session, bulletin_id),
         found=found,
         place=place,
         wanted=wanted,
@@ -167,10 +168,16 @@ async def ask(
 
 @router.post("/bulletins/{bulletin_id}/confirmation", summary="Xác nhận bản đọc vẫn đúng")
 async def confirm(
-    request: Request, session: Session, caller: Approver, bulletin_id: UUID
+    request: Request,
+    session: Session,
+    caller: Approver,
+    bulletin_id: UUID,
+    form: Annotated[ConfirmIn, Form()],
 ) -> Response:
     """As `POST …/confirmation` of REST."""
-    found = await versions.confirm(session, bulletin_id, caller, clock.now())
+    found = await versions.confirm(
+        session, bulletin_id, form.revision, form.original_revision, caller, clock.now()
+    )
     return redirect(request, f"/bulletins/{found.version.version_of}/versions")
 
 

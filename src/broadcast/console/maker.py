@@ -60,30 +60,18 @@ async def show_edit(
     name = str(bulletin_id)
     draft = await drafts.find(session, caller, name)
     found = None if draft is None else await drafts.get(session, caller, name)
-    made = await revisions.of_bulletin(session, bulletin_id)
+    form = await drafts.next_form(session, bulletin)
+    shown = form if found is None else DraftOut.of(found)
     original = None
-    if bulletin.version_of is not None:
-        original = await revisions.newest_approved(session, bulletin.version_of)
-    form = DraftIn.model_validate(
-        {
-            "title": bulletin.title,
-            "area_code": bulletin.area_code,
-            "class": bulletin.class_.value,
-            "language": bulletin.language,
-            "text": (made[0].text if made else "") or "",
-        }
-    )
+    if bulletin.version_of is not None and shown.original_revision is not None:
+        made = await revisions.of_bulletin(session, bulletin.version_of)
+        original = next((each for each in made if each.number == shown.original_revision), None)
     return _form(
-        request,
-        caller,
-        name,
-        form,
-        found,
-        [],
-        bulletin,
+        request, caller, name, form, found, [], bulletin,
         original=original,
+        newest_original=form.original_revision,
         phrases=await offered(session, bulletin.language),
-    )
+    )  # fmt: skip
 
 
 async def offered(session: AsyncSession, language: str) -> list[tuple[str, str]]:
@@ -103,6 +91,7 @@ def _form(
     bulletin: Bulletin | None,
     *,
     original: Revision | None = None,
+    newest_original: int | None = None,
     phrases: Sequence[tuple[str, str]] = (),
 ) -> Response:
     shown = None if found is None else DraftOut.of(found)
@@ -119,6 +108,7 @@ def _form(
         languages=_choices(request, LANGUAGES),
         phrase_kinds=_choices(request, PHRASES),
         original=original,
+        newest_original=newest_original,
         phrases=phrases,
         composed=shown,
         **sound_of(name, None if shown is None else shown.sound),
@@ -176,7 +166,7 @@ async def read_aloud(
     form: Annotated[DraftIn, Form()],
 ) -> Response:
     """Keep the form, and have its text read aloud."""
-    await drafts.save(session, caller, page_name, form, clock.now())
+    await drafts.save(session, caller, page_name, form, settings, clock.now())
     found = await drafts.read_aloud(session, caller, page_name, settings, clock.now())
     return _answer(request, caller, page_name, found)
 
@@ -230,10 +220,18 @@ async def show_words(
 
 
 async def _words(
-    request: Request, session: Session, caller: Caller, area_code: str, text: str
+    request: Request,
+    session: Session,
+    caller: Caller,
+    area_code: str,
+    text: str,
+    *,
+    is_unread: bool = False,
 ) -> Response:
     found = await words.preview(session, caller, area_code, text, clock.today())
-    return page(request, caller, "maker/_words.html", words=SpokenOut.of(found))
+    return page(
+        request, caller, "maker/_words.html", words=SpokenOut.of(found), is_unread=is_unread
+    )
 
 
 class CorrectionIn(EntryIn):
@@ -252,11 +250,14 @@ async def correct(
     page_name: PagePath,
     form: Annotated[CorrectionIn, Form()],
 ) -> Response:
-    """Remember a reading in the lexicon of the station; the words with it."""
+    """Remember a reading in the lexicon of the station; the words with it, to be heard anew."""
     await station_lexicon.correct(
         session, caller, form.area_code, form.written, form.spoken, clock.now()
     )
-    return await _words(request, session, caller, form.area_code, form.text)
+    is_unread = await drafts.unread(session, caller, page_name, clock.now())
+    return await _words(
+        request, session, caller, form.area_code, form.text, is_unread=is_unread
+    )
 
 
 # --- the end -----------------------------------------------------------------------------------
@@ -279,12 +280,15 @@ async def finish(
 ) -> Response:
     """Make the bulletin; then when and where, or to the approver."""
     kept = DraftIn.model_validate(form.model_dump(by_alias=True, exclude={"intent"}))
-    found = await drafts.save(session, caller, page_name, kept, clock.now())
-    if form.intent == "submit":
-        _require_heard(found)
+    found = await drafts.save(session, caller, page_name, kept, settings, clock.now())
+    heard = _heard(found) if form.intent == "submit" else None
     bulletin, revision = await drafts.finish(session, caller, page_name, settings, clock.now())
     key = (bulletin.id, revision.number)
     if form.intent == "submit":
+        if revision.preparation_id != heard:
+            raise InvalidInput(
+                "text", "cách đọc đã đổi sau khi nghe; hãy bấm “Nghe đọc thử” và nghe lại"
+            )
         rules = settings.rules
         await take_step(session, key, Action.SUBMIT, "", None, caller, rules, clock.now())
         return redirect(request, _shown(request, bulletin.id))
@@ -292,11 +296,17 @@ async def finish(
     return redirect(request, address)
 
 
-def _require_heard(found: drafts.DraftDetails) -> None:
+def _heard(found: drafts.DraftDetails) -> int:
+    """Preparation of the sound that is ready to be heard.
+
+    Raises:
+        InvalidInput: There is none.
+    """
     if found.preparation is None:
         raise InvalidInput("text", "hãy bấm “Nghe đọc thử” và nghe trước khi gửi duyệt")
     if found.prepared is None:
         raise InvalidInput("file", "âm thanh chưa sẵn sàng; hãy chờ xong, nghe thử rồi gửi duyệt")
+    return found.preparation.id
 
 
 def _shown(request: Request, bulletin_id: UUID) -> str:

@@ -28,6 +28,7 @@ from broadcast.languages.schemas import (
     MOST_UNSERVED,
     AskIn,
     CommuneOut,
+    ConfirmIn,
     ForecastOut,
     LanguageOut,
     RequestOut,
@@ -100,9 +101,16 @@ async def _request(session: AsyncSession, row: VersionRequest) -> RequestOut:
     "/bulletins/{bulletin_id}/confirmation",
     summary="Xác nhận bản đọc vẫn đúng với bản gốc mới",
 )
-async def confirm(session: Session, caller: Approver, bulletin_id: UUID) -> VersionOut:
-    """Of a version, by an approver who knows the language and did not read it."""
-    found = await versions.confirm(session, bulletin_id, caller, clock.now())
+async def confirm(
+    session: Session, caller: Approver, bulletin_id: UUID, body: ConfirmIn
+) -> VersionOut:
+    """Of a version, by an approver who knows the language and did not read it.
+
+    409 where either has a newer revision by now.
+    """
+    found = await versions.confirm(
+        session, bulletin_id, body.revision, body.original_revision, caller, clock.now()
+    )
     return (await shown(session, [found]))[0]
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broadcast.auth.people import People, PersonOut
 from broadcast.bulletins.model import Bulletin, RevisionState
+from broadcast.bulletins.schemas import RevisionNumber
 from broadcast.bulletins.version_model import VersionRequest
 from broadcast.kit.english import Said
 from broadcast.kit.languages import Language
@@ -19,6 +20,13 @@ from broadcast.languages.state import VersionState
 from broadcast.languages.versions import Standing
 from broadcast.web.fields import Code, example
 from broadcast.web.rest import Body
+
+
+class ConfirmIn(Body):
+    """Which revision was heard, and what it was held against."""
+
+    revision: RevisionNumber = Field(description="phiên bản của bản đọc đã nghe")
+    original_revision: RevisionNumber = Field(description="phiên bản của bản gốc đã xem")
 
 
 class AskIn(Body):

@@ -200,16 +200,29 @@ async def cancel(
 
 
 async def confirm(
-    session: AsyncSession, version_id: UUID, caller: Caller, now: datetime
+    session: AsyncSession,
+    version_id: UUID,
+    number: int,
+    original_revision: int,
+    caller: Caller,
+    now: datetime,
 ) -> Standing:
     """Say of a version that it still says what its original says now.
 
     By somebody who knows the language, approves at its station and did not read it.
 
+    Args:
+        session: Open transaction.
+        version_id: The version.
+        number: Its revision that was heard.
+        original_revision: The revision of its original that it was held against.
+        caller: Who says so.
+        now: Present.
+
     Raises:
         NotFound: There is no such bulletin.
         InvalidInput: It is no version.
-        Conflict: Nothing of it, or of its original, is approved.
+        Conflict: Nothing of it, or of its original, is approved, or something newer is by now.
         Forbidden: The caller may not, does not know the language, or has read it.
     """
     await require_at_bulletin(session, caller, Permission.BULLETIN_APPROVE, version_id)
@@ -222,6 +235,10 @@ async def confirm(
     original = await revisions.newest_approved(session, version.version_of)
     if revision is None or original is None:
         raise Conflict("Chưa có bản nào được duyệt để xác nhận; hãy giao đọc bản mới.")
+    if (revision.number, original.number) != (number, original_revision):
+        raise Conflict(
+            "Bản đọc hoặc bản gốc đã có phiên bản khác; hãy tải lại trang, nghe lại rồi xác nhận."
+        )
     if revision.created_by == caller.account_id:
         raise Forbidden("Người đọc không tự xác nhận bản của mình; hãy nhờ người khác nghe lại.")
     key = (version_id, revision.number)

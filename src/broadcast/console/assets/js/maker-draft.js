@@ -1,5 +1,6 @@
 // The form is kept on the server every five seconds while it changes, and when the page is left.
 import { csrf, send } from "./request.js";
+import { showSound } from "./maker-upload.js";
 
 const EVERY_MS = 5000;
 
@@ -30,6 +31,7 @@ async function save() {
   try {
     const draft = await send("PUT", address, JSON.parse(now));
     kept = now;
+    if (document.querySelector("#sound[data-sound='done']") && draft.sound?.state !== "done") showSound();
     line.textContent = `${line.dataset.saved} ${draft.saved_at.slice(11, 16)}`;
   } catch (problem) {
     line.textContent = problem.status ? problem.detail : line.dataset.unsaved;

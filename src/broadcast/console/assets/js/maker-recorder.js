@@ -19,7 +19,14 @@ let hears = null;
 let seconds = 0;
 let ticking = null;
 
-record.addEventListener("click", begin);
+record.addEventListener("click", async () => {
+  record.disabled = true; // while the browser asks for the microphone
+  try {
+    await begin();
+  } finally {
+    record.disabled = false;
+  }
+});
 stop.addEventListener("click", () => recorder.stop());
 pause.addEventListener("click", () => {
   if (recorder.state === "recording") recorder.pause();

@@ -1,15 +1,19 @@
 // A recording goes to the draft with a bar; once it is there, the page may be left.
-import { csrf, words } from "./request.js";
+import { csrf, parsed, words } from "./request.js";
 
 const form = document.querySelector("[data-maker]");
 const box = document.querySelector("[data-uploading]");
 const bar = box.querySelector("progress");
+const again = document.querySelector("[data-unsent]");
 const error = document.querySelector("[data-field='file'] [data-error]");
 let sending = null;
+let unsent = null;
 
-/** Send a recording; what was being sent is given up. */
+/** Send a recording; what was being sent is given up. Until it has arrived it is kept here. */
 export function upload(blob, name) {
   sending?.abort();
+  unsent = { blob, name };
+  again.hidden = true;
   error.textContent = "";
   bar.value = 0;
   box.hidden = false;
@@ -23,8 +27,10 @@ export function upload(blob, name) {
     if (event.lengthComputable) bar.value = (100 * event.loaded) / event.total;
   });
   request.addEventListener("load", () => {
+    const answer = parsed(request.responseText, request.status);
+    if (request.status < 300 || request.status === 422) unsent = null; // 422: no sound in it
     if (request.status < 300) showSound();
-    else say(JSON.parse(request.responseText).detail);
+    else say(answer.detail);
   });
   request.addEventListener("error", () => say(words().unreachable));
   request.addEventListener("loadend", () => {
@@ -33,7 +39,8 @@ export function upload(blob, name) {
   request.send(body);
 }
 
-function showSound() {
+/** Show the sound of the draft as it is now. */
+export function showSound() {
   const address = `/bulletin-drafts/${form.dataset.maker}/sound`;
   window.htmx.ajax("GET", address, { target: "#sound", swap: "outerHTML" });
 }
@@ -41,7 +48,18 @@ function showSound() {
 function say(text) {
   error.textContent = text.replace(/^file: /, "");
   document.querySelector("[data-way='upload']").click();
+  if (!unsent) return;
+  const kept = again.querySelector("a");
+  URL.revokeObjectURL(kept.href);
+  kept.href = URL.createObjectURL(unsent.blob);
+  kept.download = unsent.name;
+  again.hidden = false;
 }
+
+again.querySelector("button").addEventListener("click", () => upload(unsent.blob, unsent.name));
+window.addEventListener("beforeunload", (event) => {
+  if (unsent) event.preventDefault();
+});
 
 document.querySelector("[data-file]").addEventListener("change", (event) => {
   const [file] = event.target.files;

@@ -16,21 +16,31 @@ export async function send(method, path, body) {
   } catch {
     throw { status: 0, title: "", detail: words().unreachable };
   }
-  const text = await response.text();
-  const answer = text ? JSON.parse(text) : null;
+  const answer = parsed(await response.text(), response.status);
   if (!response.ok) throw answer;
   return answer;
+}
+
+/** JSON of an answer; a proxy between may have answered with a page of its own. */
+export function parsed(text, status) {
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return { status, title: "", detail: status === 413 ? words().large : words().failed };
+  }
 }
 
 const WORDS = {
   vi: {
     unreachable: "Không tới được máy chủ; hãy kiểm tra mạng rồi thử lại.",
+    large: "Tệp lớn hơn mức máy chủ nhận; hãy cắt ngắn hoặc nén thành MP3 rồi tải lên.",
     failed: "Không thực hiện được; hãy thử lại.",
     close: "Đóng",
     yes: "Đồng ý",
   },
   en: {
     unreachable: "The server cannot be reached; check the network, then try again.",
+    large: "The file is larger than the server takes; shorten it or save it as MP3, then upload.",
     failed: "That failed; please try again.",
     close: "Close",
     yes: "Yes",
