@@ -86,6 +86,13 @@ async def test_what_was_just_published_is_still_on_its_way(desired: DesiredDocum
     assert desired.missing("A", {}, LATER - timedelta(seconds=1)) == []
 
 
+async def test_what_has_lapsed_is_missed_by_nobody(desired: DesiredDocuments) -> None:
+    held = {"device/A/config": 5}
+    last = NOW + YEAR - timedelta(seconds=1)
+    assert desired.missing("A", held, last) == ["area/21025/programme"]
+    assert desired.missing("A", held, NOW + YEAR) == []
+
+
 async def test_unknown_device_misses_nothing(desired: DesiredDocuments) -> None:
     assert desired.missing("B", {}, LATER) == []
 

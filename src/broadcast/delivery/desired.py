@@ -13,6 +13,7 @@ import base64
 import sys
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -40,12 +41,20 @@ class _FollowedAreas(msgspec.Struct):
     areas: list[str]
 
 
+class _Published(NamedTuple):
+    """A document that was published; once it has lapsed no device can take it, nor needs it."""
+
+    revision: int
+    at: datetime
+    not_after: datetime
+
+
 class DesiredDocuments:
     """Published documents, and which devices follow them."""
 
     def __init__(self) -> None:
-        self._revisions: dict[str, tuple[int, datetime]] = {}
-        """Document → revision and the time at which its publication was confirmed."""
+        self._published: dict[str, _Published] = {}
+        """The newest by document."""
         self._followed: dict[str, tuple[str, ...]] = {}
         """Device → documents it should hold."""
         self._content: dict[str, Mapping[str, int]] = {}
@@ -78,18 +87,19 @@ class DesiredDocuments:
             self._first_mark = mark
         token = sa.case((Document.kind == "config", Document.token), else_=None)
         published = sa.select(
-            Document.scope, Document.kind, Document.revision, Document.published_at, token
+            Document.scope, Document.kind, Document.revision, Document.published_at,
+            Document.not_after, token,
         ).where(
             Document.published_revision == Document.revision, Document.published_at.is_not(None)
-        )
+        )  # fmt: skip
         if self._newest is not None:
             published = published.where(Document.published_at > self._newest - OVERLAP)
-        for scope, kind, revision, published_at, config in await session.execute(published):
-            news = revision, published_at
-            if self._revisions.get(f"{scope}/{kind}") != news:
+        for scope, kind, *values, config in await session.execute(published):
+            news = _Published(*values)
+            if self._published.get(f"{scope}/{kind}") != news:
                 self._content.clear()
-            self._revisions[f"{scope}/{kind}"] = news
-            self._newest = max(self._newest or published_at, published_at)
+            self._published[f"{scope}/{kind}"] = news
+            self._newest = max(self._newest or news.at, news.at)
             if config is not None:
                 try:
                     followed = _documents(scope, config)
@@ -102,7 +112,7 @@ class DesiredDocuments:
 
     def _forget(self) -> None:
         """Believe nothing that was read of a database that is another one now."""
-        self._revisions.clear()
+        self._published.clear()
         self._followed.clear()
         self._content.clear()
         self._newest = self._first_mark = None
@@ -114,17 +124,16 @@ class DesiredDocuments:
             return []
         if content is held or content == held:
             return []
-        known = self._revisions
-        if not any(
-            key in known and held.get(key, 0) < known[key][0]
+        known = {
+            key: self._published[key]
             for key in self._followed.get(device_code, ())
-        ):
+            if key in self._published and now < self._published[key].not_after
+        }
+        if all(held.get(key, 0) >= each.revision for key, each in known.items()):
             self._content[device_code] = held
             return []
         wanted = {
-            key: known[key][0]
-            for key in self._followed[device_code]
-            if key in known and known[key][1] + TIME_TO_REPORT <= now
+            key: each.revision for key, each in known.items() if each.at + TIME_TO_REPORT <= now
         }
         late = behind(held, wanted)
         return [key for key in late if (device_code, key, wanted[key]) not in self._sent]
@@ -132,7 +141,7 @@ class DesiredDocuments:
     def sent(self, device_code: str, documents: Collection[str], now: datetime) -> None:
         """Remember that these were sent to a device again."""
         for key in documents:
-            self._sent[device_code, key, self._revisions[key][0]] = now
+            self._sent[device_code, key, self._published[key].revision] = now
 
 
 def _documents(scope: str, config: bytes) -> tuple[str, ...]:
