@@ -170,6 +170,12 @@ class SignIn(Group):
     session_longest: timedelta = Field(
         timedelta(hours=12), description="a session ends so long after the sign-in"
     )
+    screen_idle: timedelta = Field(
+        timedelta(days=14), description="the same, of a screen that only shows the wall"
+    )
+    screen_longest: timedelta = Field(
+        timedelta(days=180), description="the same, of a screen that only shows the wall"
+    )
     second_factor_fresh: timedelta = Field(
         timedelta(hours=12), description="a second factor counts for so long, for approving"
     )

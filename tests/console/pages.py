@@ -277,6 +277,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/areas/{code}"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
     ("GET", "/areas/{code}/state"): Rule(Kind.READ, P.READ, path=lambda p: {"code": p.village}),
     ("GET", "/wall"): Rule(Kind.WHOLE, P.READ),
+    ("POST", "/wall/keep"): Rule(Kind.WHOLE, P.READ, body=_nothing, is_form=True, is_absent=True),
     ("GET", "/wall/states"): Rule(Kind.WHOLE, P.READ),
     ("GET", "/wall/on-air"): Rule(Kind.WHOLE, P.READ),
     ("GET", "/wall/incidents"): Rule(Kind.WHOLE, P.READ),

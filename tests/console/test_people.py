@@ -258,6 +258,47 @@ async def test_sessions_are_those_of_rest_and_end_one_by_one(mine: httpx.AsyncCl
     assert (await mine.get("/me")).status_code == 303
 
 
+async def test_a_screen_only_watches_and_stays_signed_in(
+    mine: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = clock.now()
+    async with db.transaction(engine) as session:
+        account = await session.scalar(sa.select(Account).where(Account.name == "Lan Anh"))
+        assert account is not None
+        await grants.grant(session, account.id, Role.PROVINCE_ADMIN, None, began)
+    await enter(mine)
+    before = dict(mine.cookies)
+    assert 'hx-post="/wall/keep"' in (await mine.get("/wall")).text
+    kept = await send(mine, "/wall/keep")
+    assert (kept.status_code, kept.headers["hx-redirect"]) == (204, "/wall")
+    wall = await mine.get("/wall")
+    assert (wall.status_code, "/wall/keep" in wall.text) == (200, False)
+    # It may look, and nothing else: its account is an administrator's.
+    assert (await mine.get("/admin/people")).status_code == 403
+    for path in ("/me/sessions/end", "/me/totp", "/admin/people", "/wall/keep"):
+        refused = await send(mine, path)
+        assert (refused.status_code, "treo màn hình" in refused.json()["detail"]) == (403, True)
+    screen = dict(mine.cookies)
+    mine.cookies.clear()
+    mine.cookies.update(before)
+    assert (await mine.get("/wall")).status_code == 303  # the cookie before is worthless
+
+    def watch(**later: float) -> None:
+        monkeypatch.setattr(clock, "now", lambda: began + timedelta(**later))
+        mine.cookies.clear()
+        mine.cookies.update(screen)
+
+    watch(days=13)
+    assert (await mine.get("/wall")).status_code == 200
+    await enter(mine)
+    assert "màn hình theo dõi" in (await mine.get("/me")).text
+    watch(days=26)
+    assert (await mine.get("/wall")).status_code == 200
+    assert (await send(mine, "/sign-out")).status_code == 204
+    watch(days=26)
+    assert (await mine.get("/wall")).status_code == 303
+
+
 async def test_the_password_is_changed_by_who_knows_it(mine: httpx.AsyncClient) -> None:
     await enter(mine)
     wrong = await send(mine, "/me/password", password="x", new_password="mot cau khac de nho")

@@ -115,7 +115,9 @@ async def test_a_recording_says_the_original_that_its_reader_saw(world: World) -
             f"/api/v1/bulletins/{of}/revisions",
             data={} if seen is None else {"original_revision": str(seen)},
             files={"file": ("thu.webm", b"x", "audio/webm")},
-            headers={"Authorization": f"Bearer {world.tokens['Đinh' if of == version else 'Lan']}"},
+            headers={
+                "Authorization": f"Bearer {world.tokens['Đinh' if of == version else 'Lan']}"
+            },
         )
         assert refused.status_code == 422, refused.text
         assert refused.json()["field"] == "original_revision"

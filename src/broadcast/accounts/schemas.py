@@ -156,6 +156,8 @@ class SessionOut(BaseModel):
     agent: str
     is_current: bool
     """Whether the request came with it."""
+    is_screen: bool = False
+    """Whether it only shows the wall on a screen."""
 
     @classmethod
     def of(cls, row: AccountSession, current: int, limits: config.SignIn) -> SessionOut:
@@ -204,5 +206,6 @@ def _fields(row: AccountSession, current: int, limits: config.SignIn) -> dict[st
         "second_factor_until": None if shown_at is None else shown_at + limits.second_factor_fresh,
         "address": row.address,
         "agent": row.agent,
+        "is_screen": row.is_screen,
         "is_current": row.id == current,
     }

@@ -16,7 +16,7 @@ from broadcast.audit.entry import Origin, Who
 from broadcast.audit.refusals import site
 from broadcast.auth.caller import Caller, digest
 from broadcast.auth.model import Account
-from broadcast.auth.session import AccountSession, Method
+from broadcast.auth.session import AccountSession, Method, is_open
 from broadcast.kit.errors import NotFound
 
 MOST = 50
@@ -83,6 +83,24 @@ def rotate(row: AccountSession) -> str:
     return token
 
 
+async def keep_screen(
+    session: AsyncSession, caller: Caller, limits: config.SignIn, now: datetime
+) -> str:
+    """Make the caller's session that of a screen: it reads only, and lasts longer.
+
+    Returns:
+        Its new token; nothing else can be done with the one before it.
+
+    Raises:
+        NotFound: The caller came with a token.
+    """
+    row = await own(session, caller)
+    row.is_screen = True
+    row.second_factor_at = None
+    row.expires_at = now + limits.screen_longest
+    return rotate(row)
+
+
 async def own(session: AsyncSession, caller: Caller, *, lock: bool = True) -> AccountSession:
     """The session with which the caller came; `lock` holds its row until the transaction ends.
 
@@ -104,9 +122,7 @@ async def list_open(
             sa.select(AccountSession)
             .where(
                 AccountSession.account_id == account_id,
-                AccountSession.ended_at.is_(None),
-                AccountSession.expires_at > now,
-                AccountSession.last_used_at > now - limits.session_idle,
+                is_open(limits, now),
             )
             .order_by(AccountSession.last_used_at.desc(), AccountSession.id.desc())
         )

@@ -141,6 +141,7 @@ async def authenticate(request: Request) -> Caller:
         session.check_change(request, cookie)
         async with db.transaction(engine(request)) as transaction:
             caller = await caller_of_session(transaction, cookie, settings(request).sign_in, now)
+        _keep_to_watching(request, caller)
     else:
         raise Unauthenticated(
             "Cần đăng nhập (POST /api/v1/sign-in), hoặc gửi mã truy cập: Authorization: Bearer …"
@@ -148,6 +149,15 @@ async def authenticate(request: Request) -> Caller:
     request.state.caller = caller
     request.state.who = caller.who
     return caller
+
+
+def _keep_to_watching(request: Request, caller: Caller) -> None:
+    """Let a screen that only shows the wall change nothing, its account neither."""
+    reads = request.method in {"GET", "HEAD"} or request.url.path in session.SIGN_OUT
+    if caller.scope is not None and not reads:
+        raise Forbidden(
+            "Phiên này chỉ để treo màn hình theo dõi; hãy đăng xuất rồi đăng nhập lại để làm việc."
+        )
 
 
 async def caller_of_token(transaction: AsyncSession, token: str, now: datetime) -> Caller:
@@ -201,9 +211,7 @@ async def caller_of_session(
             .outerjoin(Grant, _held_today(now))
             .where(
                 AccountSession.token_sha256 == digest(token),
-                AccountSession.ended_at.is_(None),
-                AccountSession.expires_at > now,
-                AccountSession.last_used_at > now - limits.session_idle,
+                session.is_open(limits, now),
                 Account.state != AccountState.DISABLED,
             )
             .order_by(Grant.id)
@@ -220,7 +228,8 @@ async def caller_of_session(
         name,
         f"session/{held.id}",
         _roles(grant for *_, grant in rows),
-        second_factor_until=None if shown_at is None else shown_at + limits.second_factor_fresh,
+        frozenset({Permission.READ}) if held.is_screen else None,
+        None if shown_at is None else shown_at + limits.second_factor_fresh,
     )
 
 

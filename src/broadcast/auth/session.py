@@ -19,6 +19,7 @@ from fastapi import Request, Response
 from fastapi.security import APIKeyCookie
 from sqlalchemy.orm import Mapped, mapped_column
 
+from broadcast import config
 from broadcast.kit.db import Base, enum_type
 from broadcast.kit.errors import Forbidden
 
@@ -73,6 +74,24 @@ class AccountSession(Base):
     """Of that address, as failures are counted by."""
     agent: Mapped[str]
     """Browser of the sign-in."""
+    is_screen: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """It shows the wall on a screen that nobody touches: it reads only, and lasts longer."""
+
+
+SIGN_OUT = frozenset({"/sign-out", "/api/v1/session"})
+"""What a screen may still change: it may end itself."""
+
+
+def is_open(limits: config.SignIn, now: datetime) -> sa.ColumnElement[bool]:
+    """Condition of a session that can still be used."""
+    idle_since = sa.case(
+        (AccountSession.is_screen, now - limits.screen_idle), else_=now - limits.session_idle
+    )
+    return sa.and_(
+        AccountSession.ended_at.is_(None),
+        AccountSession.expires_at > now,
+        AccountSession.last_used_at > idle_since,
+    )
 
 
 def cookie_of(request: Request) -> str | None:

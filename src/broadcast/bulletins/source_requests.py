@@ -125,9 +125,7 @@ async def received_recording(request: Request, settings: config.Settings) -> Asy
         raise
 
 
-_FIELDS = frozenset(
-    {"file", "original_revision", *BulletinIn.model_json_schema()["properties"]}
-)
+_FIELDS = frozenset({"file", "original_revision", *BulletinIn.model_json_schema()["properties"]})
 
 
 def _reason(error: BroadcastError) -> str:

@@ -255,9 +255,7 @@ async def correct(
         session, caller, form.area_code, form.written, form.spoken, clock.now()
     )
     is_unread = await drafts.unread(session, caller, page_name, clock.now())
-    return await _words(
-        request, session, caller, form.area_code, form.text, is_unread=is_unread
-    )
+    return await _words(request, session, caller, form.area_code, form.text, is_unread=is_unread)
 
 
 # --- the end -----------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ from typing import Any
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from broadcast.accounts import sessions
 from broadcast.areas import scope
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
+from broadcast.auth.session import set_cookie
 from broadcast.boundaries.outlines import show_map
-from broadcast.console.page import PageRouter, page
+from broadcast.console.page import PageRouter, page, redirect
 from broadcast.incidents.queries import IncidentFilter
 from broadcast.incidents.work_list import work_list
 from broadcast.indicators.figures import compute
@@ -48,8 +50,23 @@ async def show(
         caller,
         "wall/index.html",
         map=drawn,
+        is_kept=caller.scope is not None,
+        limits=settings.sign_in,
         **await _situation(session, caller, settings.province, recent),
     )
+
+
+@router.post("/wall/keep", summary="Giữ màn hình theo dõi luôn mở")
+async def keep(
+    request: Request, session: Session, settings: AppSettings, caller: Reader
+) -> Response:
+    """From now on this session only watches, and is not signed out of after a day's work."""
+    scope.require_whole(session, caller, Permission.READ)
+    limits = settings.sign_in
+    token = await sessions.keep_screen(session, caller, limits, clock.now())
+    response = redirect(request, "/wall")
+    set_cookie(response, token, limits.screen_longest)
+    return response
 
 
 @router.get("/wall/states")

@@ -40,6 +40,17 @@ function offline(isOffline) {
   if (notice) notice.hidden = !isOffline;
 }
 
+// A stream says nothing of why it was refused.
+async function isSignedOut() {
+  const answer = await fetch("/api/v1/session").catch(() => null);
+  const notice = document.querySelector("[data-signed-out]");
+  if (answer?.status !== 401 || !notice) return false;
+  notice.querySelector("a").href = "/sign-in?next=" + encodeURIComponent(location.pathname + location.search);
+  notice.hidden = false;
+  offline(false);
+  return true;
+}
+
 function open() {
   const wanted = topics();
   if (source || document.hidden || !wanted.length) return;
@@ -49,8 +60,9 @@ function open() {
     if (missed) wanted.forEach(tellSoon);
     missed = false;
   };
-  source.onerror = () => {
+  source.onerror = async () => {
     close();
+    if (await isSignedOut()) return;
     offline(true);
     timer = setTimeout(open, RETRY_MS);
   };
