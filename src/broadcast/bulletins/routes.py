@@ -33,10 +33,10 @@ from broadcast.bulletins.schemas import (
     BulletinSummaryOut,
     CopyIn,
     Language,
+    NextRevisionIn,
     NumberPath,
     OutlineOut,
     PreparationOut,
-    NextRevisionIn,
     RevisionOut,
 )
 from broadcast.bulletins.source_requests import fingerprint, openapi_body, received_source
