@@ -16,7 +16,7 @@ from broadcast.boundaries.drawing import Frame
 from broadcast.boundaries.outlines import show_map
 from broadcast.boundaries.schemas import MapOut
 from broadcast.console.admin.calendars import units_of
-from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.page import NEEDS_UNITS, PageRouter, page, redirect
 from broadcast.console.shared import SharedDep
 from broadcast.kit import clock
 from broadcast.schedules.regulations_in_force import in_force
@@ -32,7 +32,7 @@ router = PageRouter()
 Filter = Annotated[Condition | None, Query(description="những xã ở tình trạng này")]
 
 
-@router.get("/map")
+@router.get("/map", dependencies=NEEDS_UNITS)
 async def show(
     request: Request,
     session: Session,

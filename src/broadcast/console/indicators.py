@@ -13,7 +13,7 @@ from fastapi import Query, Request, Response
 
 from broadcast.auth.caller import Reader
 from broadcast.console.chart import draw
-from broadcast.console.page import PageRouter, page
+from broadcast.console.page import NEEDS_UNITS, PageRouter, page
 from broadcast.console.words import N_
 from broadcast.indicators import answers
 from broadcast.indicators.comparison import Order
@@ -83,7 +83,7 @@ FIRST_CHANGES = 10
 Start = Annotated[int, Query(ge=0, le=100_000)]
 
 
-@router.get("/indicators")
+@router.get("/indicators", dependencies=NEEDS_UNITS)
 async def show_all(request: Request, asked: Asked) -> Response:
     """All variants of both indicators, each in a sentence."""
     found = await answers.all_figures(asked)

@@ -13,21 +13,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from broadcast.auth.caller import Caller
+from broadcast.areas.units import find_unit
+from broadcast.auth.caller import Caller, CallerDep
 from broadcast.auth.permissions import ROLE_NAMES, Permission
 from broadcast.auth.routing import Router
 from broadcast.console import assets, formats
 from broadcast.console.words import N_, Language, formed, translate, translate_number
 from broadcast.kit import clock
-from broadcast.kit.errors import BroadcastError
+from broadcast.kit.errors import BroadcastError, NotFound
 from broadcast.web import language as web_language
 from broadcast.web.problems import problem
+from broadcast.web.rest import AppSettings, Session
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -244,6 +246,23 @@ _REMEDIES = {
 _REMEDY = N_("Hãy quay lại trang trước hoặc về trang đầu; nếu vẫn vậy, hãy báo người quản trị.")
 
 
+class NothingImported(NotFound):
+    """A page about a province of which no unit is known yet."""
+
+    title = "Chưa có dữ liệu"
+    remedy = N_("Người quản trị nhập danh sách xã của tỉnh trước, rồi tới thôn, đài và cụm loa.")
+    start = "/admin/import/areas"
+
+
+async def _require_units(session: Session, settings: AppSettings, _: CallerDep) -> None:
+    if await find_unit(session, settings.province, clock.today()) is None:
+        raise NothingImported("Máy chủ chưa có đơn vị hành chính nào của tỉnh này.")
+
+
+NEEDS_UNITS = [Depends(_require_units)]
+"""Of a page that has nothing to show before the units of the province are imported."""
+
+
 def show_problem(request: Request, error: BroadcastError) -> Response:
     """An error as a page, for a browser that goes to one; as a problem document for the rest.
 
@@ -265,6 +284,7 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         for name, value in answer.headers.items()
         if name in {"retry-after", "cache-control", "allow"}
     }
+    is_new = isinstance(error, NothingImported)
     is_nowhere = error.status == 404 and "route" not in request.scope
     return page(
         request,
@@ -274,5 +294,6 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         headers=kept,
         error=error,
         detail=NOWHERE if is_nowhere else error.detail,
-        remedy=_REMEDIES.get(error.status, _REMEDY),
+        remedy=error.remedy if is_new else _REMEDIES.get(error.status, _REMEDY),
+        start=error.start if is_new else None,
     )

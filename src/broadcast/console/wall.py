@@ -14,7 +14,7 @@ from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.permissions import Permission
 from broadcast.auth.session import set_cookie
 from broadcast.boundaries.outlines import show_map
-from broadcast.console.page import PageRouter, page, redirect
+from broadcast.console.page import NEEDS_UNITS, PageRouter, page, redirect
 from broadcast.incidents.queries import IncidentFilter
 from broadcast.incidents.work_list import work_list
 from broadcast.indicators.figures import compute
@@ -38,7 +38,7 @@ SHOWN = 8
 """Lines of a panel: what can be read across a room."""
 
 
-@router.get("/wall")
+@router.get("/wall", dependencies=NEEDS_UNITS)
 async def show(
     request: Request, session: Session, settings: AppSettings, caller: Reader, recent: RecentDep
 ) -> Response:

@@ -13,7 +13,7 @@ from broadcast.areas import scope
 from broadcast.auth.caller import Caller, Reader
 from broadcast.auth.routing import changes_nothing
 from broadcast.console.admin.calendars import places_of, units_of
-from broadcast.console.page import PageRouter, language_of, page, redirect
+from broadcast.console.page import NEEDS_UNITS, PageRouter, language_of, page, redirect
 from broadcast.console.people import forms
 from broadcast.console.words import N_, translate
 from broadcast.kit import clock
@@ -45,7 +45,7 @@ SHOWN = 100
 """Quy chế of a unit that are listed."""
 
 
-@router.get("/admin/regulations")
+@router.get("/admin/regulations", dependencies=NEEDS_UNITS)
 async def show(
     request: Request, session: Session, settings: AppSettings, caller: Reader, area: Code = ""
 ) -> Response:
