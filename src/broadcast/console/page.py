@@ -284,7 +284,7 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         for name, value in answer.headers.items()
         if name in {"retry-after", "cache-control", "allow"}
     }
-    is_new = isinstance(error, NothingImported)
+    new = error if isinstance(error, NothingImported) else None
     is_nowhere = error.status == 404 and "route" not in request.scope
     return page(
         request,
@@ -294,6 +294,6 @@ def show_problem(request: Request, error: BroadcastError) -> Response:
         headers=kept,
         error=error,
         detail=NOWHERE if is_nowhere else error.detail,
-        remedy=error.remedy if is_new else _REMEDIES.get(error.status, _REMEDY),
-        start=error.start if is_new else None,
+        remedy=new.remedy if new else _REMEDIES.get(error.status, _REMEDY),
+        start=new.start if new else None,
     )

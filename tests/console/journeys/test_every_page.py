@@ -199,9 +199,8 @@ class View(NamedTuple):
     """Those of axe that the look alone decides; none: all."""
 
 
-REPEATED = {
-    "exclude": [[f"{each}:nth-child(n+13)"] for each in ("tbody > tr", "ol > li", "ul > li", "g > *")]
-}
+ROWS = ("tbody > tr", "ol > li", "ul > li", "g > *")
+REPEATED = {"exclude": [[f"{each}:nth-child(n+13)"] for each in ROWS]}
 """Rows after the first dozen, made by the same lines of a template: looked at in one view only."""
 
 LOOKS = ("color-contrast", "scrollable-region-focusable", "target-size")
