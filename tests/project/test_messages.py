@@ -111,7 +111,19 @@ def test_whatever_pydantic_finds_is_said_in_vietnamese() -> None:
 WORKSHOP = re.compile(r"\b(UUID|broker|MQTT|If-(None-)?Match|SQL|retain)\b")
 """Words of those who run the server."""
 
-FOR_OFFICIALS = ("areas", "bulletins", "clusters", "plays", "schedules", "stations", "web")
+INTERFACE = re.compile(r"\b(PUT|PATCH|DELETE)\b|: true\b")
+"""Words of who calls REST: its description says them, a message that a page shows does not."""
+
+FOR_OFFICIALS = (
+    "areas",
+    "bulletins",
+    "clusters",
+    "devices",
+    "plays",
+    "schedules",
+    "stations",
+    "web",
+)
 """Rooms whose messages reach whoever writes bulletins and reads what became of them."""
 
 
@@ -119,3 +131,5 @@ def test_officials_are_told_in_their_own_words() -> None:
     told = [each for each in MESSAGES if each.place.startswith(FOR_OFFICIALS)]
     assert len(told) > 300
     assert [each for each in told if WORKSHOP.search(each.text)] == []
+    shown = [each for each in told if not each.is_description]
+    assert [each for each in shown if INTERFACE.search(each.text)] == []

@@ -246,7 +246,7 @@ async def create_cluster(session: AsyncSession, body: NewClusterIn, today: date)
     """
     registry = await Registry.load(session, clusters=[body.code])
     if body.code in registry.clusters:
-        raise Conflict(f"Đã có cụm loa mã “{body.code}”; dùng PUT để sửa.")
+        raise Conflict(f"Đã có cụm loa mã “{body.code}”; hãy mở cụm đó để sửa.")
     villages = _grades(body.villages)
     put_cluster(registry, body.code, body, villages)
     await session.flush()
@@ -282,7 +282,7 @@ async def delete_cluster(session: AsyncSession, code: str) -> None:
     await remove(
         session,
         [*registry.served.get(cluster.id, ()), cluster],
-        f"Cụm {code} đã có thiết bị, lượt phát hoặc xác nhận; hãy ghi removed_on.",
+        f"Cụm {code} đã có thiết bị, lượt phát hoặc xác nhận; hãy ghi ngày tháo thay vì xóa.",
     )
     await touch(session)
 

@@ -110,7 +110,7 @@ async def open_installation(
             other = await session.get_one(Cluster, row.cluster_id)
             raise Conflict(
                 f"Thiết bị {device.code} đang ở cụm {other.code}; "
-                "tháo ở đó trước, hoặc gửi move: true.",
+                "hãy tháo ở đó trước, hoặc chọn tháo khỏi cụm đang lắp.",
                 cluster=other.code,
             )
     for row in history:

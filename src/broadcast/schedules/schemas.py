@@ -198,7 +198,7 @@ class OccurrenceChangeIn(Body):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.starts_at is None) is not self.cancelled:
-            raise ValueError("cần starts_at (dời giờ) hoặc cancelled: true (bỏ lần này)")
+            raise ValueError("cần đúng một trong hai: giờ mới, hoặc bỏ buổi này")
         return self
 
 

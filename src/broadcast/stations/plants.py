@@ -104,9 +104,7 @@ async def create_plant(session: AsyncSession, body: NewPlantIn, today: date) -> 
     """
     registry = await Registry.load(session)
     if body.code in registry.plants:
-        raise Conflict(
-            f"Đã có hệ thống kỹ thuật mã “{body.code}”; dùng PUT …/states/{{ngày}} để sửa."
-        )
+        raise Conflict(f"Đã có hệ thống kỹ thuật mã “{body.code}”; hãy mở hệ thống đó để sửa.")
     await put_plant(registry, body.code, body.name, body.valid_from, body)
     await touch(session)
     await session.flush()

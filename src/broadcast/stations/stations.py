@@ -100,7 +100,7 @@ async def create_station(session: AsyncSession, body: NewStationIn, today: date)
     """
     registry = await Registry.load(session)
     if body.code in registry.stations:
-        raise Conflict(f"Đã có đài mã “{body.code}”; dùng PUT để sửa.")
+        raise Conflict(f"Đã có đài mã “{body.code}”; hãy mở đài đó để sửa.")
     await put_station_facts(registry, body.code, body)
     await put_station_state(
         session,
