@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event
 
 from broadcast.schedules.authority import AuthorityOrder
 from broadcast.wire.fields import BulletinClass
@@ -77,6 +80,24 @@ async def test_the_commune_decides_the_order_until_five_minutes_before(world: Wo
     late = await world.ask("An", "PUT", path, {"source_first": True})
     assert late.status_code == 409
     assert await heard() == own
+
+
+async def test_all_that_is_moved_is_locked_before_the_grid(world: World) -> None:
+    await world.own(FIVE, P, "Họp dân")
+    (item,) = await world.send(await world.bulletin(class_=P, title="Phòng dịch"), AN)
+    locks = []
+
+    def note(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if "pg_advisory_xact_lock" in statement:
+            locks.append("grid")
+        elif "FROM schedules" in statement and "FOR UPDATE" in statement:
+            locks.append("in order" if "ORDER BY schedules.id" in statement else "one")
+
+    event.listen(world.engine.sync_engine, "before_cursor_execute", note)
+    await world.ok("An", "PUT", f"/inbox-items/{item['id']}/order", {"source_first": False})
+    event.remove(world.engine.sync_engine, "before_cursor_execute", note)
+    assert "grid" in locks
+    assert "in order" in locks[: locks.index("grid")]
 
 
 async def test_without_a_word_the_source_comes_first_and_that_is_said(world: World) -> None:

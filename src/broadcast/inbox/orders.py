@@ -25,6 +25,7 @@ from broadcast.inbox.placement import move_all, occurrences
 from broadcast.inbox.placing import Own, arrange
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict, NotFound
+from broadcast.schedules.locking import lock_schedules
 from broadcast.schedules.model import Occurrence, Schedule
 from broadcast.schedules.starts import occurrence_id
 
@@ -134,6 +135,8 @@ async def decide(
         source, own, seconds = await _parts(session, item, choice)
         found = arrange(own, seconds, source_first=source_first)
         starts = dict(found.starts) | {source.id: found.source_at}
+        ids = sa.select(Occurrence.schedule_id).where(Occurrence.id.in_([*starts]))
+        await lock_schedules(session, Schedule.id.in_(ids))  # all of them before the grid
         await move_all(session, starts, caller, rules, now)
     choice.source_first, choice.decided_by, choice.decided_at = (
         source_first, caller.account_id, now,
