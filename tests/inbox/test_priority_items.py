@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from broadcast.kit.locks import Lock
 from broadcast.schedules.authority import AuthorityOrder
 from broadcast.wire.fields import BulletinClass
 from tests.inbox.conftest import AN, PHU, World
@@ -87,8 +88,8 @@ async def test_all_that_is_moved_is_locked_before_the_grid(world: World) -> None
     (item,) = await world.send(await world.bulletin(class_=P, title="Phòng dịch"), AN)
     locks = []
 
-    def note(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if "pg_advisory_xact_lock" in statement:
+    def note(conn: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "pg_advisory_xact_lock" in statement and values[0] == Lock.SCHEDULES:
             locks.append("grid")
         elif "FROM schedules" in statement and "FOR UPDATE" in statement:
             locks.append("in order" if "ORDER BY schedules.id" in statement else "one")
