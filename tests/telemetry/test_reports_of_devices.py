@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -71,6 +72,30 @@ async def test_end_of_an_older_fault_does_not_close_a_newer_one(session: AsyncSe
     await faults.keep(session, [fault(device, 9, True)])
     await faults.keep(session, [fault(device, 5, False)])
     assert await spans(session) == [("line_open", EIGHT + 9 * MINUTE, None)]
+
+
+async def test_a_fault_whose_end_came_first_is_over(session: AsyncSession) -> None:
+    (device,) = await enrol(session, "A")
+    for report in (fault(device, 5, False), fault(device, 0, True), fault(device, 9, True)):
+        await faults.keep(session, [report])
+    assert await spans(session) == [
+        ("line_open", EIGHT, EIGHT + 5 * MINUTE),
+        ("line_open", EIGHT + 9 * MINUTE, None),
+    ]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))], ids=str)
+async def test_in_no_order_is_a_fault_left_open(
+    session: AsyncSession, order: tuple[int, ...]
+) -> None:
+    (device,) = await enrol(session, "A")
+    reports = [fault(device, minute, minute % 2 == 0) for minute in range(4)]
+    for index in (*order, *order):
+        await faults.keep(session, [reports[index]])
+    found = await spans(session)
+    assert found[0][1] == EIGHT
+    assert max(closed for _, _, closed in found) == EIGHT + 3 * MINUTE
+    assert None not in {closed for _, _, closed in found}
 
 
 def ready(

@@ -28,10 +28,12 @@ class Report(NamedTuple):
 
 
 _OPEN = sa.text("""
-    INSERT INTO faults (device_id, kind, opened_at, detail)
-    SELECT n.device_id, n.kind, n.at, n.detail
+    INSERT INTO faults (device_id, kind, opened_at, closed_at, detail)
+    SELECT n.device_id, n.kind, n.at, e.at, n.detail
     FROM unnest(CAST(:ids AS integer[]), CAST(:kinds AS text[]), CAST(:at AS timestamptz[]),
                 CAST(:details AS text[])) AS n (device_id, kind, at, detail)
+    LEFT JOIN fault_ends AS e
+        ON e.device_id = n.device_id AND e.kind = n.kind AND e.at > n.at
     WHERE NOT EXISTS (
         SELECT FROM faults AS f
         WHERE f.device_id = n.device_id AND f.kind = n.kind
@@ -42,10 +44,19 @@ _OPEN = sa.text("""
 """)
 
 _CLOSE = sa.text("""
+    WITH n AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS integer[]), CAST(:kinds AS text[]), CAST(:at AS timestamptz[])
+        ) AS n (device_id, kind, at)
+    ),
+    told AS (
+        INSERT INTO fault_ends AS e (device_id, kind, at)
+        SELECT device_id, kind, at FROM n ORDER BY device_id, kind
+        ON CONFLICT (device_id, kind) DO UPDATE SET at = excluded.at WHERE e.at < excluded.at
+    )
     UPDATE faults AS f
     SET closed_at = n.at
-    FROM unnest(CAST(:ids AS integer[]), CAST(:kinds AS text[]), CAST(:at AS timestamptz[]))
-        AS n (device_id, kind, at)
+    FROM n
     WHERE f.device_id = n.device_id AND f.kind = n.kind
       AND f.closed_at IS NULL AND f.opened_at <= n.at
 """)
@@ -55,7 +66,7 @@ async def keep(session: AsyncSession, reports: Sequence[Report]) -> None:
     """Open and close faults as reported.
 
     A report that comes again changes nothing: an opening that falls into a known fault is that
-    fault's, also when it has been closed since.
+    fault's, also when it has been closed since. An opening that its end has overtaken is over.
     """
     waiting: dict[tuple[int, str], list[Report]] = {}
     for report in sorted(reports, key=lambda report: report.at):

@@ -224,6 +224,17 @@ class Fault(Base):
     detail: Mapped[str] = mapped_column(default="")
 
 
+class FaultEnd(Base):
+    """The newest end of a fault that a device has told: its opening may come later than it."""
+
+    __tablename__ = "fault_ends"
+    is_recorded = False
+
+    device_id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
 class Readiness(Base):
     """Readiness of a device to sound a coming occurrence, as it last reported."""
 
