@@ -12,6 +12,7 @@ import httpx2 as httpx
 import sqlalchemy as sa
 
 from broadcast.accounts.people import create_account
+from broadcast.auth.permissions import Role
 from broadcast.bulletins.audio.prepared import content_path
 from broadcast.bulletins.version_model import Mix, MixSound
 from broadcast.delivery import content
@@ -19,7 +20,10 @@ from broadcast.keys.keyring import Keys
 from broadcast.kit import db
 from broadcast.languages import mixing
 from broadcast.plays import ledger, reports
+from broadcast.plays.explain import explain
+from broadcast.plays.joined import of_occurrence
 from broadcast.plays.model import Play
+from broadcast.plays.results import result_of
 from broadcast.programmes import contents
 from broadcast.programmes.model import PublishedContent
 from broadcast.schedules.model import Occurrence
@@ -29,6 +33,7 @@ from broadcast.telemetry.arrival import Arrival
 from broadcast.wire import events
 from broadcast.wire.fields import BulletinClass
 from broadcast.wire.languages import renditions_for, version_for
+from tests.callers import caller
 from tests.languages.conftest import AN, PHU, World
 
 PRIORITY = BulletinClass.PRIORITY
@@ -196,6 +201,20 @@ async def test_villages_hear_their_languages_and_the_ledger_tells_it(world: Worl
         assert [(state.value, languages) for state, languages in rows] == [
             ("played", "hre,vi"), ("played", None),
         ]  # fmt: skip
+        lan = caller("Lan", Role.PROVINCE_ADMIN)
+        result = await result_of(session, occurrence.id, lan)
+        (longer,), (shorter,) = (
+            [each.verdict for each in result.clusters if each.villages == [village]]
+            for village in ("T-1", "T-2")
+        )
+        assert (longer[-17:], shorter[-15:]) == ("140,0/140,0 giây.", "60,0/60,0 giây.")
+        codes = {village: each.code for each in result.clusters for village in each.villages}
+        told = await explain(session, occurrence.id, codes["T-1"])
+        assert told.audio_seconds == 140
+        heard = await of_occurrence(session, occurrence.id)
+        assert {each: (one.languages, one.sha256) for each, one in heard.items()} == {
+            clusters[0]: (["hre", "vi"], joined.audio[0].sha256)
+        }
 
     world.now += timedelta(days=2)
     days = "from=2024-12-28&to=2024-12-30"

@@ -32,7 +32,7 @@ async def said(world: World) -> dict[str, Any]:
     await world.report(skipped(1, occurrence, "powered_off"), device="D-2")
     await close_due(world.session, CLOSED, WAIT)
     result = await result_of(world.session, occurrence.id, WHOLE)
-    return contents(result, "xã Nghĩa Giang", {"opus": SHA256}, "Lan", NOW)
+    return contents(result, "xã Nghĩa Giang", [("opus", SHA256)], "Lan", NOW)
 
 
 def test_it_says_what_when_where_and_by_what_proof(said: dict[str, Any]) -> None:

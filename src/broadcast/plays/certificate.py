@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from broadcast.auth.caller import Caller
 from broadcast.bulletins import revisions
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import Conflict
-from broadcast.plays import texts
+from broadcast.kit.languages import named
+from broadcast.plays import joined, texts
+from broadcast.plays.joined import Joined
 from broadcast.plays.results import result_of
 from broadcast.plays.schemas import ClusterResultOut, OccurrenceResultOut
 from broadcast.wire.fields import BulletinClass
@@ -70,20 +73,37 @@ async def certificate(
     async with scope.whole(session):
         bulletin = await revisions.get_bulletin(session, result.bulletin_id)
         sound = (await revisions.renditions(session, [key])).get(key, [])
+        heard = await joined.of_occurrence(session, occurrence_id)
     territory = await scope.territory_of(session)
     unit = territory.lineage.last(bulletin.area_code, territory.on)
     area = bulletin.area_code if unit is None else unit.called
-    said = contents(
-        result, area, {each.codec.value: each.sha256 for each in sound}, caller.name, now
-    )
+    files = [(each.codec.value, each.sha256) for each in sound]
+    files += sorted({(_joined(each), each.sha256) for each in heard.values()})
+    said = contents(result, area, files, caller.name, now)
     async with _ONE_AT_A_TIME:
         return await asyncio.to_thread(rendered, said)
 
 
+def _joined(sound: Joined) -> str:
+    return ", ".join((sound.codec, *map(named, sound.languages)))
+
+
 def contents(
-    result: OccurrenceResultOut, area: str, sha256: dict[str, str], by: str, now: datetime
+    result: OccurrenceResultOut,
+    area: str,
+    files: Iterable[tuple[str, str]],
+    by: str,
+    now: datetime,
 ) -> dict[str, Any]:
-    """What a certificate says. Pure."""
+    """What a certificate says. Pure.
+
+    Args:
+        result: How the occurrence sounded.
+        area: Unit of the station.
+        files: What sounded, each with its SHA-256.
+        by: Who asks for it.
+        now: Present.
+    """
     local = now.astimezone(LOCAL)
     clusters = {each.code: each for each in result.clusters}
     seconds = result.audio_seconds
@@ -91,7 +111,7 @@ def contents(
         ("Bản tin", result.title),
         ("Mức", _CLASSES[result.class_]),
         ("Phiên bản", f"{result.bulletin_revision}"),
-        *((f"SHA-256 ({codec})", _broken(value)) for codec, value in sha256.items()),
+        *((f"SHA-256 ({which})", _broken(value)) for which, value in files),
         ("Giờ phát theo lịch", f"{result.starts_at.astimezone(LOCAL):%H:%M ngày %d/%m/%Y}"),
         ("Thời lượng", "chưa rõ" if seconds is None else f"{texts.seconds(seconds)} giây"),
         ("Số cụm loa", f"{len(result.clusters)}"),

@@ -13,6 +13,7 @@ from broadcast.areas import scope
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
 from broadcast.plays import texts
+from broadcast.plays.joined import HEARD
 from broadcast.plays.schemas import ExplanationOut, TimelineEntryOut
 from broadcast.plays.settle import SELF_TEST_COUNTS, Grade, PlayState, Settlement
 from broadcast.plays.timeline import read_events
@@ -129,14 +130,14 @@ async def _explain(
     )
 
 
-_PLAY = sa.text("""
+_PLAY = sa.text(f"""
     SELECT p.occurrence_id, p.cluster_id, c.code AS cluster, o.title,
            s.created_at AS scheduled_at, s.created_by AS scheduled_by,
            a.name AS scheduler, p.starts_at, p.ends_by,
            p.starts_at + o.late_limit_seconds * interval '1 second' AS latest_at, p.state,
            p.reason, p.device_id, p.started_at, p.ended_at, p.played_seconds, p.start_error_ms,
            p.fresh_starts, p.evidence, p.settled_at, p.relayed_seconds,
-           COALESCE(o.relay_seconds, NULLIF(r.seconds, 0)) AS audio_seconds
+           COALESCE(o.relay_seconds, heard.seconds, NULLIF(r.seconds, 0)) AS audio_seconds
     FROM occurrences AS o
     JOIN schedules AS s ON s.id = o.schedule_id
     JOIN accounts AS a ON a.id = s.created_by
@@ -145,8 +146,9 @@ _PLAY = sa.text("""
         AND p.month = date_trunc('month', o.recurrence_at AT TIME ZONE :zone)::date
     LEFT JOIN bulletin_revisions AS r
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
+    {HEARD}
     WHERE o.id = :occurrence
-""").bindparams(
+""").bindparams(  # noqa: S608 — text of ours
     sa.bindparam("zone", LOCAL.key, sa.Text()),
     sa.bindparam("cluster", type_=sa.Text()),
     sa.bindparam("occurrence", type_=sa.Uuid()),

@@ -20,7 +20,7 @@ from broadcast.auth.caller import Caller
 from broadcast.auth.permissions import Permission
 from broadcast.bulletins.model import Revision
 from broadcast.kit.clock import LOCAL
-from broadcast.plays import soundings, texts
+from broadcast.plays import joined, soundings, texts
 from broadcast.plays.ledger import month_of
 from broadcast.plays.model import OPEN, Play
 from broadcast.plays.schemas import ClusterResultOut, OccurrenceResultOut, VillageResultOut
@@ -72,11 +72,16 @@ async def result_of(
                 Revision.number == occurrence.bulletin_revision,
             )
         )
+        heard = await joined.of_occurrence(session, occurrence_id)
     plays = await _plays(session, occurrence)
     counted = [play for play, *_ in plays if is_cancelled or play.state is not PlayState.CANCELLED]
     day = occurrence.starts_at.astimezone(LOCAL).date()
     serves = await _serves(session, [play.cluster_id for play, *_ in plays], day)
-    clusters = [_cluster(*row, serves[row[0].cluster_id], seconds) for row in plays]
+    lengths = {cluster_id: each.seconds for cluster_id, each in heard.items()}
+    clusters = [
+        _cluster(play, code, name, serves[play.cluster_id], lengths.get(play.cluster_id, seconds))
+        for play, code, name in plays
+    ]
     lineage = await load_lineage(session)
     readable = await scope.readable_scope(session, caller, Permission.READ)
     audience = {code for code in _audience(occurrence, lineage, day) if code in readable}

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.kit.clock import LOCAL
+from broadcast.plays.joined import HEARD
 from broadcast.plays.self_tests import read_near
 from broadcast.plays.settle import (
     OPEN,
@@ -111,7 +112,7 @@ def _facts(
     )
 
 
-_LOCK = sa.text("""
+_LOCK = sa.text(f"""
     SELECT p.occurrence_id, p.cluster_id, p.month, p.state, p.reason, p.device_id, p.started_at,
            p.ended_at, p.played_seconds, p.relayed_seconds, p.start_error_ms, p.fresh_starts,
            p.evidence, p.starts_at, p.ends_by,
@@ -137,20 +138,10 @@ _LOCK = sa.text("""
     ) AS p
     LEFT JOIN bulletin_revisions AS r
         ON r.bulletin_id = o.bulletin_id AND r.number = o.bulletin_revision
-    LEFT JOIN LATERAL (
-        SELECT s.seconds, array_to_string(m.languages, ',') AS languages
-        FROM journal_records AS j
-        JOIN mix_sounds AS s ON s.sha256 = j.body->>'sha256'
-        JOIN mixes AS m ON m.id = s.mix_id
-            AND m.bulletin_id = o.bulletin_id AND m.revision = o.bulletin_revision
-        WHERE r.longest_seconds IS NOT NULL AND j.occurrence_id = n.occurrence_id::text
-          AND j.cluster_id = n.cluster_id AND j.event = 'started'
-        ORDER BY j.seq DESC
-        LIMIT 1
-    ) AS heard ON true
+    {HEARD}
     ORDER BY p.occurrence_id, p.cluster_id
     FOR UPDATE OF p
-""").bindparams(
+""").bindparams(  # noqa: S608 — text of ours
     sa.bindparam("zone", LOCAL.key, sa.Text()),
     sa.bindparam("settle_after", type_=sa.Interval()),
 )
