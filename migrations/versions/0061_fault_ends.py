@@ -15,8 +15,10 @@ def upgrade() -> None:
         sa.Column("device_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name="fk_fault_ends_device_id"),
-        sa.PrimaryKeyConstraint("device_id", "kind", name="pk_fault_ends"),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["devices.id"], name=op.f("fk_fault_ends_device_id_devices")
+        ),
+        sa.PrimaryKeyConstraint("device_id", "kind", name=op.f("pk_fault_ends")),
     )
 
 
