@@ -189,16 +189,16 @@ _SEEN = sa.text("""
         ) AS sounded_at,
         COALESCE(
             (
-                SELECT min(h.sent_at) FROM heartbeats AS h
-                WHERE h.device_id = d.id AND h.sent_at > n.latest_at
-                  AND h.received_on BETWEEN CAST(n.starts_at AS date) - 1
-                      AND CAST(n.starts_at AS date) + 3
-                  AND COALESCE((h.body ->> 'journal_pending')::bigint, 0) = 0
-            ),
-            (
                 SELECT min(s.hour) FROM health_hours AS s
                 WHERE s.device_id = d.id AND s.hour > n.latest_at
                   AND s.beats > 0 AND s.journal_pending_max = 0
+            ),
+            (
+                SELECT min(h.sent_at) FROM heartbeats AS h
+                WHERE h.device_id = d.id AND h.sent_at > n.latest_at
+                  AND h.received_on BETWEEN CAST(n.latest_at AS date)
+                      AND CAST(n.latest_at AS date) + 1
+                  AND COALESCE((h.body ->> 'journal_pending')::bigint, 0) = 0
             )
         ) AS told_at
     FROM n
@@ -220,7 +220,9 @@ _SEEN = sa.text("""
           )
     ) AS dropped ON true
 """)
-"""Revisions of a document grow with time: one above the newest with the item is without it."""
+"""Revisions of a document grow with time: one above the newest with the item is without it.
+
+Heartbeats one by one are looked at only where no hour of them is summed up yet."""
 
 
 async def _seen(
