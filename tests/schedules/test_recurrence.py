@@ -401,8 +401,8 @@ def test_what_was_left_out_through_any_sequence_of_edits(
     begin = wall.replace(tzinfo=LOCAL)
     series = [(parse(text, LOCAL), begin) for text in texts]
 
-    def starts(of: tuple[Rule, datetime]) -> list[datetime]:
-        planned = occurrences_between(*of, {}, begin - DAY, begin + 60 * DAY, LOCAL)
+    def starts(of: tuple[Rule, datetime], days: int = 60) -> list[datetime]:
+        planned = occurrences_between(*of, {}, begin - DAY, begin + days * DAY, LOCAL)
         return [each.recurrence_at for each in planned]
 
     assume(starts(series[0]))
@@ -419,7 +419,8 @@ def test_what_was_left_out_through_any_sequence_of_edits(
         assert days == Counter(asked), "none is forgotten, none is invented"
         for at in before:
             assert at in kept or not fires(*new, at, LOCAL), f"{at} sounds again at {number}"
-        if not any(at.astimezone(LOCAL).date() in asked for at in starts(new)):
+        # The last day is asked about whole: a start of its evening may be the new one's.
+        if not any(at.astimezone(LOCAL).date() in asked for at in starts(new, 61)):
             assert kept == before, "on days without a start it waits as it is"
         assert carry_over(before, old, old, LOCAL) == before
 
