@@ -13,7 +13,12 @@ from broadcast.accounts.model import Identity
 from broadcast.accounts.openid import Begun, Provider
 from broadcast.accounts.schemas import IdentityIn, IdentityOut, SignedInOut
 from broadcast.audit import recording
-from broadcast.auth.caller import AccountEditor, CallerDep, caller_of_session
+from broadcast.auth.caller import (
+    AccountEditor,
+    CallerDep,
+    caller_of_session,
+    refuse_screen,
+)
 from broadcast.auth.routing import Router, changes
 from broadcast.auth.session import Method, check_site, cookie_of
 from broadcast.kit import clock
@@ -121,6 +126,7 @@ async def come_back(
     caller = await caller_of_session(session, token, limits, now)
     if str(caller.account_id) != answer.purpose:
         raise Unauthenticated(openid.WRONG)
+    refuse_screen(caller)
     record = recording.of(session)
     if record is not None:
         record.who = caller.who

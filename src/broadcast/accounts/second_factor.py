@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from broadcast.accounts.model import Passkey, RecoveryCode, TotpSecret
 from broadcast.accounts.secret_key import SecretKey
 from broadcast.auth import second_factor
-from broadcast.auth.caller import Caller, digest
+from broadcast.auth.caller import Caller, digest, refuse_screen
 from broadcast.auth.model import Account
 from broadcast.auth.session import AccountSession, Method
 from broadcast.kit.errors import Conflict, NotFound, Unauthenticated
@@ -97,7 +97,9 @@ def require_enrolment(own: AccountSession, caller: Caller, now: datetime) -> Non
 
     Raises:
         SecondFactorRequired: It did.
+        Forbidden: The session is that of a screen that only watches.
     """
+    refuse_screen(caller)
     by_link = own.method is Method.LINK
     if not second_factor.may_enrol(caller.second_factor_until, by_link=by_link, now=now):
         raise second_factor.SecondFactorRequired(

@@ -141,7 +141,8 @@ async def authenticate(request: Request) -> Caller:
         session.check_change(request, cookie)
         async with db.transaction(engine(request)) as transaction:
             caller = await caller_of_session(transaction, cookie, settings(request).sign_in, now)
-        _keep_to_watching(request, caller)
+        if request.method not in {"GET", "HEAD"} and request.url.path not in session.SIGN_OUT:
+            refuse_screen(caller)
     else:
         raise Unauthenticated(
             "Cần đăng nhập (POST /api/v1/sign-in), hoặc gửi mã truy cập: Authorization: Bearer …"
@@ -151,10 +152,13 @@ async def authenticate(request: Request) -> Caller:
     return caller
 
 
-def _keep_to_watching(request: Request, caller: Caller) -> None:
-    """Let a screen that only shows the wall change nothing, its account neither."""
-    reads = request.method in {"GET", "HEAD"} or request.url.path in session.SIGN_OUT
-    if caller.scope is not None and not reads:
+def refuse_screen(caller: Caller) -> None:
+    """Let a session that only shows the wall on a screen change nothing, its account neither.
+
+    Raises:
+        Forbidden: The caller came with one.
+    """
+    if caller.scope is not None and caller.credential.startswith("session/"):
         raise Forbidden(
             "Phiên này chỉ để treo màn hình theo dõi; hãy đăng xuất rồi đăng nhập lại để làm việc."
         )

@@ -20,7 +20,7 @@ from broadcast.bulletins.draft_schemas import (
     TrimIn,
 )
 from broadcast.bulletins.revision_audio import UNFINISHED
-from broadcast.bulletins.schemas import BulletinOut
+from broadcast.bulletins.schemas import BulletinOut, RevisionNumber
 from broadcast.bulletins.source_requests import received_recording
 from broadcast.kit import clock
 from broadcast.kit.errors import NotFound
@@ -139,7 +139,15 @@ async def drop_sound(session: Session, caller: Author, page: PagePath) -> DraftO
 @reads_its_body
 @changes_nothing
 async def upload_recording(
-    request: Request, session: Session, settings: AppSettings, caller: Author, page: PagePath
+    request: Request,
+    session: Session,
+    settings: AppSettings,
+    caller: Author,
+    page: PagePath,
+    original_revision: Annotated[
+        RevisionNumber | None,
+        Query(description="bản dịch: phiên bản của bản gốc mà người đọc đã xem"),
+    ] = None,
 ) -> SoundOut:
     """A recording, kept whole while the draft lasts; its preparation goes on by itself."""
     await session.commit()
@@ -147,7 +155,9 @@ async def upload_recording(
         source = await creation.keep_source(upload, None, settings)
         name = upload.name
     async with creation.writing(recorded(request), engine(request), settings, source) as writing:
-        found = await drafts.record(writing, caller, page, name, source, settings, clock.now())
+        found = await drafts.record(
+            writing, caller, page, name, source, settings, clock.now(), original_revision
+        )
         return _sound(found)
 
 

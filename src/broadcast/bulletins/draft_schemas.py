@@ -74,7 +74,7 @@ class CompositionIn(Body):
 class TrimIn(Body):
     """Part of a recording that is to be used; all of it by default."""
 
-    start_seconds: float = Field(0, ge=0, le=86_400, description="làm tròn tới 0,1 giây")
+    start_seconds: float = Field(0.0, ge=0, le=86_400, description="làm tròn tới 0,1 giây")
     end_seconds: float | None = Field(
         None, gt=0, le=86_400, description="làm tròn tới 0,1 giây; null: tới hết bản thu"
     )

@@ -104,8 +104,8 @@ async def save(
 ) -> DraftDetails:
     """Keep what was typed, finished or not.
 
-    A text that was read aloud and would be read otherwise now is unread; a recording that becomes
-    a phrase, or is none any more, is prepared anew: a phrase has no chime.
+    A text that was read aloud and would be read otherwise now is unread. A recording that would
+    sound otherwise is prepared anew: it became a phrase, or phrases around it have changed.
 
     Raises:
         NotFound: The page is that of a bulletin that the caller cannot read.
@@ -120,7 +120,7 @@ async def save(
         await _replace(session, draft, None, now)
     await session.flush()
     found = await _details(session, draft)
-    if found.preparation is not None and "phrase" in changed:
+    if found.preparation is not None and draft.source_file is not None:
         source = await _recorded(session, draft, preparations.trim_of(found.preparation))
         await _prepare(session, draft, source, settings, now)
         found = await _details(session, draft)
@@ -154,7 +154,13 @@ async def next_form(session: AsyncSession, bulletin: Bulletin) -> DraftIn:
     )
 
 
-async def _begin(session: AsyncSession, caller: Caller, page: str, now: datetime) -> Draft:
+async def _begin(
+    session: AsyncSession,
+    caller: Caller,
+    page: str,
+    now: datetime,
+    original_revision: int | None = None,
+) -> Draft:
     bulletin = None
     if page not in _OF_NONE:
         await places.require_at_bulletin(session, caller, Permission.BULLETIN_WRITE, UUID(page))
@@ -164,6 +170,8 @@ async def _begin(session: AsyncSession, caller: Caller, page: str, now: datetime
     draft = await find(session, caller, page, lock=True)
     if draft is None:
         form = DraftIn() if bulletin is None else await next_form(session, bulletin)
+        if original_revision is not None:
+            form.original_revision = original_revision
         new = insert(Draft).values(
             account_id=caller.account_id, page=page, source_name="", saved_at=now,
             form=form.model_dump(mode="json", by_alias=True),
@@ -252,14 +260,17 @@ async def record(
     source: Source,
     settings: config.Settings,
     now: datetime,
+    original_revision: int | None = None,
 ) -> DraftDetails:
     """Give a draft a recording, whole; whatever sound it had goes.
+
+    `original_revision`: of a version, what its reader saw, for a draft that begins with this.
 
     Raises:
         NotFound: The page is that of a bulletin that the caller cannot read.
         Forbidden: Or cannot change.
     """
-    draft = await _begin(session, caller, page, now)
+    draft = await _begin(session, caller, page, now, original_revision)
     draft.source_file, draft.source_sha256, draft.source_name = source.file, source.sha256, name
     draft.before, draft.after = [], []
     await _prepare(session, draft, source, settings, now)

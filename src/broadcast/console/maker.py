@@ -6,6 +6,7 @@ seconds; the sound and the words that will be said are parts with addresses of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -28,7 +29,7 @@ from broadcast.bulletins.schemas import EntryIn, SpokenOut, WrittenLine
 from broadcast.console.bulletin_words import CLASSES, LANGUAGES, PHRASES, SUBJECTS
 from broadcast.console.page import PageRouter, language_of, page, redirect
 from broadcast.console.waveform import BARS, wave
-from broadcast.console.words import translate
+from broadcast.console.words import N_, translate
 from broadcast.kit import clock
 from broadcast.kit.errors import InvalidInput
 from broadcast.schedules.revision_steps import take_step
@@ -61,14 +62,17 @@ async def show_edit(
     draft = await drafts.find(session, caller, name)
     found = None if draft is None else await drafts.get(session, caller, name)
     form = await drafts.next_form(session, bulletin)
-    shown = form if found is None else DraftOut.of(found)
+    said = form.original_revision if found is None else DraftOut.of(found).original_revision
     original = None
-    if bulletin.version_of is not None and shown.original_revision is not None:
-        made = await revisions.of_bulletin(session, bulletin.version_of)
-        original = next((each for each in made if each.number == shown.original_revision), None)
+    if bulletin.version_of is not None:
+        known = await revisions.of_bulletin(session, bulletin.version_of)
+        made = {each.number: each for each in known}
+        # The one it was read from may be withdrawn and hidden by now: then the newest is shown.
+        original = made.get(said or 0) or made.get(form.original_revision or 0)
     return _form(
         request, caller, name, form, found, [], bulletin,
         original=original,
+        read_from=said,
         newest_original=form.original_revision,
         phrases=await offered(session, bulletin.language),
     )  # fmt: skip
@@ -91,6 +95,7 @@ def _form(
     bulletin: Bulletin | None,
     *,
     original: Revision | None = None,
+    read_from: int | None = None,
     newest_original: int | None = None,
     phrases: Sequence[tuple[str, str]] = (),
 ) -> Response:
@@ -108,6 +113,7 @@ def _form(
         languages=_choices(request, LANGUAGES),
         phrase_kinds=_choices(request, PHRASES),
         original=original,
+        read_from=read_from,
         newest_original=newest_original,
         phrases=phrases,
         composed=shown,
@@ -261,6 +267,12 @@ async def correct(
 # --- the end -----------------------------------------------------------------------------------
 
 
+PREPARED_ANEW = N_(
+    "Âm thanh được chuẩn bị lại vì cách dùng hoặc câu mẫu đã đổi; hãy chờ xong, nghe lại rồi gửi"
+    " duyệt."
+)
+
+
 class FinishIn(DraftIn):
     """The form, and what is next."""
 
@@ -278,7 +290,16 @@ async def finish(
 ) -> Response:
     """Make the bulletin; then when and where, or to the approver."""
     kept = DraftIn.model_validate(form.model_dump(by_alias=True, exclude={"intent"}))
+    left = await drafts.find(session, caller, page_name)
+    prepared_before = left.preparation_id if left else None
     found = await drafts.save(session, caller, page_name, kept, settings, clock.now())
+    is_recorded = found.draft.source_file is not None
+    if form.intent == "submit" and is_recorded and found.draft.preparation_id != prepared_before:
+        answer = _answer(request, caller, page_name, found)
+        text = translate(language_of(request), PREPARED_ANEW)
+        answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#sound", "outerHTML"
+        answer.headers["HX-Trigger"] = json.dumps({"toast": {"kind": "partial", "text": text}})
+        return answer
     heard = _heard(found) if form.intent == "submit" else None
     bulletin, revision = await drafts.finish(session, caller, page_name, settings, clock.now())
     key = (bulletin.id, revision.number)

@@ -132,11 +132,13 @@ async def decide(
     if made is not None:
         await in_session.order(session, made, rules, now, source_first=source_first)
     else:
+        met = [UUID(each["occurrence_id"]) for each in choice.own]
+        ids = sa.select(Occurrence.schedule_id).where(Occurrence.id.in_(met))
+        concerned = sa.or_(Schedule.id == item.schedule_id, Schedule.id.in_(ids))
+        await lock_schedules(session, concerned)  # all of them before the grid
         source, own, seconds = await _parts(session, item, choice)
         found = arrange(own, seconds, source_first=source_first)
         starts = dict(found.starts) | {source.id: found.source_at}
-        ids = sa.select(Occurrence.schedule_id).where(Occurrence.id.in_([*starts]))
-        await lock_schedules(session, Schedule.id.in_(ids))  # all of them before the grid
         await move_all(session, starts, caller, rules, now)
     choice.source_first, choice.decided_by, choice.decided_at = (
         source_first, caller.account_id, now,

@@ -40,13 +40,18 @@ function offline(isOffline) {
   if (notice) notice.hidden = !isOffline;
 }
 
+function signedOut(isSignedOut) {
+  const notice = document.querySelector("[data-signed-out]");
+  if (!notice) return;
+  notice.querySelector("a").href = "/sign-in?next=" + encodeURIComponent(location.pathname + location.search);
+  notice.hidden = !isSignedOut;
+}
+
 // A stream says nothing of why it was refused.
 async function isSignedOut() {
-  const answer = await fetch("/api/v1/session").catch(() => null);
-  const notice = document.querySelector("[data-signed-out]");
-  if (answer?.status !== 401 || !notice) return false;
-  notice.querySelector("a").href = "/sign-in?next=" + encodeURIComponent(location.pathname + location.search);
-  notice.hidden = false;
+  const answer = await fetch("/api/v1/session", { signal: AbortSignal.timeout(RETRY_MS) }).catch(() => null);
+  if (answer?.status !== 401) return false;
+  signedOut(true);
   offline(false);
   return true;
 }
@@ -57,13 +62,14 @@ function open() {
   source = new EventSource("/events?topics=" + wanted.join(","));
   source.onopen = () => {
     offline(false);
+    signedOut(false);
     if (missed) wanted.forEach(tellSoon);
     missed = false;
   };
   source.onerror = async () => {
     close();
-    if (await isSignedOut()) return;
     offline(true);
+    if ((await isSignedOut()) || source) return;
     timer = setTimeout(open, RETRY_MS);
   };
   for (const topic of wanted) {

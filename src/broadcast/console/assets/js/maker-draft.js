@@ -21,7 +21,9 @@ for (const name of ["htmx:responseError", "htmx:sendError"]) {
 
 /** What was typed, as REST takes it. */
 export function fields() {
-  return Object.fromEntries(new FormData(form));
+  const found = Object.fromEntries(new FormData(form));
+  if (found.original_revision) found.original_revision = Number(found.original_revision);
+  return found;
 }
 
 async function save() {

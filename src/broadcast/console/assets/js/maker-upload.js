@@ -20,7 +20,9 @@ export function upload(blob, name) {
   const body = new FormData();
   body.append("file", blob, name);
   const request = (sending = new XMLHttpRequest());
-  request.open("POST", `/api/v1/bulletin-drafts/${form.dataset.maker}/recording`);
+  const original = form.elements.original_revision?.value;
+  const query = original ? `?original_revision=${original}` : "";
+  request.open("POST", `/api/v1/bulletin-drafts/${form.dataset.maker}/recording${query}`);
   request.setRequestHeader("X-CSRF-Token", csrf());
   request.setRequestHeader("Accept", "application/json");
   request.upload.addEventListener("progress", (event) => {
@@ -28,9 +30,9 @@ export function upload(blob, name) {
   });
   request.addEventListener("load", () => {
     const answer = parsed(request.responseText, request.status);
-    if (request.status < 300 || request.status === 422) unsent = null; // 422: no sound in it
-    if (request.status < 300) showSound();
-    else say(answer.detail);
+    if (request.status >= 300) return say(answer.detail);
+    unsent = null;
+    showSound();
   });
   request.addEventListener("error", () => say(words().unreachable));
   request.addEventListener("loadend", () => {
@@ -48,7 +50,6 @@ export function showSound() {
 function say(text) {
   error.textContent = text.replace(/^file: /, "");
   document.querySelector("[data-way='upload']").click();
-  if (!unsent) return;
   const kept = again.querySelector("a");
   URL.revokeObjectURL(kept.href);
   kept.href = URL.createObjectURL(unsent.blob);
@@ -57,6 +58,11 @@ function say(text) {
 }
 
 again.querySelector("button").addEventListener("click", () => upload(unsent.blob, unsent.name));
+// What was made of the form, or thrown away with it, is not missed.
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr, requestConfig } }) => {
+  const ends = requestConfig.elt.matches("form[data-maker], [hx-post$='/discard']");
+  if (ends && xhr.status < 300) unsent = null;
+});
 window.addEventListener("beforeunload", (event) => {
   if (unsent) event.preventDefault();
 });

@@ -23,8 +23,9 @@ export async function send(method, path, body) {
 
 /** JSON of an answer; a proxy between may have answered with a page of its own. */
 export function parsed(text, status) {
+  if (!text && status < 400) return null;
   try {
-    return text ? JSON.parse(text) : null;
+    return JSON.parse(text);
   } catch {
     return { status, title: "", detail: status === 413 ? words().large : words().failed };
   }
