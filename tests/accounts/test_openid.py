@@ -202,6 +202,18 @@ async def test_a_password_alone_binds_nobody(app: FastAPI, time: Clock) -> None:
     assert said(await Way(thief).leave("/session/openid")) == (403, "second-factor-required")
 
 
+async def test_a_screen_that_only_watches_binds_nobody(app: FastAPI, time: Clock) -> None:
+    way = Way(await person(app, "lan", time.now))
+    await way.leave("/session/openid")
+    given = await way.at_provider("u-1")
+    async with db.transaction(app.state.engine) as session:
+        await session.execute(sa.text("UPDATE sessions SET is_screen = true"))
+    assert said(await way.leave("/session/openid")) == (403, "forbidden")
+    # Neither where the binding began before.
+    assert said(await way.back(given)) == (403, "forbidden")
+    assert said((await signed_in(app, "u-1"))[1]) == (403, "unknown-identity")
+
+
 async def test_who_left_to_bind_must_still_be_there(app: FastAPI, time: Clock) -> None:
     way = Way(await person(app, "lan", time.now))
     await way.leave("/session/openid")

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast.areas.model import Area, Level
@@ -151,6 +152,25 @@ async def test_words_that_changed_are_heard_again_before_they_are_submitted(make
     assert made.status_code == 204, made.text
 
 
+async def test_a_recording_whose_phrases_changed_is_heard_again_before_it_goes(
+    maker: Pages, engine: AsyncEngine
+) -> None:
+    await maker.client.post(
+        f"/api/v1{DRAFT}/recording", files={"file": ("Thu.wav", recording(4), "audio/wav")}
+    )
+    await sound(maker)
+    # An upgrade of the server prepares sound otherwise.
+    async with db.transaction(engine) as session:
+        await session.execute(sa.text("UPDATE preparations SET content_sha256 = 'before'"))
+    asked = FORM | {"text": "", "intent": "submit"}
+    anew = await maker.submit(f"{DRAFT}/finish", **asked)
+    assert (anew.status_code, anew.headers["hx-retarget"]) == (200, "#sound")
+    assert "<progress" in anew.text
+    assert (await rest(maker, "/bulletins"))["items"] == []
+    await sound(maker)
+    assert (await maker.submit(f"{DRAFT}/finish", **asked)).status_code == 204
+
+
 async def test_a_recording_that_becomes_a_phrase_is_prepared_without_a_chime(maker: Pages) -> None:
     await maker.client.post(
         f"/api/v1{DRAFT}/recording", files={"file": ("Thu.wav", recording(4), "audio/wav")}
@@ -158,9 +178,8 @@ async def test_a_recording_that_becomes_a_phrase_is_prepared_without_a_chime(mak
     await sound(maker)
     before = await rest(maker, f"{DRAFT}/sound")
     phrase = FORM | {"text": "", "phrase": "opening"}
-    refused = await maker.submit(f"{DRAFT}/finish", **phrase, intent="submit")
-    assert (refused.status_code, refused.json()["field"]) == (422, "file")  # not ready
-    await maker.client.put(f"/api/v1{DRAFT}", json=phrase)
+    anew = await maker.submit(f"{DRAFT}/finish", **phrase, intent="submit")
+    assert "<progress" in anew.text  # nobody has heard it without
     await sound(maker)
     assert (await rest(maker, f"{DRAFT}/sound"))["seconds"] < before["seconds"]
     made = await maker.submit(f"{DRAFT}/finish", **phrase, intent="submit")
