@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from broadcast.auth.permissions import Role
 from broadcast.bulletins.audio.renditions import decode_pcm
@@ -168,7 +168,16 @@ async def test_a_draft_survives_a_closed_browser(sign_in: SignIn) -> None:
     page = await begin(sign_in, DESKTOP)
     await page.get_by_role("button", name="Tải tệp lên").click()
     file = {"name": "thu.wav", "mimeType": "audio/wav", "buffer": recording(2)}
+
+    async def too_large(route: Route) -> None:
+        await route.fulfill(status=413, content_type="text/html", body="<h1>413</h1>")
+
+    # A proxy between refuses it, with a page of its own; the recording is still here.
+    await page.route("**/recording", too_large, times=1)
     await page.locator("[data-file]").set_input_files(file)  # type: ignore[arg-type]
+    await expect(page.locator("#field-file-error")).to_contain_text("Tệp lớn hơn mức máy chủ nhận")
+    await expect(page.get_by_role("link", name="Lưu bản thu về máy")).to_be_visible()
+    await page.get_by_role("button", name="Gửi lại").click()
     await is_ready(page)
     start = page.locator("[data-end=start]")
     for _ in range(5):
