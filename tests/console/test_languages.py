@@ -73,7 +73,7 @@ async def test_a_version_is_asked_for_and_shown_until_villages_hear_it(
     answer = await pages.client.get("/api/v1/version-requests")
     version = answer.json()["items"][0]["version_id"]
     form = await pages.load(f"/bulletins/{version}/edit")
-    assert "Bản gốc cần đọc" in form.text
+    assert "Bản gốc (phiên bản 1)" in form.text
     assert "Kính thưa bà con" in form.text or "Ghép câu mẫu" not in form.text
     assert (await pages.load(f"/bulletins/{version}")).status_code == 200
     pages.called_by(Role.COMMUNE_BROADCASTER, AN)
