@@ -50,7 +50,7 @@ quick: setup ## what needs no server, in a minute; ONLY="tests/wire" for some
 test: setup ## all tests; ONLY="tests/wire -k codec" for some, WORKERS=0 for one process
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ONLY)
 
-floors: setup ## the quick tests with the lowest versions that pyproject.toml allows
+floors: setup ## quick tests with the lowest versions that pyproject.toml allows
 	rm -rf .floors && mkdir .floors
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --only-binary :all: \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -60,7 +60,8 @@ floors: setup ## the quick tests with the lowest versions that pyproject.toml al
 		--requirement .floors/floors.txt --group dev
 	$(BIN)/uv pip install --quiet --python .floors/venv/bin/python --no-deps --no-build-isolation \
 		--editable .
-	FLOORS=1 .floors/venv/bin/pytest --quick --quiet --numprocesses $(WORKERS) --dist worksteal $(ONLY)
+	FLOORS=1 .floors/venv/bin/pytest --quick --quiet --numprocesses $(WORKERS) --dist worksteal \
+		--ignore tests/project --ignore tests/scenarios --ignore tests/device_sim $(ONLY)
 
 install-test: setup ## docs/operations.md, executed on a bare Debian (root, debootstrap)
 	$(BIN)/pytest --install --numprocesses 0 --exitfirst tests/install
