@@ -1,4 +1,4 @@
-"""`docs/screens/` holds pictures of pages that there are, and is small enough to live here."""
+"""`docs/screens/` holds pictures of every page, and is small enough to live here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOST = 6_000_000
 """Bytes of all pictures."""
 
 
-def test_pictures_are_of_pages_that_there_are() -> None:
+def test_pictures_are_of_every_page_there_is() -> None:
     known = {name for path, _, *links in PAGES for name in file_names((path, *links))}
-    assert {path.name for path in SCREENS.iterdir()} <= known, "make screens"
+    assert {path.name for path in SCREENS.iterdir()} == known, "make screens"
 
 
 def test_all_pictures_together_stay_small() -> None:
