@@ -14,10 +14,11 @@ import asyncio
 import gc
 import ipaddress
 import itertools
+import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: no server, yet too slow for `make quick`")
     config.addinivalue_line("markers", "install: the install page, executed; minutes long")
     config.addinivalue_line("markers", "broker: runs on every broker of this machine")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep settings of the system of the journeys, which lives on, from all other tests."""
+    if "/journeys/" in item.nodeid:
+        return (yield)
+    kept = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("BROADCAST_")}
+    try:
+        return (yield)
+    finally:
+        os.environ.update(kept)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
