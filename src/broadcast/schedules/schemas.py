@@ -198,7 +198,9 @@ class OccurrenceChangeIn(Body):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.starts_at is None) is not self.cancelled:
-            raise ValueError("cần đúng một trong hai: giờ mới, hoặc bỏ buổi này")
+            raise ValueError(
+                "cần đúng một trong hai: starts_at (dời giờ) hoặc cancelled (bỏ buổi này)"
+            )
         return self
 
 
