@@ -101,6 +101,8 @@ class Reception:
         if self._over:
             return
         newest = packet.first + len(packet.frames)
+        if self._next is None and at >= self._too_late_for(newest - 1):
+            return  # what was held up on the way, or comes again, is no voice that is back
         if self._next is None:
             self._base, self._next, self._begun = inf, packet.first, False
             self.sounded, self._told = [], packet.first
@@ -145,6 +147,11 @@ class Reception:
         gone = [at >= self.due(number) + self._frame for number in range(first, self._told)]
         self.sounded = sounded[sum(gone) :]
         self._told = first + sum(gone)
+
+    def _too_late_for(self, frame: int) -> float:
+        """Moment from which on a frame is given up, however late the session comes to sound."""
+        latest = self._least + MOST_LATER_SECONDS
+        return latest + (frame + 1) * self._frame + self.session.buffer_ms / 1000
 
     def _follow(self, transit: float, at: float) -> None:
         """Set the clock of the session by one more arrival."""

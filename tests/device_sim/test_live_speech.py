@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import pytest
@@ -199,6 +200,27 @@ def test_an_abandoned_session_frees_the_loudspeaker_and_goes_on_when_the_voice_i
         ("ended", "live", "completed"),
     ]
     assert played(province) == pytest.approx(120, abs=1)
+
+
+@given(st.integers(1, 9), st.floats(20, 900), st.booleans())
+def test_what_was_held_up_on_the_way_is_no_voice_that_is_back(
+    index: int, arrives_at: float, is_lost: bool
+) -> None:
+    """Whether or not it was heard in its time."""
+    reception, packer = Reception(session()), Packer()
+    spoken = [packer.add(number, b"x") for number in range(10 * GROUP)]
+    packets = [packet for packet in spoken if packet is not None]
+    for number, packet in enumerate(packets):
+        if number != index or not is_lost:
+            reception.take(packet, number * GROUP * FRAME)
+    reception.take(packets[index], arrives_at)
+    assert reception.begins_at == inf
+    fresh = Packet(10, round(900 / FRAME), (b"y",), False)
+    reception.take(fresh, 901)
+    begins_at = reception.begins_at
+    reception.proceed(begins_at)
+    assert reception.sounds(begins_at)
+    assert reception.take_sound() == (fresh.first, [b"y"])
 
 
 def test_a_session_that_is_withdrawn_falls_silent() -> None:

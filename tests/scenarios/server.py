@@ -286,7 +286,7 @@ class Server:
             at,
             seconds=seconds,
             class_=BulletinClass.PRIORITY,
-            late_limit_seconds=int(seconds),
+            late_limit_seconds=int((timedelta(seconds=seconds) + SLACK).total_seconds()),
         )
         carried = replace(
             self._carried(schedule, at, at),
