@@ -274,6 +274,25 @@ async def test_a_source_is_kept_until_it_is_prepared_and_no_longer(
     await eventually(lambda: not (list((tmp_path / "content" / "sources").glob("*"))))
 
 
+async def test_an_end_that_was_written_down_is_not_taken_for_a_lease_that_was_lost(
+    engine: AsyncEngine, tmp_path: Path, start: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed all the time, and removing the source takes as long as that."""
+    monkeypatch.setattr(prepare_worker, "RENEW_SECONDS", 0.001)
+    kept_sources = preparations.kept_sources
+
+    async def slow(session: AsyncSession) -> set[str]:
+        found = await kept_sources(session)
+        await asyncio.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(preparations, "kept_sources", slow)
+    asked_for = await ask_for(engine, tmp_path, write(tmp_path / "a.wav", noise(2)))
+    await start()
+    await until(engine, asked_for, DONE)
+    await eventually(lambda: not (list((tmp_path / "content" / "sources").glob("*"))))
+
+
 async def test_an_emergency_passes_everything_that_is_in_preparation(
     engine: AsyncEngine, tmp_path: Path, start: Server
 ) -> None:

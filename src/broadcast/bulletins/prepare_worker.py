@@ -155,7 +155,6 @@ class _Worker:
         WORKING.set(len(self._working))
 
     async def _do(self, row: Preparation, child: Child) -> None:
-        holding = asyncio.create_task(self._hold(row.id, child))
         try:
             await self._prepare(row, child)
         except asyncio.CancelledError:
@@ -163,7 +162,6 @@ class _Worker:
                 await self._note(preparations.give_back, row.id)
             raise
         finally:
-            holding.cancel()
             self._working.pop(row.id, None)
             self._give_way()
             self._wake.set()
@@ -171,7 +169,7 @@ class _Worker:
     async def _prepare(self, row: Preparation, child: Child) -> None:
         settings = self._settings(row)
         try:
-            prepared = await self._run(row, child, settings)
+            prepared = await self._run_held(row, child, settings)
         except InvalidInput as error:
             over = await self._note(preparations.refuse, row.id, error.detail)
         except BroadcastError as error:
@@ -193,6 +191,14 @@ class _Worker:
                 needed = await preparations.kept_sources(session)
             if name not in needed:
                 await asyncio.to_thread(scratch.forget, self._content_dir, name)
+
+    async def _run_held(self, row: Preparation, child: Child, settings: config.Audio) -> Prepared:
+        """Run with the lease renewed; not longer: an end written down reads as a lost lease."""
+        holding = asyncio.create_task(self._hold(row.id, child))
+        try:
+            return await self._run(row, child, settings)
+        finally:
+            holding.cancel()
 
     async def _run(self, row: Preparation, child: Child, settings: config.Audio) -> Prepared:
         if row.attempts_count > preparations.MOST_ATTEMPTS:

@@ -1,6 +1,7 @@
 // One stream a page: it names what has changed, and parts that show it (`data-live`) are fetched
 // again by HTMX (`hx-trigger="live"`), once for all that was told. A page in the background gives
 // its stream back, because a browser has six connections to a host.
+import { isSignedOut } from "./request.js";
 
 const RETRY_MS = 5000;
 let source = null;
@@ -48,9 +49,8 @@ function signedOut(isSignedOut) {
 }
 
 // A stream says nothing of why it was refused.
-async function isSignedOut() {
-  const answer = await fetch("/api/v1/session", { signal: AbortSignal.timeout(RETRY_MS) }).catch(() => null);
-  if (answer?.status !== 401) return false;
+async function isOver() {
+  if (!(await isSignedOut())) return false;
   signedOut(true);
   offline(false);
   return true;
@@ -69,7 +69,7 @@ function open() {
   source.onerror = async () => {
     close();
     offline(true);
-    if ((await isSignedOut()) || source) return;
+    if ((await isOver()) || source) return;
     timer = setTimeout(open, RETRY_MS);
   };
   for (const topic of wanted) {

@@ -2,22 +2,30 @@
 // and the request sent again as it was.
 import htmx from "htmx.org";
 import { asConfirmed } from "./confirm.js";
-import { send, words } from "./request.js";
+import { isSignedOut, send, words } from "./request.js";
 import { assert } from "./passkey.js";
 
 document.addEventListener("htmx:beforeRequest", (event) => clear(event.detail.elt));
 document.addEventListener("htmx:sendError", () => toast("bad", words().unreachable));
-document.addEventListener("htmx:responseError", (event) => {
+document.addEventListener("htmx:responseError", async (event) => {
   const { xhr, elt, requestConfig } = event.detail;
   const problem = parse(xhr.responseText);
   if (xhr.status === 401) {
-    location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
+    if (!asked.has(elt) && !(await isSignedOut())) {
+      asked.add(elt);
+      again(elt, requestConfig);
+    } else {
+      location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
+    }
   } else if (problem.type?.endsWith(":second-factor-required")) {
     secondFactor(() => again(elt, requestConfig));
   } else {
     show(elt, problem);
   }
 });
+
+const asked = new WeakSet();
+document.addEventListener("htmx:afterRequest", ({ detail }) => detail.successful && asked.delete(detail.elt));
 
 function parse(text) {
   try {

@@ -6,9 +6,16 @@ export function csrf() {
 
 /** Send JSON to the REST interface; throws the problem document (RFC 9457) of a refusal. */
 export async function send(method, path, body) {
-  let response;
+  let response = await ask(method, path, body);
+  if (response.status === 401 && !(await isSignedOut())) response = await ask(method, path, body);
+  const answer = parsed(await response.text(), response.status);
+  if (!response.ok) throw answer;
+  return answer;
+}
+
+async function ask(method, path, body) {
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       method,
       headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": csrf() },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -16,9 +23,15 @@ export async function send(method, path, body) {
   } catch {
     throw { status: 0, title: "", detail: words().unreachable };
   }
-  const answer = parsed(await response.text(), response.status);
-  if (!response.ok) throw answer;
-  return answer;
+}
+
+const SESSION_MS = 5000;
+
+/** Whether the session is over. One refusal does not tell: a second factor gives the session a new
+    cookie, and what was under way with the one before it is refused. */
+export async function isSignedOut() {
+  const answer = await fetch("/api/v1/session", { signal: AbortSignal.timeout(SESSION_MS) }).catch(() => null);
+  return answer?.status === 401;
 }
 
 /** JSON of an answer; a proxy between may have answered with a page of its own. */
