@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 
 from amqtt.broker import Broker
@@ -52,5 +53,7 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    # What a shell begins in the background ignores interrupts, and so do all its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(level=logging.WARNING)
     asyncio.run(serve(int(sys.argv[1])))
