@@ -17,6 +17,7 @@ from broadcast.embedded.broker import Broker, mosquitto
 from broadcast.embedded.postgres import EmbeddedPostgres
 from broadcast.embedded.supervisor import Server, Supervisor
 from broadcast.kit.errors import Unavailable
+from tests import waiting
 from tests.conftest import POSTGRES
 
 pytestmark = pytest.mark.servers
@@ -133,3 +134,16 @@ async def test_what_cannot_start_says_why_and_is_tried_again(tmp_path: Path) -> 
             await supervised([server], said, make_room)
         assert server.answers()
     assert any("Cổng" in line for line in said)
+
+
+def test_an_interrupt_ends_the_broker_of_last_resort_that_a_shell_began_in_the_background(
+    tmp_path: Path,
+) -> None:
+    """What is begun there ignores interrupts, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Broker(tmp_path / "broker", kind="amqtt") as server:
+            os.kill(server.pid, signal.SIGINT)
+            waiting.until(lambda: not server.alive)
+    finally:
+        signal.signal(signal.SIGINT, before)

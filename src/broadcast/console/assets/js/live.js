@@ -41,11 +41,11 @@ function offline(isOffline) {
   if (notice) notice.hidden = !isOffline;
 }
 
-function signedOut(isSignedOut) {
+function signedOut(isOut) {
   const notice = document.querySelector("[data-signed-out]");
   if (!notice) return;
   notice.querySelector("a").href = "/sign-in?next=" + encodeURIComponent(location.pathname + location.search);
-  notice.hidden = !isSignedOut;
+  notice.hidden = !isOut;
 }
 
 // A stream says nothing of why it was refused.
