@@ -143,6 +143,7 @@ def test_an_interrupt_ends_the_broker_of_last_resort_that_a_shell_began_in_the_b
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with Broker(tmp_path / "broker", kind="amqtt") as server:
+            assert server.alive
             os.kill(server.pid, signal.SIGINT)
             waiting.until(lambda: not server.alive)
     finally:
