@@ -45,6 +45,7 @@ import broadcast.languages.routes
 import broadcast.live.routes
 import broadcast.mergers.routes
 import broadcast.plays.routes
+import broadcast.portals.routes
 import broadcast.restore.routes
 import broadcast.schedules.calendar_routes
 import broadcast.schedules.feed_routes
@@ -99,6 +100,7 @@ ROUTERS = (
     broadcast.calendars.routes.router,
     broadcast.earshot.routes.router,
     broadcast.schedules.calendar_routes.router,
+    broadcast.portals.routes.router,
     broadcast.streams.routes.router,
     broadcast.schedules.relay_routes.router,
     broadcast.schedules.feed_routes.router,
@@ -152,7 +154,7 @@ def create_app(
     """
     app = FastAPI(
         title="Hệ thống thông tin nguồn cấp tỉnh – điều khiển truyền thanh",
-        summary="Bulletins, schedules, proof of play, indicators 1.1 and 1.2",
+        summary="Bulletins, schedules, proof of play, indicators 1.1 to 1.3",
         description="Thời điểm không ghi múi giờ là giờ Việt Nam, chỉ ghi ngày là 0 giờ ngày đó;"
         " trả lời luôn ghi +07:00. Trong địa chỉ URL viết dấu + là %2B.",
         version=version("broadcast"),

@@ -341,6 +341,20 @@ class Streams(Group):
     )
 
 
+class Portals(Group):
+    """Portals of communes, whose news are counted."""
+
+    check_every: timedelta = Field(
+        timedelta(hours=6), ge=timedelta(minutes=10), description="each portal is looked at"
+    )
+    pause: timedelta = Field(
+        timedelta(seconds=1), ge=timedelta(), description="between two requests to one host"
+    )
+    private_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (), description='connected to though not public, such as ["10.20.0.0/16"]; else none'
+    )
+
+
 class Upkeep(Group):
     """Retention of what grows, and the limits that raise an alarm."""
 
@@ -429,6 +443,7 @@ class Settings(BaseSettings):
     rules: Rules = Rules()
     cap: Cap = Cap()
     streams: Streams = Streams()
+    portals: Portals = Portals()
     upkeep: Upkeep = Upkeep()
     province: str = Field("51", pattern=r"^\d{2}$", description="statistics-office code")
     content_dir: Path = Field(Path("var/content"), description="audio, content-addressed")

@@ -29,6 +29,7 @@ from broadcast.incidents.causes import Cause as Likely
 from broadcast.incidents.grouping import Kind
 from broadcast.incidents.model import Incident
 from broadcast.kit import clock, db
+from broadcast.portals.model import PortalItem
 from broadcast.restore.model import Cause, Restore
 from broadcast.schedules.model import Occurrence, OccurrenceState
 from broadcast.wire.fields import BulletinClass
@@ -58,6 +59,7 @@ CHANGE_NOTHING = {
     "POST /api/v1/schedules/check",
     "POST /api/v1/calendar-days/check",
     "POST /api/v1/regulations/check",
+    "POST /api/v1/portals/trials",
     "POST /api/v1/regulations/{regulation_id}/withdrawal",
     "POST /api/v1/schedules/free-times",
     "POST /api/v1/schedules/{schedule_id}/check",
@@ -305,6 +307,34 @@ async def bulletins(walk: Walk) -> None:
     )  # fmt: skip
 
 
+async def portals(walk: Walk, engine: AsyncEngine) -> None:
+    portal = {
+        "area_code": "21262", "name": "Trang xã", "url": "https://xa.example/",
+        "source_url": "https://xa.example/tin.rss", "kind": "feed", "valid_from": "2024-12-01",
+    }  # fmt: skip
+    made = await walk.do("POST /portals", json=portal)
+    there = f"/portals/{made['id']}"
+    await walk.do("PUT /portals/{portal_id}", there, json=portal | {"name": "Trang mới"})
+    async with db.transaction(engine) as session:
+        item = PortalItem(
+            portal_id=made["id"], key="1", url="https://xa.example/1", title="Tin", tags=[],
+            folded_tags=[], published_at=None, seen_at=province.NOW, is_old=False,
+            is_essential=None, decided_by=None, decided_at=None,
+        )  # fmt: skip
+        session.add(item)
+        await session.flush()
+        number = item.id
+    await walk.do(
+        "PUT /portals/{portal_id}/items/{portal_item_id}", f"{there}/items/{number}",
+        json={"is_essential": True},
+    )  # fmt: skip
+    await walk.do("DELETE /portals/{portal_id}", there)
+    rule = {"items": 4, "days": 30, "document": "12/QĐ-UBND"}
+    named, at = "/portal-update-rules/{valid_from}", "/portal-update-rules/2025-01-01"
+    await walk.do(f"PUT {named}", at, json=rule)
+    await walk.do(f"DELETE {named}", at)
+
+
 async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     world = walk.world
     source = {
@@ -315,6 +345,7 @@ async def schedules(walk: Walk, engine: AsyncEngine) -> None:
     there = f"/stream-sources/{entered['id']}"
     await walk.do("PUT /stream-sources/{source_id}", there, "Hùng", json=source | {"name": "VOV2"})
     await walk.do("DELETE /stream-sources/{source_id}", there, "Hùng")
+    await portals(walk, engine)
     daily = world.schedule(rrule="FREQ=DAILY")
     await walk.do("POST /calendar-feeds", who="Hùng", json={"area_code": "21253"})
     await walk.do(
@@ -642,6 +673,7 @@ async def test_previews_and_trials_leave_none(world: World) -> None:
         ("/schedules/check", {"json": world.schedule()}),
         ("/calendar-days/check", {"json": MARKED}),
         ("/regulations/check", {"json": REGULATION}),
+        ("/portals/trials", {"json": {"source_url": "http://127.0.0.1/x.rss", "kind": "feed"}}),
         ("/speech/words", {"json": {"text": "Chào bà con", "area_code": "21262"}}),
         ("/areas/load?province=01&dry_run=true", {}),
         ("/boundaries/import", {"files": {"boundaries": OUTLINE}, "data": {"dry_run": "true"}}),

@@ -19,6 +19,8 @@ from tests.visibility.routes import (
     Rule,
     _air_session,
     _marked,
+    _portal,
+    _portal_of,
     _regulation,
     _source,
     _source_of,
@@ -480,6 +482,36 @@ PAGES: dict[tuple[str, str], Rule] = {
         for step in ("removal", "remove")
     },
     ("GET", "/sources"): Rule(Kind.PUBLIC, P.READ),
+    ("GET", "/portals"): Rule(Kind.LIST, P.READ),
+    ("GET", "/portals/new"): Rule(Kind.ANYWHERE, P.REGISTER_WRITE),
+    ("GET", "/portals/{portal_id}"): Rule(Kind.READ, P.READ, path=_portal_of, heard=True),
+    ("POST", "/portals"): Rule(Kind.MAKE, P.REGISTER_WRITE, body=_portal, is_page=True),
+    ("POST", "/portals/trial"): Rule(
+        Kind.ANYWHERE,
+        P.REGISTER_WRITE,
+        body=lambda p, n: {"source_url": "https://127.0.0.1/tin.rss", "kind": "feed"},
+        is_page=True,
+    ),
+    ("POST", "/portals/rule"): Rule(
+        Kind.WHOLE,
+        P.AREA_WRITE,
+        body=lambda p, n: {"items": 4, "days": 30, "document": "12/QĐ"},
+        is_page=True,
+    ),
+    ("POST", "/portals/{portal_id}"): Rule(
+        Kind.CHANGE, P.REGISTER_WRITE, path=_portal_of, body=_portal, heard=True, is_page=True
+    ),
+    ("POST", "/portals/{portal_id}/end"): Rule(
+        Kind.CHANGE, P.REGISTER_WRITE, path=_portal_of, heard=True
+    ),
+    ("POST", "/portals/{portal_id}/items/{portal_item_id}"): Rule(
+        Kind.CHANGE,
+        P.BULLETIN_WRITE,
+        path=_portal_of,
+        body=lambda p, n: {"is_essential": "true"},
+        heard=True,
+        is_page=True,
+    ),
     ("POST", "/sources"): Rule(Kind.MAKE, P.SCHEDULE_WRITE, body=_source, is_page=True),
     ("GET", "/sources/{source_id}"): Rule(Kind.READ, P.READ, path=_source_of, heard=True),
     ("POST", "/sources/{source_id}"): Rule(

@@ -40,9 +40,9 @@ async def links(pages: Pages, path: str, pattern: str) -> list[str]:
 
 async def test_every_figure_of_the_indicators_is_that_of_rest(province: Pages) -> None:
     pages = province
-    assert await compare(pages, f"/indicators?{DAY}") == 8 * 3 + 2
+    assert await compare(pages, f"/indicators?{DAY}") == 10 * 3 + 2
     variants = await links(pages, f"/indicators?{DAY}", r"/indicators/1\.\d/[A-Z0-9]+\?[^\"]*")
-    assert len(variants) == 8
+    assert len(variants) == 10
     whys: list[str] = []
     for variant in variants:
         assert await compare(pages, variant) > 3
@@ -50,7 +50,7 @@ async def test_every_figure_of_the_indicators_is_that_of_rest(province: Pages) -
         assert await compare(pages, f"{path}/needs?{query}") > 0
         whys += (await links(pages, variant, r"/indicators/[^\"]*/why/[^\"]*"))[:3]
     assert await compare(pages, f"/indicators/1.1/THON/trend?{DAY}&interval=day") > 30
-    for code in ("1.1", "1.2"):
+    for code in ("1.1", "1.2", "1.3"):
         assert await compare(pages, f"/indicators/{code}/compare?{DAY}&sort=name") > 9
     clusters: list[str] = []
     for why in dict.fromkeys(whys):

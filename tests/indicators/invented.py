@@ -22,7 +22,16 @@ from broadcast.devices.model import Device, Installation
 from broadcast.indicators.model import VillageExclusion
 from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
+from broadcast.kit.text import folded
 from broadcast.plays.model import JournalRecord, Play, PlayState
+from broadcast.portals.model import (
+    CheckOutcome,
+    Portal,
+    PortalCheck,
+    PortalItem,
+    PortalKind,
+    UpdateRule,
+)
 from broadcast.schedules.model import Occurrence, OccurrenceState, Schedule, ScheduleState
 from broadcast.stations.model import (
     Attestation,
@@ -68,6 +77,12 @@ HEIRS = {
 }
 
 
+WRITTEN = ["https://xa.example/{}", "http://www.xa.example/{}/"]
+"""The address of an item, as one portal or the other of a commune writes it."""
+
+SECTIONS = ["Tin thiết yếu", "TIN THIET YEU", "Đời sống", "đời sống", "Thể thao"]
+
+
 class Invention:
     """Rows drawn from a seed, written to a database."""
 
@@ -98,6 +113,7 @@ class Invention:
         await self._plays()
         await self.session.flush()
         await self._heartbeats()
+        await self._portals()
 
     # --- drawing ---------------------------------------------------------------------------------
 
@@ -326,6 +342,58 @@ class Invention:
                     declared_by=LAN,
                 )
             )
+
+    async def _portals(self) -> None:
+        """Portals before and after the merger, what looks found, and what people said of it."""
+        portals = []
+        for commune, since in [*((code, LONG_AGO) for code in OLD_COMMUNES),
+                               *((code, MERGER) for code in NEW_COMMUNES)]:  # fmt: skip
+            for _ in range(self.random.choice([0, 1, 1, 2])):
+                tags = self.random.sample(SECTIONS, self.random.randrange(3))
+                ended_on = self.day(MERGER) if self.chance(0.2) else None
+                portals.append(
+                    Portal(
+                        area_code=commune, name=f"Trang {commune}", url="https://xa.example/",
+                        source_url="https://xa.example/tin.rss", kind=PortalKind.FEED,
+                        item_class="", date_class="", tags=tags, folded_tags=[*map(folded, tags)],
+                        valid_from=since, ended_on=ended_on, entered_by=LAN,
+                        entered_at=NOW, source_since=NOW,
+                    )
+                )  # fmt: skip
+        self.session.add_all(portals)
+        if self.chance(0.5):
+            self.session.add(
+                UpdateRule(
+                    valid_from=self.day(), items=self.random.randrange(1, 5), document="CV",
+                    days=self.random.randrange(2, 12), decided_by=LAN, decided_at=NOW,
+                )
+            )  # fmt: skip
+        await self.session.flush()
+        for portal in portals:
+            for at in {self.instant() for _ in range(self.random.randrange(4))}:
+                self.session.add(
+                    PortalCheck(
+                        portal_id=portal.id, checked_at=at, detail="", listed=0, added=0, etag="",
+                        modified="", outcome=self.random.choice([*CheckOutcome]),
+                    )
+                )  # fmt: skip
+            for number in range(self.random.randrange(9)):
+                seen_at = self.instant()
+                tags = self.random.sample(SECTIONS, self.random.randrange(3))
+                said = self.random.choice([None, None, True, False])
+                is_dated = self.chance(0.7)
+                self.session.add(
+                    PortalItem(
+                        portal_id=portal.id, key=str(number), title="", tags=tags,
+                        url=self.random.choice(WRITTEN).format(number),
+                        folded_tags=[*map(folded, tags)], seen_at=seen_at,
+                        published_at=min(self.instant(), seen_at) if is_dated else None,
+                        is_old=not is_dated and self.chance(0.3), is_essential=said,
+                        decided_by=None if said is None else LAN,
+                        decided_at=None if said is None else NOW,
+                    )
+                )  # fmt: skip
+        await self.session.flush()
 
     def _faults_and_attestations(self) -> None:
         for device in self.devices:

@@ -7,6 +7,7 @@ product only the tables and the numbers of the definition.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
@@ -25,6 +26,7 @@ TABLES = (
     "areas", "area_lineage", "village_exclusions", "stations", "station_states",
     "baseline_stations", "plant_states", "clusters", "cluster_villages", "outages",
     "attestations", "installations", "heartbeats", "faults", "plays", "journal_records",
+    "portals", "portal_checks", "portal_items", "portal_update_rules",
 )  # fmt: skip
 
 Row = Any
@@ -405,7 +407,11 @@ class Recount:
         self.scope = scope
         counts = {
             f"{code} {variant}": Count()
-            for code, variants in {"1.1": "BC TH NG67 NG80 THON", "1.2": "BC GOC XA"}.items()
+            for code, variants in {
+                "1.1": "BC TH NG67 NG80 THON",
+                "1.2": "BC GOC XA",
+                "1.3": "TX CO",
+            }.items()
             for variant in variants.split()
         }
         self.count_reports(counts["1.1 BC"])
@@ -417,6 +423,7 @@ class Recount:
         self.count_stations(counts["1.2 BC"])
         self.count_baseline(counts["1.2 GOC"])
         self.count_converted_communes(counts["1.2 XA"])
+        self.count_portals(counts["1.3 TX"], counts["1.3 CO"])
         return counts
 
     def count_reports(self, count: Count) -> None:
@@ -553,6 +560,58 @@ class Recount:
                 count.numerator[commune] = worst(map(self.plant_proof, plants))
             elif any(done):
                 count.partly.add(commune)
+
+    # --- 1.3 -------------------------------------------------------------------------------------
+
+    def count_portals(self, updated: Count, present: Count) -> None:
+        rules = [row for row in self.t["portal_update_rules"] if row.valid_from <= self.day]
+        rule = max(rules, key=lambda row: row.valid_from, default=None)
+        wanted, days = (rule.items, rule.days) if rule else (4, 30)
+        window = {self.day - n * DAY for n in range(days)}
+        for commune in self.communes():
+            updated.denominator.add(commune)
+            present.denominator.add(commune)
+            own = [row for row in self.t["portals"] if self.belongs(row, commune)]
+            if any(
+                check.portal_id == portal.id
+                and check.checked_at.astimezone(ICT).date() in window
+                and check.outcome in {"answered", "unchanged"}
+                for portal in own
+                for check in self.t["portal_checks"]
+            ):
+                present.numerator[commune] = "telemetry"
+            found: dict[str, list[str]] = {}
+            for portal in own:
+                for item in self.t["portal_items"]:
+                    on = (item.published_at or item.seen_at).astimezone(ICT).date()
+                    if item.portal_id == portal.id and not item.is_old and on in window:
+                        address = item.url.split("://")[1].removeprefix("www.").rstrip("/")
+                        found.setdefault(address, []).append(self.essential(item, portal))
+            proofs = [best(each) for each in found.values() if best(each) != "none"]
+            if own and len(proofs) >= wanted:
+                alone = proofs.count("telemetry") >= wanted
+                updated.numerator[commune] = "telemetry" if alone else "attested"
+
+    def belongs(self, portal: Row, commune: str) -> bool:
+        is_there = portal.valid_from <= self.day and (
+            portal.ended_on is None or self.day <= portal.ended_on
+        )
+        return is_there and self.became(
+            portal.area_code, portal.valid_from, stays=True
+        ) == {commune}  # fmt: skip
+
+    @staticmethod
+    def essential(item: Row, portal: Row) -> str:
+        if item.is_essential is not None:
+            return "attested" if item.is_essential else "none"
+        named = {plain(tag) for tag in portal.tags}
+        return "telemetry" if named & {plain(tag) for tag in item.tags} else "none"
+
+
+def plain(text: str) -> str:
+    """Without accents and capitals."""
+    parts = unicodedata.normalize("NFD", text.lower().replace("đ", "d"))
+    return "".join(each for each in parts if not unicodedata.combining(each))
 
 
 ORDER = ["none", "attested", "telemetry"]

@@ -121,7 +121,8 @@ async def test_all_variants_come_with_evidence_and_target(http: httpx.AsyncClien
     assert answer["scope"] == "51"
     figures = {f"{each['code']} {each['variant']}": each for each in answer["indicators"]}
     assert list(figures) == [
-        "1.1 BC", "1.1 TH", "1.1 NG67", "1.1 NG80", "1.1 THON", "1.2 BC", "1.2 GOC", "1.2 XA"
+        "1.1 BC", "1.1 TH", "1.1 NG67", "1.1 NG80", "1.1 THON", "1.2 BC", "1.2 GOC", "1.2 XA",
+        "1.3 TX", "1.3 CO",
     ]  # fmt: skip
     strict = figures["1.1 TH"]
     assert (strict["value"], strict["numerator"], strict["denominator"]) == (0.5, 1, 2)

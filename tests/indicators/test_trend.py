@@ -28,13 +28,14 @@ async def test_each_value_is_that_of_its_day(
         await rollup.roll_up_days(
             session, [day for day in DAYS[:-1] if day.day % 3], OPERATING_RULES[0], NOW
         )
-    found = await trend(session, "1.1", "THON", DAYS, scope, NOW, Cache())
-    assert [point.on for point in found.points] == DAYS
-    for on, result in found.points:
-        if scope != PROVINCE and on < MERGER:
-            assert result is None
-        else:
-            assert result == (await compute(session, on, scope, NOW))["1.1"]["THON"]
+    for code, variant in (("1.1", "THON"), ("1.3", "TX")):
+        found = await trend(session, code, variant, DAYS, scope, NOW, Cache())
+        assert [point.on for point in found.points] == DAYS
+        for on, result in found.points:
+            if scope != PROVINCE and on < MERGER:
+                assert result is None
+            else:
+                assert result == (await compute(session, on, scope, NOW))[code][variant]
 
 
 async def test_the_day_on_which_communes_were_merged_is_marked(session: AsyncSession) -> None:

@@ -25,6 +25,7 @@ from broadcast.indicators.province import (
 from broadcast.indicators.results import Result, Results
 from broadcast.indicators.texts import sentence
 from broadcast.kit.clock import LOCAL
+from broadcast.portals.updating import FIRST_RULE, Tally, Verdict
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 
 DOCUMENT = Path(__file__).parents[2] / "docs/indicators.md"
@@ -116,6 +117,12 @@ def _province(example: dict[str, Any]) -> Province:
             )
             for code, plants in example["baseline"].items()
         ],
+        portals={
+            name: Verdict(
+                [Tally(1, name, **found, others=0, newest_on=None, is_read=True)], FIRST_RULE
+            )
+            for name, found in example["portals"].items()
+        },
     )
 
 

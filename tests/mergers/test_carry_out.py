@@ -58,7 +58,7 @@ async def test_what_is_told_before_is_what_is_done(session: AsyncSession) -> Non
     assert [(each.area_code, each.role) for each in told.grants] == [
         ("21262", Role.COMMUNE_BROADCASTER)
     ]
-    assert {(each.code) for each in told.indicators} == {"1.1", "1.2"}
+    assert {(each.code) for each in told.indicators} == {"1.1", "1.2", "1.3"}
     done = await run(session, dry_run=False)
     assert await stored(session) != before
     assert done.model_dump(exclude={"dry_run", "stations"}) == told.model_dump(

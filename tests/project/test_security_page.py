@@ -29,7 +29,7 @@ TELLING = re.compile(
 IMPERSONAL = {
     *(f"{table}.name" for table in ("areas", "clusters", "incidents", "plants", "role_states")),
     *("stations.name", "village_register.name", "documents.token", "newer_documents.token"),
-    *("air_sessions.name", "calendar_days.name", "stream_sources.name"),
+    *("air_sessions.name", "calendar_days.name", "stream_sources.name", "portals.name"),
     "cap_feeds.name",
     *("restore_decisions.name", "restores.credentials"),
 }

@@ -124,6 +124,18 @@ def _source_of(place: Place) -> dict[str, Any]:
     return {"source_id": place.source}
 
 
+def _portal(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "area_code": place.commune, "name": place.marker, "url": "https://xa.example/",
+        "source_url": f"https://xa.example/{place.marker}.rss", "kind": "feed",
+        "valid_from": now.date().isoformat(),
+    }  # fmt: skip
+
+
+def _portal_of(place: Place) -> dict[str, Any]:
+    return {"portal_id": place.portal, "portal_item_id": place.portal_item}
+
+
 def _regulation(place: Place, now: datetime) -> dict[str, Any]:
     """A Quy chế of a day far ahead, which silences nothing."""
     on = (now + timedelta(days=300)).date().isoformat()
@@ -409,6 +421,39 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ),
     ("DELETE", f"{R}/calendar-days/{{day_id}}"): Rule(
         K.CHANGE, P.SCHEDULE_WRITE, path=lambda p: {"day_id": p.calendar_day}, heard=True
+    ),
+    ("GET", f"{R}/portals"): Rule(K.LIST, P.READ),
+    ("POST", f"{R}/portals"): Rule(K.MAKE, P.REGISTER_WRITE, body=_portal),
+    ("POST", f"{R}/portals/trials"): Rule(
+        K.ANYWHERE,
+        P.REGISTER_WRITE,
+        body=lambda p, n: {"source_url": "https://127.0.0.1/tin.rss", "kind": "feed"},
+    ),
+    ("GET", f"{R}/portals/{{portal_id}}"): Rule(K.READ, P.READ, path=_portal_of, heard=True),
+    ("PUT", f"{R}/portals/{{portal_id}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_portal_of, body=_portal, heard=True
+    ),
+    ("DELETE", f"{R}/portals/{{portal_id}}"): Rule(
+        K.CHANGE, P.REGISTER_WRITE, path=_portal_of, heard=True
+    ),
+    ("GET", f"{R}/portals/{{portal_id}}/checks"): Rule(
+        K.READ, P.READ, path=_portal_of, heard=True
+    ),
+    ("GET", f"{R}/portals/{{portal_id}}/items"): Rule(
+        K.READ, P.READ, path=_portal_of, heard=True
+    ),
+    ("PUT", f"{R}/portals/{{portal_id}}/items/{{portal_item_id}}"): Rule(
+        K.CHANGE, P.BULLETIN_WRITE, path=_portal_of, heard=True,
+        body=lambda p, n: {"is_essential": True},
+    ),
+    ("GET", f"{R}/portal-standings"): Rule(K.FIGURES, P.READ, query=_unit),
+    ("GET", f"{R}/portal-update-rules"): Rule(K.PUBLIC, P.READ),
+    ("PUT", f"{R}/portal-update-rules/{{valid_from}}"): Rule(
+        K.WHOLE, P.AREA_WRITE, path=lambda p: {"valid_from": "2026-01-01"},
+        body=lambda p, n: {"items": 4, "days": 30, "document": "12/QĐ"},
+    ),
+    ("DELETE", f"{R}/portal-update-rules/{{valid_from}}"): Rule(
+        K.WHOLE, P.AREA_WRITE, path=lambda p: {"valid_from": "2026-01-01"}, is_absent=True
     ),
     ("GET", f"{R}/stream-sources"): Rule(K.LIST, P.READ),
     ("POST", f"{R}/stream-sources"): Rule(K.MAKE, P.SCHEDULE_WRITE, body=_source),

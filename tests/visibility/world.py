@@ -45,6 +45,7 @@ from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.live.model import LiveSession
 from broadcast.plays.model import Play, PlayState
+from broadcast.portals.model import CheckOutcome, Portal, PortalCheck, PortalItem, PortalKind
 from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.starts import occurrence_id
 from broadcast.stations.model import (
@@ -93,6 +94,8 @@ class Place:
     outage: int = 0
     calendar_day: int = 0
     source: int = 0
+    portal: int = 0
+    portal_item: int = 0
     regulation: int = 0
     attestation: int = 0
     incident: int = 0
@@ -339,6 +342,26 @@ async def _content(
             ApprovalStep(bulletin_id=id_, revision=1, state=state, actor=LAN, at=now,
                          note=title),
         ])  # fmt: skip
+    portal = Portal(
+        area_code=place.commune, name=marker, url="https://xa.example/", kind=PortalKind.FEED,
+        source_url=f"https://xa.example/{marker}", item_class="", date_class="", tags=[],
+        folded_tags=[], valid_from=LONG_AGO, ended_on=None, entered_by=LAN, entered_at=now,
+        source_since=now,
+    )  # fmt: skip
+    session.add(portal)
+    await session.flush()
+    item = PortalItem(
+        portal_id=portal.id, key=marker, url="https://xa.example/1", title=marker, tags=[],
+        folded_tags=[], published_at=now, seen_at=now, is_old=False, is_essential=None,
+        decided_by=None, decided_at=None,
+    )  # fmt: skip
+    check = PortalCheck(
+        portal_id=portal.id, checked_at=now, outcome=CheckOutcome.UNREACHABLE, detail=marker,
+        listed=0, added=0, etag="", modified="",
+    )  # fmt: skip
+    session.add_all([item, check])
+    await session.flush()
+    place.portal, place.portal_item = portal.id, item.id
     if "cluster_id" in place.__dict__:
         source = StreamSource(
             name=marker, area_code=place.commune, urls=["http://127.0.0.1/none"], codec=None,

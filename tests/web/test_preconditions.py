@@ -54,6 +54,8 @@ PLACES = {
     "{request_id}": UUID,
     "{incident_id}": "7",
     "{source_id}": "7",
+    "{portal_id}": "7",
+    "{portal_item_id}": "7",
     **dict.fromkeys(
         ("{outage_id}", "{day_id}", "{attestation_id}", "{account_id}", "{grant_id}"), "7"
     ),

@@ -39,3 +39,18 @@ def resolve_area(lineage: Lineage, code: str, meant_on: date, on: date) -> list[
         and heirs.issuperset(present.villages(parent))
     }
     return sorted(whole | {each for each in heirs if present[each].parent_code not in whole})
+
+
+def homes(lineage: Lineage, code: str, since: date, on: date) -> list[str]:
+    """Communes in which something is on a day that was put into one `since`; several: undecided.
+
+    It stays while its commune goes on, also when that gives a part away, and goes along when the
+    commune becomes another. Empty when the commune ended and nothing succeeded it.
+    """
+    history = lineage.history(code)
+    opened = max(since, history[0].valid_from) if history else since
+    front = {code} if lineage.unit(code, opened) is not None else set()
+    for day in lineage.days(opened, on):
+        staying = {home for home in front if lineage.goes_on(home, day)}
+        front = staying.union(*(lineage.next(home, day) for home in front - staying))
+    return sorted(front)

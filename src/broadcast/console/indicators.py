@@ -16,7 +16,7 @@ from broadcast.console.chart import draw
 from broadcast.console.page import NEEDS_UNITS, PageRouter, page
 from broadcast.console.words import N_
 from broadcast.indicators import answers
-from broadcast.indicators.comparison import Order
+from broadcast.indicators.comparison import RANKING, Order
 from broadcast.indicators.routes import Asked, Code, Since, Variant
 from broadcast.indicators.trend import Interval
 from broadcast.kit import clock
@@ -35,6 +35,7 @@ router = PageRouter()
 NAMES = {
     "1.1": N_("Truyền thanh hoạt động đến thôn, bản, tổ dân phố"),
     "1.2": N_("Chuyển đổi sang truyền thanh ứng dụng CNTT-VT"),
+    "1.3": N_("Cập nhật thông tin thiết yếu trên trang thông tin điện tử"),
 }
 """Indicators of the plan, by code."""
 
@@ -44,6 +45,7 @@ LEVELS = {
     "station": N_("đài"),
     "plant": N_("hệ thống thiết bị"),
     "cluster": N_("cụm loa"),
+    "portal": N_("trang thông tin"),
 }
 """What a sentence of an explanation speaks of."""
 
@@ -85,7 +87,7 @@ Start = Annotated[int, Query(ge=0, le=100_000)]
 
 @router.get("/indicators", dependencies=NEEDS_UNITS)
 async def show_all(request: Request, asked: Asked) -> Response:
-    """All variants of both indicators, each in a sentence."""
+    """All variants of every indicator, each in a sentence."""
     found = await answers.all_figures(asked)
     return page(request, asked.caller, "indicators/index.html", found=found, names=NAMES)
 
@@ -135,8 +137,9 @@ async def compare(
     """Communes side by side."""
     found = (await answers.answer(asked)).comparison(code, order)
     return page(
-        request, asked.caller, "indicators/compare.html", found=found, names=NAMES, orders=ORDERS
-    )
+        request, asked.caller, "indicators/compare.html", found=found, names=NAMES, orders=ORDERS,
+        variant=RANKING[code],
+    )  # fmt: skip
 
 
 @router.get("/indicators/{code}/{variant}")

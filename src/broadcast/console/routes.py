@@ -29,6 +29,7 @@ from broadcast.console import (
     library,
     maker,
     plays,
+    portals,
     received,
     schedule,
     schedule_days,
@@ -93,6 +94,7 @@ ROUTERS = (
     indicators.router,
     maker.router,
     plays.router,
+    portals.router,
     sources.router,
     schedule_new.router,
     schedule_import.router,  # `/schedule/import` before `/schedule/{schedule_id}`

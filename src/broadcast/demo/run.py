@@ -23,6 +23,7 @@ from rich.live import Live
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from broadcast import config
+from broadcast.demo import portals
 from broadcast.demo.api import Api
 from broadcast.demo.live import View, draw, look
 from broadcast.demo.seed import Seeded, seed
@@ -110,9 +111,12 @@ def run(options: Options) -> int:
         # People read stderr while --json keeps stdout for programs.
         console = Console(file=sys.stderr if options.json else sys.stdout)
         console.print(_at(0.0, "đang khởi động PostgreSQL và broker MQTT …"))
-        with World(folder, options.broker, anew=True, mutual_tls=True) as world:
+        with (
+            World(folder, options.broker, anew=True, mutual_tls=True) as world,
+            portals.serving() as sites,
+        ):
             try:
-                return asyncio.run(_Demo(options, world, console).run())
+                return asyncio.run(_Demo(options, world, console, sites).run())
             finally:
                 # The children are ended in order, however impatient somebody is.
                 for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,10 +135,11 @@ def _at(seconds: float, text: str) -> str:
 class _Demo:
     """One demo: what it made, and how far it is."""
 
-    def __init__(self, options: Options, world: World, console: Console) -> None:
+    def __init__(self, options: Options, world: World, console: Console, sites: str) -> None:
         self._options = options
         self._world = world
         self._console = console
+        self._sites = sites
         self._stopping = asyncio.Event()
         self._on_air = False
         self._began = time.monotonic()
@@ -180,6 +185,8 @@ class _Demo:
                 f"đã lập tỉnh mẫu: {seeded.communes} xã, {seeded.villages} thôn, "
                 f"{len(seeded.devices)} thiết bị"
             )
+            async with db.transaction(engine) as session:
+                await portals.seed_portals(session, seeded.commune, self._sites, clock.now())
             self._say("đang khởi động máy chủ …")
             world.start_server()
             self._say(f"máy chủ: {world.page_url} (một lần bấm cho mỗi vai trò; REST: /docs)")

@@ -20,6 +20,7 @@ from msgspec import to_builtins
 
 from broadcast import config
 from broadcast.config import Role
+from broadcast.demo import portals
 from broadcast.demo.people import LOGINS
 from broadcast.embedded.broker import HOST, Broker, Kind, MutualTls
 from broadcast.embedded.child import Child
@@ -120,6 +121,7 @@ class World:
             "BROADCAST_KEYS__DIR": str(self.folder / "keys"),
             "BROADCAST_KEYS__PASSPHRASE_FILE": str(self.folder / "keys.passphrase"),
             "BROADCAST_CONTENT_DIR": str(self.folder / "content"),
+            "BROADCAST_PORTALS__PRIVATE_NETWORKS": json.dumps([portals.HOST]),
             "BROADCAST_SIGN_IN__DEMO": json.dumps(LOGINS),
             **self._tls_settings(),
             **{f"BROADCAST_RULES__{name.upper()}": value for name, value in rules.items()},

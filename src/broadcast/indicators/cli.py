@@ -43,7 +43,7 @@ def indicators(
         typer.Option("--check", help="so số lưu với số tính lại; khác thì in ra, mã thoát 1"),
     ] = False,
 ) -> None:
-    """Indicators 1.1 and 1.2 in all variants, for a day."""
+    """Indicators 1.1 to 1.3 in all variants, for a day."""
     settings = config.Settings()
     now = clock.now()
     on = as_of or now.astimezone(clock.LOCAL).date()

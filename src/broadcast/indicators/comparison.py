@@ -39,13 +39,18 @@ class CommuneRow(NamedTuple):
     code: str
     name: str
     share: Fraction | None
-    """1.1: villages reached ÷ villages. 1.2: villages on converted plants ÷ on any."""
+    """1.1: villages reached ÷ villages. 1.2: villages on converted plants ÷ on any. 1.3: items of
+    essential information ÷ items wanted."""
     villages: int
     villages_reached: int
     clusters: int
     clusters_operating: int
     parts: Mapping[str, Part]
     """By variant."""
+
+
+RANKING: Mapping[str, str] = {"1.1": "TH", "1.2": "XA", "1.3": "TX"}
+"""Code → variant whose units are communes, each with its share."""
 
 
 def compare(
@@ -59,10 +64,7 @@ def compare(
     parts: dict[str, dict[str, Part]] = {
         variant: _parts(result, commune_of) for variant, result in results[code].items()
     }
-    shares = {
-        member.code: member.share
-        for member in results[code]["TH" if code == "1.1" else "XA"].members
-    }
+    shares = {member.code: member.share for member in results[code][RANKING[code]].members}
     clusters: defaultdict[str, set[int]] = defaultdict(set)
     for service in province.services:
         where = commune_of.get(service.village)

@@ -1,4 +1,4 @@
-"""Definitions of indicators 1.1 and 1.2, as versioned data.
+"""Definitions of indicators 1.1, 1.2 and 1.3, as versioned data.
 
 A figure is recomputed with the definition that was in force on its day, so a definition is never
 edited: a new one is added with the day from which it holds. docs/indicators.md explains them.
@@ -77,6 +77,7 @@ OPERATING_RULES = (
 
 _PLAN_1_1 = "Kế hoạch 148/KH-UBND ngày 09/7/2024, mục II, chỉ tiêu 1.1; Quyết định 184/QĐ-BTTTT"
 _PLAN_1_2 = "Kế hoạch 148/KH-UBND ngày 09/7/2024, mục II, chỉ tiêu 1.2; Quyết định 184/QĐ-BTTTT"
+_PLAN_1_3 = "Kế hoạch 148/KH-UBND ngày 09/7/2024, mục II, chỉ tiêu 1.3 và mục III.2"
 _TARGETS_1_1 = {2024: Fraction(98, 100), 2025: Fraction(1)}
 _TARGETS_1_2 = {2024: Fraction(40, 100), 2025: Fraction(1)}
 _COMMUNES = "mọi xã, phường, thị trấn, đặc khu trong ngày"
@@ -149,6 +150,22 @@ DEFINITIONS = (
         numerator=f"có đài và {_CONVERTED}",
         legal_basis=f"{_PLAN_1_2}; mục III.1 (100 % xã năm 2025)",
         targets=_TARGETS_1_2,
+    ),
+    Definition(
+        code="1.3", variant="TX", version=1, valid_from=PLAN,
+        title="Xã thường xuyên cập nhật thông tin thiết yếu trên trang thông tin điện tử",
+        denominator=_COMMUNES,
+        numerator="các trang của xã có đủ tin thiết yếu theo quy định của tỉnh về số tin, số ngày",
+        legal_basis=_PLAN_1_3,
+        targets={2024: Fraction(1), 2025: Fraction(1)},
+    ),
+    Definition(
+        code="1.3", variant="CO", version=1, valid_from=PLAN,
+        title="Xã có trang thông tin điện tử (cách nêu của Bộ)",
+        denominator=_COMMUNES,
+        numerator="có trang mà hệ thống đọc được trong khoảng ngày xét",
+        legal_basis=f"{_PLAN_1_3}; Quyết định 184/QĐ-BTTTT (85 % năm 2024)",
+        targets={2024: Fraction(85, 100)},
     ),
 )  # fmt: skip
 

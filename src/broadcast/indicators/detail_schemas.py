@@ -309,6 +309,8 @@ class SentenceOut(BaseModel):
         address = None
         if sentence.level is Level.CLUSTER:
             address = f"/api/v1/clusters/{sentence.code}/operation?as_of={as_of}"
+        elif sentence.level is Level.PORTAL:
+            address = f"/api/v1/portals/{sentence.code}/items"
         return cls(**sentence._asdict(), address=address)
 
 

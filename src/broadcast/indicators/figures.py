@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Level
 from broadcast.areas.units import require_unit
-from broadcast.indicators import conversion, reach, rollup
+from broadcast.indicators import conversion, reach, rollup, updating
 from broadcast.indicators.days import DayColumns, WindowDays, add_up, microseconds
 from broadcast.indicators.definitions import OperatingRule, definitions, operating_rule
 from broadcast.indicators.evidence import (
@@ -32,6 +32,8 @@ from broadcast.indicators.results import Result, Results, ratio
 from broadcast.indicators.texts import percent
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import InvalidInput, NotFound
+from broadcast.portals.standing import rule_on, verdicts
+from broadcast.portals.updating import Verdict
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -83,10 +85,18 @@ class Cache:
 
 
 class Counted(NamedTuple):
-    """Every figure, and the judgements of the clusters from which they were counted."""
+    """Every figure, and the judgements of clusters and portals from which they were counted."""
 
     operations: Mapping[int, reach.Operation]
+    portals: Mapping[str, Verdict]
     results: Results
+
+    def holds(self, assessment: reach.Assessment) -> bool:
+        """These are the figures of it, too."""
+        return (
+            self.operations == assessment.operations
+            and self.portals == assessment.province.portals
+        )
 
 
 class Judged(NamedTuple):
@@ -119,8 +129,8 @@ async def judge(
 ) -> Judged:
     """Judge every cluster of a day, and count what follows from it.
 
-    It is counted anew only where the register or the judgement of a cluster is another than the
-    last time: a minute more or less seldom is.
+    It is counted anew only where the register or the judgement of a cluster or portal is another
+    than the last time: a minute more or less seldom is.
 
     Raises:
         InvalidInput: As `compute`.
@@ -130,8 +140,8 @@ async def judge(
     key, province = await _load(session, as_of, scope, rule, now, cache)
     assessment = reach.Assessment(province, rule)
     counted = cache.counted.get(key)
-    if counted is None or counted.operations != assessment.operations:
-        counted = Counted(assessment.operations, results_of(assessment))
+    if counted is None or not counted.holds(assessment):
+        counted = Counted(assessment.operations, province.portals, results_of(assessment))
         cache.counted.put(key, counted)
     return Judged(assessment, counted.results)
 
@@ -279,12 +289,14 @@ async def province_of(
                 totals.broadcast_days, strict=True,
             )
     }  # fmt: skip
-    return register.province(window.at, clusters)
+    update_rule = rule_on(register.update_rules, window.as_of)
+    portals = await verdicts(session, register.portals, update_rule, window.as_of)
+    return register.province(window.at, clusters, portals)
 
 
 # --- the rules, and what follows from them -------------------------------------------------------
 
-_FAMILIES = {"1.1": reach.COUNTS, "1.2": conversion.COUNTS}
+_FAMILIES = {"1.1": reach.COUNTS, "1.2": conversion.COUNTS, "1.3": updating.COUNTS}
 
 
 def evaluate(province: Province, rule: OperatingRule | None = None) -> Results:

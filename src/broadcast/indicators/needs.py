@@ -27,6 +27,8 @@ class Step(StrEnum):
 
     RECORD = "record"
     """Complete the register."""
+    PUBLISH = "publish"
+    """Publish essential information, or name the sections that hold it."""
     BROADCAST = "broadcast"
     """Schedule something: nobody broadcasts there."""
     ATTEST = "attest"
@@ -71,6 +73,8 @@ class RegisterEntry(StrEnum):
     PLANT = "plant"
     STATION = "station"
     COMMUNE = "commune"
+    PORTAL = "portal"
+    """Of a commune, by whose code it goes: which of several is for the commune to say."""
 
 
 class Change(NamedTuple):
@@ -317,7 +321,29 @@ class _Conversions:
                 yield Change(step, RegisterEntry.PLANT, plant.code, villages)
 
 
+# --- 1.3 -----------------------------------------------------------------------------------------
+
+
+_PORTAL_STEPS = {
+    Reason.NO_PORTAL: Step.RECORD,
+    Reason.PORTAL_NOT_READ: Step.REPAIR,
+    Reason.PORTAL_TOO_FEW: Step.PUBLISH,
+}
+
+
+def _updating(assessment: Assessment, result: Result) -> Planner:
+    del assessment, result
+    return _portal
+
+
+def _portal(member: Member) -> Iterable[Change]:
+    if member.reason is not None:
+        step = _PORTAL_STEPS[Reason(member.reason)]
+        yield Change(step, RegisterEntry.PORTAL, member.code, ())
+
+
 _PLANNERS: Mapping[str, Callable[[Assessment, Result], Planner]] = {
     "1.1": _reaching,
     "1.2": _converting,
+    "1.3": _updating,
 }

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from broadcast.portals.updating import Verdict
 from broadcast.stations.model import Grade, PlantStatus, StationStatus, Technology
 
 
@@ -148,3 +149,5 @@ class Province:
     station_ids: Sequence[int]
     plants: Mapping[int, Plant]
     baseline: Sequence[Baseline] = field(default=())
+    portals: Mapping[str, Verdict] = field(default_factory=dict)
+    """What the portals of communes have published, of those that have any."""

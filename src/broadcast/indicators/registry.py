@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast.areas.model import Level
+from broadcast.areas.standing import homes
 from broadcast.areas.tree import Lineage
 from broadcast.areas.units import load_lineage
 from broadcast.indicators.province import (
@@ -27,6 +28,8 @@ from broadcast.indicators.province import (
     Village,
 )
 from broadcast.kit.clock import LOCAL
+from broadcast.portals.standing import Decided, portals_on, rules
+from broadcast.portals.updating import Verdict
 from broadcast.stations.model import Evidence, Grade, PlantStatus, StationStatus, Technology
 
 
@@ -60,6 +63,10 @@ class Register:
     """Cluster, and when a device was installed on it and removed."""
     attestations: Sequence[tuple[int, datetime]]
     """Cluster, and when it was attested: on the day, and last before it; the oldest first."""
+    portals: Mapping[str, Sequence[int]]
+    """Ids of the portals of communes that have any."""
+    update_rules: Sequence[Decided]
+    """What the province has decided of portals, the newest first."""
 
     def with_device(self, begins_at: datetime, at: datetime) -> set[int]:
         """Clusters on which a device was installed at some moment between two instants."""
@@ -77,8 +84,10 @@ class Register:
             if attested_at < at
         }
 
-    def province(self, at: datetime, clusters: Mapping[int, Cluster]) -> Province:
-        """Add the clusters with their evidence at an instant of the day."""
+    def province(
+        self, at: datetime, clusters: Mapping[int, Cluster], portals: Mapping[str, Verdict]
+    ) -> Province:
+        """Add the clusters with their evidence at an instant of the day, and the portals."""
         return Province(
             as_of=self.as_of,
             at=at,
@@ -91,6 +100,7 @@ class Register:
             station_ids=self.station_ids,
             plants=self.plants,
             baseline=self.baseline,
+            portals=portals,
         )
 
 
@@ -117,6 +127,7 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
     )
     cluster_ids = [cluster.id for cluster in clusters]
     known = set(cluster_ids)
+    portals = (await portals_on(session, lineage, as_of)).of_commune
     return Register(
         as_of=as_of,
         scope=scope,
@@ -131,6 +142,8 @@ async def load_register(session: AsyncSession, as_of: date, scope: str) -> Regis
         services=services,
         installations=await _installations(session, known),
         attestations=await _attestations(session, as_of, known),
+        portals={code: [each.id for each in portals[code]] for code in units.codes & set(portals)},
+        update_rules=await rules(session),
     )
 
 
@@ -260,21 +273,6 @@ async def _stations(
         if not inside.isdisjoint(possible):
             ids.add(row.id)
     return stations, ids
-
-
-def homes(lineage: Lineage, code: str, since: date, on: date) -> list[str]:
-    """Communes in which a station is on a day that was opened in one `since`; several: undecided.
-
-    It stays while its commune goes on, also when that gives a part away, and goes along when the
-    commune becomes another. Empty when the commune ended and nothing succeeded it.
-    """
-    history = lineage.history(code)
-    opened = max(since, history[0].valid_from) if history else since
-    front = {code} if lineage.unit(code, opened) is not None else set()
-    for day in lineage.days(opened, on):
-        staying = {home for home in front if lineage.goes_on(home, day)}
-        front = staying.union(*(lineage.next(home, day) for home in front - staying))
-    return sorted(front)
 
 
 _PLANTS = sa.text("""

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from broadcast.indicators.definitions import Definition
+from broadcast.portals.updating import Why
 from broadcast.stations.model import Evidence
 
 
@@ -32,6 +33,9 @@ class Reason(StrEnum):
     NO_HOMES = "no_homes"
     NOT_YET = "not_yet"
     DECOMMISSIONED = "decommissioned"
+    NO_PORTAL = Why.NO_PORTAL.value
+    PORTAL_NOT_READ = Why.NOT_READ.value
+    PORTAL_TOO_FEW = Why.TOO_FEW.value
 
 
 class Gap(StrEnum):
@@ -84,7 +88,7 @@ class Member(NamedTuple):
     """Proof that it counts; `none` also when it does not count."""
     share: Fraction | None = None
     """1.1: villages reached ÷ villages. 1.2: villages served by converted plants ÷ by all of its
-    plants."""
+    plants. 1.3 TX: items ÷ items wanted, 1 at the most."""
     causes: tuple[str, ...] = ()
     """Codes of the villages that are not reached, or the causes of its clusters."""
 

@@ -80,7 +80,7 @@ Since = Annotated[
 SortedBy = Annotated[Order, Query(alias="sort", description="thứ tự các xã")]
 
 
-@router.get("/indicators", summary="Chỉ tiêu 1.1 và 1.2, mọi cách tính")
+@router.get("/indicators", summary="Các chỉ tiêu, mọi cách tính")
 async def list_indicators(asked: Asked) -> IndicatorsOut:
     """All variants with their evidence and the year's target, computed for the day."""
     return await answers.all_figures(asked)

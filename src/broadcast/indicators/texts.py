@@ -22,18 +22,24 @@ def percent(value: Fraction | None) -> str:
     return f"{tenths // 10},{tenths % 10} %"
 
 
-EVIDENCE: Mapping[Evidence, str] = {
+EVIDENCE: dict[Evidence, str] = {
     Evidence.TELEMETRY: "thiết bị tự báo",
     Evidence.ATTESTED: "xác nhận",
     Evidence.NONE: "chưa chứng minh",
 }
 
 
+def evidence_words(code: str) -> Mapping[Evidence, str]:
+    """By what a unit of an indicator counts: nothing reports portals, they are read."""
+    return EVIDENCE | {Evidence.TELEMETRY: "hệ thống tự đọc"} if code == "1.3" else EVIDENCE
+
+
 def sentence(result: Result) -> str:
     """Value and what it rests on: `96,0 % (thiết bị tự báo 71,2 %, xác nhận 20,1 %, …)`."""
     if result.value is None:
         return "– (không có gì để đếm)"
-    parts = ", ".join(f"{EVIDENCE[by]} {text}" for by, text in proven(result).items())
+    words = evidence_words(result.definition.code)
+    parts = ", ".join(f"{words[by]} {text}" for by, text in proven(result).items())
     return f"{percent(result.value)} ({parts})"
 
 
@@ -65,6 +71,9 @@ REASONS: Mapping[str, str] = {
     Reason.NO_HOMES: "thôn không có hộ dân",
     Reason.NOT_YET: "đài chưa lắp xong",
     Reason.DECOMMISSIONED: "đài đã thanh lý",
+    Reason.NO_PORTAL: "chưa ghi trang thông tin nào; hãy thêm trang",
+    Reason.PORTAL_NOT_READ: "chưa đọc được trang thông tin",
+    Reason.PORTAL_TOO_FEW: "trang thông tin có quá ít tin thiết yếu",
     Gap.NO_CLUSTER: "không có cụm loa",
     Gap.CLUSTER_DOWN: "cụm loa không hoạt động",
     Gap.PARTIAL: "cụm loa chỉ phủ một phần thôn",
@@ -115,6 +124,7 @@ TECHNOLOGIES: Mapping[Technology, str] = {
 
 STEPS: Mapping[Step, str] = {
     Step.RECORD: "Ghi đủ sổ sách",
+    Step.PUBLISH: "Đăng tin thiết yếu",
     Step.BROADCAST: "Xếp lịch phát",
     Step.ATTEST: "Nghe thử rồi xác nhận",
     Step.REPAIR: "Sửa",
@@ -132,4 +142,5 @@ SUBJECTS: Mapping[RegisterEntry, str] = {
     RegisterEntry.PLANT: "hệ thống thiết bị",
     RegisterEntry.STATION: "đài",
     RegisterEntry.COMMUNE: "xã",
+    RegisterEntry.PORTAL: "trang thông tin của xã",
 }

@@ -1,7 +1,8 @@
 """An indicator over time: its value on some days of a range, each as `figures` computes it.
 
-Evidence is read once for all days of a trend, the register once for all that lie between two of
-its changes: a year of weeks costs little more than its days rolled up.
+Evidence on clusters is read once for all days of a trend, that on portals for each, the register
+once for all days that lie between two of its changes: a year of weeks costs little more than its
+days rolled up.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ WITH change (day) AS (
     UNION ALL SELECT valid_from FROM cluster_villages
     UNION ALL SELECT valid_to + 1 FROM cluster_villages
     UNION ALL SELECT listed_on FROM baseline_stations
+    UNION ALL SELECT valid_from FROM portals UNION ALL SELECT ended_on + 1 FROM portals
 )
 SELECT DISTINCT day FROM change WHERE day > :first_on AND day <= :last_on ORDER BY day
 """)

@@ -21,10 +21,12 @@ from broadcast.indicators.texts import (
     REASONS,
     STATION_STATUSES,
     TECHNOLOGIES,
+    evidence_words,
     percent,
 )
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.errors import NotFound
+from broadcast.portals.updating import Verdict
 from broadcast.stations.model import Grade
 
 
@@ -35,6 +37,7 @@ class Level(StrEnum):
     """The unit that counts or does not."""
     VILLAGE = "village"
     STATION = "station"
+    PORTAL = "portal"
     PLANT = "plant"
     CLUSTER = "cluster"
 
@@ -76,7 +79,8 @@ def why(assessment: Assessment, result: Result, code: str) -> list[Sentence]:
 
 def _verdict(assessment: Assessment, result: Result, member: Member) -> str:
     if member.reason is None:
-        said = f"được tính ({EVIDENCE[member.evidence]})"
+        words = evidence_words(result.definition.code)
+        said = f"được tính ({words[member.evidence]})"
     else:
         said = f"không được tính vì {REASONS[member.reason]}"
     share = result.definition.village_share
@@ -86,11 +90,20 @@ def _verdict(assessment: Assessment, result: Result, member: Member) -> str:
             f"; {tally.reached} trên {tally.known} thôn nghe được, "
             f"cần ít nhất {ceil(share * tally.known)}"
         )
+    if result.definition.variant == "TX" and member.share is not None:
+        found = assessment.province.portals[member.code]
+        said += (
+            f"; {found.counted} tin thiết yếu trong {found.rule.days} ngày, "
+            f"cần ít nhất {found.rule.items}"
+        )
     return said
 
 
 def _below(assessment: Assessment, result: Result, member: Member) -> Iterator[Sentence]:
     code, variant = result.definition.code, result.definition.variant
+    if code == "1.3":
+        yield from _portals(assessment.province.portals.get(member.code))
+        return
     if code == "1.1" and variant != "BC":
         yield from _villages(assessment, member, 0 if variant == "THON" else 1)
         return
@@ -184,6 +197,17 @@ def _station(station: Station, plants: Iterable[Plant], *, is_listed: bool) -> I
         techniques = ", ".join(TECHNOLOGIES[each] for each in sorted(plant.technologies))
         text = f"{techniques}; {PLANT_STATUSES[plant.status]}"
         yield Sentence(Level.PLANT, depth, plant.code, "", text, plant.converted)
+
+
+def _portals(verdict: Verdict | None) -> Iterator[Sentence]:
+    for each in verdict.portals if verdict else ():
+        text = (
+            f"{each.by_tag + each.by_person} tin thiết yếu, trong đó {each.by_person} do người "
+            f"xác nhận; {each.others} tin khác"
+        )
+        if not each.is_read:
+            text += "; những ngày này chưa lần nào đọc được"
+        yield Sentence(Level.PORTAL, 1, str(each.id), each.name, text, each.is_read)
 
 
 def _local_day(at: datetime) -> str:

@@ -14,7 +14,15 @@ CHUNK = 1 << 16
 
 
 class NotFetched(Exception):
-    """It did not come; the text says why and what to do."""
+    """It did not come; the text says why and what to do.
+
+    Attributes:
+        status: What the server answered; None: nothing, or what is not taken.
+    """
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Answer(NamedTuple):
@@ -43,6 +51,7 @@ async def fetch(
     allowed: Sequence[outbound.Network] = (),
     etag: str = "",
     modified: str = "",
+    stays: bool = False,
 ) -> Answer:
     """Fetch a document, following redirects; never from an address that is not allowed.
 
@@ -53,6 +62,7 @@ async def fetch(
         allowed: Networks of the province besides the public Internet.
         etag: Of the answer before, or empty.
         modified: `Last-Modified` of the answer before, or empty.
+        stays: A redirect to another host is refused.
 
     Raises:
         NotFetched: Refused, too large, too slow, or no answer.
@@ -66,7 +76,12 @@ async def fetch(
                 answer = await _ask(aim, headers, most_bytes, allowed)
                 if isinstance(answer, Answer):
                     return answer
-                aim = outbound.redirected(aim, answer)
+                there = outbound.redirected(aim, answer)
+                if stays and there.host != aim.host:
+                    raise NotFetched(
+                        f"địa chỉ này chuyển sang máy khác ({there.host}); hãy ghi địa chỉ ở đó"
+                    )
+                aim = there
     except TimeoutError:
         raise NotFetched(f"quá {seconds:.0f} giây chưa tải xong; sẽ thử lại") from None
     except ValueError as error:
@@ -102,11 +117,11 @@ async def _ask(
             status = response.status_code
             if 300 <= status < 400 and status != 304 and "location" in response.headers:
                 return str(response.headers["location"])
-            told = [response.headers.get(name, "")[:200] for name in ("etag", "last-modified")]
-            if status == 304:
+            told = [_sent_back(response.headers.get(name, "")) for name in _CONDITIONS]
+            if status == 304 and headers:
                 return Answer(False, b"", aim.url, *told)
             if status != 200:
-                raise NotFetched(f"máy chủ trả lời {status}; hãy kiểm tra địa chỉ")
+                raise NotFetched(f"máy chủ trả lời {status}; hãy kiểm tra địa chỉ", status)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise NotFetched("máy chủ gửi dữ liệu nén dù không được yêu cầu; hãy báo bên gửi")
             body = bytearray()
@@ -117,6 +132,14 @@ async def _ask(
             return Answer(True, bytes(body), aim.url, *told)
     except (httpx2.HTTPError, OSError) as error:
         raise NotFetched(f"không kết nối được ({type(error).__name__}); sẽ thử lại") from None
+
+
+_CONDITIONS = ("etag", "last-modified")
+
+
+def _sent_back(value: str) -> str:
+    """What an answer says of itself, if it can stand in a header of ours."""
+    return value if value.isascii() and len(value) <= 200 else ""
 
 
 async def _resolved(aim: outbound.Target) -> list[outbound.Address]:

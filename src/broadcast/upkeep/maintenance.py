@@ -21,6 +21,7 @@ from broadcast.kit import db
 from broadcast.kit.clock import LOCAL
 from broadcast.kit.periodic import Guarded, Job, Kind
 from broadcast.plays.clashes import clashes
+from broadcast.portals.checking import PortalReader
 from broadcast.streams.watch import watch
 from broadcast.telemetry import health
 from broadcast.upkeep import gauges, partitions, retention
@@ -70,7 +71,11 @@ class MaintenanceRunner:
             self._job("retention", 6 * hour, self._retain),
             self._job("pack", 6 * hour, self._pack),
         ]
-        self._streams = self._job("streams", minute, self._watch)
+        portals = PortalReader(engine, settings.portals)
+        self._patient = [
+            self._job("streams", minute, self._watch),
+            self._job("portals", minute, portals.run),
+        ]
 
     def _job(
         self, name: str, every: timedelta, work: Callable[[datetime], Awaitable[object]]
@@ -86,8 +91,8 @@ class MaintenanceRunner:
     def periodic(self) -> list[Job]:
         """Return the jobs as the scheduler runs them: one at a time, in their order.
 
-        They need the same locks, and each measures what those before it have done. The one that
-        waits for strangers holds nobody up.
+        They need the same locks, and each measures what those before it have done. Those that
+        wait for strangers hold nobody up.
         """
         alone = asyncio.Lock()
 
@@ -98,8 +103,8 @@ class MaintenanceRunner:
 
             return Job(KIND.prefix + work.name, LOOK_EVERY, run)
 
-        streams = Job(KIND.prefix + self._streams.name, LOOK_EVERY, self._streams.run)
-        return [*(job(each) for each in self.jobs), streams]
+        patient = [Job(KIND.prefix + each.name, LOOK_EVERY, each.run) for each in self._patient]
+        return [*(job(each) for each in self.jobs), *patient]
 
     async def _watch(self, now: datetime) -> None:
         await watch(self._engine, self._settings.streams, now)

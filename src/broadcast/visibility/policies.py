@@ -54,6 +54,7 @@ FUNCTIONS = (
     "devices",
     "documents",
     "stations",
+    "portals",
     "plants",
     "own_bulletins",
     "heard_schedules",

@@ -51,6 +51,7 @@ from broadcast.indicators.model import (
 from broadcast.kit.db import Base
 from broadcast.live.model import LiveSession
 from broadcast.plays.model import Correction, Journal, JournalRecord, Play, PlayChange
+from broadcast.portals.model import Portal, PortalCheck, PortalItem
 from broadcast.regulations.model import RegulationRow
 from broadcast.schedules.model import Occurrence, Schedule, ScheduleException, ScheduleState
 from broadcast.stations.model import (
@@ -158,6 +159,12 @@ class Places:
         """Stations of the scope, and of the units that it lies in."""
         t = Station.__table__.c
         return sa.select(t.id).where(self.heard(t.commune_code))
+
+    @cached_property
+    def portals(self) -> Ids:
+        """Portals of communes of the scope, and of the units that it lies in."""
+        t = Portal.__table__.c
+        return sa.select(t.id).where(self.heard(t.area_code))
 
     @cached_property
     def plants(self) -> Ids:
@@ -305,6 +312,10 @@ PLACED: Mapping[type[Base], Callable[[Places], Condition]] = {
     EarshotPair: lambda places: sa.and_(
         EarshotPair.cluster_id.in_(places.clusters), EarshotPair.other_id.in_(places.clusters)
     ),
+    # what communes publish
+    Portal: lambda places: Portal.id.in_(places.portals),
+    PortalCheck: lambda places: PortalCheck.portal_id.in_(places.portals),
+    PortalItem: lambda places: PortalItem.portal_id.in_(places.portals),
     # what people mark in calendars
     CalendarDay: lambda places: places.heard(CalendarDay.area_code),
     # what may be relayed
@@ -412,6 +423,7 @@ UNPLACED: Mapping[str, str] = {
     "topology": "one row that counts changes",
     "cap_feeds": "feeds of the whole province, for who reads it whole",
     "authority_orders": "how the whole province ranks its authorities: public, as the law",
+    "portal_update_rules": "what counts as regularly updated in the whole province: public",
     "preparations": "read only through a revision, whose place decides",
     "idempotency_keys": "found by the caller's own account only",
     "bulletin_drafts": "found by the caller's own account only",

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from broadcast import config
 from broadcast.auth.permissions import Role
+from broadcast.demo import portals
 from broadcast.demo.api import Api
 from broadcast.demo.people import NAMES
 from broadcast.demo.run import NEWS, NOTICE, OFFER, RULES
@@ -108,7 +109,7 @@ async def system(
     """The system, as the demo builds it, without faults; started once for all journeys."""
     if CHROMIUM is None:
         pytest.skip("Chromium is missing (apt-get install chromium)")
-    with World(tmp_path_factory.mktemp("system")) as world:
+    with World(tmp_path_factory.mktemp("system")) as world, portals.serving() as sites:
         for name in world.environment(OURS):
             environment.setenv(name, "")  # undone at the end, whatever is set meanwhile
         settings = world.configure(OURS)
@@ -116,6 +117,8 @@ async def system(
         engine = db.create_engine(settings.postgres, "tests.journeys")
         try:
             seeded = await seed(engine, settings, DEVICES, clock.now())
+            async with db.transaction(engine) as session:
+                await portals.seed_portals(session, seeded.commune, sites, clock.now())
             world.start_server()
             keys = await first_keys(engine, settings.keys, clock.now())
             world.start_fleet(seeded.devices, keys, "none", 1)

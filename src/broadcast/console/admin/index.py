@@ -96,6 +96,10 @@ TASKS = (
         N_("Xem trước từng dòng sẽ ra sao rồi mới ghi."), Permission.ACCOUNT_WRITE, _IMPORT,
     ),
     Task(
+        "/portals", N_("Trang thông tin các xã"),
+        N_("Xã nào thường xuyên cập nhật thông tin thiết yếu."), Permission.READ,
+    ),
+    Task(
         "/admin/calendars", N_("Lịch ngày"),
         N_("Nghỉ lễ, ngày tang, ngày thi: buổi nào im, trước khi lưu."), Permission.READ,
     ),

@@ -1,0 +1,1 @@
+"""Portals of communes (trang thông tin điện tử): registered, looked at, and judged."""
