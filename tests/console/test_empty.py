@@ -8,7 +8,7 @@ from broadcast.auth.permissions import Role
 from broadcast.console.routes import ROUTERS
 from tests.console.conftest import Pages
 
-OF_UNITS = {"/map", "/wall", "/indicators", "/admin/regulations"}
+OF_UNITS = {"/map", "/wall", "/indicators", "/portals", "/admin/regulations"}
 """What there is nothing to show of."""
 
 MAP_OF_A_FORM = "/schedule/new/map"
