@@ -9,7 +9,7 @@ broker and the neighbours listen (server-side request forgery). Four steps, none
    later (DNS rebinding); the name is for `Host` and for the certificate.
 4. A redirect is a new address: `redirected`, from step 2 on; at most `MOST_REDIRECTS`.
 
-Written for streams that a station relays. What the operator sets up needs no such care.
+Of streams that a station relays, and of portals. What the operator sets up needs no such care.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Network = IPv4Network | IPv6Network
 
 SCHEMES = {"http": 80, "https": 443}
 """Schemes, and the port of each."""
+
+HTTP_URL = "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"
+"""What the description of the interface says of such an address."""
 
 LONGEST = 500
 """Characters of an address, as the wire contract has it."""
@@ -80,6 +83,15 @@ def target(url: str) -> Target:
         raise ValueError("cổng phải từ 1 đến 65535")
     plain = parts._replace(fragment="").geturl()
     return Target(plain, _host(host), port or SCHEMES[parts.scheme])
+
+
+def clean_url(url: str) -> str:
+    """The address as it is stored.
+
+    Raises:
+        ValueError: As `target`.
+    """
+    return target(url).url
 
 
 def _host(host: str) -> str:

@@ -105,7 +105,7 @@ async def change(
         NotFound: There is none.
         BroadcastError: As `create`.
     """
-    row = await held(session, id_, caller)
+    row = await _held(session, id_, caller)
     await _require(session, body, caller)
     if any(getattr(row, name) != getattr(body, name) for name in SourceIn.model_fields):
         row.source_since = now
@@ -126,14 +126,14 @@ async def end(session: AsyncSession, id_: int, caller: Caller, now: datetime) ->
         NotFound: There is none.
         Forbidden: Its commune is none of the caller's places.
     """
-    row = await held(session, id_, caller)
+    row = await _held(session, id_, caller)
     today = now.astimezone(LOCAL).date()
     if row.ended_on is None:
         row.ended_on = max(today, row.valid_from)
         await session.flush()
 
 
-async def held(
+async def _held(
     session: AsyncSession,
     id_: int,
     caller: Caller,
@@ -264,7 +264,7 @@ async def decide(
         Conflict: Nobody knows its day: it never counts.
         Forbidden: The commune is none of the caller's places.
     """
-    await held(session, id_, caller, Permission.BULLETIN_WRITE)
+    await _held(session, id_, caller, Permission.BULLETIN_WRITE)
     row = await session.get(PortalItem, item_id)
     if row is None or row.portal_id != id_:
         raise NotFound(f"Trang này không có tin {item_id}; hãy tải lại danh sách.")
@@ -283,7 +283,7 @@ def _items() -> sa.Select[PortalItem, str | None]:
     return sa.select(PortalItem, proof()).join(Portal, Portal.id == PortalItem.portal_id)
 
 
-def published_on(row: PortalItem) -> date | None:
+def _published_on(row: PortalItem) -> date | None:
     """Local day of an item: as it says, else of the first look; None: nobody knows."""
     if row.is_old:
         return None
@@ -292,7 +292,7 @@ def published_on(row: PortalItem) -> date | None:
 
 def _item_out(row: PortalItem, by: str | None) -> ItemOut:
     return ItemOut(
-        id=row.id, url=row.url, title=row.title, tags=row.tags, published_on=published_on(row),
+        id=row.id, url=row.url, title=row.title, tags=row.tags, published_on=_published_on(row),
         is_dated=row.published_at is not None, is_essential=row.is_essential,
         counts=by is not None, seen_at=row.seen_at,
     )  # fmt: skip

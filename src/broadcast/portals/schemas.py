@@ -19,19 +19,14 @@ from broadcast.portals.updating import Why
 from broadcast.web.fields import Code, Name, example
 from broadcast.web.rest import Body
 
-
-def _url(value: str) -> str:
-    return outbound.target(value).url
-
-
 PortalUrl = Annotated[
     str,
     Field(
         min_length=8,
         max_length=LONGEST_URL,
-        json_schema_extra={"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"},
+        json_schema_extra={"pattern": outbound.HTTP_URL},
     ),
-    AfterValidator(_url),
+    AfterValidator(outbound.clean_url),
 ]
 
 CssClass = Annotated[

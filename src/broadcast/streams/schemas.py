@@ -20,18 +20,14 @@ MOST_URLS = 4
 """One and three more: together they fit into `wire.limits.STREAM_BYTES`."""
 
 
-def _url(value: str) -> str:
-    return outbound.target(value).url
-
-
 StreamUrl = Annotated[
     str,
     Field(
         min_length=8,
         max_length=LONGEST_URL,
-        json_schema_extra={"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"},
+        json_schema_extra={"pattern": outbound.HTTP_URL},
     ),
-    AfterValidator(_url),
+    AfterValidator(outbound.clean_url),
 ]
 
 
